@@ -1,0 +1,307 @@
+# SPDX-License-Identifier: Apache-2.0
+# One makefile, no recursion. `make help` lists the targets.
+
+ARCH ?= $(shell uname -m)
+BUILD ?= release
+HOST_ARCH := $(shell uname -m)
+O ?= build$(if $(filter release,$(BUILD)),,-$(BUILD))$(if $(filter $(HOST_ARCH),$(ARCH)),,-$(ARCH))
+CROSS_COMPILE ?=
+ifeq ($(origin CC),default)
+CC := $(if $(filter fuzz,$(BUILD)),clang,$(CROSS_COMPILE)gcc)
+endif
+PREFIX ?= /usr/local
+DESTDIR ?=
+VERSION := 0.1.0
+Q := $(if $(V),,@)
+
+bin := $(O)/kinglet
+
+# --- Flags -------------------------------------------------------------------------------------
+warnings := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+	-Wwrite-strings -Wvla -Wundef -Werror
+hardening := -fPIE -fstack-protector-strong -fno-strict-aliasing -fno-common
+common := -std=gnu17 -D_GNU_SOURCE -Iinclude -pthread $(warnings) $(hardening)
+
+cflags_release := -O2 -g -D_FORTIFY_SOURCE=2
+cflags_debug := -O0 -g3
+cflags_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
+	-fno-sanitize-recover=undefined
+# gcc warns of each fence that it does not model.
+cflags_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread \
+	$(if $(findstring clang,$(CC)),,-Wno-tsan)
+cflags_cov := -O0 -g --coverage
+cflags_fuzz := $(cflags_asan) -fsanitize=fuzzer-no-link
+ldflags_asan := -fsanitize=address,undefined
+ldflags_tsan := -fsanitize=thread
+ldflags_cov := --coverage
+ldflags_fuzz := $(ldflags_asan) -fsanitize=fuzzer-no-link
+ifeq ($(origin cflags_$(BUILD)),undefined)
+$(error BUILD=$(BUILD) is unknown; allowed: release debug asan tsan cov fuzz)
+endif
+
+CFLAGS ?=
+LDFLAGS ?=
+all_cflags = $(common) $(cflags_$(BUILD)) -DKINGLET_VERSION='"$(VERSION)"' $(CFLAGS)
+all_ldflags = -pie -pthread -Wl,-z,relro,-z,now -Wl,--as-needed $(ldflags_$(BUILD)) $(LDFLAGS)
+libs := -luring
+
+# --- Sources: one layer a line, lowest first ---------------------------------------------------
+src_base := $(wildcard vmm/base/*.c)
+src_core := $(wildcard vmm/core/*.c)
+src_arch := $(wildcard arch/$(ARCH)/*.c)
+src_devices := $(wildcard $(addprefix devices/,host/*.c pci/*.c virtio/*.c backend/*.c platform/*.c))
+src_machine := $(filter-out vmm/machine/board_%.c,$(wildcard vmm/machine/*.c)) \
+	$(wildcard vmm/machine/board_$(ARCH).c)
+src_cli := $(wildcard vmm/cli/*.c)
+
+# Everything but main(), for the unit tests to link with.
+lib_src := $(src_base) $(src_core) $(src_arch) $(src_devices) $(src_machine) \
+	$(filter-out vmm/cli/main.c,$(src_cli))
+main_src := $(filter vmm/cli/main.c,$(src_cli))
+
+objects = $(patsubst %.c,$(O)/obj/%.o,$(1))
+lib := $(O)/libkinglet.a
+
+# --- Binary ------------------------------------------------------------------------------------
+.PHONY: all
+all: $(bin) ## build/kinglet (the default)
+
+$(bin): $(call objects,$(main_src)) $(lib)
+	@echo "  LD      $@"
+	$(Q)$(CC) $(all_ldflags) -o $@ $^ $(libs)
+
+$(lib): $(call objects,$(lib_src))
+	@echo "  AR      $@"
+	$(Q)rm -f $@ && $(CROSS_COMPILE)ar rcs $@ $^
+
+$(O)/obj/%.o: %.c $(O)/flags
+	@echo "  CC      $<"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(all_cflags) -MMD -MP -c -o $@ $<
+
+# Rebuild everything when the compiler or a flag changes.
+$(O)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(subst ','\'',$(all_cflags)) $(all_ldflags)' | cmp -s - $@ || \
+		echo '$(CC) $(subst ','\'',$(all_cflags)) $(all_ldflags)' > $@
+.PHONY: FORCE
+FORCE:
+
+# --- Unit tests: one program for each tests/**/test_*.c ---------------------------------------
+test_src := $(wildcard tests/*/test_*.c)
+test_support := $(wildcard tests/support/*.c)
+test_bins := $(patsubst tests/%.c,$(O)/tests/%,$(test_src))
+
+$(O)/tests/%: $(O)/obj/tests/%.o $(call objects,$(test_support)) $(lib)
+	@echo "  LD      $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(all_ldflags) -o $@ $^ -lcmocka $(libs)
+
+$(O)/obj/tests/%.o: private common += -Itests/support
+
+# --- Fuzzing: one libFuzzer program for each tests/fuzz/fuzz_*.c, with BUILD=fuzz (clang) -------
+fuzz_src := $(wildcard tests/fuzz/fuzz_*.c)
+fuzz_support := tests/fuzz/mutate.c tests/fuzz/quiet.c tests/support/fake_sys.c \
+	tests/support/pci_rig.c
+fuzz_bins := $(patsubst tests/%.c,$(O)/tests/%,$(fuzz_src))
+fuzz_runs ?= 3000
+
+$(O)/tests/fuzz/%: $(O)/obj/tests/fuzz/%.o $(call objects,$(fuzz_support)) $(lib)
+	@echo "  LD      $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(all_ldflags) -fsanitize=fuzzer -o $@ $^ $(libs)
+
+.PHONY: check-fuzz
+ifeq ($(BUILD),fuzz)
+check-fuzz: $(fuzz_bins) ## Fuzzers, seconds each, the same inputs each time; needs clang
+	$(Q)for t in $(fuzz_bins); do \
+		echo "  FUZZ    $$t"; \
+		$$t -runs=$(fuzz_runs) -seed=1 -max_len=1024 -timeout=20 -artifact_prefix=$$t- \
+			>$$t.log 2>&1 || { cat $$t.log; exit 1; }; \
+	done
+else
+check-fuzz:
+	$(Q)tests/need $(packages) clang
+	$(Q)$(MAKE) --no-print-directory BUILD=fuzz check-fuzz
+endif
+
+# --- Bare-metal guests for tests/kvm/run -------------------------------------------------------
+# payloads/X.S is a flat binary that runs anywhere; X.c an ELF64 entered as vmlinux is, but for the
+# protocols that enter in 32 bits.
+payload_dir := guest-tests/payloads
+payload_out := $(O)/payloads
+payload_c32 := pvh multiboot
+payload_c64 := $(filter-out $(payload_c32),$(basename $(notdir $(wildcard $(payload_dir)/*.c))))
+payload_flat := $(basename $(notdir $(wildcard $(payload_dir)/*.S)))
+payloads := $(addprefix $(payload_out)/,$(addsuffix .elf,$(payload_c32) $(payload_c64)) \
+	$(addsuffix .bin,$(payload_flat)) linux.bzImage)
+
+payload_cflags := -std=gnu17 -O1 -I$(payload_dir)/lib $(warnings) -ffreestanding -fno-pic -fno-pie \
+	-fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none -mno-red-zone \
+	-mgeneral-regs-only -Wno-interrupt-service-routine
+payload_ld := $(CROSS_COMPILE)ld -z noexecstack -z max-page-size=4096
+payload_lib32 := $(patsubst %,$(payload_out)/obj32/lib/%.o,start32 console)
+payload_lib64 := $(patsubst %,$(payload_out)/obj64/lib/%.o,start64 console interrupt virtio)
+
+.PHONY: payloads
+payloads: $(payloads) ## Bare-metal guests, in build/payloads
+
+define compile_payload
+	@echo "  CC      $<"
+	@mkdir -p $(@D)
+	$(Q)$(CC) -m$(if $(findstring /obj32/,$@),32,64) $(payload_cflags) -MMD -MP -c -o $@ $<
+endef
+
+define link_payload
+	@echo "  LD      $@"
+	$(Q)$(payload_ld) -o $@ $(1) $(filter %.o,$^)
+endef
+
+$(payload_out)/obj32/%.o: $(payload_dir)/%.c $(O)/flags
+	$(compile_payload)
+$(payload_out)/obj32/%.o: $(payload_dir)/%.S $(O)/flags
+	$(compile_payload)
+$(payload_out)/obj64/%.o: $(payload_dir)/%.c $(O)/flags
+	$(compile_payload)
+$(payload_out)/obj64/%.o: $(payload_dir)/%.S $(O)/flags
+	$(compile_payload)
+
+$(payload_out)/%.bin: $(payload_out)/obj64/%.o
+	$(call link_payload,--oformat binary -Ttext=0 -e _start)
+
+$(payload_out)/linux.bzImage: $(payload_out)/obj64/linux.o $(payload_out)/obj64/lib/bzimage.o \
+		$(payload_lib64) $(payload_dir)/lib/bzimage.ld
+	$(call link_payload,--oformat binary -T $(payload_dir)/lib/bzimage.ld)
+
+$(patsubst %,$(payload_out)/%.elf,$(payload_c32)): $(payload_out)/%.elf: $(payload_out)/obj32/%.o \
+		$(payload_lib32) $(payload_dir)/lib/payload.ld
+	$(call link_payload,-m elf_i386 -T $(payload_dir)/lib/payload.ld)
+
+$(payload_out)/%.elf: $(payload_out)/obj64/%.o $(payload_lib64) $(payload_dir)/lib/payload.ld
+	$(call link_payload,-T $(payload_dir)/lib/payload.ld)
+
+.PHONY: check-kvm
+check-kvm: all payloads ## Bare-metal guests on this machine's KVM: seconds
+	$(Q)tests/run $(O) kvm
+
+# --- What scenarios use inside guests: linked statically, one program a file --------------------
+guest_tools := $(patsubst guest-tests/tools/%.c,$(O)/guest/%,$(wildcard guest-tests/tools/*.c))
+
+.PHONY: guest-tools
+guest-tools: $(guest_tools)
+
+$(O)/guest/%: guest-tests/tools/%.c
+	@echo "  CC      $<"
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -O2 $(warnings) -static -o $@ $<
+
+# --- vhost without KVM: an example, and a scenario ---------------------------------------------
+direct_src := $(wildcard guest-tests/vhost-direct/*.c)
+
+.PHONY: vhost-direct
+vhost-direct: $(O)/vhost-direct ## Drives vhost from a process, with no guest (docs/vhost.md)
+
+$(O)/vhost-direct: $(call objects,$(direct_src)) $(lib)
+	@echo "  LD      $@"
+	$(Q)$(CC) $(all_ldflags) -o $@ $^ $(libs)
+
+# Debian packages that building and testing take.
+packages := gcc make libc6-dev libcmocka-dev liburing-dev
+
+# Parts that need a KVM or a testbed; each is a program that counts its tests (see tests/run).
+parts := layers unit install $(if $(wildcard tests/kvm/run),kvm) \
+	$(if $(wildcard guest-tests/run-scenarios),guest)
+
+.PHONY: check
+check: ## All tests; installs what they need; ends with one line of counts
+	$(Q)tests/need $(packages)
+	$(Q)$(MAKE) --no-print-directory all payloads guest-tools vhost-direct $(test_bins)
+	$(Q)tests/run $(O) $(parts)
+
+.PHONY: check-unit
+check-unit: $(test_bins) ## Unit tests: seconds, neither KVM nor root
+	$(Q)tests/run $(O) layers unit
+
+.PHONY: demo
+demo: ## Boot Debian's kernel to a shell, here or in an emulated host
+	$(Q)tests/need $(packages)
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)O=$(O) guest-tests/demo
+
+.PHONY: bench
+bench: ## Kinglet beside QEMU's microvm and pc: time, exits, memory, size
+	$(Q)tests/need $(packages)
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)O=$(O) guest-tests/bench
+
+.PHONY: check-layers
+check-layers: ## Each file includes only what its layer may
+	$(Q)tests/check-layers
+
+# --- Documentation that follows from the option table -----------------------------------------
+docs_tool := $(O)/docs
+
+$(docs_tool): $(call objects,tools/docs.c) $(lib)
+	@echo "  LD      $@"
+	$(Q)$(CC) $(all_ldflags) -o $@ $^ $(libs)
+
+.PHONY: man
+man: $(docs_tool) ## Write the man page's options and the bash completion anew
+	$(Q)$(docs_tool) man >$(O)/options.roff
+	$(Q)sed -e '/^\.\\" options begin$$/r $(O)/options.roff' \
+		-e '/^\.\\" options begin$$/,/^\.\\" options end$$/{/^\.\\" options/!d}' \
+		docs/kinglet.1 >$(O)/kinglet.1
+	$(Q)cmp -s $(O)/kinglet.1 docs/kinglet.1 || cp $(O)/kinglet.1 docs/kinglet.1
+	$(Q)$(docs_tool) completion >docs/kinglet.bash
+
+# --- Installation ------------------------------------------------------------------------------
+bindir := $(DESTDIR)$(PREFIX)/bin
+mandir := $(DESTDIR)$(PREFIX)/share/man/man1
+completiondir := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+
+.PHONY: install
+install: all ## Binary, man page and bash completion below DESTDIR PREFIX
+	install -D -m 755 $(bin) $(bindir)/kinglet
+	install -D -m 644 docs/kinglet.1 $(mandir)/kinglet.1
+	install -D -m 644 docs/kinglet.bash $(completiondir)/kinglet
+
+.PHONY: uninstall
+uninstall: ## Remove what install put there
+	rm -f $(bindir)/kinglet $(mandir)/kinglet.1 $(completiondir)/kinglet
+
+# --- Static analysis ---------------------------------------------------------------------------
+all_src := $(sort $(lib_src) $(main_src) $(test_support) $(test_src) $(fuzz_src) \
+	$(fuzz_support) $(direct_src) tools/docs.c)
+analysis_flags = $(filter-out $(hardening),$(common)) -Itests/support -DKINGLET_VERSION='"$(VERSION)"'
+
+compile_commands.json: FORCE ## For editors and clang-tidy
+	$(Q)flags=$$(printf '%s' '$(subst ','\'',$(CC) $(analysis_flags))' | sed 's/["\\]/\\&/g'); \
+	for f in $(all_src); do \
+		printf '%s{"directory": "%s", "file": "%s", "command": "%s -c %s"}' \
+			"$${sep-[}" '$(CURDIR)' "$$f" "$$flags" "$$f"; sep=','; \
+	done >$@ && echo ']' >>$@
+
+.PHONY: lint
+lint: compile_commands.json ## cppcheck, clang-tidy and gcc's analyzer: nothing to say
+	$(Q)tests/need cppcheck clang-tidy gcc
+	$(Q)cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
+		--inline-suppr --suppressions-list=tests/cppcheck.txt --suppress=unmatchedSuppression \
+		--template=gcc $(filter -I% -D%,$(analysis_flags)) $(all_src)
+	$(Q)echo $(all_src) | xargs -n 1 -P 2 clang-tidy -p . --quiet 2>/dev/null
+# Of gcc's analyzer only what the others cannot: leaks, for it knows the cleanup attribute.
+	$(Q)for f in $(lib_src) $(main_src); do \
+		$(CC) $(analysis_flags) -O2 -fanalyzer -Wno-analyzer-null-dereference \
+			-c -o /dev/null $$f || exit 1; \
+	done
+
+# --- Housekeeping ------------------------------------------------------------------------------
+.PHONY: clean
+clean: ## Remove build folders
+	rm -rf build build-*
+
+.PHONY: help
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z._-]+:.*## / { printf "%-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.SECONDARY:
+-include $(shell find $(O) -name '*.d' 2>/dev/null)
