@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Interrupts: legacy pins (a GSI with a level), and lines (an eventfd whose sink changes).
+ *
+ * A source — one virtqueue, a configuration change — has one irq_line for life. Raising it writes
+ * its eventfd, whoever does it: Kinglet or the kernel's vhost. Where the event goes is the line's
+ * sink, and only that changes:
+ *
+ *   HELD   nobody reads it: masked. A raised event stays in the eventfd: that is the PBA bit.
+ *   KVM    an irqfd injects an MSI, no thread of ours wakes.
+ *   RELAY  the loop reads it and calls back: INTx, where a status bit must be set first.
+ *
+ * HELD → KVM injects a waiting event at attach, so no interrupt is lost over mask and unmask.
+ * Sinks are changed under the owning device's lock; raising needs no lock.
+ */
+#ifndef KINGLET_CORE_IRQ_H
+#define KINGLET_CORE_IRQ_H
+
+#include "core/kvm.h"
+#include "core/loop.h"
+
+#include <pthread.h>
+
+/* An MSI message as the device's table holds it (PCI 3.0 §6.8.2), with the source for an ITS. */
+struct msi_message {
+	uint64_t address;
+	uint32_t data;
+	uint32_t devid; /* PCI requester id: bus << 8 | devfn; used where KVM_CAP_MSI_DEVID is set */
+};
+
+enum { IRQ_LEGACY_GSIS = 24 }; /* pins 0..23 belong to the interrupt controller */
+enum { IRQ_NO_GSI = UINT32_MAX };
+
+/* The VM's GSI routing table. One per VM, shared by all devices, internally locked. */
+struct irqs {
+	struct kvm *kvm;   /* borrowed */
+	struct loop *loop; /* borrowed: runs relays */
+	pthread_mutex_t lock;
+	struct kvm_irq_routing *table; /* as given to KVM_SET_GSI_ROUTING, owned */
+	unsigned fixed;		       /* leading entries: the arch's pin routes */
+	unsigned capacity;	       /* entries that KVM takes (KVM_CAP_IRQ_ROUTING), bounded */
+	bool needs_devid;	       /* KVM_CAP_MSI_DEVID */
+};
+
+enum irq_sink { IRQ_HELD, IRQ_KVM, IRQ_RELAY };
+
+struct irq_line {
+	struct irqs *irqs; /* borrowed */
+	int fd;		   /* eventfd, owned; lend it to vhost as the call fd */
+	enum irq_sink sink;
+	uint32_t gsi; /* MSI route in use; IRQ_NO_GSI when none */
+	struct msi_message message;
+	struct loop_event relay;
+	void (*relay_fn)(struct irq_line *line); /* loop thread; the event is already taken */
+};
+
+/* `routes` (pins of the interrupt controllers) are copied and stay first in the table. */
+__must_check int irqs_init(struct irqs *irqs, struct kvm *kvm, struct loop *loop,
+			   const struct kvm_irq_routing_entry *routes, unsigned count);
+void irqs_destroy(struct irqs *irqs);
+
+/* Sets the level of a legacy pin (KVM_IRQ_LINE). Sharing of pins is the caller's matter. */
+__must_check int irqs_set_level(struct irqs *irqs, uint32_t gsi, bool level);
+
+/* relay_fn may be NULL when the RELAY sink is never used. Starts HELD. */
+__must_check int irq_line_init(struct irq_line *line, struct irqs *irqs,
+			       void (*relay_fn)(struct irq_line *line));
+/* Detaches from its sink, gives its GSI back, closes the eventfd. Idempotent after init. */
+void irq_line_destroy(struct irq_line *line);
+
+/* Raises the interrupt. Any thread, no lock, never blocks. */
+void irq_line_raise(struct irq_line *line);
+
+/* Sinks. Each is idempotent; on error the line is HELD, so that nothing is lost. */
+void irq_line_hold(struct irq_line *line);
+/* -ENOSPC when KVM has no GSI left; errors of KVM_SET_GSI_ROUTING and KVM_IRQFD. */
+__must_check int irq_line_to_kvm(struct irq_line *line, const struct msi_message *message);
+__must_check int irq_line_to_relay(struct irq_line *line);
+
+/* HELD with an event waiting: the line's contribution to the PBA. */
+bool irq_line_pending(const struct irq_line *line);
+/* Throws a waiting event away (device reset). */
+void irq_line_clear(struct irq_line *line);
+
+#endif

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Guest RAM: the only place where a guest-physical address (GPA) becomes a pointer (HVA).
+ *
+ * Slots are added before the vCPUs run and stay until gmem_destroy(), so look-ups need no lock and
+ * every thread may do them. All accessors take a length and check it against overflow and the end
+ * of the slot; the hole below 4 GiB and everything else that is not RAM gives -EFAULT or NULL.
+ *
+ * The guest may change its RAM at any moment: copy what you validate, then use the copy.
+ */
+#ifndef KINGLET_CORE_MEMORY_H
+#define KINGLET_CORE_MEMORY_H
+
+#include "base/cleanup.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+struct kvm;
+
+enum { GMEM_MAX_SLOTS = 8 };
+
+struct gmem_slot {
+	uint64_t gpa;	 /* guest-physical start, page aligned */
+	uint64_t len;	 /* bytes, page aligned */
+	uint8_t *hva;	 /* host mapping of the slot */
+	int fd;		 /* of struct gmem, borrowed; -1: private RAM */
+	uint64_t offset; /* of the slot's first byte in fd */
+	uint32_t id;	 /* KVM memslot number */
+};
+
+/*
+ * Somebody who mirrors the memory map: KVM's memslots, vhost's memory table, vDPA's IOTLB.
+ * Told of every slot at registration and of each change after it, in order. `add` may fail
+ * (negative errno), which undoes the change; `remove` may not.
+ */
+struct gmem_listener {
+	int (*add)(struct gmem_listener *listener, const struct gmem_slot *slot);
+	void (*remove)(struct gmem_listener *listener, const struct gmem_slot *slot);
+	struct gmem_listener *next;
+};
+
+struct gmem {
+	struct gmem_slot slots[GMEM_MAX_SLOTS];
+	unsigned count;
+	uint64_t size; /* bytes of RAM in all slots */
+	int fd;	       /* memfd behind every slot, owned; -1: private RAM */
+	uint8_t *base; /* one mapping of everything, owned */
+	struct gmem_listener *listeners;
+};
+
+struct gmem_options {
+	/*
+	 * RAM is a memfd that other processes can map (vhost-user, snapshots). Private RAM gets
+	 * transparent huge pages on every distribution, a memfd on few: some 30 times the page faults
+	 * of a boot (docs/performance.md), hence not the default.
+	 */
+	bool shared;
+	bool hugepages; /* from the reserved pool; size must be a multiple of 2 MiB */
+	bool prefault;	/* populate now instead of at first touch */
+};
+
+/* A guest-physical range that the arch wants to be RAM. */
+struct gmem_range {
+	uint64_t gpa;
+	uint64_t len; /* bytes */
+};
+
+/*
+ * Maps the ranges' total size once and adds one slot per range. Errors: -EINVAL for ranges that are
+ * unaligned, overlapping, wrapping or too many; others, logged, of memfd_create(2), ftruncate(2),
+ * mmap(2) and madvise(2).
+ */
+__must_check int gmem_init(struct gmem *mem, const struct gmem_range *ranges, unsigned count,
+			   const struct gmem_options *options);
+
+/* Tells listeners that every slot is gone, then unmaps and closes. Idempotent. */
+void gmem_destroy(struct gmem *mem);
+
+/* All RAM reads as zero again, and costs nothing until it is touched. No vCPU runs. Negative errno. */
+__must_check int gmem_clear(struct gmem *mem);
+
+/* Registers and replays the current slots. On error the listener is not registered. */
+__must_check int gmem_add_listener(struct gmem *mem, struct gmem_listener *listener);
+
+/* Unregisters; `remove` is called for each slot. Does nothing if it is not registered. */
+void gmem_del_listener(struct gmem *mem, struct gmem_listener *listener);
+
+/*
+ * Host pointer to [gpa, gpa + len), or NULL unless the whole range is in one slot. Borrowed: valid
+ * until gmem_destroy(). len 0 gives NULL.
+ */
+void *gmem_ptr(const struct gmem *mem, uint64_t gpa, uint64_t len);
+
+/* Copies out of, into, or fills guest RAM; the range may span adjacent slots. 0 or -EFAULT. */
+__must_check int gmem_read(const struct gmem *mem, uint64_t gpa, void *buf, uint64_t len);
+__must_check int gmem_write(const struct gmem *mem, uint64_t gpa, const void *buf, uint64_t len);
+__must_check int gmem_zero(const struct gmem *mem, uint64_t gpa, uint64_t len);
+
+/*
+ * Appends [gpa, gpa + len) to iov, one entry per slot touched. Returns the number of entries added,
+ * -EFAULT when part of the range is not RAM, -ENOBUFS when `max` entries do not suffice.
+ */
+__must_check int gmem_iov(const struct gmem *mem, uint64_t gpa, uint64_t len, struct iovec *iov,
+			  unsigned max);
+
+/*
+ * Reads exactly len bytes of a file, from file offset `off`, straight into guest RAM at gpa.
+ * 0, -EFAULT, -EIO at a premature end of file, or the errno of pread(2).
+ */
+__must_check int gmem_pread(const struct gmem *mem, uint64_t gpa, int fd, uint64_t off,
+			    uint64_t len);
+
+/* The listener that mirrors slots into KVM_SET_USER_MEMORY_REGION. */
+struct gmem_kvm {
+	struct gmem_listener listener;
+	struct kvm *kvm; /* borrowed */
+};
+
+/* Maps RAM into the VM and keeps it so. Undo: gmem_del_listener(mem, &gk->listener). */
+__must_check int gmem_kvm_attach(struct gmem_kvm *gk, struct gmem *mem, struct kvm *kvm);
+
+#endif

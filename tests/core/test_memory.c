@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fake_sys.h"
+
+#include "core/memory.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define GIB (1ULL << 30)
+
+/* Two adjacent slots, a hole, and a third: what a machine with a hole below 4 GiB looks like. */
+static const struct gmem_range three[] = {
+	{ .gpa = 0, .len = 0x10000 },
+	{ .gpa = 0x10000, .len = 0x10000 },
+	{ .gpa = 4 * GIB, .len = 0x10000 },
+};
+
+static const struct gmem_options plain;
+
+static int setup(void **state)
+{
+	struct gmem *mem = malloc(sizeof(*mem));
+
+	assert_int_equal(gmem_init(mem, three, 3, &plain), 0);
+	*state = mem;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	gmem_destroy(*state);
+	free(*state);
+	return 0;
+}
+
+static void test_bad_ranges_are_refused(void **state)
+{
+	const struct {
+		struct gmem_range ranges[2];
+		unsigned count;
+	} bad[] = {
+		{ { { 0, 0 } }, 1 },
+		{ { { 0, 4095 } }, 1 },
+		{ { { 1, 4096 } }, 1 },
+		{ { { 0, 8192 }, { 4096, 4096 } }, 2 },
+		{ { { 8192, 4096 }, { 0, 4096 } }, 2 },
+		{ { { UINT64_MAX - 4095, 8192 } }, 1 },
+		{ { { 0, 4096 } }, 0 },
+		{ { { 0, 4096 } }, GMEM_MAX_SLOTS + 1 },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct gmem mem;
+
+		assert_int_equal(gmem_init(&mem, bad[i].ranges, bad[i].count, &plain), -EINVAL);
+		gmem_destroy(&mem);
+	}
+}
+
+static void test_hugepages_need_a_whole_number_of_them(void **state)
+{
+	const struct gmem_range range = { .gpa = 0, .len = 4096 };
+	const struct gmem_options huge = { .hugepages = true };
+	struct gmem mem;
+
+	(void)state;
+	assert_int_equal(gmem_init(&mem, &range, 1, &huge), -EINVAL);
+	gmem_destroy(&mem);
+}
+
+/* Not at the guest's first touch, as a SIGBUS. */
+static void test_missing_hugepages_are_noticed_at_once(void **state)
+{
+	const struct gmem_range range = { .gpa = 0, .len = 1ULL << 42 };
+	const struct gmem_options private_ram = { .hugepages = true };
+	const struct gmem_options shared_ram = { .hugepages = true, .shared = true };
+	struct gmem mem;
+
+	(void)state;
+	assert_true(gmem_init(&mem, &range, 1, &private_ram) < 0);
+	gmem_destroy(&mem);
+	assert_true(gmem_init(&mem, &range, 1, &shared_ram) < 0);
+	gmem_destroy(&mem);
+}
+
+static void test_ptr_stays_in_one_slot(void **state)
+{
+	struct gmem *mem = *state;
+
+	assert_non_null(gmem_ptr(mem, 0, 0x10000));
+	assert_null(gmem_ptr(mem, 0, 0x10001));
+	assert_null(gmem_ptr(mem, 0xffff, 2));
+	assert_null(gmem_ptr(mem, 0, 0));
+	assert_null(gmem_ptr(mem, 0x20000, 1));
+	assert_null(gmem_ptr(mem, UINT64_MAX, 2));
+	assert_non_null(gmem_ptr(mem, 4 * GIB + 0xffff, 1));
+	assert_null(gmem_ptr(mem, 4 * GIB + 0xffff, UINT64_MAX));
+}
+
+static void test_copies_span_adjacent_slots(void **state)
+{
+	struct gmem *mem = *state;
+	char buf[64], back[64];
+
+	memset(buf, 0x5a, sizeof(buf));
+	assert_int_equal(gmem_write(mem, 0x10000 - 32, buf, 64), 0);
+	assert_int_equal(gmem_read(mem, 0x10000 - 32, back, 64), 0);
+	assert_memory_equal(buf, back, 64);
+	assert_int_equal(*(uint8_t *)gmem_ptr(mem, 0x10000 + 31, 1), 0x5a);
+	assert_int_equal(gmem_zero(mem, 0x10000 - 1, 2), 0);
+	assert_int_equal(gmem_read(mem, 0x10000 - 1, back, 2), 0);
+	assert_int_equal(back[0] | back[1], 0);
+}
+
+static void test_copies_into_the_hole_fail(void **state)
+{
+	struct gmem *mem = *state;
+	char buf[64] = { 0 };
+
+	assert_int_equal(gmem_write(mem, 0x20000 - 32, buf, 64), -EFAULT);
+	assert_int_equal(gmem_read(mem, 3 * GIB, buf, 1), -EFAULT);
+	assert_int_equal(gmem_read(mem, UINT64_MAX - 1, buf, 8), -EFAULT);
+	assert_int_equal(gmem_zero(mem, 4 * GIB, UINT64_MAX), -EFAULT);
+}
+
+static void test_iov_has_one_entry_a_slot(void **state)
+{
+	struct gmem *mem = *state;
+	struct iovec iov[2];
+
+	assert_int_equal(gmem_iov(mem, 0xfff0, 0x20, iov, 2), 2);
+	assert_int_equal(iov[0].iov_len, 0x10);
+	assert_int_equal(iov[1].iov_len, 0x10);
+	assert_int_equal(gmem_iov(mem, 0xfff0, 0x20, iov, 1), -ENOBUFS);
+	assert_int_equal(gmem_iov(mem, 0x1fff0, 0x20, iov, 2), -EFAULT);
+	assert_int_equal(gmem_iov(mem, 0, 0, iov, 2), 0);
+}
+
+static void test_pread_lands_in_ram_and_notices_a_short_file(void **state)
+{
+	struct gmem *mem = *state;
+	FILE *file = tmpfile();
+	char back[4];
+
+	fputs("0123456789", file);
+	fflush(file);
+	assert_int_equal(gmem_pread(mem, 0x10000 - 2, fileno(file), 3, 4), 0);
+	assert_int_equal(gmem_read(mem, 0x10000 - 2, back, 4), 0);
+	assert_memory_equal(back, "3456", 4);
+	assert_int_equal(gmem_pread(mem, 0, fileno(file), 8, 3), -EIO);
+	assert_int_equal(gmem_pread(mem, 0x20000 - 1, fileno(file), 0, 2), -EFAULT);
+	fclose(file);
+}
+
+/* KVM gives the guest a huge page only where both addresses agree modulo its size. */
+static void test_ram_is_aligned_to_huge_pages(void **state)
+{
+	struct gmem *mem = *state;
+
+	assert_int_equal((uintptr_t)gmem_ptr(mem, 0, 1) % (2 << 20), 0);
+}
+
+static void test_shared_ram_is_a_memfd_others_can_map(void **state)
+{
+	const struct gmem_options shared = { .shared = true };
+	struct gmem mem;
+	char byte = 'k';
+
+	(void)state;
+	assert_int_equal(gmem_init(&mem, three, 3, &shared), 0);
+	assert_int_equal(gmem_write(&mem, 4 * GIB + 5, &byte, 1), 0);
+	byte = 0;
+	assert_int_equal(pread(mem.slots[2].fd, &byte, 1, (off_t)mem.slots[2].offset + 5), 1);
+	assert_int_equal(byte, 'k');
+	gmem_destroy(&mem);
+}
+
+static void test_clear_zeroes_either_kind(void **state)
+{
+	(void)state;
+	for (int shared = 0; shared < 2; shared++) {
+		const struct gmem_options options = { .shared = shared, .prefault = true };
+		struct gmem mem;
+		char byte = 'k';
+
+		assert_int_equal(gmem_init(&mem, three, 3, &options), 0);
+		assert_int_equal(gmem_write(&mem, 0x1000, &byte, 1), 0);
+		assert_int_equal(gmem_clear(&mem), 0);
+		assert_int_equal(gmem_read(&mem, 0x1000, &byte, 1), 0);
+		assert_int_equal(byte, 0);
+		gmem_destroy(&mem);
+	}
+}
+
+struct recorder {
+	struct gmem_listener listener;
+	unsigned present, adds, fail_at;
+};
+
+static int record_add(struct gmem_listener *listener, const struct gmem_slot *slot)
+{
+	struct recorder *rec = container_of(listener, struct recorder, listener);
+
+	if (++rec->adds == rec->fail_at)
+		return -ENOMEM;
+	rec->present |= 1U << slot->id;
+	return 0;
+}
+
+static void record_remove(struct gmem_listener *listener, const struct gmem_slot *slot)
+{
+	container_of(listener, struct recorder, listener)->present &= ~(1U << slot->id);
+}
+
+static struct recorder recorder(unsigned fail_at)
+{
+	return (struct recorder){
+		.listener = { .add = record_add, .remove = record_remove },
+		.fail_at = fail_at,
+	};
+}
+
+static void test_listener_sees_all_slots_come_and_go(void **state)
+{
+	struct recorder rec = recorder(0);
+
+	assert_int_equal(gmem_add_listener(*state, &rec.listener), 0);
+	assert_int_equal(rec.present, 7);
+	gmem_del_listener(*state, &rec.listener);
+	assert_int_equal(rec.present, 0);
+	gmem_del_listener(*state, &rec.listener);
+}
+
+static void test_failing_listener_is_unwound(void **state)
+{
+	struct gmem *mem = *state;
+	struct recorder rec = recorder(3);
+
+	assert_int_equal(gmem_add_listener(mem, &rec.listener), -ENOMEM);
+	assert_int_equal(rec.present, 0);
+	assert_null(mem->listeners);
+}
+
+static void test_kvm_memslots_mirror_ram(void **state)
+{
+	struct gmem *mem = *state;
+	struct fake_sys fake;
+	struct kvm kvm;
+	struct gmem_kvm gk;
+
+	fake_sys_init(&fake);
+	assert_int_equal(kvm_init(&kvm, &fake.sys, 0), 0);
+	assert_int_equal(gmem_kvm_attach(&gk, mem, &kvm), 0);
+	assert_int_equal(fake.slots[2].guest_phys_addr, 4 * GIB);
+	assert_int_equal(fake.slots[2].memory_size, 0x10000);
+	assert_ptr_equal((void *)(uintptr_t)fake.slots[2].userspace_addr,
+			 gmem_ptr(mem, 4 * GIB, 1));
+	gmem_del_listener(mem, &gk.listener);
+	assert_int_equal(fake.slots[0].memory_size, 0);
+	assert_int_equal(fake.slots[2].memory_size, 0);
+	kvm_destroy(&kvm);
+	fake_sys_destroy(&fake);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_bad_ranges_are_refused),
+		cmocka_unit_test(test_hugepages_need_a_whole_number_of_them),
+		cmocka_unit_test(test_missing_hugepages_are_noticed_at_once),
+		cmocka_unit_test_setup_teardown(test_ptr_stays_in_one_slot, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_copies_span_adjacent_slots, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_copies_into_the_hole_fail, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_iov_has_one_entry_a_slot, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_pread_lands_in_ram_and_notices_a_short_file,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(test_ram_is_aligned_to_huge_pages, setup, teardown),
+		cmocka_unit_test(test_shared_ram_is_a_memfd_others_can_map),
+		cmocka_unit_test(test_clear_zeroes_either_kind),
+		cmocka_unit_test_setup_teardown(test_listener_sees_all_slots_come_and_go, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_failing_listener_is_unwound, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_kvm_memslots_mirror_ram, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

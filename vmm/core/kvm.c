@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/kvm.h"
+
+#include "base/log.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+static const char *open_hint(int err)
+{
+	switch (err) {
+	case -ENOENT:
+	case -ENODEV:
+	case -ENXIO:
+		return " (load the kvm_intel or kvm_amd module; is virtualisation on in the firmware?)";
+	case -EACCES:
+	case -EPERM:
+		return " (join the group that owns it: usermod -aG kvm USER)";
+	default:
+		return "";
+	}
+}
+
+/* KVM api.rst 4.2: the type is only refused, never adjusted; EINTR is documented and transient. */
+static int create_vm(struct kvm *kvm, unsigned long machine_type)
+{
+	int ret;
+
+	do
+		ret = sys_ioctl_value(kvm->sys, kvm->dev_fd, KVM_CREATE_VM, machine_type);
+	while (ret == -EINTR);
+	return ret;
+}
+
+int kvm_init(struct kvm *kvm, struct sys *sys, unsigned long machine_type)
+{
+	int ret;
+
+	*kvm = (struct kvm){ .sys = sys, .dev_fd = -1, .vm_fd = -1 };
+	pthread_mutex_init(&kvm->coalesced_lock, NULL);
+
+	ret = sys_open(sys, "/dev/kvm", O_RDWR);
+	if (ret < 0) {
+		log_error("/dev/kvm: open: %s%s", strerror(-ret), open_hint(ret));
+		return ret;
+	}
+	kvm->dev_fd = ret;
+
+	ret = sys_ioctl_value(sys, kvm->dev_fd, KVM_GET_API_VERSION, 0);
+	if (ret < 0) {
+		log_error("/dev/kvm: KVM_GET_API_VERSION: %s", strerror(-ret));
+		goto err_destroy;
+	}
+	if (ret != KVM_API_VERSION) {
+		log_error("/dev/kvm: API version %d, need %d", ret, KVM_API_VERSION);
+		ret = -ENOSYS;
+		goto err_destroy;
+	}
+
+	ret = sys_ioctl_value(sys, kvm->dev_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+	if (ret < (int)sizeof(struct kvm_run)) {
+		log_error("/dev/kvm: KVM_GET_VCPU_MMAP_SIZE: %d", ret);
+		ret = ret < 0 ? ret : -ENOSYS;
+		goto err_destroy;
+	}
+	kvm->vcpu_mmap_size = (size_t)ret;
+
+	ret = create_vm(kvm, machine_type);
+	if (ret < 0) {
+		log_error("/dev/kvm: KVM_CREATE_VM: %s", strerror(-ret));
+		goto err_destroy;
+	}
+	kvm->vm_fd = ret;
+
+	/* KVM api.rst 4.4: kernels without the capability allow four vCPUs. */
+	ret = kvm_check_extension(kvm, KVM_CAP_MAX_VCPUS);
+	kvm->max_vcpus = ret > 0 ? (unsigned)ret : 4;
+
+	kvm->coalesced_page = (unsigned)kvm_check_extension(kvm, KVM_CAP_COALESCED_MMIO);
+	if (!kvm_check_extension(kvm, KVM_CAP_IMMEDIATE_EXIT)) {
+		log_error("/dev/kvm: no KVM_CAP_IMMEDIATE_EXIT (Linux 4.13 or newer is needed)");
+		ret = -ENOSYS;
+		goto err_destroy;
+	}
+	return 0;
+
+err_destroy:
+	kvm_destroy(kvm);
+	return ret;
+}
+
+void kvm_destroy(struct kvm *kvm)
+{
+	close_fd(&kvm->vm_fd);
+	close_fd(&kvm->dev_fd);
+	pthread_mutex_destroy(&kvm->coalesced_lock);
+}
+
+int kvm_check_extension(struct kvm *kvm, long extension)
+{
+	int ret = sys_ioctl_value(kvm->sys, kvm->vm_fd, KVM_CHECK_EXTENSION,
+				  (unsigned long)extension);
+
+	return ret > 0 ? ret : 0;
+}
+
+int kvm_vm_ioctl(struct kvm *kvm, unsigned long request, void *arg)
+{
+	return sys_ioctl(kvm->sys, kvm->vm_fd, request, arg);
+}

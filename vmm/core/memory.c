@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/memory.h"
+
+#include "base/checked.h"
+#include "base/log.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+enum { PAGE = 4096, HUGE_PAGE = 2 << 20 };
+
+/* Total size, or 0 when a range is empty, unaligned, wraps, or is not above the one before it. */
+static uint64_t ranges_size(const struct gmem_range *ranges, unsigned count)
+{
+	uint64_t size = 0, floor = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		const struct gmem_range *r = &ranges[i];
+		uint64_t end;
+
+		if (!r->len || r->gpa % PAGE || r->len % PAGE || r->gpa < floor)
+			return 0;
+		if (__builtin_add_overflow(r->gpa, r->len, &end) ||
+		    __builtin_add_overflow(size, r->len, &size))
+			return 0;
+		floor = end;
+	}
+	return size;
+}
+
+/* A memfd for RAM that others may map; -1 for private RAM. */
+static int create_file(const struct gmem *mem, const struct gmem_options *options, int *fd_out)
+{
+	unsigned huge = options->hugepages ? MFD_HUGETLB : 0;
+	_cleanup_close_ int fd = -1;
+
+	*fd_out = -1;
+	if (!options->shared)
+		return 0;
+	fd = memfd_create("kinglet-ram", MFD_CLOEXEC | huge);
+	if (fd < 0 || ftruncate(fd, (off_t)mem->size))
+		return -errno;
+	*fd_out = steal_fd(&fd);
+	return 0;
+}
+
+/*
+ * Maps at a multiple of 2 MiB: only where host and guest addresses agree modulo 2 MiB can the host
+ * give the guest a huge page for one fault instead of 512.
+ */
+static int map_aligned(struct gmem *mem, const struct gmem_options *options)
+{
+	/* Huge pages are reserved: one that is missing at its first touch is a SIGBUS. */
+	int flags = MAP_FIXED | (options->hugepages ? 0 : MAP_NORESERVE);
+	size_t reserved = mem->size + HUGE_PAGE;
+	char *area, *base;
+
+	flags |= mem->fd >= 0 ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS;
+	if (mem->fd < 0 && options->hugepages)
+		flags |= MAP_HUGETLB;
+
+	area = mmap(NULL, reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (area == MAP_FAILED)
+		return -errno;
+	base = (char *)align_up((uintptr_t)area, HUGE_PAGE);
+	if (mmap(base, mem->size, PROT_READ | PROT_WRITE, flags, mem->fd, 0) == MAP_FAILED) {
+		int ret = -errno;
+
+		munmap(area, reserved);
+		return ret;
+	}
+	if (base > area)
+		munmap(area, (size_t)(base - area));
+	munmap(base + mem->size, (size_t)(area + reserved - (base + mem->size)));
+	mem->base = (uint8_t *)base;
+	return 0;
+}
+
+static int map_ram(struct gmem *mem, const struct gmem_options *options)
+{
+	int ret = create_file(mem, options, &mem->fd);
+
+	if (!ret)
+		ret = map_aligned(mem, options);
+	if (ret)
+		return ret;
+
+	/*
+	 * Hints; a kernel without them serves as well. A core dump of Kinglet is about Kinglet: the
+	 * guest's RAM would drown it.
+	 */
+	madvise(mem->base, mem->size, MADV_HUGEPAGE);
+	madvise(mem->base, mem->size, MADV_DONTDUMP);
+	if (options->prefault && madvise(mem->base, mem->size, MADV_POPULATE_WRITE))
+		return -errno;
+	return 0;
+}
+
+int gmem_init(struct gmem *mem, const struct gmem_range *ranges, unsigned count,
+	      const struct gmem_options *options)
+{
+	uint64_t offset = 0;
+	int ret;
+
+	*mem = (struct gmem){ .fd = -1 };
+	if (!count || count > GMEM_MAX_SLOTS)
+		return -EINVAL;
+	mem->size = ranges_size(ranges, count);
+	if (!mem->size || (options->hugepages && mem->size % HUGE_PAGE))
+		return -EINVAL;
+
+	ret = map_ram(mem, options);
+	if (ret) {
+		log_error("guest RAM: %llu bytes%s: %s", (unsigned long long)mem->size,
+			  options->hugepages ? " of huge pages (see /proc/sys/vm/nr_hugepages)" : "",
+			  strerror(-ret));
+		gmem_destroy(mem);
+		return ret;
+	}
+
+	for (unsigned i = 0; i < count; i++) {
+		mem->slots[i] = (struct gmem_slot){
+			.gpa = ranges[i].gpa,
+			.len = ranges[i].len,
+			.hva = mem->base + offset,
+			.fd = mem->fd,
+			.offset = offset,
+			.id = i,
+		};
+		offset += ranges[i].len;
+	}
+	mem->count = count;
+	return 0;
+}
+
+void gmem_destroy(struct gmem *mem)
+{
+	while (mem->listeners)
+		gmem_del_listener(mem, mem->listeners);
+	if (mem->base)
+		munmap(mem->base, mem->size);
+	mem->base = NULL;
+	mem->count = 0;
+	close_fd(&mem->fd);
+}
+
+int gmem_clear(struct gmem *mem)
+{
+	int advice = mem->fd < 0 ? MADV_DONTNEED : MADV_REMOVE;
+
+	return madvise(mem->base, mem->size, advice) ? -errno : 0;
+}
+
+int gmem_add_listener(struct gmem *mem, struct gmem_listener *listener)
+{
+	for (unsigned i = 0; i < mem->count; i++) {
+		int ret = listener->add(listener, &mem->slots[i]);
+
+		if (ret) {
+			while (i--)
+				listener->remove(listener, &mem->slots[i]);
+			return ret;
+		}
+	}
+	listener->next = mem->listeners;
+	mem->listeners = listener;
+	return 0;
+}
+
+void gmem_del_listener(struct gmem *mem, struct gmem_listener *listener)
+{
+	struct gmem_listener **link = &mem->listeners;
+
+	while (*link && *link != listener)
+		link = &(*link)->next;
+	if (!*link)
+		return;
+	*link = listener->next;
+	for (unsigned i = mem->count; i--;)
+		listener->remove(listener, &mem->slots[i]);
+}
+
+/* The slot that holds gpa, and how many bytes of it lie at and after gpa. */
+static const struct gmem_slot *find_slot(const struct gmem *mem, uint64_t gpa, uint64_t *room)
+{
+	for (unsigned i = 0; i < mem->count; i++) {
+		const struct gmem_slot *slot = &mem->slots[i];
+
+		if (gpa >= slot->gpa && gpa - slot->gpa < slot->len) {
+			*room = slot->len - (gpa - slot->gpa);
+			return slot;
+		}
+	}
+	return NULL;
+}
+
+void *gmem_ptr(const struct gmem *mem, uint64_t gpa, uint64_t len)
+{
+	uint64_t room;
+	const struct gmem_slot *slot = find_slot(mem, gpa, &room);
+
+	if (!slot || !len || len > room)
+		return NULL;
+	return slot->hva + (gpa - slot->gpa);
+}
+
+/*
+ * Takes the next piece of [*gpa, *gpa + *len) that lies in one slot and steps over it; NULL when the
+ * next byte is not RAM. A range that would wrap ends in a byte that is not RAM, so it needs no
+ * check of its own.
+ */
+static void *next_piece(const struct gmem *mem, uint64_t *gpa, uint64_t *len, size_t *piece)
+{
+	uint64_t room;
+	const struct gmem_slot *slot = find_slot(mem, *gpa, &room);
+	void *hva;
+
+	if (!slot)
+		return NULL;
+	hva = slot->hva + (*gpa - slot->gpa);
+	*piece = *len < room ? *len : room;
+	*gpa += *piece;
+	*len -= *piece;
+	return hva;
+}
+
+int gmem_read(const struct gmem *mem, uint64_t gpa, void *buf, uint64_t len)
+{
+	char *to = buf;
+	size_t piece;
+
+	while (len) {
+		const void *hva = next_piece(mem, &gpa, &len, &piece);
+
+		if (!hva)
+			return -EFAULT;
+		memcpy(to, hva, piece);
+		to += piece;
+	}
+	return 0;
+}
+
+int gmem_write(const struct gmem *mem, uint64_t gpa, const void *buf, uint64_t len)
+{
+	const char *from = buf;
+	size_t piece;
+
+	while (len) {
+		void *hva = next_piece(mem, &gpa, &len, &piece);
+
+		if (!hva)
+			return -EFAULT;
+		memcpy(hva, from, piece);
+		from += piece;
+	}
+	return 0;
+}
+
+int gmem_zero(const struct gmem *mem, uint64_t gpa, uint64_t len)
+{
+	size_t piece;
+
+	while (len) {
+		void *hva = next_piece(mem, &gpa, &len, &piece);
+
+		if (!hva)
+			return -EFAULT;
+		memset(hva, 0, piece);
+	}
+	return 0;
+}
+
+int gmem_iov(const struct gmem *mem, uint64_t gpa, uint64_t len, struct iovec *iov, unsigned max)
+{
+	unsigned count = 0;
+
+	while (len) {
+		size_t piece;
+		void *hva = next_piece(mem, &gpa, &len, &piece);
+
+		if (!hva)
+			return -EFAULT;
+		if (count == max)
+			return -ENOBUFS;
+		iov[count++] = (struct iovec){ .iov_base = hva, .iov_len = piece };
+	}
+	return (int)count;
+}
+
+static int pread_full(int fd, char *to, size_t len, uint64_t off)
+{
+	while (len) {
+		ssize_t n = pread(fd, to, len, (off_t)off);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (!n)
+			return -EIO;
+		to += n;
+		off += (size_t)n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int gmem_pread(const struct gmem *mem, uint64_t gpa, int fd, uint64_t off, uint64_t len)
+{
+	while (len) {
+		size_t piece;
+		void *hva = next_piece(mem, &gpa, &len, &piece);
+		int ret;
+
+		if (!hva)
+			return -EFAULT;
+		ret = pread_full(fd, hva, piece, off);
+		if (ret)
+			return ret;
+		off += piece;
+	}
+	return 0;
+}
