@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Recognises what shall boot by its magic and gives it to its format's file.
+ */
+#include "boot.h"
+
+#include "acpi.h"
+#include "arch/x86_64/layout.h"
+#include "base/checked.h"
+#include "base/le.h"
+#include "base/log.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* In this order: a bzImage may also start like an EFI executable, an ELF may be Multiboot. */
+static const struct boot_format_ops {
+	bool (*probe)(const struct boot_file *file);
+	int (*load)(struct boot_job *job);
+} formats[] = {
+	{ bzimage_probe, bzimage_load },
+	{ elf_probe, elf_load },
+	{ multiboot_probe, multiboot_load },
+};
+
+#define KNOWN_FORMATS                                                                              \
+	"known are bzImage, ELF (PVH, Multiboot 1, 64-bit Linux), Multiboot 1, "                   \
+	"and a flat binary when it is named as one"
+
+/* Files that people try, so that the error can say what they are. */
+static const struct {
+	size_t offset;
+	const char *magic;
+	size_t len;
+	const char *name;
+} foreign[] = {
+	{ 0, "\x1f\x8b", 2, "gzip-compressed data" },
+	{ 0, "\xfd" "7zXZ", 5, "xz-compressed data" },
+	{ 0, "\x28\xb5\x2f\xfd", 4, "zstd-compressed data" },
+	{ 0, "\x02\x21\x4c\x18", 4, "LZ4-compressed data" },
+	{ 0, "\x04\x22\x4d\x18", 4, "LZ4-compressed data" },
+	{ 0, "BZh", 3, "bzip2-compressed data" },
+	{ 0, "070701", 6, "a cpio archive (an initrd?)" },
+	{ 56, "ARM\x64", 4, "an arm64 Linux Image" },
+	{ 0, "QFI\xfb", 4, "a qcow2 disk image" },
+	{ 0, "!<arch>\n", 8, "an ar archive" },
+	{ 0, "MZ", 2, "a DOS or EFI executable" },
+	{ 510, "\x55\xaa", 2, "a boot sector" },
+};
+
+static bool has_bytes(const struct boot_file *file, size_t offset, const void *bytes, size_t len)
+{
+	return range_fits(offset, len, file->head_len) &&
+	       memcmp(file->head + offset, bytes, len) == 0;
+}
+
+static const char *foreign_name(const struct boot_file *file)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(foreign); i++)
+		if (has_bytes(file, foreign[i].offset, foreign[i].magic, foreign[i].len))
+			return foreign[i].name;
+	return "no known magic";
+}
+
+int boot_refuse(const struct boot_file *file, int err, const char *fmt, ...)
+{
+	char reason[512];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(reason, sizeof(reason), fmt, args);
+	va_end(args);
+	log_error("%s %s: %s", file->what, file->path, reason);
+	return err;
+}
+
+static int pread_exactly(const struct boot_file *file, uint64_t off, void *buf, size_t len)
+{
+	char *to = buf;
+
+	while (len) {
+		ssize_t n = pread(file->fd, to, len, (off_t)off);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return boot_refuse(file, -errno, "read: %s", strerror(errno));
+		if (!n)
+			return boot_refuse(file, -EIO, "shrank while it was read");
+		to += n;
+		off += (size_t)n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+/* The caller closes file->fd, whatever is returned. */
+static int open_file(struct boot_file *file, const char *what, const char *path)
+{
+	struct stat st;
+
+	file->what = what;
+	file->path = path;
+	file->size = 0;
+	/* Non-blocking: the open of a FIFO would wait for a writer. */
+	file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (file->fd < 0)
+		return boot_refuse(file, -errno, "%s", strerror(errno));
+	if (fstat(file->fd, &st))
+		return boot_refuse(file, -errno, "fstat: %s", strerror(errno));
+	if (S_ISDIR(st.st_mode))
+		return boot_refuse(file, -ENOEXEC, "is a directory");
+	if (!S_ISREG(st.st_mode))
+		return boot_refuse(file, -ENOEXEC, "is not a regular file");
+	if (!st.st_size)
+		return boot_refuse(file, -ENOEXEC, "is empty");
+	file->size = (uint64_t)st.st_size;
+	file->head_len = file->size < BOOT_HEAD_LEN ? file->size : BOOT_HEAD_LEN;
+	return pread_exactly(file, 0, file->head, file->head_len);
+}
+
+/* A file's own headers name bytes that it does not have. */
+static int check_in_file(const struct boot_file *file, uint64_t off, uint64_t len)
+{
+	if (range_fits(off, len, file->size))
+		return 0;
+	return boot_refuse(file, -ENOEXEC,
+			   "is truncated or damaged: it names %llu bytes at %#llx, but has %llu",
+			   (unsigned long long)len, (unsigned long long)off,
+			   (unsigned long long)file->size);
+}
+
+int boot_read(const struct boot_file *file, uint64_t off, void *buf, size_t len)
+{
+	int ret = check_in_file(file, off, len);
+
+	if (!ret)
+		ret = pread_exactly(file, off, buf, len);
+	return ret;
+}
+
+static int load_bytes(const struct boot_job *job, const struct boot_file *file, uint64_t off,
+		      uint64_t gpa, uint64_t len)
+{
+	int ret = check_in_file(file, off, len);
+
+	if (ret)
+		return ret;
+	ret = gmem_pread(job->mem, gpa, file->fd, off, len);
+	if (ret)
+		return boot_refuse(file, ret, "read: %s", strerror(-ret));
+	return 0;
+}
+
+int boot_load_bytes(const struct boot_job *job, uint64_t off, uint64_t gpa, uint64_t len)
+{
+	return load_bytes(job, &job->kernel, off, gpa, len);
+}
+
+static bool overlaps_boot_area(const struct boot_job *job, uint64_t gpa, uint64_t len)
+{
+	return job->regs.mode != CPU_MODE_16 &&
+	       ranges_overlap(gpa, len, BOOT_AREA, BOOT_AREA_END - BOOT_AREA);
+}
+
+static bool overlaps_acpi(const struct boot_job *job, uint64_t gpa, uint64_t len)
+{
+	return job->rsdp &&
+	       ranges_overlap(gpa, len, ACPI_AREA_BASE, ACPI_AREA_END - ACPI_AREA_BASE);
+}
+
+int boot_claim(struct boot_job *job, uint64_t gpa, uint64_t len)
+{
+	struct boot_summary *summary = job->summary;
+
+	if (!range_fits(gpa, len, job->low_end))
+		return boot_refuse(&job->kernel, -E2BIG,
+				   "needs RAM at %#llx..%#llx; there is %llu MiB below 4 GiB",
+				   (unsigned long long)gpa, (unsigned long long)(gpa + len),
+				   (unsigned long long)job->low_end >> 20);
+	if (overlaps_boot_area(job, gpa, len))
+		return boot_refuse(&job->kernel, -ENOEXEC,
+				   "wants %#llx..%#llx, but boot tables lie at %#llx..%#llx",
+				   (unsigned long long)gpa, (unsigned long long)(gpa + len),
+				   BOOT_AREA, BOOT_AREA_END);
+	if (overlaps_acpi(job, gpa, len))
+		return boot_refuse(&job->kernel, -ENOEXEC,
+				   "wants %#llx..%#llx, but ACPI tables lie at %#llx..%#llx",
+				   (unsigned long long)gpa, (unsigned long long)(gpa + len),
+				   ACPI_AREA_BASE, ACPI_AREA_END);
+	if (!summary->kernel_end || gpa < summary->kernel_start)
+		summary->kernel_start = gpa;
+	if (gpa + len > summary->kernel_end)
+		summary->kernel_end = gpa + len;
+	return 0;
+}
+
+static int place_initrd(struct boot_job *job, const struct boot_file *initrd, uint64_t ceiling,
+			bool low)
+{
+	uint64_t end = job->summary->kernel_end;
+	uint64_t floor = align_up(end > BOOT_HIGH_MEMORY ? end : BOOT_HIGH_MEMORY, X86_PAGE_SIZE);
+	uint64_t gpa;
+
+	if (floor > ceiling || initrd->size > ceiling - floor)
+		return boot_refuse(initrd, -E2BIG,
+				   "%llu KiB do not fit into RAM between the kernel's end at %#llx "
+				   "and %#llx: give the guest more memory",
+				   (unsigned long long)(initrd->size + 1023) / 1024,
+				   (unsigned long long)floor, (unsigned long long)ceiling);
+	gpa = low ? floor : (ceiling - initrd->size) & ~(uint64_t)(X86_PAGE_SIZE - 1);
+	job->summary->initrd_start = gpa;
+	job->summary->initrd_len = initrd->size;
+	return load_bytes(job, initrd, 0, gpa, initrd->size);
+}
+
+int boot_load_initrd(struct boot_job *job, uint64_t ceiling, bool low)
+{
+	struct boot_file initrd;
+	int ret;
+
+	if (!job->options->initrd)
+		return 0;
+	ret = open_file(&initrd, "initrd", job->options->initrd);
+	if (!ret)
+		ret = place_initrd(job, &initrd, ceiling, low);
+	close_fd(&initrd.fd);
+	return ret;
+}
+
+int boot_put_string(struct boot_job *job, const char *first, const char *second, uint64_t max,
+		    uint64_t *gpa)
+{
+	_cleanup_free_ char *text = NULL;
+	uint64_t room = BOOT_STRINGS_LEN - job->strings_used;
+	int len = asprintf(&text, "%s%s%s", first, second ? " " : "", second ? second : "");
+	int ret;
+
+	if (len < 0) {
+		text = NULL;
+		return boot_refuse(&job->kernel, -ENOMEM, "out of memory");
+	}
+	if ((uint64_t)len > max || (uint64_t)len >= room)
+		return boot_refuse(&job->kernel, -E2BIG,
+				   "the command line has %d bytes, this kernel takes %llu", len,
+				   (unsigned long long)(max < room ? max : room - 1));
+	*gpa = BOOT_STRINGS + job->strings_used;
+	ret = gmem_write(job->mem, *gpa, text, (uint64_t)len + 1);
+	if (ret)
+		return boot_refuse(&job->kernel, ret, "command line: %s", strerror(-ret));
+	job->strings_used += (uint64_t)len + 1;
+	return 0;
+}
+
+static int build_acpi(struct boot_job *job)
+{
+	const struct acpi_options options = {
+		.cpus = job->options->cpus,
+		.ram_high_end = memmap_high_end(job->mem),
+	};
+	int ret;
+
+	if (!job->options->firmware_tables)
+		return 0;
+	ret = acpi_build(job->mem, &options, &job->rsdp);
+	if (ret)
+		log_error("ACPI tables: %s", strerror(-ret));
+	return ret;
+}
+
+/*
+ * Whoever jumps to F000:FFF0 wants to reboot: old programs, and Linux that sees hardware-reduced
+ * ACPI and no EFI (its reboot_init() then skips ACPI and the keyboard controller).
+ */
+static int write_bios_entry(struct boot_job *job)
+{
+	static const uint8_t code[] = {
+		0xb0, 0xfe,		/* mov $0xfe, %al: pulse the reset line */
+		0xe6, X86_I8042_COMMAND, /* out %al, $0x64 */
+		0xf4,			/* hlt */
+		0xeb, 0xfd,		/* jmp to the hlt */
+	};
+	int ret = gmem_write(job->mem, BOOT_BIOS_ENTRY, code, sizeof(code));
+
+	if (ret)
+		log_error("BIOS entry: %s", strerror(-ret));
+	return ret;
+}
+
+static int load_kernel(struct boot_job *job)
+{
+	if (job->options->format == BOOT_FORMAT_FLAT)
+		return flat_load(job);
+	for (unsigned i = 0; i < ARRAY_SIZE(formats); i++)
+		if (formats[i].probe(&job->kernel))
+			return formats[i].load(job);
+	return boot_refuse(&job->kernel, -ENOEXEC, "unknown format (%s); " KNOWN_FORMATS,
+			   foreign_name(&job->kernel));
+}
+
+int arch_boot_load(struct arch_vm *arch, struct gmem *mem, const struct boot_options *options,
+		   struct boot_state *state)
+{
+	struct boot_job job = {
+		.mem = mem,
+		.options = options,
+		.low_end = memmap_low_end(mem),
+		.summary = &state->summary,
+	};
+	int ret;
+
+	(void)arch;
+	memset(state, 0, sizeof(*state));
+	ret = open_file(&job.kernel, "kernel", options->kernel);
+	if (!ret)
+		ret = write_bios_entry(&job);
+	if (!ret)
+		ret = build_acpi(&job);
+	if (!ret)
+		ret = load_kernel(&job);
+	close_fd(&job.kernel.fd);
+	state->summary.entry = job.regs.rip + (job.regs.mode == CPU_MODE_16 ? job.regs.cs << 4 : 0);
+	memcpy(state->words, &job.regs, sizeof(job.regs));
+	return ret;
+}

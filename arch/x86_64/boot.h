@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Loading what shall boot. Private to arch/x86_64. All on the main thread, before any vCPU runs.
+ *
+ * Low memory as the guest finds it:
+ *
+ *   0x00000  free: real-mode vectors, BIOS data, flat binaries, the kernel's own trampolines
+ *   0x80000  GDT (boot_regs.h)             \
+ *   0x81000  zero page, hvm_start_info or    |
+ *            Multiboot information           |  the boot area: RAM that the kernel may use once
+ *   0x82000  PML4, PDPT, 4 page directories  |  it has read what it needs. Nothing is written
+ *   0x88000  command line, module strings   /   there that the format at hand does not need.
+ *   0x98000  free
+ *   0x9fc00  reserved in the memory map, up to 1 MiB
+ *   0xe0000  ACPI tables (acpi.h)
+ *   0xffff0  BIOS entry: a few instructions that reset the machine
+ *  0x100000  the kernel; the initrd as high as it may lie (Multiboot: behind the kernel)
+ *
+ * A file is hostile input: every offset, size and address taken from it is checked before use.
+ * Functions that return int log one line that names the file before they return a negative errno.
+ */
+#ifndef KINGLET_X86_64_BOOT_H
+#define KINGLET_X86_64_BOOT_H
+
+#include "boot_regs.h"
+#include "x86.h"
+
+#define BOOT_AREA 0x80000ULL
+#define BOOT_GDT BOOT_AREA
+#define BOOT_INFO 0x81000ULL
+#define BOOT_PML4 0x82000ULL
+#define BOOT_PDPT 0x83000ULL
+#define BOOT_PD 0x84000ULL
+#define BOOT_STRINGS 0x88000ULL
+#define BOOT_STRINGS_LEN 0x10000ULL
+#define BOOT_AREA_END 0x98000ULL
+
+/* The page tables of the 64-bit entry map this much, each page onto itself. */
+#define BOOT_MAPPED 0x100000000ULL
+
+#define BOOT_BIOS_ENTRY 0xffff0ULL
+#define BOOT_HIGH_MEMORY 0x100000ULL
+
+/* An opened file and its first bytes, which hold every magic and header (Multiboot: 8 KiB). */
+enum { BOOT_HEAD_LEN = 8192 };
+struct boot_file {
+	const char *what; /* "kernel", "initrd" */
+	const char *path; /* borrowed */
+	int fd;		  /* owned, -1 when closed */
+	uint64_t size;	  /* bytes, not 0 */
+	uint8_t head[BOOT_HEAD_LEN];
+	size_t head_len; /* bytes read into head */
+};
+
+/* One boot in progress. */
+struct boot_job {
+	struct gmem *mem;
+	const struct boot_options *options;
+	struct boot_file kernel;
+	uint64_t low_end;      /* GPA behind the RAM below the hole */
+	uint64_t rsdp;	       /* GPA of the ACPI RSDP; 0: the guest gets no tables */
+	uint64_t strings_used; /* bytes taken of BOOT_STRINGS */
+	struct boot_summary *summary;
+	struct boot_regs regs;
+};
+
+struct elf_image;
+
+/* --- boot.c: what the formats share -------------------------------------------------------- */
+
+/* Logs "kernel PATH: …" and returns err. */
+int boot_refuse(const struct boot_file *file, int err, const char *fmt, ...) __printf(3, 4);
+
+/* Reads [off, off + len) of the file into buf; -ENOEXEC when the file ends before. */
+__must_check int boot_read(const struct boot_file *file, uint64_t off, void *buf, size_t len);
+
+/* Reads [off, off + len) of the file straight into guest RAM at gpa, after boot_claim(). */
+__must_check int boot_load_bytes(const struct boot_job *job, uint64_t off, uint64_t gpa,
+				 uint64_t len);
+
+/*
+ * Checks that the kernel may lie at [gpa, gpa + len): in RAM below the hole (-E2BIG) and clear of
+ * what Kinglet puts into low memory itself (-ENOEXEC). Counts it into the summary.
+ */
+__must_check int boot_claim(struct boot_job *job, uint64_t gpa, uint64_t len);
+
+/*
+ * Puts the initrd, if there is one, page-aligned behind the loaded kernel, never below 1 MiB, and
+ * below `ceiling`: as high as possible, or as low as possible when `low`. The summary says where.
+ * -E2BIG when it does not fit.
+ */
+__must_check int boot_load_initrd(struct boot_job *job, uint64_t ceiling, bool low);
+
+/*
+ * Writes a string, or `first`, a space and `second`, and its NUL into the boot area. `max` is the
+ * longest that the format takes, without the NUL. -E2BIG when it is longer, or the area is full.
+ */
+__must_check int boot_put_string(struct boot_job *job, const char *first, const char *second,
+				 uint64_t max, uint64_t *gpa);
+
+/* --- boot_tables.c: what the CPU needs at the entry ------------------------------------------ */
+
+__must_check int boot_write_gdt(struct gmem *mem);
+__must_check int boot_write_page_tables(struct gmem *mem);
+
+/* --- One file per format --------------------------------------------------------------------- */
+
+bool bzimage_probe(const struct boot_file *file);
+__must_check int bzimage_load(struct boot_job *job);
+
+bool elf_probe(const struct boot_file *file);
+/* Goes on as PVH, Multiboot or 64-bit Linux, by what the image declares. */
+__must_check int elf_load(struct boot_job *job);
+
+bool multiboot_probe(const struct boot_file *file);
+__must_check int multiboot_load(struct boot_job *job);
+/* The same for an image whose segments an ELF header names. */
+__must_check int multiboot_load_elf(struct boot_job *job, const struct elf_image *image);
+
+__must_check int flat_load(struct boot_job *job);
+
+/*
+ * Enters 64-bit Linux at `entry` with a zero page made of `header` (linux.c). The kernel is loaded
+ * and claimed; initrd and command line are placed here, within the limits given in the header.
+ */
+__must_check int linux_enter(struct boot_job *job, const struct setup_header *header,
+			     uint64_t entry);
+
+/* An ELF image by that entry: it carries no setup header, so Linux's usual limits hold. */
+__must_check int linux_load_elf(struct boot_job *job, const struct elf_image *image);
+
+/* An ELF image that declares `entry` by a PVH note. */
+__must_check int pvh_load(struct boot_job *job, const struct elf_image *image, uint64_t entry);
+
+#endif

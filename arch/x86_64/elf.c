@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ELF executables. Which way one is entered is what the image declares itself:
+ *
+ *   1. a Xen PHYS32_ENTRY note: PVH, the one entry that is an ABI of its own (also of a Linux
+ *      vmlinux built with CONFIG_PVH, so distribution kernels);
+ *   2. a Multiboot 1 header;
+ *   3. neither, ELF64: Linux's 64-bit entry with a zero page.
+ */
+#include "elf_image.h"
+
+#include "base/checked.h"
+#include "base/le.h"
+
+#include <string.h>
+
+#define NOTE_OWNER "Xen" /* with its NUL */
+#define NOTE_PHYS32_ENTRY 18
+#define NOTES_MAX (64u << 10) /* bytes of one note segment; Linux has half a KiB */
+
+bool elf_probe(const struct boot_file *file)
+{
+	return file->head_len >= SELFMAG && memcmp(file->head, ELFMAG, SELFMAG) == 0;
+}
+
+static Elf64_Ehdr widen_header(const Elf32_Ehdr *h)
+{
+	return (Elf64_Ehdr){
+		.e_type = h->e_type,
+		.e_machine = h->e_machine,
+		.e_entry = h->e_entry,
+		.e_phoff = h->e_phoff,
+		.e_phentsize = h->e_phentsize,
+		.e_phnum = h->e_phnum,
+	};
+}
+
+static Elf64_Phdr widen_segment(const Elf32_Phdr *h)
+{
+	return (Elf64_Phdr){
+		.p_type = h->p_type,
+		.p_offset = h->p_offset,
+		.p_vaddr = h->p_vaddr,
+		.p_paddr = h->p_paddr,
+		.p_filesz = h->p_filesz,
+		.p_memsz = h->p_memsz,
+		.p_align = h->p_align,
+	};
+}
+
+static int check_ident(const struct boot_file *file, const struct elf_image *image,
+		       const Elf64_Ehdr *header)
+{
+	uint16_t machine = image->is_64bit ? EM_X86_64 : EM_386;
+	size_t phentsize = image->is_64bit ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr);
+
+	if (file->head[EI_DATA] != ELFDATA2LSB || header->e_machine != machine)
+		return boot_refuse(file, -ENOEXEC, "ELF for another machine (class %u, machine %u)",
+				   file->head[EI_CLASS], header->e_machine);
+	if (header->e_type != ET_EXEC)
+		return boot_refuse(file, -ENOEXEC,
+				   "ELF of type %u is no executable with fixed addresses (2)",
+				   header->e_type);
+	if (header->e_phentsize != phentsize || !header->e_phnum)
+		return boot_refuse(file, -ENOEXEC, "ELF without program headers to load");
+	if (header->e_phnum > ELF_SEGMENTS_MAX)
+		return boot_refuse(file, -ENOEXEC, "ELF with %u program headers; at most %u are",
+				   header->e_phnum, ELF_SEGMENTS_MAX);
+	return 0;
+}
+
+static int read_segments(const struct boot_file *file, const Elf64_Ehdr *header,
+			 struct elf_image *image)
+{
+	Elf32_Phdr narrow[ELF_SEGMENTS_MAX];
+	int ret;
+
+	image->count = header->e_phnum;
+	if (image->is_64bit)
+		return boot_read(file, header->e_phoff, image->segments,
+				 image->count * sizeof(image->segments[0]));
+	ret = boot_read(file, header->e_phoff, narrow, image->count * sizeof(narrow[0]));
+	if (ret)
+		return ret;
+	for (unsigned i = 0; i < image->count; i++)
+		image->segments[i] = widen_segment(&narrow[i]);
+	return 0;
+}
+
+/* A segment that is not in the file, or wraps, is damage whatever the format. */
+static int check_segments(const struct boot_file *file, const struct elf_image *image)
+{
+	for (unsigned i = 0; i < image->count; i++) {
+		const Elf64_Phdr *s = &image->segments[i];
+		uint64_t end;
+
+		if (s->p_type != PT_LOAD)
+			continue;
+		if (s->p_filesz > s->p_memsz || !range_fits(s->p_offset, s->p_filesz, file->size) ||
+		    __builtin_add_overflow(s->p_paddr, s->p_memsz, &end) ||
+		    __builtin_add_overflow(s->p_vaddr, s->p_memsz, &end))
+			return boot_refuse(file, -ENOEXEC,
+					   "truncated or damaged ELF: segment %u has %llu bytes at "
+					   "%#llx of %llu",
+					   i, (unsigned long long)s->p_filesz,
+					   (unsigned long long)s->p_offset,
+					   (unsigned long long)file->size);
+	}
+	return 0;
+}
+
+static int parse(const struct boot_file *file, struct elf_image *image)
+{
+	Elf64_Ehdr header;
+	Elf32_Ehdr narrow;
+	int ret;
+
+	image->is_64bit = file->head_len > EI_CLASS && file->head[EI_CLASS] == ELFCLASS64;
+	if (image->is_64bit) {
+		ret = boot_read(file, 0, &header, sizeof(header));
+	} else {
+		ret = boot_read(file, 0, &narrow, sizeof(narrow));
+		if (!ret)
+			header = widen_header(&narrow);
+	}
+	if (!ret)
+		ret = check_ident(file, image, &header);
+	if (!ret)
+		ret = read_segments(file, &header, image);
+	if (!ret)
+		ret = check_segments(file, image);
+	if (!ret)
+		image->entry = header.e_entry;
+	return ret;
+}
+
+/* Note layout: gABI, "Note Section"; Xen's types: xen/include/public/elfnote.h. */
+static bool find_phys32(const uint8_t *notes, uint64_t len, uint64_t align, uint64_t *entry)
+{
+	uint64_t at = 0;
+
+	while (range_fits(at, sizeof(Elf64_Nhdr), len)) {
+		Elf64_Nhdr note;
+		uint64_t name, desc;
+
+		memcpy(&note, notes + at, sizeof(note));
+		name = at + sizeof(note);
+		desc = align_up(name + note.n_namesz, align);
+		if (!range_fits(name, note.n_namesz, len) || !range_fits(desc, note.n_descsz, len))
+			return false;
+		if (note.n_type == NOTE_PHYS32_ENTRY && note.n_namesz == sizeof(NOTE_OWNER) &&
+		    memcmp(notes + name, NOTE_OWNER, sizeof(NOTE_OWNER)) == 0 &&
+		    (note.n_descsz == 4 || note.n_descsz == 8)) {
+			*entry = get_le_bytes(notes + desc, note.n_descsz);
+			return true;
+		}
+		at = align_up(desc + note.n_descsz, align);
+	}
+	return false;
+}
+
+/* 1 and the entry when the image has a PVH note, 0 when it has none. */
+static int find_pvh_entry(const struct boot_file *file, const struct elf_image *image,
+			  uint64_t *entry)
+{
+	for (unsigned i = 0; i < image->count; i++) {
+		const Elf64_Phdr *s = &image->segments[i];
+		_cleanup_free_ uint8_t *notes = NULL;
+		int ret;
+
+		if (s->p_type != PT_NOTE || !s->p_filesz || s->p_filesz > NOTES_MAX)
+			continue;
+		notes = malloc(s->p_filesz);
+		if (!notes)
+			return boot_refuse(file, -ENOMEM, "out of memory");
+		ret = boot_read(file, s->p_offset, notes, s->p_filesz);
+		if (ret)
+			return ret;
+		if (find_phys32(notes, s->p_filesz, s->p_align == 8 ? 8 : 4, entry))
+			return 1;
+	}
+	return 0;
+}
+
+int elf_load_segments(struct boot_job *job, const struct elf_image *image)
+{
+	for (unsigned i = 0; i < image->count; i++) {
+		const Elf64_Phdr *s = &image->segments[i];
+		int ret;
+
+		if (s->p_type != PT_LOAD || !s->p_memsz)
+			continue;
+		ret = boot_claim(job, s->p_paddr, s->p_memsz);
+		if (!ret)
+			ret = boot_load_bytes(job, s->p_offset, s->p_paddr, s->p_filesz);
+		if (ret)
+			return ret;
+	}
+	if (!job->summary->kernel_end)
+		return boot_refuse(&job->kernel, -ENOEXEC, "ELF without a segment to load");
+	return 0;
+}
+
+int elf_physical_entry(const struct boot_job *job, const struct elf_image *image, uint64_t entry,
+		       uint64_t *gpa)
+{
+	const Elf64_Phdr *virtual = NULL;
+
+	for (unsigned i = 0; i < image->count; i++) {
+		const Elf64_Phdr *s = &image->segments[i];
+
+		if (s->p_type != PT_LOAD)
+			continue;
+		if (entry >= s->p_paddr && entry - s->p_paddr < s->p_memsz) {
+			*gpa = entry;
+			return 0;
+		}
+		if (entry >= s->p_vaddr && entry - s->p_vaddr < s->p_memsz)
+			virtual = s;
+	}
+	if (!virtual)
+		return boot_refuse(&job->kernel, -ENOEXEC, "ELF entry %#llx is in no segment",
+				   (unsigned long long)entry);
+	*gpa = virtual->p_paddr + (entry - virtual->p_vaddr);
+	return 0;
+}
+
+int elf_load(struct boot_job *job)
+{
+	struct elf_image image;
+	uint64_t entry = 0;
+	int ret = parse(&job->kernel, &image);
+
+	if (ret)
+		return ret;
+	ret = find_pvh_entry(&job->kernel, &image, &entry);
+	if (ret < 0)
+		return ret;
+	if (ret)
+		return pvh_load(job, &image, entry);
+	if (multiboot_probe(&job->kernel))
+		return multiboot_load_elf(job, &image);
+	if (image.is_64bit)
+		return linux_load_elf(job, &image);
+	return boot_refuse(&job->kernel, -ENOEXEC,
+			   "ELF32 with neither a PVH note nor a Multiboot 1 header");
+}

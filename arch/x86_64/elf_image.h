@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An ELF executable's headers, checked and widened to 64 bits. Private to arch/x86_64.
+ */
+#ifndef KINGLET_X86_64_ELF_IMAGE_H
+#define KINGLET_X86_64_ELF_IMAGE_H
+
+#include "boot.h"
+
+#include <elf.h>
+
+enum { ELF_SEGMENTS_MAX = 64 };
+
+struct elf_image {
+	bool is_64bit;
+	uint64_t entry; /* as in the header */
+	unsigned count;
+	Elf64_Phdr segments[ELF_SEGMENTS_MAX];
+};
+
+/* Claims and loads every PT_LOAD segment at its physical address. Bss is RAM that is zero. */
+__must_check int elf_load_segments(struct boot_job *job, const struct elf_image *image);
+
+/*
+ * The GPA of an entry point: as it is when it lies in a loaded segment's physical range, translated
+ * when it lies in one's virtual range. -ENOEXEC otherwise.
+ */
+__must_check int elf_physical_entry(const struct boot_job *job, const struct elf_image *image,
+				    uint64_t entry, uint64_t *gpa);
+
+#endif

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * x86's own exits, and where a vCPU is, in words.
+ */
+#include "x86.h"
+
+#include <asm/processor-flags.h>
+#include <stdio.h>
+
+#define EFER_LMA (1u << 10)
+
+static const char *suberror_name(uint32_t suberror)
+{
+	static const char *const names[] = {
+		[KVM_INTERNAL_ERROR_EMULATION] = "instruction not emulated",
+		[KVM_INTERNAL_ERROR_SIMUL_EX] = "unexpected simultaneous exceptions",
+		[KVM_INTERNAL_ERROR_DELIVERY_EV] = "exit while an event was delivered",
+		[KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON] = "unexpected hardware exit",
+	};
+
+	if (suberror >= ARRAY_SIZE(names) || !names[suberror])
+		return "unknown cause";
+	return names[suberror];
+}
+
+/* Appends to a line that may already be cut. */
+static void append_bytes(char *text, size_t len, size_t at, const uint8_t *bytes, unsigned count)
+{
+	for (unsigned i = 0; i < count && at < len; i++)
+		at += (size_t)snprintf(text + at, len - at, " %02x", bytes[i]);
+}
+
+static const char *mode_name(const struct kvm_sregs *sregs)
+{
+	if (!(sregs->cr0 & X86_CR0_PE))
+		return "16-bit real";
+	if (sregs->efer & EFER_LMA)
+		return sregs->cs.l ? "64-bit" : "32-bit compatibility";
+	return sregs->cs.db ? "32-bit protected" : "16-bit protected";
+}
+
+/* RIP and mode: what fits beside the instruction's bytes. */
+static size_t describe_place(struct vcpu *vcpu, char *text, size_t len)
+{
+	struct kvm_regs regs;
+	struct kvm_sregs sregs;
+
+	if (vcpu_ioctl(vcpu, KVM_GET_REGS, &regs) < 0 ||
+	    vcpu_ioctl(vcpu, KVM_GET_SREGS, &sregs) < 0)
+		return (size_t)snprintf(text, len, "rip unknown");
+	return (size_t)snprintf(text, len, "rip 0x%llx, %s mode", (unsigned long long)regs.rip,
+				mode_name(&sregs));
+}
+
+/* KVM api.rst 5, KVM_EXIT_INTERNAL_ERROR: the bytes are there when ndata and flags say so. */
+static void describe_internal_error(struct vcpu *vcpu, char *detail, size_t len)
+{
+	const struct kvm_run *run = vcpu->run;
+	unsigned count = run->emulation_failure.insn_size;
+	size_t at;
+
+	at = (size_t)snprintf(detail, len, "KVM internal error %u (%s) at ",
+			      run->internal.suberror, suberror_name(run->internal.suberror));
+	if (at < len)
+		at += describe_place(vcpu, detail + at, len - at);
+	if (run->internal.suberror != KVM_INTERNAL_ERROR_EMULATION || run->internal.ndata < 3 ||
+	    !(run->emulation_failure.flags & KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES) ||
+	    count > sizeof(run->emulation_failure.insn_bytes) || at >= len)
+		return;
+	at += (size_t)snprintf(detail + at, len - at, ", bytes");
+	append_bytes(detail, len, at, run->emulation_failure.insn_bytes, count);
+}
+
+enum vcpu_end arch_vcpu_exit(struct vcpu *vcpu, char *detail, size_t len)
+{
+	switch (vcpu->run->exit_reason) {
+	case KVM_EXIT_INTERNAL_ERROR:
+		describe_internal_error(vcpu, detail, len);
+		return VCPU_INTERNAL_ERROR;
+	case KVM_EXIT_SET_TPR:
+		/* Without an in-kernel APIC every write of CR8 ends here; nobody needs to know. */
+		return VCPU_RUNNING;
+	default:
+		snprintf(detail, len, "KVM exit reason %u", vcpu->run->exit_reason);
+		return VCPU_UNKNOWN_EXIT;
+	}
+}
+
+void arch_vcpu_describe(struct vcpu *vcpu, char *text, size_t len)
+{
+	struct kvm_regs regs;
+	struct kvm_sregs sregs;
+
+	if (vcpu_ioctl(vcpu, KVM_GET_REGS, &regs) < 0 ||
+	    vcpu_ioctl(vcpu, KVM_GET_SREGS, &sregs) < 0) {
+		snprintf(text, len, "rip unknown");
+		return;
+	}
+	/* SVM leaves the VMCB undefined at a shutdown, so KVM resets the vCPU before it tells us. */
+	if (regs.rip == 0xfff0 && sregs.cs.base == 0xffff0000) {
+		snprintf(text, len, "rip 0xfff0 (the reset vector, where KVM on AMD puts a vCPU at "
+				    "a triple fault)");
+		return;
+	}
+	snprintf(text, len, "rip 0x%llx (%s mode, cs 0x%x, cpl %u, cr3 0x%llx)",
+		 (unsigned long long)regs.rip, mode_name(&sregs), sregs.cs.selector, sregs.ss.dpl,
+		 (unsigned long long)sregs.cr3);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of arch/x86_64 share about the VM and its vCPUs. Private to arch/x86_64.
+ */
+#ifndef KINGLET_X86_64_X86_H
+#define KINGLET_X86_64_X86_H
+
+#include "arch/arch.h"
+
+#include <asm/bootparam.h>
+
+enum { X86_PAGE_SIZE = 4096 };
+
+/* arch_vm.priv */
+struct x86_vm {
+	struct kvm_cpuid2 *supported; /* what KVM can give a vCPU, owned */
+	bool tsc_deadline;	      /* the local APIC timer has its TSC-deadline mode */
+	/* Power-on states, valid with an in-kernel irqchip: */
+	struct kvm_irqchip chips[3]; /* by KVM_IRQCHIP_PIC_MASTER, PIC_SLAVE, IOAPIC */
+	struct kvm_pit_state2 pit;
+};
+
+/*
+ * KVM_GET_SUPPORTED_CPUID into a buffer that is large enough; the caller frees *cpuid. Negative
+ * errno, nothing is logged.
+ */
+__must_check int cpuid_get_supported(struct kvm *kvm, struct kvm_cpuid2 **cpuid);
+
+/*
+ * Gives a vCPU what KVM supports, made its own: APIC id, topology (one package, one thread a core),
+ * and the bits that depend on what KVM emulates. Negative errno, nothing is logged.
+ */
+__must_check int cpuid_set(const struct arch_vm *arch, struct vcpu *vcpu);
+
+/* GPA behind the RAM below the hole, and behind all RAM (X86_RAM_HIGH when none is above it). */
+uint64_t memmap_low_end(const struct gmem *mem);
+uint64_t memmap_high_end(const struct gmem *mem);
+
+/*
+ * The memory map as every boot protocol gives it to the guest, sorted. Types are E820_* of
+ * <asm/e820.h>, which PVH and Multiboot share. Returns the number of entries.
+ */
+enum { MEMMAP_MAX = 8 };
+unsigned memmap_build(const struct gmem *mem, struct boot_e820_entry map[MEMMAP_MAX]);
+
+#endif

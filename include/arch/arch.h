@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What an architecture must provide. Implemented once per folder under arch/; nothing outside
+ * arch/ and the board file of the machine layer knows which one it is.
+ *
+ * Order of calls, all on the main thread before any vCPU runs:
+ *   arch_ram_ranges → gmem_init → arch_vm_init → (irqs_init with arch_irq_routes) → devices →
+ *   vcpu_init + arch_vcpu_init for each vCPU → arch_boot_load → arch_boot_vcpu → vcpu_start.
+ * A reboot inside the process stops the vCPUs, zeroes RAM, calls arch_vm_reset and, for each vCPU,
+ * arch_vcpu_reset, then repeats from arch_boot_load.
+ */
+#ifndef KINGLET_ARCH_ARCH_H
+#define KINGLET_ARCH_ARCH_H
+
+#include "core/kvm.h"
+#include "core/memory.h"
+#include "core/vcpu.h"
+
+/* How the guest's code is entered when it is a flat binary. */
+enum cpu_mode { CPU_MODE_16, CPU_MODE_32, CPU_MODE_64 };
+
+enum boot_format {
+	BOOT_FORMAT_AUTO, /* by the file's own magic */
+	BOOT_FORMAT_FLAT, /* no magic: bytes at flat_address, entered at their first byte */
+};
+
+/* What to boot. All strings borrowed, valid until arch_boot_load() returns. */
+struct boot_options {
+	const char *kernel;    /* path */
+	const char *initrd;    /* path, or NULL; Multiboot: the first module */
+	const char *cmdline;   /* never NULL */
+	enum boot_format format;
+	uint64_t flat_address; /* GPA */
+	enum cpu_mode flat_mode;
+	bool firmware_tables;  /* ACPI or FDT */
+	unsigned cpus;
+};
+
+/* What was loaded, and where: the loader places the initrd by it. */
+struct boot_summary {
+	const char *format;    /* "bzImage", "ELF64 vmlinux", "PVH", "Multiboot", "flat", … */
+	uint64_t entry;	       /* GPA of the first instruction */
+	uint64_t kernel_start; /* GPA */
+	uint64_t kernel_end;   /* first GPA behind the kernel (its bss too, where known) */
+	uint64_t initrd_start; /* 0 when none */
+	uint64_t initrd_len;   /* bytes */
+};
+
+/*
+ * The state that vCPU 0 starts with. Opaque outside arch/: `words` is the arch's own struct,
+ * _Static_assert-ed to fit.
+ */
+struct boot_state {
+	struct boot_summary summary;
+	uint64_t words[16];
+};
+
+struct arch_vm {
+	struct kvm *kvm;
+	unsigned cpus;
+	void *priv; /* owned by arch */
+};
+
+struct arch_vm_options {
+	unsigned cpus;
+	bool irqchip; /* in-kernel interrupt controllers and timers; without them HLT exits */
+};
+
+/* The machine type for KVM_CREATE_VM. */
+unsigned long arch_machine_type(void);
+
+/*
+ * Where `size` bytes of RAM lie. Returns the number of ranges written (at most 2), or -EINVAL when
+ * the size is not a multiple of the page size, under 1 MiB or beyond what the arch can address.
+ */
+__must_check int arch_ram_ranges(uint64_t size, struct gmem_range ranges[2]);
+
+/* The largest number of vCPUs that this arch's firmware tables and KVM can name. */
+unsigned arch_max_cpus(struct kvm *kvm);
+
+/* VM-wide set-up in KVM's order. Logs the reason on failure. */
+__must_check int arch_vm_init(struct arch_vm *arch, struct kvm *kvm,
+			      const struct arch_vm_options *options);
+void arch_vm_destroy(struct arch_vm *arch);
+
+/*
+ * Puts interrupt controllers and timers shared by all vCPUs back into their power-on state; no vCPU
+ * runs. Logs on failure.
+ */
+__must_check int arch_vm_reset(struct arch_vm *arch);
+
+/* Pin routes of the in-kernel interrupt controllers, static storage. */
+const struct kvm_irq_routing_entry *arch_irq_routes(unsigned *count);
+
+/*
+ * Feature registers, CPUID and everything else that stays over a reset, then the power-on state as
+ * by arch_vcpu_reset(). Logs on failure.
+ */
+__must_check int arch_vcpu_init(struct arch_vm *arch, struct vcpu *vcpu);
+
+/* Puts a vCPU back into its power-on state (secondary CPUs wait for start-up). Logs on failure. */
+__must_check int arch_vcpu_reset(struct arch_vm *arch, struct vcpu *vcpu);
+
+/*
+ * Loads kernel, initrd, command line, memory map and firmware tables into RAM. Logs one line that
+ * names the file and what is wrong with it. Errors: -ENOENT, -EACCES, … of open(2); -ENOEXEC for a
+ * file that is no known format or is damaged; -E2BIG when it does not fit in RAM or the command
+ * line is too long. Every one of them is a usage error (exit status 100).
+ */
+__must_check int arch_boot_load(struct arch_vm *arch, struct gmem *mem,
+				const struct boot_options *options, struct boot_state *state);
+
+/* Sets vCPU 0 to the entry state. Logs on failure. */
+__must_check int arch_boot_vcpu(struct vcpu *vcpu, const struct boot_state *state);
+
+/*
+ * An exit that the generic run loop does not handle. Returns VCPU_RUNNING to enter the guest
+ * again, or why the vCPU ends, with one line in detail. vCPU thread.
+ */
+enum vcpu_end arch_vcpu_exit(struct vcpu *vcpu, char *detail, size_t len);
+
+/* One line for people about where a vCPU is (RIP, mode); it must be parked or ended. */
+void arch_vcpu_describe(struct vcpu *vcpu, char *text, size_t len);
+
+#endif

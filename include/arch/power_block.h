@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Registers of the power block: what the ACPI tables promise and devices/platform/power.c keeps.
+ * One byte each, but for the event word. (ACPI 6.4 §4.8.3.6 and §4.8.3.7)
+ */
+#ifndef KINGLET_ARCH_POWER_BLOCK_H
+#define KINGLET_ARCH_POWER_BLOCK_H
+
+enum {
+	/* Offsets. */
+	POWER_SLEEP_CONTROL = 0,
+	POWER_SLEEP_STATUS = 1,
+	POWER_RESET = 2,  /* write POWER_RESET_VALUE */
+	POWER_EVENTS = 4, /* 32 bits, read clears: what the event device's interrupt was about */
+	POWER_BLOCK_LEN = 8,
+
+	POWER_RESET_VALUE = 0x01,
+	POWER_SLEEP_TYPE_S5 = 5,
+	POWER_EVENT_BUTTON = 0x1,
+};
+
+#endif
