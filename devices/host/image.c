@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "host/image.h"
+
+#include "base/checked.h"
+#include "base/log.h"
+#include "host/file_lock.h"
+#include "host/image_engine.h"
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+enum {
+	ZERO_CHUNK = 1 << 20, /* bytes that one write of zeroes moves at most */
+	/*
+	 * What direct I/O needs at most of offsets, lengths and addresses where sectors have 4 KiB
+	 * or less; the exact number is known to Linux 6.1 and later only.
+	 */
+	DIRECT_ALIGN = 4096,
+	MAX_BLOCK = 65536,
+};
+
+/* --- Opening -------------------------------------------------------------------------------- */
+
+static int fail(const char *path, const char *what, int error)
+{
+	log_error("disk %s: %s: %s", path, what, strerror(-error));
+	return error;
+}
+
+static int refuse(const char *path, const char *what, const char *reason)
+{
+	log_error("disk %s: %s: %s", path, what, reason);
+	return -EINVAL;
+}
+
+static int open_checked(const struct image_options *options, struct stat *st)
+{
+	int flags = O_CLOEXEC | (options->readonly ? O_RDONLY : O_RDWR);
+	const char *path = options->path;
+	int fd;
+
+	/* Before open(2), which may wait (a FIFO) or act (a tape). */
+	if (stat(path, st))
+		return fail(path, "open", -errno);
+	if (S_ISDIR(st->st_mode))
+		return refuse(path, "open", "is a directory, not an image");
+	if (!S_ISREG(st->st_mode) && !S_ISBLK(st->st_mode))
+		return refuse(path, "open", "is neither a file nor a block device");
+	/* On a block device: -EBUSY when it is mounted, or claimed by another writer. */
+	if (S_ISBLK(st->st_mode) && !options->readonly)
+		flags |= O_EXCL;
+	fd = open(path, flags);
+	if (fd < 0)
+		return fail(path, options->readonly ? "open" : "open for writing", -errno);
+	if (fstat(fd, st)) {
+		int err = fail(path, "fstat", -errno);
+
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+static int lock_image(struct image *image)
+{
+	int ret = file_lock(image->fd, image->readonly);
+
+	if (ret == -EBUSY) {
+		log_error("disk %s: lock: in use by another program or another disk of this machine",
+			  image->path);
+		return ret;
+	}
+	/* Some network and FUSE file systems have no locks; the image is still usable. */
+	if (ret)
+		log_warning("disk %s: lock: %s; nothing keeps others from writing to it",
+			    image->path, strerror(-ret));
+	return 0;
+}
+
+static int read_geometry(struct image *image, const struct stat *st)
+{
+	unsigned physical = (unsigned)st->st_blksize;
+	int logical = IMAGE_SECTOR;
+
+	image->size = (uint64_t)st->st_size;
+	if (S_ISBLK(st->st_mode)) {
+		if (ioctl(image->fd, BLKGETSIZE64, &image->size))
+			return fail(image->path, "BLKGETSIZE64", -errno);
+		if (ioctl(image->fd, BLKSSZGET, &logical))
+			return fail(image->path, "BLKSSZGET", -errno);
+		if (ioctl(image->fd, BLKPBSZGET, &physical))
+			return fail(image->path, "BLKPBSZGET", -errno);
+	}
+	if (!image->size)
+		return refuse(image->path, "size", "is empty");
+	if (image->size % IMAGE_SECTOR) {
+		log_error("disk %s: size: %llu bytes are not a multiple of %d "
+			  "(truncate -s %%%d FILE extends it)",
+			  image->path, (unsigned long long)image->size, IMAGE_SECTOR, IMAGE_SECTOR);
+		return -EINVAL;
+	}
+	image->logical_block = (unsigned)logical;
+	if (!is_power_of_two(physical) || physical < image->logical_block || physical > MAX_BLOCK)
+		physical = image->logical_block;
+	image->physical_block = physical;
+	return 0;
+}
+
+/*
+ * A second open of the same file. Requests that are aligned go through it; the kernel keeps it
+ * coherent with the first one, which takes the rest.
+ */
+static int open_direct(struct image *image)
+{
+	int flags = O_CLOEXEC | O_DIRECT | (image->readonly ? O_RDONLY : O_RDWR);
+	char self[32];
+
+	/* By fd, not by path: the path may name another file by now. O_EXCL is held already. */
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", image->fd);
+	image->direct_fd = open(self, flags);
+	if (image->direct_fd >= 0)
+		return 0;
+	if (errno == EINVAL)
+		return refuse(image->path, "O_DIRECT", "its file system does not support it");
+	return fail(image->path, "O_DIRECT", -errno);
+}
+
+static int start_engine(struct image *image, const struct image_options *options)
+{
+	int err = -ENOSYS;
+
+	if (!options->threads)
+		err = image_uring_new(options->depth, &image->engine);
+	if (err)
+		err = image_threads_new(&image->engine);
+	if (err)
+		return fail(image->path, "I/O threads", err);
+	image->event_fd = image->engine->event_fd;
+	return 0;
+}
+
+int image_open(struct image *image, const struct image_options *options)
+{
+	struct stat st;
+	int err;
+
+	*image = (struct image){
+		.path = options->path,
+		.readonly = options->readonly,
+		.event_fd = -1,
+		.direct_fd = -1,
+	};
+	image->fd = open_checked(options, &st);
+	if (image->fd < 0)
+		return image->fd;
+	err = read_geometry(image, &st);
+	if (!err)
+		err = lock_image(image);
+	if (!err && options->direct)
+		err = open_direct(image);
+	if (err)
+		goto err_close;
+	/* Never written, so it stays the kernel's one zero page. */
+	image->zeros = mmap(NULL, ZERO_CHUNK, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (image->zeros == MAP_FAILED) {
+		err = fail(image->path, "mmap", -errno);
+		goto err_close;
+	}
+	err = start_engine(image, options);
+	if (err)
+		goto err_unmap;
+	return 0;
+
+err_unmap:
+	munmap(image->zeros, ZERO_CHUNK);
+err_close:
+	close_fd(&image->direct_fd);
+	close_fd(&image->fd);
+	return err;
+}
+
+void image_close(struct image *image)
+{
+	if (!image->engine)
+		return;
+	image->engine->ops->destroy(image->engine);
+	image->engine = NULL;
+	image->event_fd = -1;
+	munmap(image->zeros, ZERO_CHUNK);
+	close_fd(&image->direct_fd);
+	close_fd(&image->fd);
+}
+
+const char *image_engine_name(const struct image *image)
+{
+	return image->engine->ops->name;
+}
+
+/* --- Requests ------------------------------------------------------------------------------- */
+
+static const struct {
+	const char *name;
+	bool changes;
+	enum image_call call;
+	int mode;
+} operations[] = {
+	[IMAGE_READ] = { "read", false, IMAGE_READV, 0 },
+	[IMAGE_WRITE] = { "write", true, IMAGE_WRITEV, 0 },
+	[IMAGE_FLUSH] = { "flush", false, IMAGE_FDATASYNC, 0 },
+	/* fallocate(2) knows block devices, too: there these become discards and zero-outs. */
+	[IMAGE_DISCARD] = { "discard", true, IMAGE_FALLOCATE,
+			    FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE },
+	[IMAGE_ZERO] = { "write zeroes", true, IMAGE_FALLOCATE,
+			 FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE },
+	[IMAGE_ZERO_UNMAP] = { "write zeroes", true, IMAGE_FALLOCATE,
+			       FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE },
+};
+
+static bool direct_capable(const struct image *image, const struct image_request *req)
+{
+	uint64_t align = image->logical_block > DIRECT_ALIGN ? image->logical_block : DIRECT_ALIGN;
+	uint64_t bits = req->offset;
+
+	for (unsigned i = 0; i < req->iov_count; i++)
+		bits |= (uintptr_t)req->iov[i].iov_base | req->iov[i].iov_len;
+	return !(bits % align);
+}
+
+/* Runs the request's next system call. */
+static void start_step(struct image *image, struct image_request *req)
+{
+	bool moves_data = req->step.call == IMAGE_READV || req->step.call == IMAGE_WRITEV;
+
+	req->step.fd = image->fd;
+	if (image->direct_fd >= 0 && moves_data && direct_capable(image, req))
+		req->step.fd = image->direct_fd;
+	image->engine->ops->start(image->engine, req);
+}
+
+int image_submit(struct image *image, struct image_request *req)
+{
+	if (operations[req->op].changes && image->readonly)
+		return -EROFS;
+	if (req->op == IMAGE_FLUSH) {
+		if (image->flush_error)
+			return image->flush_error;
+	} else if (!req->len || !range_fits(req->offset, req->len, image->size)) {
+		return -EINVAL;
+	}
+	req->step.call = operations[req->op].call;
+	req->step.mode = operations[req->op].mode;
+	image->in_flight++;
+	start_step(image, req);
+	return 0;
+}
+
+static void finish(struct image *image, struct image_request *req, int result)
+{
+	image->in_flight--;
+	if (result && result != -EOPNOTSUPP && !image->error_logged) {
+		image->error_logged = true;
+		log_error("disk %s: %s: %s (further errors go to the guest only)", image->path,
+			  operations[req->op].name, strerror(-result));
+	}
+	if (result && req->op == IMAGE_FLUSH)
+		image->flush_error = result;
+	req->done(req, result);
+}
+
+/* The next piece of zeroes, where the host has no quicker way. */
+static void plan_zeros(struct image *image, struct image_request *req)
+{
+	req->step.call = IMAGE_WRITEV;
+	req->zeros.iov_base = image->zeros;
+	req->zeros.iov_len = req->len < ZERO_CHUNK ? req->len : ZERO_CHUNK;
+	req->iov = &req->zeros;
+	req->iov_count = 1;
+}
+
+/* Takes `bytes` that were transferred off the front. */
+static void consume(struct image_request *req, size_t bytes)
+{
+	req->offset += bytes;
+	req->len -= bytes;
+	while (bytes) {
+		struct iovec *iov = req->iov;
+		size_t n = bytes < iov->iov_len ? bytes : iov->iov_len;
+
+		iov->iov_base = (char *)iov->iov_base + n;
+		iov->iov_len -= n;
+		bytes -= n;
+		if (!iov->iov_len) {
+			req->iov++;
+			req->iov_count--;
+		}
+	}
+}
+
+/* A step is over: on to the next, or done. */
+static void advance(struct image *image, struct image_request *req)
+{
+	bool zeroes = req->op == IMAGE_ZERO || req->op == IMAGE_ZERO_UNMAP;
+	int result = req->step.result;
+
+	if (result == -EINTR || result == -EAGAIN) {
+		start_step(image, req);
+		return;
+	}
+	if (req->step.call == IMAGE_FALLOCATE) {
+		/* -EINVAL: a block device with blocks larger than the range's alignment. */
+		if (zeroes && (result == -EOPNOTSUPP || result == -EINVAL)) {
+			plan_zeros(image, req);
+			start_step(image, req);
+			return;
+		}
+	} else if (result > 0) {
+		consume(req, (size_t)result);
+		if (req->len) {
+			if (zeroes)
+				plan_zeros(image, req);
+			start_step(image, req);
+			return;
+		}
+		result = 0;
+	} else if (!result && req->step.call != IMAGE_FDATASYNC) {
+		result = -EIO; /* the file has been truncated since it was opened */
+	}
+	finish(image, req, result);
+}
+
+static void submit_steps(struct image *image)
+{
+	if (image->engine->ops->submit)
+		image->engine->ops->submit(image->engine);
+}
+
+void image_process(struct image *image)
+{
+	struct image_request *req;
+
+	submit_steps(image);
+	while ((req = image->engine->ops->reap(image->engine, false)))
+		advance(image, req);
+	submit_steps(image);
+}
+
+void image_drain(struct image *image)
+{
+	while (image->in_flight) {
+		struct image_request *req;
+
+		submit_steps(image);
+		req = image->engine->ops->reap(image->engine, true);
+		if (req)
+			advance(image, req);
+	}
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "host/tap.h"
+
+#include "base/log.h"
+
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <linux/sockios.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+enum { TAP_FLAGS = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+
+struct hint {
+	int error;
+	const char *text;
+};
+
+static const struct hint open_hints[] = {
+	{ ENOENT, " (load the module: modprobe tun)" },
+	{ ENODEV, " (load the module: modprobe tun)" },
+	{ ENXIO, " (load the module: modprobe tun)" },
+	{ EACCES, " (needs read and write permission on it)" },
+	{ EPERM, " (needs read and write permission on it)" },
+};
+
+static const struct hint attach_hints[] = {
+	{ EBUSY, " (another program has it open)" },
+	{ EPERM, " (not yours; as root: ip tuntap add NAME mode tap user USER)" },
+	{ EINVAL, " (an interface of this name exists and is not a tap)" },
+};
+
+static const struct hint attach_queue_hints[] = {
+	{ EBUSY, " (another program has it open)" },
+	{ EPERM, " (not yours; as root: ip tuntap add NAME mode tap multi_queue user USER)" },
+	{ EINVAL, " (not a tap made with multi_queue)" },
+	{ E2BIG, " (all its queues are taken)" },
+};
+
+/* Logs `tap NAME: operation: reason` with what to do, and returns the error. */
+static int tap_fail(const struct tap *tap, const char *operation, int error,
+		    const struct hint *hints, unsigned count)
+{
+	const char *text = "";
+
+	for (unsigned i = 0; i < count; i++)
+		if (hints[i].error == -error)
+			text = hints[i].text;
+	log_error("tap %s: %s: %s%s", tap->name, operation, strerror(-error), text);
+	return error;
+}
+
+static int tap_attach(struct tap *tap, bool multi_queue)
+{
+	struct ifreq ifr = { .ifr_flags = TAP_FLAGS };
+	int rc;
+
+	if (multi_queue)
+		ifr.ifr_flags |= IFF_MULTI_QUEUE;
+	memcpy(ifr.ifr_name, tap->name, sizeof(tap->name));
+	rc = sys_ioctl(tap->sys, tap->fd, TUNSETIFF, &ifr);
+	/* The kernel completes a name with %d in it. */
+	if (!rc)
+		memcpy(tap->name, ifr.ifr_name, sizeof(tap->name));
+	return rc;
+}
+
+/* The kernel does not list its offloads: it refuses a set with one that it does not know. */
+static int tap_probe_offloads(struct tap *tap)
+{
+	static const unsigned candidates[] = {
+		TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN | TUN_F_UFO,
+		TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN,
+		TUN_F_CSUM,
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(candidates); i++) {
+		int rc = sys_ioctl_value(tap->sys, tap->fd, TUNSETOFFLOAD, candidates[i]);
+
+		if (!rc) {
+			tap->offloads = candidates[i];
+			break;
+		}
+		if (rc != -EINVAL)
+			return tap_fail(tap, "TUNSETOFFLOAD", rc, NULL, 0);
+	}
+	/* Until a driver asks for more. */
+	return tap_set_offloads(tap, 0);
+}
+
+/* Nice to know, so errors are not reported: the guest then has the usual MTU. */
+static void tap_ask_interface(struct tap *tap)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq ifr = {};
+
+	if (fd < 0)
+		return;
+	memcpy(ifr.ifr_name, tap->name, sizeof(tap->name));
+	if (!sys_ioctl(tap->sys, fd, SIOCGIFMTU, &ifr) && ifr.ifr_mtu > 0)
+		tap->mtu = (unsigned)ifr.ifr_mtu;
+	if (!sys_ioctl(tap->sys, fd, SIOCGIFFLAGS, &ifr) && !(ifr.ifr_flags & IFF_UP))
+		log_warning("tap %s: the interface is down (ip link set %s up)", tap->name,
+			    tap->name);
+}
+
+/* tap->name and the interface's queue of that name, or a new interface. */
+static int tap_open_named(struct tap *tap, bool multi_queue)
+{
+	const struct hint *hints = multi_queue ? attach_queue_hints : attach_hints;
+	unsigned count = multi_queue ? ARRAY_SIZE(attach_queue_hints) : ARRAY_SIZE(attach_hints);
+	int rc = sys_open(tap->sys, "/dev/net/tun", O_RDWR | O_NONBLOCK);
+
+	if (rc < 0)
+		return tap_fail(tap, "/dev/net/tun", rc, open_hints, ARRAY_SIZE(open_hints));
+	tap->fd = rc;
+
+	rc = tap_attach(tap, multi_queue);
+	/* One queue of a tap made with multi_queue will do; it must be asked for as such. */
+	if (rc == -EINVAL && !multi_queue)
+		rc = tap_attach(tap, true);
+	if (rc) {
+		tap_close(tap);
+		return tap_fail(tap, "TUNSETIFF", rc, hints, count);
+	}
+	return 0;
+}
+
+int tap_open(struct tap *tap, struct sys *sys, const char *name, bool multi_queue)
+{
+	size_t len = strlen(name);
+	int rc;
+
+	*tap = (struct tap){ .sys = sys, .fd = -1 };
+	if (!len || len >= sizeof(tap->name) || strpbrk(name, "/: \t\n")) {
+		log_error("tap %s: not an interface name (1 to %zu characters)", name,
+			  sizeof(tap->name) - 1);
+		return -EINVAL;
+	}
+	memcpy(tap->name, name, len);
+
+	rc = tap_open_named(tap, multi_queue);
+	if (rc)
+		return rc;
+	rc = tap_probe_offloads(tap);
+	if (rc) {
+		tap_close(tap);
+		return rc;
+	}
+	tap_ask_interface(tap);
+	return 0;
+}
+
+int tap_open_queue(struct tap *tap, const struct tap *first)
+{
+	*tap = *first;
+	tap->fd = -1;
+	return tap_open_named(tap, true);
+}
+
+static int tap_set_fd_flags(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) || fcntl(fd, F_SETFD, FD_CLOEXEC))
+		return -errno;
+	return 0;
+}
+
+int tap_adopt(struct tap *tap, struct sys *sys, int fd)
+{
+	struct ifreq ifr = {};
+	int rc;
+
+	*tap = (struct tap){ .sys = sys, .fd = fd };
+	snprintf(tap->name, sizeof(tap->name), "fd %d", fd);
+
+	/* Whatever Kinglet opens itself is close-on-exec, and nothing inherited is. */
+	if (fcntl(fd, F_GETFD) != 0) {
+		log_error("tap %s: not inherited; open the tap on this number before", tap->name);
+		tap->fd = -1;
+		return -EBADF;
+	}
+	rc = sys_ioctl(sys, fd, TUNGETIFF, &ifr);
+	if (rc) {
+		log_error("tap %s: TUNGETIFF: %s (not an attached tap)", tap->name, strerror(-rc));
+		goto err_close;
+	}
+	if ((ifr.ifr_flags & TAP_FLAGS) != TAP_FLAGS) {
+		log_error("tap %s: opened without IFF_TAP, IFF_NO_PI or IFF_VNET_HDR", tap->name);
+		rc = -EINVAL;
+		goto err_close;
+	}
+	rc = tap_set_fd_flags(fd);
+	if (rc) {
+		tap_fail(tap, "fcntl", rc, NULL, 0);
+		goto err_close;
+	}
+	memcpy(tap->name, ifr.ifr_name, sizeof(tap->name) - 1);
+	rc = tap_probe_offloads(tap);
+	if (rc)
+		goto err_close;
+	return 0;
+
+err_close:
+	tap_close(tap);
+	return rc;
+}
+
+void tap_close(struct tap *tap)
+{
+	close_fd(&tap->fd);
+}
+
+int tap_attach_queue(struct tap *tap, bool attach)
+{
+	struct ifreq ifr = { .ifr_flags = attach ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE };
+	int rc;
+
+	if (tap->detached == !attach)
+		return 0;
+	rc = sys_ioctl(tap->sys, tap->fd, TUNSETQUEUE, &ifr);
+	if (rc)
+		return tap_fail(tap, "TUNSETQUEUE", rc, NULL, 0);
+	tap->detached = !attach;
+	return 0;
+}
+
+int tap_set_header(struct tap *tap, unsigned len)
+{
+	int value = (int)len, little_endian = 1;
+	int rc = sys_ioctl(tap->sys, tap->fd, TUNSETVNETHDRSZ, &value);
+
+	if (rc)
+		return tap_fail(tap, "TUNSETVNETHDRSZ", rc, NULL, 0);
+	rc = sys_ioctl(tap->sys, tap->fd, TUNSETVNETLE, &little_endian);
+	if (rc)
+		return tap_fail(tap, "TUNSETVNETLE", rc, NULL, 0);
+	return 0;
+}
+
+int tap_set_offloads(struct tap *tap, unsigned offloads)
+{
+	int rc = sys_ioctl_value(tap->sys, tap->fd, TUNSETOFFLOAD, offloads);
+
+	return rc ? tap_fail(tap, "TUNSETOFFLOAD", rc, NULL, 0) : 0;
+}

@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "host/terminal.h"
+
+#include "base/log.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+enum {
+	ESCAPE = 0x01, /* Ctrl-A */
+	FLUSH_DELAY_NS = 5000000,
+	LAST_WORDS_MS = 2000,
+};
+
+static const char help[] = "\r\n"
+			   "Ctrl-A x       quit\r\n"
+			   "Ctrl-A Ctrl-A  send Ctrl-A\r\n"
+			   "Ctrl-A h       this list\r\n";
+
+/* --- Modes ------------------------------------------------------------------------------------ */
+
+static void enter_raw_mode(struct terminal *terminal)
+{
+	struct termios raw;
+	pid_t foreground;
+
+	if (!terminal->is_tty)
+		return;
+	/*
+	 * From the background it would stop us, or spoil the line that the shell is editing. A
+	 * terminal that is not ours to control (-1) has no background.
+	 */
+	foreground = tcgetpgrp(terminal->in.fd);
+	if (foreground >= 0 && foreground != getpgrp())
+		return;
+	if (!terminal->have_saved && tcgetattr(terminal->in.fd, &terminal->saved))
+		return;
+	terminal->have_saved = true;
+	raw = terminal->saved;
+	raw.c_iflag &= ~(tcflag_t)(IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL |
+				   IXON);
+	raw.c_lflag &= ~(tcflag_t)(ECHO | ECHONL | ICANON | ISIG | IEXTEN);
+	raw.c_cflag &= ~(tcflag_t)(CSIZE | PARENB);
+	raw.c_cflag |= CS8;
+	raw.c_cc[VMIN] = 1;
+	raw.c_cc[VTIME] = 0;
+	/* Output processing stays on, so that lines of the log start at the left margin. */
+	terminal->raw = true;
+	if (tcsetattr(terminal->in.fd, TCSANOW, &raw))
+		terminal->raw = false;
+}
+
+void terminal_restore(struct terminal *terminal)
+{
+	int saved_errno = errno;
+
+	if (terminal->raw) {
+		terminal->raw = false;
+		tcsetattr(terminal->in.fd, TCSANOW, &terminal->saved);
+	}
+	errno = saved_errno;
+}
+
+void terminal_suspend(struct terminal *terminal)
+{
+	terminal_restore(terminal);
+	kill(getpid(), SIGSTOP);
+	terminal_continue(terminal);
+}
+
+void terminal_continue(struct terminal *terminal)
+{
+	/* Even if we had not left it: the shell sets modes of its own when a job stops. */
+	enter_raw_mode(terminal);
+}
+
+int terminal_get_size(const struct terminal *terminal, uint16_t *columns, uint16_t *rows)
+{
+	struct winsize size;
+
+	if (ioctl(terminal->out.fd, TIOCGWINSZ, &size))
+		return -errno;
+	*columns = size.ws_col;
+	*rows = size.ws_row;
+	return 0;
+}
+
+/* --- Input ------------------------------------------------------------------------------------ */
+
+static void watch_input(struct terminal *terminal, bool watch)
+{
+	if (terminal->in_always_ready || watch == terminal->in_watched)
+		return;
+	/* Not loop_modify() to no events: a hang-up would still be reported, for ever. */
+	if (!watch) {
+		loop_remove(terminal->options.loop, &terminal->in);
+	} else {
+		int ret = loop_add(terminal->options.loop, &terminal->in, EPOLLIN);
+
+		if (ret == -EPERM) {
+			terminal->in_always_ready = true;
+			return;
+		}
+		if (ret) {
+			terminal->in_ended = true;
+			return;
+		}
+	}
+	terminal->in_watched = watch;
+}
+
+/* What follows Ctrl-A. Returns true when the byte itself is for the guest. */
+static bool escaped_key(struct terminal *terminal, uint8_t key)
+{
+	switch (key) {
+	case ESCAPE:
+		return true;
+	case 'x':
+		if (terminal->options.quit)
+			terminal->options.quit(terminal->options.owner);
+		return false;
+	case 'h':
+		/* A reader that takes nothing now does without. */
+		terminal_write(terminal, help, sizeof(help) - 1);
+		return false;
+	default:
+		return false;
+	}
+}
+
+/* Appends what was read behind the buffered bytes, escapes taken out in place. */
+static void take_escapes(struct terminal *terminal, size_t len)
+{
+	size_t end = terminal->in_len + len;
+
+	for (size_t i = terminal->in_len; i < end; i++) {
+		uint8_t key = terminal->in_buf[i];
+
+		if (terminal->escape) {
+			terminal->escape = false;
+			if (!escaped_key(terminal, key))
+				continue;
+		} else if (key == ESCAPE) {
+			terminal->escape = true;
+			continue;
+		}
+		terminal->in_buf[terminal->in_len++] = key;
+	}
+}
+
+static void read_input(struct terminal *terminal)
+{
+	size_t room = sizeof(terminal->in_buf) - terminal->in_len;
+	ssize_t n;
+
+	if (!room || terminal->in_ended)
+		return;
+	n = read(terminal->in.fd, terminal->in_buf + terminal->in_len, room);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	/* A terminal that hangs up reads EIO: its end, as 0 is that of everything else. */
+	if (n <= 0)
+		terminal->in_ended = true;
+	else if (terminal->is_tty)
+		take_escapes(terminal, (size_t)n);
+	else
+		terminal->in_len += (size_t)n;
+}
+
+/* Returns false when the consumer has refused something. */
+static bool deliver_input(struct terminal *terminal)
+{
+	size_t taken;
+
+	if (!terminal->in_len)
+		return true;
+	taken = terminal->options.input(terminal->options.owner, terminal->in_buf,
+					terminal->in_len);
+	terminal->in_len -= taken;
+	memmove(terminal->in_buf, terminal->in_buf + taken, terminal->in_len);
+	return !terminal->in_len;
+}
+
+static void pump_input(struct terminal *terminal)
+{
+	bool delivered;
+
+	if (terminal->in_always_ready && !terminal->in_len)
+		read_input(terminal);
+	delivered = deliver_input(terminal);
+	/* What fits is read even so: Ctrl-A x must work on a guest that takes no input. */
+	watch_input(terminal, !terminal->in_ended && terminal->in_len < sizeof(terminal->in_buf));
+	/* A file goes on at the loop's next turn, when others have had theirs. */
+	if (terminal->in_always_ready && delivered && !terminal->in_ended)
+		terminal_resume_input(terminal);
+}
+
+static void input_readable(struct loop_event *event, uint32_t events)
+{
+	struct terminal *terminal = container_of(event, struct terminal, in);
+
+	(void)events;
+	read_input(terminal);
+	pump_input(terminal);
+}
+
+static void input_resumed(struct loop_event *event, uint32_t events)
+{
+	struct terminal *terminal = container_of(event, struct terminal, resume);
+
+	(void)events;
+	eventfd_drain(event->fd);
+	pump_input(terminal);
+}
+
+void terminal_resume_input(struct terminal *terminal)
+{
+	eventfd_signal(terminal->resume.fd);
+}
+
+/* --- Output ----------------------------------------------------------------------------------- */
+
+/*
+ * Our own open file description, so that making it non-blocking does not reach the shell or
+ * whoever else shares standard output. Sockets cannot be reopened and files need not be.
+ */
+static int open_output(int fd, bool *nonblocking)
+{
+	char path[32];
+	struct stat st;
+	int flags = fcntl(fd, F_GETFL), own;
+
+	if (flags < 0 || fstat(fd, &st))
+		return -errno;
+	*nonblocking = flags & O_NONBLOCK || S_ISREG(st.st_mode);
+	if (!*nonblocking) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		own = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+		*nonblocking = own >= 0;
+		if (own >= 0)
+			return own;
+	}
+	own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	return own < 0 ? -errno : own;
+}
+
+/* write(2) that does not block: bytes written, or a negative errno. */
+static ssize_t write_now(struct terminal *terminal)
+{
+	struct pollfd ready = { .fd = terminal->out.fd, .events = POLLOUT };
+	size_t len = terminal->out_len;
+	ssize_t n;
+
+	if (!terminal->out_nonblocking) {
+		/* Ready means room for at least this much (pipe(7), PIPE_BUF). */
+		if (poll(&ready, 1, 0) != 1)
+			return -EAGAIN;
+		if (len > PIPE_BUF)
+			len = PIPE_BUF;
+	}
+	n = write(terminal->out.fd, terminal->out_buf, len);
+	if (n < 0)
+		return -errno;
+	return n ? n : -EAGAIN;
+}
+
+static void drop_output(struct terminal *terminal, int error)
+{
+	log_warning("console output: %s; the guest's output is dropped from here on",
+		    strerror(error));
+	terminal->out_broken = true;
+	terminal->out_len = 0;
+}
+
+/* Writes what can be written now. Returns false when something stays. Locked. */
+static bool flush_output(struct terminal *terminal)
+{
+	while (terminal->out_len) {
+		ssize_t n = write_now(terminal);
+
+		if (n == -EINTR)
+			continue;
+		if (n == -EAGAIN)
+			return false;
+		if (n < 0) {
+			drop_output(terminal, (int)-n);
+			break;
+		}
+		terminal->out_len -= (size_t)n;
+		memmove(terminal->out_buf, terminal->out_buf + n, terminal->out_len);
+	}
+	return true;
+}
+
+static void arm_flush(struct terminal *terminal)
+{
+	if (!terminal->flush_armed)
+		terminal->flush_armed = !loop_timer_set(&terminal->flush_timer, FLUSH_DELAY_NS);
+}
+
+/* Writes, and sees to it that the loop tries again when something stays. Locked. */
+static void flush_or_wait(struct terminal *terminal)
+{
+	if (terminal->out_blocked || flush_output(terminal))
+		return;
+	terminal->out_blocked = true;
+	/* Only what epoll refuses comes to the timer: then readiness is polled for. */
+	if (loop_add(terminal->options.loop, &terminal->out, EPOLLOUT))
+		arm_flush(terminal);
+}
+
+/* Loop thread: the output may have room, or the delay is over. */
+static void retry_output(struct terminal *terminal, bool timer)
+{
+	bool notify = false;
+
+	pthread_mutex_lock(&terminal->lock);
+	if (timer)
+		terminal->flush_armed = false;
+	if (terminal->out_blocked) {
+		loop_remove(terminal->options.loop, &terminal->out);
+		terminal->out_blocked = false;
+	}
+	flush_or_wait(terminal);
+	if (terminal->out_refused && terminal->out_len <= sizeof(terminal->out_buf) / 2) {
+		terminal->out_refused = false;
+		notify = true;
+	}
+	pthread_mutex_unlock(&terminal->lock);
+	if (notify && terminal->options.output_ready)
+		terminal->options.output_ready(terminal->options.owner);
+}
+
+static void output_writable(struct loop_event *event, uint32_t events)
+{
+	(void)events;
+	retry_output(container_of(event, struct terminal, out), false);
+}
+
+static void flush_delay_over(struct loop_timer *timer)
+{
+	retry_output(container_of(timer, struct terminal, flush_timer), true);
+}
+
+size_t terminal_write(struct terminal *terminal, const void *data, size_t len)
+{
+	const uint8_t *bytes = data;
+	size_t taken = 0;
+
+	pthread_mutex_lock(&terminal->lock);
+	while (taken < len && !terminal->out_broken) {
+		size_t room = sizeof(terminal->out_buf) - terminal->out_len;
+		size_t chunk = len - taken < room ? len - taken : room;
+
+		if (!chunk)
+			break;
+		memcpy(terminal->out_buf + terminal->out_len, bytes + taken, chunk);
+		terminal->out_len += chunk;
+		if (chunk == room || memchr(bytes + taken, '\n', chunk))
+			flush_or_wait(terminal);
+		taken += chunk;
+	}
+	if (terminal->out_broken)
+		taken = len;
+	else if (terminal->out_len && !terminal->out_blocked)
+		arm_flush(terminal);
+	terminal->out_refused |= taken < len;
+	pthread_mutex_unlock(&terminal->lock);
+	return taken;
+}
+
+/* The loop has ended: waits itself. */
+static void flush_last_words(struct terminal *terminal)
+{
+	struct pollfd ready = { .fd = terminal->out.fd, .events = POLLOUT };
+
+	while (!flush_output(terminal)) {
+		int n = poll(&ready, 1, LAST_WORDS_MS);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n != 1) {
+			log_warning("console output: nobody reads it; the last %zu bytes are lost",
+				    terminal->out_len);
+			return;
+		}
+	}
+}
+
+/* --- Life ------------------------------------------------------------------------------------- */
+
+int terminal_init(struct terminal *terminal, const struct terminal_options *options)
+{
+	int ret;
+
+	*terminal = (struct terminal){
+		.options = *options,
+		.in = { .fd = options->in_fd, .fn = input_readable },
+		.resume = { .fd = -1, .fn = input_resumed },
+		.out = { .fd = -1, .fn = output_writable },
+		.flush_timer = { .event.fd = -1, .fn = flush_delay_over },
+	};
+	ret = -pthread_mutex_init(&terminal->lock, NULL);
+	if (ret)
+		goto err;
+	ret = open_output(options->out_fd, &terminal->out_nonblocking);
+	if (ret == -EBADF) {
+		terminal->out_broken = true; /* started with it closed: nobody wants to see it */
+	} else if (ret < 0) {
+		goto err_close;
+	} else {
+		terminal->out.fd = ret;
+	}
+	ret = loop_timer_add(options->loop, &terminal->flush_timer);
+	if (ret)
+		goto err_close;
+
+	terminal->resume.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	ret = terminal->resume.fd < 0 ? -errno : 0;
+	if (!ret)
+		ret = loop_add(options->loop, &terminal->resume, EPOLLIN);
+	if (ret)
+		goto err_close;
+	terminal->in_ended = options->in_fd < 0 || !options->input;
+	terminal->is_tty = !terminal->in_ended && isatty(options->in_fd);
+	enter_raw_mode(terminal);
+	terminal_resume_input(terminal); /* the first look at the input is the loop's */
+	return 0;
+
+err_close:
+	loop_timer_remove(options->loop, &terminal->flush_timer);
+	close_fd(&terminal->resume.fd);
+	close_fd(&terminal->out.fd);
+	pthread_mutex_destroy(&terminal->lock);
+err:
+	log_error("console: %s", strerror(-ret));
+	return ret;
+}
+
+void terminal_destroy(struct terminal *terminal)
+{
+	struct loop *loop = terminal->options.loop;
+
+	flush_last_words(terminal);
+	terminal_restore(terminal);
+	watch_input(terminal, false);
+	loop_remove(loop, &terminal->out);
+	loop_remove(loop, &terminal->resume);
+	loop_timer_remove(loop, &terminal->flush_timer);
+	close_fd(&terminal->resume.fd);
+	close_fd(&terminal->out.fd);
+	pthread_mutex_destroy(&terminal->lock);
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A raw disk image: a regular file or a block device, read and written asynchronously.
+ *
+ *   owner ──image_submit()──▶ image ──one system call at a time──▶ engine (io_uring or threads)
+ *         ◀── done(request) ──      ◀── its result, any thread ──
+ *
+ * The image turns a request into system calls, continues short ones, and decides what an error
+ * means; the engine (host/image_engine.h) only runs them without blocking the owner.
+ *
+ * Locking: an image has no lock of its own. Its owner has one (the virtio device's lock) and holds
+ * it around every call here; `done` runs inside image_process() and image_drain(), so under that
+ * lock too. image_drain() cannot deadlock, whichever thread calls it: finishing a request needs
+ * neither the loop thread nor the owner's lock (the kernel, or a worker that takes only the
+ * engine's own lock, leaves the result in a queue), and image_drain() takes the results from that
+ * queue itself. The loop thread may meanwhile wait for the owner's lock in its completion handler;
+ * when it gets it, it finds nothing left to do.
+ *
+ * Durability: a write that is done is in the page cache (or, with `direct`, at the storage device),
+ * so it survives the death of this process, but not of the host. A flush that is done without error
+ * has put every write that was done before its submission onto stable storage (fdatasync(2)). Once
+ * a flush has failed, all later ones fail: the kernel forgets pages that it could not write, so a
+ * second fdatasync(2) would claim success for lost data.
+ */
+#ifndef KINGLET_HOST_IMAGE_H
+#define KINGLET_HOST_IMAGE_H
+
+#include "base/cleanup.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+struct image_engine;
+
+enum { IMAGE_SECTOR = 512 }; /* bytes; an image is a multiple of it */
+
+enum image_op {
+	IMAGE_READ,
+	IMAGE_WRITE,
+	IMAGE_FLUSH,
+	IMAGE_DISCARD,	  /* contents undefined afterwards; -EOPNOTSUPP where the host cannot */
+	IMAGE_ZERO,	  /* keeps the space allocated */
+	IMAGE_ZERO_UNMAP, /* may give the space back */
+};
+
+/* The system call that a request is waiting for. For the image and its engine only. */
+struct image_step {
+	enum image_call { IMAGE_READV, IMAGE_WRITEV, IMAGE_FDATASYNC, IMAGE_FALLOCATE } call;
+	int fd;	    /* borrowed */
+	int mode;   /* of fallocate(2) */
+	int result; /* what the call returned, or a negative errno */
+	struct image_request *next;
+};
+
+struct image_request {
+	enum image_op op;
+	uint64_t offset; /* bytes into the image */
+	uint64_t len;	 /* bytes; for a read or write the sum of iov */
+	/* Of a read or write, at most IOV_MAX entries. Borrowed and consumed until done. */
+	struct iovec *iov;
+	unsigned iov_count;
+	/* 0 or a negative errno. The request is the caller's again; it may be submitted anew. */
+	void (*done)(struct image_request *req, int result);
+	struct image_step step; /* private */
+	struct iovec zeros;	/* private */
+};
+
+struct image_options {
+	const char *path; /* borrowed, outlives the image: for messages */
+	bool readonly;
+	bool direct;	/* O_DIRECT: past the host's page cache */
+	bool threads;	/* do not try io_uring */
+	unsigned depth; /* most requests the owner will have in flight */
+};
+
+struct image {
+	const char *path;
+	bool readonly;
+	uint64_t size; /* bytes, as it was at open */
+	uint32_t logical_block, physical_block; /* bytes, powers of two */
+	int event_fd; /* borrowed from the engine; readable while finished requests wait */
+	/* private: */
+	int fd;	       /* owned; holds the lock */
+	int direct_fd; /* owned; -1 unless `direct` */
+	struct image_engine *engine;
+	unsigned in_flight;
+	void *zeros;	 /* a read-only mapping of zero bytes, owned */
+	int flush_error; /* of the first flush that failed */
+	bool error_logged;
+};
+
+/*
+ * Opens and locks an image: a writable one exclusively, a read-only one shared, by an open file
+ * description lock over the whole file, which ends with the process. A writable block device is
+ * also opened O_EXCL, so one that is mounted is refused. The format is raw and never guessed.
+ *
+ * Where io_uring is refused for whatever reason, or does not know the calls needed here (Linux
+ * 5.6), threads do the work.
+ *
+ * Logs `disk PATH: what: reason` on failure. -EINVAL, -ENOENT and -ENOTDIR say that the path or the
+ * file is wrong (a directory, a character device, empty, not a multiple of 512 bytes, O_DIRECT
+ * asked of a file system that has none): usage. Everything else is trouble of the host, among them
+ * -EBUSY (locked by another process, or mounted), -EACCES, -EROFS, -ENOMEM.
+ */
+__must_check int image_open(struct image *image, const struct image_options *options);
+
+/* Closes and unlocks. Nothing may be in flight. Idempotent after a successful image_open(). */
+void image_close(struct image *image);
+
+/* The engine at work: "io_uring" or "threads". */
+const char *image_engine_name(const struct image *image);
+
+/*
+ * Queues a request, to be started by the next image_process(); requests are not ordered among each
+ * other. -EINVAL for an empty range or one outside the image, -EROFS for a change of a read-only
+ * image, the old error after a failed flush: then `done` is not called.
+ */
+__must_check int image_submit(struct image *image, struct image_request *req);
+
+/* Starts what was submitted and calls `done` for what has finished. Never waits. */
+void image_process(struct image *image);
+
+/* Returns when nothing is in flight any more; calls `done` for everything that was. */
+void image_drain(struct image *image);
+
+#endif

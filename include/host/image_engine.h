@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What runs the system calls of an image's requests. All functions are called under the image
+ * owner's lock (host/image.h); what an engine does on other threads never takes that lock.
+ */
+#ifndef KINGLET_HOST_IMAGE_ENGINE_H
+#define KINGLET_HOST_IMAGE_ENGINE_H
+
+#include "host/image.h"
+
+struct image_engine;
+
+struct image_engine_ops {
+	const char *name;
+	/* Takes a request whose step is to be run; it may rest until submit(). Never fails. */
+	void (*start)(struct image_engine *engine, struct image_request *req);
+	/* Sets everything taken in motion. May be NULL. */
+	void (*submit)(struct image_engine *engine);
+	/*
+	 * The next request whose step is over, with step.result set, or NULL when there is none.
+	 * `wait`: sleeps until there is one; the caller knows that one is under way.
+	 */
+	struct image_request *(*reap)(struct image_engine *engine, bool wait);
+	/* Nothing is under way. */
+	void (*destroy)(struct image_engine *engine);
+};
+
+struct image_engine {
+	const struct image_engine_ops *ops;
+	int event_fd; /* readable while reap() would find something; owned by the engine */
+};
+
+/*
+ * At most `depth` requests are under way at once. Errors of io_uring_setup(2): -ENOSYS, -EPERM,
+ * -ENOMEM and so on; -EOPNOTSUPP for a kernel older than 5.6.
+ */
+__must_check int image_uring_new(unsigned depth, struct image_engine **out);
+
+/* -ENOMEM, -EAGAIN, -EMFILE. The workers block all signals. */
+__must_check int image_threads_new(struct image_engine **out);
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A tap: the host's end of a network card (Documentation/networking/tuntap.rst). Every read(2) and
+ * write(2) on the fd is one Ethernet frame behind a `virtio_net_hdr`, whose length tap_set_header()
+ * sets; the fd is non-blocking.
+ *
+ * Functions log one line that names the tap and what to do about a failure, and return a negative
+ * errno. Set-up is done by the main thread; tap_attach_queue(), tap_set_header() and
+ * tap_set_offloads() by whoever holds the lock of the device on top.
+ */
+#ifndef KINGLET_HOST_TAP_H
+#define KINGLET_HOST_TAP_H
+
+#include "core/sys.h"
+
+#include <net/if.h>
+#include <stdbool.h>
+
+struct tap {
+	struct sys *sys; /* borrowed */
+	int fd;          /* owned, -1 when closed */
+	char name[IFNAMSIZ];
+	unsigned offloads; /* TUN_F_* (linux/if_tun.h) that tap_set_offloads() may be given */
+	bool detached;     /* the interface has no use for this queue now */
+	unsigned mtu;      /* bytes of payload per frame when the tap was opened; 0: not known */
+};
+
+/*
+ * Opens the tap `name`, or creates it for as long as it is open when there is none and the user
+ * may. It may have been made with multi_queue or without. `multi_queue`: several queues are wanted,
+ * one call each; then a tap made without is refused.
+ * -EINVAL also for a name that no interface can have.
+ */
+__must_check int tap_open(struct tap *tap, struct sys *sys, const char *name, bool multi_queue);
+
+/* Another queue of the interface that `first` is a queue of, opened for several. */
+__must_check int tap_open_queue(struct tap *tap, const struct tap *first);
+
+/*
+ * Takes over an open tap fd that Kinglet inherited: checks that it is a tap with IFF_VNET_HDR and
+ * IFF_NO_PI. Owns the fd from the call on, also on failure, but for -EBADF: it was not inherited
+ * (close-on-exec is set, as on everything that Kinglet opens). Its interface may be in another
+ * network namespace, so that its MTU is not known.
+ */
+__must_check int tap_adopt(struct tap *tap, struct sys *sys, int fd);
+
+/* Idempotent. */
+void tap_close(struct tap *tap);
+
+/*
+ * Of a tap with several queues: the interface spreads frames over those that are attached, and drops
+ * what waits in one when it is detached. Attached when opened; idempotent.
+ */
+__must_check int tap_attach_queue(struct tap *tap, bool attach);
+
+/* Frames carry a little-endian header of `len` bytes from now on: 10, or 12 with num_buffers. */
+__must_check int tap_set_header(struct tap *tap, unsigned len);
+
+/*
+ * What the reader of frames can take, TUN_F_* out of tap->offloads: the kernel then hands over
+ * frames without checksum, or many segments in one. 0: plain frames only.
+ */
+__must_check int tap_set_offloads(struct tap *tap, unsigned offloads);
+
+#endif

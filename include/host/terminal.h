@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Standard input and output as the guest's console.
+ *
+ * Input: the loop reads it and hands it to one consumer, as fast as that takes it: what it refuses
+ * waits here, then in the pipe, and no byte is lost. On a terminal, raw mode, and Ctrl-A is an
+ * escape (x quits, Ctrl-A sends itself, h prints the keys). Pipes, files, /dev/null and a closed
+ * descriptor work as well; the end of input is noted once and means nothing to the guest.
+ *
+ * Output: buffered, and written without ever blocking a thread: at each newline, when the buffer is
+ * full, and 5 ms after anything else at the latest, so that a boot costs about one write(2) a line.
+ * A reader that is slow makes terminal_write() take less; one that has gone away makes it drop all.
+ * The caller must ignore SIGPIPE.
+ */
+#ifndef KINGLET_HOST_TERMINAL_H
+#define KINGLET_HOST_TERMINAL_H
+
+#include "core/loop.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+#include <termios.h>
+
+enum { TERMINAL_IN_SIZE = 4096, TERMINAL_OUT_SIZE = 16384 };
+
+struct terminal_options {
+	struct loop *loop; /* borrowed */
+	int in_fd, out_fd; /* borrowed; normally 0 and 1; in_fd -1: no input */
+	/*
+	 * All are called on the loop thread without any lock of the terminal, and may be NULL.
+	 *
+	 * Returns how many bytes it took; after less than all, terminal_resume_input() is owed.
+	 */
+	size_t (*input)(void *owner, const uint8_t *data, size_t len);
+	/* There is room again after terminal_write() had taken less than all. */
+	void (*output_ready)(void *owner);
+	/* Ctrl-A x. */
+	void (*quit)(void *owner);
+	void *owner; /* borrowed */
+};
+
+struct terminal {
+	struct terminal_options options;
+
+	/* Input; loop thread only. */
+	struct loop_event in;
+	struct loop_event resume; /* eventfd, owned */
+	bool in_watched;          /* in the loop */
+	bool in_always_ready;     /* a file: epoll refuses it, reads never block */
+	bool in_ended;
+	bool escape; /* Ctrl-A was the last byte */
+	uint8_t in_buf[TERMINAL_IN_SIZE];
+	size_t in_len;
+
+	/* Terminal modes. */
+	bool is_tty; /* input */
+	volatile sig_atomic_t raw;
+	bool have_saved;
+	struct termios saved; /* as they were when raw mode was entered first */
+
+	/* Output; lock. */
+	pthread_mutex_t lock;
+	struct loop_event out; /* fd owned: our own, non-blocking where that can be had */
+	struct loop_timer flush_timer;
+	bool out_nonblocking;
+	bool out_blocked; /* waiting for EPOLLOUT, or for the timer where there is none */
+	bool out_broken;  /* the reader has gone */
+	bool out_refused; /* terminal_write() took less than all */
+	bool flush_armed;
+	uint8_t out_buf[TERMINAL_OUT_SIZE];
+	size_t out_len;
+};
+
+/* Enters raw mode when in_fd is a terminal that we are in the foreground of. Logs on failure. */
+__must_check int terminal_init(struct terminal *terminal, const struct terminal_options *options);
+
+/*
+ * Writes what is buffered, giving up when the reader takes nothing for two seconds, restores the
+ * terminal's modes and closes. The loop must not run any more.
+ */
+void terminal_destroy(struct terminal *terminal);
+
+/* Leaves raw mode. Any thread, and from the handler of a fatal signal. Idempotent. */
+void terminal_restore(struct terminal *terminal);
+
+/* SIGTSTP: leaves raw mode and stops the process. Returns when it goes on, in raw mode. */
+void terminal_suspend(struct terminal *terminal);
+/* After SIGCONT: sets raw mode again, unless the process goes on in the background. */
+void terminal_continue(struct terminal *terminal);
+
+/* The consumer of input has room. Any thread; never calls back from inside. */
+void terminal_resume_input(struct terminal *terminal);
+
+/*
+ * Takes guest output; returns how many bytes it took. After less than all, options.output_ready is
+ * called. Any thread, never blocks.
+ */
+size_t terminal_write(struct terminal *terminal, const void *data, size_t len);
+
+/* Size in characters, for virtio-console. Negative errno (ENOTTY) when output is no terminal. */
+__must_check int terminal_get_size(const struct terminal *terminal, uint16_t *columns,
+				   uint16_t *rows);
+
+#endif
