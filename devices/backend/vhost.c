@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "backend/vhost.h"
+
+#include "base/log.h"
+
+#include <fcntl.h>
+#include <linux/vhost.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+/* struct vhost_memory, which ends in an array of no size, with room in it. */
+struct vhost_table {
+	struct {
+		uint32_t nregions, padding;
+	} memory;
+	struct vhost_memory_region regions[GMEM_MAX_SLOTS];
+};
+_Static_assert(offsetof(struct vhost_table, regions) == offsetof(struct vhost_memory, regions),
+	       "the regions follow the header");
+
+#define REQUEST(request) { request, #request }
+static const struct {
+	unsigned long request;
+	const char *name;
+} request_names[] = {
+	REQUEST(VHOST_SET_OWNER),	  REQUEST(VHOST_GET_FEATURES),
+	REQUEST(VHOST_SET_FEATURES),	  REQUEST(VHOST_SET_MEM_TABLE),
+	REQUEST(VHOST_SET_VRING_NUM),	  REQUEST(VHOST_SET_VRING_BASE),
+	REQUEST(VHOST_SET_VRING_ADDR),	  REQUEST(VHOST_SET_VRING_ERR),
+	REQUEST(VHOST_SET_VRING_CALL),	  REQUEST(VHOST_SET_VRING_KICK),
+	REQUEST(VHOST_GET_VRING_BASE),	  REQUEST(VHOST_NET_SET_BACKEND),
+	REQUEST(VHOST_SCSI_SET_ENDPOINT), REQUEST(VHOST_SCSI_CLEAR_ENDPOINT),
+	REQUEST(VHOST_SCSI_GET_ABI_VERSION),
+	REQUEST(VHOST_VSOCK_SET_GUEST_CID), REQUEST(VHOST_VSOCK_SET_RUNNING),
+};
+
+static const char *request_name(unsigned long request)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(request_names); i++)
+		if (request_names[i].request == request)
+			return request_names[i].name;
+	return "ioctl";
+}
+
+int vhost_ioctl(struct vhost *vhost, unsigned long request, void *arg)
+{
+	int ret = sys_ioctl(vhost->sys, vhost->fd, request, arg);
+
+	if (ret < 0)
+		log_error("%s: %s: %s", vhost->dev ? vhost->dev->name : vhost->kind->ops.name,
+			  request_name(request), strerror(-ret));
+	return ret;
+}
+
+/* --- Opening ---------------------------------------------------------------------------------- */
+
+/* Says what is missing; `optional`: the caller has another way. */
+static int open_failed(const struct vhost_kind *kind, const char *step, int err, bool optional)
+{
+	char hint[80] = "";
+
+	if (err == -ENOENT || err == -ENODEV || err == -ENXIO)
+		snprintf(hint, sizeof(hint), " (modprobe %s)", kind->module);
+	else if (err == -EACCES || err == -EPERM)
+		snprintf(hint, sizeof(hint), " (needs read and write permission on it)");
+	if (optional)
+		log_warning("%s: %s: %s%s: Kinglet serves the queues itself", kind->ops.name, step,
+			    strerror(-err), hint);
+	else
+		log_error("%s: %s: %s%s", kind->ops.name, step, strerror(-err), hint);
+	return err;
+}
+
+int vhost_open(struct vhost *vhost, const struct vhost_kind *kind, struct sys *sys, int fd,
+	       bool optional)
+{
+	const char *step = "VHOST_SET_OWNER";
+	int ret;
+
+	*vhost = (struct vhost){
+		.backend = { .ops = &kind->ops },
+		.kind = kind,
+		.sys = sys,
+		.fd = fd,
+	};
+	if (fd < 0)
+		vhost->fd = sys_open(sys, kind->node, O_RDWR);
+	if (vhost->fd < 0)
+		return open_failed(kind, kind->node, vhost->fd, optional);
+
+	ret = sys_ioctl(sys, vhost->fd, VHOST_SET_OWNER, NULL);
+	if (ret >= 0) {
+		step = "VHOST_GET_FEATURES";
+		ret = sys_ioctl(sys, vhost->fd, VHOST_GET_FEATURES, &vhost->features);
+	}
+	if (ret < 0) {
+		close_fd(&vhost->fd);
+		return open_failed(kind, step, ret, optional);
+	}
+	return 0;
+}
+
+void vhost_close(struct vhost *vhost)
+{
+	if (vhost->dev)
+		gmem_del_listener(vhost->dev->mem, &vhost->listener);
+	for (unsigned i = 0; i < vhost->ring_count; i++)
+		close_fd(&vhost->rings[i].error.fd);
+	free(vhost->rings);
+	free(vhost->table);
+	close_fd(&vhost->fd);
+	vhost->rings = NULL;
+	vhost->ring_count = 0;
+	vhost->table = NULL;
+	vhost->dev = NULL;
+}
+
+/* --- Memory table ----------------------------------------------------------------------------- */
+
+static int set_table(struct vhost *vhost)
+{
+	return vhost_ioctl(vhost, VHOST_SET_MEM_TABLE, &vhost->table->memory);
+}
+
+static int add_region(struct vhost *vhost, const struct gmem_slot *slot)
+{
+	struct vhost_table *table = vhost->table;
+	int ret = 0;
+
+	if (table->memory.nregions == GMEM_MAX_SLOTS)
+		return -ENOSPC;
+	table->regions[table->memory.nregions++] = (struct vhost_memory_region){
+		.guest_phys_addr = slot->gpa,
+		.memory_size = slot->len,
+		.userspace_addr = (uintptr_t)slot->hva,
+	};
+	if (vhost->started)
+		ret = set_table(vhost);
+	if (ret < 0)
+		table->memory.nregions--;
+	return ret < 0 ? ret : 0;
+}
+
+static int add_slot(struct gmem_listener *listener, const struct gmem_slot *slot)
+{
+	struct vhost *vhost = container_of(listener, struct vhost, listener);
+	int ret;
+
+	pthread_mutex_lock(&vhost->dev->lock);
+	ret = add_region(vhost, slot);
+	pthread_mutex_unlock(&vhost->dev->lock);
+	return ret;
+}
+
+/* The memory goes whatever happens here: a vhost that keeps it must not run. */
+static void remove_region(struct vhost *vhost, const struct gmem_slot *slot)
+{
+	struct vhost_table *table = vhost->table;
+	unsigned i = 0;
+
+	while (i < table->memory.nregions && table->regions[i].guest_phys_addr != slot->gpa)
+		i++;
+	if (i == table->memory.nregions)
+		return;
+	table->regions[i] = table->regions[--table->memory.nregions];
+	if (vhost->started && set_table(vhost) < 0)
+		virtio_broken(vhost->dev, "vhost keeps memory that is gone");
+}
+
+static void remove_slot(struct gmem_listener *listener, const struct gmem_slot *slot)
+{
+	struct vhost *vhost = container_of(listener, struct vhost, listener);
+
+	pthread_mutex_lock(&vhost->dev->lock);
+	remove_region(vhost, slot);
+	pthread_mutex_unlock(&vhost->dev->lock);
+}
+
+/* --- Binding ---------------------------------------------------------------------------------- */
+
+/* vhost found a ring that it cannot walk, or memory that is not in its table. */
+static void ring_failed(struct loop_event *event, uint32_t events)
+{
+	struct vhost_ring *ring = container_of(event, struct vhost_ring, error);
+	struct virtio_dev *dev = ring->vhost->dev;
+	char reason[64];
+
+	(void)events;
+	pthread_mutex_lock(&dev->lock);
+	virtio_count(&dev->loop_wakeups);
+	if (eventfd_drain(event->fd) && ring->q->running) {
+		snprintf(reason, sizeof(reason), "%s reports an error on queue %u",
+			 ring->vhost->kind->ops.name, ring->q->index);
+		virtio_broken(dev, reason);
+	}
+	pthread_mutex_unlock(&dev->lock);
+}
+
+static int init_rings(struct vhost *vhost, struct virtio_dev *dev, unsigned first, unsigned count)
+{
+	vhost->rings = calloc(count, sizeof(*vhost->rings));
+	if (!vhost->rings)
+		return -ENOMEM;
+	for (unsigned i = 0; i < count; i++) {
+		struct vhost_ring *ring = &vhost->rings[i];
+
+		*ring = (struct vhost_ring){
+			.vhost = vhost,
+			.q = &dev->queues[first + i],
+			.error = { .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+				   .fn = ring_failed },
+		};
+		if (ring->error.fd < 0)
+			return -errno;
+		vhost->ring_count++;
+	}
+	return 0;
+}
+
+int vhost_bind(struct vhost *vhost, struct virtio_dev *dev, unsigned first, unsigned count)
+{
+	int ret = init_rings(vhost, dev, first, count);
+
+	if (ret)
+		return ret;
+	vhost->table = calloc(1, sizeof(*vhost->table));
+	if (!vhost->table)
+		return -ENOMEM;
+	vhost->dev = dev;
+	vhost->listener = (struct gmem_listener){ .add = add_slot, .remove = remove_slot };
+	ret = gmem_add_listener(dev->mem, &vhost->listener);
+	if (ret)
+		return ret;
+	for (unsigned i = 0; i < count; i++)
+		vhost->rings[i].q->backend = &vhost->backend;
+	return 0;
+}
+
+/* --- Start and stop --------------------------------------------------------------------------- */
+
+/* vhost takes addresses of this process, with the checks that a ring served here gets too. */
+static int set_addresses(struct vhost *vhost, unsigned index)
+{
+	struct virtio_dev *dev = vhost->dev;
+	struct vhost_vring_addr addr = { .index = index };
+	struct virtq_rings rings;
+	int ret = virtq_map(vhost->rings[index].q, dev->mem,
+			    virtio_has(dev, VIRTIO_RING_F_EVENT_IDX), &rings);
+
+	if (ret)
+		return ret;
+	addr.desc_user_addr = (uintptr_t)rings.desc;
+	addr.avail_user_addr = (uintptr_t)rings.avail;
+	addr.used_user_addr = (uintptr_t)rings.used;
+	return vhost_ioctl(vhost, VHOST_SET_VRING_ADDR, &addr);
+}
+
+static int set_state(struct vhost *vhost, unsigned long request, unsigned index, unsigned num)
+{
+	struct vhost_vring_state state = { .index = index, .num = num };
+
+	return vhost_ioctl(vhost, request, &state);
+}
+
+static int set_file(struct vhost *vhost, unsigned long request, unsigned index, int fd)
+{
+	struct vhost_vring_file file = { .index = index, .fd = fd };
+
+	return vhost_ioctl(vhost, request, &file);
+}
+
+/* KICK last: with one that waits already vhost looks into the ring at once. */
+static int start_ring(struct vhost *vhost, unsigned index)
+{
+	struct vhost_ring *ring = &vhost->rings[index];
+	struct virtq *q = ring->q;
+	int ret;
+
+	ring->bound = true;
+	ret = set_state(vhost, VHOST_SET_VRING_NUM, index, q->state.size);
+	if (ret >= 0)
+		ret = set_state(vhost, VHOST_SET_VRING_BASE, index, q->state.last_avail);
+	if (ret >= 0)
+		ret = set_addresses(vhost, index);
+	if (ret >= 0)
+		ret = set_file(vhost, VHOST_SET_VRING_ERR, index, ring->error.fd);
+	if (ret >= 0)
+		ret = set_file(vhost, VHOST_SET_VRING_CALL, index, q->irq.fd);
+	if (ret >= 0)
+		ret = set_file(vhost, VHOST_SET_VRING_KICK, index, q->kick_fd);
+	if (ret >= 0)
+		ret = loop_add(vhost->dev->loop, &ring->error, EPOLLIN);
+	if (ret >= 0)
+		q->running = true;
+	return ret;
+}
+
+/*
+ * Undoes start_ring(), also one that failed half-way. An ioctl that fails has been logged; whatever
+ * vhost then still holds goes with its fd.
+ */
+static void stop_ring(struct vhost *vhost, unsigned index)
+{
+	static const unsigned long files[] = {
+		VHOST_SET_VRING_KICK, VHOST_SET_VRING_CALL, VHOST_SET_VRING_ERR,
+	};
+	struct vhost_ring *ring = &vhost->rings[index];
+	struct vhost_vring_state base = { .index = index };
+	struct virtq *q = ring->q;
+
+	if (!ring->bound)
+		return;
+	for (unsigned i = 0; i < ARRAY_SIZE(files); i++)
+		set_file(vhost, files[i], index, VHOST_FILE_UNBIND);
+	loop_remove(vhost->dev->loop, &ring->error);
+	eventfd_drain(ring->error.fd);
+
+	/* Nothing is in flight, so what was taken was also used. */
+	if (q->running && vhost_ioctl(vhost, VHOST_GET_VRING_BASE, &base) >= 0)
+		q->state.last_avail = q->state.used_index = (uint16_t)base.num;
+	q->running = false;
+	ring->bound = false;
+}
+
+static void stop_rings(struct vhost *vhost)
+{
+	for (unsigned i = vhost->ring_count; i--;)
+		stop_ring(vhost, i);
+}
+
+static int start_rings(struct vhost *vhost)
+{
+	for (unsigned i = 0; i < vhost->ring_count; i++) {
+		const struct virtq *q = vhost->rings[i].q;
+		int ret = 0;
+
+		if (q->backend == &vhost->backend && q->state.enabled)
+			ret = start_ring(vhost, i);
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+int vhost_start(struct backend *backend, struct virtio_dev *dev)
+{
+	struct vhost *vhost = container_of(backend, struct vhost, backend);
+	uint64_t features = dev->acked & vhost->features;
+	int ret;
+
+	ret = vhost_ioctl(vhost, VHOST_SET_FEATURES, &features);
+	if (ret >= 0)
+		ret = set_table(vhost);
+	if (ret >= 0)
+		ret = start_rings(vhost);
+	if (ret >= 0)
+		ret = vhost->kind->run(vhost);
+	if (ret < 0) {
+		stop_rings(vhost);
+		return ret;
+	}
+	vhost->started = true;
+	return 0;
+}
+
+void vhost_stop(struct backend *backend, struct virtio_dev *dev)
+{
+	struct vhost *vhost = container_of(backend, struct vhost, backend);
+
+	(void)dev;
+	if (!vhost->started)
+		return;
+	vhost->started = false;
+	vhost->kind->halt(vhost);
+	stop_rings(vhost);
+}

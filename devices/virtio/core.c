@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "virtio/virtio.h"
+
+#include "base/checked.h"
+#include "base/log.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+enum {
+	DRIVER_BITS = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
+		      VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK |
+		      VIRTIO_CONFIG_S_FAILED,
+	INTRODUCED = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER,
+};
+
+static const uint64_t VERSION_1 = 1ULL << VIRTIO_F_VERSION_1;
+
+/* What the driver set up, as after power-on (virtio 1.2 §4.1.4.3: size is the offered maximum). */
+static struct virtq_state fresh_state(const struct virtq *q)
+{
+	return (struct virtq_state){ .size = q->max_size, .vector = VIRTQ_NO_VECTOR };
+}
+
+static int init_queue(struct virtio_dev *dev, unsigned index, struct irqs *irqs, uint16_t max_size)
+{
+	struct virtq *q = &dev->queues[index];
+
+	*q = (struct virtq){ .dev = dev, .index = index, .max_size = max_size, .irq.fd = -1 };
+	q->state = fresh_state(q);
+	q->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (q->kick_fd < 0)
+		return -errno;
+	return irq_line_init(&q->irq, irqs, NULL);
+}
+
+static void free_queue(struct virtq *q)
+{
+	virtq_stop(q);
+	irq_line_destroy(&q->irq);
+	close_fd(&q->kick_fd);
+}
+
+int virtio_dev_init(struct virtio_dev *dev, const struct virtio_model *model,
+		    const struct virtio_env *env, unsigned instance, uint64_t features,
+		    unsigned config_len, unsigned queue_count, uint16_t max_size)
+{
+	int ret;
+
+	*dev = (struct virtio_dev){
+		.model = model,
+		.mem = env->mem,
+		.loop = env->loop,
+		.offered = features | VERSION_1,
+		.config_len = config_len,
+	};
+	snprintf(dev->name, sizeof(dev->name), "%s %u", model->name, instance);
+	ret = -pthread_mutex_init(&dev->lock, NULL);
+	if (ret)
+		return ret;
+	ret = irq_line_init(&dev->config_irq, env->irqs, NULL);
+	if (ret)
+		goto err_lock;
+	dev->queues = calloc(queue_count, sizeof(*dev->queues));
+	if (!dev->queues) {
+		ret = -ENOMEM;
+		goto err_irq;
+	}
+	for (; dev->queue_count < queue_count; dev->queue_count++) {
+		ret = init_queue(dev, dev->queue_count, env->irqs, max_size);
+		if (ret)
+			goto err_queues;
+	}
+	return 0;
+
+err_queues:
+	/* The one that failed may hold its kick fd. */
+	for (unsigned i = 0; i <= dev->queue_count; i++)
+		free_queue(&dev->queues[i]);
+	free(dev->queues);
+err_irq:
+	irq_line_destroy(&dev->config_irq);
+err_lock:
+	pthread_mutex_destroy(&dev->lock);
+	return ret;
+}
+
+/* The backend of queue `index` if no queue before it has the same one, else NULL. */
+static struct backend *new_backend_at(const struct virtio_dev *dev, unsigned index)
+{
+	struct backend *backend = dev->queues[index].backend;
+
+	for (unsigned i = 0; i < index; i++)
+		if (dev->queues[i].backend == backend)
+			return NULL;
+	return backend;
+}
+
+void virtio_dev_destroy(struct virtio_dev *dev)
+{
+	for (unsigned i = dev->queue_count; i--;) {
+		struct backend *backend = new_backend_at(dev, i);
+
+		if (backend)
+			backend->ops->destroy(backend);
+	}
+	for (unsigned i = 0; i < dev->queue_count; i++)
+		free_queue(&dev->queues[i]);
+	free(dev->queues);
+	irq_line_destroy(&dev->config_irq);
+	pthread_mutex_destroy(&dev->lock);
+}
+
+uint64_t virtio_offered(const struct virtio_dev *dev)
+{
+	return dev->offered;
+}
+
+void virtio_ack_features(struct virtio_dev *dev, unsigned word, uint32_t value)
+{
+	unsigned shift = word * 32;
+
+	/* §3.1.1: settled with FEATURES_OK. */
+	if (word > 1 || dev->status & VIRTIO_CONFIG_S_FEATURES_OK)
+		return;
+	dev->acked = (dev->acked & ~(0xffffffffULL << shift)) | (uint64_t)value << shift;
+}
+
+/* §2.2.2, §6.1: nothing that was not offered, and VERSION_1, for there is no legacy device here. */
+static bool features_acceptable(const struct virtio_dev *dev)
+{
+	return !(dev->acked & ~dev->offered) && dev->acked & VERSION_1;
+}
+
+static void stop_backends(struct virtio_dev *dev, unsigned below)
+{
+	for (unsigned i = below; i--;) {
+		struct backend *backend = new_backend_at(dev, i);
+
+		if (backend)
+			backend->ops->stop(backend, dev);
+	}
+}
+
+static int start_backends(struct virtio_dev *dev)
+{
+	for (unsigned i = 0; i < dev->queue_count; i++) {
+		struct backend *backend = new_backend_at(dev, i);
+		int ret = backend ? backend->ops->start(backend, dev) : 0;
+
+		if (ret) {
+			stop_backends(dev, i);
+			return ret;
+		}
+	}
+	return 0;
+}
+
+static void stop(struct virtio_dev *dev)
+{
+	if (!dev->started)
+		return;
+	/* First, for a quiesce may find the device broken and come here again. */
+	dev->started = false;
+	dev->transport->ops->detach_kicks(dev->transport);
+	stop_backends(dev, dev->queue_count);
+}
+
+static int start(struct virtio_dev *dev)
+{
+	int ret = 0;
+
+	if (dev->model->activate)
+		ret = dev->model->activate(dev);
+	if (!ret)
+		ret = start_backends(dev);
+	if (ret)
+		return ret;
+	dev->started = true;
+	dev->transport->ops->attach_kicks(dev->transport);
+	return 0;
+}
+
+/* DRIVER_OK was set for the first time (§3.1.1 step 8). */
+static void driver_ok(struct virtio_dev *dev)
+{
+	char reason[64];
+	int ret;
+
+	if (dev->status & VIRTIO_CONFIG_S_NEEDS_RESET)
+		return;
+	if (!(dev->status & VIRTIO_CONFIG_S_FEATURES_OK)) {
+		virtio_broken(dev, "DRIVER_OK without FEATURES_OK");
+		return;
+	}
+	ret = start(dev);
+	if (ret) {
+		snprintf(reason, sizeof(reason), "start: %s", strerror(-ret));
+		virtio_broken(dev, reason);
+	}
+}
+
+void virtio_set_status(struct virtio_dev *dev, uint8_t status)
+{
+	uint8_t before = dev->status;
+
+	if (!status) {
+		virtio_reset(dev);
+		return;
+	}
+	/* §2.1.1: the driver only adds bits; NEEDS_RESET is the device's own. */
+	dev->status |= status & DRIVER_BITS;
+	if (~before & dev->status & VIRTIO_CONFIG_S_FEATURES_OK &&
+	    ((dev->status & INTRODUCED) != INTRODUCED || !features_acceptable(dev)))
+		dev->status &= (uint8_t)~VIRTIO_CONFIG_S_FEATURES_OK;
+	if (~before & dev->status & VIRTIO_CONFIG_S_DRIVER_OK)
+		driver_ok(dev);
+}
+
+void virtio_reset(struct virtio_dev *dev)
+{
+	stop(dev);
+	if (dev->model->reset)
+		dev->model->reset(dev);
+	dev->status = 0;
+	dev->acked = 0;
+	for (unsigned i = 0; i < dev->queue_count; i++) {
+		struct virtq *q = &dev->queues[i];
+
+		q->state = fresh_state(q);
+		eventfd_drain(q->kick_fd);
+		irq_line_clear(&q->irq);
+	}
+	irq_line_clear(&dev->config_irq);
+}
+
+void virtio_config_read(struct virtio_dev *dev, unsigned off, void *buf, unsigned len)
+{
+	memset(buf, 0, len);
+	if (dev->model->config_read && range_fits(off, len, dev->config_len))
+		dev->model->config_read(dev, off, buf, len);
+}
+
+void virtio_config_write(struct virtio_dev *dev, unsigned off, const void *buf, unsigned len)
+{
+	if (dev->model->config_write && range_fits(off, len, dev->config_len))
+		dev->model->config_write(dev, off, buf, len);
+}
+
+bool virtio_queue_writable(const struct virtio_dev *dev, const struct virtq *q)
+{
+	return !q->state.enabled && !(dev->status & VIRTIO_CONFIG_S_DRIVER_OK);
+}
+
+/* §2.1.2, §2.3: no notification before DRIVER_OK. */
+static void notify_config(struct virtio_dev *dev)
+{
+	if (dev->status & VIRTIO_CONFIG_S_DRIVER_OK)
+		dev->transport->ops->config_changed(dev->transport);
+}
+
+enum { COMPLAINTS_MAX = 8 };
+
+void virtio_broken(struct virtio_dev *dev, const char *reason)
+{
+	if (dev->status & VIRTIO_CONFIG_S_NEEDS_RESET)
+		return;
+	dev->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
+	/* A guest that breaks its device over and over must not fill the host's log. */
+	if (dev->complaints < COMPLAINTS_MAX)
+		log_error("%s: %s (needs a reset%s)", dev->name, reason,
+			  ++dev->complaints == COMPLAINTS_MAX ? "; said for the last time" : "");
+	stop(dev);
+	notify_config(dev);
+}
+
+void virtio_config_changed(struct virtio_dev *dev)
+{
+	dev->config_generation++;
+	notify_config(dev);
+}

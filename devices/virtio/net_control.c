@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The control queue of virtio-net (virtio 1.2 §5.1.6.5). */
+#include "net_internal.h"
+
+#include "base/iov.h"
+#include "base/le.h"
+
+#include <string.h>
+
+/* Reads the command's data from `off` on, and says whether that was all of it. */
+static bool command_read(const struct virtq_chain *chain, uint64_t off, void *buf, size_t len)
+{
+	off += sizeof(struct virtio_net_ctrl_hdr);
+	return iov_read(chain->iov, chain->out_count, off, buf, len) == len;
+}
+
+static uint64_t command_len(const struct virtq_chain *chain)
+{
+	return chain->out_len - sizeof(struct virtio_net_ctrl_hdr);
+}
+
+/*
+ * Filters are best effort (§5.1.6.5.1, §5.1.6.5.3: unwanted frames may still arrive), and the tap
+ * has none: a well-formed filter is accepted and everything goes on to arrive.
+ */
+static bool command_rx_mode(struct net *net, const struct virtq_chain *chain)
+{
+	uint8_t on;
+
+	(void)net;
+	return command_read(chain, 0, &on, sizeof(on)) && on <= 1;
+}
+
+static bool command_mac_table(struct net *net, const struct virtq_chain *chain)
+{
+	uint64_t off = 0;
+
+	(void)net;
+	/* Unicast, then multicast addresses: each a count and as many entries. */
+	for (unsigned table = 0; table < 2; table++) {
+		struct le32 entries;
+
+		if (!command_read(chain, off, &entries, sizeof(entries)))
+			return false;
+		off += sizeof(entries) + (uint64_t)le32_get(entries) * ETH_ALEN;
+	}
+	return off == command_len(chain);
+}
+
+static bool command_vlan(struct net *net, const struct virtq_chain *chain)
+{
+	struct le16 id;
+
+	(void)net;
+	return command_read(chain, 0, &id, sizeof(id)) && le16_get(id) < 4096;
+}
+
+static bool command_mac_addr(struct net *net, const struct virtq_chain *chain)
+{
+	static const uint8_t zero[ETH_ALEN];
+	uint8_t mac[ETH_ALEN];
+
+	if (!command_read(chain, 0, mac, sizeof(mac)) || mac[0] & 1 ||
+	    !memcmp(mac, zero, sizeof(mac)))
+		return false;
+	memcpy(net->mac, mac, sizeof(mac));
+	return true;
+}
+
+static bool command_offloads(struct net *net, const struct virtq_chain *chain)
+{
+	uint64_t allowed = net_guest_offloads(net->dev.acked);
+	struct le64 wanted;
+
+	return command_read(chain, 0, &wanted, sizeof(wanted)) && !(le64_get(wanted) & ~allowed) &&
+	       !net_apply_offloads(net, le64_get(wanted));
+}
+
+static bool command_pairs(struct net *net, const struct virtq_chain *chain)
+{
+	struct le16 wanted;
+	unsigned n;
+
+	if (!command_read(chain, 0, &wanted, sizeof(wanted)))
+		return false;
+	n = le16_get(wanted);
+	return n >= 1 && n <= net->pair_count && !net_use_pairs(net, n);
+}
+
+static const struct command {
+	uint8_t class, command;
+	uint8_t feature; /* that the driver must have acked */
+	bool (*run)(struct net *net, const struct virtq_chain *chain);
+} commands[] = {
+	{ VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_PROMISC, VIRTIO_NET_F_CTRL_RX, command_rx_mode },
+	{ VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_ALLMULTI, VIRTIO_NET_F_CTRL_RX, command_rx_mode },
+	{ VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET, VIRTIO_NET_F_CTRL_RX,
+	  command_mac_table },
+	{ VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, VIRTIO_NET_F_CTRL_MAC_ADDR,
+	  command_mac_addr },
+	{ VIRTIO_NET_CTRL_VLAN, VIRTIO_NET_CTRL_VLAN_ADD, VIRTIO_NET_F_CTRL_VLAN, command_vlan },
+	{ VIRTIO_NET_CTRL_VLAN, VIRTIO_NET_CTRL_VLAN_DEL, VIRTIO_NET_F_CTRL_VLAN, command_vlan },
+	{ VIRTIO_NET_CTRL_GUEST_OFFLOADS, VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET,
+	  VIRTIO_NET_F_CTRL_GUEST_OFFLOADS, command_offloads },
+	{ VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, VIRTIO_NET_F_MQ, command_pairs },
+};
+
+static bool control_run(struct net *net, const struct virtq_chain *chain)
+{
+	struct virtio_net_ctrl_hdr header;
+
+	if (iov_read(chain->iov, chain->out_count, 0, &header, sizeof(header)) < sizeof(header))
+		return false;
+	for (unsigned i = 0; i < ARRAY_SIZE(commands); i++)
+		if (commands[i].class == header.class && commands[i].command == header.cmd &&
+		    virtio_has(&net->dev, commands[i].feature))
+			return commands[i].run(net, chain);
+	return false;
+}
+
+void net_serve_control(struct net *net, struct virtq *q)
+{
+	struct virtq_chain *chain = &net->chain;
+	unsigned budget = QUEUE_SIZE;
+	int rc;
+
+	virtq_disable_kicks(q);
+	while ((rc = virtq_pop(q, chain)) > 0) {
+		uint8_t ack = control_run(net, chain) ? VIRTIO_NET_OK : VIRTIO_NET_ERR;
+
+		if (!iov_write(chain->iov + chain->out_count, chain->in_count, 0, &ack, 1)) {
+			rc = -EPROTO;
+			break;
+		}
+		virtq_push(q, chain->head, 1);
+		if (!--budget)
+			break;
+	}
+	virtq_notify(q);
+	if (rc < 0)
+		virtio_broken(&net->dev, "control queue: broken ring, or no room for an answer");
+	else if (rc > 0 || virtq_enable_kicks(q))
+		eventfd_signal(q->kick_fd);
+}

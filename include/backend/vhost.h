@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Queues run by the kernel's vhost: what vhost-net, vhost-scsi and vhost-vsock have in common
+ * (linux/vhost.h).
+ *
+ *   open      /dev/vhost-* or an inherited fd → SET_OWNER → GET_FEATURES (kept)
+ *   start     SET_FEATURES (acked only) → SET_MEM_TABLE → per ring NUM, BASE, ADDR, ERR, CALL, KICK
+ *             → the kind's own switch (NET_SET_BACKEND, SCSI_SET_ENDPOINT, VSOCK_SET_RUNNING)
+ *   stop      the switch off → per ring KICK, CALL, ERR unbound → GET_VRING_BASE
+ *
+ * Start comes at DRIVER_OK and nowhere earlier; RESET_OWNER is never used, nor is
+ * SET_BACKEND_FEATURES, for all its bits are about an IOMMU, which is not offered here. While a ring runs, the
+ * guest's kick is an ioeventfd that vhost polls and its call is the queue's irq_line: no thread of
+ * ours wakes. What does wake us is the error eventfd: it marks the device NEEDS_RESET.
+ *
+ * Locking: start and stop run under the device's lock; guest RAM may change at any time, but never
+ * under that lock; everything else on the main thread.
+ */
+#ifndef KINGLET_BACKEND_VHOST_H
+#define KINGLET_BACKEND_VHOST_H
+
+#include "core/memory.h"
+#include "core/sys.h"
+#include "virtio/virtio.h"
+
+struct vhost;
+
+/* One kind of vhost device: const, one per file. */
+struct vhost_kind {
+	struct backend_ops ops; /* vhost_start, vhost_stop, and the kind's destroy */
+	const char *node;	/* "/dev/vhost-net" */
+	const char *module;	/* "vhost_net", for the hint when the node is missing */
+	/* The rings with q->running are set up: let the kernel run them. On failure none runs. */
+	int (*run)(struct vhost *vhost);
+	/* The kernel has let go of every ring when this returns. */
+	void (*halt)(struct vhost *vhost);
+};
+
+struct vhost_ring {
+	struct vhost *vhost;
+	struct virtq *q;	 /* borrowed */
+	struct loop_event error; /* eventfd, owned */
+	bool bound;		 /* vhost has, or had a chance to get, our eventfds */
+};
+
+/* struct vhost_memory with room for every slot; opaque here, linux/vhost.h stays in .c files. */
+struct vhost_table;
+
+struct vhost {
+	struct backend backend;
+	const struct vhost_kind *kind;
+	struct sys *sys; /* borrowed */
+	int fd;		 /* owned */
+	uint64_t features; /* what the kernel's vhost offers */
+	struct virtio_dev *dev; /* borrowed; NULL until bound */
+	struct gmem_listener listener;
+	struct vhost_table *table; /* owned */
+	struct vhost_ring *rings;  /* owned */
+	unsigned ring_count;
+	bool started;
+};
+
+/*
+ * Opens the kind's node, or takes `fd` over when >= 0 (also on failure), becomes its owner and asks
+ * for its features. Logs one line that says what is missing: a warning when it is `optional`, for
+ * the caller has another backend. -ENOENT or -ENODEV without the module, -EACCES, and errors of the
+ * ioctls.
+ */
+__must_check int vhost_open(struct vhost *vhost, const struct vhost_kind *kind, struct sys *sys,
+			    int fd, bool optional);
+
+/*
+ * Binds queues [first, first + count) of dev: the vhost's own ring 0 is the first of them. From now
+ * on the memory table follows guest RAM. A queue that the model later binds elsewhere is left alone.
+ * -ENOMEM, errors of eventfd(2); then vhost_close() is still due.
+ */
+__must_check int vhost_bind(struct vhost *vhost, struct virtio_dev *dev, unsigned first,
+			    unsigned count);
+
+/* Stopped: closes everything. Also of a vhost that was opened and never bound. */
+void vhost_close(struct vhost *vhost);
+
+/* backend_ops.start and .stop */
+__must_check int vhost_start(struct backend *backend, struct virtio_dev *dev);
+void vhost_stop(struct backend *backend, struct virtio_dev *dev);
+
+/* An ioctl on the vhost fd: >= 0, or a negative errno, logged with the ioctl's name. */
+__must_check int vhost_ioctl(struct vhost *vhost, unsigned long request, void *arg);
+
+#endif

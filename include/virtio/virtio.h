@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The virtio device core (virtio 1.2 §2, §3): status machine, feature negotiation, reset. It knows
+ * neither PCI nor who runs the queues.
+ *
+ *   transport (pci.c) ──calls──▶ core ──calls──▶ model (net, blk, …: features, config space)
+ *                                     ──calls──▶ backend of each queue (local, vhost, …)
+ *
+ * Locking: `lock` is the device's one mutex. The transport takes it around guest accesses, backends
+ * around their work; everything below expects it held unless it says otherwise.
+ */
+#ifndef KINGLET_VIRTIO_VIRTIO_H
+#define KINGLET_VIRTIO_VIRTIO_H
+
+#include "core/loop.h"
+#include "virtio/queue.h"
+
+#include <linux/virtio_config.h>
+#include <linux/virtio_ids.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct virtio_dev;
+
+/* What kind of device it is. Const, one per kind. */
+struct virtio_model {
+	const char *name; /* "virtio-net" */
+	uint16_t id;	  /* VIRTIO_ID_* */
+	uint32_t pci_class;
+	/*
+	 * Device configuration space (virtio 1.2 §2.5). off and len are inside config_len. A write
+	 * to a read-only field is ignored. Either may be NULL.
+	 */
+	void (*config_read)(struct virtio_dev *dev, unsigned off, void *buf, unsigned len);
+	void (*config_write)(struct virtio_dev *dev, unsigned off, const void *buf, unsigned len);
+	/*
+	 * DRIVER_OK with the acked features, before any queue starts: prepare the host side (tap
+	 * offloads). A failure marks the device NEEDS_RESET. May be NULL.
+	 */
+	int (*activate)(struct virtio_dev *dev);
+	/*
+	 * A queue of the local backend was kicked, or has just been started. Take chains until
+	 * virtq_pop() gives 0, then ask for kicks with virtq_enable_kicks(): nobody else does.
+	 * A guest that never stops adding must not hold the loop: after about q->state.size chains,
+	 * eventfd_signal(q->kick_fd) and return, and the loop comes back. Loop thread.
+	 */
+	void (*serve)(struct virtio_dev *dev, struct virtq *q);
+	/* After all queues stopped: forget what the driver set. May be NULL. */
+	void (*reset)(struct virtio_dev *dev);
+	/*
+	 * Local queues are being stopped: returns when nothing of theirs is in flight any more (I/O
+	 * cancelled or completed, chains pushed or forgotten). May be NULL.
+	 */
+	void (*quiesce)(struct virtio_dev *dev);
+	/* Frees the model's own resources and the device. Everything is stopped. */
+	void (*destroy)(struct virtio_dev *dev);
+};
+
+/* Who runs queues. One backend may run several queues of a device (vhost-net: a pair). */
+struct backend_ops {
+	const char *name; /* "local", "vhost-net" */
+	/*
+	 * Starts every queue of dev bound to this backend and enabled by the driver. Features and
+	 * queue state are final. On error nothing is left started.
+	 */
+	int (*start)(struct backend *backend, struct virtio_dev *dev);
+	/*
+	 * After it nothing is in flight and state.last_avail of each queue is right. Idempotent.
+	 */
+	void (*stop)(struct backend *backend, struct virtio_dev *dev);
+	void (*destroy)(struct backend *backend);
+};
+
+struct backend {
+	const struct backend_ops *ops;
+};
+
+struct virtio_transport;
+
+/* What the core asks of the transport. */
+struct virtio_transport_ops {
+	/* Raise the configuration-change interrupt. */
+	void (*config_changed)(struct virtio_transport *transport);
+	/*
+	 * Queues are served from now on, or no longer: register, or drop, their ioeventfds. Kicks
+	 * reach kick_fd in any case, an ioeventfd only makes them cheap; so this cannot fail.
+	 */
+	void (*attach_kicks)(struct virtio_transport *transport);
+	void (*detach_kicks)(struct virtio_transport *transport);
+};
+
+struct virtio_transport {
+	const struct virtio_transport_ops *ops;
+};
+
+struct virtio_dev {
+	const struct virtio_model *model;
+	struct virtio_transport *transport; /* borrowed; set by the transport, before any status */
+	char name[32]; /* "virtio-blk 0", for messages */
+	pthread_mutex_t lock;
+	struct gmem *mem;   /* borrowed */
+	struct loop *loop;  /* borrowed */
+	uint64_t offered;   /* feature bits, VIRTIO_F_VERSION_1 always among them */
+	uint64_t acked;
+	uint8_t status;
+	bool started; /* backends run */
+	unsigned complaints; /* logged by virtio_broken() */
+	uint8_t config_generation; /* virtio 1.2 §2.5.2: counts virtio_config_changed() */
+	unsigned config_len; /* bytes of device configuration space */
+	struct virtq *queues; /* owned */
+	unsigned queue_count;
+	struct irq_line config_irq;
+	/* What it costs this process, for --stats. Read without the lock. */
+	_Atomic uint64_t guest_exits;  /* accesses to its BAR by vCPUs while DRIVER_OK was set */
+	_Atomic uint64_t loop_wakeups; /* events of its that the loop served */
+};
+
+static inline void virtio_count(_Atomic uint64_t *counter)
+{
+	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+struct virtio_env {
+	struct gmem *mem;
+	struct loop *loop;
+	struct irqs *irqs;
+};
+
+/*
+ * Initialises *dev with `queue_count` queues of at most `max_size` entries, unbound. `relay` is set
+ * by the transport later. Not locked. -ENOMEM, or errors of eventfd(2).
+ */
+__must_check int virtio_dev_init(struct virtio_dev *dev, const struct virtio_model *model,
+				 const struct virtio_env *env, unsigned instance, uint64_t features,
+				 unsigned config_len, unsigned queue_count, uint16_t max_size);
+/*
+ * Frees queues, lines and the backends that queues are bound to; the device must be reset. Called
+ * by model->destroy, and on failures after virtio_dev_init(). Not locked.
+ */
+void virtio_dev_destroy(struct virtio_dev *dev);
+
+/* Driver-facing operations, called by the transport, locked. */
+uint64_t virtio_offered(const struct virtio_dev *dev);
+void virtio_ack_features(struct virtio_dev *dev, unsigned word, uint32_t value);
+/* Writes device status with all its rules (§3.1): refuses FEATURES_OK, starts, resets on 0. */
+void virtio_set_status(struct virtio_dev *dev, uint8_t status);
+/* Stop everything started; status, features and queues as after power-on. */
+void virtio_reset(struct virtio_dev *dev);
+void virtio_config_read(struct virtio_dev *dev, unsigned off, void *buf, unsigned len);
+void virtio_config_write(struct virtio_dev *dev, unsigned off, const void *buf, unsigned len);
+
+/* The queue may be configured: selected, not yet enabled, and the driver not yet live. */
+bool virtio_queue_writable(const struct virtio_dev *dev, const struct virtq *q);
+
+/*
+ * The driver broke the rules or the host failed it: sets DEVICE_NEEDS_RESET, stops the backends,
+ * raises the config interrupt and logs `reason`, once per reset and at most 8 times (§2.1.2).
+ * model->quiesce is called before it returns; a serve that calls it returns at once.
+ */
+void virtio_broken(struct virtio_dev *dev, const char *reason);
+
+/* The model changed its configuration space. */
+void virtio_config_changed(struct virtio_dev *dev);
+
+static inline bool virtio_has(const struct virtio_dev *dev, unsigned bit)
+{
+	return dev->acked >> bit & 1;
+}
+
+#endif
