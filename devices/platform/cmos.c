@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "platform/cmos.h"
+
+#include <time.h>
+
+/* MC146818A registers, with the century where PCs keep it. */
+enum {
+	SECONDS = 0x00,
+	MINUTES = 0x02,
+	HOURS = 0x04,
+	WEEKDAY = 0x06,
+	DAY = 0x07,
+	MONTH = 0x08,
+	YEAR = 0x09,
+	STATUS_A = 0x0a,
+	STATUS_B = 0x0b,
+	STATUS_D = 0x0d,
+	CENTURY = 0x32,
+};
+
+enum {
+	A_32KHZ = 0x20, /* and bit 7 clear: no update in progress */
+	B_24_HOURS = 0x02,
+	D_VALID = 0x80,
+};
+
+static uint8_t bcd(int value)
+{
+	return (uint8_t)(value / 10 % 10 << 4 | value % 10);
+}
+
+static uint8_t read_clock(uint8_t index)
+{
+	time_t now = time(NULL);
+	struct tm tm;
+
+	gmtime_r(&now, &tm);
+	switch (index) {
+	case SECONDS:
+		return bcd(tm.tm_sec);
+	case MINUTES:
+		return bcd(tm.tm_min);
+	case HOURS:
+		return bcd(tm.tm_hour);
+	case WEEKDAY:
+		return bcd(tm.tm_wday + 1);
+	case DAY:
+		return bcd(tm.tm_mday);
+	case MONTH:
+		return bcd(tm.tm_mon + 1);
+	case YEAR:
+		return bcd(tm.tm_year % 100);
+	case CENTURY:
+		return bcd((tm.tm_year + 1900) / 100);
+	case STATUS_A:
+		return A_32KHZ;
+	case STATUS_B:
+		return B_24_HOURS;
+	case STATUS_D:
+		return D_VALID;
+	default:
+		return 0;
+	}
+}
+
+static uint64_t cmos_read(void *owner, uint64_t offset, unsigned size)
+{
+	struct cmos *cmos = owner;
+	uint8_t index;
+
+	(void)size;
+	pthread_mutex_lock(&cmos->lock);
+	index = cmos->index;
+	pthread_mutex_unlock(&cmos->lock);
+	return offset == 1 ? read_clock(index) : 0;
+}
+
+static void cmos_write(void *owner, uint64_t offset, uint64_t value, unsigned size)
+{
+	struct cmos *cmos = owner;
+
+	(void)size;
+	if (offset != 0)
+		return;
+	pthread_mutex_lock(&cmos->lock);
+	cmos->index = value & 0x7f; /* bit 7 masks the NMI */
+	pthread_mutex_unlock(&cmos->lock);
+}
+
+static const struct bus_ops cmos_ops = { .read = cmos_read, .write = cmos_write };
+
+int cmos_init(struct cmos *cmos, uint64_t index_port)
+{
+	*cmos = (struct cmos){ .region = { index_port, 2, &cmos_ops, cmos, "CMOS" } };
+	return -pthread_mutex_init(&cmos->lock, NULL);
+}
+
+void cmos_destroy(struct cmos *cmos)
+{
+	pthread_mutex_destroy(&cmos->lock);
+}

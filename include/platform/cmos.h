@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The clock of a PC's CMOS chip (MC146818A), read-only: the host's time in UTC.
+ *
+ * Guests that read the ACPI tables never look: the FADT says that there is none, and kvmclock gives
+ * the time. Without ACPI, Linux assumes one; on ports that read all-ones it would see an update in
+ * progress for ever and poll it some ten thousand times before it gives up. Alarms, interrupts and
+ * the memory behind the clock are left out: they read zero, and writes are ignored.
+ */
+#ifndef KINGLET_PLATFORM_CMOS_H
+#define KINGLET_PLATFORM_CMOS_H
+
+#include "core/bus.h"
+
+struct cmos {
+	struct bus_region region; /* index and data; the caller puts it on the bus */
+	pthread_mutex_t lock;
+	uint8_t index;
+};
+
+__must_check int cmos_init(struct cmos *cmos, uint64_t index_port);
+/* vCPUs must be gone. */
+void cmos_destroy(struct cmos *cmos);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The reset line of a PC's keyboard controller, and no keyboard.
+ *
+ * Where ACPI says that there is no 8042, nobody looks. A Linux without ACPI does, and would wait
+ * half a second for the self-test of a silent controller; it gives up at once on one whose buffer
+ * does not run dry within 16 bytes. So the buffer holds a few more bytes at power-on, each the
+ * keyboard's own code for an overrun; whoever drains it or polls it sees an idle controller then.
+ */
+#ifndef KINGLET_PLATFORM_I8042_H
+#define KINGLET_PLATFORM_I8042_H
+
+#include "core/bus.h"
+
+struct i8042 {
+	struct bus_region data, command; /* ports 0x60 and 0x64; the caller puts them on the bus */
+	pthread_mutex_t lock;
+	unsigned buffered;                /* bytes waiting at the data port */
+	void (*pulse_reset)(void *owner); /* vCPU threads, no lock held */
+	void *owner;                      /* borrowed */
+};
+
+__must_check int i8042_init(struct i8042 *i8042, uint64_t data_port, uint64_t command_port,
+			    void (*pulse_reset)(void *owner), void *owner);
+/* vCPUs must be gone. */
+void i8042_destroy(struct i8042 *i8042);
+/* As after power-on. */
+void i8042_reset(struct i8042 *i8042);
+
+#endif

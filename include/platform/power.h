@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The power block of hardware-reduced ACPI: sleep control and status (ACPI 6.4 §4.8.3.7), the
+ * reset register (§4.8.3.6), and the event word behind the generic event device, which carries the
+ * power button. Registers: arch/power_block.h.
+ */
+#ifndef KINGLET_PLATFORM_POWER_H
+#define KINGLET_PLATFORM_POWER_H
+
+#include "core/bus.h"
+#include "core/irq.h"
+
+struct power_options {
+	uint64_t base;
+	struct irqs *irqs;
+	uint32_t gsi; /* level: high while an event waits */
+	/* vCPU threads, no lock held. The guest goes on until the machine stops it. */
+	void (*power_off)(void *owner);
+	void (*reset)(void *owner);
+	void *owner; /* borrowed */
+};
+
+struct power {
+	struct bus_region region; /* the caller puts it on the bus */
+	struct power_options options;
+	pthread_mutex_t lock;
+	uint32_t events;
+};
+
+__must_check int power_init(struct power *power, const struct power_options *options);
+/* vCPUs must be gone. */
+void power_destroy(struct power *power);
+/* Drops a waiting event. */
+void power_reset(struct power *power);
+
+/*
+ * Asks the guest to shut down, as a short press of the button does. Whether it listens is its
+ * matter. Any thread. Negative errno of KVM_IRQ_LINE.
+ */
+__must_check int power_press_button(struct power *power);
+
+#endif
