@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+# bash completion for kinglet; generated from the option table by `make man`.
+# shellcheck shell=bash disable=SC2207
+_kinglet()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
+
+	COMPREPLY=()
+	if ((COMP_CWORD == 1)); then
+		COMPREPLY=($(compgen -W "run help version --help --version" -- "$cur"))
+		return
+	fi
+	[[ ${COMP_WORDS[1]} == run ]] || return
+	# bash splits at the equals sign: --name = value
+	if [[ $cur == "=" ]]; then
+		cur=
+	elif [[ $prev == "=" ]]; then
+		prev=${COMP_WORDS[COMP_CWORD-2]}
+	fi
+	case $prev in
+	--initrd)
+		COMPREPLY=($(compgen -f -- "$cur"))
+		return ;;
+	--append)
+		return ;;
+	--cpus)
+		return ;;
+	--memory)
+		return ;;
+	--disk)
+		COMPREPLY=($(compgen -f -- "$cur"))
+		return ;;
+	--net)
+		return ;;
+	--scsi)
+		return ;;
+	--vsock)
+		return ;;
+	--rng)
+		COMPREPLY=($(compgen -W "on off" -- "$cur"))
+		return ;;
+	--serial)
+		COMPREPLY=($(compgen -W "stdio off" -- "$cur"))
+		return ;;
+	--console)
+		COMPREPLY=($(compgen -W "stdio null off" -- "$cur"))
+		return ;;
+	--acpi)
+		COMPREPLY=($(compgen -W "on off" -- "$cur"))
+		return ;;
+	--irqchip)
+		COMPREPLY=($(compgen -W "on off" -- "$cur"))
+		return ;;
+	--flat)
+		return ;;
+	--timeout)
+		return ;;
+	--on-reboot)
+		COMPREPLY=($(compgen -W "exit restart" -- "$cur"))
+		return ;;
+	esac
+	if [[ $cur == -* ]]; then
+		COMPREPLY=($(compgen -W "
+			--initrd
+			--append
+			--cpus
+			--memory
+			--hugepages
+			--shared-memory
+			--prefault
+			--disk
+			--net
+			--scsi
+			--vsock
+			--rng
+			--serial
+			--console
+			--acpi
+			--irqchip
+			--flat
+			--timeout
+			--on-reboot
+			--stats
+			--dry-run
+			--help
+			--version
+		" -- "$cur"))
+	else
+		COMPREPLY=($(compgen -f -- "$cur"))
+	fi
+}
+complete -o filenames -F _kinglet kinglet

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The kernel command line. Main thread.
+ */
+#ifndef KINGLET_CLI_CMDLINE_H
+#define KINGLET_CLI_CMDLINE_H
+
+#include "cli/options.h"
+
+/*
+ * Puts the line together: `append` as it is, or the default that suits the options, then the init
+ * arguments behind ` -- `, quoted as the kernel's parser wants it. The caller frees *line.
+ * -EINVAL after one logged line for an argument that cannot be passed so; -ENOMEM.
+ */
+__must_check int cmdline_build(const struct run_options *options, int init_argc, char **init_argv,
+			       char **line);
+
+#endif

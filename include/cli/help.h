@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The option table as text: for the terminal, the man page and bash. Main thread; errors of the
+ * stream stay in the stream, for the caller to look at with ferror().
+ */
+#ifndef KINGLET_CLI_HELP_H
+#define KINGLET_CLI_HELP_H
+
+#include <stdio.h>
+
+/* What `kinglet --help` prints. */
+void help_print(FILE *out);
+
+/* The OPTIONS part of kinglet(1), as roff with the man macros. */
+void docs_print_man_options(FILE *out);
+
+/* The whole bash completion script. */
+void docs_print_completion(FILE *out);
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The machine to build, as plain data: the command line fills it, machine.c reads it. Strings are
+ * borrowed (argv, or the option parser's own storage) and must outlive the machine.
+ */
+#ifndef KINGLET_MACHINE_CONFIG_H
+#define KINGLET_MACHINE_CONFIG_H
+
+#include "arch/arch.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { CONFIG_MAX_DISKS = 16, CONFIG_MAX_NETS = 8, CONFIG_MAX_SCSIS = 8 };
+
+struct disk_config {
+	const char *path; /* raw image or block device */
+	bool readonly;
+	bool direct;	    /* O_DIRECT */
+	const char *serial; /* at most 20 bytes; NULL: none */
+	unsigned queues;    /* 1..16 */
+	bool io_threads;    /* refuse io_uring, use threads: aio=threads */
+};
+
+/* VHOST_AUTO: where the host has it; else the frames pass through Kinglet, with a warning. */
+enum vhost_mode { VHOST_AUTO, VHOST_ON, VHOST_OFF };
+
+struct net_config {
+	const char *tap; /* interface name; NULL with fd >= 0 */
+	int fd;		 /* inherited tap fd (then owned), or -1 */
+	uint8_t mac[6];
+	bool mac_set; /* else a stable locally administered one is made from the tap's name */
+	enum vhost_mode vhost;
+	bool offloads;	 /* checksums and segmentation may be left to the other side */
+	unsigned queues; /* pairs, 1..16; 1 with an inherited fd */
+};
+
+struct vsock_config {
+	uint32_t cid; /* the guest's, 3..2^32 - 2; 0: no vsock device */
+};
+
+struct scsi_config {
+	const char *wwpn; /* a target of vhost-scsi that exists; NULL with a path */
+	const char *path; /* file or block device, for which a target is made; NULL with a wwpn */
+	bool readonly;	  /* with a path */
+	unsigned queues;  /* 1..16 */
+};
+
+enum on_reboot { ON_REBOOT_EXIT, ON_REBOOT_RESTART };
+enum serial_mode { SERIAL_STDIO, SERIAL_OFF };
+/* CONSOLE_NULL: the device is there, for its port kinglet.status; what hvc0 prints is dropped. */
+enum console_mode { CONSOLE_OFF, CONSOLE_NULL, CONSOLE_STDIO };
+
+struct machine_config {
+	struct boot_options boot;
+	unsigned cpus;
+	uint64_t memory; /* bytes */
+	bool shared_memory, hugepages, prefault;
+	bool irqchip; /* --irqchip off: no in-kernel interrupt controller, HLT ends the run */
+	bool acpi;    /* firmware tables */
+	enum serial_mode serial;
+	enum console_mode console; /* virtio-console; its second port is kinglet.status */
+	bool rng;
+	struct disk_config disks[CONFIG_MAX_DISKS];
+	unsigned disk_count;
+	struct net_config nets[CONFIG_MAX_NETS];
+	unsigned net_count;
+	struct scsi_config scsis[CONFIG_MAX_SCSIS];
+	unsigned scsi_count;
+	struct vsock_config vsock;
+	enum on_reboot on_reboot;
+	uint64_t timeout_ns; /* 0: none */
+	bool stats; /* print what the run cost, at its end and on SIGUSR1 */
+};
+
+#endif

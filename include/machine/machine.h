@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The whole VM: builds it from a config, runs it to its end, takes it down.
+ */
+#ifndef KINGLET_MACHINE_MACHINE_H
+#define KINGLET_MACHINE_MACHINE_H
+
+#include "core/sys.h"
+#include "machine/config.h"
+
+/* How a run ended. The numbers are the exit statuses of README's table, but for OUTCOME_STATUS. */
+enum outcome {
+	OUTCOME_POWEROFF,	/* 0: powered off, or rebooted with --on-reboot=exit */
+	OUTCOME_REBOOT,		/* 0 */
+	OUTCOME_HALTED,		/* 0: HLT with nothing that could wake the vCPU */
+	OUTCOME_STATUS,		/* n: the guest set it */
+	OUTCOME_USAGE,		/* 100 */
+	OUTCOME_HOST,		/* 101 */
+	OUTCOME_PANIC,		/* 102 */
+	OUTCOME_TRIPLE_FAULT,	/* 103 */
+	OUTCOME_INTERNAL_ERROR, /* 104 */
+	OUTCOME_TIMEOUT,	/* 124 */
+	OUTCOME_SIGNAL,		/* 128 + n */
+	OUTCOME_QUIT,		/* 0: Ctrl-A x */
+};
+
+struct verdict {
+	enum outcome outcome;
+	int status;	  /* exit status of the process */
+	char detail[200]; /* one line for people; may be empty */
+};
+
+/*
+ * Builds the machine, runs it until its verdict is known, and destroys it. Everything that was
+ * opened is closed, the terminal restored, whatever happens. Main thread; signals SIGINT, SIGTERM,
+ * SIGHUP and SIGQUIT end the run in order. Afterwards the process still ignores SIGPIPE and may
+ * still open as many files as it is allowed at most.
+ */
+void machine_run(const struct machine_config *config, struct sys *sys, struct verdict *verdict);
+
+#endif

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The committed documentation is what the option table says. Runs in the source folder.
+ */
+#include "cli/help.h"
+#include "cli/options.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* The whole of a file; the caller frees it. */
+static char *read_file(const char *path)
+{
+	FILE *in = fopen(path, "re");
+	char *text = NULL;
+	size_t len = 0;
+
+	if (!in)
+		fail_msg("%s: %s", path, strerror(errno));
+	/* getdelim up to a byte that is not there reads it all. */
+	assert_true(getdelim(&text, &len, '\0', in) > 0);
+	fclose(in);
+	return text;
+}
+
+static char *printed(void (*print)(FILE *))
+{
+	char *text;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	assert_non_null(out);
+	print(out);
+	assert_int_equal(fclose(out), 0);
+	return text;
+}
+
+static void the_man_page_is_up_to_date(void **state)
+{
+	static const char begin[] = ".\\\" options begin\n", end[] = ".\\\" options end\n";
+	_cleanup_free_ char *page = read_file("docs/kinglet.1");
+	_cleanup_free_ char *expected = printed(docs_print_man_options);
+	char *start = strstr(page, begin), *stop = strstr(page, end);
+
+	(void)state;
+	assert_non_null(start);
+	assert_non_null(stop);
+	*stop = '\0';
+	if (strcmp(start + strlen(begin), expected) != 0)
+		fail_msg("docs/kinglet.1 is out of date: run `make man` and commit the result");
+}
+
+static void the_completion_is_up_to_date(void **state)
+{
+	_cleanup_free_ char *script = read_file("docs/kinglet.bash");
+	_cleanup_free_ char *expected = printed(docs_print_completion);
+
+	(void)state;
+	if (strcmp(script, expected) != 0)
+		fail_msg("docs/kinglet.bash is out of date: run `make man` and commit the result");
+}
+
+static void the_page_names_the_version(void **state)
+{
+	_cleanup_free_ char *page = read_file("docs/kinglet.1");
+
+	(void)state;
+	assert_non_null(strstr(page, "\"Kinglet " KINGLET_VERSION "\""));
+}
+
+/* A dot or a backslash that roff would take for its own is not escaped by roff_text(). */
+static void help_texts_are_plain_to_roff(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < run_option_count; i++) {
+		const struct option *option = &run_option_table[i];
+
+		assert_null(strpbrk(option->help, "\\`\n"));
+		assert_false(option->help[0] == '.' || option->help[0] == '\'');
+		for (unsigned k = 0; option->keys && k < option->keys->count; k++)
+			assert_null(strpbrk(option->keys->table[k].help, "\\`\n"));
+	}
+}
+
+/* What bash offers for a line of words, the last of which is being typed. */
+static void assert_offers(const char *words, const char *expected)
+{
+	char command[512], got[2048] = "";
+	size_t len;
+	FILE *pipe;
+
+	snprintf(
+		command, sizeof(command),
+		"bash -c '. docs/kinglet.bash; COMP_WORDS=(%s); COMP_CWORD=$((${#COMP_WORDS[@]}-1));"
+		"_kinglet; echo \"${COMPREPLY[@]}\"'",
+		words);
+	pipe = popen(command, "re");
+	assert_non_null(pipe);
+	len = fread(got, 1, sizeof(got) - 1, pipe);
+	got[len] = '\0';
+	assert_int_equal(pclose(pipe), 0);
+	assert_string_equal(got, expected);
+}
+
+static void bash_completes_commands_options_and_words(void **state)
+{
+	(void)state;
+	assert_offers("kinglet r", "run\n");
+	assert_offers("kinglet run --ini", "--initrd\n");
+	assert_offers("kinglet run --acpi \"\"", "on off\n");
+	assert_offers("kinglet run --acpi of", "off\n");
+	assert_offers("kinglet run --on-reboot = r", "restart\n");
+	assert_offers("kinglet run --on-reboot =", "exit restart\n");
+	assert_offers("kinglet run docs/kinglet.b", "docs/kinglet.bash\n");
+	assert_offers("kinglet run --initrd docs/kinglet.b", "docs/kinglet.bash\n");
+	assert_offers("kinglet run --cpus \"\"", "\n");
+	assert_offers("kinglet help --ini", "\n");
+}
+
+static void help_fits_a_terminal_and_names_every_option(void **state)
+{
+	_cleanup_free_ char *help = printed(help_print);
+	char name[64];
+
+	(void)state;
+	for (unsigned i = 0; i < run_option_count; i++) {
+		snprintf(name, sizeof(name), "\n  --%s", run_option_table[i].name);
+		if (!strstr(help, name))
+			fail_msg("--help does not name --%s", run_option_table[i].name);
+	}
+	assert_non_null(strstr(help, "(default 256M)"));
+	assert_non_null(strstr(help, "aio=uring|threads"));
+	for (const char *line = help; *line; line += strcspn(line, "\n") + 1) {
+		size_t len = strcspn(line, "\n");
+
+		if (len > 79)
+			fail_msg("too wide: %.*s", (int)len, line);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_man_page_is_up_to_date),
+		cmocka_unit_test(the_completion_is_up_to_date),
+		cmocka_unit_test(the_page_names_the_version),
+		cmocka_unit_test(help_texts_are_plain_to_roff),
+		cmocka_unit_test(bash_completes_commands_options_and_words),
+		cmocka_unit_test(help_fits_a_terminal_and_names_every_option),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,560 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/options.h"
+
+#include "capture.h"
+
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { MAX_ARGS = 64 };
+
+static const uint64_t MIB = 1 << 20;
+
+/* A command line that ends with NULL, parsed; what it said goes to `said`. */
+static int parse(struct run_options *options, const char *const *args, char *said, size_t len)
+{
+	static char *argv[MAX_ARGS + 1];
+	struct capture capture;
+	int argc = 0, err;
+
+	for (; args[argc]; argc++) {
+		assert_true(argc < MAX_ARGS);
+		argv[argc] = (char *)args[argc];
+	}
+	argv[argc] = NULL;
+	capture_stderr_begin(&capture);
+	err = run_options_parse(options, argc, argv);
+	capture_stderr_end(&capture, said, len);
+	return err;
+}
+
+/* Parses `args`, which must be right. The caller destroys *options. */
+#define PARSE_GOOD(options, ...) parse_good(options, (const char *const[]){ __VA_ARGS__, NULL })
+static void parse_good(struct run_options *options, const char *const *args)
+{
+	char said[2048];
+	int err = parse(options, args, said, sizeof(said));
+
+	if (err)
+		fail_msg("refused: %s", said);
+	assert_string_equal(said, "");
+}
+
+static void defaults_are_a_small_machine_on_the_serial_port(void **state)
+{
+	struct run_options o;
+
+	(void)state;
+	PARSE_GOOD(&o, "vmlinux");
+	assert_string_equal(o.config.boot.kernel, "vmlinux");
+	assert_null(o.config.boot.initrd);
+	assert_int_equal(o.config.boot.format, BOOT_FORMAT_AUTO);
+	assert_true(o.config.boot.firmware_tables);
+	assert_int_equal(o.config.boot.cpus, 1);
+	assert_int_equal(o.config.cpus, 1);
+	assert_int_equal(o.config.memory, 256 * MIB);
+	assert_false(o.config.hugepages);
+	assert_false(o.config.prefault);
+	assert_true(o.config.irqchip);
+	assert_true(o.config.acpi);
+	assert_int_equal(o.config.serial, SERIAL_STDIO);
+	assert_int_equal(o.config.console, CONSOLE_NULL);
+	assert_true(o.config.rng);
+	assert_int_equal(o.config.disk_count, 0);
+	assert_int_equal(o.config.net_count, 0);
+	assert_int_equal(o.config.scsi_count, 0);
+	assert_int_equal(o.config.vsock.cid, 0);
+	assert_int_equal(o.config.on_reboot, ON_REBOOT_EXIT);
+	assert_int_equal(o.config.timeout_ns, 0);
+	assert_false(o.dry_run || o.help || o.version);
+	run_options_destroy(&o);
+}
+
+static void every_option_reaches_its_field(void **state)
+{
+	struct run_options o;
+
+	(void)state;
+	PARSE_GOOD(&o, "--initrd", "i.img", "--append", "a b", "--cpus", "4", "--memory", "1G",
+		   "--hugepages", "--prefault", "--rng", "off", "--serial", "off", "--console",
+		   "stdio", "--acpi", "off", "--irqchip", "off", "--flat", "0x7c00,mode=16",
+		   "--timeout", "30s", "--on-reboot", "restart", "--dry-run", "k");
+	assert_string_equal(o.config.boot.kernel, "k");
+	assert_string_equal(o.config.boot.initrd, "i.img");
+	assert_string_equal(o.config.boot.cmdline, "a b");
+	assert_int_equal(o.config.boot.format, BOOT_FORMAT_FLAT);
+	assert_int_equal(o.config.boot.flat_address, 0x7c00);
+	assert_int_equal(o.config.boot.flat_mode, CPU_MODE_16);
+	assert_false(o.config.boot.firmware_tables);
+	assert_int_equal(o.config.boot.cpus, 4);
+	assert_int_equal(o.config.cpus, 4);
+	assert_int_equal(o.config.memory, 1024 * MIB);
+	assert_true(o.config.hugepages);
+	assert_true(o.config.prefault);
+	assert_false(o.config.irqchip);
+	assert_false(o.config.acpi);
+	assert_int_equal(o.config.serial, SERIAL_OFF);
+	assert_int_equal(o.config.console, CONSOLE_STDIO);
+	assert_false(o.config.rng);
+	assert_int_equal(o.config.on_reboot, ON_REBOOT_RESTART);
+	assert_int_equal(o.config.timeout_ns, UINT64_C(30000000000));
+	assert_true(o.dry_run);
+	run_options_destroy(&o);
+}
+
+static void equals_sign_and_next_argument_are_the_same(void **state)
+{
+	struct run_options o;
+
+	(void)state;
+	PARSE_GOOD(&o, "k", "--cpus=2", "--append=--x=y", "--disk=d,readonly");
+	assert_int_equal(o.config.cpus, 2);
+	assert_string_equal(o.append, "--x=y");
+	assert_true(o.config.disks[0].readonly);
+	run_options_destroy(&o);
+}
+
+static void flags_of_a_disk_reach_their_fields(void **state)
+{
+	struct run_options o;
+	const struct disk_config *d;
+
+	(void)state;
+	PARSE_GOOD(&o, "k", "--disk", "root.img,readonly,serial=X1,queues=4,direct,aio=threads",
+		   "--disk=path=b,,c=d.img");
+	assert_int_equal(o.config.disk_count, 2);
+	d = &o.config.disks[0];
+	assert_string_equal(d->path, "root.img");
+	assert_true(d->readonly && d->direct && d->io_threads);
+	assert_string_equal(d->serial, "X1");
+	assert_int_equal(d->queues, 4);
+	d = &o.config.disks[1];
+	assert_string_equal(d->path, "b,c=d.img");
+	assert_false(d->readonly || d->direct || d->io_threads);
+	assert_null(d->serial);
+	assert_int_equal(d->queues, 1);
+	run_options_destroy(&o);
+}
+
+static void nets_reach_their_fields(void **state)
+{
+	static const uint8_t mac[6] = { 0x52, 0x54, 0, 0xAb, 0xcd, 0xef };
+	struct run_options o;
+
+	(void)state;
+	PARSE_GOOD(&o, "k", "--net", "tap=tap0,mac=52:54:00:Ab:cd:ef", "--net", "fd=7", "--net",
+		   "tap1,vhost=off,queues=4");
+	assert_int_equal(o.config.net_count, 3);
+	assert_string_equal(o.config.nets[0].tap, "tap0");
+	assert_int_equal(o.config.nets[0].fd, -1);
+	assert_true(o.config.nets[0].mac_set);
+	assert_memory_equal(o.config.nets[0].mac, mac, 6);
+	assert_null(o.config.nets[1].tap);
+	assert_int_equal(o.config.nets[1].fd, 7);
+	assert_false(o.config.nets[1].mac_set);
+	assert_string_equal(o.config.nets[2].tap, "tap1");
+	assert_int_equal(o.config.nets[2].fd, -1);
+	assert_int_equal(o.config.nets[0].vhost, VHOST_AUTO);
+	assert_int_equal(o.config.nets[0].queues, 1);
+	assert_int_equal(o.config.nets[2].vhost, VHOST_OFF);
+	assert_int_equal(o.config.nets[2].queues, 4);
+	run_options_destroy(&o);
+}
+
+static void scsi_disks_reach_their_fields(void **state)
+{
+	struct run_options o;
+
+	(void)state;
+	PARSE_GOOD(&o, "k", "--scsi", "a.img,readonly,queues=16", "--scsi",
+		   "wwpn=naa.5001405000000001");
+	assert_int_equal(o.config.scsi_count, 2);
+	assert_string_equal(o.config.scsis[0].path, "a.img");
+	assert_null(o.config.scsis[0].wwpn);
+	assert_true(o.config.scsis[0].readonly);
+	assert_int_equal(o.config.scsis[0].queues, 16);
+	assert_null(o.config.scsis[1].path);
+	assert_string_equal(o.config.scsis[1].wwpn, "naa.5001405000000001");
+	assert_false(o.config.scsis[1].readonly);
+	assert_int_equal(o.config.scsis[1].queues, 1);
+	run_options_destroy(&o);
+}
+
+static void vsock_cid_reaches_its_field(void **state)
+{
+	struct run_options o;
+
+	(void)state;
+	PARSE_GOOD(&o, "k", "--vsock", "cid=3");
+	assert_int_equal(o.config.vsock.cid, 3);
+	run_options_destroy(&o);
+	PARSE_GOOD(&o, "k", "--vsock=4294967294");
+	assert_int_equal(o.config.vsock.cid, 0xfffffffe);
+	run_options_destroy(&o);
+}
+
+static void sizes_times_and_addresses_have_units(void **state)
+{
+	static const struct {
+		const char *option, *value;
+		size_t offset;
+		uint64_t expected;
+	} cases[] = {
+#define MEMORY offsetof(struct run_options, config.memory)
+#define TIMEOUT offsetof(struct run_options, config.timeout_ns)
+#define ADDRESS offsetof(struct run_options, config.boot.flat_address)
+		{ "--memory", "8", MEMORY, UINT64_C(8) << 20 },
+		{ "--memory", "0x40", MEMORY, UINT64_C(64) << 20 },
+		{ "--memory", "8M", MEMORY, UINT64_C(8) << 20 },
+		{ "--memory", "8192K", MEMORY, UINT64_C(8) << 20 },
+		{ "--memory", "5g", MEMORY, UINT64_C(5) << 30 },
+		{ "--memory", "4T", MEMORY, UINT64_C(4) << 40 },
+		{ "--memory", "010M", MEMORY, UINT64_C(10) << 20 },
+		{ "--timeout", "1ms", TIMEOUT, UINT64_C(1000000) },
+		{ "--timeout", "2", TIMEOUT, UINT64_C(2000000000) },
+		{ "--timeout", "2s", TIMEOUT, UINT64_C(2000000000) },
+		{ "--timeout", "5m", TIMEOUT, UINT64_C(300000000000) },
+		{ "--timeout", "1000h", TIMEOUT, UINT64_C(3600000000000000) },
+		{ "--flat", "0", ADDRESS, 0 },
+		{ "--flat", "1M", ADDRESS, 1 << 20 },
+		{ "--flat", "addr=0xfffffffffffff", ADDRESS, 0xfffffffffffff },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct run_options o;
+		uint64_t got;
+
+		PARSE_GOOD(&o, "k", cases[i].option, cases[i].value);
+		memcpy(&got, (char *)&o + cases[i].offset, sizeof(got));
+		if (got != cases[i].expected)
+			fail_msg("%s %s: %" PRIu64, cases[i].option, cases[i].value, got);
+		run_options_destroy(&o);
+	}
+}
+
+static void default_command_line_suits_the_machine(void **state)
+{
+	static const struct {
+		const char *args[8];
+		const char *line;
+	} cases[] = {
+		{ { "k" }, "console=ttyS0 panic=-1" },
+		{ { "k", "--console", "stdio" }, "console=hvc0 panic=-1" },
+		{ { "k", "--serial", "off" }, "panic=-1" },
+		{ { "k", "--acpi", "off" }, "console=ttyS0 panic=-1 reboot=k" },
+		{ { "k", "--disk", "d" }, "console=ttyS0 panic=-1 root=/dev/vda rw" },
+		{ { "k", "--disk", "d,readonly" }, "console=ttyS0 panic=-1 root=/dev/vda ro" },
+		{ { "k", "--flat", "0" }, "" },
+		{ { "k", "--append", "" }, "" },
+		{ { "k", "--append", " as  it is ", "--disk", "d" }, " as  it is " },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct run_options o;
+
+		parse_good(&o, cases[i].args);
+		assert_string_equal(o.config.boot.cmdline, cases[i].line);
+		run_options_destroy(&o);
+	}
+}
+
+static void init_arguments_are_quoted_for_the_kernel(void **state)
+{
+	static const struct {
+		const char *args[12];
+		const char *line;
+	} cases[] = {
+		{ { "k", "--append", "quiet", "--" }, "quiet" },
+		{ { "k", "--append", "quiet", "--", "single" }, "quiet -- single" },
+		{ { "k", "--append", "", "--", "a" }, "-- a" },
+		{ { "k", "--append", "q", "--", "a b", "--cpus", "", "x=y z", "--" },
+		  "q -- \"a b\" --cpus \"\" \"x=y z\" --" },
+		/* 0xa0, the second byte of a-grave, is a space to the kernel's isspace(). */
+		{ { "k", "--append", "q", "--", "\xc3\xa0" }, "q -- \"\xc3\xa0\"" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct run_options o;
+
+		parse_good(&o, cases[i].args);
+		assert_string_equal(o.config.boot.cmdline, cases[i].line);
+		run_options_destroy(&o);
+	}
+}
+
+static void console_on_stdio_takes_it_from_the_serial_port(void **state)
+{
+	struct run_options o;
+
+	(void)state;
+	PARSE_GOOD(&o, "k", "--console=stdio");
+	assert_int_equal(o.config.serial, SERIAL_OFF);
+	run_options_destroy(&o);
+}
+
+static void help_and_version_need_nothing_else(void **state)
+{
+	struct run_options o;
+
+	(void)state;
+	PARSE_GOOD(&o, "--help", "--nonsense");
+	assert_true(o.help);
+	run_options_destroy(&o);
+	PARSE_GOOD(&o, "--cpus=2", "--version");
+	assert_true(o.version);
+	run_options_destroy(&o);
+}
+
+/*
+ * What is wrong is named (the option, the value) and so is what to do. `says` holds strings that
+ * the one line must contain.
+ */
+static void wrong_options_are_refused_in_one_line(void **state)
+{
+	static const struct {
+		const char *args[8];
+		const char *says[4];
+	} cases[] = {
+		/* The command line as a whole */
+		{ { NULL }, { "no kernel", "kinglet run KERNEL" } },
+		{ { "" }, { "empty", "kinglet run KERNEL" } },
+		{ { "a", "b" }, { "b: a second kernel beside a" } },
+		{ { "k", "--memroy", "1G" }, { "--memroy", "did you mean --memory?", "--cpus" } },
+		{ { "k", "--mem=1G" }, { "--mem=1G", "did you mean --memory?" } },
+		{ { "k", "--zzz" }, { "--zzz: unknown option; known: --initrd, --append" } },
+		{ { "k", "--cpu" }, { "--cpu: unknown", "did you mean --cpus?" } },
+		{ { "k", "--cpusx", "1" }, { "did you mean --cpus?" } },
+		{ { "k", "-h" }, { "-h", "did you mean --help?" } },
+		{ { "k", "--i" }, { "did you mean --initrd?" } }, /* not --irqchip, which is longer */
+		{ { "k", "--=1" }, { "--=1: unknown option" } },
+		{ { "k", "--a\nb\x1b" }, { "--a?b?: unknown option" } },
+		{ { "k", "--cpus", "1", "--cpus=1" }, { "--cpus is given twice" } },
+		{ { "k", "--prefault", "--prefault" }, { "--prefault is given twice" } },
+		{ { "k", "--flat", "0", "--flat", "1" }, { "--flat is given twice" } },
+		{ { "k", "--initrd" }, { "--initrd needs a value", "--initrd=FILE" } },
+		{ { "k", "--initrd", "--rng", "on" }, { "--initrd needs a value" } },
+		{ { "k", "--acpi" }, { "--acpi needs a value", "on|off" } },
+		{ { "k", "--prefault=on" }, { "--prefault=on", "takes no value" } },
+		/* Strings */
+		{ { "k", "--initrd", "" }, { "--initrd", "empty", "FILE" } },
+		{ { "k", "--disk", "d,serial=123456789012345678901" },
+		  { "serial", "21 bytes", "at most 20" } },
+		{ { "k", "--net", "tap=interface-name-1" }, { "tap", "at most 15" } },
+		/* Numbers */
+		{ { "k", "--cpus", "0" }, { "--cpus 0: must be 1 to 1024" } },
+		{ { "k", "--cpus", "1025" }, { "must be 1 to 1024" } },
+		{ { "k", "--cpus", "-1" }, { "--cpus -1: not a number" } },
+		{ { "k", "--cpus", "" }, { "not a number" } },
+		{ { "k", "--cpus", " 1" }, { "not a number" } },
+		{ { "k", "--cpus", "+1" }, { "not a number" } },
+		{ { "k", "--cpus", "0x" }, { "not a number" } },
+		{ { "k", "--cpus", "1M" }, { "not a number" } },
+		{ { "k", "--cpus", "4294967297" }, { "must be 1 to 1024" } },
+		{ { "k", "--cpus", "18446744073709551617" }, { "must be 1 to 1024" } },
+		/* Sizes */
+		{ { "k", "--memory", "7" }, { "--memory 7: must be 8M to 4T" } },
+		{ { "k", "--memory", "8191K" }, { "must be 8M to 4T" } },
+		{ { "k", "--memory", "5T" }, { "must be 8M to 4T" } },
+		{ { "k", "--memory", "17592186044424" }, { "must be 8M to 4T" } },
+		{ { "k", "--memory", "18446744073709551624M" }, { "must be 8M to 4T" } },
+		{ { "k", "--memory", "1Q" }, { "--memory 1Q: not a size", "K, M, G or T" } },
+		{ { "k", "--memory", "1.5G" }, { "not a size" } },
+		{ { "k", "--memory", "1GB" }, { "not a size" } },
+		{ { "k", "--memory", "M" }, { "not a size" } },
+		{ { "k", "--memory", "8193K" }, { "whole number of MiB" } },
+		{ { "k", "--hugepages", "--memory", "9M" }, { "--hugepages", "multiple of 2M" } },
+		/* Times */
+		{ { "k", "--timeout", "0" }, { "--timeout 0: must be 1ms to 1000h" } },
+		{ { "k", "--timeout", "1001h" }, { "must be 1ms to 1000h" } },
+		{ { "k", "--timeout", "99999999999999h" }, { "must be 1ms to 1000h" } },
+		{ { "k", "--timeout", "10 s" }, { "not a time", "30s" } },
+		{ { "k", "--scsi", "readonly=1" }, { "takes no value" } },
+		{ { "k", "--scsi", "queues=2" }, { "names no disk; write --scsi path=FILE" } },
+		{ { "k", "--scsi", "d,wwpn=naa.1" }, { "both path= and wwpn=" } },
+		{ { "k", "--scsi", "wwpn=naa.1,readonly" }, { "readonly goes with path=" } },
+		{ { "k", "--scsi", "wwpn=../../core" }, { "wwpn is no name of a target" } },
+		{ { "k", "--scsi", "wwpn=.." }, { "wwpn is no name of a target" } },
+		{ { "k", "--scsi", "d,queues=17" }, { "queues 17: must be 1 to 16" } },
+		/* Context ids: 0, 1, 2 and 2^32 - 1 have a meaning of their own. */
+		{ { "k", "--vsock", "cid=2" }, { "cid 2: must be 3 to 4294967294" } },
+		{ { "k", "--vsock", "cid=4294967295" }, { "must be 3 to 4294967294" } },
+		{ { "k", "--vsock", "4294967299" }, { "must be 3 to 4294967294" } },
+		{ { "k", "--vsock" }, { "--vsock needs a value; write --vsock=cid=N\n" } },
+		{ { "k", "--vsock", "3", "--vsock", "4" }, { "--vsock is given twice" } },
+		/* Addresses */
+		{ { "k", "--flat", "0x10000000000000" },
+		  { "must be 0 to 0xfffffffffffff" } },
+		{ { "k", "--flat", "here" }, { "addr here: not an address", "0x7c00" } },
+		{ { "k", "--flat", "mode=16" }, { "names no address", "--flat ADDRESS" } },
+		{ { "k", "--flat", "0,mode=8" }, { "mode 8: must be one of 16|32|64" } },
+		/* Words */
+		{ { "k", "--acpi", "yes" }, { "--acpi yes: must be one of on|off" } },
+		{ { "k", "--acpi", "" }, { "must be one of on|off" } },
+		{ { "k", "--serial", "pty" }, { "must be one of stdio|off" } },
+		{ { "k", "--console", "ON" }, { "must be one of stdio|null|off" } },
+		{ { "k", "--on-reboot", "stop" }, { "must be one of exit|restart" } },
+		{ { "k", "--console", "stdio", "--serial", "stdio" }, { "turn one of them off" } },
+		/* Keys */
+		{ { "k", "--disk", "" }, { "path", "empty" } },
+		{ { "k", "--disk", "readonly,d" }, { "unknown key d" } },
+		{ { "k", "--disk", "queues=2" }, { "names no image", "--disk FILE" } },
+		{ { "k", "--disk", "d,qeues=2" },
+		  { "--disk d,qeues=2", "unknown key qeues", "did you mean queues?", "aio" } },
+		{ { "k", "--disk", "d,vhost=on" }, { "unknown key vhost; known: path, readonly" } },
+		{ { "k", "--net", "t,x=1" }, { "unknown key x; known: tap" } }, /* fd is not near */
+		{ { "k", "--disk", "my=d" }, { "unknown key my", "begin with path=" } },
+		{ { "k", "--disk", "d," }, { "unknown key" } },
+		{ { "k", "--disk", "d,path=e" }, { "path is given twice" } },
+		{ { "k", "--disk", "d,direct,direct" }, { "direct is given twice" } },
+		{ { "k", "--disk", "d,serial" }, { "serial needs a value", "serial=TEXT" } },
+		{ { "k", "--disk", "d,serial=" }, { "serial", "empty" } },
+		{ { "k", "--disk", "d,direct=on" }, { "direct takes no value" } },
+		{ { "k", "--disk", "d,queues=0" }, { "queues 0: must be 1 to 16" } },
+		{ { "k", "--disk", "d,queues=17" }, { "must be 1 to 16" } },
+		{ { "k", "--disk", "d,aio=native" }, { "must be one of uring|threads" } },
+		{ { "k", "--net", "mac=52:54:00:00:00:01" }, { "names no interface" } },
+		{ { "k", "--net", "tap=t,fd=3" }, { "both tap= and fd=" } },
+		{ { "k", "--net", "fd=3,queues=2" }, { "queues= with fd=" } },
+		{ { "k", "--net", "t,queues=17" }, { "queues", "1 to 16" } },
+		{ { "k", "--net", "t,vhost=yes" }, { "vhost", "auto" } },
+		{ { "k", "--net", "fd=2" }, { "fd 2: must be 3 to" } },
+		{ { "k", "--net", "t,mac=52:54:00:00:00" }, { "not a MAC address" } },
+		{ { "k", "--net", "t,mac=52:54:00:00:00:01:02" }, { "not a MAC address" } },
+		{ { "k", "--net", "t,mac=52:54:00:00:00:1" }, { "not a MAC address" } },
+		{ { "k", "--net", "t,mac=52:54:00:00:00:0g" }, { "not a MAC address" } },
+		{ { "k", "--net", "t,mac=" }, { "not a MAC address" } },
+		{ { "k", "--net", "t,mac=01:00:5e:00:00:01" }, { "first byte must be even" } },
+		{ { "k", "--net", "t,mac=00:00:00:00:00:00" }, { "not a station" } },
+		/* Init arguments */
+		{ { "k", "--", "say \"hi\"" }, { "-- say \"hi\": a double quote" } },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct run_options o;
+		char said[2048], *end;
+
+		if (parse(&o, cases[i].args, said, sizeof(said)) != -EINVAL)
+			fail_msg("case %zu, %s: not refused", i, cases[i].args[1]);
+		run_options_destroy(&o);
+		end = strchr(said, '\n');
+		if (strncmp(said, "kinglet: ", 9) != 0 || !end || end[1])
+			fail_msg("case %zu is not one line: %s", i, said);
+		for (size_t k = 0; k < ARRAY_SIZE(cases[i].says) && cases[i].says[k]; k++)
+			if (!strstr(said, cases[i].says[k]))
+				fail_msg("no \"%s\" in: %s", cases[i].says[k], said);
+	}
+}
+
+static void repeatable_options_have_an_end(void **state)
+{
+	static const struct {
+		const char *option;
+		unsigned max;
+		size_t count_offset;
+	} cases[] = {
+		{ "--disk=d", CONFIG_MAX_DISKS, offsetof(struct run_options, config.disk_count) },
+		{ "--net=t", CONFIG_MAX_NETS, offsetof(struct run_options, config.net_count) },
+		{ "--scsi=d", CONFIG_MAX_SCSIS, offsetof(struct run_options, config.scsi_count) },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const char *args[MAX_ARGS] = { "k" };
+		struct run_options o;
+		char said[2048];
+		unsigned count;
+
+		for (unsigned n = 1; n <= cases[i].max; n++)
+			args[n] = cases[i].option;
+		parse_good(&o, args);
+		memcpy(&count, (char *)&o + cases[i].count_offset, sizeof(count));
+		assert_int_equal(count, cases[i].max);
+		run_options_destroy(&o);
+		args[cases[i].max + 1] = cases[i].option;
+		assert_int_equal(parse(&o, args, said, sizeof(said)), -EINVAL);
+		assert_non_null(strstr(said, "are possible; leave out one"));
+		run_options_destroy(&o);
+	}
+}
+
+/* All lists full and every other option that keeps memory: owned[] has room for them. */
+static void everything_at_once_fits(void **state)
+{
+	const char *args[MAX_ARGS] = { "k", "--flat=0", "--vsock=3" };
+	unsigned n = 3;
+	struct run_options o;
+
+	(void)state;
+	for (unsigned i = 0; i < CONFIG_MAX_DISKS; i++)
+		args[n++] = "--disk=d";
+	for (unsigned i = 0; i < CONFIG_MAX_NETS; i++)
+		args[n++] = "--net=t";
+	for (unsigned i = 0; i < CONFIG_MAX_SCSIS; i++)
+		args[n++] = "--scsi=d";
+	parse_good(&o, args);
+	assert_int_equal(o.owned_count, RUN_OPTIONS_OWNED);
+	run_options_destroy(&o);
+}
+
+static void numbers_are_written_as_they_are_typed(void **state)
+{
+	static const struct {
+		enum option_kind kind;
+		uint64_t value;
+		const char *text;
+	} cases[] = {
+		{ OPTION_NUMBER, 0, "0" },
+		{ OPTION_NUMBER, 1024, "1024" },
+		{ OPTION_SIZE, 8 << 20, "8M" },
+		{ OPTION_SIZE, 1536 << 20, "1536M" },
+		{ OPTION_SIZE, UINT64_C(1) << 40, "1T" },
+		{ OPTION_SIZE, 1 << 12, "4K" },
+		{ OPTION_ADDRESS, 0x7c00, "0x7c00" },
+		{ OPTION_DURATION, UINT64_C(1500000000), "1500ms" },
+		{ OPTION_DURATION, UINT64_C(90000000000), "90s" },
+		{ OPTION_DURATION, UINT64_C(7200000000000), "2h" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char text[32];
+
+		option_format_value(cases[i].kind, cases[i].value, text, sizeof(text));
+		assert_string_equal(text, cases[i].text);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(defaults_are_a_small_machine_on_the_serial_port),
+		cmocka_unit_test(every_option_reaches_its_field),
+		cmocka_unit_test(equals_sign_and_next_argument_are_the_same),
+		cmocka_unit_test(flags_of_a_disk_reach_their_fields),
+		cmocka_unit_test(nets_reach_their_fields),
+		cmocka_unit_test(scsi_disks_reach_their_fields),
+		cmocka_unit_test(vsock_cid_reaches_its_field),
+		cmocka_unit_test(sizes_times_and_addresses_have_units),
+		cmocka_unit_test(default_command_line_suits_the_machine),
+		cmocka_unit_test(init_arguments_are_quoted_for_the_kernel),
+		cmocka_unit_test(console_on_stdio_takes_it_from_the_serial_port),
+		cmocka_unit_test(help_and_version_need_nothing_else),
+		cmocka_unit_test(wrong_options_are_refused_in_one_line),
+		cmocka_unit_test(repeatable_options_have_an_end),
+		cmocka_unit_test(everything_at_once_fits),
+		cmocka_unit_test(numbers_are_written_as_they_are_typed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whole runs of a machine on a fake KVM, whose guest is a function of the test. */
+#include "fake_sys.h"
+
+#include "machine/machine.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include <cmocka.h>
+
+enum { COM1 = 0x3f8, I8042_COMMAND = 0x64, EXIT_PORT = 0xf4, PULSE_RESET = 0xfe };
+enum { CPUS = 2, TIMEOUT_NS = 100000000 };
+
+struct run {
+	struct fake_sys fake;
+	struct machine_config config;
+	struct verdict verdict;
+	char kernel[32];
+	int kernel_fd, screen; /* screen: the reading end of standard output */
+	int saved_in, saved_out;
+	/* What a vCPU does at a KVM_RUN; false: it waits for an interrupt. */
+	bool (*guest)(struct run *r, unsigned cpu, struct kvm_run *run);
+	/* The same while a vCPU of the first boot is being stopped. */
+	bool (*last_word)(struct run *r, struct kvm_run *run);
+	_Atomic unsigned entries[CPUS]; /* KVM_RUNs */
+	unsigned quiet;			/* of vCPU 0, in a row, while vCPU 1 stood still */
+	unsigned seen;
+	_Atomic unsigned boots;
+	const char *text; /* what prints_then_resets() has still to print */
+	bool reader_leaves; /* when the timeout asks where the vCPU is, or at the second boot */
+};
+
+static struct run *run_of(struct fake_sys *fake)
+{
+	return container_of(fake, struct run, fake);
+}
+
+static bool out(struct kvm_run *run, uint16_t port, uint8_t value)
+{
+	run->exit_reason = KVM_EXIT_IO;
+	run->io.direction = KVM_EXIT_IO_OUT;
+	run->io.port = port;
+	run->io.size = 1;
+	run->io.count = 1;
+	run->io.data_offset = 4096;
+	*((uint8_t *)run + 4096) = value;
+	return true;
+}
+
+static int play(struct fake_sys *fake, int fd, struct kvm_run *run)
+{
+	struct run *r = run_of(fake);
+	unsigned cpu = fd != fake->vcpus[0].fd;
+
+	if (__atomic_load_n(&run->immediate_exit, __ATOMIC_SEQ_CST))
+		return r->last_word && r->boots == 1 && r->last_word(r, run) ? 0 : -EINTR;
+	r->entries[cpu]++;
+	if (r->guest(r, cpu, run))
+		return 0;
+	/* A kick between the look above and this wait is found at the next one. */
+	poll(NULL, 0, 1);
+	return -EINTR;
+}
+
+static int watch(struct fake_sys *fake, int fd, unsigned long request, void *arg)
+{
+	struct run *r = run_of(fake);
+
+	(void)fd;
+	(void)arg;
+	if (request == KVM_SET_PIT2) /* at each power-on */
+		r->boots++;
+	if (r->reader_leaves && (request == KVM_GET_REGS || r->boots > 1))
+		close_fd(&r->screen);
+	return FAKE_PASS;
+}
+
+static int setup(void **state)
+{
+	struct run *r = calloc(1, sizeof(*r));
+
+	fake_sys_init(&r->fake);
+	r->fake.run = play;
+	r->fake.hook = watch;
+	r->kernel_fd = memfd_create("kernel", MFD_CLOEXEC);
+	assert_int_equal(write(r->kernel_fd, "\xf4", 1), 1);
+	snprintf(r->kernel, sizeof(r->kernel), "/proc/self/fd/%d", r->kernel_fd);
+	r->config = (struct machine_config){
+		.boot = {
+			.kernel = r->kernel,
+			.cmdline = "",
+			.format = BOOT_FORMAT_FLAT,
+			.flat_address = 0x1000,
+			.flat_mode = CPU_MODE_16,
+			.cpus = 1,
+		},
+		.cpus = 1,
+		.memory = 8 << 20,
+		.irqchip = true,
+		.serial = SERIAL_STDIO,
+	};
+	r->screen = -1;
+	*state = r;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct run *r = *state;
+
+	close_fd(&r->kernel_fd);
+	close_fd(&r->screen);
+	fake_sys_destroy(&r->fake);
+	free(r);
+	return 0;
+}
+
+/* Standard input is empty, standard output a pipe that nobody reads. */
+static void run_machine(struct run *r)
+{
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC), ends[2];
+
+	assert_true(null >= 0);
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	fflush(stdout);
+	r->saved_in = dup(STDIN_FILENO);
+	r->saved_out = dup(STDOUT_FILENO);
+	dup2(null, STDIN_FILENO);
+	dup2(ends[1], STDOUT_FILENO);
+	close(null);
+	close(ends[1]);
+	r->screen = ends[0];
+
+	alarm(20); /* a machine that hangs */
+	machine_run(&r->config, &r->fake.sys, &r->verdict);
+	alarm(0);
+
+	dup2(r->saved_in, STDIN_FILENO);
+	dup2(r->saved_out, STDOUT_FILENO);
+	close(r->saved_in);
+	close(r->saved_out);
+}
+
+static bool exits_with_7(struct run *r, unsigned cpu, struct kvm_run *run)
+{
+	(void)r;
+	(void)cpu;
+	return out(run, EXIT_PORT, 7);
+}
+
+static void test_the_guest_sets_the_status(void **state)
+{
+	struct run *r = *state;
+
+	r->guest = exits_with_7;
+	run_machine(r);
+	assert_int_equal(r->verdict.outcome, OUTCOME_STATUS);
+	assert_int_equal(r->verdict.status, 7);
+}
+
+static bool prints_for_ever(struct run *r, unsigned cpu, struct kvm_run *run)
+{
+	(void)r;
+	(void)cpu;
+	return out(run, COM1, 'x');
+}
+
+/* The vCPU waits for room in the output, which only the loop can tell it of. */
+static void test_timeout_while_nobody_reads_the_output(void **state)
+{
+	struct run *r = *state;
+
+	r->guest = prints_for_ever;
+	r->config.timeout_ns = TIMEOUT_NS;
+	r->reader_leaves = true;
+	run_machine(r);
+	assert_int_equal(r->verdict.outcome, OUTCOME_TIMEOUT);
+	assert_int_equal(r->verdict.status, 124);
+}
+
+/* vCPU 0 resets once vCPU 1 stands still in its output. */
+static bool resets_beside_a_printer(struct run *r, unsigned cpu, struct kvm_run *run)
+{
+	if (r->boots > 1)
+		return cpu == 0 && out(run, EXIT_PORT, 7);
+	if (cpu == 1)
+		return out(run, COM1, 'x');
+	r->quiet = r->entries[1] && r->entries[1] == r->seen ? r->quiet + 1 : 0;
+	r->seen = r->entries[1];
+	return r->quiet > 20 && out(run, I8042_COMMAND, PULSE_RESET);
+}
+
+static void test_restart_while_nobody_reads_the_output(void **state)
+{
+	struct run *r = *state;
+
+	r->guest = resets_beside_a_printer;
+	r->config.cpus = r->config.boot.cpus = CPUS;
+	r->config.on_reboot = ON_REBOOT_RESTART;
+	r->reader_leaves = true;
+	run_machine(r);
+	assert_int_equal(r->verdict.outcome, OUTCOME_STATUS);
+	assert_int_equal(r->verdict.status, 7);
+}
+
+/* Linux pulses the line ten times; here the second pulse comes while the first is being granted. */
+static bool resets_again(struct run *r, struct kvm_run *run)
+{
+	return !r->quiet++ && out(run, I8042_COMMAND, PULSE_RESET);
+}
+
+static bool resets_once(struct run *r, unsigned cpu, struct kvm_run *run)
+{
+	if (r->boots == 1)
+		return r->entries[cpu] == 1 && out(run, I8042_COMMAND, PULSE_RESET);
+	/* Long enough for a second restart, if one were under way. */
+	return r->quiet++ > 20 && out(run, EXIT_PORT, 7);
+}
+
+static void test_one_reboot_is_one_restart(void **state)
+{
+	struct run *r = *state;
+
+	r->guest = resets_once;
+	r->last_word = resets_again;
+	r->config.on_reboot = ON_REBOOT_RESTART;
+	run_machine(r);
+	assert_int_equal(r->verdict.status, 7);
+	assert_int_equal(r->boots, 2);
+}
+
+/* A machine of many CPUs and queues needs more files than a process may usually open. */
+static void test_the_limit_of_open_files_is_raised(void **state)
+{
+	struct run *r = *state;
+	struct rlimit before, low;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	low = (struct rlimit){ fake_open_fds() + 10, before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	r->guest = exits_with_7;
+	r->config.console = CONSOLE_NULL;
+	r->config.rng = true;
+	run_machine(r);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(r->verdict.status, 7);
+}
+
+static bool prints_then_resets(struct run *r, unsigned cpu, struct kvm_run *run)
+{
+	(void)cpu;
+	if (*r->text)
+		return out(run, COM1, (uint8_t)*r->text++);
+	return out(run, I8042_COMMAND, PULSE_RESET);
+}
+
+static void test_a_panic_on_the_console_decides(void **state)
+{
+	struct run *r = *state;
+
+	r->text = "[ 1.0] Kernel panic - not syncing: no init\r\n";
+	r->guest = prints_then_resets;
+	run_machine(r);
+	assert_int_equal(r->verdict.outcome, OUTCOME_PANIC);
+	assert_int_equal(r->verdict.status, 102);
+	assert_string_equal(r->verdict.detail, "Kernel panic - not syncing: no init");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_the_guest_sets_the_status, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_panic_on_the_console_decides, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_timeout_while_nobody_reads_the_output, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_restart_while_nobody_reads_the_output, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_one_reboot_is_one_restart, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_the_limit_of_open_files_is_raised, setup,
+						teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

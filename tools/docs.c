@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Writes the parts of the documentation that follow from the option table to standard output:
+ * `docs man` or `docs completion`. Called by `make man`.
+ */
+#include "cli/help.h"
+
+#include <string.h>
+
+int main(int argc, char **argv)
+{
+	if (argc == 2 && strcmp(argv[1], "man") == 0)
+		docs_print_man_options(stdout);
+	else if (argc == 2 && strcmp(argv[1], "completion") == 0)
+		docs_print_completion(stdout);
+	else
+		return 2;
+	return fflush(stdout) == EOF || ferror(stdout);
+}

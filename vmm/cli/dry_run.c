@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/commands.h"
+
+#include "arch/arch.h"
+#include "base/log.h"
+#include "cli/options.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static void print_row(FILE *out, const char *name, const char *text)
+{
+	fprintf(out, "%-10s %s\n", name, text);
+}
+
+/* A size for people: three digits or so. */
+static void format_bytes(uint64_t bytes, char *text, size_t len)
+{
+	static const char *const units[] = { "bytes", "KiB", "MiB", "GiB", "TiB" };
+	double value = (double)bytes;
+	unsigned unit = 0;
+
+	for (; value >= 1024 && unit + 1 < ARRAY_SIZE(units); unit++)
+		value /= 1024;
+	snprintf(text, len, unit && value < 10 ? "%.1f %s" : "%.0f %s", value, units[unit]);
+}
+
+static int print_file(FILE *out, const char *name, const char *path, const char *more)
+{
+	struct stat st;
+	char size[32] = "block device";
+
+	if (stat(path, &st) < 0 || access(path, R_OK) < 0) {
+		int err = -errno;
+
+		log_error("%s %s: %s", name, path, strerror(-err));
+		return err;
+	}
+	if (!S_ISBLK(st.st_mode))
+		format_bytes((uint64_t)st.st_size, size, sizeof(size));
+	fprintf(out, "%-10s %s (%s)%s\n", name, path, size, more);
+	return 0;
+}
+
+static int print_memory(FILE *out, const struct machine_config *config)
+{
+	struct gmem_range ranges[2];
+	char size[32];
+	int count = arch_ram_ranges(config->memory, ranges);
+
+	option_format_value(OPTION_SIZE, config->memory, size, sizeof(size));
+	if (count < 0) {
+		log_error("--memory %s: cannot be laid out in the guest; give less", size);
+		return count;
+	}
+	fprintf(out, "%-10s %s%s%s%s\n", "memory", size, config->shared_memory ? ", shared" : "",
+		config->hugepages ? ", huge pages" : "",
+		config->prefault ? ", allocated at the start" : "");
+	for (int i = 0; i < count; i++)
+		fprintf(out, "%-10s 0x%012" PRIx64 "-0x%012" PRIx64 "\n", "", ranges[i].gpa,
+			ranges[i].gpa + ranges[i].len - 1);
+	return 0;
+}
+
+static int print_disk(FILE *out, unsigned index, const struct disk_config *disk)
+{
+	char name[16], more[128];
+
+	snprintf(name, sizeof(name), "disk %u", index);
+	snprintf(more, sizeof(more), ", %s, %u queue%s, %s%s%s%s",
+		 disk->readonly ? "read-only" : "writable", disk->queues,
+		 disk->queues == 1 ? "" : "s", disk->io_threads ? "I/O threads" : "io_uring",
+		 disk->direct ? ", direct" : "", disk->serial ? ", serial " : "",
+		 disk->serial ? disk->serial : "");
+	return print_file(out, name, disk->path, more);
+}
+
+static void print_net(FILE *out, unsigned index, const struct net_config *net)
+{
+	static const char *const vhosts[] = {
+		[VHOST_AUTO] = "vhost if there",
+		[VHOST_ON] = "vhost",
+		[VHOST_OFF] = "no vhost",
+	};
+	char name[16], text[128], tap[32], mac[32] = "MAC of Kinglet's choice";
+
+	snprintf(name, sizeof(name), "net %u", index);
+	if (net->mac_set)
+		snprintf(mac, sizeof(mac), "MAC %02x:%02x:%02x:%02x:%02x:%02x", net->mac[0],
+			 net->mac[1], net->mac[2], net->mac[3], net->mac[4], net->mac[5]);
+	if (net->tap)
+		snprintf(tap, sizeof(tap), "tap %s", net->tap);
+	else
+		snprintf(tap, sizeof(tap), "tap on fd %d", net->fd);
+	snprintf(text, sizeof(text), "%s, %s, %u queue pair%s, %s%s", tap, vhosts[net->vhost],
+		 net->queues, net->queues == 1 ? "" : "s", net->offloads ? "" : "no offloads, ", mac);
+	print_row(out, name, text);
+}
+
+static int print_scsi(FILE *out, unsigned index, const struct scsi_config *scsi)
+{
+	const char *plural = scsi->queues == 1 ? "" : "s";
+	char name[16], text[320];
+
+	snprintf(name, sizeof(name), "scsi %u", index);
+	if (scsi->path) {
+		snprintf(text, sizeof(text), ", %s, %u queue%s",
+			 scsi->readonly ? "read-only" : "writable", scsi->queues, plural);
+		return print_file(out, name, scsi->path, text);
+	}
+	snprintf(text, sizeof(text), "target %s, %u queue%s", scsi->wwpn, scsi->queues, plural);
+	print_row(out, name, text);
+	return 0;
+}
+
+static void print_boot_format(FILE *out, const struct boot_options *boot)
+{
+	static const char *const modes[] = {
+		[CPU_MODE_16] = "16", [CPU_MODE_32] = "32", [CPU_MODE_64] = "64"
+	};
+
+	if (boot->format == BOOT_FORMAT_FLAT)
+		fprintf(out, "%-10s flat binary at %#" PRIx64 ", %s-bit\n", "", boot->flat_address,
+			modes[boot->flat_mode]);
+}
+
+int dry_run_print(FILE *out, const struct machine_config *config)
+{
+	static const char *const consoles[] = {
+		[CONSOLE_OFF] = "off",
+		[CONSOLE_NULL] = "kinglet.status; hvc0 dropped",
+		[CONSOLE_STDIO] = "hvc0 on stdio",
+	};
+	char timeout[32] = "none";
+	int err;
+
+	fprintf(out, "%-10s %u\n", "cpus", config->cpus);
+	err = print_memory(out, config);
+	if (!err)
+		err = print_file(out, "kernel", config->boot.kernel, "");
+	if (err)
+		return err;
+	print_boot_format(out, &config->boot);
+	if (config->boot.initrd) {
+		err = print_file(out, "initrd", config->boot.initrd, "");
+		if (err)
+			return err;
+	}
+	print_row(out, "cmdline", config->boot.cmdline);
+	print_row(out, "acpi", config->acpi ? "on" : "off");
+	print_row(out, "irqchip", config->irqchip ? "on" : "off");
+	print_row(out, "serial", config->serial == SERIAL_STDIO ? "ttyS0 on stdio" : "off");
+	print_row(out, "console", consoles[config->console]);
+	print_row(out, "rng", config->rng ? "on" : "off");
+	for (unsigned i = 0; i < config->disk_count; i++) {
+		err = print_disk(out, i, &config->disks[i]);
+		if (err)
+			return err;
+	}
+	for (unsigned i = 0; i < config->net_count; i++)
+		print_net(out, i, &config->nets[i]);
+	for (unsigned i = 0; i < config->scsi_count; i++) {
+		err = print_scsi(out, i, &config->scsis[i]);
+		if (err)
+			return err;
+	}
+	if (config->vsock.cid)
+		fprintf(out, "%-10s CID %u\n", "vsock", config->vsock.cid);
+	print_row(out, "on-reboot", config->on_reboot == ON_REBOOT_EXIT ? "exit" : "restart");
+	if (config->timeout_ns)
+		option_format_value(OPTION_DURATION, config->timeout_ns, timeout, sizeof(timeout));
+	print_row(out, "timeout", timeout);
+	return 0;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The terminal has one guest console behind it: the serial port, or the virtio console. */
+#include "vm.h"
+
+#include "virtio/console.h"
+
+static bool console_is_hvc(const struct vm *vm)
+{
+	return vm->config->console == CONSOLE_STDIO;
+}
+
+static size_t input(void *owner, const uint8_t *data, size_t len)
+{
+	struct vm *vm = owner;
+
+	return console_is_hvc(vm) ? virtio_console_input(vm->hvc, data, len) :
+				    board_serial_input(vm, data, len);
+}
+
+static void output_ready(void *owner)
+{
+	struct vm *vm = owner;
+
+	if (console_is_hvc(vm))
+		virtio_console_output_ready(vm->hvc);
+	else
+		board_serial_output_ready(vm);
+}
+
+static void quit(void *owner)
+{
+	vm_end(owner, OUTCOME_QUIT, 0, "ended by Ctrl-A x");
+}
+
+int vm_console_init(struct vm *vm)
+{
+	bool interactive = console_is_hvc(vm) || vm->config->serial == SERIAL_STDIO;
+	const struct terminal_options options = {
+		.loop = &vm->loop,
+		.in_fd = interactive ? STDIN_FILENO : -1,
+		.out_fd = STDOUT_FILENO,
+		.input = input,
+		.output_ready = output_ready,
+		.quit = quit,
+		.owner = vm,
+	};
+	int ret = terminal_init(&vm->terminal, &options);
+
+	if (ret)
+		return ret;
+	vm_crash_guard(&vm->terminal);
+	vm_console_resized(vm);
+	return 0;
+}
+
+void vm_console_destroy(struct vm *vm)
+{
+	vm_crash_unguard();
+	terminal_destroy(&vm->terminal);
+}
+
+void vm_console_resized(struct vm *vm)
+{
+	uint16_t columns, rows;
+
+	if (console_is_hvc(vm) && !terminal_get_size(&vm->terminal, &columns, &rows))
+		virtio_console_resize(vm->hvc, columns, rows);
+}
+
+size_t vm_console_write(struct vm *vm, const uint8_t *data, size_t len)
+{
+	size_t taken = terminal_write(&vm->terminal, data, len);
+
+	vm_watch_console(vm, data, taken);
+	return taken;
+}

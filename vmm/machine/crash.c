@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A fault of Kinglet's own: the terminal must not stay raw, and the exit status must say 104 and
+ * not what a shell makes of the signal.
+ */
+#include "vm.h"
+
+#include "base/log.h"
+
+#include <string.h>
+
+static const int faults[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
+
+/* The one variable of static duration: a signal handler gets no argument of ours. */
+static struct terminal *volatile raw_terminal;
+
+/* log_error() is one write(2) of a line on the stack: good enough for a process that is lost. */
+static void faulted(int number)
+{
+	if (raw_terminal)
+		terminal_restore(raw_terminal);
+	log_error("internal fault: SIG%s", sigabbrev_np(number));
+	_exit(104);
+}
+
+void vm_crash_guard(struct terminal *terminal)
+{
+	const struct sigaction action = { .sa_handler = faulted, .sa_flags = SA_RESETHAND };
+
+	raw_terminal = terminal;
+	for (unsigned i = 0; i < ARRAY_SIZE(faults); i++) {
+		struct sigaction before;
+
+		/* A sanitizer or a debugger that has its own handler keeps it. */
+		if (!sigaction(faults[i], NULL, &before) && before.sa_handler == SIG_DFL)
+			sigaction(faults[i], &action, NULL);
+	}
+}
+
+void vm_crash_unguard(void)
+{
+	raw_terminal = NULL;
+	for (unsigned i = 0; i < ARRAY_SIZE(faults); i++) {
+		struct sigaction now;
+
+		if (!sigaction(faults[i], NULL, &now) && now.sa_handler == faulted)
+			signal(faults[i], SIG_DFL);
+	}
+}

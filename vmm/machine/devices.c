@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vm.h"
+
+#include "backend/local.h"
+#include "base/log.h"
+#include "virtio/blk.h"
+#include "virtio/console.h"
+#include "virtio/pci.h"
+#include "virtio/rng.h"
+
+struct virtio_env vm_virtio_env(struct vm *vm)
+{
+	return (struct virtio_env){ .mem = &vm->mem, .loop = &vm->loop, .irqs = &vm->irqs };
+}
+
+int vm_add_virtio(struct vm *vm, struct virtio_dev *dev)
+{
+	int ret = virtio_pci_add(&vm->pci, dev);
+
+	if (!ret)
+		vm->devices[vm->device_count++] = dev;
+	return ret;
+}
+
+/* All queues served in this process, then onto the bus, which owns dev in any case. */
+static int add_local(struct vm *vm, struct virtio_dev *dev)
+{
+	if (!local_backend_new(dev, 0, dev->queue_count)) {
+		dev->model->destroy(dev);
+		return -ENOMEM;
+	}
+	return vm_add_virtio(vm, dev);
+}
+
+static int add_rng(struct vm *vm)
+{
+	const struct virtio_env env = vm_virtio_env(vm);
+	struct virtio_dev *dev = virtio_rng_new(&env, 0);
+
+	return dev ? add_local(vm, dev) : -ENOMEM;
+}
+
+static int add_disk(struct vm *vm, unsigned instance)
+{
+	const struct disk_config *disk = &vm->config->disks[instance];
+	const struct virtio_blk_options options = {
+		.path = disk->path,
+		.readonly = disk->readonly,
+		.direct = disk->direct,
+		.threads = disk->io_threads,
+		.serial = disk->serial,
+		.queues = disk->queues,
+	};
+	const struct virtio_env env = vm_virtio_env(vm);
+	struct virtio_dev *dev;
+	int ret = virtio_blk_new(&env, instance, &options, &dev);
+
+	return ret ? ret : add_local(vm, dev);
+}
+
+static size_t hvc_output(void *owner, const uint8_t *data, size_t len)
+{
+	struct vm *vm = owner;
+
+	return vm->config->console == CONSOLE_STDIO ? vm_console_write(vm, data, len) : len;
+}
+
+static void hvc_input_wanted(void *owner)
+{
+	struct vm *vm = owner;
+
+	if (vm->config->console == CONSOLE_STDIO)
+		terminal_resume_input(&vm->terminal);
+}
+
+static void hvc_status(void *owner, uint8_t status)
+{
+	vm_guest_status(owner, status);
+}
+
+static int add_console(struct vm *vm)
+{
+	static const struct virtio_console_ops ops = {
+		.output = hvc_output,
+		.input_wanted = hvc_input_wanted,
+		.status = hvc_status,
+	};
+	const struct virtio_env env = vm_virtio_env(vm);
+	struct virtio_dev *dev = virtio_console_new(&env, 0, &ops, vm);
+	int ret = dev ? add_local(vm, dev) : -ENOMEM;
+
+	if (!ret)
+		vm->hvc = dev;
+	return ret;
+}
+
+int vm_add_devices(struct vm *vm)
+{
+	const struct machine_config *config = vm->config;
+	bool console_stdio = config->console == CONSOLE_STDIO;
+	int ret = 0;
+
+	/* A machine without interrupt controllers is for bare metal: no driver could run a device. */
+	if (!config->irqchip && (config->disk_count || config->net_count || config->scsi_count ||
+				 config->vsock.cid || console_stdio)) {
+		log_error("--irqchip off: --disk, --net, --scsi, --vsock and --console stdio need "
+			  "it on");
+		return -EINVAL;
+	}
+	if (!config->irqchip)
+		return 0;
+	if (config->console != CONSOLE_OFF)
+		ret = add_console(vm);
+	if (!ret && config->rng)
+		ret = add_rng(vm);
+	for (unsigned i = 0; i < config->disk_count && !ret; i++)
+		ret = add_disk(vm, i);
+	for (unsigned i = 0; i < config->net_count && !ret; i++)
+		ret = vm_add_net(vm, i);
+	for (unsigned i = 0; i < config->scsi_count && !ret; i++)
+		ret = vm_add_scsi(vm, i);
+	if (!ret && config->vsock.cid)
+		ret = vm_add_vsock(vm);
+	return ret;
+}

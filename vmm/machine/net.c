@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A network card: its tap queues, who carries its frames, and the device on top. */
+#include "vm.h"
+
+#include "backend/local.h"
+#include "backend/vhost_net.h"
+#include "virtio/net.h"
+
+/* What the device is made of, until it owns it. */
+struct net_parts {
+	unsigned pairs;
+	struct tap taps[VIRTIO_NET_MAX_PAIRS];
+	struct vhost *vhosts[VIRTIO_NET_MAX_PAIRS]; /* NULL: the local backend */
+	bool in_kernel;
+};
+
+static int open_taps(struct vm *vm, const struct net_config *net, struct net_parts *parts)
+{
+	struct tap *taps = parts->taps;
+	int ret = net->tap ? tap_open(&taps[0], vm->sys, net->tap, parts->pairs > 1) :
+			     tap_adopt(&taps[0], vm->sys, net->fd);
+
+	for (unsigned i = 1; i < parts->pairs && !ret; i++)
+		ret = tap_open_queue(&taps[i], &taps[0]);
+	return ret;
+}
+
+static void close_taps(struct net_parts *parts)
+{
+	for (unsigned i = 0; i < parts->pairs; i++)
+		tap_close(&parts->taps[i]);
+}
+
+static void close_vhosts(struct net_parts *parts)
+{
+	for (unsigned i = 0; i < parts->pairs; i++) {
+		if (parts->vhosts[i])
+			vhost_net_close(parts->vhosts[i]);
+		parts->vhosts[i] = NULL;
+	}
+}
+
+static int open_vhosts(struct vm *vm, struct net_parts *parts, bool optional)
+{
+	int ret = 0;
+
+	for (unsigned i = 0; i < parts->pairs && !ret; i++)
+		parts->vhosts[i] = vhost_net_open(vm->sys, optional, &ret);
+	if (ret)
+		close_vhosts(parts);
+	parts->in_kernel = !ret;
+	return ret;
+}
+
+/* The tap first: without it, a word about vhost would be beside the point. */
+static int open_parts(struct vm *vm, const struct net_config *net, struct net_parts *parts)
+{
+	bool optional = net->vhost == VHOST_AUTO;
+
+	if (open_taps(vm, net, parts))
+		return -EIO;
+	if (net->vhost != VHOST_OFF && open_vhosts(vm, parts, optional) && !optional)
+		return -EIO;
+	return 0;
+}
+
+/* Each pair to its vhost or all to the local backend, and the control queue to the latter. */
+static int bind_queues(struct virtio_dev *dev, struct net_parts *parts)
+{
+	unsigned control = NET_QUEUE_CONTROL(parts->pairs);
+	int ret = 0;
+
+	if (!local_backend_new(dev, parts->in_kernel ? control : 0,
+			       parts->in_kernel ? 1 : dev->queue_count))
+		return -ENOMEM;
+	for (unsigned i = 0; parts->in_kernel && i < parts->pairs && !ret; i++) {
+		ret = vhost_net_bind(parts->vhosts[i], dev, NET_QUEUE_RX(i),
+				     virtio_net_tap_fd(dev, i));
+		parts->vhosts[i] = NULL;
+	}
+	return ret;
+}
+
+int vm_add_net(struct vm *vm, unsigned instance)
+{
+	const struct net_config *net = &vm->config->nets[instance];
+	const struct virtio_env env = vm_virtio_env(vm);
+	struct net_parts parts = { .pairs = net->queues };
+	struct virtio_net_options options = {
+		.taps = parts.taps,
+		.pairs = parts.pairs,
+		.mac = net->mac_set ? net->mac : NULL,
+		.features = UINT64_MAX,
+	};
+	struct virtio_dev *dev;
+	int ret;
+
+	for (unsigned i = 0; i < VIRTIO_NET_MAX_PAIRS; i++)
+		parts.taps[i].fd = -1;
+	/* Whatever is wrong with a tap is for the host to mend, also where its errno is EINVAL. */
+	ret = open_parts(vm, net, &parts);
+	if (ret)
+		goto err_parts;
+	options.in_kernel = parts.in_kernel;
+	if (parts.in_kernel)
+		options.features = vhost_net_features(parts.vhosts[0]);
+
+	if (!net->offloads)
+		parts.taps[0].offloads = 0;
+	ret = -ENOMEM;
+	dev = virtio_net_new(&env, instance, &options);
+	if (!dev)
+		goto err_parts;
+	ret = bind_queues(dev, &parts);
+	if (ret)
+		goto err_dev;
+	return vm_add_virtio(vm, dev);
+
+err_dev:
+	dev->model->destroy(dev);
+err_parts:
+	close_vhosts(&parts);
+	close_taps(&parts);
+	return ret;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vm.h"
+
+#include "base/log.h"
+
+#include <string.h>
+
+int vm_load_guest(struct vm *vm)
+{
+	struct boot_state state;
+	int ret = arch_boot_load(&vm->arch, &vm->mem, &vm->config->boot, &state);
+
+	return ret ? ret : arch_boot_vcpu(&vm->vcpus[0], &state);
+}
+
+int vm_start_vcpus(struct vm *vm)
+{
+	for (unsigned i = 0; i < vm->vcpu_count; i++) {
+		int ret = vcpu_start(&vm->vcpus[i]);
+
+		if (ret) {
+			log_error("vCPU %u: starting its thread: %s", i, strerror(-ret));
+			return ret;
+		}
+	}
+	return 0;
+}
+
+void vm_stop_vcpus(struct vm *vm)
+{
+	for (unsigned i = 0; i < vm->vcpu_count; i++)
+		vcpu_stop(&vm->vcpus[i]);
+}
+
+static int reset_machine(struct vm *vm)
+{
+	int ret;
+
+	pci_bus_reset(&vm->pci);
+	board_reset(vm);
+	ret = gmem_clear(&vm->mem);
+	if (!ret)
+		ret = arch_vm_reset(&vm->arch);
+	for (unsigned i = 0; i < vm->vcpu_count && !ret; i++)
+		ret = arch_vcpu_reset(&vm->arch, &vm->vcpus[i]);
+	return ret;
+}
+
+void vm_restart(struct vm *vm)
+{
+	int ret;
+
+	/* Or a vCPU waits for room in the output, and we for the vCPU. */
+	board_serial_stop(vm);
+	vm_stop_vcpus(vm);
+	if (!vm_forget_wishes(vm))
+		return;
+	ret = reset_machine(vm);
+	if (!ret)
+		ret = vm_load_guest(vm);
+	if (!ret)
+		ret = vm_start_vcpus(vm);
+	if (ret)
+		vm_end(vm, OUTCOME_HOST, 0, "reboot: %s", strerror(-ret));
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vm.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The exit status of an outcome (README's table); `number` is the guest's status, or the signal. */
+static int status_of(enum outcome outcome, int number)
+{
+	switch (outcome) {
+	case OUTCOME_POWEROFF:
+	case OUTCOME_REBOOT:
+	case OUTCOME_HALTED:
+	case OUTCOME_QUIT:
+		return 0;
+	case OUTCOME_STATUS:
+		return number;
+	case OUTCOME_USAGE:
+		return 100;
+	case OUTCOME_HOST:
+		return 101;
+	case OUTCOME_PANIC:
+		return 102;
+	case OUTCOME_TRIPLE_FAULT:
+		return 103;
+	case OUTCOME_INTERNAL_ERROR:
+		return 104;
+	case OUTCOME_TIMEOUT:
+		return 124;
+	case OUTCOME_SIGNAL:
+		return 128 + number;
+	}
+	return 104;
+}
+
+void vm_end(struct vm *vm, enum outcome outcome, int status, const char *fmt, ...)
+{
+	va_list args;
+
+	pthread_mutex_lock(&vm->verdict_lock);
+	if (!vm->ended) {
+		vm->ended = true;
+		vm->verdict->outcome = outcome;
+		vm->verdict->status = status_of(outcome, status);
+		va_start(args, fmt);
+		vsnprintf(vm->verdict->detail, sizeof(vm->verdict->detail), fmt, args);
+		va_end(args);
+	}
+	pthread_mutex_unlock(&vm->verdict_lock);
+	eventfd_signal(vm->control.fd);
+}
+
+/* A guest that printed a panic has panicked, however it ends. */
+static bool ended_by_panic(struct vm *vm)
+{
+	char line[CONSOLE_SCAN_LINE] = "";
+	const char *printed;
+
+	pthread_mutex_lock(&vm->verdict_lock);
+	printed = console_scan_panic(&vm->scan);
+	if (printed)
+		snprintf(line, sizeof(line), "%s", printed);
+	pthread_mutex_unlock(&vm->verdict_lock);
+	if (printed)
+		vm_end(vm, OUTCOME_PANIC, 0, "%s", line);
+	return printed;
+}
+
+void vm_guest_status(struct vm *vm, uint8_t status)
+{
+	pthread_mutex_lock(&vm->verdict_lock);
+	vm->guest_status = status;
+	pthread_mutex_unlock(&vm->verdict_lock);
+}
+
+/* The guest went down by itself: its own status counts, if it has set one. */
+static void end_by_guest(struct vm *vm, enum outcome outcome, const char *how)
+{
+	int status;
+
+	if (ended_by_panic(vm))
+		return;
+	pthread_mutex_lock(&vm->verdict_lock);
+	status = vm->guest_status;
+	pthread_mutex_unlock(&vm->verdict_lock);
+	if (status >= 0)
+		vm_end(vm, OUTCOME_STATUS, status, "port kinglet.status, then %s", how);
+	else
+		vm_end(vm, outcome, 0, "%s", how);
+}
+
+void vm_guest_wishes(struct vm *vm, enum guest_wish wish)
+{
+	pthread_mutex_lock(&vm->verdict_lock);
+	vm->wish = wish;
+	pthread_mutex_unlock(&vm->verdict_lock);
+	eventfd_signal(vm->control.fd);
+}
+
+bool vm_forget_wishes(struct vm *vm)
+{
+	bool ended;
+
+	pthread_mutex_lock(&vm->verdict_lock);
+	vm->wish = WISH_NONE;
+	vm->wish_deferred = false;
+	ended = vm->ended;
+	pthread_mutex_unlock(&vm->verdict_lock);
+	return !ended;
+}
+
+void vm_grant_poweroff(struct vm *vm)
+{
+	end_by_guest(vm, OUTCOME_POWEROFF, "powered off");
+}
+
+void vm_grant_reset(struct vm *vm)
+{
+	if (vm->config->on_reboot == ON_REBOOT_EXIT || ended_by_panic(vm))
+		end_by_guest(vm, OUTCOME_REBOOT, "rebooted");
+	else
+		vm_restart(vm);
+}
+
+void vm_guest_panicked(struct vm *vm)
+{
+	if (!ended_by_panic(vm))
+		vm_end(vm, OUTCOME_PANIC, 0, "the guest reported a panic");
+}
+
+/* Inside console_scan_feed(), with the lock held. */
+static void console_event(void *owner, enum console_event event)
+{
+	struct vm *vm = owner;
+
+	if (event == CONSOLE_PANIC_END)
+		vm->panic_printed = true;
+}
+
+void vm_watch_console(struct vm *vm, const uint8_t *data, size_t len)
+{
+	bool printed;
+
+	pthread_mutex_lock(&vm->verdict_lock);
+	console_scan_feed(&vm->scan, data, len);
+	printed = vm->panic_printed;
+	pthread_mutex_unlock(&vm->verdict_lock);
+	if (printed)
+		vm_guest_panicked(vm);
+}
+
+void vm_vcpu_ended(void *owner, struct vcpu *vcpu, enum vcpu_end end, const char *detail)
+{
+	struct vm *vm = owner;
+	char where[160];
+
+	switch (end) {
+	case VCPU_HALTED:
+		vm_end(vm, OUTCOME_HALTED, 0, "halted");
+		break;
+	case VCPU_POWEROFF:
+		vm_guest_wishes(vm, WISH_POWEROFF);
+		break;
+	case VCPU_RESET:
+		vm_guest_wishes(vm, WISH_RESET);
+		break;
+	case VCPU_CRASH:
+		vm_guest_panicked(vm);
+		break;
+	case VCPU_SHUTDOWN:
+		if (ended_by_panic(vm))
+			break;
+		arch_vcpu_describe(vcpu, where, sizeof(where));
+		vm_end(vm, OUTCOME_TRIPLE_FAULT, 0, "vCPU %u: %s", vcpu->id, where);
+		break;
+	case VCPU_RUNNING:
+	case VCPU_INTERNAL_ERROR:
+	case VCPU_FAIL_ENTRY:
+	case VCPU_UNKNOWN_EXIT:
+	case VCPU_RUN_FAILED:
+		vm_end(vm, OUTCOME_INTERNAL_ERROR, 0, "vCPU %u: %s", vcpu->id, detail);
+		break;
+	}
+}
+
+void vm_verdict_init(struct vm *vm, struct verdict *verdict)
+{
+	vm->verdict = verdict;
+	vm->guest_status = -1;
+	*verdict = (struct verdict){ 0 };
+	pthread_mutex_init(&vm->verdict_lock, NULL);
+	console_scan_init(&vm->scan, console_event, vm);
+}
+
+void vm_verdict_destroy(struct vm *vm)
+{
+	pthread_mutex_destroy(&vm->verdict_lock);
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * struct vm owns everything of a running machine. Private to vmm/machine; other layers see only
+ * machine_run().
+ *
+ * Threads: the main thread builds, runs the event loop and takes down; one thread a vCPU. What the
+ * machine itself shares between them is the verdict, and the control event that wakes the loop.
+ */
+#ifndef KINGLET_MACHINE_VM_H
+#define KINGLET_MACHINE_VM_H
+
+#include "arch/arch.h"
+#include "host/console_scan.h"
+#include "host/terminal.h"
+#include "machine/machine.h"
+#include "pci/pci.h"
+#include "virtio/virtio.h"
+
+#include <signal.h>
+
+struct board;
+struct scsi_targets;
+
+/* A guest asks on a vCPU thread; the main thread grants it. */
+enum guest_wish { WISH_NONE, WISH_POWEROFF, WISH_RESET };
+
+struct vm {
+	const struct machine_config *config; /* borrowed */
+	struct sys *sys;		     /* borrowed */
+	struct loop loop;
+	struct gmem mem;
+	struct kvm kvm;
+	struct gmem_kvm memslots;
+	struct bus pio, mmio;
+	struct arch_vm arch;
+	struct irqs irqs;
+	struct board *board; /* the arch's platform devices, owned */
+	struct pci_bus pci;
+	struct virtio_dev *devices[PCI_SLOTS]; /* those on the bus, owned by it */
+	unsigned device_count;
+	struct scsi_targets *scsi; /* owned; NULL without any */
+	struct virtio_dev *hvc; /* virtio-console, owned by pci; or NULL */
+	struct vcpu *vcpus;	/* owned */
+	unsigned vcpu_count;	/* initialised so far */
+	struct terminal terminal;
+
+	sigset_t signals_before; /* to restore */
+	struct loop_event signals;
+	struct loop_timer timeout;
+	struct loop_event control; /* eventfd: somebody changed what verdict_lock guards */
+
+	pthread_mutex_t verdict_lock;
+	struct verdict *verdict; /* the caller's */
+	bool ended;		 /* *verdict is final */
+	enum guest_wish wish;	 /* what the guest asked for last */
+	bool wish_deferred;	 /* the loop has gone round once since */
+	struct console_scan scan;
+	bool panic_printed; /* to its last line */
+	int guest_status;   /* what it wrote to the port kinglet.status; -1: nothing */
+};
+
+/* --- verdict.c: how the run ends. Any thread, no lock needed. --- */
+
+void vm_verdict_init(struct vm *vm, struct verdict *verdict);
+void vm_verdict_destroy(struct vm *vm);
+/* The first caller decides; later calls are ignored. */
+void vm_end(struct vm *vm, enum outcome outcome, int status, const char *fmt, ...) __printf(4, 5);
+/* The guest asks to be powered off or reset: granted behind what it had asked of devices before. */
+void vm_guest_wishes(struct vm *vm, enum guest_wish wish);
+/*
+ * What the guest asked for until its vCPUs stopped is not a wish of the next boot: Linux pulses the
+ * reset line ten times. False when the run has ended meanwhile. Main thread.
+ */
+bool vm_forget_wishes(struct vm *vm);
+/* Kept for a clean end: it becomes the exit status then. */
+void vm_guest_status(struct vm *vm, uint8_t status);
+/* A clean end, unless the guest had panicked. Main thread. */
+void vm_grant_poweroff(struct vm *vm);
+/* The same, or a reboot. Main thread. */
+void vm_grant_reset(struct vm *vm);
+/* pvpanic, or the last line of a panic on a console. */
+void vm_guest_panicked(struct vm *vm);
+/*
+ * Looks for a panic in what the guest prints. The run goes on until the guest has printed the rest
+ * or gone down, so that the log is whole.
+ */
+void vm_watch_console(struct vm *vm, const uint8_t *data, size_t len);
+/* vcpu_ops.ended; owner is the vm. */
+void vm_vcpu_ended(void *owner, struct vcpu *vcpu, enum vcpu_end end, const char *detail);
+
+/* --- events.c: what ends a run from outside the guest. Main thread. --- */
+
+__must_check int vm_events_init(struct vm *vm);
+void vm_events_destroy(struct vm *vm);
+
+/* --- run.c: the vCPUs' life. Main thread. --- */
+
+/* Kernel, initrd and firmware tables into RAM, vCPU 0 to the entry. */
+__must_check int vm_load_guest(struct vm *vm);
+/* On failure some may run. */
+__must_check int vm_start_vcpus(struct vm *vm);
+void vm_stop_vcpus(struct vm *vm);
+/* Reboots inside the process; a failure ends the run. */
+void vm_restart(struct vm *vm);
+
+/* --- console.c: who has the terminal. Main thread where not said otherwise. --- */
+
+__must_check int vm_console_init(struct vm *vm);
+void vm_console_destroy(struct vm *vm);
+void vm_console_resized(struct vm *vm);
+/* Guest output of the console that has the terminal; returns what was taken. Any thread. */
+size_t vm_console_write(struct vm *vm, const uint8_t *data, size_t len);
+
+/* --- stats.c --- */
+
+/* To standard error. The vCPUs may run. Main thread. */
+void vm_print_stats(const struct vm *vm);
+
+/* --- crash.c: a fault of our own restores this terminal and exits with 104. --- */
+
+void vm_crash_guard(struct terminal *terminal);
+void vm_crash_unguard(void);
+
+/* --- devices.c --- */
+
+/* The virtio devices that the config names. On failure the bus has those that were made. */
+__must_check int vm_add_devices(struct vm *vm);
+/* Onto the bus, which owns dev in any case. */
+__must_check int vm_add_virtio(struct vm *vm, struct virtio_dev *dev);
+/* What every model is made with. */
+struct virtio_env vm_virtio_env(struct vm *vm);
+
+/* --- vsock.c --- */
+
+/* The vsock device that the config names. Logs on failure. */
+__must_check int vm_add_vsock(struct vm *vm);
+
+/* --- net.c --- */
+
+/* The network card config->nets[instance]. Logs on failure. */
+__must_check int vm_add_net(struct vm *vm, unsigned instance);
+
+/* --- scsi.c --- */
+
+/* The targets that SCSI devices take, before there are devices; down behind these. */
+__must_check int vm_scsi_targets_up(struct vm *vm);
+void vm_scsi_targets_down(struct vm *vm);
+/* The SCSI device config->scsis[instance]. Logs on failure. */
+__must_check int vm_add_scsi(struct vm *vm, unsigned instance);
+
+/* --- board_ARCH.c: the platform devices of the arch's machine. --- */
+
+__must_check int board_init(struct vm *vm);
+void board_destroy(struct vm *vm);
+/* Where the host bridge decodes. */
+void board_pci_options(const struct vm *vm, struct pci_bus_options *options);
+/* Power-on state; no vCPU runs. */
+void board_reset(struct vm *vm);
+/* The serial console: input from, and room for output at, the terminal. Loop thread. */
+size_t board_serial_input(struct vm *vm, const uint8_t *data, size_t len);
+void board_serial_output_ready(struct vm *vm);
+/* No vCPU waits for room any more, so that it can be stopped; until board_reset(). */
+void board_serial_stop(struct vm *vm);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vm.h"
+
+#include "backend/local.h"
+#include "backend/vhost_vsock.h"
+#include "base/log.h"
+#include "virtio/vsock.h"
+
+#include <string.h>
+
+/* Packets are the kernel's matter, events ours. Takes vhost over. */
+static int bind_queues(struct virtio_dev *dev, struct vhost *vhost)
+{
+	int ret = vhost_vsock_bind(vhost, dev, VSOCK_QUEUE_RX);
+
+	if (!ret && !local_backend_new(dev, VSOCK_QUEUE_EVENT, 1))
+		ret = -ENOMEM;
+	return ret;
+}
+
+int vm_add_vsock(struct vm *vm)
+{
+	const struct virtio_env env = vm_virtio_env(vm);
+	uint32_t cid = vm->config->vsock.cid;
+	struct virtio_dev *dev;
+	struct vhost *vhost;
+	int ret;
+
+	/* Whatever is wrong with it is for the host to mend, also where its errno is ENOENT. */
+	vhost = vhost_vsock_open(vm->sys, cid, &ret);
+	if (!vhost)
+		return -EIO;
+	dev = virtio_vsock_new(&env, 0, cid, vhost_vsock_features(vhost));
+	if (!dev) {
+		vhost_vsock_close(vhost);
+		return -ENOMEM;
+	}
+	ret = bind_queues(dev, vhost);
+	if (ret) {
+		log_error("%s: %s", dev->name, strerror(-ret));
+		dev->model->destroy(dev);
+		return ret;
+	}
+	return vm_add_virtio(vm, dev);
+}
