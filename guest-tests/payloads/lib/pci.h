@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * PCI configuration space of bus 0, both ways: the two ports that PCs have had since 1992, and ECAM,
+ * where it is memory.
+ */
+#ifndef PAYLOAD_PCI_H
+#define PAYLOAD_PCI_H
+
+#include "guest.h"
+
+enum {
+	PCI_ID = 0x00,
+	PCI_COMMAND = 0x04,
+	PCI_STATUS = 0x06,
+	PCI_BAR0 = 0x10,
+	PCI_CAPABILITIES = 0x34,
+	PCI_INTERRUPT_LINE = 0x3c,
+	PCI_INTERRUPT_PIN = 0x3d,
+
+	PCI_COMMAND_MEMORY = 0x2,
+	PCI_COMMAND_MASTER = 0x4,
+	PCI_COMMAND_INTX_DISABLE = 0x400,
+	PCI_STATUS_INTERRUPT = 0x8,
+
+	PCI_CAP_VENDOR = 0x09,
+	PCI_CAP_MSIX = 0x11,
+};
+
+/* The address of a function's register in ECAM (PCIe 5.0 §7.2.2). */
+static inline uintptr_t pci_ecam(unsigned slot, unsigned reg)
+{
+	return 0xe0000000u + (slot << 15) + reg;
+}
+
+/* The same register through ports 0xcf8 and 0xcfc. */
+static inline uint32_t pci_port_read(unsigned slot, unsigned reg)
+{
+	outl(0xcf8, 0x80000000u | slot << 11 | (reg & 0xfc));
+	return inl(0xcfc);
+}
+
+static inline void pci_port_write(unsigned slot, unsigned reg, uint32_t value)
+{
+	outl(0xcf8, 0x80000000u | slot << 11 | (reg & 0xfc));
+	outl(0xcfc, value);
+}
+
+/* The slot of the device with this id, vendor in the lower half; fails the run when there is none. */
+static inline unsigned pci_find(uint32_t id)
+{
+	unsigned slot = 0;
+
+	while (slot < 32 && read32(pci_ecam(slot, PCI_ID)) != id)
+		slot++;
+	check(slot < 32);
+	return slot;
+}
+
+/* BAR 0, which may be 64 bits wide. */
+static inline uint64_t pci_bar(unsigned slot)
+{
+	uint32_t low = read32(pci_ecam(slot, PCI_BAR0));
+	uint64_t high = low & 4 ? read32(pci_ecam(slot, PCI_BAR0 + 4)) : 0;
+
+	return high << 32 | (low & ~0xfu);
+}
+
+/* The next capability with this id behind `at` (0: the first), or 0. */
+static inline unsigned pci_next_cap(unsigned slot, unsigned at, uint8_t id)
+{
+	unsigned next = read8(pci_ecam(slot, at ? at + 1 : PCI_CAPABILITIES));
+
+	for (unsigned steps = 0; next && steps < 48; steps++) {
+		if (read8(pci_ecam(slot, next)) == id)
+			return next;
+		next = read8(pci_ecam(slot, next + 1));
+	}
+	return 0;
+}
+
+#endif

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Jumps to an address behind which there is neither memory nor a device. KVM wants to emulate the
+ * instruction there and cannot fetch it: KVM_EXIT_INTERNAL_ERROR, status 104.
+ *
+ *	kinglet run run-nowhere.bin --flat 0x100000,mode=32
+ */
+	.code32
+	.globl	_start
+_start:
+	mov	$0xd0000000, %eax
+	jmp	*%eax

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Starts the other CPUs: INIT and start-up interrupts wake each in real mode, where it counts itself.
+ * The command line says how many there are.
+ *
+ *	kinglet run smp.elf --cpus 4 --append 4
+ */
+#include "interrupt.h"
+
+enum {
+	CMD_LINE_PTR = 0x228,
+	TRAMPOLINE = 0x8000, /* below 1 MiB, on a page: its number is the start-up vector */
+	STARTED = 0x9000,
+	DONE = 0x9004,
+
+	ICR_INIT = 0x500,
+	ICR_STARTUP = 0x600,
+	ICR_ASSERT = 0x4000,
+	ICR_PENDING = 0x1000,
+};
+
+/* Real mode; CS is TRAMPOLINE / 16. */
+extern const uint8_t trampoline[], trampoline_end[];
+asm(".section .rodata\n"
+    "	.code16\n"
+    "trampoline:\n"
+    "	xor	%ax, %ax\n"
+    "	mov	%ax, %ds\n"
+    "	lock incl 0x9000\n"
+    "	lock incl 0x9004\n"
+    "1:	cli\n"
+    "	hlt\n"
+    "	jmp	1b\n"
+    "trampoline_end:\n"
+    "	.code64\n"
+    ".text\n");
+
+static void send(unsigned apic_id, uint32_t command)
+{
+	lapic_write(LAPIC_ICR_HIGH, apic_id << 24);
+	lapic_write(LAPIC_ICR, command);
+	while (lapic_read(LAPIC_ICR) & ICR_PENDING)
+		;
+}
+
+/* Intel SDM vol. 3A §8.4.4.1. A second start-up interrupt finds the CPU running and does nothing. */
+static void start(unsigned apic_id)
+{
+	send(apic_id, ICR_INIT | ICR_ASSERT);
+	send(apic_id, ICR_STARTUP | ICR_ASSERT | TRAMPOLINE >> 12);
+	send(apic_id, ICR_STARTUP | ICR_ASSERT | TRAMPOLINE >> 12);
+}
+
+static void wait_for(uintptr_t counter, unsigned count)
+{
+	while (read32(counter) != count)
+		asm volatile("pause");
+}
+
+int main(const void *zero_page)
+{
+	const char *cmdline = (const char *)(uintptr_t)read32((uintptr_t)zero_page + CMD_LINE_PTR);
+	unsigned others = parse_number(cmdline) - 1;
+
+	/* RAM is zero at the first boot and at each later one. */
+	check(read32(STARTED) == 0 && read32(DONE) == 0);
+	memcpy((void *)TRAMPOLINE, trampoline, (size_t)(trampoline_end - trampoline));
+	lapic_enable();
+	for (unsigned id = 1; id <= others; id++) {
+		start(id);
+		wait_for(DONE, id);
+	}
+	check(read32(STARTED) == others);
+
+	/* INIT puts a running CPU back to the start. */
+	for (unsigned id = 1; id <= others; id++) {
+		start(id);
+		wait_for(DONE, others + id);
+	}
+	print_number(others + 1);
+	print(" CPUs\n");
+	return 0;
+}

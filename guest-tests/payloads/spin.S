@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Never ends, and never leaves KVM_RUN by itself: the host's timer has to get it out.
+ *
+ *	kinglet run spin.bin --flat 0x1000,mode=16 --timeout 500ms	(status 124)
+ */
+	.code16
+	.globl	_start
+_start:
+	jmp	_start
