@@ -1,0 +1,99 @@
+# shellcheck shell=bash disable=SC2034
+# SPDX-License-Identifier: Apache-2.0
+#
+# For scenarios/*.sh: run Kinglet, look at what came of it. A scenario is run by
+# run-scenarios with bash -eE in an empty folder; it fails with the first command that
+# does. It can use:
+#
+#   $KINGLET            the binary under test
+#   $BZIMAGE, $VMLINUX  Debian's cloud kernel, packed and as ELF
+#   $TOOLS              the folder of programs made from guest-tests/tools
+#   $INITRD             an initramfs that greets and powers off (with shell=no)
+#   $DEBIAN             an image of Debian with systemd, for the scenario debian
+#   $case               which of its cases to run
+#
+# After vm, or vm_start and vm_wait: $status is Kinglet's exit status, the file console
+# what the guest printed (standard output), the file messages standard error.
+
+set -eEuo pipefail
+trap 'echo "failed: line $LINENO: $BASH_COMMAND"' ERR
+
+cmdline='console=ttyS0 quiet panic=-1 shell=no'
+
+fail() {
+	echo "failed: $*"
+	exit 1
+}
+
+# guest_runs [FILE...] <SCRIPT: makes the file initrd, whose guest runs the script and has
+# the files in /. It ends with the first command that fails, and the status that it exits
+# with becomes the guest's (see guest-init).
+guest_runs() {
+	{
+		echo 'set -eu'
+		cat
+	} >script
+	"$GUEST_TESTS/mkinitrd" script "$@" >initrd
+}
+
+# vm ARGUMENT...: run Kinglet to its end, with nothing to read on standard input.
+vm() {
+	echo "+ kinglet $*"
+	status=0
+	"$KINGLET" "$@" </dev/null >console 2>messages || status=$?
+}
+
+# vm_start ARGUMENT...: the same in the background; what is written to descriptor
+# $keyboard is typed on its standard input.
+vm_start() {
+	echo "+ kinglet $* &"
+	open_keyboard
+	"$KINGLET" "$@" <keys >console 2>messages {keyboard}>&- &
+	vm=$!
+}
+
+vm_wait() {
+	status=0
+	wait "$vm" || status=$?
+}
+
+open_keyboard() {
+	rm -f keys
+	mkfifo keys
+	exec {keyboard}<>keys
+}
+
+# await_output REGEX [SECONDS]: wait until the running guest has printed it.
+await_output() {
+	local end=$((SECONDS + ${2-180})) running=yes
+	until grep -qaE -- "$1" console; do # not a pipe into grep: a prompt is no whole line
+		[ -n "$running" ] && [ $SECONDS -lt $end ] || fail "no '$1' on the console"
+		kill -0 "$vm" 2>/dev/null || running=
+		sleep 0.2
+	done
+}
+
+# random FILE SIZE; sum FILE: sha256, for comparison with a guest's.
+random() {
+	head -c "$2" /dev/urandom >"$1"
+}
+
+sum() {
+	sha256sum "$1" | cut -c 1-64
+}
+
+expect_status() {
+	[ "$status" -eq "$1" ] || fail "exit status $status, expected $1"
+}
+
+expect_output() {
+	grep -qaE -- "$1" console || fail "no '$1' on the console"
+}
+
+expect_message() {
+	grep -qaE -- "$1" messages || fail "no '$1' on standard error"
+}
+
+expect_same() {
+	cmp "$1" "$2" || fail "$1 and $2 differ"
+}

@@ -1,0 +1,39 @@
+# Debian's kernel, as bzImage and as the ELF file packed inside, on each number of vCPUs and with
+# RAM from the little that it can do with to beyond the hole below 4 GiB: all of it is there and keeps what is written.
+# cases: bzimage-1-96 vmlinux-1-4608 bzimage-2-1024 vmlinux-2-80 bzimage-4-4608 vmlinux-4-256
+IFS=- read -r kernel cpus mib <<<"$case"
+
+guest_runs <<'END'
+ram_kib() {
+	total=0
+	while IFS=' -' read -r start end _ name; do
+		[ "$name" != 'System RAM' ] || total=$((total + (0x$end - 0x$start + 1) / 1024))
+	done </proc/iomem
+	echo $total
+}
+free_pages_above_4g() {
+	awk '$3 == "zone" { zone = $4 } /nr_free_pages/ && zone == "Normal" { print $2 }' \
+		/proc/zoneinfo
+}
+
+# Left out of the first MiB: a page for the kernel, and what a PC has there.
+missing=$((mib * 1024 - $(ram_kib)))
+[ $missing -ge 0 ] && [ $missing -le 512 ]
+[ "$(nproc)" = "$cpus" ]
+
+# Linux takes the memory above 4 GiB first. Twice what must be seen missing: each CPU counts free
+# pages for itself, and adds them up from time to time.
+[ $mib -gt 96 ] && count=32 || count=2
+mount -t tmpfs tmpfs /mnt
+before=$(free_pages_above_4g)
+sum=$(dd if=/dev/urandom bs=1M count=$count | tee /mnt/random | sha256sum)
+[ $mib -le 4096 ] || [ $((before - $(free_pages_above_4g))) -gt 4096 ]
+[ "$(sha256sum </mnt/random)" = "$sum" ]
+echo "scenario: $(uname -s) on $(nproc) CPU"
+END
+
+[ "$kernel" = bzimage ] && file=$BZIMAGE || file=$VMLINUX
+vm run "$file" --initrd initrd --cpus "$cpus" --memory "$mib" \
+	--append "$cmdline mib=$mib cpus=$cpus"
+expect_status 0
+expect_output "scenario: Linux on $cpus CPU"

@@ -1,0 +1,25 @@
+# --on-reboot restart: the guest boots anew, twice, in the same process, with all its devices,
+# which keep no descriptor from before.
+truncate -s 1M disk.img
+guest_runs <<'END'
+modprobe -a virtio_pci virtio_blk virtio_net virtio_rng virtio_console
+boots=$(head -n 1 /dev/vda | tr -d '\0')
+boots=$((${boots:-0} + 1))
+{ echo $boots; dd if=/dev/zero bs=512 count=1; } | dd of=/dev/vda conv=fsync
+ip link set eth0 up
+dd if=/dev/hwrng of=/tmp/random bs=64 count=1
+echo "scenario: boot $boots"
+read -r _
+[ $boots -eq 3 ] || reboot -f
+END
+vm_start run "$VMLINUX" --initrd initrd --on-reboot restart --disk disk.img --net tap=restart0 \
+	--cpus 2 --append "$cmdline"
+for boot in 1 2 3; do
+	await_output "scenario: boot $boot"
+	readlink "/proc/$vm/fd/"* | sort >"descriptors.$boot"
+	echo >&"$keyboard"
+done
+vm_wait
+expect_status 0
+expect_same descriptors.1 descriptors.2
+expect_same descriptors.1 descriptors.3

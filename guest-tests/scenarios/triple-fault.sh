@@ -1,0 +1,6 @@
+# A triple fault is told apart from other ends. Linux makes one when it is to reboot so.
+guest_runs <<'END'
+reboot -f
+END
+vm run "$VMLINUX" --initrd initrd --append "$cmdline reboot=triple"
+expect_status 103

@@ -1,0 +1,65 @@
+# The host's commands in docs/vhost.md, as they are written there.
+# cases: tap bridge scsi vsock direct
+
+# What the page assumes: programs in the path, modprobe that finds modules, a kernel, an initramfs.
+mkdir bin
+ln -s "$KINGLET" bin/kinglet
+ln -s "$(dirname "$TOOLS")/vhost-direct" bin/vhost-direct
+PATH=$PWD/bin:$PATH
+mkdir -p /lib/modules
+[ -e "/lib/modules/$(uname -r)" ] ||
+	ln -s "$(dirname "$("$GUEST_TESTS/assets" host-vmlinux)")/lib/modules/$(uname -r)" /lib/modules/
+cp "$BZIMAGE" vmlinuz
+"$TOOLS/sockecho" vsock serve 1000 &
+
+guest_runs "$TOOLS/sockecho" <<'END'
+set -e
+modprobe -a virtio_pci virtio_net virtio_scsi sd_mod vmw_vsock_virtio_transport
+sleep 1
+if [ -e /sys/class/net/eth0 ]; then
+	# Two guests of a bridge: the lower address waits for the other.
+	mac=$(tr : ' ' </sys/class/net/eth0/address)
+	ip link set eth0 up
+	ip addr add 10.9.0.$((0x${mac##* } % 200 + 20))/24 dev eth0
+	ping -c 3 10.9.0.1 >/dev/null && echo 'guest: net'
+fi
+if [ -e /dev/sda ]; then
+	dd if=/dev/urandom of=/data bs=1M count=4
+	dd if=/data of=/dev/sda
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	dd if=/dev/sda bs=1M count=4 | cmp - /data && echo 'guest: scsi'
+fi
+if echo hello | /sockecho vsock connect 2 1000 | grep hello; then
+	echo 'guest: vsock'
+fi
+END
+mv initrd initrd.img
+
+# block NAME: the lines of that block.
+block() {
+	awk -v mark="<!-- tried: $1 -->" '
+		$0 == mark { wanted = 1 }
+		wanted && /^```/ { if (inside) exit; inside = 1; next }
+		inside' "$GUEST_TESTS/../docs/vhost.md"
+}
+
+# try NAME TEXT TIMES: run it, and see the text in what it prints so often.
+try() {
+	block "$1" >commands
+	[ -s commands ]
+	echo "+ block $1"
+	bash -e commands </dev/null >printed 2>&1 || { tail -n 20 printed; fail "block $1"; }
+	[ "$(grep -ac "$2" printed)" -eq "$3" ] || { tail -n 20 printed; fail "no '$2' in block $1"; }
+}
+
+case $case in
+tap) try tap 'guest: net' 1 ;;
+bridge) try bridge 'guest: net' 2 ;;
+scsi)
+	try scsi 'guest: scsi' 1
+	rmdir /sys/kernel/config/target/vhost # of all targets: not for the page to remove
+	;;
+vsock) try vsock 'guest: vsock' 1 ;;
+direct) try direct 'each as it was sent' 1 ;;
+esac

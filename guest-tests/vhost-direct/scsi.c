@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vhost-scsi and a target of the kernel's own (LIO): what disk this is, then standard input written
+ * to it from its beginning and read back.
+ */
+#include "driver.h"
+
+#include "backend/vhost_scsi.h"
+#include "base/le.h"
+
+#include <linux/virtio_scsi.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { CONTROL, EVENT, REQUEST, QUEUES };
+enum { TARGET = 1 }; /* the number of the portal group: tpgt_1 */
+enum { BLOCK = 512, DATA = 128 * BLOCK };
+
+/* SPC-4 and SBC-3 operation codes. */
+enum {
+	TEST_UNIT_READY = 0x00,
+	INQUIRY = 0x12,
+	READ_CAPACITY_10 = 0x25,
+	READ_10 = 0x28,
+	WRITE_10 = 0x2a,
+	SYNCHRONIZE_CACHE_10 = 0x35,
+};
+
+enum direction { NO_DATA, DATA_OUT, DATA_IN };
+
+struct scsi {
+	struct host *host;
+	struct virtio_dev dev;
+	struct ring rings[QUEUES];
+	uint64_t request, response, data; /* addresses; data: DATA bytes */
+};
+
+static const struct virtio_model model = { .name = "direct-scsi", .id = VIRTIO_ID_SCSI };
+
+static void put_be(uint8_t *p, uint32_t value, unsigned len)
+{
+	while (len--) {
+		p[len] = (uint8_t)value;
+		value >>= 8;
+	}
+}
+
+static uint32_t get_be32(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+/* §5.6.6.1: the request, data to the device, the response, data from the device. True when GOOD. */
+static bool command(struct scsi *scsi, const uint8_t cdb[10], enum direction direction,
+		    uint32_t len)
+{
+	struct virtio_scsi_cmd_req *request =
+		host_ptr(scsi->host, scsi->request, sizeof(*request));
+	struct virtio_scsi_cmd_resp *response =
+		host_ptr(scsi->host, scsi->response, sizeof(*response));
+	const struct buffer data = { scsi->data, len, direction == DATA_IN };
+	struct buffer chain[3] = { { scsi->request, sizeof(*request), false } };
+	unsigned count = 1;
+	uint32_t written;
+
+	*request = (struct virtio_scsi_cmd_req){ .lun = { 1, TARGET, 0x40, 0 } };
+	memcpy(request->cdb, cdb, 10);
+	memset(response, 0xff, sizeof(*response));
+	if (direction == DATA_OUT)
+		chain[count++] = data;
+	chain[count++] = (struct buffer){ scsi->response, sizeof(*response), true };
+	if (direction == DATA_IN)
+		chain[count++] = data;
+	ring_send(&scsi->rings[REQUEST], 0, chain, count);
+	ring_kick(&scsi->rings[REQUEST]);
+	ring_wait(&scsi->rings[REQUEST], &written);
+	require(response->response == VIRTIO_SCSI_S_OK, "the target did not take the command");
+	return !response->status;
+}
+
+static void transfer(struct scsi *scsi, uint8_t operation, uint32_t block, uint32_t len)
+{
+	uint8_t cdb[10] = { operation };
+
+	put_be(cdb + 2, block, 4);
+	put_be(cdb + 7, len / BLOCK, 2);
+	require(command(scsi, cdb, operation == WRITE_10 ? DATA_OUT : DATA_IN, len),
+		"a read or write failed");
+}
+
+static void identify(struct scsi *scsi)
+{
+	static const uint8_t inquiry[10] = { INQUIRY, [4] = 36 };
+	static const uint8_t ready[10] = { TEST_UNIT_READY };
+	static const uint8_t capacity[10] = { READ_CAPACITY_10 };
+	const uint8_t *data = host_ptr(scsi->host, scsi->data, DATA);
+
+	require(command(scsi, inquiry, DATA_IN, 36), "INQUIRY failed");
+	printf("scsi: %.8s %.16s", (const char *)data + 8, (const char *)data + 16);
+	/* The first answer may be a unit attention: somebody new is here. */
+	if (!command(scsi, ready, NO_DATA, 0))
+		require(command(scsi, ready, NO_DATA, 0), "the disk is not ready");
+	require(command(scsi, capacity, DATA_IN, 8), "READ CAPACITY failed");
+	printf(", %u blocks of %u bytes\n", get_be32(data) + 1, get_be32(data + 4));
+	require(get_be32(data + 4) == BLOCK, "another block size");
+}
+
+/* Writes standard input and returns its length in blocks; keeps a copy for comparison. */
+static uint32_t write_input(struct scsi *scsi, FILE *copy)
+{
+	uint8_t *data = host_ptr(scsi->host, scsi->data, DATA);
+	uint32_t block = 0;
+	size_t len;
+
+	while ((len = fread(data, 1, DATA, stdin)) > 0) {
+		require(len % BLOCK == 0, "standard input is no whole number of blocks");
+		require(fwrite(data, 1, len, copy) == len, "no room for a copy");
+		transfer(scsi, WRITE_10, block, (uint32_t)len);
+		block += (uint32_t)len / BLOCK;
+	}
+	return block;
+}
+
+static void compare(struct scsi *scsi, FILE *copy)
+{
+	const uint8_t *data = host_ptr(scsi->host, scsi->data, DATA);
+	static uint8_t expected[DATA];
+	uint32_t block = 0;
+	size_t len;
+
+	rewind(copy);
+	while ((len = fread(expected, 1, DATA, copy)) > 0) {
+		transfer(scsi, READ_10, block, (uint32_t)len);
+		require(!memcmp(data, expected, len), "other bytes were read than written");
+		block += (uint32_t)len / BLOCK;
+	}
+}
+
+static void exchange(struct scsi *scsi)
+{
+	static const uint8_t synchronize[10] = { SYNCHRONIZE_CACHE_10 };
+	FILE *copy = tmpfile();
+	uint32_t blocks;
+
+	require(copy, "no temporary file");
+	identify(scsi);
+	blocks = write_input(scsi, copy);
+	require(command(scsi, synchronize, NO_DATA, 0), "SYNCHRONIZE CACHE failed");
+	compare(scsi, copy);
+	fclose(copy);
+	printf("scsi: %u blocks written and read back\n", blocks);
+}
+
+int scsi_run(struct host *host, const char *wwpn)
+{
+	struct scsi scsi = { .host = host };
+	struct vhost *vhost;
+	int err;
+
+	vhost = vhost_scsi_open(&host->sys, wwpn, &err);
+	if (!vhost)
+		return 1;
+	err = virtio_dev_init(&scsi.dev, &model, &host->env, 0, vhost_scsi_features(vhost), 0,
+			      QUEUES, RING_SIZE);
+	require(!err, "no device");
+	require(!vhost_scsi_bind(vhost, &scsi.dev), "no vhost");
+	scsi.request = host_alloc(host, sizeof(struct virtio_scsi_cmd_req), 8);
+	scsi.response = host_alloc(host, sizeof(struct virtio_scsi_cmd_resp), 8);
+	scsi.data = host_alloc(host, DATA, 4096);
+	for (unsigned i = 0; i < QUEUES; i++)
+		ring_init(&scsi.rings[i], host, &scsi.dev.queues[i]);
+
+	driver_start(&scsi.dev, host, 0);
+	exchange(&scsi);
+	driver_stop(&scsi.dev);
+	virtio_dev_destroy(&scsi.dev);
+	return 0;
+}
