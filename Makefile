@@ -206,7 +206,7 @@ $(O)/vhost-direct: $(call objects,$(direct_src)) $(lib)
 	$(Q)$(CC) $(all_ldflags) -o $@ $^ $(libs)
 
 # Debian packages that building and testing take.
-packages := gcc make libc6-dev libcmocka-dev liburing-dev
+packages := gcc make libc6-dev libcmocka-dev liburing-dev acpica-tools
 
 # Parts that need a KVM or a testbed; each is a program that counts its tests (see tests/run).
 parts := layers unit install $(if $(wildcard tests/kvm/run),kvm) \
@@ -219,7 +219,9 @@ check: ## All tests; installs what they need; ends with one line of counts
 	$(Q)tests/run $(O) $(parts)
 
 .PHONY: check-unit
-check-unit: $(test_bins) ## Unit tests: seconds, neither KVM nor root
+check-unit: ## Unit tests: seconds, neither KVM nor root
+	$(Q)tests/need $(packages)
+	$(Q)$(MAKE) --no-print-directory $(test_bins)
 	$(Q)tests/run $(O) layers unit
 
 .PHONY: demo

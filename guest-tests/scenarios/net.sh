@@ -20,6 +20,9 @@ ping -c 2 10.9.0.1
 ping -c 2 -s 8000 10.9.0.1 # fragments
 nc -l -p 2000 </out.data &
 nc -l -p 2001 | sha256sum >/tmp/sum &
+until [ "$(netstat -ltn | grep -c ':200[01] ')" -eq 2 ]; do
+	sleep 0.1
+done
 echo 'scenario: listening'
 wait
 echo "scenario: received $(cat /tmp/sum)"
@@ -28,10 +31,10 @@ vm_start run "$BZIMAGE" --initrd initrd --net tap=net0,mac=52:54:00:12:34:56 --n
 	--append "$cmdline"
 await_output 'scenario: listening'
 [ -d /sys/class/net/net1 ]
-sleep 1 # nc has yet to listen
-cat </dev/tcp/10.9.0.2/2000 >arrived
-cat in.data >/dev/tcp/10.9.0.2/2001
 packets=$(cat /sys/class/net/net0/statistics/rx_packets)
+cat </dev/tcp/10.9.0.2/2000 >arrived
+packets=$(($(cat /sys/class/net/net0/statistics/rx_packets) - packets))
+cat in.data >/dev/tcp/10.9.0.2/2001
 vm_wait
 expect_status 0
 expect_same out.data arrived

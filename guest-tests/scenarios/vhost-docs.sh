@@ -15,7 +15,9 @@ cp "$BZIMAGE" vmlinuz
 guest_runs "$TOOLS/sockecho" <<'END'
 set -e
 modprobe -a virtio_pci virtio_net virtio_scsi sd_mod vmw_vsock_virtio_transport
-sleep 1
+until [ ! -e /sys/bus/virtio/drivers/virtio_scsi/virtio0 ] || [ -e /dev/sda ]; do
+	sleep 0.1 # disks are looked for behind modprobe
+done
 if [ -e /sys/class/net/eth0 ]; then
 	# Two guests of a bridge: the lower address waits for the other.
 	mac=$(tr : ' ' </sys/class/net/eth0/address)

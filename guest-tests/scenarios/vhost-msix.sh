@@ -119,7 +119,9 @@ echo "scenario: BARs at $(bar $net_pci) $(bar $vsock_pci)"
 net_up
 await_traffic 'BAR moves'
 kill $tcp $stream
-sleep 1
+while pidof sockecho >/dev/null; do
+	sleep 0.1
+done
 
 echo 'scenario: quiet'
 read -r _

@@ -18,14 +18,16 @@ mv initrd server.initrd
 "$KINGLET" run "$BZIMAGE" --initrd server.initrd --net tap=net1,vhost=off --append "$cmdline" \
 	</dev/null >server.console 2>&1 &
 server=$!
+until grep -q 'net-check: serving' server.console; do
+	kill -0 $server
+	sleep 0.1
+done
 
 guest_runs "$TOOLS/net-check" <<'EOF'
 set -e
 modprobe -a virtio_pci virtio_net
 ip addr add 10.9.0.2/24 dev eth0
 ip link set eth0 up
-until ping -c 1 -W 1 10.9.0.3 >/dev/null; do sleep 0.2; done
-sleep 1
 /net-check tcp 10.9.0.3 2000 8
 /net-check udp 10.9.0.3 2000 500 1400
 grep virtio /proc/interrupts

@@ -35,7 +35,7 @@ table() {
 	local before
 	before=$(grep -c 'virtio-net 1 ' messages) || :
 	kill -USR1 "$vm"
-	timeout 10 bash -c "until [ \$(grep -c 'virtio-net 1 ' messages) -gt $before ]; do sleep 0.1; done"
+	timeout 120 bash -c "until [ \$(grep -c 'virtio-net 1 ' messages) -gt $before ]; do sleep 0.1; done"
 	grep 'virtio-net [01] ' messages | tail -n 2
 }
 

@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CHUNK = 1 << 17, WINDOW_BYTES = 1 << 17, TIMEOUT_MS = 10000, MAX_DATAGRAM = 65507 };
+enum { CHUNK = 1 << 17, WINDOW_BYTES = 1 << 17, TIMEOUT_MS = 60000, MAX_DATAGRAM = 65507 };
 
 /* What a TCP client asks for. */
 struct request {
