@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <string.h>
 
-/* Queues in the order of §5.3.2. */
+/* Queues in the order of §5.3.2: port 0, the control queues, then a pair for each other port. */
 enum {
 	QUEUE_INPUT_0,
 	QUEUE_OUTPUT_0,
@@ -17,10 +17,15 @@ enum {
 	QUEUE_CONTROL_FROM_DRIVER,
 	QUEUE_INPUT_1,
 	QUEUE_OUTPUT_1,
-	QUEUES,
+	QUEUE_PAIR = 2,
 };
 
-enum { PORT_CONSOLE, PORT_STATUS, PORTS };
+enum {
+	PORT_CONSOLE,
+	PORT_STATUS,
+	PORT_FIRST_STREAM = VIRTIO_CONSOLE_FIRST_STREAM,
+	MAX_PORTS = PORT_FIRST_STREAM + VIRTIO_CONSOLE_MAX_STREAMS,
+};
 
 enum {
 	QUEUE_SIZE = 32,
@@ -28,7 +33,7 @@ enum {
 	/* Work for one turn of a queue, so that it cannot keep others from theirs. */
 	TURN_BYTES = 64 << 10,
 	TURN_CHAINS = QUEUE_SIZE,
-	MAX_MESSAGE = 32,
+	MAX_MESSAGE = sizeof(struct virtio_console_control) + VIRTIO_CONSOLE_MAX_NAME,
 };
 
 static const char status_port_name[] = "kinglet.status";
@@ -43,14 +48,20 @@ enum message {
 	SEND_NAME = 1 << 2,
 	SEND_RESIZE = 1 << 3,
 	SEND_OPEN = 1 << 4,
-	SEND_END = 1 << 5,
+	SEND_CLOSED = 1 << 5,
+	SEND_END = 1 << 6,
 };
 
 struct port {
+	const char *name; /* borrowed; NULL: the console, which has none */
 	unsigned owed;    /* enum message */
 	bool open;        /* the guest has it open */
 	bool ready;       /* the driver knows the port and what it is */
 	uint64_t written; /* bytes of the next output chain that were passed on in earlier turns */
+	/* Of our side, whatever the driver does: */
+	bool hung_up;
+	bool input_refused;  /* and its owner waits for input_wanted() */
+	bool output_refused; /* and we wait for virtio_console_output_ready() */
 };
 
 struct console {
@@ -58,9 +69,9 @@ struct console {
 	const struct virtio_console_ops *ops;
 	void *owner;
 	uint16_t cols, rows;
-	struct port ports[PORTS];
-	bool input_refused;  /* and its owner waits for input_wanted() */
-	bool output_refused; /* and we wait for virtio_console_output_ready() */
+	struct port ports[MAX_PORTS];
+	unsigned port_count;
+	bool status_set;    /* and drained() is owed */
 	char line[8];       /* of the status port; a longer one is garbage */
 	unsigned line_len;
 	bool garbage_logged;
@@ -70,6 +81,28 @@ struct console {
 static struct console *console_of(struct virtio_dev *dev)
 {
 	return container_of(dev, struct console, dev);
+}
+
+static unsigned input_queue_of(unsigned port)
+{
+	return port ? QUEUE_INPUT_1 + (port - 1) * QUEUE_PAIR : QUEUE_INPUT_0;
+}
+
+static struct virtq *input_queue(struct console *c, unsigned port)
+{
+	return &c->dev.queues[input_queue_of(port)];
+}
+
+static struct virtq *output_queue(struct console *c, unsigned port)
+{
+	return &c->dev.queues[input_queue_of(port) + 1];
+}
+
+/* Only for queues that are not the control queues. */
+static unsigned port_of_queue(unsigned index)
+{
+	return index < QUEUE_CONTROL_TO_DRIVER ? PORT_CONSOLE :
+						 PORT_STATUS + (index - QUEUE_INPUT_1) / QUEUE_PAIR;
 }
 
 /* --- Status port ------------------------------------------------------------------------------ */
@@ -98,6 +131,7 @@ static void status_finish(struct console *c)
 		value = value * 10 + (unsigned)(*at - '0');
 	}
 	if (valid && value <= UINT8_MAX) {
+		c->status_set = true;
 		c->ops->status(c->owner, (uint8_t)value);
 	} else if (!c->garbage_logged) {
 		c->garbage_logged = true;
@@ -142,8 +176,11 @@ static size_t output_write(struct console *c, unsigned id, const uint8_t *data, 
 		status_write(c, data, len);
 		return len;
 	}
-	taken = c->ops->output(c->owner, data, len);
-	c->output_refused = taken < len;
+	/* Nobody listens: the guest must not wait for room for ever. */
+	if (c->ports[id].hung_up)
+		return len;
+	taken = c->ops->output(c->owner, id, data, len);
+	c->ports[id].output_refused = taken < len;
 	return taken;
 }
 
@@ -183,13 +220,14 @@ static size_t output_pass(struct console *c, unsigned id, size_t max)
  * A chain may describe 4 GiB: what is over the turn's share stays in the ring, and `written` says
  * where to go on.
  */
-static void output_serve(struct console *c, unsigned id, struct virtq *q)
+static void output_serve(struct console *c, unsigned id)
 {
+	struct virtq *q = output_queue(c, id);
 	unsigned budget = TURN_CHAINS;
 	size_t bytes = TURN_BYTES;
 	int rc;
 
-	if (id == PORT_CONSOLE && c->output_refused)
+	if (c->ports[id].output_refused)
 		return;
 	virtq_disable_kicks(q);
 	while ((rc = virtq_pop(q, &c->chain)) > 0) {
@@ -203,42 +241,60 @@ static void output_serve(struct console *c, unsigned id, struct virtq *q)
 		if (!--budget)
 			break;
 	}
-	if (rc > 0 && id == PORT_CONSOLE && c->output_refused)
+	if (rc > 0 && c->ports[id].output_refused)
 		virtq_notify(q);
 	else
 		turn_end(c, q, rc, "output queue: broken ring");
 }
 
-void virtio_console_output_ready(struct virtio_dev *dev)
+/* Locked. */
+static void output_resume(struct console *c, unsigned id)
 {
-	struct console *c = console_of(dev);
+	if (c->ports[id].output_refused)
+		eventfd_signal(output_queue(c, id)->kick_fd);
+	c->ports[id].output_refused = false;
+}
 
+void virtio_console_output_ready(struct virtio_dev *dev, unsigned port)
+{
 	pthread_mutex_lock(&dev->lock);
-	if (c->output_refused)
-		eventfd_signal(dev->queues[QUEUE_OUTPUT_0].kick_fd);
-	c->output_refused = false;
+	output_resume(console_of(dev), port);
 	pthread_mutex_unlock(&dev->lock);
 }
 
-/* --- Input queue of the console --------------------------------------------------------------- */
-
-static bool console_is_open(const struct console *c)
+/* Behind a status: tells when what was written before it, on whatever port, has been passed on. */
+static void report_drained(struct console *c)
 {
-	return c->dev.started &&
-	       (!virtio_has(&c->dev, VIRTIO_CONSOLE_F_MULTIPORT) || c->ports[PORT_CONSOLE].open);
-}
-
-static void input_wake(struct console *c)
-{
-	if (!c->input_refused || !console_is_open(c))
+	if (!c->status_set)
 		return;
-	c->input_refused = false;
-	c->ops->input_wanted(c->owner);
+	for (unsigned i = 0; i < c->port_count; i++)
+		if (!virtq_is_empty(output_queue(c, i)))
+			return;
+	c->status_set = false;
+	if (c->ops->drained)
+		c->ops->drained(c->owner);
 }
 
-static size_t input_fill(struct console *c, const uint8_t *data, size_t len)
+/* --- Input queues ----------------------------------------------------------------------------- */
+
+static bool port_is_open(const struct console *c, unsigned id)
 {
-	struct virtq *q = &c->dev.queues[QUEUE_INPUT_0];
+	bool only_console = !virtio_has(&c->dev, VIRTIO_CONSOLE_F_MULTIPORT);
+
+	return c->dev.started && (c->ports[id].open || (only_console && id == PORT_CONSOLE));
+}
+
+static void input_wake(struct console *c, unsigned id)
+{
+	if (!c->ports[id].input_refused || !port_is_open(c, id))
+		return;
+	c->ports[id].input_refused = false;
+	c->ops->input_wanted(c->owner, id);
+}
+
+static size_t input_fill(struct console *c, unsigned id, const uint8_t *data, size_t len)
+{
+	struct virtq *q = input_queue(c, id);
 	struct virtq_chain *chain = &c->chain;
 	unsigned budget = TURN_CHAINS;
 	size_t taken = 0;
@@ -259,16 +315,16 @@ static size_t input_fill(struct console *c, const uint8_t *data, size_t len)
 	return taken;
 }
 
-size_t virtio_console_input(struct virtio_dev *dev, const uint8_t *data, size_t len)
+size_t virtio_console_input(struct virtio_dev *dev, unsigned port, const uint8_t *data, size_t len)
 {
 	struct console *c = console_of(dev);
 	size_t taken = 0;
 
 	pthread_mutex_lock(&dev->lock);
-	if (console_is_open(c))
-		taken = input_fill(c, data, len);
+	if (port_is_open(c, port))
+		taken = input_fill(c, port, data, len);
 	if (taken < len)
-		c->input_refused = true;
+		c->ports[port].input_refused = true;
 	pthread_mutex_unlock(&dev->lock);
 	return taken;
 }
@@ -284,18 +340,19 @@ static size_t message_write(const struct console *c, unsigned port, enum message
 		[SEND_NAME] = VIRTIO_CONSOLE_PORT_NAME,
 		[SEND_RESIZE] = VIRTIO_CONSOLE_RESIZE,
 		[SEND_OPEN] = VIRTIO_CONSOLE_PORT_OPEN,
+		[SEND_CLOSED] = VIRTIO_CONSOLE_PORT_OPEN,
 	};
 	size_t len = sizeof(struct virtio_console_control);
 
 	put_le32(buf + offsetof(struct virtio_console_control, id), port);
 	put_le16(buf + offsetof(struct virtio_console_control, event), events[message]);
-	put_le16(buf + offsetof(struct virtio_console_control, value), 1);
+	put_le16(buf + offsetof(struct virtio_console_control, value),
+		 message != SEND_CLOSED);
 	if (message == SEND_NAME) {
-		_Static_assert(sizeof(struct virtio_console_control) + sizeof(status_port_name) <=
-				       MAX_MESSAGE,
-			       "the name fits");
-		memcpy(buf + len, status_port_name, sizeof(status_port_name) - 1);
-		len += sizeof(status_port_name) - 1;
+		size_t name_len = strnlen(c->ports[port].name, VIRTIO_CONSOLE_MAX_NAME);
+
+		memcpy(buf + len, c->ports[port].name, name_len);
+		len += name_len;
 	} else if (message == SEND_RESIZE) {
 		put_le16(buf + len, c->cols);
 		put_le16(buf + len + 2, c->rows);
@@ -332,7 +389,7 @@ static bool control_send(struct console *c, unsigned port, enum message message)
 /* Sends what is owed, as far as the driver gave buffers. */
 static void control_flush(struct console *c)
 {
-	for (unsigned i = 0; i < PORTS; i++) {
+	for (unsigned i = 0; i < c->port_count; i++) {
 		struct port *port = &c->ports[i];
 
 		for (unsigned message = SEND_ADD; message < SEND_END; message <<= 1) {
@@ -347,14 +404,22 @@ out:
 	virtq_notify(&c->dev.queues[QUEUE_CONTROL_TO_DRIVER]);
 }
 
+/* The driver's view of a port, as at power-on; ours stays: whoever waits for it still does. */
+static void port_forget(struct port *port)
+{
+	port->owed = 0;
+	port->open = false;
+	port->ready = false;
+}
+
 static void port_opened(struct console *c, unsigned id, bool open)
 {
 	c->ports[id].open = open;
-	if (id == PORT_CONSOLE) {
-		input_wake(c);
+	if (id != PORT_STATUS) {
+		input_wake(c, id);
 	} else if (!open) {
 		/* What was written before the close may still wait in the other queue. */
-		output_serve(c, PORT_STATUS, &c->dev.queues[QUEUE_OUTPUT_1]);
+		output_serve(c, PORT_STATUS);
 		status_finish(c);
 	}
 }
@@ -367,8 +432,9 @@ static void port_ready(struct console *c, unsigned id, bool ready)
 	port->owed = 0;
 	if (!ready)
 		return;
-	port->owed = SEND_OPEN;
-	if (id == PORT_STATUS)
+	/* To the driver every port is closed at first. */
+	port->owed = port->hung_up ? 0 : SEND_OPEN;
+	if (port->name)
 		port->owed |= SEND_NAME;
 	else
 		port->owed |= SEND_CONSOLE | (c->cols && c->rows ? SEND_RESIZE : 0);
@@ -382,12 +448,13 @@ static void control_handle(struct console *c, const uint8_t *message)
 	bool value = get_le16(message + offsetof(struct virtio_console_control, value));
 
 	if (event == VIRTIO_CONSOLE_DEVICE_READY) {
-		for (unsigned i = 0; i < PORTS; i++)
-			c->ports[i] = (struct port){ .owed = value ? SEND_ADD : 0,
-						     .written = c->ports[i].written };
-	} else if (id < PORTS && event == VIRTIO_CONSOLE_PORT_READY) {
+		for (unsigned i = 0; i < c->port_count; i++) {
+			port_forget(&c->ports[i]);
+			c->ports[i].owed = value ? SEND_ADD : 0;
+		}
+	} else if (id < c->port_count && event == VIRTIO_CONSOLE_PORT_READY) {
 		port_ready(c, id, value);
-	} else if (id < PORTS && event == VIRTIO_CONSOLE_PORT_OPEN) {
+	} else if (id < c->port_count && event == VIRTIO_CONSOLE_PORT_OPEN) {
 		port_opened(c, id, value);
 	}
 }
@@ -412,6 +479,24 @@ static void control_serve(struct console *c, struct virtq *q)
 	}
 	turn_end(c, q, rc, "control queue: broken ring");
 	control_flush(c);
+}
+
+void virtio_console_hang_up(struct virtio_dev *dev, unsigned port)
+{
+	struct console *c = console_of(dev);
+	struct port *p = &c->ports[port];
+
+	pthread_mutex_lock(&dev->lock);
+	if (!p->hung_up) {
+		p->hung_up = true;
+		p->owed &= ~(unsigned)SEND_OPEN;
+		if (dev->started && p->ready) {
+			p->owed |= SEND_CLOSED;
+			control_flush(c);
+		}
+		output_resume(c, port);
+	}
+	pthread_mutex_unlock(&dev->lock);
 }
 
 /* --- Size ------------------------------------------------------------------------------------- */
@@ -443,7 +528,7 @@ static void console_config_read(struct virtio_dev *dev, unsigned off, void *buf,
 
 	put_le16(config + offsetof(struct virtio_console_config, cols), c->cols);
 	put_le16(config + offsetof(struct virtio_console_config, rows), c->rows);
-	put_le32(config + offsetof(struct virtio_console_config, max_nr_ports), PORTS);
+	put_le32(config + offsetof(struct virtio_console_config, max_nr_ports), c->port_count);
 	memcpy(buf, config + off, len);
 }
 
@@ -452,36 +537,32 @@ static void console_config_read(struct virtio_dev *dev, unsigned off, void *buf,
 static void console_serve(struct virtio_dev *dev, struct virtq *q)
 {
 	struct console *c = console_of(dev);
+	unsigned port;
 
-	switch (q->index) {
-	case QUEUE_INPUT_0:
-		input_wake(c);
-		break;
-	case QUEUE_OUTPUT_0:
-		output_serve(c, PORT_CONSOLE, q);
-		break;
-	case QUEUE_OUTPUT_1:
-		output_serve(c, PORT_STATUS, q);
-		break;
-	case QUEUE_CONTROL_TO_DRIVER:
+	if (q->index == QUEUE_CONTROL_TO_DRIVER) {
 		control_flush(c);
-		break;
-	case QUEUE_CONTROL_FROM_DRIVER:
+	} else if (q->index == QUEUE_CONTROL_FROM_DRIVER) {
 		control_serve(c, q);
-		break;
-	case QUEUE_INPUT_1:
-		/* Nothing is ever said on the status port. */
-		break;
+	} else {
+		port = port_of_queue(q->index);
+		if (q == output_queue(c, port))
+			output_serve(c, port);
+		else if (port != PORT_STATUS) /* on which nothing is ever said */
+			input_wake(c, port);
 	}
+	report_drained(c);
 }
 
 static void console_reset(struct virtio_dev *dev)
 {
 	struct console *c = console_of(dev);
 
-	/* What was refused stays so: whoever waits still does. */
-	memset(c->ports, 0, sizeof(c->ports));
+	for (unsigned i = 0; i < c->port_count; i++) {
+		port_forget(&c->ports[i]);
+		c->ports[i].written = 0;
+	}
 	c->line_len = 0;
+	c->status_set = false;
 }
 
 static void console_destroy(struct virtio_dev *dev)
@@ -501,7 +582,7 @@ static const struct virtio_model console_model = {
 };
 
 struct virtio_dev *virtio_console_new(const struct virtio_env *env, unsigned instance,
-				      const struct virtio_console_ops *ops, void *owner)
+				      const struct virtio_console_options *options)
 {
 	const uint64_t features = 1ULL << VIRTIO_CONSOLE_F_SIZE |
 				  1ULL << VIRTIO_CONSOLE_F_MULTIPORT | VIRTQ_FEATURES;
@@ -510,10 +591,14 @@ struct virtio_dev *virtio_console_new(const struct virtio_env *env, unsigned ins
 
 	if (!c)
 		goto err_log;
-	c->ops = ops;
-	c->owner = owner;
-	rc = virtio_dev_init(&c->dev, &console_model, env, instance, features, CONFIG_LEN, QUEUES,
-			     QUEUE_SIZE);
+	c->ops = options->ops;
+	c->owner = options->owner;
+	c->ports[PORT_STATUS].name = status_port_name;
+	c->port_count = PORT_FIRST_STREAM + options->stream_count;
+	for (unsigned i = 0; i < options->stream_count; i++)
+		c->ports[PORT_FIRST_STREAM + i].name = options->streams[i];
+	rc = virtio_dev_init(&c->dev, &console_model, env, instance, features, CONFIG_LEN,
+			     (c->port_count + 1) * QUEUE_PAIR, QUEUE_SIZE);
 	if (rc)
 		goto err_free;
 	return &c->dev;

@@ -259,6 +259,13 @@ int virtq_pop(struct virtq *q, struct virtq_chain *chain)
 	return 1;
 }
 
+bool virtq_is_empty(const struct virtq *q)
+{
+	const struct vring_avail *avail = q->avail;
+
+	return !q->running || load_acquire(&avail->idx) == q->state.last_avail;
+}
+
 void virtq_unpop(struct virtq *q, const struct virtq_chain *chain)
 {
 	if (!q->running)

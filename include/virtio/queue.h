@@ -91,6 +91,9 @@ void virtq_stop(struct virtq *q);
  */
 __must_check int virtq_pop(struct virtq *q, struct virtq_chain *chain);
 
+/* Nothing waits to be popped. Also true of a queue that does not run. */
+__must_check bool virtq_is_empty(const struct virtq *q);
+
 /* Gives the last popped chain back to the ring as if it had not been taken. */
 void virtq_unpop(struct virtq *q, const struct virtq_chain *chain);
 

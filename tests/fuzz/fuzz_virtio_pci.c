@@ -42,19 +42,21 @@ struct scene {
 
 /* --- The machine ------------------------------------------------------------------------------ */
 
-static size_t take_output(void *owner, const uint8_t *data, size_t len)
+static size_t take_output(void *owner, unsigned port, const uint8_t *data, size_t len)
 {
 	struct scene *s = owner;
 	size_t taken = len < s->room ? len : s->room;
 
+	(void)port;
 	(void)data;
 	s->room -= taken;
 	return taken;
 }
 
-static void ignore_wish(void *owner)
+static void ignore_wish(void *owner, unsigned port)
 {
 	(void)owner;
+	(void)port;
 }
 
 static void ignore_status(void *owner, uint8_t status)
@@ -63,7 +65,17 @@ static void ignore_status(void *owner, uint8_t status)
 	(void)status;
 }
 
-static const struct virtio_console_ops console_ops = { take_output, ignore_wish, ignore_status };
+static void ignore_drained(void *owner)
+{
+	(void)owner;
+}
+
+static const struct virtio_console_ops console_ops = {
+	.output = take_output,
+	.input_wanted = ignore_wish,
+	.status = ignore_status,
+	.drained = ignore_drained,
+};
 
 static struct virtio_dev *new_blk(struct scene *s, const struct virtio_env *env)
 {
@@ -105,12 +117,19 @@ static void make_ram(struct gmem *mem)
 
 static void build(struct scene *s)
 {
+	static const char *const streams[] = { "fuzzed" };
 	const struct virtio_env env = { &s->mem, &s->rig.loop, &s->rig.irqs };
+	const struct virtio_console_options console = {
+		.ops = &console_ops,
+		.owner = s,
+		.streams = streams,
+		.stream_count = ARRAY_SIZE(streams),
+	};
 
 	FUZZ_CHECK(!pci_rig_init(&s->rig));
 	s->devs[RNG] = virtio_rng_new(&env, 0);
 	s->devs[BLK] = new_blk(s, &env);
-	s->devs[CONSOLE] = virtio_console_new(&env, 0, &console_ops, s);
+	s->devs[CONSOLE] = virtio_console_new(&env, 0, &console);
 	s->devs[NET] = new_net(s, &env);
 	for (unsigned i = 0; i < DEVICES; i++) {
 		FUZZ_CHECK(s->devs[i]);
@@ -393,16 +412,21 @@ static void use_terminal(struct scene *s, struct fuzz_input *in)
 {
 	static const uint8_t text[] = "poweroff\n";
 
-	switch (fuzz_pick(in, 3)) {
+	unsigned port = fuzz_pick(in, 2) ? VIRTIO_CONSOLE_FIRST_STREAM : VIRTIO_CONSOLE_PORT;
+
+	switch (fuzz_pick(in, 4)) {
 	case 0:
-		virtio_console_input(s->devs[CONSOLE], text, sizeof(text));
+		virtio_console_input(s->devs[CONSOLE], port, text, sizeof(text));
 		break;
 	case 1:
 		virtio_console_resize(s->devs[CONSOLE], (uint16_t)fuzz_take(in, 1), 25);
 		break;
+	case 2:
+		virtio_console_hang_up(s->devs[CONSOLE], VIRTIO_CONSOLE_FIRST_STREAM);
+		break;
 	default:
 		s->room = fuzz_take(in, 2);
-		virtio_console_output_ready(s->devs[CONSOLE]);
+		virtio_console_output_ready(s->devs[CONSOLE], port);
 		break;
 	}
 }

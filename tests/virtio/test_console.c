@@ -15,7 +15,8 @@
 
 #include <cmocka.h>
 
-enum { IN0, OUT0, CONTROL_IN, CONTROL_OUT, IN1, OUT1, QUEUES };
+enum { IN0, OUT0, CONTROL_IN, CONTROL_OUT, IN1, OUT1, IN2, OUT2, IN3, OUT3, QUEUES };
+enum { STREAM = VIRTIO_CONSOLE_FIRST_STREAM, OTHER_STREAM, PORTS };
 enum { RING = 32, SLOT = 4096, RINGS_AT = 2 << 20 };
 
 static const uint64_t MULTIPORT = 1ULL << VIRTIO_CONSOLE_F_MULTIPORT;
@@ -31,12 +32,13 @@ struct fixture {
 	size_t output_len;
 	uint64_t output_total;
 	size_t output_room; /* what is taken before output is refused */
-	unsigned wanted;
+	unsigned wanted, drained;
+	unsigned wanted_port, output_port; /* of the last call */
 	int statuses[8];
 	unsigned status_count;
 };
 
-static size_t got_output(void *owner, const uint8_t *data, size_t len)
+static size_t got_output(void *owner, unsigned port, const uint8_t *data, size_t len)
 {
 	struct fixture *f = owner;
 	size_t room = sizeof(f->output) - f->output_len;
@@ -47,12 +49,21 @@ static size_t got_output(void *owner, const uint8_t *data, size_t len)
 	f->output_len += n;
 	f->output_total += taken;
 	f->output_room -= taken;
+	f->output_port = port;
 	return taken;
 }
 
-static void got_input_wanted(void *owner)
+static void got_input_wanted(void *owner, unsigned port)
 {
-	((struct fixture *)owner)->wanted++;
+	struct fixture *f = owner;
+
+	f->wanted++;
+	f->wanted_port = port;
+}
+
+static void got_drained(void *owner)
+{
+	((struct fixture *)owner)->drained++;
 }
 
 static void got_status(void *owner, uint8_t status)
@@ -67,6 +78,7 @@ static const struct virtio_console_ops ops = {
 	.output = got_output,
 	.input_wanted = got_input_wanted,
 	.status = got_status,
+	.drained = got_drained,
 };
 
 /* Fresh rings, as a driver that binds once more has them. */
@@ -82,11 +94,18 @@ static void bind_rings(struct fixture *f)
 
 static int setup(void **state)
 {
+	static const char *const streams[] = { "in", "out" };
 	struct fixture *f = test_calloc(1, sizeof(*f));
+	const struct virtio_console_options options = {
+		.ops = &ops,
+		.owner = f,
+		.streams = streams,
+		.stream_count = ARRAY_SIZE(streams),
+	};
 
 	mock_env_init(&f->env);
 	f->output_room = SIZE_MAX;
-	f->dev = virtio_console_new(&f->env.virtio, 0, &ops, f);
+	f->dev = virtio_console_new(&f->env.virtio, 0, &options);
 	assert_non_null(f->dev);
 	assert_int_equal(f->dev->queue_count, QUEUES);
 	assert_non_null(local_backend_new(f->dev, 0, QUEUES));
@@ -206,8 +225,8 @@ static void probe(struct fixture *f)
 	give(f, CONTROL_IN, RING, SLOT);
 	run(f, CONTROL_IN);
 	control(f, VIRTIO_CONSOLE_BAD_ID, VIRTIO_CONSOLE_DEVICE_READY, 1);
-	control(f, 0, VIRTIO_CONSOLE_PORT_READY, 1);
-	control(f, 1, VIRTIO_CONSOLE_PORT_READY, 1);
+	for (unsigned i = 0; i < PORTS; i++)
+		control(f, i, VIRTIO_CONSOLE_PORT_READY, 1);
 	while (next_control(f)[0])
 		;
 }
@@ -225,6 +244,8 @@ static void test_probe_announces_ports_in_order(void **state)
 	control(f, VIRTIO_CONSOLE_BAD_ID, VIRTIO_CONSOLE_DEVICE_READY, 1);
 	expect_control(f, 0, VIRTIO_CONSOLE_PORT_ADD, "");
 	expect_control(f, 1, VIRTIO_CONSOLE_PORT_ADD, "");
+	expect_control(f, STREAM, VIRTIO_CONSOLE_PORT_ADD, "");
+	expect_control(f, OTHER_STREAM, VIRTIO_CONSOLE_PORT_ADD, "");
 	assert_string_equal(next_control(f), "");
 
 	control(f, 0, VIRTIO_CONSOLE_PORT_READY, 1);
@@ -236,6 +257,11 @@ static void test_probe_announces_ports_in_order(void **state)
 	control(f, 1, VIRTIO_CONSOLE_PORT_READY, 1);
 	expect_control(f, 1, VIRTIO_CONSOLE_PORT_NAME, "6b696e676c65742e737461747573");
 	expect_control(f, 1, VIRTIO_CONSOLE_PORT_OPEN, "");
+	assert_string_equal(next_control(f), "");
+
+	control(f, OTHER_STREAM, VIRTIO_CONSOLE_PORT_READY, 1);
+	expect_control(f, OTHER_STREAM, VIRTIO_CONSOLE_PORT_NAME, "6f7574");
+	expect_control(f, OTHER_STREAM, VIRTIO_CONSOLE_PORT_OPEN, "");
 	assert_string_equal(next_control(f), "");
 	assert_true(mock_irq_taken(&f->dev->queues[CONTROL_IN].irq));
 }
@@ -253,9 +279,11 @@ static void test_control_messages_wait_for_buffers(void **state)
 	run(f, CONTROL_IN);
 	expect_control(f, 0, VIRTIO_CONSOLE_PORT_ADD, "");
 	assert_string_equal(next_control(f), "");
-	give(f, CONTROL_IN, 3, 8);
+	give(f, CONTROL_IN, 5, 8);
 	run(f, CONTROL_IN);
 	expect_control(f, 1, VIRTIO_CONSOLE_PORT_ADD, "");
+	expect_control(f, STREAM, VIRTIO_CONSOLE_PORT_ADD, "");
+	expect_control(f, OTHER_STREAM, VIRTIO_CONSOLE_PORT_ADD, "");
 	assert_string_equal(next_control(f), "");
 }
 
@@ -264,7 +292,7 @@ static void test_odd_control_messages_are_ignored(void **state)
 	struct fixture *f = *state;
 
 	probe(f);
-	control(f, 2, VIRTIO_CONSOLE_PORT_READY, 1);
+	control(f, PORTS, VIRTIO_CONSOLE_PORT_READY, 1);
 	control(f, 0x7fffffff, VIRTIO_CONSOLE_PORT_READY, 1);
 	control(f, 0xffffffff, VIRTIO_CONSOLE_PORT_OPEN, 1);
 	control(f, 0, 999, 1);
@@ -362,12 +390,12 @@ static void test_refused_output_waits_for_room(void **state)
 	f->output_room = 4;
 	print(f, OUT0, " you");
 	assert_int_equal(f->output_len, 3);
-	virtio_console_output_ready(f->dev);
+	virtio_console_output_ready(f->dev, VIRTIO_CONSOLE_PORT);
 	mock_env_dispatch(&f->env);
 	assert_int_equal(f->output_len, 7);
 
 	f->output_room = SIZE_MAX;
-	virtio_console_output_ready(f->dev);
+	virtio_console_output_ready(f->dev, VIRTIO_CONSOLE_PORT);
 	mock_env_dispatch(&f->env);
 	assert_int_equal(f->output_len, 9);
 	assert_memory_equal(f->output, "Hello you", 9);
@@ -382,24 +410,24 @@ static void test_input_waits_until_guest_opens(void **state)
 	uint32_t written;
 	uint16_t head;
 
-	assert_int_equal(virtio_console_input(f->dev, typed, 3), 0);
+	assert_int_equal(virtio_console_input(f->dev, VIRTIO_CONSOLE_PORT, typed, 3), 0);
 	probe(f);
 	give(f, IN0, 4, SLOT);
 	run(f, IN0);
 	assert_int_equal(f->wanted, 0);
-	assert_int_equal(virtio_console_input(f->dev, typed, 3), 0);
+	assert_int_equal(virtio_console_input(f->dev, VIRTIO_CONSOLE_PORT, typed, 3), 0);
 	assert_false(mock_ring_reap(&f->rings[IN0], &head, &written));
 
 	control(f, 0, VIRTIO_CONSOLE_PORT_OPEN, 1);
 	assert_int_equal(f->wanted, 1);
-	assert_int_equal(virtio_console_input(f->dev, typed, 3), 3);
+	assert_int_equal(virtio_console_input(f->dev, VIRTIO_CONSOLE_PORT, typed, 3), 3);
 	assert_true(mock_ring_reap(&f->rings[IN0], &head, &written));
 	assert_int_equal(written, 3);
 	assert_memory_equal(gmem_ptr(&f->env.mem, f->buffers[IN0] + head * SLOT, 3), typed, 3);
 	assert_true(mock_irq_taken(&f->dev->queues[IN0].irq));
 
 	control(f, 0, VIRTIO_CONSOLE_PORT_OPEN, 0);
-	assert_int_equal(virtio_console_input(f->dev, typed, 3), 0);
+	assert_int_equal(virtio_console_input(f->dev, VIRTIO_CONSOLE_PORT, typed, 3), 0);
 	assert_int_equal(f->wanted, 1);
 }
 
@@ -414,18 +442,18 @@ static void input_back_pressure(struct fixture *f, uint64_t features)
 	mock_driver_start(f->dev, &f->transport, features);
 	give(f, IN0, 2, 30);
 	run(f, IN0);
-	assert_int_equal(virtio_console_input(f->dev, typed, 100), 60);
+	assert_int_equal(virtio_console_input(f->dev, VIRTIO_CONSOLE_PORT, typed, 100), 60);
 	assert_int_equal(f->wanted, 0);
-	assert_int_equal(virtio_console_input(f->dev, typed + 60, 40), 0);
+	assert_int_equal(virtio_console_input(f->dev, VIRTIO_CONSOLE_PORT, typed + 60, 40), 0);
 
 	give(f, IN0, 1, 30);
 	run(f, IN0);
 	assert_int_equal(f->wanted, 1);
-	assert_int_equal(virtio_console_input(f->dev, typed + 60, 40), 30);
+	assert_int_equal(virtio_console_input(f->dev, VIRTIO_CONSOLE_PORT, typed + 60, 40), 30);
 	give(f, IN0, 1, 30);
 	run(f, IN0);
 	assert_int_equal(f->wanted, 2);
-	assert_int_equal(virtio_console_input(f->dev, typed + 90, 10), 10);
+	assert_int_equal(virtio_console_input(f->dev, VIRTIO_CONSOLE_PORT, typed + 90, 10), 10);
 
 	for (unsigned at = 0; at < 100; at += written) {
 		assert_true(mock_ring_reap(&f->rings[IN0], &head, &written));
@@ -461,7 +489,7 @@ static void test_resize_tells_driver(void **state)
 	expect_control(f, 0, VIRTIO_CONSOLE_RESIZE, "84002b00");
 	assert_int_equal(f->transport.config_changes, 1);
 	virtio_config_read(f->dev, 0, config, sizeof(config));
-	assert_memory_equal(config, "\x84\x00\x2b\x00\x02\x00\x00\x00", 8);
+	assert_memory_equal(config, "\x84\x00\x2b\x00\x04\x00\x00\x00", 8);
 	/* The same size again is no news. */
 	virtio_console_resize(f->dev, 132, 43);
 	assert_string_equal(next_control(f), "");
@@ -474,7 +502,7 @@ static void test_config_is_bounded(void **state)
 	uint8_t byte = 0xff;
 
 	virtio_config_read(f->dev, 4, &byte, 1);
-	assert_int_equal(byte, 2);
+	assert_int_equal(byte, PORTS);
 	byte = 0xff;
 	virtio_config_read(f->dev, 8, &byte, 1);
 	assert_int_equal(byte, 0);
@@ -535,6 +563,110 @@ static void test_close_ends_line_after_data(void **state)
 	assert_int_equal(f->status_count, 1);
 }
 
+/* A stream has input, output and back-pressure of its own. */
+static void test_streams_are_apart(void **state)
+{
+	struct fixture *f = *state;
+	const uint8_t *data = (const uint8_t *)"\0data";
+	uint32_t written;
+	uint16_t head;
+
+	probe(f);
+	give(f, IN0, 1, SLOT);
+	give(f, IN2, 1, SLOT);
+	control(f, 0, VIRTIO_CONSOLE_PORT_OPEN, 1);
+	assert_int_equal(virtio_console_input(f->dev, STREAM, data, 5), 0);
+	control(f, STREAM, VIRTIO_CONSOLE_PORT_OPEN, 1);
+	assert_int_equal(f->wanted, 1);
+	assert_int_equal(f->wanted_port, STREAM);
+	assert_int_equal(virtio_console_input(f->dev, STREAM, data, 5), 5);
+	assert_false(mock_ring_reap(&f->rings[IN0], &head, &written));
+	assert_true(mock_ring_reap(&f->rings[IN2], &head, &written));
+	assert_int_equal(written, 5);
+	assert_memory_equal(gmem_ptr(&f->env.mem, f->buffers[IN2] + head * SLOT, 5), data, 5);
+
+	f->output_room = 2;
+	print(f, OUT3, "Hello");
+	assert_int_equal(f->output_port, OTHER_STREAM);
+	f->output_room = SIZE_MAX;
+	print(f, OUT0, "|console|");
+	print(f, OUT2, "stream");
+	assert_int_equal(f->output_port, STREAM);
+	virtio_console_output_ready(f->dev, STREAM);
+	mock_env_dispatch(&f->env);
+	assert_int_equal(f->output_len, 2 + 9 + 6);
+	virtio_console_output_ready(f->dev, OTHER_STREAM);
+	mock_env_dispatch(&f->env);
+	assert_int_equal(f->output_len, 2 + 9 + 6 + 3);
+	assert_memory_equal(f->output, "He|console|streamllo", f->output_len);
+	assert_int_equal(f->status_count, 0);
+}
+
+static void test_hang_up_tells_guest(void **state)
+{
+	struct fixture *f = *state;
+	const uint8_t *data = (const uint8_t *)"x";
+	uint32_t written;
+	uint16_t head;
+
+	probe(f);
+	control(f, STREAM, VIRTIO_CONSOLE_PORT_OPEN, 1);
+	give(f, IN2, 1, SLOT);
+	assert_int_equal(virtio_console_input(f->dev, STREAM, data, 1), 1);
+	virtio_console_hang_up(f->dev, STREAM);
+	assert_true(mock_ring_reap(&f->rings[IN2], &head, &written));
+	assert_string_equal(next_control(f), "0200000006000000");
+	virtio_console_hang_up(f->dev, STREAM);
+	assert_string_equal(next_control(f), "");
+
+	/* The next driver is not told of an open port, nor of its closing. */
+	control(f, STREAM, VIRTIO_CONSOLE_PORT_READY, 1);
+	expect_control(f, STREAM, VIRTIO_CONSOLE_PORT_NAME, "696e");
+	assert_string_equal(next_control(f), "");
+}
+
+/* A guest that waits for room does not wait for ever. */
+static void test_hang_up_drops_output(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t written;
+	uint16_t head;
+
+	probe(f);
+	f->output_room = 2;
+	print(f, OUT3, "Hello");
+	assert_false(mock_ring_reap(&f->rings[OUT3], &head, &written));
+	f->output_room = SIZE_MAX;
+	virtio_console_hang_up(f->dev, OTHER_STREAM);
+	mock_env_dispatch(&f->env);
+	assert_true(mock_ring_reap(&f->rings[OUT3], &head, &written));
+	print(f, OUT3, "more");
+	assert_int_equal(f->output_len, 2);
+}
+
+static void test_status_is_drained_behind_output(void **state)
+{
+	struct fixture *f = *state;
+
+	probe(f);
+	print(f, OUT3, "Hello");
+	assert_int_equal(f->drained, 0);
+	f->output_room = 1;
+	print(f, OUT3, "there");
+	send(f, OUT2, "unseen", 6); /* without a kick */
+	print(f, OUT1, "5\n");
+	assert_int_equal(f->status_count, 1);
+	assert_int_equal(f->drained, 0);
+	f->output_room = SIZE_MAX;
+	virtio_console_output_ready(f->dev, OTHER_STREAM);
+	mock_env_dispatch(&f->env);
+	assert_int_equal(f->drained, 0);
+	run(f, OUT2);
+	assert_int_equal(f->drained, 1);
+	print(f, OUT3, "again");
+	assert_int_equal(f->drained, 1);
+}
+
 static void test_rebind_starts_over(void **state)
 {
 	struct fixture *f = *state;
@@ -544,8 +676,8 @@ static void test_rebind_starts_over(void **state)
 		probe(f);
 		control(f, 0, VIRTIO_CONSOLE_PORT_OPEN, 1);
 		give(f, IN0, 1, SLOT);
-		assert_int_equal(virtio_console_input(f->dev, (const uint8_t *)"x", 1), 1);
-		assert_int_equal(virtio_console_input(f->dev, (const uint8_t *)"y", 1), 0);
+		assert_int_equal(virtio_console_input(f->dev, VIRTIO_CONSOLE_PORT, (const uint8_t *)"x", 1), 1);
+		assert_int_equal(virtio_console_input(f->dev, VIRTIO_CONSOLE_PORT, (const uint8_t *)"y", 1), 0);
 		/* Half a line, and half of a chain, that the next driver must not inherit. */
 		print(f, OUT1, "1");
 		mock_ring_add(&f->rings[OUT0],
@@ -554,7 +686,7 @@ static void test_rebind_starts_over(void **state)
 		assert_true(mock_env_wait(&f->env, 0));
 		mock_driver_status(f->dev, 0);
 		mock_env_dispatch(&f->env);
-		assert_int_equal(virtio_console_input(f->dev, (const uint8_t *)"y", 1), 0);
+		assert_int_equal(virtio_console_input(f->dev, VIRTIO_CONSOLE_PORT, (const uint8_t *)"y", 1), 0);
 	}
 	bind_rings(f);
 	probe(f);
@@ -577,7 +709,7 @@ static void test_broken_rings(void **state)
 	for (unsigned i = 0; i < QUEUES; i++) {
 		struct capture capture;
 		char text[256];
-		bool used = i != IN1; /* never looked at */
+		bool used = i != IN1 && i != IN2 && i != IN3; /* never looked at */
 
 		bind_rings(f);
 		mock_driver_start(f->dev, &f->transport, MULTIPORT);
@@ -586,7 +718,7 @@ static void test_broken_rings(void **state)
 		control(f, 0, VIRTIO_CONSOLE_PORT_OPEN, 1);
 		mock_ring_set_avail_index(&f->rings[i], f->rings[i].avail_index + RING + 1);
 		run(f, i);
-		(void)virtio_console_input(f->dev, (const uint8_t *)"x", 1);
+		(void)virtio_console_input(f->dev, VIRTIO_CONSOLE_PORT, (const uint8_t *)"x", 1);
 		queue_control(f, 0, VIRTIO_CONSOLE_DEVICE_READY, 1);
 		run(f, CONTROL_OUT);
 		capture_stderr_end(&capture, text, sizeof(text));
@@ -621,6 +753,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_config_is_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_status_lines, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_close_ends_line_after_data, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_streams_are_apart, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_hang_up_tells_guest, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_hang_up_drops_output, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_status_is_drained_behind_output, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_rebind_starts_over, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_broken_rings, setup, teardown),
 	};

@@ -13,7 +13,7 @@ static size_t input(void *owner, const uint8_t *data, size_t len)
 {
 	struct vm *vm = owner;
 
-	return console_is_hvc(vm) ? virtio_console_input(vm->hvc, data, len) :
+	return console_is_hvc(vm) ? virtio_console_input(vm->hvc, VIRTIO_CONSOLE_PORT, data, len) :
 				    board_serial_input(vm, data, len);
 }
 
@@ -22,7 +22,7 @@ static void output_ready(void *owner)
 	struct vm *vm = owner;
 
 	if (console_is_hvc(vm))
-		virtio_console_output_ready(vm->hvc);
+		virtio_console_output_ready(vm->hvc, VIRTIO_CONSOLE_PORT);
 	else
 		board_serial_output_ready(vm);
 }

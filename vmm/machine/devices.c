@@ -58,17 +58,19 @@ static int add_disk(struct vm *vm, unsigned instance)
 	return ret ? ret : add_local(vm, dev);
 }
 
-static size_t hvc_output(void *owner, const uint8_t *data, size_t len)
+static size_t hvc_output(void *owner, unsigned port, const uint8_t *data, size_t len)
 {
 	struct vm *vm = owner;
 
+	(void)port;
 	return vm->config->console == CONSOLE_STDIO ? vm_console_write(vm, data, len) : len;
 }
 
-static void hvc_input_wanted(void *owner)
+static void hvc_input_wanted(void *owner, unsigned port)
 {
 	struct vm *vm = owner;
 
+	(void)port;
 	if (vm->config->console == CONSOLE_STDIO)
 		terminal_resume_input(&vm->terminal);
 }
@@ -85,8 +87,9 @@ static int add_console(struct vm *vm)
 		.input_wanted = hvc_input_wanted,
 		.status = hvc_status,
 	};
+	const struct virtio_console_options options = { .ops = &ops, .owner = vm };
 	const struct virtio_env env = vm_virtio_env(vm);
-	struct virtio_dev *dev = virtio_console_new(&env, 0, &ops, vm);
+	struct virtio_dev *dev = virtio_console_new(&env, 0, &options);
 	int ret = dev ? add_local(vm, dev) : -ENOMEM;
 
 	if (!ret)
