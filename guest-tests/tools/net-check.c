@@ -3,7 +3,7 @@
  * Traffic between guest and host, or two guests, that shows whatever is lost, torn or doubled.
  *
  *	net-check serve PORT                    both below, until killed; says "serving" first
- *	net-check tcp ADDRESS PORT MIB          that much each way
+ *	net-check tcp ADDRESS PORT MIB [out|in] that much each way, or one way only
  *	net-check udp ADDRESS PORT COUNT SIZE   COUNT datagrams there and back
  *
  * A stream is the output of a generator, compared word by word. Each datagram has a number and is
@@ -281,18 +281,20 @@ int main(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], "serve")) {
 		serve(argv[2]);
-	} else if (argc == 5 && !strcmp(argv[1], "tcp")) {
+	} else if ((argc == 5 || argc == 6) && !strcmp(argv[1], "tcp")) {
 		const struct sockaddr_in to = address(argv[2], argv[3]);
 
-		tcp(&to, number(argv[4]) << 20, true);
-		tcp(&to, number(argv[4]) << 20, false);
+		if (argc == 5 || !strcmp(argv[5], "out"))
+			tcp(&to, number(argv[4]) << 20, true);
+		if (argc == 5 || !strcmp(argv[5], "in"))
+			tcp(&to, number(argv[4]) << 20, false);
 	} else if (argc == 6 && !strcmp(argv[1], "udp") && number(argv[5]) >= 8 &&
 		   number(argv[5]) <= MAX_DATAGRAM && number(argv[4])) {
 		const struct sockaddr_in to = address(argv[2], argv[3]);
 
 		udp(&to, number(argv[4]), number(argv[5]) & ~7UL);
 	} else {
-		fprintf(stderr, "usage: net-check serve PORT | tcp ADDRESS PORT MIB |"
+		fprintf(stderr, "usage: net-check serve PORT | tcp ADDRESS PORT MIB [out|in] |"
 				" udp ADDRESS PORT COUNT SIZE\n");
 		return 2;
 	}
