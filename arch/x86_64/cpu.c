@@ -69,15 +69,16 @@ static const struct kvm_msr_entry power_on_msrs[] = {
 	{ .index = 0xc0000103 }, /* TSC_AUX */
 };
 
-static int cpu_call(struct vcpu *vcpu, unsigned long request, const char *name, void *arg)
+static int cpu_call(struct vcpu *vcpu, const struct sys_site *site, unsigned long request,
+		    const char *name, void *arg)
 {
-	int ret = vcpu_ioctl(vcpu, request, arg);
+	int ret = vcpu_ioctl_from(vcpu, site, request, arg);
 
 	if (ret < 0)
 		log_error("vCPU %u: %s: %s", vcpu->id, name, strerror(-ret));
 	return ret;
 }
-#define CPU_CALL(vcpu, request, arg) cpu_call(vcpu, request, #request, arg)
+#define CPU_CALL(vcpu, request, arg) cpu_call(vcpu, SYS_HERE, request, #request, arg)
 
 static struct kvm_segment real_mode_segment(uint16_t selector, uint8_t type)
 {
@@ -160,8 +161,8 @@ static int reset_fpu(struct vcpu *vcpu)
 enum { MSRS_MAX = ARRAY_SIZE(power_on_msrs) };
 
 /* KVM_GET_MSRS or KVM_SET_MSRS of at most MSRS_MAX: how many went well, or a negative errno. */
-static int msrs_call(struct vcpu *vcpu, unsigned long request, const char *name,
-		     struct kvm_msr_entry *entries, unsigned count)
+static int msrs_call(struct vcpu *vcpu, const struct sys_site *site, unsigned long request,
+		     const char *name, struct kvm_msr_entry *entries, unsigned count)
 {
 	_Alignas(struct kvm_msrs) char buf[sizeof(struct kvm_msrs) + MSRS_MAX * sizeof(*entries)];
 	struct kvm_msrs *msrs = (struct kvm_msrs *)buf;
@@ -169,12 +170,12 @@ static int msrs_call(struct vcpu *vcpu, unsigned long request, const char *name,
 
 	*msrs = (struct kvm_msrs){ .nmsrs = count };
 	memcpy(msrs->entries, entries, count * sizeof(*entries));
-	ret = cpu_call(vcpu, request, name, msrs);
+	ret = cpu_call(vcpu, site, request, name, msrs);
 	memcpy(entries, msrs->entries, count * sizeof(*entries));
 	return ret;
 }
 #define MSRS_CALL(vcpu, request, entries, count)                                                   \
-	msrs_call(vcpu, request, #request, entries, count)
+	msrs_call(vcpu, SYS_HERE, request, #request, entries, count)
 
 /*
  * KVM_SET_MSRS stops at an MSR that this KVM or CPU does not have. Such an MSR needs no reset: step

@@ -16,15 +16,16 @@
 /* From the 256th on APIC ids need 32 bits, and 255 is the broadcast id of the 8-bit ones. */
 #define CPUS_MAX_8BIT 255u
 
-static int vm_call(struct kvm *kvm, unsigned long request, const char *name, void *arg)
+static int vm_call(struct kvm *kvm, const struct sys_site *site, unsigned long request,
+		   const char *name, void *arg)
 {
-	int ret = kvm_vm_ioctl(kvm, request, arg);
+	int ret = kvm_vm_ioctl_from(kvm, site, request, arg);
 
 	if (ret < 0)
 		log_error("/dev/kvm: %s: %s", name, strerror(-ret));
 	return ret;
 }
-#define VM_CALL(kvm, request, arg) vm_call(kvm, request, #request, arg)
+#define VM_CALL(kvm, request, arg) vm_call(kvm, SYS_HERE, request, #request, arg)
 
 unsigned long arch_machine_type(void)
 {

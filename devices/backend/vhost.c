@@ -44,9 +44,10 @@ static const char *request_name(unsigned long request)
 	return "ioctl";
 }
 
-int vhost_ioctl(struct vhost *vhost, unsigned long request, void *arg)
+int vhost_ioctl_from(struct vhost *vhost, const struct sys_site *site, unsigned long request,
+		     void *arg)
 {
-	int ret = sys_ioctl(vhost->sys, vhost->fd, request, arg);
+	int ret = sys_ioctl_from(vhost->sys, site, vhost->fd, request, arg);
 
 	if (ret < 0)
 		log_error("%s: %s: %s", vhost->dev ? vhost->dev->name : vhost->kind->ops.name,

@@ -278,7 +278,7 @@ int serial_init(struct serial *serial, const struct serial_options *options)
 			    .len = SERIAL_PORTS,
 			    .ops = &serial_bus_ops,
 			    .owner = serial,
-			    .name = "serial" },
+			    .name = options->name },
 		.options = *options,
 	};
 	power_on_state(serial);

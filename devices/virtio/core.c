@@ -157,10 +157,32 @@ static int start_backends(struct virtio_dev *dev)
 	return 0;
 }
 
+static struct sys *sys_of(const struct virtio_dev *dev)
+{
+	return dev->config_irq.irqs->kvm->sys;
+}
+
+static void note_queues(const struct virtio_dev *dev)
+{
+	for (unsigned i = 0; i < dev->queue_count; i++) {
+		const struct virtq *q = &dev->queues[i];
+
+		if (q->running)
+			sys_note(sys_of(dev), SYS_TOPIC_QUEUE, q->kick_fd,
+				 "%s queue %u runs (%s): %u entries, descriptors at 0x%llx, "
+				 "available 0x%llx, used 0x%llx",
+				 dev->name, i, q->backend->ops->name, q->state.size,
+				 (unsigned long long)q->state.desc,
+				 (unsigned long long)q->state.avail,
+				 (unsigned long long)q->state.used);
+	}
+}
+
 static void stop(struct virtio_dev *dev)
 {
 	if (!dev->started)
 		return;
+	sys_note(sys_of(dev), SYS_TOPIC_QUEUE, -1, "%s: its queues stop", dev->name);
 	/* First, for a quiesce may find the device broken and come here again. */
 	dev->started = false;
 	dev->transport->ops->detach_kicks(dev->transport);
@@ -178,8 +200,21 @@ static int start(struct virtio_dev *dev)
 	if (ret)
 		return ret;
 	dev->started = true;
+	note_queues(dev);
 	dev->transport->ops->attach_kicks(dev->transport);
 	return 0;
+}
+
+/* What the driver has told of itself so far (§2.1). */
+static void note_status(const struct virtio_dev *dev)
+{
+	sys_note(sys_of(dev), SYS_TOPIC_DEVICE, -1, "%s status 0x%02x:%s%s%s%s%s%s", dev->name,
+		 dev->status, dev->status & VIRTIO_CONFIG_S_ACKNOWLEDGE ? " ACKNOWLEDGE" : "",
+		 dev->status & VIRTIO_CONFIG_S_DRIVER ? " DRIVER" : "",
+		 dev->status & VIRTIO_CONFIG_S_FEATURES_OK ? " FEATURES_OK" : "",
+		 dev->status & VIRTIO_CONFIG_S_DRIVER_OK ? " DRIVER_OK" : "",
+		 dev->status & VIRTIO_CONFIG_S_NEEDS_RESET ? " DEVICE_NEEDS_RESET" : "",
+		 dev->status & VIRTIO_CONFIG_S_FAILED ? " FAILED" : "");
 }
 
 /* DRIVER_OK was set for the first time (§3.1.1 step 8). */
@@ -214,12 +249,16 @@ void virtio_set_status(struct virtio_dev *dev, uint8_t status)
 	if (~before & dev->status & VIRTIO_CONFIG_S_FEATURES_OK &&
 	    ((dev->status & INTRODUCED) != INTRODUCED || !features_acceptable(dev)))
 		dev->status &= (uint8_t)~VIRTIO_CONFIG_S_FEATURES_OK;
+	if (before != dev->status)
+		note_status(dev);
 	if (~before & dev->status & VIRTIO_CONFIG_S_DRIVER_OK)
 		driver_ok(dev);
 }
 
 void virtio_reset(struct virtio_dev *dev)
 {
+	if (dev->status)
+		sys_note(sys_of(dev), SYS_TOPIC_DEVICE, -1, "%s is reset", dev->name);
 	stop(dev);
 	if (dev->model->reset)
 		dev->model->reset(dev);
@@ -271,6 +310,7 @@ void virtio_broken(struct virtio_dev *dev, const char *reason)
 	if (dev->complaints < COMPLAINTS_MAX)
 		log_error("%s: %s (needs a reset%s)", dev->name, reason,
 			  ++dev->complaints == COMPLAINTS_MAX ? "; said for the last time" : "");
+	sys_note(sys_of(dev), SYS_TOPIC_DEVICE, -1, "%s needs a reset: %s", dev->name, reason);
 	stop(dev);
 	notify_config(dev);
 }

@@ -85,6 +85,8 @@ __must_check int vhost_start(struct backend *backend, struct virtio_dev *dev);
 void vhost_stop(struct backend *backend, struct virtio_dev *dev);
 
 /* An ioctl on the vhost fd: >= 0, or a negative errno, logged with the ioctl's name. */
-__must_check int vhost_ioctl(struct vhost *vhost, unsigned long request, void *arg);
+#define vhost_ioctl(vhost, request, arg) vhost_ioctl_from(vhost, SYS_HERE, request, arg)
+__must_check int vhost_ioctl_from(struct vhost *vhost, const struct sys_site *site,
+				  unsigned long request, void *arg);
 
 #endif

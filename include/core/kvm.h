@@ -33,10 +33,13 @@ __must_check int kvm_init(struct kvm *kvm, struct sys *sys, unsigned long machin
 void kvm_destroy(struct kvm *kvm);
 
 /* KVM api.rst 4.4 on the VM fd: 0 when the extension is absent, else its positive value. */
-int kvm_check_extension(struct kvm *kvm, long extension);
+#define kvm_check_extension(kvm, extension) kvm_check_extension_from(kvm, SYS_HERE, extension)
+int kvm_check_extension_from(struct kvm *kvm, const struct sys_site *site, long extension);
 
 /* An ioctl on the VM fd: >= 0 or a negative errno. Any thread. */
-__must_check int kvm_vm_ioctl(struct kvm *kvm, unsigned long request, void *arg);
+#define kvm_vm_ioctl(kvm, request, arg) kvm_vm_ioctl_from(kvm, SYS_HERE, request, arg)
+__must_check int kvm_vm_ioctl_from(struct kvm *kvm, const struct sys_site *site,
+				   unsigned long request, void *arg);
 
 /*
  * Lets KVM collect guest writes to the ports [port, port + len) instead of leaving the guest for

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The one door to the kernel's ioctls. Every KVM, vhost and tun ioctl, and every KVM_RUN, goes
- * through sys_ioctl(), so that a run can be narrated and timed, and so that the unit tests can put
- * a fake kernel behind it (and make its Nth call fail).
+ * through sys_ioctl() or sys_run(), so that a run can be narrated and timed, and so that the unit
+ * tests can put a fake kernel behind it (and make its Nth call fail).
  */
 #ifndef KINGLET_CORE_SYS_H
 #define KINGLET_CORE_SYS_H
@@ -14,12 +14,43 @@
 #include <sys/types.h>
 
 struct sys;
+struct kvm_run;
 
-/* What a tracer is told after each ioctl. `arg` is valid during the call only. */
+/* A line of Kinglet's source, in static storage: who made a call. */
+struct sys_site {
+	const char *file; /* as the compiler was given it: from the source folder on */
+	unsigned line;
+};
+
+#define SYS_HERE                                                                                   \
+	({                                                                                         \
+		static const struct sys_site here_ = { __FILE__, __LINE__ };                       \
+		&here_;                                                                            \
+	})
+
+enum sys_event_kind {
+	SYS_OPEN,  /* sys_open(): arg is the path, result the fd */
+	SYS_IOCTL, /* sys_ioctl() */
+	SYS_RUN,   /* sys_run(): arg is the vCPU's struct kvm_run; the exit is not handled yet */
+	SYS_NOTE,  /* sys_note(): no call of the kernel; arg is a sentence about `topic` */
+};
+
+/* What a note is about. */
+enum sys_topic {
+	SYS_TOPIC_INTERRUPT, /* Kinglet raises the interrupt line of `fd` */
+	SYS_TOPIC_DEVICE,    /* a virtio device's status changed, by its driver or by itself */
+	SYS_TOPIC_QUEUE,     /* queues are run from now on, or no longer */
+	SYS_TOPIC_PHASE,     /* the run as a whole goes on to something else */
+};
+
+/* What a tracer is told after each call. `arg` is valid during the callback only. */
 struct sys_event {
-	int fd;
+	enum sys_event_kind kind;
+	enum sys_topic topic; /* of a note */
+	const struct sys_site *site;
+	int fd; /* -1: none */
 	unsigned long request;
-	void *arg;
+	const void *arg;
 	int result;	   /* >= 0, or a negative errno */
 	uint64_t start_ns; /* CLOCK_MONOTONIC */
 	uint64_t end_ns;
@@ -37,7 +68,11 @@ struct sys_ops {
 
 struct sys {
 	const struct sys_ops *ops;
-	/* NULL: not traced, and then no clock is read. Called on the thread that made the ioctl. */
+	/*
+	 * NULL: not traced, and then no clock is read. Called on the thread that made the call,
+	 * which may hold a device's lock; it must not make calls that are traced. Set before other
+	 * threads run.
+	 */
 	void (*trace)(struct sys *sys, const struct sys_event *event);
 	void *trace_data;
 };
@@ -45,16 +80,42 @@ struct sys {
 /* The real kernel. `*sys` is plain data: nothing to destroy. */
 void sys_init(struct sys *sys);
 
+/* CLOCK_MONOTONIC, the clock of events. */
+uint64_t sys_now_ns(void);
+
 /* Opens a device node (/dev/kvm, /dev/net/tun, /dev/vhost-net). Caller owns the fd; negative errno. */
-__must_check int sys_open(struct sys *sys, const char *path, int flags);
+#define sys_open(sys, path, flags) sys_open_from(sys, SYS_HERE, path, flags)
+__must_check int sys_open_from(struct sys *sys, const struct sys_site *site, const char *path,
+			       int flags);
 
 /*
  * ioctl(2) with the errno in the result: >= 0, or a negative errno. Any thread. EINTR is returned,
- * never retried: KVM_RUN needs it.
+ * never retried: KVM_RUN needs it. Wrappers hand on the site of their caller.
  */
-__must_check int sys_ioctl(struct sys *sys, int fd, unsigned long request, void *arg);
+#define sys_ioctl(sys, fd, request, arg) sys_ioctl_from(sys, SYS_HERE, fd, request, arg)
+__must_check int sys_ioctl_from(struct sys *sys, const struct sys_site *site, int fd,
+				unsigned long request, void *arg);
 
 /* For requests whose argument is a number, not a pointer (KVM_CREATE_VCPU, KVM_CHECK_EXTENSION). */
-__must_check int sys_ioctl_value(struct sys *sys, int fd, unsigned long request, unsigned long value);
+#define sys_ioctl_value(sys, fd, request, value)                                                   \
+	sys_ioctl_from(sys, SYS_HERE, fd, request, (void *)(unsigned long)(value))
+
+/* KVM_RUN on a vCPU's fd; `run` is for the tracer. */
+#define sys_run(sys, fd, run) sys_run_from(sys, SYS_HERE, fd, run)
+__must_check int sys_run_from(struct sys *sys, const struct sys_site *site, int fd,
+			      const struct kvm_run *run);
+
+/*
+ * Tells the tracer, if there is one, what no ioctl shows: one sentence, cut at 200 bytes. `fd`: what
+ * it is about, or -1. The arguments are evaluated only when somebody listens. Any thread.
+ */
+#define sys_note(to, topic, fd, ...)                                                               \
+	do {                                                                                       \
+		struct sys *noting_ = (to);                                                        \
+		if (__builtin_expect(noting_->trace != NULL, 0))                                   \
+			sys_note_from(noting_, SYS_HERE, topic, fd, __VA_ARGS__);                  \
+	} while (0)
+void sys_note_from(struct sys *sys, const struct sys_site *site, enum sys_topic topic, int fd,
+		   const char *fmt, ...) __printf(5, 6);
 
 #endif

@@ -99,6 +99,8 @@ void vcpu_drain_coalesced(struct vcpu *vcpu);
 const char *vcpu_exit_name(unsigned reason);
 
 /* An ioctl on the vCPU fd: >= 0 or a negative errno. */
-__must_check int vcpu_ioctl(struct vcpu *vcpu, unsigned long request, void *arg);
+#define vcpu_ioctl(vcpu, request, arg) vcpu_ioctl_from(vcpu, SYS_HERE, request, arg)
+__must_check int vcpu_ioctl_from(struct vcpu *vcpu, const struct sys_site *site,
+				 unsigned long request, void *arg);
 
 #endif

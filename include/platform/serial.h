@@ -22,6 +22,7 @@
 enum { SERIAL_FIFO_SIZE = 64, SERIAL_PORTS = 8 };
 
 struct serial_options {
+	const char *name; /* of the region, for narration: "COM1"; borrowed */
 	uint64_t base; /* of the eight registers, on whatever bus they are put */
 	struct irqs *irqs;
 	uint32_t gsi;

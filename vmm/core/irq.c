@@ -197,6 +197,13 @@ void irq_line_destroy(struct irq_line *line)
 
 void irq_line_raise(struct irq_line *line)
 {
+	static const char *const ways[] = {
+		[IRQ_HELD] = "it is masked, so the event waits in the eventfd",
+		[IRQ_KVM] = "its irqfd injects the MSI, no thread of Kinglet's wakes",
+		[IRQ_RELAY] = "the event loop will read it and raise INTx",
+	};
+
+	sys_note(line->irqs->kvm->sys, SYS_TOPIC_INTERRUPT, line->fd, "%s", ways[line->sink]);
 	eventfd_signal(line->fd);
 }
 

@@ -96,15 +96,16 @@ void kvm_destroy(struct kvm *kvm)
 	pthread_mutex_destroy(&kvm->coalesced_lock);
 }
 
-int kvm_check_extension(struct kvm *kvm, long extension)
+int kvm_check_extension_from(struct kvm *kvm, const struct sys_site *site, long extension)
 {
-	int ret = sys_ioctl_value(kvm->sys, kvm->vm_fd, KVM_CHECK_EXTENSION,
-				  (unsigned long)extension);
+	int ret = sys_ioctl_from(kvm->sys, site, kvm->vm_fd, KVM_CHECK_EXTENSION,
+				 (void *)extension);
 
 	return ret > 0 ? ret : 0;
 }
 
-int kvm_vm_ioctl(struct kvm *kvm, unsigned long request, void *arg)
+int kvm_vm_ioctl_from(struct kvm *kvm, const struct sys_site *site, unsigned long request,
+		      void *arg)
 {
-	return sys_ioctl(kvm->sys, kvm->vm_fd, request, arg);
+	return sys_ioctl_from(kvm->sys, site, kvm->vm_fd, request, arg);
 }

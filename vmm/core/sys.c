@@ -2,6 +2,9 @@
 #include "core/sys.h"
 
 #include <fcntl.h>
+#include <linux/kvm.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -53,7 +56,7 @@ void sys_init(struct sys *sys)
 	*sys = (struct sys){ .ops = &real_ops };
 }
 
-static uint64_t now_ns(void)
+uint64_t sys_now_ns(void)
 {
 	struct timespec ts;
 
@@ -61,27 +64,63 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000U + (uint64_t)ts.tv_nsec;
 }
 
-int sys_open(struct sys *sys, const char *path, int flags)
+/* Out of line, so that a call that nobody traces passes only the test. */
+static __attribute__((noinline)) int traced_ioctl(struct sys *sys, struct sys_event *event,
+						  void *arg)
 {
-	return sys->ops->open(sys, path, flags);
+	event->start_ns = sys_now_ns();
+	event->result = sys->ops->ioctl(sys, event->fd, event->request, arg);
+	event->end_ns = sys_now_ns();
+	sys->trace(sys, event);
+	return event->result;
 }
 
-int sys_ioctl(struct sys *sys, int fd, unsigned long request, void *arg)
+int sys_open_from(struct sys *sys, const struct sys_site *site, const char *path, int flags)
 {
-	struct sys_event event;
+	struct sys_event event = { .kind = SYS_OPEN, .site = site, .fd = -1, .arg = path };
 
 	if (!sys->trace)
-		return sys->ops->ioctl(sys, fd, request, arg);
-
-	event = (struct sys_event){ .fd = fd, .request = request, .arg = arg };
-	event.start_ns = now_ns();
-	event.result = sys->ops->ioctl(sys, fd, request, arg);
-	event.end_ns = now_ns();
+		return sys->ops->open(sys, path, flags);
+	event.start_ns = sys_now_ns();
+	event.result = sys->ops->open(sys, path, flags);
+	event.end_ns = sys_now_ns();
 	sys->trace(sys, &event);
 	return event.result;
 }
 
-int sys_ioctl_value(struct sys *sys, int fd, unsigned long request, unsigned long value)
+int sys_ioctl_from(struct sys *sys, const struct sys_site *site, int fd, unsigned long request,
+		   void *arg)
 {
-	return sys_ioctl(sys, fd, request, (void *)value);
+	if (__builtin_expect(!sys->trace, 1))
+		return sys->ops->ioctl(sys, fd, request, arg);
+	return traced_ioctl(sys,
+			    &(struct sys_event){ .kind = SYS_IOCTL, .site = site, .fd = fd,
+						 .request = request, .arg = arg },
+			    arg);
+}
+
+int sys_run_from(struct sys *sys, const struct sys_site *site, int fd, const struct kvm_run *run)
+{
+	if (__builtin_expect(!sys->trace, 1))
+		return sys->ops->ioctl(sys, fd, KVM_RUN, NULL);
+	return traced_ioctl(sys,
+			    &(struct sys_event){ .kind = SYS_RUN, .site = site, .fd = fd,
+						 .request = KVM_RUN, .arg = run },
+			    NULL);
+}
+
+void sys_note_from(struct sys *sys, const struct sys_site *site, enum sys_topic topic, int fd,
+		   const char *fmt, ...)
+{
+	char text[200];
+	struct sys_event event = {
+		.kind = SYS_NOTE, .topic = topic, .site = site, .fd = fd, .arg = text
+	};
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	event.start_ns = event.end_ns = sys_now_ns();
+	sys->trace(sys, &event);
 }

@@ -27,9 +27,10 @@ static int install_kick_handler(void)
 	return sigaction(kick_signal(), &action, NULL) ? -errno : 0;
 }
 
-int vcpu_ioctl(struct vcpu *vcpu, unsigned long request, void *arg)
+int vcpu_ioctl_from(struct vcpu *vcpu, const struct sys_site *site, unsigned long request,
+		    void *arg)
 {
-	return sys_ioctl(vcpu->kvm->sys, vcpu->fd, request, arg);
+	return sys_ioctl_from(vcpu->kvm->sys, site, vcpu->fd, request, arg);
 }
 
 int vcpu_init(struct vcpu *vcpu, struct kvm *kvm, unsigned id, struct bus *pio, struct bus *mmio,
@@ -163,7 +164,7 @@ static void count_exit(struct vcpu *vcpu)
  */
 static enum vcpu_end run_once(struct vcpu *vcpu, bool *interrupted, char *detail, size_t len)
 {
-	int ret = vcpu_ioctl(vcpu, KVM_RUN, NULL);
+	int ret = sys_run(vcpu->kvm->sys, vcpu->fd, vcpu->run);
 
 	vcpu_drain_coalesced(vcpu);
 	/* EAGAIN: a secondary vCPU that the boot CPU has not started yet was kicked. */

@@ -61,6 +61,7 @@ static void guest_crashed(void *owner, enum pvpanic_event event)
 static int init_serial(struct vm *vm)
 {
 	const struct serial_options options = {
+		.name = "COM1",
 		.base = X86_COM1_PORT,
 		.irqs = &vm->irqs,
 		.gsi = X86_COM1_GSI,
