@@ -240,7 +240,7 @@ bench: ## Kinglet beside QEMU's microvm and pc: time, exits, memory, size
 check-layers: ## Each file includes only what its layer may
 	$(Q)tests/check-layers
 
-# --- Documentation that follows from the option table -----------------------------------------
+# --- Documentation that follows from the tables of commands and options -----------------------
 docs_tool := $(O)/docs
 
 $(docs_tool): $(call objects,tools/docs.c) $(lib)
@@ -249,10 +249,13 @@ $(docs_tool): $(call objects,tools/docs.c) $(lib)
 
 .PHONY: man
 man: $(docs_tool) ## Write the man page's options and the bash completion anew
-	$(Q)$(docs_tool) man >$(O)/options.roff
-	$(Q)sed -e '/^\.\\" options begin$$/r $(O)/options.roff' \
-		-e '/^\.\\" options begin$$/,/^\.\\" options end$$/{/^\.\\" options/!d}' \
-		docs/kinglet.1 >$(O)/kinglet.1
+	$(Q)cp docs/kinglet.1 $(O)/kinglet.1
+	$(Q)for part in commands options; do \
+		$(docs_tool) $$part >$(O)/$$part.roff && \
+		sed -i -e "/^\.\\\\\" $$part begin$$/r $(O)/$$part.roff" \
+			-e "/^\.\\\\\" $$part begin$$/,/^\.\\\\\" $$part end$$/{/^\.\\\\\" $$part/!d}" \
+			$(O)/kinglet.1 || exit 1; \
+	done
 	$(Q)cmp -s $(O)/kinglet.1 docs/kinglet.1 || cp $(O)/kinglet.1 docs/kinglet.1
 	$(Q)$(docs_tool) completion >docs/kinglet.bash
 

@@ -1,16 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
-# bash completion for kinglet; generated from the option table by `make man`.
+# bash completion for kinglet; generated from the option tables by `make man`.
 # shellcheck shell=bash disable=SC2207
 _kinglet()
 {
-	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} options
+	local machine="
+		--initrd
+		--append
+		--cpus
+		--memory
+		--hugepages
+		--shared-memory
+		--prefault
+		--disk
+		--net
+		--scsi
+		--vsock
+		--rng
+		--serial
+		--console
+		--acpi
+		--irqchip
+		--flat
+		--timeout
+		--on-reboot
+		--stats
+		--dry-run"
+	local common="
+		--help
+		--version"
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
 		COMPREPLY=($(compgen -W "run help version --help --version" -- "$cur"))
 		return
 	fi
-	[[ ${COMP_WORDS[1]} == run ]] || return
+	case ${COMP_WORDS[1]} in
+	run) options="$machine $common" ;;
+	help) options="$common" ;;
+	version) options="$common" ;;
+	*) return ;;
+	esac
 	# bash splits at the equals sign: --name = value
 	if [[ $cur == "=" ]]; then
 		cur=
@@ -60,31 +90,9 @@ _kinglet()
 		return ;;
 	esac
 	if [[ $cur == -* ]]; then
-		COMPREPLY=($(compgen -W "
-			--initrd
-			--append
-			--cpus
-			--memory
-			--hugepages
-			--shared-memory
-			--prefault
-			--disk
-			--net
-			--scsi
-			--vsock
-			--rng
-			--serial
-			--console
-			--acpi
-			--irqchip
-			--flat
-			--timeout
-			--on-reboot
-			--stats
-			--dry-run
-			--help
-			--version
-		" -- "$cur"))
+		COMPREPLY=($(compgen -W "$options" -- "$cur"))
+	elif [[ ${COMP_WORDS[1]} == help ]]; then
+		COMPREPLY=($(compgen -W "run help version" -- "$cur"))
 	else
 		COMPREPLY=($(compgen -f -- "$cur"))
 	fi

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writes the parts of the documentation that follow from the option table to standard output:
- * `docs man` or `docs completion`. Called by `make man`.
+ * Writes the parts of the documentation that follow from the tables of commands and options to
+ * standard output: `docs commands`, `docs options` or `docs completion`. Called by `make man`.
  */
 #include "cli/help.h"
 
@@ -9,7 +9,9 @@
 
 int main(int argc, char **argv)
 {
-	if (argc == 2 && strcmp(argv[1], "man") == 0)
+	if (argc == 2 && strcmp(argv[1], "commands") == 0)
+		docs_print_man_commands(stdout);
+	else if (argc == 2 && strcmp(argv[1], "options") == 0)
 		docs_print_man_options(stdout);
 	else if (argc == 2 && strcmp(argv[1], "completion") == 0)
 		docs_print_completion(stdout);

@@ -5,7 +5,7 @@
 #ifndef KINGLET_CLI_CMDLINE_H
 #define KINGLET_CLI_CMDLINE_H
 
-#include "cli/options.h"
+#include "cli/run_options.h"
 
 /*
  * Puts the line together: `append` as it is, or the default that suits the options, then the init

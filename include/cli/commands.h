@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The commands behind main(): one file each. Main thread.
+ * The commands behind main(): one file each, described by one table. Main thread.
  */
 #ifndef KINGLET_CLI_COMMANDS_H
 #define KINGLET_CLI_COMMANDS_H
 
+#include "cli/options.h"
 #include "machine/config.h"
 #include "machine/machine.h"
 
@@ -13,12 +14,34 @@
 /* Exit statuses of Kinglet's own; those of a run come with its verdict. */
 enum { EXIT_USAGE = 100, EXIT_HOST = 101 };
 
-/* `kinglet run`; argv is what follows the word. Returns the exit status. */
-int cmd_run(int argc, char **argv);
+struct command {
+	const char *name;
+	const char *synopsis; /* what is written behind the name, or "" */
+	const char *summary;  /* what it does: one sentence without its full stop */
+	const char *about;    /* lines for its --help, or NULL */
+	const struct option_list *const *options; /* at most OPTION_LISTS_MAX, then NULL */
+	size_t options_size; /* bytes of its struct, which begins with struct common_options */
+	/* An argument that is no option; NULL: it takes none. Errors as of options_parse(). */
+	int (*argument)(struct common_options *options, const char *text);
+	/* Once all is parsed; argv: what stood behind `--`, argc -1 without `--`. NULL: none may. */
+	int (*finish)(struct common_options *options, int argc, char **argv);
+	/* Returns the exit status. */
+	int (*run)(struct common_options *options);
+};
 
-/* `kinglet help` and `kinglet version`; what flush_stdout() returns. */
-int cmd_help(void);
-int cmd_version(void);
+extern const struct command command_run, command_help, command_version;
+
+/* All of them, in the order of the help; ends with NULL. */
+extern const struct command *const command_table[];
+
+/* NULL when there is none of this name. */
+const struct command *command_find(const char *name);
+
+/* Logs one line with the commands that there are. */
+void command_log_unknown(const char *name);
+
+/* Parses what follows the command's name, and does what it says. Returns the exit status. */
+int command_execute(const struct command *command, int argc, char **argv);
 
 /* EXIT_SUCCESS, or EXIT_HOST after one logged line when standard output takes no more. */
 int flush_stdout(void);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The option table as text: for the terminal, the man page and bash. Main thread; errors of the
+ * The tables of commands and options as text: for the terminal, the man page and bash. Main thread; errors of the
  * stream stay in the stream, for the caller to look at with ferror().
  */
 #ifndef KINGLET_CLI_HELP_H
@@ -8,10 +8,16 @@
 
 #include <stdio.h>
 
-/* What `kinglet --help` prints. */
+struct command;
+
+/* What `kinglet --help` prints: the commands. */
 void help_print(FILE *out);
 
-/* The OPTIONS part of kinglet(1), as roff with the man macros. */
+/* What `kinglet COMMAND --help` prints: its options. */
+void help_print_command(FILE *out, const struct command *command);
+
+/* The SYNOPSIS and the OPTIONS part of kinglet(1), as roff with the man macros. */
+void docs_print_man_commands(FILE *out);
 void docs_print_man_options(FILE *out);
 
 /* The whole bash completion script. */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The command line of `kinglet run`, described once.
+ * The options of the commands, described once.
  *
- * run_option_table feeds four readers: the parser (options.c), `--help` (help.c), the man page and
- * the bash completion (docs.c). A default is written as one would type it and goes through the same
- * parser, so what the help says is what happens.
+ * The tables feed four readers: the parser (options.c), `--help` (help.c), the man page and the bash
+ * completion (docs.c). A default is written as one would type it and goes through the same parser,
+ * so what the help says is what happens.
  *
  * All functions run on the main thread.
  */
@@ -12,7 +12,6 @@
 #define KINGLET_CLI_OPTIONS_H
 
 #include "base/cleanup.h"
-#include "machine/config.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,6 +37,7 @@ struct option_word {
 };
 
 struct option_keys;
+struct command;
 
 struct option {
 	const char *name;    /* without dashes */
@@ -48,16 +48,15 @@ struct option {
 	uint64_t min, max;		 /* numbers: value; strings: bytes */
 	const struct option_word *words; /* OPTION_WORD */
 	const struct option_keys *keys;	 /* OPTION_KEYS */
-	size_t offset, size; /* the field, inside struct run_options or the key list's item */
+	size_t offset, size; /* the field, inside the command's struct or the key list's item */
+	unsigned max_items;  /* repeatable: the field is an array of so many; else 0 */
+	size_t count_offset; /* repeatable: unsigned, how many were given */
 };
 
 /* The keys of one OPTION_KEYS argument. The first key may be given bare: `--disk root.img`. */
 struct option_keys {
 	const struct option *table;
 	unsigned count;
-	unsigned max_items;  /* 1: the option sets one item; more: it is repeatable */
-	size_t item_size;    /* repeatable: stride of the array at option->offset */
-	size_t count_offset; /* repeatable: unsigned in struct run_options */
 	/*
 	 * All keys are parsed; bit i of `given` is set when table[i] was given. Sets what follows
 	 * from that. Returns NULL, or what is wrong with the combination and what to do.
@@ -65,28 +64,46 @@ struct option_keys {
 	const char *(*finish)(void *item, uint64_t given);
 };
 
-enum { RUN_OPTIONS_OWNED = CONFIG_MAX_DISKS + CONFIG_MAX_NETS + CONFIG_MAX_SCSIS + 3 };
+/* Options that belong together: those of the machine, which several commands take, or one's own. */
+struct option_list {
+	const char *name;  /* one word */
+	const char *title; /* what they are about, for people */
+	const struct option *table;
+	unsigned count;
+};
 
-/* What `kinglet run` was asked to do. Strings are borrowed from argv or from owned[]. */
-struct run_options {
-	struct machine_config config;
-	const char *append; /* --append as given, or NULL; the whole line is in config.boot */
-	bool dry_run, help, version;
-	char *owned[RUN_OPTIONS_OWNED]; /* split key lists and the command line */
+enum { OPTION_LISTS_MAX = 4 };
+
+/*
+ * What every command's options begin with: the fields of all its option lists are in one struct,
+ * whose first member this is.
+ */
+struct common_options {
+	const struct command *command;
+	bool help, version;
+	uint64_t given[OPTION_LISTS_MAX]; /* bit i of given[l]: option i of list l */
+	char **owned;			  /* split key lists, and what options_own() was given */
 	unsigned owned_count;
 };
 
-extern const struct option run_option_table[];
-extern const unsigned run_option_count;
+/* --help and --version. */
+extern const struct option_list common_option_list;
 
 /*
- * Parses what follows `run` on the command line: argv[0] is the first of it, argc their count.
- * 0, or -EINVAL after one logged line that names the option, the value, what is allowed and what to
- * do; -ENOMEM. Stops early, with only help or version set, at --help and --version. Always pair
- * with run_options_destroy(); argv must live as long.
+ * Parses what follows the command's name: argv[0] is the first of it, argc their count. `options`
+ * is the head of the command's own struct, all zeroes. 0, or -EINVAL after one logged line that
+ * names the option, the value, what is allowed and what to do; -ENOMEM. Stops early, with only help
+ * or version set, at --help and --version. Always pair with options_destroy(); argv must live as long.
  */
-__must_check int run_options_parse(struct run_options *options, int argc, char **argv);
-void run_options_destroy(struct run_options *options);
+__must_check int options_parse(const struct command *command, struct common_options *options,
+			       int argc, char **argv);
+void options_destroy(struct common_options *options);
+
+/* Whether the option was on the command line; one of the command's. */
+bool options_given(const struct common_options *options, const char *name);
+
+/* Keeps a string for as long as the options live. Takes it in any case; -ENOMEM, also for NULL. */
+__must_check int options_own(struct common_options *options, char *text);
 
 /*
  * Parses one value into its field. 0, or -EINVAL with what is wrong and what is allowed in `why`.
@@ -101,12 +118,12 @@ void option_format_value(enum option_kind kind, uint64_t value, char *text, size
 /* Writes the argument's name for people: "FILE", "on|off", "FILE[,KEY…]"; empty for flags. */
 void option_format_argument(const struct option *option, char *text, size_t len);
 
-/* The name in the table that `typed` was most likely meant to be, or NULL. */
-const struct option *option_nearest(const struct option *table, unsigned count, const char *typed);
+/* The name in the lists, whose last is NULL, that `typed` was most likely meant to be, or NULL. */
+const struct option *option_nearest(const struct option_list *const *lists, const char *typed);
 
 static inline bool option_is_repeatable(const struct option *option)
 {
-	return option->keys && option->keys->max_items > 1;
+	return option->max_items;
 }
 
 #endif

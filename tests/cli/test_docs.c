@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The committed documentation is what the option table says. Runs in the source folder.
+ * The committed documentation is what the tables of commands and options say. Runs in the source folder.
  */
+#include "cli/commands.h"
 #include "cli/help.h"
-#include "cli/options.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -40,19 +40,33 @@ static char *printed(void (*print)(FILE *))
 	return text;
 }
 
-static void the_man_page_is_up_to_date(void **state)
+/* Between `.\" NAME begin` and `.\" NAME end` stands what `print` prints. */
+static void assert_generated(const char *page, const char *name, void (*print)(FILE *))
 {
-	static const char begin[] = ".\\\" options begin\n", end[] = ".\\\" options end\n";
-	_cleanup_free_ char *page = read_file("docs/kinglet.1");
-	_cleanup_free_ char *expected = printed(docs_print_man_options);
-	char *start = strstr(page, begin), *stop = strstr(page, end);
+	_cleanup_free_ char *expected = printed(print);
+	char begin[40], end[40];
+	const char *start, *stop;
+	size_t len;
 
-	(void)state;
+	snprintf(begin, sizeof(begin), ".\\\" %s begin\n", name);
+	snprintf(end, sizeof(end), ".\\\" %s end\n", name);
+	start = strstr(page, begin);
+	stop = strstr(page, end);
 	assert_non_null(start);
 	assert_non_null(stop);
-	*stop = '\0';
-	if (strcmp(start + strlen(begin), expected) != 0)
+	start += strlen(begin);
+	len = (size_t)(stop - start);
+	if (strlen(expected) != len || memcmp(start, expected, len) != 0)
 		fail_msg("docs/kinglet.1 is out of date: run `make man` and commit the result");
+}
+
+static void the_man_page_is_up_to_date(void **state)
+{
+	_cleanup_free_ char *page = read_file("docs/kinglet.1");
+
+	(void)state;
+	assert_generated(page, "commands", docs_print_man_commands);
+	assert_generated(page, "options", docs_print_man_options);
 }
 
 static void the_completion_is_up_to_date(void **state)
@@ -74,16 +88,27 @@ static void the_page_names_the_version(void **state)
 }
 
 /* A dot or a backslash that roff would take for its own is not escaped by roff_text(). */
+static void assert_plain_to_roff(const struct option *table, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		const char *help = table[i].help;
+
+		assert_null(strpbrk(help, "\\`\n"));
+		assert_false(help[0] == '.' || help[0] == '\'');
+		if (table[i].keys)
+			assert_plain_to_roff(table[i].keys->table, table[i].keys->count);
+	}
+}
+
 static void help_texts_are_plain_to_roff(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i < run_option_count; i++) {
-		const struct option *option = &run_option_table[i];
+	for (unsigned c = 0; command_table[c]; c++) {
+		const struct option_list *const *list = command_table[c]->options;
 
-		assert_null(strpbrk(option->help, "\\`\n"));
-		assert_false(option->help[0] == '.' || option->help[0] == '\'');
-		for (unsigned k = 0; option->keys && k < option->keys->count; k++)
-			assert_null(strpbrk(option->keys->table[k].help, "\\`\n"));
+		for (; *list; list++)
+			assert_plain_to_roff((*list)->table, (*list)->count);
+		assert_true(list - command_table[c]->options <= OPTION_LISTS_MAX);
 	}
 }
 
@@ -120,27 +145,59 @@ static void bash_completes_commands_options_and_words(void **state)
 	assert_offers("kinglet run --initrd docs/kinglet.b", "docs/kinglet.bash\n");
 	assert_offers("kinglet run --cpus \"\"", "\n");
 	assert_offers("kinglet help --ini", "\n");
+	assert_offers("kinglet help ver", "version\n");
+	assert_offers("kinglet version --v", "--version\n");
+	assert_offers("kinglet nonesuch --v", "\n");
 }
 
-static void help_fits_a_terminal_and_names_every_option(void **state)
+static void assert_fits_a_terminal(const char *help)
 {
-	_cleanup_free_ char *help = printed(help_print);
-	char name[64];
-
-	(void)state;
-	for (unsigned i = 0; i < run_option_count; i++) {
-		snprintf(name, sizeof(name), "\n  --%s", run_option_table[i].name);
-		if (!strstr(help, name))
-			fail_msg("--help does not name --%s", run_option_table[i].name);
-	}
-	assert_non_null(strstr(help, "(default 256M)"));
-	assert_non_null(strstr(help, "aio=uring|threads"));
 	for (const char *line = help; *line; line += strcspn(line, "\n") + 1) {
 		size_t len = strcspn(line, "\n");
 
 		if (len > 79)
 			fail_msg("too wide: %.*s", (int)len, line);
 	}
+}
+
+static char *command_help_text(const struct command *command)
+{
+	char *text;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	assert_non_null(out);
+	help_print_command(out, command);
+	assert_int_equal(fclose(out), 0);
+	return text;
+}
+
+static void help_fits_a_terminal_and_names_every_command_and_option(void **state)
+{
+	_cleanup_free_ char *all = printed(help_print);
+	_cleanup_free_ char *run = command_help_text(&command_run);
+	char name[64];
+
+	(void)state;
+	assert_fits_a_terminal(all);
+	for (unsigned c = 0; command_table[c]; c++) {
+		_cleanup_free_ char *help = command_help_text(command_table[c]);
+		const struct option_list *const *list = command_table[c]->options;
+
+		assert_fits_a_terminal(help);
+		snprintf(name, sizeof(name), "\n  %s ", command_table[c]->name);
+		assert_non_null(strstr(all, name));
+		for (; *list; list++) {
+			for (unsigned i = 0; i < (*list)->count; i++) {
+				snprintf(name, sizeof(name), "\n  --%s", (*list)->table[i].name);
+				if (!strstr(help, name))
+					fail_msg("%s --help does not name --%s",
+						 command_table[c]->name, (*list)->table[i].name);
+			}
+		}
+	}
+	assert_non_null(strstr(run, "(default 256M)"));
+	assert_non_null(strstr(run, "aio=uring|threads"));
 }
 
 int main(void)
@@ -151,7 +208,7 @@ int main(void)
 		cmocka_unit_test(the_page_names_the_version),
 		cmocka_unit_test(help_texts_are_plain_to_roff),
 		cmocka_unit_test(bash_completes_commands_options_and_words),
-		cmocka_unit_test(help_fits_a_terminal_and_names_every_option),
+		cmocka_unit_test(help_fits_a_terminal_and_names_every_command_and_option),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

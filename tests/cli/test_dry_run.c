@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/commands.h"
-#include "cli/options.h"
+#include "cli/run_options.h"
 
 #include "capture.h"
 
@@ -60,7 +60,7 @@ static int teardown(void **state)
 static int dry_run(const char *const *args, char **page, char *said, size_t len)
 {
 	char *argv[24];
-	struct run_options options;
+	struct run_options options = { 0 };
 	struct capture capture;
 	size_t page_len;
 	FILE *out = open_memstream(page, &page_len);
@@ -69,12 +69,12 @@ static int dry_run(const char *const *args, char **page, char *said, size_t len)
 	for (; args[argc]; argc++)
 		argv[argc] = (char *)args[argc];
 	argv[argc] = NULL;
-	assert_int_equal(run_options_parse(&options, argc, argv), 0);
+	assert_int_equal(options_parse(&command_run, &options.common, argc, argv), 0);
 	assert_non_null(out);
 	capture_stderr_begin(&capture);
 	err = dry_run_print(out, &options.config);
 	capture_stderr_end(&capture, said, len);
-	run_options_destroy(&options);
+	options_destroy(&options.common);
 	assert_int_equal(fclose(out), 0);
 	return err;
 }

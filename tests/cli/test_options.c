@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/options.h"
+#include "cli/commands.h"
+#include "cli/run_options.h"
 
 #include "capture.h"
 
@@ -30,7 +31,8 @@ static int parse(struct run_options *options, const char *const *args, char *sai
 	}
 	argv[argc] = NULL;
 	capture_stderr_begin(&capture);
-	err = run_options_parse(options, argc, argv);
+	*options = (struct run_options){ 0 };
+	err = options_parse(&command_run, &options->common, argc, argv);
 	capture_stderr_end(&capture, said, len);
 	return err;
 }
@@ -73,8 +75,8 @@ static void defaults_are_a_small_machine_on_the_serial_port(void **state)
 	assert_int_equal(o.config.vsock.cid, 0);
 	assert_int_equal(o.config.on_reboot, ON_REBOOT_EXIT);
 	assert_int_equal(o.config.timeout_ns, 0);
-	assert_false(o.dry_run || o.help || o.version);
-	run_options_destroy(&o);
+	assert_false(o.dry_run || o.common.help || o.common.version);
+	options_destroy(&o.common);
 }
 
 static void every_option_reaches_its_field(void **state)
@@ -106,7 +108,7 @@ static void every_option_reaches_its_field(void **state)
 	assert_int_equal(o.config.on_reboot, ON_REBOOT_RESTART);
 	assert_int_equal(o.config.timeout_ns, UINT64_C(30000000000));
 	assert_true(o.dry_run);
-	run_options_destroy(&o);
+	options_destroy(&o.common);
 }
 
 static void equals_sign_and_next_argument_are_the_same(void **state)
@@ -118,7 +120,7 @@ static void equals_sign_and_next_argument_are_the_same(void **state)
 	assert_int_equal(o.config.cpus, 2);
 	assert_string_equal(o.append, "--x=y");
 	assert_true(o.config.disks[0].readonly);
-	run_options_destroy(&o);
+	options_destroy(&o.common);
 }
 
 static void flags_of_a_disk_reach_their_fields(void **state)
@@ -140,7 +142,7 @@ static void flags_of_a_disk_reach_their_fields(void **state)
 	assert_false(d->readonly || d->direct || d->io_threads);
 	assert_null(d->serial);
 	assert_int_equal(d->queues, 1);
-	run_options_destroy(&o);
+	options_destroy(&o.common);
 }
 
 static void nets_reach_their_fields(void **state)
@@ -165,7 +167,7 @@ static void nets_reach_their_fields(void **state)
 	assert_int_equal(o.config.nets[0].queues, 1);
 	assert_int_equal(o.config.nets[2].vhost, VHOST_OFF);
 	assert_int_equal(o.config.nets[2].queues, 4);
-	run_options_destroy(&o);
+	options_destroy(&o.common);
 }
 
 static void scsi_disks_reach_their_fields(void **state)
@@ -184,7 +186,7 @@ static void scsi_disks_reach_their_fields(void **state)
 	assert_string_equal(o.config.scsis[1].wwpn, "naa.5001405000000001");
 	assert_false(o.config.scsis[1].readonly);
 	assert_int_equal(o.config.scsis[1].queues, 1);
-	run_options_destroy(&o);
+	options_destroy(&o.common);
 }
 
 static void vsock_cid_reaches_its_field(void **state)
@@ -194,10 +196,10 @@ static void vsock_cid_reaches_its_field(void **state)
 	(void)state;
 	PARSE_GOOD(&o, "k", "--vsock", "cid=3");
 	assert_int_equal(o.config.vsock.cid, 3);
-	run_options_destroy(&o);
+	options_destroy(&o.common);
 	PARSE_GOOD(&o, "k", "--vsock=4294967294");
 	assert_int_equal(o.config.vsock.cid, 0xfffffffe);
-	run_options_destroy(&o);
+	options_destroy(&o.common);
 }
 
 static void sizes_times_and_addresses_have_units(void **state)
@@ -236,7 +238,7 @@ static void sizes_times_and_addresses_have_units(void **state)
 		memcpy(&got, (char *)&o + cases[i].offset, sizeof(got));
 		if (got != cases[i].expected)
 			fail_msg("%s %s: %" PRIu64, cases[i].option, cases[i].value, got);
-		run_options_destroy(&o);
+		options_destroy(&o.common);
 	}
 }
 
@@ -263,7 +265,7 @@ static void default_command_line_suits_the_machine(void **state)
 
 		parse_good(&o, cases[i].args);
 		assert_string_equal(o.config.boot.cmdline, cases[i].line);
-		run_options_destroy(&o);
+		options_destroy(&o.common);
 	}
 }
 
@@ -288,7 +290,7 @@ static void init_arguments_are_quoted_for_the_kernel(void **state)
 
 		parse_good(&o, cases[i].args);
 		assert_string_equal(o.config.boot.cmdline, cases[i].line);
-		run_options_destroy(&o);
+		options_destroy(&o.common);
 	}
 }
 
@@ -299,7 +301,7 @@ static void console_on_stdio_takes_it_from_the_serial_port(void **state)
 	(void)state;
 	PARSE_GOOD(&o, "k", "--console=stdio");
 	assert_int_equal(o.config.serial, SERIAL_OFF);
-	run_options_destroy(&o);
+	options_destroy(&o.common);
 }
 
 static void help_and_version_need_nothing_else(void **state)
@@ -308,11 +310,11 @@ static void help_and_version_need_nothing_else(void **state)
 
 	(void)state;
 	PARSE_GOOD(&o, "--help", "--nonsense");
-	assert_true(o.help);
-	run_options_destroy(&o);
+	assert_true(o.common.help);
+	options_destroy(&o.common);
 	PARSE_GOOD(&o, "--cpus=2", "--version");
-	assert_true(o.version);
-	run_options_destroy(&o);
+	assert_true(o.common.version);
+	options_destroy(&o.common);
 }
 
 /*
@@ -446,7 +448,7 @@ static void wrong_options_are_refused_in_one_line(void **state)
 
 		if (parse(&o, cases[i].args, said, sizeof(said)) != -EINVAL)
 			fail_msg("case %zu, %s: not refused", i, cases[i].args[1]);
-		run_options_destroy(&o);
+		options_destroy(&o.common);
 		end = strchr(said, '\n');
 		if (strncmp(said, "kinglet: ", 9) != 0 || !end || end[1])
 			fail_msg("case %zu is not one line: %s", i, said);
@@ -480,31 +482,40 @@ static void repeatable_options_have_an_end(void **state)
 		parse_good(&o, args);
 		memcpy(&count, (char *)&o + cases[i].count_offset, sizeof(count));
 		assert_int_equal(count, cases[i].max);
-		run_options_destroy(&o);
+		options_destroy(&o.common);
 		args[cases[i].max + 1] = cases[i].option;
 		assert_int_equal(parse(&o, args, said, sizeof(said)), -EINVAL);
 		assert_non_null(strstr(said, "are possible; leave out one"));
-		run_options_destroy(&o);
+		options_destroy(&o.common);
 	}
 }
 
-/* All lists full and every other option that keeps memory: owned[] has room for them. */
-static void everything_at_once_fits(void **state)
+static void a_command_takes_only_what_is_its_own(void **state)
 {
-	const char *args[MAX_ARGS] = { "k", "--flat=0", "--vsock=3" };
-	unsigned n = 3;
-	struct run_options o;
+	static const struct {
+		const struct command *command;
+		const char *arg, *says;
+	} cases[] = {
+		{ &command_version, "x", "x: kinglet version takes no such argument" },
+		{ &command_version, "--", "kinglet version takes nothing behind --" },
+		{ &command_version, "--cpus=2", "--cpus=2: unknown option; known: --help, --version" },
+		{ &command_help, "nonesuch", "nonesuch: unknown command; known: run, " },
+	};
 
 	(void)state;
-	for (unsigned i = 0; i < CONFIG_MAX_DISKS; i++)
-		args[n++] = "--disk=d";
-	for (unsigned i = 0; i < CONFIG_MAX_NETS; i++)
-		args[n++] = "--net=t";
-	for (unsigned i = 0; i < CONFIG_MAX_SCSIS; i++)
-		args[n++] = "--scsi=d";
-	parse_good(&o, args);
-	assert_int_equal(o.owned_count, RUN_OPTIONS_OWNED);
-	run_options_destroy(&o);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char *argv[] = { (char *)cases[i].arg, NULL };
+		struct capture capture;
+		char said[2048];
+		int status;
+
+		capture_stderr_begin(&capture);
+		status = command_execute(cases[i].command, 1, argv);
+		capture_stderr_end(&capture, said, sizeof(said));
+		assert_int_equal(status, EXIT_USAGE);
+		if (!strstr(said, cases[i].says))
+			fail_msg("no \"%s\" in: %s", cases[i].says, said);
+	}
 }
 
 static void numbers_are_written_as_they_are_typed(void **state)
@@ -552,7 +563,7 @@ int main(void)
 		cmocka_unit_test(help_and_version_need_nothing_else),
 		cmocka_unit_test(wrong_options_are_refused_in_one_line),
 		cmocka_unit_test(repeatable_options_have_an_end),
-		cmocka_unit_test(everything_at_once_fits),
+		cmocka_unit_test(a_command_takes_only_what_is_its_own),
 		cmocka_unit_test(numbers_are_written_as_they_are_typed),
 	};
 

@@ -4,7 +4,13 @@
 #include "base/log.h"
 #include "cli/help.h"
 
+#include <stddef.h>
 #include <string.h>
+
+struct help_options {
+	struct common_options common;
+	const struct command *topic; /* NULL: all commands */
+};
 
 int flush_stdout(void)
 {
@@ -15,14 +21,56 @@ int flush_stdout(void)
 	return EXIT_SUCCESS;
 }
 
-int cmd_help(void)
+static struct help_options *help_options_of(struct common_options *options)
 {
-	help_print(stdout);
+	return container_of(options, struct help_options, common);
+}
+
+static int take_topic(struct common_options *common, const char *name)
+{
+	struct help_options *options = help_options_of(common);
+
+	options->topic = command_find(name);
+	if (!options->topic)
+		command_log_unknown(name);
+	return options->topic ? 0 : -EINVAL;
+}
+
+static int help(struct common_options *common)
+{
+	const struct command *topic = help_options_of(common)->topic;
+
+	if (topic)
+		help_print_command(stdout, topic);
+	else
+		help_print(stdout);
 	return flush_stdout();
 }
 
-int cmd_version(void)
+static int version(struct common_options *common)
 {
+	(void)common;
 	puts("kinglet " KINGLET_VERSION);
 	return flush_stdout();
 }
+
+static const struct option_list *const lists[] = { &common_option_list, NULL };
+
+const struct command command_help = {
+	.name = "help",
+	.synopsis = "[COMMAND]",
+	.summary = "list the commands, or a command's options",
+	.options = lists,
+	.options_size = sizeof(struct help_options),
+	.argument = take_topic,
+	.run = help,
+};
+
+const struct command command_version = {
+	.name = "version",
+	.synopsis = "",
+	.summary = "print the version",
+	.options = lists,
+	.options_size = sizeof(struct common_options),
+	.run = version,
+};

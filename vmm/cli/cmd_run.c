@@ -2,7 +2,7 @@
 #include "cli/commands.h"
 
 #include "base/log.h"
-#include "cli/options.h"
+#include "cli/run_options.h"
 
 #include <string.h>
 #include <time.h>
@@ -37,24 +37,29 @@ static int dry_run(const struct machine_config *config)
 	return flush_stdout();
 }
 
-int cmd_run(int argc, char **argv)
+static int run(struct common_options *common)
 {
-	struct run_options options;
-	int err = run_options_parse(&options, argc, argv);
-	int status;
+	const struct run_options *options = container_of(common, struct run_options, common);
 
-	if (err == -ENOMEM)
-		log_error("command line: %s", strerror(-err));
-	if (err)
-		status = err == -ENOMEM ? EXIT_HOST : EXIT_USAGE;
-	else if (options.help)
-		status = cmd_help();
-	else if (options.version)
-		status = cmd_version();
-	else if (options.dry_run)
-		status = dry_run(&options.config);
-	else
-		status = run_machine(&options.config);
-	run_options_destroy(&options);
-	return status;
+	return options->dry_run ? dry_run(&options->config) : run_machine(&options->config);
 }
+
+static const struct option_list *const lists[] = {
+	&machine_option_list,
+	&common_option_list,
+	NULL,
+};
+
+const struct command command_run = {
+	.name = "run",
+	.synopsis = "KERNEL [options] [-- init arguments]",
+	.summary = "boot a kernel in a virtual machine, on this terminal",
+	.about = "KERNEL may be a bzImage, an ELF64 vmlinux, an image with a PVH note, a\n"
+		 "Multiboot 1 image, or with --flat any binary.\n"
+		 "Ctrl-A x ends the run, Ctrl-A Ctrl-A sends one Ctrl-A to the guest.\n",
+	.options = lists,
+	.options_size = sizeof(struct run_options),
+	.argument = run_options_kernel,
+	.finish = run_options_finish,
+	.run = run,
+};

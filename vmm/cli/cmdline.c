@@ -62,7 +62,7 @@ int cmdline_build(const struct run_options *options, int init_argc, char **init_
 		fputs(options->append, out);
 	else
 		write_default(out, &options->config);
-	if (init_argc)
+	if (init_argc > 0)
 		fputs(ftell(out) ? " --" : "--", out);
 	for (int i = 0; i < init_argc; i++)
 		fprintf(out, needs_quotes(init_argv[i]) ? " \"%s\"" : " %s", init_argv[i]);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The option table as manual page and as bash completion. Only tools/docs.c and the tests link
+ * The tables of commands and options as manual page and as bash completion. Only tools/docs.c and the tests link
  * this: the binary carries no documentation but its --help.
  */
 #include "cli/help.h"
-#include "cli/options.h"
+#include "cli/commands.h"
 
 #include <string.h>
 
@@ -47,18 +47,79 @@ static void roff_row(FILE *out, const struct option *option, const char *dashes,
 	fputc('\n', out);
 }
 
+static void roff_option(FILE *out, const struct option *option)
+{
+	const struct option_keys *keys = option->keys;
+
+	roff_row(out, option, "--", " ");
+	if (!keys)
+		return;
+	fputs(".RS\n", out);
+	for (unsigned k = 0; k < keys->count; k++)
+		roff_row(out, &keys->table[k], "", "=");
+	fputs(".RE\n", out);
+}
+
+static bool takes(const struct command *command, const struct option_list *list)
+{
+	const struct option_list *const *taken = command->options;
+
+	while (*taken && *taken != list)
+		taken++;
+	return *taken;
+}
+
+/*
+ * Calls `print` for each option list once, in the order of the first command that takes it; lists
+ * that every command takes come last.
+ */
+static void for_each_list(FILE *out, void (*print)(FILE *out, const struct option_list *list))
+{
+	for (unsigned c = 0; command_table[c]; c++) {
+		const struct option_list *const *list = command_table[c]->options;
+
+		for (; *list; list++) {
+			bool seen = *list == &common_option_list;
+
+			for (unsigned before = 0; before < c; before++)
+				seen = seen || takes(command_table[before], *list);
+			if (!seen)
+				print(out, *list);
+		}
+	}
+	print(out, &common_option_list);
+}
+
+/* .SS Heading (commands) */
+static void roff_list(FILE *out, const struct option_list *list)
+{
+	const char *between = " (";
+
+	fprintf(out, ".SS %s", list->title);
+	for (unsigned c = 0; list != &common_option_list && command_table[c]; c++) {
+		if (!takes(command_table[c], list))
+			continue;
+		fprintf(out, "%s%s", between, command_table[c]->name);
+		between = ", ";
+	}
+	fputs(list == &common_option_list ? "\n" : ")\n", out);
+	for (unsigned i = 0; i < list->count; i++)
+		roff_option(out, &list->table[i]);
+}
+
 void docs_print_man_options(FILE *out)
 {
-	for (unsigned i = 0; i < run_option_count; i++) {
-		const struct option_keys *keys = run_option_table[i].keys;
+	for_each_list(out, roff_list);
+}
 
-		roff_row(out, &run_option_table[i], "--", " ");
-		if (!keys)
-			continue;
-		fputs(".RS\n", out);
-		for (unsigned k = 0; k < keys->count; k++)
-			roff_row(out, &keys->table[k], "", "=");
-		fputs(".RE\n", out);
+void docs_print_man_commands(FILE *out)
+{
+	for (unsigned c = 0; command_table[c]; c++) {
+		fprintf(out, ".TP\n\\fBkinglet %s\\fR \\fI", command_table[c]->name);
+		roff_text(out, command_table[c]->synopsis);
+		fputs("\\fR\n", out);
+		roff_text(out, command_table[c]->summary);
+		fputs(".\n", out);
 	}
 }
 
@@ -84,21 +145,56 @@ static void print_completion_case(FILE *out, const struct option *option)
 	fputs("\t\treturn ;;\n", out);
 }
 
+static void print_completion_cases(FILE *out, const struct option_list *list)
+{
+	for (unsigned i = 0; i < list->count; i++)
+		print_completion_case(out, &list->table[i]);
+}
+
+/* A variable with the names of a list's options. */
+static void print_completion_names(FILE *out, const struct option_list *list)
+{
+	fprintf(out, "\tlocal %s=\"", list->name);
+	for (unsigned i = 0; i < list->count; i++)
+		fprintf(out, "\n\t\t--%s", list->table[i].name);
+	fputs("\"\n", out);
+}
+
+/* One line of the case over commands: the options that it takes. */
+static void print_completion_command(FILE *out, const struct command *command)
+{
+	fprintf(out, "\t%s) options=\"", command->name);
+	for (const struct option_list *const *list = command->options; *list; list++)
+		fprintf(out, "%s$%s", list == command->options ? "" : " ", (*list)->name);
+	fputs("\" ;;\n", out);
+}
+
 void docs_print_completion(FILE *out)
 {
 	fputs("# SPDX-License-Identifier: Apache-2.0\n"
-	      "# bash completion for kinglet; generated from the option table by `make man`.\n"
+	      "# bash completion for kinglet; generated from the option tables by `make man`.\n"
 	      "# shellcheck shell=bash disable=SC2207\n"
 	      "_kinglet()\n"
 	      "{\n"
-	      "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
-	      "\n"
+	      "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} options\n",
+	      out);
+	for_each_list(out, print_completion_names);
+	fputs("\n"
 	      "\tCOMPREPLY=()\n"
 	      "\tif ((COMP_CWORD == 1)); then\n"
-	      "\t\tCOMPREPLY=($(compgen -W \"run help version --help --version\" -- \"$cur\"))\n"
+	      "\t\tCOMPREPLY=($(compgen -W \"",
+	      out);
+	for (unsigned c = 0; command_table[c]; c++)
+		fprintf(out, "%s ", command_table[c]->name);
+	fputs("--help --version\" -- \"$cur\"))\n"
 	      "\t\treturn\n"
 	      "\tfi\n"
-	      "\t[[ ${COMP_WORDS[1]} == run ]] || return\n"
+	      "\tcase ${COMP_WORDS[1]} in\n",
+	      out);
+	for (unsigned c = 0; command_table[c]; c++)
+		print_completion_command(out, command_table[c]);
+	fputs("\t*) return ;;\n"
+	      "\tesac\n"
 	      "\t# bash splits at the equals sign: --name = value\n"
 	      "\tif [[ $cur == \"=\" ]]; then\n"
 	      "\t\tcur=\n"
@@ -107,15 +203,16 @@ void docs_print_completion(FILE *out)
 	      "\tfi\n"
 	      "\tcase $prev in\n",
 	      out);
-	for (unsigned i = 0; i < run_option_count; i++)
-		print_completion_case(out, &run_option_table[i]);
+	for_each_list(out, print_completion_cases);
 	fputs("\tesac\n"
 	      "\tif [[ $cur == -* ]]; then\n"
-	      "\t\tCOMPREPLY=($(compgen -W \"\n",
+	      "\t\tCOMPREPLY=($(compgen -W \"$options\" -- \"$cur\"))\n"
+	      "\telif [[ ${COMP_WORDS[1]} == help ]]; then\n"
+	      "\t\tCOMPREPLY=($(compgen -W \"",
 	      out);
-	for (unsigned i = 0; i < run_option_count; i++)
-		fprintf(out, "\t\t\t--%s\n", run_option_table[i].name);
-	fputs("\t\t\" -- \"$cur\"))\n"
+	for (unsigned c = 0; command_table[c]; c++)
+		fprintf(out, "%s%s", c ? " " : "", command_table[c]->name);
+	fputs("\" -- \"$cur\"))\n"
 	      "\telse\n"
 	      "\t\tCOMPREPLY=($(compgen -f -- \"$cur\"))\n"
 	      "\tfi\n"

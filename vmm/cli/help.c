@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/help.h"
 
-#include "cli/options.h"
+#include "cli/commands.h"
+#include "cli/run_options.h"
 
+#include <ctype.h>
 #include <string.h>
 
 enum { HELP_COLUMN = 25, HELP_WIDTH = 79 };
@@ -64,23 +66,51 @@ static void print_option(FILE *out, const struct option *option)
 	}
 }
 
-void help_print(FILE *out)
+static void print_exit_statuses(FILE *out)
 {
-	fputs("Usage: kinglet run KERNEL [options] [-- init arguments]\n"
-	      "       kinglet help\n"
-	      "       kinglet version\n"
-	      "\n"
-	      "Boots KERNEL in a virtual machine. It may be a bzImage, an ELF64 vmlinux, an\n"
-	      "image with a PVH note, a Multiboot 1 image, or with --flat any binary.\n"
-	      "Ctrl-A x ends the run, Ctrl-A Ctrl-A sends one Ctrl-A to the guest.\n"
-	      "\n"
-	      "Options of run (--name VALUE or --name=VALUE):\n",
-	      out);
-	for (unsigned i = 0; i < run_option_count; i++)
-		print_option(out, &run_option_table[i]);
 	fputs("\n"
 	      "Exit status: 0 the guest powered off or rebooted; 100 usage; 101 the host\n"
 	      "cannot; 102 guest panic; 103 triple fault; 104 internal error; 124 timeout;\n"
 	      "128+n signal n; any other was set by the guest. See the manual page kinglet(1).\n",
 	      out);
+}
+
+void help_print(FILE *out)
+{
+	fputs("Kinglet boots a kernel in a KVM virtual machine and ends with it.\n"
+	      "\n"
+	      "Usage: kinglet COMMAND [options]\n"
+	      "\n"
+	      "Commands:\n",
+	      out);
+	for (const struct command *const *command = command_table; *command; command++) {
+		int at = fprintf(out, "  %s", (*command)->name);
+
+		print_wrapped(out, (unsigned)at, (*command)->summary);
+	}
+	fputs("\n"
+	      "`kinglet COMMAND --help` lists a command's options. The first one to try:\n"
+	      "\n"
+	      "  kinglet run KERNEL --initrd FILE\n",
+	      out);
+	print_exit_statuses(out);
+}
+
+void help_print_command(FILE *out, const struct command *command)
+{
+	bool runs_machine = false;
+
+	fprintf(out, "Usage: kinglet %s%s%s\n\n%c%s.\n", command->name,
+		*command->synopsis ? " " : "", command->synopsis, toupper(command->summary[0]),
+		command->summary + 1);
+	if (command->about)
+		fputs(command->about, out);
+	for (const struct option_list *const *list = command->options; *list; list++) {
+		fprintf(out, "\n%s:\n", (*list)->title);
+		for (unsigned i = 0; i < (*list)->count; i++)
+			print_option(out, &(*list)->table[i]);
+		runs_machine = runs_machine || *list == &machine_option_list;
+	}
+	if (runs_machine)
+		print_exit_statuses(out);
 }

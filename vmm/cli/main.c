@@ -19,27 +19,33 @@ static int fill_standard_fds(void)
 	return 0;
 }
 
+/* `--help` and `--version` are commands, too. */
+static const struct command *find_command(const char *name)
+{
+	if (strcmp(name, "--help") == 0)
+		return &command_help;
+	if (strcmp(name, "--version") == 0)
+		return &command_version;
+	return command_find(name);
+}
+
 int main(int argc, char **argv)
 {
-	const char *command = argc > 1 ? argv[1] : NULL;
+	const struct command *command;
 	int err = fill_standard_fds();
 
 	if (err) {
 		log_error("/dev/null: open: %s", strerror(-err));
 		return EXIT_HOST;
 	}
-	if (!command) {
+	if (argc < 2) {
 		log_error("no command; try: kinglet run KERNEL, or kinglet --help");
 		return EXIT_USAGE;
 	}
-	if (strcmp(command, "run") == 0)
-		return cmd_run(argc - 2, argv + 2);
-	if (strcmp(command, "help") == 0 || strcmp(command, "--help") == 0)
-		return cmd_help();
-	if (strcmp(command, "version") == 0 || strcmp(command, "--version") == 0)
-		return cmd_version();
-	log_error("%.80s: unknown command; known: run, help, version (a kernel is booted by: "
-		  "kinglet run KERNEL)",
-		  command);
-	return EXIT_USAGE;
+	command = find_command(argv[1]);
+	if (!command) {
+		command_log_unknown(argv[1]);
+		return EXIT_USAGE;
+	}
+	return command_execute(command, argc - 2, argv + 2);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/options.h"
+#include "cli/run_options.h"
 
 #include <net/if.h>
 #include <string.h>
@@ -109,9 +109,6 @@ static const char *disk_finish(void *item, uint64_t given)
 static const struct option_keys disk_keys = {
 	.table = disk_table,
 	.count = ARRAY_SIZE(disk_table),
-	.max_items = CONFIG_MAX_DISKS,
-	.item_size = sizeof(struct disk_config),
-	.count_offset = offsetof(struct run_options, config.disk_count),
 	.finish = disk_finish,
 };
 
@@ -177,9 +174,6 @@ static const char *net_finish(void *item, uint64_t given)
 static const struct option_keys net_keys = {
 	.table = net_table,
 	.count = ARRAY_SIZE(net_table),
-	.max_items = CONFIG_MAX_NETS,
-	.item_size = sizeof(struct net_config),
-	.count_offset = offsetof(struct run_options, config.net_count),
 	.finish = net_finish,
 };
 
@@ -233,9 +227,6 @@ static const char *scsi_finish(void *item, uint64_t given)
 static const struct option_keys scsi_keys = {
 	.table = scsi_table,
 	.count = ARRAY_SIZE(scsi_table),
-	.max_items = CONFIG_MAX_SCSIS,
-	.item_size = sizeof(struct scsi_config),
-	.count_offset = offsetof(struct run_options, config.scsi_count),
 	.finish = scsi_finish,
 };
 
@@ -260,7 +251,6 @@ static const char *vsock_finish(void *item, uint64_t given)
 static const struct option_keys vsock_keys = {
 	.table = vsock_table,
 	.count = ARRAY_SIZE(vsock_table),
-	.max_items = 1,
 	.finish = vsock_finish,
 };
 
@@ -294,11 +284,10 @@ static const char *flat_finish(void *item, uint64_t given)
 static const struct option_keys flat_keys = {
 	.table = flat_table,
 	.count = ARRAY_SIZE(flat_table),
-	.max_items = 1,
 	.finish = flat_finish,
 };
 
-const struct option run_option_table[] = {
+static const struct option machine_options[] = {
 	{
 		.name = "initrd", .metavar = "FILE", .kind = OPTION_STRING, .min = 1, .max = 4095,
 		.help = "initial RAM disk; for a Multiboot kernel its first module",
@@ -340,17 +329,23 @@ const struct option run_option_table[] = {
 		.name = "disk", .metavar = "FILE", .kind = OPTION_KEYS, .keys = &disk_keys,
 		.help = "add a virtio disk: /dev/vda, /dev/vdb and so on",
 		RUN(config.disks),
+		.max_items = CONFIG_MAX_DISKS,
+		.count_offset = offsetof(struct run_options, config.disk_count),
 	},
 	{
 		.name = "net", .metavar = "tap=NAME", .kind = OPTION_KEYS, .keys = &net_keys,
 		.help = "add a virtio network card",
 		RUN(config.nets),
+		.max_items = CONFIG_MAX_NETS,
+		.count_offset = offsetof(struct run_options, config.net_count),
 	},
 	{
 		.name = "scsi", .metavar = "path=FILE", .kind = OPTION_KEYS, .keys = &scsi_keys,
 		.help = "add a SCSI host whose disk the host's kernel serves (modules vhost_scsi and "
 			"target_core_mod): /dev/sda and so on",
 		RUN(config.scsis),
+		.max_items = CONFIG_MAX_SCSIS,
+		.count_offset = offsetof(struct run_options, config.scsi_count),
 	},
 	{
 		.name = "vsock", .metavar = "cid=N", .kind = OPTION_KEYS, .keys = &vsock_keys,
@@ -411,14 +406,29 @@ const struct option run_option_table[] = {
 		.help = "print the machine that would be built, and end; needs no /dev/kvm",
 		RUN(dry_run),
 	},
+};
+
+const struct option_list machine_option_list = {
+	.name = "machine",
+	.title = "The machine and its run",
+	.table = machine_options,
+	.count = ARRAY_SIZE(machine_options),
+};
+
+static const struct option common_options[] = {
 	{
 		.name = "help", .kind = OPTION_FLAG, .help = "print this help, and end",
-		RUN(help),
+		FIELD(struct common_options, help),
 	},
 	{
 		.name = "version", .kind = OPTION_FLAG, .help = "print the version, and end",
-		RUN(version),
+		FIELD(struct common_options, version),
 	},
 };
 
-const unsigned run_option_count = ARRAY_SIZE(run_option_table);
+const struct option_list common_option_list = {
+	.name = "common",
+	.title = "Every command",
+	.table = common_options,
+	.count = ARRAY_SIZE(common_options),
+};

@@ -288,20 +288,24 @@ static unsigned slips(const char *typed, const char *name)
 	return d > 1 && *typed && strncmp(typed, name, strlen(typed)) == 0 ? 1 : d;
 }
 
-const struct option *option_nearest(const struct option *table, unsigned count, const char *typed)
+const struct option *option_nearest(const struct option_list *const *lists, const char *typed)
 {
 	const struct option *nearest = NULL;
 	size_t best = 3; /* two slips at most, and never more than half of the name */
 	size_t best_len = 0;
 
-	for (unsigned i = 0; i < count; i++) {
-		size_t len = strlen(table[i].name), d = slips(typed, table[i].name);
+	for (; *lists; lists++) {
+		const struct option *table = (*lists)->table;
 
-		if (d > len / 2 || d > best || (d == best && len >= best_len))
-			continue;
-		best = d;
-		best_len = len;
-		nearest = &table[i];
+		for (unsigned i = 0; i < (*lists)->count; i++) {
+			size_t len = strlen(table[i].name), d = slips(typed, table[i].name);
+
+			if (d > len / 2 || d > best || (d == best && len >= best_len))
+				continue;
+			best = d;
+			best_len = len;
+			nearest = &table[i];
+		}
 	}
 	return nearest;
 }

@@ -2,16 +2,10 @@
 #include "cli/options.h"
 
 #include "base/log.h"
-#include "cli/cmdline.h"
+#include "cli/commands.h"
 
 #include <stdio.h>
 #include <string.h>
-
-/* What was given so far; bit i stands for run_option_table[i]. */
-struct parse {
-	struct run_options *options;
-	uint64_t given;
-};
 
 static void *field_of(const struct option *option, void *base)
 {
@@ -29,21 +23,23 @@ static const struct option *find(const struct option *table, unsigned count, con
 }
 
 /* Writes "; did you mean X? known: A, B, C", each name behind `dashes`. */
-static void describe_known(const struct option *table, unsigned count, const char *typed,
+static void describe_known(const struct option_list *const *lists, const char *typed,
 			   const char *dashes, char *text, size_t len)
 {
-	const struct option *nearest = option_nearest(table, count, typed);
+	const struct option *nearest = option_nearest(lists, typed);
+	const char *before = nearest ? " (known: " : "; known: ";
 	size_t used = 0;
 
 	text[0] = '\0';
 	if (nearest)
 		used = (size_t)snprintf(text, len, "; did you mean %s%s?", dashes, nearest->name);
-	for (unsigned i = 0; i < count && used < len; i++)
-		used += (size_t)snprintf(text + used, len - used, "%s%s%s",
-					 i		? ", "
-					 : nearest	? " (known: "
-							: "; known: ",
-					 dashes, table[i].name);
+	for (; *lists; lists++) {
+		for (unsigned i = 0; i < (*lists)->count && used < len; i++) {
+			used += (size_t)snprintf(text + used, len - used, "%s%s%s", before, dashes,
+						 (*lists)->table[i].name);
+			before = ", ";
+		}
+	}
 	if (nearest && used < len)
 		snprintf(text + used, len - used, ")");
 }
@@ -63,12 +59,17 @@ static int set_initial(const struct option *table, unsigned count, void *base)
 	return 0;
 }
 
-/* Keeps a string for as long as the options live. Takes ownership of `text`, NULL included. */
-static int own(struct run_options *options, char *text)
+int options_own(struct common_options *options, char *text)
 {
-	if (!text)
+	char **owned = text ? reallocarray(options->owned, options->owned_count + 1, sizeof(*owned)) :
+			      NULL;
+
+	if (!owned) {
+		free(text);
 		return -ENOMEM;
-	options->owned[options->owned_count++] = text;
+	}
+	options->owned = owned;
+	owned[options->owned_count++] = text;
 	return 0;
 }
 
@@ -101,8 +102,11 @@ static int parse_item(const struct option *option, const char *text, char *item,
 	char why[400];
 
 	if (!key) {
+		const struct option_list list = { .table = keys->table, .count = keys->count };
+		const struct option_list *const lists[] = { &list, NULL };
+
 		item[name_len] = '\0';
-		describe_known(keys->table, keys->count, item, "", why, sizeof(why));
+		describe_known(lists, item, "", why, sizeof(why));
 		log_error("--%s %.80s: unknown key %.40s%s%s%s%s", option->name, text, item, why,
 			  first ? "; to give a name with = in it, begin with " : "",
 			  first ? keys->table[0].name : "", first ? "=" : "");
@@ -139,7 +143,7 @@ static int parse_item(const struct option *option, const char *text, char *item,
 
 /* Parses one key list into `base`, which holds zeros. */
 static int parse_keys(const struct option *option, const char *text, void *base,
-		      struct run_options *options)
+		      struct common_options *options)
 {
 	char *rest = strdup(text);
 	uint64_t given = 0;
@@ -147,7 +151,7 @@ static int parse_keys(const struct option *option, const char *text, void *base,
 	bool first = true;
 	int err;
 
-	err = own(options, rest);
+	err = options_own(options, rest);
 	if (!err)
 		err = set_initial(option->keys->table, option->keys->count, base);
 	for (; !err && rest; first = false)
@@ -162,47 +166,15 @@ static int parse_keys(const struct option *option, const char *text, void *base,
 	return 0;
 }
 
-static int parse_keys_option(const struct option *option, const char *text,
-			     struct run_options *options)
-{
-	const struct option_keys *keys = option->keys;
-	char *base = field_of(option, options);
-	unsigned *count;
-	int err;
-
-	if (!option_is_repeatable(option))
-		return parse_keys(option, text, base, options);
-	count = (unsigned *)((char *)options + keys->count_offset);
-	if (*count == keys->max_items) {
-		log_error("--%s %.80s: only %u are possible; leave out one", option->name, text,
-			  keys->max_items);
-		return -EINVAL;
-	}
-	err = parse_keys(option, text, base + *count * keys->item_size, options);
-	if (!err)
-		++*count;
-	return err;
-}
-
 /* --- Options --------------------------------------------------------------------------------- */
 
-static int parse_option(struct parse *parse, const struct option *option, const char *text)
+static int parse_value(const struct option *option, const char *text, void *field,
+		       struct common_options *options)
 {
-	uint64_t bit = UINT64_C(1) << (option - run_option_table);
-	void *field = field_of(option, parse->options);
 	char why[160];
 
-	if (parse->given & bit && !option_is_repeatable(option)) {
-		log_error("--%s is given twice; keep one", option->name);
-		return -EINVAL;
-	}
-	parse->given |= bit;
-	if (option->kind == OPTION_FLAG) {
-		*(bool *)field = true;
-		return 0;
-	}
 	if (option->kind == OPTION_KEYS)
-		return parse_keys_option(option, text, parse->options);
+		return parse_keys(option, text, field, options);
 	if (option_parse_value(option, text, field, why, sizeof(why)) < 0) {
 		log_error("--%s %.80s: %s", option->name, text, why);
 		return -EINVAL;
@@ -210,29 +182,88 @@ static int parse_option(struct parse *parse, const struct option *option, const 
 	return 0;
 }
 
+static int parse_repeated(const struct option *option, const char *text,
+			  struct common_options *options)
+{
+	size_t item_size = option->size / option->max_items;
+	unsigned *count = (unsigned *)((char *)options + option->count_offset);
+	int err;
+
+	if (*count == option->max_items) {
+		log_error("--%s %.80s: only %u are possible; leave out one", option->name, text,
+			  option->max_items);
+		return -EINVAL;
+	}
+	err = parse_value(option, text, (char *)field_of(option, options) + *count * item_size,
+			  options);
+	if (!err)
+		++*count;
+	return err;
+}
+
+/* The command's option of this name, or NULL; and the bit of given[] that stands for it. */
+static const struct option *find_in_lists(const struct common_options *options, const char *name,
+					  size_t len, unsigned *list, uint64_t *bit)
+{
+	const struct option_list *const *lists = options->command->options;
+
+	for (*list = 0; lists[*list]; ++*list) {
+		const struct option *table = lists[*list]->table;
+		const struct option *option = find(table, lists[*list]->count, name, len);
+
+		if (!option)
+			continue;
+		*bit = UINT64_C(1) << (option - table);
+		return option;
+	}
+	return NULL;
+}
+
+bool options_given(const struct common_options *options, const char *name)
+{
+	unsigned list;
+	uint64_t bit;
+
+	return find_in_lists(options, name, strlen(name), &list, &bit) && options->given[list] & bit;
+}
+
+static int parse_option(struct common_options *options, const struct option *option,
+			const char *text)
+{
+	if (option_is_repeatable(option))
+		return parse_repeated(option, text, options);
+	if (option->kind == OPTION_FLAG) {
+		*(bool *)field_of(option, options) = true;
+		return 0;
+	}
+	return parse_value(option, text, field_of(option, options), options);
+}
+
 /*
  * One argument that begins with a dash, and its value: behind `=`, or the next argument. Returns
  * how many arguments were used.
  */
-static int take_option(struct parse *parse, int argc, char **argv)
+static int take_option(struct common_options *options, int argc, char **argv)
 {
 	const char *name = argv[0] + 2;
 	size_t name_len;
 	const char *value;
 	const struct option *option = NULL;
-	char text[480];
+	char text[800];
 	int used = 1, err;
+	unsigned list;
+	uint64_t bit;
 
 	if (argv[0][1] == '-') {
 		name_len = strcspn(name, "=");
-		option = find(run_option_table, run_option_count, name, name_len);
+		option = find_in_lists(options, name, name_len, &list, &bit);
 	}
 	if (!option) {
 		char typed[32];
 
 		snprintf(typed, sizeof(typed), "%.*s", (int)strcspn(argv[0], "="), argv[0]);
-		describe_known(run_option_table, run_option_count, typed + strspn(typed, "-"), "--",
-			       text, sizeof(text));
+		describe_known(options->command->options, typed + strspn(typed, "-"), "--", text,
+			       sizeof(text));
 		log_error("%.80s: unknown option%s", argv[0], text);
 		return -EINVAL;
 	}
@@ -253,95 +284,67 @@ static int take_option(struct parse *parse, int argc, char **argv)
 		value = argv[1];
 		used = 2;
 	}
-	err = parse_option(parse, option, value);
+	if (options->given[list] & bit && !option_is_repeatable(option)) {
+		log_error("--%s is given twice; keep one", option->name);
+		return -EINVAL;
+	}
+	options->given[list] |= bit;
+	err = parse_option(options, option, value);
 	return err ? err : used;
 }
 
-static int take_kernel(struct run_options *options, const char *path)
+static int take_argument(struct common_options *options, const char *text)
 {
-	if (options->config.boot.kernel) {
-		log_error("%.80s: a second kernel beside %.80s; give one, and arguments for the "
-			  "guest's init behind --",
-			  path, options->config.boot.kernel);
-		return -EINVAL;
-	}
-	if (!*path) {
-		log_error("the kernel's name is empty; write kinglet run KERNEL");
-		return -EINVAL;
-	}
-	options->config.boot.kernel = path;
-	return 0;
+	const struct command *command = options->command;
+
+	if (command->argument)
+		return command->argument(options, text);
+	log_error("%.80s: kinglet %s takes no such argument; see kinglet %s --help", text,
+		  command->name, command->name);
+	return -EINVAL;
 }
 
-static bool was_given(const struct parse *parse, const char *name)
+/* argc: how many arguments stand behind `--`, -1 without `--`. */
+static int finish(struct common_options *options, int argc, char **argv)
 {
-	const struct option *option = find(run_option_table, run_option_count, name, strlen(name));
+	const struct command *command = options->command;
 
-	return parse->given >> (option - run_option_table) & 1;
+	if (command->finish)
+		return command->finish(options, argc, argv);
+	if (argc < 0)
+		return 0;
+	log_error("kinglet %s takes nothing behind --", command->name);
+	return -EINVAL;
 }
 
-/* What follows from several options together. */
-static int finish(struct parse *parse, int init_argc, char **init_argv)
+int options_parse(const struct command *command, struct common_options *options, int argc,
+		  char **argv)
 {
-	struct run_options *options = parse->options;
-	struct machine_config *config = &options->config;
-	char *line = NULL;
-	int err;
+	int used, err = 0;
 
-	if (!config->boot.kernel) {
-		log_error("no kernel is given; write kinglet run KERNEL [options]");
-		return -EINVAL;
-	}
-	if (config->memory % (1 << 20)) {
-		log_error("--memory must be a whole number of MiB; write for example --memory 64M");
-		return -EINVAL;
-	}
-	/* Standard input has one reader. */
-	if (config->console == CONSOLE_STDIO) {
-		if (was_given(parse, "serial") && config->serial == SERIAL_STDIO) {
-			log_error("--console stdio: --serial has stdio already; turn one of them off");
-			return -EINVAL;
-		}
-		config->serial = SERIAL_OFF;
-	}
-	if (config->hugepages && config->memory % (2 << 20)) {
-		log_error("--hugepages: --memory must be a multiple of 2M");
-		return -EINVAL;
-	}
-	err = cmdline_build(options, init_argc, init_argv, &line);
-	if (!err)
-		err = own(options, line);
-	config->boot.cmdline = line;
-	config->boot.cpus = config->cpus;
-	config->boot.firmware_tables = config->acpi;
-	return err;
-}
-
-int run_options_parse(struct run_options *options, int argc, char **argv)
-{
-	struct parse parse = { .options = options };
-	int used, err;
-
-	memset(options, 0, sizeof(*options));
-	err = set_initial(run_option_table, run_option_count, options);
+	options->command = command;
+	for (unsigned l = 0; command->options[l] && !err; l++)
+		err = set_initial(command->options[l]->table, command->options[l]->count, options);
 	if (err)
 		return err;
 	for (; argc && strcmp(argv[0], "--") != 0; argc -= used, argv += used) {
 		used = 1;
 		if (argv[0][0] == '-' && argv[0][1])
-			used = take_option(&parse, argc, argv);
+			used = take_option(options, argc, argv);
 		else
-			err = take_kernel(options, argv[0]);
+			err = take_argument(options, argv[0]);
 		if (used < 0 || err)
 			return err ? err : used;
 		if (options->help || options->version)
 			return 0;
 	}
-	return finish(&parse, argc ? argc - 1 : 0, argv + 1);
+	return finish(options, argc - 1, argv + 1);
 }
 
-void run_options_destroy(struct run_options *options)
+void options_destroy(struct common_options *options)
 {
 	while (options->owned_count)
 		free(options->owned[--options->owned_count]);
+	free(options->owned);
+	options->owned = NULL;
 }

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The options of every command that runs a machine. Such a command's own struct begins with struct
+ * run_options, and its option lists with machine_option_list. Main thread.
+ */
+#ifndef KINGLET_CLI_RUN_OPTIONS_H
+#define KINGLET_CLI_RUN_OPTIONS_H
+
+#include "cli/options.h"
+#include "machine/config.h"
+
+/* Strings are borrowed from argv or owned by common. */
+struct run_options {
+	struct common_options common;
+	struct machine_config config;
+	const char *append; /* --append as given, or NULL; the whole line is in config.boot */
+	bool dry_run;
+};
+
+extern const struct option_list machine_option_list;
+
+/* struct command's `argument`: the kernel. */
+__must_check int run_options_kernel(struct common_options *options, const char *path);
+
+/*
+ * struct command's `finish`: what follows from several options together, and the kernel command
+ * line with the arguments for the guest's init.
+ */
+__must_check int run_options_finish(struct common_options *options, int init_argc,
+				    char **init_argv);
+
+#endif

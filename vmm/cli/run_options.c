@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/run_options.h"
+
+#include "base/log.h"
+#include "cli/cmdline.h"
+#include "cli/commands.h"
+
+static struct run_options *run_options_of(struct common_options *options)
+{
+	return container_of(options, struct run_options, common);
+}
+
+int run_options_kernel(struct common_options *common, const char *path)
+{
+	struct run_options *options = run_options_of(common);
+
+	if (options->config.boot.kernel) {
+		log_error("%.80s: a second kernel beside %.80s; give one, and arguments for the "
+			  "guest's init behind --",
+			  path, options->config.boot.kernel);
+		return -EINVAL;
+	}
+	if (!*path) {
+		log_error("the kernel's name is empty; write kinglet %s KERNEL",
+			  common->command->name);
+		return -EINVAL;
+	}
+	options->config.boot.kernel = path;
+	return 0;
+}
+
+int run_options_finish(struct common_options *common, int init_argc, char **init_argv)
+{
+	struct run_options *options = run_options_of(common);
+	struct machine_config *config = &options->config;
+	char *line = NULL;
+	int err;
+
+	if (!config->boot.kernel) {
+		log_error("no kernel is given; write kinglet %s KERNEL [options]",
+			  common->command->name);
+		return -EINVAL;
+	}
+	if (config->memory % (1 << 20)) {
+		log_error("--memory must be a whole number of MiB; write for example --memory 64M");
+		return -EINVAL;
+	}
+	/* Standard input has one reader. */
+	if (config->console == CONSOLE_STDIO) {
+		if (options_given(common, "serial") && config->serial == SERIAL_STDIO) {
+			log_error("--console stdio: --serial has stdio already; turn one of them off");
+			return -EINVAL;
+		}
+		config->serial = SERIAL_OFF;
+	}
+	if (config->hugepages && config->memory % (2 << 20)) {
+		log_error("--hugepages: --memory must be a multiple of 2M");
+		return -EINVAL;
+	}
+	err = cmdline_build(options, init_argc, init_argv, &line);
+	if (!err)
+		err = options_own(common, line);
+	config->boot.cmdline = line;
+	config->boot.cpus = config->cpus;
+	config->boot.firmware_tables = config->acpi;
+	return err;
+}
