@@ -7,11 +7,17 @@
 #define KINGLET_MACHINE_CONFIG_H
 
 #include "arch/arch.h"
+#include "machine/observer.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { CONFIG_MAX_DISKS = 16, CONFIG_MAX_NETS = 8, CONFIG_MAX_SCSIS = 8 };
+enum {
+	CONFIG_MAX_DISKS = 16,
+	CONFIG_MAX_NETS = 8,
+	CONFIG_MAX_SCSIS = 8,
+	CONFIG_MAX_OBSERVERS = 4,
+};
 
 struct disk_config {
 	const char *path; /* raw image or block device */
@@ -71,6 +77,10 @@ struct machine_config {
 	enum on_reboot on_reboot;
 	uint64_t timeout_ns; /* 0: none */
 	bool stats; /* print what the run cost, at its end and on SIGUSR1 */
+	bool no_input;	/* standard input is left alone */
+	bool no_output; /* standard output, too: what the guest prints is for the observers only */
+	struct machine_observer observers[CONFIG_MAX_OBSERVERS];
+	unsigned observer_count;
 };
 
 #endif

@@ -22,6 +22,7 @@ enum outcome {
 	OUTCOME_TIMEOUT,	/* 124 */
 	OUTCOME_SIGNAL,		/* 128 + n */
 	OUTCOME_QUIT,		/* 0: Ctrl-A x */
+	OUTCOME_OBSERVER,	/* n: an observer had seen enough */
 };
 
 struct verdict {

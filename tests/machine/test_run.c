@@ -274,11 +274,85 @@ static void test_a_panic_on_the_console_decides(void **state)
 	assert_string_equal(r->verdict.detail, "Kernel panic - not syncing: no init");
 }
 
+struct reader {
+	char text[64];
+	size_t len;
+	const char *enough; /* the text that it waits for */
+};
+
+static bool reads(void *owner, enum guest_stream stream, const uint8_t *data, size_t len,
+		  struct verdict *end)
+{
+	struct reader *reader = owner;
+
+	assert_int_equal(stream, GUEST_SERIAL);
+	for (size_t i = 0; i < len && reader->len < sizeof(reader->text) - 1; i++)
+		reader->text[reader->len++] = (char)data[i];
+	if (!reader->enough || strcmp(reader->text, reader->enough) != 0)
+		return false;
+	end->status = 3;
+	snprintf(end->detail, sizeof(end->detail), "read %s", reader->enough);
+	return true;
+}
+
+/* All of them see all, also of a console that is off, and any can end the run. */
+static void test_observers_read_the_console_and_end_the_run(void **state)
+{
+	static const struct machine_observer_ops deaf = { 0 }, ops = { .console = reads };
+	struct run *r = *state;
+	struct reader first = { 0 }, second = { .enough = "go, stop" };
+
+	r->text = "go, stop here";
+	r->guest = prints_then_resets;
+	r->config.serial = SERIAL_OFF;
+	r->config.observers[0] = (struct machine_observer){ &deaf, NULL };
+	r->config.observers[1] = (struct machine_observer){ &ops, &first };
+	r->config.observers[2] = (struct machine_observer){ &ops, &second };
+	r->config.observer_count = 3;
+	run_machine(r);
+	assert_int_equal(r->verdict.outcome, OUTCOME_OBSERVER);
+	assert_int_equal(r->verdict.status, 3);
+	assert_string_equal(r->verdict.detail, "read go, stop");
+	assert_memory_equal(first.text, second.enough, strlen(second.enough));
+}
+
+/* What run_machine() left in the pipe; the writing end is closed. */
+static size_t read_screen(struct run *r, char *text, size_t len)
+{
+	ssize_t got = read(r->screen, text, len);
+
+	assert_true(got >= 0);
+	return (size_t)got;
+}
+
+static void test_output_that_is_not_wanted_is_not_shown(void **state)
+{
+	struct run *r = *state;
+	char text[32];
+
+	r->text = "hello";
+	r->guest = prints_then_resets;
+	r->config.no_output = true;
+	run_machine(r);
+	assert_int_equal(r->verdict.outcome, OUTCOME_REBOOT);
+	assert_int_equal(read_screen(r, text, sizeof(text)), 0);
+	close_fd(&r->screen);
+
+	r->text = "hello";
+	r->config.no_output = false;
+	run_machine(r);
+	assert_int_equal(read_screen(r, text, sizeof(text)), 5);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_the_guest_sets_the_status, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_panic_on_the_console_decides, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_observers_read_the_console_and_end_the_run,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(test_output_that_is_not_wanted_is_not_shown, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_timeout_while_nobody_reads_the_output, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_restart_while_nobody_reads_the_output, setup,

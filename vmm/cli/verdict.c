@@ -14,6 +14,7 @@ static const char *const outcome_names[] = {
 	[OUTCOME_TIMEOUT] = "timeout",
 	[OUTCOME_SIGNAL] = "signal",
 	[OUTCOME_QUIT] = "quit",
+	[OUTCOME_OBSERVER] = "seen on the console",
 };
 
 void verdict_format(const struct verdict *verdict, double seconds, char *text, size_t len)

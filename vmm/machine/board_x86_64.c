@@ -25,9 +25,7 @@ struct board {
 
 static size_t serial_out(void *owner, const uint8_t *data, size_t len)
 {
-	struct vm *vm = owner;
-
-	return vm->config->serial == SERIAL_STDIO ? vm_console_write(vm, data, len) : len;
+	return vm_console_write(owner, GUEST_SERIAL, data, len);
 }
 
 static void serial_input_ready(void *owner)

@@ -37,7 +37,7 @@ int vm_console_init(struct vm *vm)
 	bool interactive = console_is_hvc(vm) || vm->config->serial == SERIAL_STDIO;
 	const struct terminal_options options = {
 		.loop = &vm->loop,
-		.in_fd = interactive ? STDIN_FILENO : -1,
+		.in_fd = interactive && !vm->config->no_input ? STDIN_FILENO : -1,
 		.out_fd = STDOUT_FILENO,
 		.input = input,
 		.output_ready = output_ready,
@@ -67,10 +67,17 @@ void vm_console_resized(struct vm *vm)
 		virtio_console_resize(vm->hvc, columns, rows);
 }
 
-size_t vm_console_write(struct vm *vm, const uint8_t *data, size_t len)
+static bool is_shown(const struct vm *vm, enum guest_stream stream)
 {
-	size_t taken = terminal_write(&vm->terminal, data, len);
+	if (vm->config->no_output)
+		return false;
+	return stream == GUEST_HVC ? console_is_hvc(vm) : vm->config->serial == SERIAL_STDIO;
+}
 
-	vm_watch_console(vm, data, taken);
+size_t vm_console_write(struct vm *vm, enum guest_stream stream, const uint8_t *data, size_t len)
+{
+	size_t taken = is_shown(vm, stream) ? terminal_write(&vm->terminal, data, len) : len;
+
+	vm_watch_console(vm, stream, data, taken);
 	return taken;
 }

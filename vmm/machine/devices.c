@@ -60,10 +60,8 @@ static int add_disk(struct vm *vm, unsigned instance)
 
 static size_t hvc_output(void *owner, unsigned port, const uint8_t *data, size_t len)
 {
-	struct vm *vm = owner;
-
 	(void)port;
-	return vm->config->console == CONSOLE_STDIO ? vm_console_write(vm, data, len) : len;
+	return vm_console_write(owner, GUEST_HVC, data, len);
 }
 
 static void hvc_input_wanted(void *owner, unsigned port)

@@ -15,6 +15,7 @@ static int status_of(enum outcome outcome, int number)
 	case OUTCOME_QUIT:
 		return 0;
 	case OUTCOME_STATUS:
+	case OUTCOME_OBSERVER:
 		return number;
 	case OUTCOME_USAGE:
 		return 100;
@@ -55,10 +56,11 @@ void vm_end(struct vm *vm, enum outcome outcome, int status, const char *fmt, ..
 static bool ended_by_panic(struct vm *vm)
 {
 	char line[CONSOLE_SCAN_LINE] = "";
-	const char *printed;
+	const char *printed = NULL;
 
 	pthread_mutex_lock(&vm->verdict_lock);
-	printed = console_scan_panic(&vm->scan);
+	for (unsigned i = 0; i < GUEST_STREAMS && !printed; i++)
+		printed = console_scan_panic(&vm->scans[i]);
 	if (printed)
 		snprintf(line, sizeof(line), "%s", printed);
 	pthread_mutex_unlock(&vm->verdict_lock);
@@ -138,14 +140,38 @@ static void console_event(void *owner, enum console_event event)
 		vm->panic_printed = true;
 }
 
-void vm_watch_console(struct vm *vm, const uint8_t *data, size_t len)
+/* With the lock held. True when one of them has seen enough. */
+static bool show_observers(struct vm *vm, enum guest_stream stream, const uint8_t *data, size_t len,
+			   struct verdict *end)
 {
-	bool printed;
+	const struct machine_config *config = vm->config;
+	bool enough = false;
+
+	for (unsigned i = 0; i < config->observer_count; i++) {
+		const struct machine_observer *observer = &config->observers[i];
+		struct verdict its = { 0 };
+
+		if (!observer->ops->console ||
+		    !observer->ops->console(observer->owner, stream, data, len, &its) || enough)
+			continue;
+		*end = its;
+		enough = true;
+	}
+	return enough;
+}
+
+void vm_watch_console(struct vm *vm, enum guest_stream stream, const uint8_t *data, size_t len)
+{
+	struct verdict end;
+	bool enough, printed;
 
 	pthread_mutex_lock(&vm->verdict_lock);
-	console_scan_feed(&vm->scan, data, len);
+	enough = show_observers(vm, stream, data, len, &end);
+	console_scan_feed(&vm->scans[stream], data, len);
 	printed = vm->panic_printed;
 	pthread_mutex_unlock(&vm->verdict_lock);
+	if (enough)
+		vm_end(vm, OUTCOME_OBSERVER, end.status, "%s", end.detail);
 	if (printed)
 		vm_guest_panicked(vm);
 }
@@ -190,7 +216,8 @@ void vm_verdict_init(struct vm *vm, struct verdict *verdict)
 	vm->guest_status = -1;
 	*verdict = (struct verdict){ 0 };
 	pthread_mutex_init(&vm->verdict_lock, NULL);
-	console_scan_init(&vm->scan, console_event, vm);
+	for (unsigned i = 0; i < GUEST_STREAMS; i++)
+		console_scan_init(&vm->scans[i], console_event, vm);
 }
 
 void vm_verdict_destroy(struct vm *vm)

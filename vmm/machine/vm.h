@@ -54,7 +54,7 @@ struct vm {
 	bool ended;		 /* *verdict is final */
 	enum guest_wish wish;	 /* what the guest asked for last */
 	bool wish_deferred;	 /* the loop has gone round once since */
-	struct console_scan scan;
+	struct console_scan scans[GUEST_STREAMS];
 	bool panic_printed; /* to its last line */
 	int guest_status;   /* what it wrote to the port kinglet.status; -1: nothing */
 };
@@ -81,10 +81,10 @@ void vm_grant_reset(struct vm *vm);
 /* pvpanic, or the last line of a panic on a console. */
 void vm_guest_panicked(struct vm *vm);
 /*
- * Looks for a panic in what the guest prints. The run goes on until the guest has printed the rest
- * or gone down, so that the log is whole.
+ * Shows what the guest prints to the observers, and looks for a panic in it. The run goes on until
+ * the guest has printed the rest or gone down, so that the log is whole.
  */
-void vm_watch_console(struct vm *vm, const uint8_t *data, size_t len);
+void vm_watch_console(struct vm *vm, enum guest_stream stream, const uint8_t *data, size_t len);
 /* vcpu_ops.ended; owner is the vm. */
 void vm_vcpu_ended(void *owner, struct vcpu *vcpu, enum vcpu_end end, const char *detail);
 
@@ -108,8 +108,8 @@ void vm_restart(struct vm *vm);
 __must_check int vm_console_init(struct vm *vm);
 void vm_console_destroy(struct vm *vm);
 void vm_console_resized(struct vm *vm);
-/* Guest output of the console that has the terminal; returns what was taken. Any thread. */
-size_t vm_console_write(struct vm *vm, const uint8_t *data, size_t len);
+/* Guest output, shown if its console has the terminal; returns what was taken. Any thread. */
+size_t vm_console_write(struct vm *vm, enum guest_stream stream, const uint8_t *data, size_t len);
 
 /* --- stats.c --- */
 
