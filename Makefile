@@ -3,9 +3,9 @@
 
 ARCH ?= $(shell uname -m)
 BUILD ?= release
-HOST_ARCH := $(shell uname -m)
-O ?= build$(if $(filter release,$(BUILD)),,-$(BUILD))$(if $(filter $(HOST_ARCH),$(ARCH)),,-$(ARCH))
-CROSS_COMPILE ?=
+cross := $(filter-out $(shell uname -m),$(ARCH))
+O ?= build$(if $(filter release,$(BUILD)),,-$(BUILD))$(cross:%=/%)
+CROSS_COMPILE ?= $(cross:%=%-linux-gnu-)
 ifeq ($(origin CC),default)
 CC := $(if $(filter fuzz,$(BUILD)),clang,$(CROSS_COMPILE)gcc)
 endif
@@ -14,7 +14,8 @@ DESTDIR ?=
 VERSION := 0.1.0
 Q := $(if $(V),,@)
 
-bin := $(O)/kinglet
+# Beside the folder of its objects when it is for another architecture: build/kinglet-aarch64.
+bin := $(if $(cross),$(patsubst %/$(cross),%,$(O))/kinglet-$(cross),$(O)/kinglet)
 
 # --- Flags -------------------------------------------------------------------------------------
 warnings := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
@@ -43,12 +44,27 @@ CFLAGS ?=
 LDFLAGS ?=
 all_cflags = $(common) $(cflags_$(BUILD)) -DKINGLET_VERSION='"$(VERSION)"' $(CFLAGS)
 all_ldflags = -pie -pthread -Wl,-z,relro,-z,now -Wl,--as-needed $(ldflags_$(BUILD)) $(LDFLAGS)
-libs := -luring
+libs := -luring $(libs_$(ARCH))
+libs_aarch64 := -lfdt -lz -lzstd
+
+# --- Another architecture: its libraries come from a folder (tests/debs), its programs run on QEMU
+ifneq ($(cross),)
+sysroot := $(shell tests/debs $(ARCH) sysroot)
+sysroot_packages := libc6-dev libcmocka-dev liburing-dev $(packages_$(ARCH))
+sysroot_ready := $(sysroot)/.packages
+all_cflags += --sysroot=$(sysroot)
+all_ldflags += --sysroot=$(sysroot)
+export RUNNER := qemu-$(ARCH)-static -L $(sysroot)
+
+$(sysroot_ready): Makefile
+	$(Q)tests/need gcc-$(ARCH)-linux-gnu
+	$(Q)tests/debs $(ARCH) sysroot $(sysroot_packages) >/dev/null && touch $@
+endif
 
 # --- Sources: one layer a line, lowest first ---------------------------------------------------
 src_base := $(wildcard vmm/base/*.c)
 src_core := $(wildcard vmm/core/*.c)
-src_arch := $(wildcard arch/$(ARCH)/*.c)
+src_arch := $(wildcard arch/common/*.c arch/$(ARCH)/*.c)
 src_devices := $(wildcard $(addprefix devices/,host/*.c pci/*.c virtio/*.c backend/*.c platform/*.c))
 src_machine := $(filter-out vmm/machine/board_%.c,$(wildcard vmm/machine/*.c)) \
 	$(wildcard vmm/machine/board_$(ARCH).c)
@@ -74,7 +90,7 @@ $(lib): $(call objects,$(lib_src))
 	@echo "  AR      $@"
 	$(Q)rm -f $@ && $(CROSS_COMPILE)ar rcs $@ $^
 
-$(O)/obj/%.o: %.c $(O)/flags
+$(O)/obj/%.o: %.c $(O)/flags | $(sysroot_ready)
 	@echo "  CC      $<"
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(all_cflags) -MMD -MP -c -o $@ $<
@@ -87,8 +103,8 @@ $(O)/flags: FORCE
 .PHONY: FORCE
 FORCE:
 
-# --- Unit tests: one program for each tests/**/test_*.c ---------------------------------------
-test_src := $(wildcard tests/*/test_*.c)
+# --- Unit tests: one program for each tests/LAYER/test_*.c, and those of one architecture --------
+test_src := $(wildcard tests/*/test_*.c tests/*/$(ARCH)/test_*.c)
 test_support := $(wildcard tests/support/*.c)
 test_bins := $(patsubst tests/%.c,$(O)/tests/%,$(test_src))
 
@@ -211,6 +227,10 @@ packages := gcc make libc6-dev libcmocka-dev liburing-dev acpica-tools
 # Parts that need a KVM or a testbed; each is a program that counts its tests (see tests/run).
 parts := layers unit install $(if $(wildcard tests/kvm/run),kvm) \
 	$(if $(wildcard guest-tests/run-scenarios),guest)
+
+export ARCH
+KINGLET ?= $(abspath $(bin))
+export KINGLET
 
 .PHONY: check
 check: ## All tests; installs what they need; ends with one line of counts

@@ -16,12 +16,13 @@
  *   0xffff0  BIOS entry: a few instructions that reset the machine
  *  0x100000  the kernel; the initrd as high as it may lie (Multiboot: behind the kernel)
  *
- * A file is hostile input: every offset, size and address taken from it is checked before use.
- * Functions that return int log one line that names the file before they return a negative errno.
+ * As with arch/boot_file.h: files are hostile input, and functions that return int log one line that
+ * names the file before they return a negative errno.
  */
 #ifndef KINGLET_X86_64_BOOT_H
 #define KINGLET_X86_64_BOOT_H
 
+#include "arch/boot_file.h"
 #include "boot_regs.h"
 #include "x86.h"
 
@@ -41,17 +42,6 @@
 #define BOOT_BIOS_ENTRY 0xffff0ULL
 #define BOOT_HIGH_MEMORY 0x100000ULL
 
-/* An opened file and its first bytes, which hold every magic and header (Multiboot: 8 KiB). */
-enum { BOOT_HEAD_LEN = 8192 };
-struct boot_file {
-	const char *what; /* "kernel", "initrd" */
-	const char *path; /* borrowed */
-	int fd;		  /* owned, -1 when closed */
-	uint64_t size;	  /* bytes, not 0 */
-	uint8_t head[BOOT_HEAD_LEN];
-	size_t head_len; /* bytes read into head */
-};
-
 /* One boot in progress. */
 struct boot_job {
 	struct gmem *mem;
@@ -68,13 +58,7 @@ struct elf_image;
 
 /* --- boot.c: what the formats share -------------------------------------------------------- */
 
-/* Logs "kernel PATH: …" and returns err. */
-int boot_refuse(const struct boot_file *file, int err, const char *fmt, ...) __printf(3, 4);
-
-/* Reads [off, off + len) of the file into buf; -ENOEXEC when the file ends before. */
-__must_check int boot_read(const struct boot_file *file, uint64_t off, void *buf, size_t len);
-
-/* Reads [off, off + len) of the file straight into guest RAM at gpa, after boot_claim(). */
+/* boot_file_load() of the kernel, after boot_claim(). */
 __must_check int boot_load_bytes(const struct boot_job *job, uint64_t off, uint64_t gpa,
 				 uint64_t len);
 

@@ -38,7 +38,7 @@ static int read_header(const struct boot_file *file, struct setup_header *header
 	memset(header, 0, sizeof(*header));
 	if (len > sizeof(*header))
 		len = sizeof(*header);
-	return boot_read(file, HEADER_AT, header, len);
+	return boot_file_read(file, HEADER_AT, header, len);
 }
 
 static int check_header(const struct boot_file *file, const struct setup_header *header)

@@ -77,9 +77,9 @@ static int read_segments(const struct boot_file *file, const Elf64_Ehdr *header,
 
 	image->count = header->e_phnum;
 	if (image->is_64bit)
-		return boot_read(file, header->e_phoff, image->segments,
+		return boot_file_read(file, header->e_phoff, image->segments,
 				 image->count * sizeof(image->segments[0]));
-	ret = boot_read(file, header->e_phoff, narrow, image->count * sizeof(narrow[0]));
+	ret = boot_file_read(file, header->e_phoff, narrow, image->count * sizeof(narrow[0]));
 	if (ret)
 		return ret;
 	for (unsigned i = 0; i < image->count; i++)
@@ -117,9 +117,9 @@ static int parse(const struct boot_file *file, struct elf_image *image)
 
 	image->is_64bit = file->head_len > EI_CLASS && file->head[EI_CLASS] == ELFCLASS64;
 	if (image->is_64bit) {
-		ret = boot_read(file, 0, &header, sizeof(header));
+		ret = boot_file_read(file, 0, &header, sizeof(header));
 	} else {
-		ret = boot_read(file, 0, &narrow, sizeof(narrow));
+		ret = boot_file_read(file, 0, &narrow, sizeof(narrow));
 		if (!ret)
 			header = widen_header(&narrow);
 	}
@@ -173,7 +173,7 @@ static int find_pvh_entry(const struct boot_file *file, const struct elf_image *
 		notes = malloc(s->p_filesz);
 		if (!notes)
 			return boot_refuse(file, -ENOMEM, "out of memory");
-		ret = boot_read(file, s->p_offset, notes, s->p_filesz);
+		ret = boot_file_read(file, s->p_offset, notes, s->p_filesz);
 		if (ret)
 			return ret;
 		if (find_phys32(notes, s->p_filesz, s->p_align == 8 ? 8 : 4, entry))

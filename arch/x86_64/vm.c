@@ -27,9 +27,21 @@ static int vm_call(struct kvm *kvm, const struct sys_site *site, unsigned long r
 }
 #define VM_CALL(kvm, request, arg) vm_call(kvm, SYS_HERE, request, #request, arg)
 
-unsigned long arch_machine_type(void)
+const struct arch_linux_words arch_linux_words = {
+	.serial = "ttyS0",
+	/* Without ACPI's reset register it would try the BIOS; the keyboard controller is there. */
+	.without_tables = "reboot=k",
+};
+
+unsigned long arch_machine_type(uint64_t ram_size)
 {
+	(void)ram_size;
 	return 0;
+}
+
+bool arch_irqchip_is_optional(void)
+{
+	return true;
 }
 
 unsigned arch_max_cpus(struct kvm *kvm)

@@ -8,6 +8,9 @@
  *   vcpu_init + arch_vcpu_init for each vCPU → arch_boot_load → arch_boot_vcpu → vcpu_start.
  * A reboot inside the process stops the vCPUs, zeroes RAM, calls arch_vm_reset and, for each vCPU,
  * arch_vcpu_reset, then repeats from arch_boot_load.
+ *
+ * A new architecture takes a folder arch/ARCH with these functions, its address map in
+ * include/arch/ARCH/layout.h, and vmm/machine/board_ARCH.c, which puts devices there.
  */
 #ifndef KINGLET_ARCH_ARCH_H
 #define KINGLET_ARCH_ARCH_H
@@ -16,7 +19,7 @@
 #include "core/memory.h"
 #include "core/vcpu.h"
 
-/* How the guest's code is entered when it is a flat binary. */
+/* How the guest's code is entered when it is a flat binary. Only x86 has any but 64. */
 enum cpu_mode { CPU_MODE_16, CPU_MODE_32, CPU_MODE_64 };
 
 enum boot_format {
@@ -38,7 +41,7 @@ struct boot_options {
 
 /* What was loaded, and where: the loader places the initrd by it. */
 struct boot_summary {
-	const char *format;    /* "bzImage", "ELF64 vmlinux", "PVH", "Multiboot", "flat", … */
+	const char *format;    /* "bzImage", "PVH", "flat", "Image", … */
 	uint64_t entry;	       /* GPA of the first instruction */
 	uint64_t kernel_start; /* GPA */
 	uint64_t kernel_end;   /* first GPA behind the kernel (its bss too, where known) */
@@ -66,8 +69,18 @@ struct arch_vm_options {
 	bool irqchip; /* in-kernel interrupt controllers and timers; without them HLT exits */
 };
 
-/* The machine type for KVM_CREATE_VM. */
-unsigned long arch_machine_type(void);
+/* Words of Linux's command line that depend on the machine. */
+struct arch_linux_words {
+	const char *serial;	    /* what Linux calls the serial port: "ttyS0" */
+	const char *without_tables; /* what it needs to hear when firmware_tables is off; or NULL */
+};
+extern const struct arch_linux_words arch_linux_words;
+
+/* The machine type for KVM_CREATE_VM of a guest with so many bytes of RAM. */
+unsigned long arch_machine_type(uint64_t ram_size);
+
+/* False when every machine has in-kernel interrupt controllers (arch_vm_options.irqchip). */
+bool arch_irqchip_is_optional(void);
 
 /*
  * Where `size` bytes of RAM lie. Returns the number of ranges written (at most 2), or -EINVAL when
@@ -89,7 +102,10 @@ void arch_vm_destroy(struct arch_vm *arch);
  */
 __must_check int arch_vm_reset(struct arch_vm *arch);
 
-/* Pin routes of the in-kernel interrupt controllers, static storage. */
+/*
+ * Pin routes of the in-kernel interrupt controllers, static storage; GSIs below IRQ_LEGACY_GSIS.
+ * None where KVM has them by itself.
+ */
 const struct kvm_irq_routing_entry *arch_irq_routes(unsigned *count);
 
 /*
@@ -119,7 +135,7 @@ __must_check int arch_boot_vcpu(struct vcpu *vcpu, const struct boot_state *stat
  */
 enum vcpu_end arch_vcpu_exit(struct vcpu *vcpu, char *detail, size_t len);
 
-/* One line for people about where a vCPU is (RIP, mode); it must be parked or ended. */
+/* One line for people about where a vCPU is (address, mode); it must be parked or ended. */
 void arch_vcpu_describe(struct vcpu *vcpu, char *text, size_t len);
 
 #endif

@@ -16,13 +16,12 @@ static void write_default(FILE *out, const struct machine_config *config)
 	if (config->boot.format == BOOT_FORMAT_FLAT)
 		return;
 	if (config->serial == SERIAL_STDIO)
-		fputs("console=ttyS0 ", out);
+		fprintf(out, "console=%s ", arch_linux_words.serial);
 	else if (config->console == CONSOLE_STDIO)
 		fputs("console=hvc0 ", out);
 	fputs("panic=-1", out);
-	/* Without ACPI's reset register Linux would try the BIOS; the keyboard controller is there. */
-	if (!config->acpi)
-		fputs(" reboot=k", out);
+	if (!config->acpi && arch_linux_words.without_tables)
+		fprintf(out, " %s", arch_linux_words.without_tables);
 	if (config->disk_count)
 		fprintf(out, " root=/dev/vda %s", config->disks[0].readonly ? "ro" : "rw");
 }

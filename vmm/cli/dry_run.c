@@ -150,7 +150,9 @@ int dry_run_print(FILE *out, const struct machine_config *config)
 	print_row(out, "cmdline", config->boot.cmdline);
 	print_row(out, "acpi", config->acpi ? "on" : "off");
 	print_row(out, "irqchip", config->irqchip ? "on" : "off");
-	print_row(out, "serial", config->serial == SERIAL_STDIO ? "ttyS0 on stdio" : "off");
+	fprintf(out, "%-10s %s%s\n", "serial",
+		config->serial == SERIAL_STDIO ? arch_linux_words.serial : "off",
+		config->serial == SERIAL_STDIO ? " on stdio" : "");
 	print_row(out, "console", consoles[config->console]);
 	print_row(out, "rng", config->rng ? "on" : "off");
 	for (unsigned i = 0; i < config->disk_count; i++) {

@@ -12,13 +12,21 @@ static const char *open_hint(int err)
 	case -ENOENT:
 	case -ENODEV:
 	case -ENXIO:
-		return " (load the kvm_intel or kvm_amd module; is virtualisation on in the firmware?)";
+		return " (x86: load the kvm_intel or kvm_amd module; is virtualisation on in the "
+		       "firmware? arm64: was the kernel started at EL2?)";
 	case -EACCES:
 	case -EPERM:
 		return " (join the group that owns it: usermod -aG kvm USER)";
 	default:
 		return "";
 	}
+}
+
+static const char *create_hint(int err, unsigned long machine_type)
+{
+	return err == -EINVAL && machine_type ? " (fewer address bits than this guest's RAM takes; "
+						"give it less --memory)" :
+						"";
 }
 
 /* KVM api.rst 4.2: the type is only refused, never adjusted; EINTR is documented and transient. */
@@ -67,7 +75,8 @@ int kvm_init(struct kvm *kvm, struct sys *sys, unsigned long machine_type)
 
 	ret = create_vm(kvm, machine_type);
 	if (ret < 0) {
-		log_error("/dev/kvm: KVM_CREATE_VM: %s", strerror(-ret));
+		log_error("/dev/kvm: KVM_CREATE_VM: %s%s", strerror(-ret),
+			  create_hint(ret, machine_type));
 		goto err_destroy;
 	}
 	kvm->vm_fd = ret;

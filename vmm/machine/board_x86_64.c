@@ -152,7 +152,7 @@ void board_destroy(struct vm *vm)
 	vm->board = NULL;
 }
 
-void board_pci_options(const struct vm *vm, struct pci_bus_options *options)
+void board_pci_options(struct vm *vm, struct pci_bus_options *options)
 {
 	static const uint32_t gsis[4] = X86_INTX_GSIS;
 	const struct gmem_slot *top = &vm->mem.slots[vm->mem.count - 1];
@@ -160,6 +160,7 @@ void board_pci_options(const struct vm *vm, struct pci_bus_options *options)
 
 	options->ecam_base = X86_ECAM_BASE;
 	options->ecam_len = X86_ECAM_LEN;
+	options->pio = &vm->pio;
 	options->config_port = X86_PCI_CONFIG_ADDRESS;
 	options->mmio32_base = X86_PCI_MMIO32_BASE;
 	options->mmio32_len = X86_PCI_MMIO32_LEN;

@@ -62,7 +62,7 @@ static void memory_down(struct vm *vm)
 
 static int kvm_up(struct vm *vm)
 {
-	return kvm_init(&vm->kvm, vm->sys, arch_machine_type());
+	return kvm_init(&vm->kvm, vm->sys, arch_machine_type(vm->config->memory));
 }
 
 static void kvm_down(struct vm *vm)
@@ -70,12 +70,16 @@ static void kvm_down(struct vm *vm)
 	kvm_destroy(&vm->kvm);
 }
 
-static int cpus_checked(struct vm *vm)
+static int config_checked(struct vm *vm)
 {
 	unsigned max = arch_max_cpus(&vm->kvm);
 
 	if (vm->config->cpus > max) {
 		log_error("--cpus %u: KVM on this host allows 1 to %u", vm->config->cpus, max);
+		return -EINVAL;
+	}
+	if (!vm->config->irqchip && !arch_irqchip_is_optional()) {
+		log_error("--irqchip off: this architecture's machines always have one; leave it out");
 		return -EINVAL;
 	}
 	if (vm->config->cpus > 1 && !vm->config->irqchip) {
@@ -144,7 +148,7 @@ static void irqs_down(struct vm *vm)
 
 static int pci_up(struct vm *vm)
 {
-	struct pci_bus_options options = { .mmio = &vm->mmio, .pio = &vm->pio, .irqs = &vm->irqs };
+	struct pci_bus_options options = { .mmio = &vm->mmio, .irqs = &vm->irqs };
 
 	board_pci_options(vm, &options);
 	return pci_bus_init(&vm->pci, &options);
@@ -216,7 +220,7 @@ static const struct stage stages[] = {
 	{ vm_events_init, vm_events_destroy, BLAME_HOST },
 	{ memory_up, memory_down, BLAME_ERRNO },
 	{ kvm_up, kvm_down, BLAME_HOST },
-	{ cpus_checked, NULL, BLAME_INPUT },
+	{ config_checked, NULL, BLAME_INPUT },
 	{ memslots_up, memslots_down, BLAME_HOST },
 	{ buses_up, buses_down, BLAME_HOST },
 	{ arch_up, arch_down, BLAME_HOST },

@@ -152,8 +152,8 @@ __must_check int vm_add_scsi(struct vm *vm, unsigned instance);
 
 __must_check int board_init(struct vm *vm);
 void board_destroy(struct vm *vm);
-/* Where the host bridge decodes. */
-void board_pci_options(const struct vm *vm, struct pci_bus_options *options);
+/* Where the host bridge decodes: addresses, and port I/O where the machine has it. */
+void board_pci_options(struct vm *vm, struct pci_bus_options *options);
 /* Power-on state; no vCPU runs. */
 void board_reset(struct vm *vm);
 /* The serial console: input from, and room for output at, the terminal. Loop thread. */

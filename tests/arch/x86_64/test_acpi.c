@@ -3,7 +3,7 @@
  * The ACPI tables as a kernel would walk them; and, where acpica-tools is installed, as ACPICA's
  * own disassembler and compiler see them.
  */
-#include "../../arch/x86_64/acpi.h"
+#include "../../../arch/x86_64/acpi.h"
 #include "arch/power_block.h"
 #include "arch/x86_64/layout.h"
 #include "base/le.h"

@@ -5,8 +5,8 @@
 #ifndef KINGLET_TESTS_ARCH_VM_RIG_H
 #define KINGLET_TESTS_ARCH_VM_RIG_H
 
-#include "../../arch/x86_64/boot.h"
-#include "../../arch/x86_64/x86.h"
+#include "../../../arch/x86_64/boot.h"
+#include "../../../arch/x86_64/x86.h"
 #include "arch/x86_64/layout.h"
 #include "capture.h"
 #include "fake_sys.h"
@@ -152,7 +152,7 @@ static inline struct vm_rig *vm_rig_new(void)
 	rig->vcpu.fd = -1;
 	for (unsigned i = 0; i < ARRAY_SIZE(rig->chips); i++)
 		rig->chips[i].chip_id = i;
-	assert_int_equal(kvm_init(&rig->kvm, &rig->fake.sys, arch_machine_type()), 0);
+	assert_int_equal(kvm_init(&rig->kvm, &rig->fake.sys, arch_machine_type(256 << 20)), 0);
 	return rig;
 }
 

@@ -6,8 +6,8 @@
 #ifndef KINGLET_TESTS_ARCH_BOOT_RIG_H
 #define KINGLET_TESTS_ARCH_BOOT_RIG_H
 
-#include "../../arch/x86_64/acpi.h"
-#include "../../arch/x86_64/boot.h"
+#include "../../../arch/x86_64/acpi.h"
+#include "../../../arch/x86_64/boot.h"
 #include "arch/x86_64/layout.h"
 #include "base/checked.h"
 #include "base/le.h"
