@@ -11,10 +11,6 @@
 enum {
 	MSIX_VECTOR = 0x50,
 	IOAPIC_VECTOR = 0x51,
-	MSIX_CONTROL = 2, /* in the capability */
-	MSIX_ENABLE = 0x8000,
-	MSIX_MASK_ALL = 0x4000,
-	MSIX_ENTRY_CONTROL = 12, /* in an entry: bit 0 masks */
 	ISR_QUEUE = 1,
 };
 

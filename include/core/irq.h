@@ -59,6 +59,9 @@ __must_check int irqs_init(struct irqs *irqs, struct kvm *kvm, struct loop *loop
 			   const struct kvm_irq_routing_entry *routes, unsigned count);
 void irqs_destroy(struct irqs *irqs);
 
+/* GSIs that lines have routes for; a line keeps its own, masked or not, until it is destroyed. */
+unsigned irqs_msi_count(struct irqs *irqs);
+
 /* Sets the level of a legacy pin (KVM_IRQ_LINE). Sharing of pins is the caller's matter. */
 __must_check int irqs_set_level(struct irqs *irqs, uint32_t gsi, bool level);
 

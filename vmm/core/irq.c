@@ -39,6 +39,16 @@ void irqs_destroy(struct irqs *irqs)
 	pthread_mutex_destroy(&irqs->lock);
 }
 
+unsigned irqs_msi_count(struct irqs *irqs)
+{
+	unsigned count;
+
+	pthread_mutex_lock(&irqs->lock);
+	count = irqs->table->nr - irqs->fixed;
+	pthread_mutex_unlock(&irqs->lock);
+	return count;
+}
+
 int irqs_set_level(struct irqs *irqs, uint32_t gsi, bool level)
 {
 	struct kvm_irq_level irq = { .irq = gsi, .level = level };

@@ -40,9 +40,10 @@ static void print_vcpus(const struct vm *vm)
 	log_error("%-24s %10" PRIu64, "  all", exits);
 }
 
-void vm_print_stats(const struct vm *vm)
+void vm_print_stats(struct vm *vm)
 {
 	print_vcpus(vm);
+	log_error("%-24s %10u", "interrupts by MSI", irqs_msi_count(&vm->irqs));
 	if (!vm->device_count)
 		return;
 	log_error("%-24s %10s %10s", "device, in use", "exits", "wake-ups");

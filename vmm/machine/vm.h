@@ -114,7 +114,7 @@ size_t vm_console_write(struct vm *vm, enum guest_stream stream, const uint8_t *
 /* --- stats.c --- */
 
 /* To standard error. The vCPUs may run. Main thread. */
-void vm_print_stats(const struct vm *vm);
+void vm_print_stats(struct vm *vm);
 
 /* --- crash.c: a fault of our own restores this terminal and exits with 104. --- */
 

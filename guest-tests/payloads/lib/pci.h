@@ -24,6 +24,15 @@ enum {
 
 	PCI_CAP_VENDOR = 0x09,
 	PCI_CAP_MSIX = 0x11,
+	PCI_CAP_AF = 0x13, /* byte 4, bit 0: function-level reset */
+};
+
+/* MSI-X (PCI 3.0 §6.8.2). */
+enum {
+	MSIX_CONTROL = 2, /* in the capability */
+	MSIX_ENABLE = 0x8000,
+	MSIX_MASK_ALL = 0x4000,
+	MSIX_ENTRY_CONTROL = 12, /* in an entry: bit 0 masks */
 };
 
 /* The address of a function's register in ECAM (PCIe 5.0 §7.2.2). */
@@ -45,14 +54,24 @@ static inline void pci_port_write(unsigned slot, unsigned reg, uint32_t value)
 	outl(0xcfc, value);
 }
 
-/* The slot of the device with this id, vendor in the lower half; fails the run when there is none. */
-static inline unsigned pci_find(uint32_t id)
+enum { PCI_SLOTS = 32 };
+
+/* The slot of the device with this id, vendor in the lower half; PCI_SLOTS when there is none. */
+static inline unsigned pci_look_for(uint32_t id)
 {
 	unsigned slot = 0;
 
-	while (slot < 32 && read32(pci_ecam(slot, PCI_ID)) != id)
+	while (slot < PCI_SLOTS && read32(pci_ecam(slot, PCI_ID)) != id)
 		slot++;
-	check(slot < 32);
+	return slot;
+}
+
+/* The same, where there is one; fails the run else. */
+static inline unsigned pci_find(uint32_t id)
+{
+	unsigned slot = pci_look_for(id);
+
+	check(slot < PCI_SLOTS);
 	return slot;
 }
 

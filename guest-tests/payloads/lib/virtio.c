@@ -4,14 +4,14 @@
 /* cfg_type of a virtio capability. */
 enum { CAP_COMMON = 1, CAP_NOTIFY = 2, CAP_ISR = 3 };
 
-static struct ring ring;
+static struct ring only_ring;
 
 void virtio_find(struct virtio *v, uint32_t id)
 {
 	unsigned slot = pci_find(id), cap = 0;
 	uintptr_t bar = pci_bar(slot);
 
-	*v = (struct virtio){ .slot = slot, .ring = &ring };
+	*v = (struct virtio){ .slot = slot, .ring = &only_ring };
 	while ((cap = pci_next_cap(slot, cap, PCI_CAP_VENDOR))) {
 		uintptr_t at = bar + read32(pci_ecam(slot, cap + 8));
 
@@ -62,36 +62,56 @@ static void write_address(struct virtio *v, unsigned reg, const volatile void *a
 	write32(v->common + reg + 4, (uint32_t)((uint64_t)(uintptr_t)address >> 32));
 }
 
-void virtio_set_ring(struct virtio *v)
+void virtio_set_queue(struct virtio *v, uint16_t index, volatile struct ring *ring,
+		      uint16_t vector)
 {
-	memset((void *)v->ring, 0, sizeof(*v->ring));
-	write16(v->common + QUEUE_SELECT, 0);
+	memset((void *)ring, 0, sizeof(*ring));
+	write16(v->common + QUEUE_SELECT, index);
 	write16(v->common + QUEUE_SIZE, RING_SIZE);
-	write_address(v, QUEUE_DESC, v->ring->desc);
-	write_address(v, QUEUE_DRIVER, &v->ring->avail);
-	write_address(v, QUEUE_DEVICE, &v->ring->used);
+	write16(v->common + QUEUE_MSIX_VECTOR, vector);
+	write_address(v, QUEUE_DESC, ring->desc);
+	write_address(v, QUEUE_DRIVER, &ring->avail);
+	write_address(v, QUEUE_DEVICE, &ring->used);
 	write16(v->common + QUEUE_ENABLE, 1);
+	v->doorbells[index] = v->notify + read16(v->common + QUEUE_NOTIFY_OFF) * v->notify_multiplier;
 }
 
-void virtio_start(struct virtio *v, uint32_t features)
+void virtio_set_ring(struct virtio *v)
+{
+	virtio_set_queue(v, 0, v->ring, NO_VECTOR);
+}
+
+void virtio_set_ready(struct virtio *v)
 {
 	uint8_t ready = ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK;
 
-	check(virtio_negotiate(v, features) & FEATURES_OK);
-	virtio_set_ring(v);
 	write8(v->common + DEVICE_STATUS, ready);
 	check(read8(v->common + DEVICE_STATUS) == ready);
 }
 
-void virtio_offer(struct virtio *v, uint16_t head)
+void virtio_start(struct virtio *v, uint32_t features)
 {
-	volatile struct ring *r = v->ring;
-	uint16_t off = read16(v->common + QUEUE_NOTIFY_OFF);
+	check(virtio_negotiate(v, features) & FEATURES_OK);
+	virtio_set_ring(v);
+	virtio_set_ready(v);
+}
 
+void ring_add(volatile struct ring *r, uint16_t head)
+{
 	/* x86 keeps stores in order, so the index cannot be seen before the entry. */
 	r->avail.ring[r->avail.index % RING_SIZE] = head;
 	r->avail.index++;
-	write16(v->notify + off * v->notify_multiplier, 0);
+}
+
+void virtio_kick(struct virtio *v, uint16_t index)
+{
+	write16(v->doorbells[index], index);
+}
+
+void virtio_offer(struct virtio *v, uint16_t head)
+{
+	ring_add(v->ring, head);
+	virtio_kick(v, 0);
 }
 
 void virtio_fill(struct virtio *v, void *buffer, uint32_t len)

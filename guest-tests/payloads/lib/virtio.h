@@ -7,7 +7,8 @@
 
 #include "pci.h"
 
-enum { VIRTIO_RNG = 0x10441af4 }; /* PCI id: device, vendor */
+/* PCI ids: device, vendor. */
+enum { VIRTIO_NET = 0x10411af4, VIRTIO_RNG = 0x10441af4, VIRTIO_SCSI = 0x10481af4 };
 
 /* The common configuration structure, §4.1.4.3. */
 enum {
@@ -27,6 +28,7 @@ enum {
 	QUEUE_DRIVER = 0x28,
 	QUEUE_DEVICE = 0x30,
 };
+enum { VIRTIO_QUEUES = 3, NO_VECTOR = 0xffff };
 
 /* Bits of DEVICE_STATUS, §2.1. */
 enum {
@@ -71,6 +73,7 @@ struct virtio {
 	unsigned msix; /* its capability */
 	uintptr_t msix_table, msix_pba;
 	volatile struct ring *ring;
+	uintptr_t doorbells[VIRTIO_QUEUES];
 };
 
 /* Finds the device and its structures by its capabilities (§4.1.4). */
@@ -88,10 +91,23 @@ uint8_t virtio_negotiate(struct virtio *v, uint32_t features);
 /* Clears the ring and gives it to queue 0. */
 void virtio_set_ring(struct virtio *v);
 
-/* All of it, up to DRIVER_OK, which the device must accept. */
+/* Clears a ring and gives it to one of the first VIRTIO_QUEUES queues, whose interrupt gets a vector of MSI-X, or NO_VECTOR. */
+void virtio_set_queue(struct virtio *v, uint16_t index, volatile struct ring *ring,
+		      uint16_t vector);
+
+/* DRIVER_OK, behind virtio_negotiate(), which the device must accept. */
+void virtio_set_ready(struct virtio *v);
+
+/* All of it with the one ring of v, up to DRIVER_OK. */
 void virtio_start(struct virtio *v, uint32_t features);
 
-/* Makes descriptor `head` available and rings the doorbell. */
+/* Makes descriptor `head` available. */
+void ring_add(volatile struct ring *r, uint16_t head);
+
+/* Rings a queue's doorbell. */
+void virtio_kick(struct virtio *v, uint16_t index);
+
+/* Both, for queue 0. */
 void virtio_offer(struct virtio *v, uint16_t head);
 
 /* Offers `len` bytes at `buffer` to be filled, and waits without an interrupt until they are. */

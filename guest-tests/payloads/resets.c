@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A network card and a SCSI disk, whichever there is, reset ten times with requests in flight: by
+ * their status register, as a kernel does that another one started by kexec, and by the function.
+ * Each time they start anew in other memory; not a byte of the old may change any more. Then the
+ * machine is rebooted in the midst of work, for each 'r' of serial input; 'q' ends.
+ *
+ * The tap has the address 10.9.0.1, for which the card asks without end; the disk holds "kinglet\n"
+ * throughout.
+ *
+ *	printf rrq | kinglet run resets.elf --net tap=tap0 --scsi path=disk.img --on-reboot restart
+ */
+#include "interrupt.h"
+#include "virtio.h"
+
+enum {
+	RESETS = 10,
+	VECTOR = 0x50,
+	SERIAL_VECTOR = 0x51,
+	SERIAL_GSI = 4,
+	NET_RX = 0,
+	NET_TX = 1,
+	NET_HEADER = 12,
+	FRAME = NET_HEADER + 1514, /* the largest */
+	FRAMES = 50, /* each way before a reset */
+	SCSI_REQUESTS = 2, /* the queue */
+	SECTORS = 1024,
+	COMMANDS = 10, /* before a reset */
+	PATTERN = 0x5a,
+};
+
+/* §5.6.6.1, as long as the configuration space says at power-on. */
+struct scsi_request {
+	uint8_t lun[8];
+	uint64_t id;
+	uint8_t attributes[3];
+	uint8_t cdb[32];
+} __attribute__((packed));
+
+struct scsi_response {
+	uint32_t sense_len, residual;
+	uint16_t status_qualifier;
+	uint8_t status, response, sense[96];
+} __attribute__((packed));
+
+/* A chain of three descriptors, so the ring has room for two. */
+enum { SCSI_CHAIN = 3, SCSI_DEPTH = RING_SIZE / SCSI_CHAIN };
+
+/* All memory that devices may write to between two resets. */
+static struct area {
+	struct ring net[2], scsi;
+	uint8_t received[RING_SIZE][FRAME];
+	struct scsi_response responses[SCSI_DEPTH];
+	uint8_t data[SCSI_DEPTH][SECTORS * 512] __attribute__((aligned(8)));
+} areas[2] __attribute__((aligned(4096)));
+
+static struct area *area;
+/* RFC 826: an Ethernet broadcast, "who has 10.9.0.1? Tell 10.9.0.2". */
+static const uint8_t question[] = {
+	[NET_HEADER] =
+	0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x52, 0x54, 0, 0, 0, 2, 0x08, 0x06,
+	0, 1, 0x08, 0x00, 6, 4, 0, 1,
+	0x52, 0x54, 0, 0, 0, 2, 10, 9, 0, 2,
+	0, 0, 0, 0, 0, 0, 10, 9, 0, 1,
+};
+static struct scsi_request request;
+static volatile unsigned interrupts, keys;
+
+INTERRUPT arrived(struct interrupt_frame *stack)
+{
+	(void)stack;
+	interrupts++;
+	lapic_write(LAPIC_EOI, 0);
+}
+
+INTERRUPT key_pressed(struct interrupt_frame *stack)
+{
+	(void)stack;
+	keys++;
+	lapic_write(LAPIC_EOI, 0);
+}
+
+/* A device with its MSI-X vector 0 for all queues, accepted up to FEATURES_OK. */
+static void introduce(struct virtio *v)
+{
+	write16(pci_ecam(v->slot, v->msix + MSIX_CONTROL), MSIX_ENABLE);
+	check(virtio_negotiate(v, 0) & FEATURES_OK);
+	write32(v->msix_table + MSIX_ENTRY_CONTROL, 1);
+	write32(v->msix_table, 0xfee00000 | (lapic_read(LAPIC_ID) >> 24) << 12);
+	write32(v->msix_table + 4, 0);
+	write32(v->msix_table + 8, VECTOR);
+	write32(v->msix_table + MSIX_ENTRY_CONTROL, 0);
+}
+
+/*
+ * The head of the next chain that the device has done with. An interrupt that comes after the look
+ * into the ring also comes after `before` was read.
+ */
+static uint32_t await_used(volatile struct ring *r, uint16_t *seen)
+{
+	for (;;) {
+		unsigned before = interrupts;
+
+		if (r->used.index != *seen)
+			return r->used.ring[(*seen)++ % RING_SIZE].id;
+		interrupt_wait(&interrupts, before);
+	}
+}
+
+/* --- Network --- */
+
+static void net_start(struct virtio *v)
+{
+	introduce(v);
+	virtio_set_queue(v, NET_RX, &area->net[NET_RX], 0);
+	virtio_set_queue(v, NET_TX, &area->net[NET_TX], 0);
+	virtio_set_ready(v);
+	for (uint16_t i = 0; i < RING_SIZE; i++) {
+		area->net[NET_TX].desc[i] = (struct descriptor){
+			(uintptr_t)question, sizeof(question), 0, 0
+		};
+		area->net[NET_RX].desc[i] = (struct descriptor){
+			(uintptr_t)area->received[i], FRAME, DESC_WRITE, 0
+		};
+		ring_add(&area->net[NET_TX], i);
+		ring_add(&area->net[NET_RX], i);
+	}
+	virtio_kick(v, NET_TX);
+	virtio_kick(v, NET_RX);
+}
+
+/* Leaves the rings with work for the device. */
+static void net_work(struct virtio *v)
+{
+	uint16_t seen[2] = { 0, 0 };
+
+	for (unsigned i = 0; i < FRAMES; i++) {
+		for (uint16_t queue = NET_RX; queue <= NET_TX; queue++) {
+			volatile struct ring *r = &area->net[queue];
+
+			ring_add(r, (uint16_t)await_used(r, &seen[queue]));
+			virtio_kick(v, queue);
+		}
+	}
+}
+
+/* --- SCSI --- */
+
+static void scsi_start(struct virtio *v)
+{
+	introduce(v);
+	virtio_set_queue(v, SCSI_REQUESTS, &area->scsi, 0);
+	virtio_set_ready(v);
+	/* §5.6.6.1: target 1, LUN 0; READ(10) from block 0 on. */
+	request = (struct scsi_request){
+		.lun = { 1, 1, 0x40 },
+		.cdb = { 0x28, [7] = SECTORS >> 8, [8] = SECTORS & 0xff },
+	};
+	for (uint16_t i = 0; i < SCSI_DEPTH; i++) {
+		volatile struct descriptor *chain = &area->scsi.desc[i * SCSI_CHAIN];
+		uint16_t head = i * SCSI_CHAIN;
+
+		chain[0] = (struct descriptor){ (uintptr_t)&request, sizeof(request), DESC_NEXT,
+						head + 1 };
+		chain[1] = (struct descriptor){ (uintptr_t)&area->responses[i],
+						sizeof(area->responses[i]), DESC_NEXT | DESC_WRITE,
+						head + 2 };
+		chain[2] = (struct descriptor){ (uintptr_t)area->data[i], sizeof(area->data[i]),
+						DESC_WRITE, 0 };
+		ring_add(&area->scsi, head);
+	}
+	virtio_kick(v, SCSI_REQUESTS);
+}
+
+static void expect_words(const void *at, size_t len, uint64_t word)
+{
+	for (const uint64_t *w = at; len; w++, len -= sizeof(*w))
+		check(*w == word);
+}
+
+static void scsi_check(unsigned i)
+{
+	uint64_t word;
+
+	memcpy(&word, "kinglet\n", sizeof(word));
+	check(area->responses[i].response == 0 && area->responses[i].status == 0);
+	check(area->responses[i].residual == 0);
+	expect_words(area->data[i], sizeof(area->data[i]), word);
+	area->data[i][0] = area->data[i][sizeof(area->data[i]) - 1] = 0;
+	area->responses[i].response = 0xff;
+}
+
+static void scsi_work(struct virtio *v)
+{
+	uint16_t seen = 0;
+
+	for (unsigned i = 0; i < COMMANDS; i++) {
+		uint16_t head = (uint16_t)await_used(&area->scsi, &seen);
+
+		scsi_check(head / SCSI_CHAIN);
+		ring_add(&area->scsi, head);
+		virtio_kick(v, SCSI_REQUESTS);
+	}
+}
+
+/* --- All devices --- */
+
+static const struct driver {
+	uint32_t id;
+	void (*start)(struct virtio *v);
+	void (*work)(struct virtio *v);
+} drivers[] = {
+	{ VIRTIO_NET, net_start, net_work },
+	{ VIRTIO_SCSI, scsi_start, scsi_work },
+};
+enum { DRIVERS = sizeof(drivers) / sizeof(drivers[0]) };
+
+static struct virtio devices[DRIVERS];
+static bool present[DRIVERS];
+
+static void find_all(void)
+{
+	for (unsigned i = 0; i < DRIVERS; i++) {
+		present[i] = pci_look_for(drivers[i].id) < PCI_SLOTS;
+		if (present[i])
+			virtio_find(&devices[i], drivers[i].id);
+	}
+}
+
+static void start_all(unsigned round)
+{
+	area = &areas[round % 2];
+	for (unsigned i = 0; i < DRIVERS; i++)
+		if (present[i])
+			drivers[i].start(&devices[i]);
+	for (unsigned i = 0; i < DRIVERS; i++)
+		if (present[i])
+			drivers[i].work(&devices[i]);
+}
+
+/* Forgets its BAR and all else in configuration space. */
+static void reset_function(unsigned slot)
+{
+	unsigned af = pci_next_cap(slot, 0, PCI_CAP_AF);
+	uint32_t low = read32(pci_ecam(slot, PCI_BAR0)), high = read32(pci_ecam(slot, PCI_BAR0 + 4));
+
+	check(af);
+	write8(pci_ecam(slot, af + 4), 1);
+	check(!(read16(pci_ecam(slot, PCI_COMMAND)) & PCI_COMMAND_MEMORY));
+	write32(pci_ecam(slot, PCI_BAR0), low);
+	write32(pci_ecam(slot, PCI_BAR0 + 4), high);
+}
+
+static void reset_all(unsigned round)
+{
+	for (unsigned i = 0; i < DRIVERS; i++) {
+		if (!present[i])
+			continue;
+		if (round % 2)
+			reset_function(devices[i].slot);
+		else
+			virtio_reset(&devices[i]);
+		virtio_find(&devices[i], drivers[i].id);
+		check(read8(devices[i].common + DEVICE_STATUS) == 0);
+	}
+}
+
+/* Asleep: others need the CPU. */
+static uint8_t next_byte(void)
+{
+	unsigned before = keys;
+
+	interrupt_set(SERIAL_VECTOR, key_pressed);
+	ioapic_route(SERIAL_GSI, SERIAL_VECTOR, false);
+	outb(COM1 + 1, 1);
+	if (!(inb(COM1 + 5) & 1))
+		interrupt_wait(&keys, before);
+	return inb(COM1);
+}
+
+int main(const void *handoff)
+{
+	const uint64_t pattern = PATTERN * 0x0101010101010101;
+
+	(void)handoff;
+	expect_words(areas, sizeof(areas), 0);
+	lapic_enable();
+	interrupt_set(VECTOR, arrived);
+	find_all();
+	start_all(0);
+	for (unsigned round = 0; round < RESETS; round++) {
+		struct area *old = area;
+
+		reset_all(round);
+		memset(old, PATTERN, sizeof(*old));
+		start_all(round + 1);
+		expect_words(old, sizeof(*old), pattern);
+	}
+	print("works\n");
+	if (next_byte() == 'r') {
+		start_all(0);
+		outb(POWER_PORT + 2, 1);
+		for (;;)
+			;
+	}
+	return 0;
+}

@@ -1,0 +1,49 @@
+# Ten resets in turn by the driver, as after a kexec, and by the function, then a reboot in the
+# process, ten times over, all with requests in flight: a bare-metal guest that sees each byte which
+# a device writes to where it no longer may. Nothing of Kinglet's is used up; the same with frames in
+# Kinglet.
+# cases: vhost local
+payloads=$(dirname "$TOOLS")/payloads
+ip tuntap add reset0 mode tap vnet_hdr
+ip addr add 10.9.0.1/24 dev reset0
+ip link set reset0 up
+trap 'ip link delete reset0' EXIT
+
+if [ "$case" = vhost ]; then
+	devices=(--net tap=reset0,vhost=on --scsi path=disk.img,readonly)
+	printf 'kinglet\n%.0s' {1..131072} >disk.img
+else
+	devices=(--net tap=reset0,vhost=off)
+fi
+
+# look: what the machine has of the host's.
+look() {
+	local seen
+	seen=$(grep -c 'interrupts by MSI' messages) || :
+	kill -USR1 "$vm"
+	timeout 60 bash -c \
+		"until [ \$(grep -c 'interrupts by MSI' messages) -gt $seen ]; do sleep 0.1; done"
+	grep 'interrupts by MSI' messages | tail -n 1
+	readlink "/proc/$vm/fd/"* | sort
+	ls "/proc/$vm/task" | wc -l
+	cat /proc/[0-9]*/comm 2>/dev/null | grep -cx "vhost-$vm" || :
+	find /sys/kernel/config/target -mindepth 1 -maxdepth 3 | sort
+}
+
+vm_start run "$payloads/resets.elf" --memory 32M --rng off --console off --on-reboot restart \
+	--stats "${devices[@]}"
+for ((boot = 0; boot <= 10; boot++)); do
+	await_output works
+	: >console
+	if [ $boot -eq 0 ] || [ $boot -eq 10 ]; then
+		look >"host.$boot"
+		cat "host.$boot"
+	fi
+	[ $boot -eq 10 ] || printf r >&"$keyboard"
+done
+printf q >&"$keyboard"
+vm_wait
+expect_same host.0 host.10
+cat console messages
+expect_status 0
+! grep -q 'needs a reset\|warning' messages
