@@ -3,7 +3,7 @@
 # cases: ttyS0 hvc0
 random typed 64K
 case $case in
-ttyS0) options=() size=256K ;;
+ttyS0) options=() size=64K ;;
 hvc0) options=(--console stdio) size=1M ;;
 esac
 random printed "$size"
@@ -27,5 +27,6 @@ vm_wait
 expect_status 0
 expect_output "$(sum typed)"
 start=$(grep -abo 'scenario: data' console | cut -d : -f 1)
-tail -c "+$((start + 16))" console | head -c "$(stat -c %s printed)" >arrived
+tail -c "+$((start + 16))" console >arrived
+truncate -s "<$(stat -c %s printed)" arrived # the kernel's last words come behind
 expect_same printed arrived
