@@ -45,10 +45,10 @@ static const char status_port_name[] = "kinglet.status";
 enum message {
 	SEND_ADD = 1 << 0,
 	SEND_CONSOLE = 1 << 1,
-	SEND_NAME = 1 << 2,
-	SEND_RESIZE = 1 << 3,
-	SEND_OPEN = 1 << 4,
-	SEND_CLOSED = 1 << 5,
+	SEND_RESIZE = 1 << 2,
+	SEND_OPEN = 1 << 3,
+	SEND_CLOSED = 1 << 4,
+	SEND_NAME = 1 << 5, /* behind the others: who finds a port by its name finds it open */
 	SEND_END = 1 << 6,
 };
 

@@ -8,7 +8,8 @@
  * guest's exit status. It has been reported when the guest's close(2) returns.
  *
  * Streams are further ports with names of their owner's, from VIRTIO_CONSOLE_FIRST_STREAM on: bytes
- * in both directions, with back-pressure in both, and an end that each side can close.
+ * in both directions, with back-pressure in both, and an end that each side can close. Where Linux
+ * tells a port's name, it knows as well whether our end is open.
  */
 #ifndef KINGLET_VIRTIO_CONSOLE_H
 #define KINGLET_VIRTIO_CONSOLE_H

@@ -255,13 +255,13 @@ static void test_probe_announces_ports_in_order(void **state)
 	assert_string_equal(next_control(f), "");
 
 	control(f, 1, VIRTIO_CONSOLE_PORT_READY, 1);
-	expect_control(f, 1, VIRTIO_CONSOLE_PORT_NAME, "6b696e676c65742e737461747573");
 	expect_control(f, 1, VIRTIO_CONSOLE_PORT_OPEN, "");
+	expect_control(f, 1, VIRTIO_CONSOLE_PORT_NAME, "6b696e676c65742e737461747573");
 	assert_string_equal(next_control(f), "");
 
 	control(f, OTHER_STREAM, VIRTIO_CONSOLE_PORT_READY, 1);
-	expect_control(f, OTHER_STREAM, VIRTIO_CONSOLE_PORT_NAME, "6f7574");
 	expect_control(f, OTHER_STREAM, VIRTIO_CONSOLE_PORT_OPEN, "");
+	expect_control(f, OTHER_STREAM, VIRTIO_CONSOLE_PORT_NAME, "6f7574");
 	assert_string_equal(next_control(f), "");
 	assert_true(mock_irq_taken(&f->dev->queues[CONTROL_IN].irq));
 }
