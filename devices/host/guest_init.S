@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The program of guest/init.c, byte for byte: see include/host/guest_init.h. */
+	.section .rodata
+	.globl	guest_init, guest_init_end
+	.type	guest_init, %object
+	.type	guest_init_end, %object
+guest_init:
+	.incbin	GUEST_INIT
+guest_init_end:
+	.byte	0
+
+	.section .note.GNU-stack, "", %progbits

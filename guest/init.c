@@ -1,0 +1,649 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The first process of a guest of `kinglet exec`: readies the system, runs one program and reports
+ * how it ended. Kinglet carries it inside and puts it into the guest's initramfs, with
+ * /.kinglet/exec (include/host/guest_init.h) beside it, which says what to do.
+ *
+ * The program is a child: the kernel drops most signals to process 1 and panics when it ends. Its
+ * standard input, output and error are pipes, whose other ends are copied from and to
+ * virtio-console ports here: unlike a port, a pipe can be opened again (/dev/stderr), and tells its
+ * writer when the reader has gone.
+ *
+ * A failure before the program can be started is said in the kernel's log; then this process ends,
+ * and with it the guest, in a panic.
+ */
+#include "sys.h"
+
+#include <errno.h>
+#include <linux/module.h>
+#include <linux/time_types.h>
+#include <net/if.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define FOLDER "/.kinglet"
+
+enum { PAUSE_NS = 2000000, PORT_PATIENCE = 60 * (1000000000 / PAUSE_NS) };
+enum { STATUS_CANNOT_EXECUTE = 126, STATUS_NOT_FOUND = 127 };
+/* uapi/linux/module.h has it since 5.17. */
+enum { COMPRESSED_FILE = 4 };
+
+void init_main(void);
+
+/* --- Strings ---------------------------------------------------------------------------------- */
+
+/* The compiler may call it for a struct that is set to zero. */
+void *memset(void *to, int value, size_t len);
+void *memset(void *to, int value, size_t len)
+{
+	volatile char *at = to;
+
+	while (len--)
+		*at++ = (char)value;
+	return to;
+}
+
+static size_t length(const char *text)
+{
+	size_t len = 0;
+
+	while (text[len])
+		len++;
+	return len;
+}
+
+static bool equal(const char *a, const char *b)
+{
+	while (*a && *a == *b) {
+		a++;
+		b++;
+	}
+	return *a == *b;
+}
+
+static bool begins_with(const char *text, const char *start)
+{
+	while (*start)
+		if (*text++ != *start++)
+			return false;
+	return true;
+}
+
+static bool contains(const char *text, char c)
+{
+	while (*text && *text != c)
+		text++;
+	return *text;
+}
+
+/* A line that is put together of pieces; what does not fit is cut off. */
+struct text {
+	char data[4400];
+	size_t len;
+};
+
+static void append(struct text *text, const char *piece)
+{
+	while (*piece && text->len < sizeof(text->data) - 1)
+		text->data[text->len++] = *piece++;
+	text->data[text->len] = '\0';
+}
+
+static void append_number(struct text *text, unsigned number)
+{
+	char digits[12];
+	unsigned at = sizeof(digits) - 1;
+
+	digits[at] = '\0';
+	do
+		digits[--at] = (char)('0' + number % 10);
+	while (number /= 10);
+	append(text, digits + at);
+}
+
+static void append_error(struct text *text, int error)
+{
+	static const struct {
+		int error;
+		const char *name;
+	} known[] = {
+		{ ENOENT, "No such file or directory" },
+		{ EACCES, "Permission denied" },
+		{ ENOEXEC, "Exec format error" },
+		{ ENOTDIR, "Not a directory" },
+		{ ENOMEM, "Cannot allocate memory" },
+		{ EISDIR, "Is a directory" },
+		{ ENOSYS, "Not supported by this kernel" },
+		{ ENODEV, "Not supported by this kernel" },
+		{ EKEYREJECTED, "Signature refused" },
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(known); i++) {
+		if (known[i].error == error) {
+			append(text, known[i].name);
+			return;
+		}
+	}
+	append(text, "error ");
+	append_number(text, (unsigned)error);
+}
+
+/* --- Messages --------------------------------------------------------------------------------- */
+
+/* "what: name: error"; name may be NULL, error 0. */
+static void describe(struct text *text, const char *what, const char *name, int error)
+{
+	append(text, what);
+	if (name) {
+		append(text, ": ");
+		append(text, name);
+	}
+	if (error) {
+		append(text, ": ");
+		append_error(text, error);
+	}
+	append(text, "\n");
+}
+
+/* Into the kernel's log, at a level that a quiet console shows. */
+static void complain(const char *what, const char *name, int error)
+{
+	struct text text = { .len = 0 };
+	int fd = sys_open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+
+	append(&text, "<3>kinglet-init: ");
+	describe(&text, what, name, error);
+	sys_write(fd, text.data, text.len);
+	sys_close(&fd);
+}
+
+static void give_up(const char *what, const char *name, int error)
+{
+	complain(what, name, error);
+	sys_exit(1);
+}
+
+/* --- Instructions ----------------------------------------------------------------------------- */
+
+struct instructions {
+	char *start, *end; /* strings, each with its kind as first byte */
+	char **args, **env;
+	char *folder;
+};
+
+static char *next_of(char *at)
+{
+	return at + length(at) + 1;
+}
+
+static void *allocate(size_t len)
+{
+	long at = sys_call(__NR_mmap, 0, (long)len, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1);
+
+	if (at < 0 && at > -4096)
+		give_up("memory", NULL, (int)-at);
+	return (void *)at;
+}
+
+static char **collect(const struct instructions *todo, char kind)
+{
+	char **list;
+	size_t count = 0;
+
+	for (char *at = todo->start; at < todo->end; at = next_of(at))
+		count += *at == kind;
+	list = allocate((count + 1) * sizeof(*list));
+	count = 0;
+	for (char *at = todo->start; at < todo->end; at = next_of(at))
+		if (*at == kind)
+			list[count++] = at + 1;
+	return list;
+}
+
+static void read_instructions(struct instructions *todo)
+{
+	static const char path[] = FOLDER "/exec";
+	int fd = sys_open(path, O_RDONLY | O_CLOEXEC);
+	long size = SYS(lseek, fd, 0, SEEK_END, 0, 0), got = 0, n = 0;
+
+	if (size <= 0)
+		give_up(path, NULL, fd < 0 ? -fd : EIO);
+	SYS(lseek, fd, 0, SEEK_SET, 0, 0);
+	todo->start = allocate((size_t)size + 1);
+	while (got < size && (n = sys_read(fd, todo->start + got, (size_t)(size - got))) > 0)
+		got += n;
+	sys_close(&fd);
+	if (got < size)
+		give_up(path, NULL, EIO);
+	todo->end = todo->start + size;
+	todo->args = collect(todo, 'A');
+	todo->env = collect(todo, 'E');
+	todo->folder = collect(todo, 'C')[0];
+	if (!todo->args[0] || !todo->folder)
+		give_up(path, "damaged", 0);
+}
+
+/* --- The system ------------------------------------------------------------------------------- */
+
+static void make_folder(const char *path, int mode)
+{
+	if (SYS(mkdirat, AT_FDCWD, path, mode, 0, 0) == 0)
+		SYS(fchmodat, AT_FDCWD, path, mode, 0, 0); /* whatever the umask is */
+}
+
+static void mount_systems(void)
+{
+	static const struct {
+		const char *type, *path;
+		int mode; /* of the folder that is made where there is none */
+		bool needed;
+	} systems[] = {
+		{ "devtmpfs", "/dev", 0755, true }, /* the first: it has the way to complain */
+		{ "proc", "/proc", 0555, true },
+		{ "sysfs", "/sys", 0555, true },
+		{ "devpts", "/dev/pts", 0755, false },
+		{ "tmpfs", "/dev/shm", 01777, false },
+	};
+	static const char *const links[][2] = {
+		{ "/proc/self/fd", "/dev/fd" },
+		{ "/proc/self/fd/0", "/dev/stdin" },
+		{ "/proc/self/fd/1", "/dev/stdout" },
+		{ "/proc/self/fd/2", "/dev/stderr" },
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(systems); i++) {
+		long ret;
+
+		make_folder(systems[i].path, systems[i].mode);
+		ret = SYS(mount, systems[i].type, systems[i].path, systems[i].type, 0, 0);
+		if (ret < 0 && ret != -EBUSY && systems[i].needed)
+			give_up("mount", systems[i].path, (int)-ret);
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(links); i++)
+		SYS(symlinkat, links[i][0], AT_FDCWD, links[i][1], 0, 0);
+	make_folder("/tmp", 01777);
+}
+
+static void mount_read_only(const char *path)
+{
+	long ret = SYS(mount, path, path, NULL, MS_BIND, NULL);
+
+	if (ret == 0)
+		ret = SYS(mount, NULL, path, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL);
+	if (ret < 0)
+		give_up("read-only", path, (int)-ret);
+}
+
+/* So that a program finds 127.0.0.1. A kernel without networks has none. */
+static void start_loopback(void)
+{
+	struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	int fd = (int)SYS(socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0, 0, 0);
+
+	SYS(ioctl, fd, 0x8914 /* SIOCSIFFLAGS */, &request, 0, 0);
+	sys_close(&fd);
+}
+
+/* A failure shows in what then is missing; the reason is in the log. */
+static void load_module(const char *path)
+{
+	size_t len = length(path);
+	bool packed = len < 3 || !equal(path + len - 3, ".ko");
+	int fd = sys_open(path, O_RDONLY | O_CLOEXEC);
+	long ret = fd < 0 ? fd : SYS(finit_module, fd, "", packed ? COMPRESSED_FILE : 0, 0, 0);
+
+	sys_close(&fd);
+	if (packed && (ret == -EINVAL || ret == -EOPNOTSUPP))
+		complain("this kernel cannot unpack modules (CONFIG_MODULE_DECOMPRESS); unpack it "
+			 "on the host",
+			 path, 0);
+	else if (ret < 0 && ret != -EEXIST)
+		complain("module", path, (int)-ret);
+}
+
+static void prepare_system(const struct instructions *todo)
+{
+	for (char *at = todo->start; at < todo->end; at = next_of(at)) {
+		if (*at == 'M')
+			load_module(at + 1);
+		else if (*at == 'R')
+			mount_read_only(at + 1);
+	}
+}
+
+/* What was there for this process alone is not for the program to see. */
+static void remove_own_files(const struct instructions *todo)
+{
+	for (char *at = todo->start; at < todo->end; at = next_of(at))
+		if (*at == 'M')
+			SYS(unlinkat, AT_FDCWD, at + 1, 0, 0, 0);
+	SYS(unlinkat, AT_FDCWD, FOLDER "/exec", 0, 0, 0);
+	SYS(unlinkat, AT_FDCWD, FOLDER "/init", 0, 0, 0);
+	SYS(unlinkat, AT_FDCWD, FOLDER, AT_REMOVEDIR, 0, 0);
+}
+
+/* --- Ports ------------------------------------------------------------------------------------ */
+
+enum { IN, OUT, ERR, STATUS, PORTS };
+
+static const char *const port_names[PORTS] = {
+	[IN] = "kinglet.stdin\n",
+	[OUT] = "kinglet.stdout\n",
+	[ERR] = "kinglet.stderr\n",
+	[STATUS] = "kinglet.status\n",
+};
+
+struct entry {
+	uint64_t ino;
+	int64_t off;
+	uint16_t len;
+	uint8_t type;
+	char name[];
+};
+
+/* One of /sys/class/virtio-ports: opened if it is one of ours and its node is there. */
+static void try_port(const char *entry, int ports[PORTS])
+{
+	struct text path = { .len = 0 };
+	char name[32];
+	long len;
+	int fd;
+
+	append(&path, "/sys/class/virtio-ports/");
+	append(&path, entry);
+	append(&path, "/name");
+	fd = sys_open(path.data, O_RDONLY | O_CLOEXEC);
+	len = sys_read(fd, name, sizeof(name) - 1);
+	sys_close(&fd);
+	if (len <= 0)
+		return;
+	name[len] = '\0';
+	for (unsigned i = 0; i < PORTS; i++) {
+		if (ports[i] >= 0 || !equal(name, port_names[i]))
+			continue;
+		path.len = 0;
+		append(&path, "/dev/");
+		append(&path, entry);
+		ports[i] = sys_open(path.data, O_RDWR | O_CLOEXEC | (i == STATUS ? 0 : O_NONBLOCK));
+	}
+}
+
+static bool have_all(const int ports[PORTS])
+{
+	for (unsigned i = 0; i < PORTS; i++)
+		if (ports[i] < 0)
+			return false;
+	return true;
+}
+
+static void try_ports(int ports[PORTS])
+{
+	uint64_t buf[256];
+	int fd = sys_open("/sys/class/virtio-ports", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	long len;
+
+	while ((len = SYS(getdents64, fd, buf, sizeof(buf), 0, 0)) > 0) {
+		for (long at = 0; at < len;) {
+			const struct entry *entry = (void *)((char *)buf + at);
+
+			if (entry->name[0] != '.')
+				try_port(entry->name, ports);
+			at += entry->len;
+		}
+	}
+	sys_close(&fd);
+}
+
+/* They come one by one, from a workqueue of the driver's. */
+static void open_ports(int ports[PORTS])
+{
+	for (unsigned i = 0; i < PORTS; i++)
+		ports[i] = -1;
+	for (unsigned tries = 0; tries < PORT_PATIENCE; tries++) {
+		struct __kernel_timespec pause = { .tv_nsec = PAUSE_NS };
+
+		try_ports(ports);
+		if (have_all(ports))
+			return;
+		SYS(nanosleep, &pause, NULL, 0, 0, 0);
+	}
+	give_up("no virtio-console with Kinglet's ports: the kernel needs virtio_pci and virtio_console, "
+		"built in or as modules",
+		NULL, 0);
+}
+
+/* --- Copying ---------------------------------------------------------------------------------- */
+
+/* Bytes on their way from one descriptor to another, neither of which blocks. */
+struct flow {
+	int from, to; /* -1 when it has ended */
+	char data[32768];
+	size_t at, len;
+};
+
+static void flow_end(struct flow *flow)
+{
+	sys_close(&flow->from);
+	sys_close(&flow->to);
+}
+
+/* One piece, so that the other flows have their turn. */
+static void flow_copy(struct flow *flow)
+{
+	long n;
+
+	if (flow->at == flow->len) {
+		n = sys_read(flow->from, flow->data, sizeof(flow->data));
+		if (n == -EAGAIN)
+			return;
+		if (n <= 0) {
+			flow_end(flow);
+			return;
+		}
+		flow->at = 0;
+		flow->len = (size_t)n;
+	}
+	n = sys_write(flow->to, flow->data + flow->at, flow->len - flow->at);
+	if (n >= 0)
+		flow->at += (size_t)n;
+	else if (n != -EAGAIN)
+		flow_end(flow);
+}
+
+/* What to wait for until flow_copy() has something to do: [0] its source, [1] its sink. */
+static void flow_poll(const struct flow *flow, struct pollfd polls[2])
+{
+	bool waiting = flow->at < flow->len;
+
+	/* An end that hangs up is reported unasked: of the source only when it is its turn. */
+	polls[0] = (struct pollfd){ .fd = waiting ? -1 : flow->from, .events = POLLIN };
+	polls[1] = (struct pollfd){ .fd = flow->to, .events = waiting ? POLLOUT : 0 };
+}
+
+static void flow_serve(struct flow *flow, const struct pollfd polls[2])
+{
+	/* Nobody reads any more: whoever writes shall know. */
+	if (polls[1].revents & (POLLHUP | POLLERR))
+		flow_end(flow);
+	else if (polls[0].revents | polls[1].revents)
+		flow_copy(flow);
+}
+
+/* --- The program ------------------------------------------------------------------------------ */
+
+static const char *variable(char *const *env, const char *name)
+{
+	for (; *env; env++)
+		if (begins_with(*env, name))
+			return *env + length(name);
+	return "";
+}
+
+/* As execvp(3). Returns an errno. */
+static int execute(char *const *args, char *const *env)
+{
+	const char *path = variable(env, "PATH=");
+	int error = ENOENT;
+
+	if (contains(args[0], '/') || !*path)
+		return (int)-SYS(execve, args[0], args, env, 0, 0);
+	for (;;) {
+		struct text file = { .len = 0 };
+		long ret;
+
+		while (*path && *path != ':' && file.len < sizeof(file.data) - 1)
+			file.data[file.len++] = *path++;
+		append(&file, "/");
+		append(&file, args[0]);
+		ret = SYS(execve, file.data, args, env, 0, 0);
+		if (ret != -ENOENT && ret != -ENOTDIR)
+			error = (int)-ret;
+		if (!*path || (error != ENOENT && error != EACCES))
+			return error;
+		path++;
+	}
+}
+
+static void run_program(const struct instructions *todo, const int pipes[3])
+{
+	static const uint64_t no_signals;
+	struct text text = { .len = 0 };
+	const char *what = "working directory", *name = todo->folder;
+	long ret;
+
+	for (int i = 0; i < 3; i++)
+		SYS(dup3, pipes[i], i, 0, 0, 0);
+	SYS(rt_sigprocmask, SIG_SETMASK, &no_signals, NULL, sizeof(no_signals), 0);
+	SYS(setsid, 0, 0, 0, 0, 0);
+	ret = SYS(chdir, todo->folder, 0, 0, 0, 0);
+	if (ret == 0) {
+		what = "exec";
+		name = todo->args[0];
+		ret = -execute(todo->args, todo->env);
+	}
+	append(&text, "kinglet: ");
+	describe(&text, what, name, (int)-ret);
+	sys_write(2, text.data, text.len);
+	sys_exit(ret == -ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_EXECUTE);
+}
+
+/* Pipes whose far ends, in `theirs`, are the program's and do block. */
+static void make_flows(struct flow flows[3], const int ports[PORTS], int theirs[3])
+{
+	for (int i = 0; i < 3; i++) {
+		int ends[2], ours = i == IN;
+		long ret = SYS(pipe2, ends, O_CLOEXEC, 0, 0, 0);
+
+		if (ret < 0)
+			give_up("pipe", NULL, (int)-ret);
+		SYS(fcntl, ends[ours], F_SETFL, O_NONBLOCK, 0, 0);
+		flows[i].from = i == IN ? ports[IN] : ends[0];
+		flows[i].to = i == IN ? ends[1] : ports[i];
+		theirs[i] = ends[!ours];
+	}
+}
+
+static int exit_status(int wait_status)
+{
+	return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+}
+
+/* Reaps every child that has ended. True when the program is among them. */
+static bool reap(long program, int *status)
+{
+	bool ended = false;
+	int wait_status;
+	long pid;
+
+	while ((pid = SYS(wait4, -1, &wait_status, WNOHANG, NULL, 0)) > 0) {
+		if (pid != program)
+			continue;
+		*status = exit_status(wait_status);
+		ended = true;
+	}
+	return ended;
+}
+
+/* Until the program has ended and its last word is in the ports. Returns its status. */
+static int attend(struct flow flows[3], long program, int children)
+{
+	struct pollfd polls[7];
+	bool running = true;
+	int status = 0;
+
+	while (running || flows[OUT].from >= 0 || flows[ERR].from >= 0) {
+		char info[128]; /* struct signalfd_siginfo */
+
+		for (unsigned i = 0; i < 3; i++)
+			flow_poll(&flows[i], polls + 2 * i);
+		polls[6] = (struct pollfd){ .fd = children, .events = POLLIN };
+		SYS(ppoll, polls, ARRAY_SIZE(polls), NULL, NULL, 0);
+		for (unsigned i = 0; i < 3; i++)
+			flow_serve(&flows[i], polls + 2 * i);
+		if (polls[6].revents)
+			sys_read(children, info, sizeof(info));
+		if (!reap(program, &status))
+			continue;
+		/* What it leaves behind would keep its output open. */
+		running = false;
+		SYS(kill, -1, SIGKILL, 0, 0, 0);
+	}
+	return status;
+}
+
+static int run(const struct instructions *todo, const int ports[PORTS])
+{
+	static const uint64_t child_ended = UINT64_C(1) << (SIGCHLD - 1);
+	static struct flow flows[3];
+	int theirs[3], children;
+	long program;
+
+	make_flows(flows, ports, theirs);
+	SYS(rt_sigprocmask, SIG_BLOCK, &child_ended, NULL, sizeof(child_ended), 0);
+	children = (int)SYS(signalfd4, -1, &child_ended, sizeof(child_ended), O_CLOEXEC | O_NONBLOCK,
+			    0);
+	program = SYS(clone, SIGCHLD, 0, 0, 0, 0);
+	if (program < 0)
+		give_up("fork", NULL, (int)-program);
+	if (program == 0)
+		run_program(todo, theirs);
+	for (unsigned i = 0; i < 3; i++)
+		sys_close(&theirs[i]);
+	return attend(flows, program, children);
+}
+
+static void report(int port, int status)
+{
+	struct text text = { .len = 0 };
+
+	append_number(&text, (unsigned)status);
+	append(&text, "\n");
+	sys_write(port, text.data, text.len);
+}
+
+void init_main(void)
+{
+	struct instructions todo;
+	int ports[PORTS], status;
+
+	mount_systems();
+	read_instructions(&todo);
+	prepare_system(&todo);
+	remove_own_files(&todo);
+	start_loopback();
+	open_ports(ports);
+	status = run(&todo, ports);
+	SYS(sync, 0, 0, 0, 0, 0);
+	report(ports[STATUS], status);
+	/* Kinglet ends the run when it has read all of it. */
+	for (;;)
+		SYS(ppoll, NULL, 0, NULL, NULL, 0);
+}
