@@ -4,10 +4,7 @@
  */
 #include "x86.h"
 
-#include <asm/processor-flags.h>
 #include <stdio.h>
-
-#define EFER_LMA (1u << 10)
 
 static const char *suberror_name(uint32_t suberror)
 {
@@ -30,15 +27,6 @@ static void append_bytes(char *text, size_t len, size_t at, const uint8_t *bytes
 		at += (size_t)snprintf(text + at, len - at, " %02x", bytes[i]);
 }
 
-static const char *mode_name(const struct kvm_sregs *sregs)
-{
-	if (!(sregs->cr0 & X86_CR0_PE))
-		return "16-bit real";
-	if (sregs->efer & EFER_LMA)
-		return sregs->cs.l ? "64-bit" : "32-bit compatibility";
-	return sregs->cs.db ? "32-bit protected" : "16-bit protected";
-}
-
 /* RIP and mode: what fits beside the instruction's bytes. */
 static size_t describe_place(struct vcpu *vcpu, char *text, size_t len)
 {
@@ -49,7 +37,7 @@ static size_t describe_place(struct vcpu *vcpu, char *text, size_t len)
 	    vcpu_ioctl(vcpu, KVM_GET_SREGS, &sregs) < 0)
 		return (size_t)snprintf(text, len, "rip unknown");
 	return (size_t)snprintf(text, len, "rip 0x%llx, %s mode", (unsigned long long)regs.rip,
-				mode_name(&sregs));
+				x86_mode_name(&sregs));
 }
 
 /* KVM api.rst 5, KVM_EXIT_INTERNAL_ERROR: the bytes are there when ndata and flags say so. */
@@ -103,6 +91,6 @@ void arch_vcpu_describe(struct vcpu *vcpu, char *text, size_t len)
 		return;
 	}
 	snprintf(text, len, "rip 0x%llx (%s mode, cs 0x%x, cpl %u, cr3 0x%llx)",
-		 (unsigned long long)regs.rip, mode_name(&sregs), sregs.cs.selector, sregs.ss.dpl,
+		 (unsigned long long)regs.rip, x86_mode_name(&sregs), sregs.cs.selector, sregs.ss.dpl,
 		 (unsigned long long)sregs.cr3);
 }

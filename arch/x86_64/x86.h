@@ -43,4 +43,7 @@ uint64_t memmap_high_end(const struct gmem *mem);
 enum { MEMMAP_MAX = 8 };
 unsigned memmap_build(const struct gmem *mem, struct boot_e820_entry map[MEMMAP_MAX]);
 
+/* The CPU mode in words; static. (state.c) */
+const char *x86_mode_name(const struct kvm_sregs *sregs);
+
 #endif

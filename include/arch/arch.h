@@ -135,6 +135,36 @@ __must_check int arch_boot_vcpu(struct vcpu *vcpu, const struct boot_state *stat
  */
 enum vcpu_end arch_vcpu_exit(struct vcpu *vcpu, char *detail, size_t len);
 
+enum { ARCH_REGISTERS_MAX = 40 };
+
+/* Names are static. `bits` names those that are set, in a register of flags; else empty. */
+struct arch_register {
+	const char *name;
+	uint64_t value;
+	char bits[80];
+};
+
+/* Where a vCPU is, for people and programs. */
+struct arch_vcpu_state {
+	uint64_t ip;
+	const char *mode;     /* "64-bit", …; static */
+	const char *activity; /* "running", "halted", "not started"; static */
+	/*
+	 * A symbol of Linux whose address the CPU knows, by which the offset that a kernel has given
+	 * itself at random shows; NULL when there is none yet. Static.
+	 */
+	const char *anchor_symbol;
+	uint64_t anchor;
+	unsigned register_count;
+	struct arch_register registers[ARCH_REGISTERS_MAX];
+};
+
+/*
+ * Reads it; the vCPU must be parked or ended. A negative errno when KVM does not tell. Loop thread,
+ * or the vCPU's own.
+ */
+__must_check int arch_vcpu_state(struct vcpu *vcpu, struct arch_vcpu_state *state);
+
 /* One line for people about where a vCPU is (address, mode); it must be parked or ended. */
 void arch_vcpu_describe(struct vcpu *vcpu, char *text, size_t len);
 

@@ -6,11 +6,15 @@
 #ifndef KINGLET_MACHINE_OBSERVER_H
 #define KINGLET_MACHINE_OBSERVER_H
 
+#include "arch/arch.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct verdict;
+
+enum { MACHINE_TICK_MS = 100 };
 
 /* The guest's consoles: ttyS0 and hvc0 in Linux. */
 enum guest_stream { GUEST_SERIAL, GUEST_HVC, GUEST_STREAMS };
@@ -26,6 +30,13 @@ struct machine_observer_ops {
 	 */
 	bool (*console)(void *owner, enum guest_stream stream, const uint8_t *data, size_t len,
 			struct verdict *end);
+	/*
+	 * Where a vCPU is when the run ends without the guest's doing: each one at a timeout, the one
+	 * that it came from at a triple fault or an internal error. Like console(), before the end.
+	 */
+	void (*vcpu)(void *owner, unsigned id, const struct arch_vcpu_state *state);
+	/* Every MACHINE_TICK_MS while the machine runs. Returns as console(). Loop thread, as there. */
+	bool (*tick)(void *owner, struct verdict *end);
 };
 
 struct machine_observer {

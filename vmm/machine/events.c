@@ -33,6 +33,14 @@ static void signal_arrived(struct loop_event *event, uint32_t events)
 		vm_end(vm, OUTCOME_SIGNAL, number, "SIG%s", sigabbrev_np(number));
 }
 
+/* Arming a timer that is in the loop cannot fail. */
+static void start_tick(struct vm *vm)
+{
+	int ret = loop_timer_set(&vm->tick, MACHINE_TICK_MS * UINT64_C(1000000));
+
+	(void)ret;
+}
+
 static void timed_out(struct loop_timer *timer)
 {
 	struct vm *vm = container_of(timer, struct vm, timeout);
@@ -40,10 +48,22 @@ static void timed_out(struct loop_timer *timer)
 
 	/* A vCPU that waits for the reader of its output waits for this very thread. */
 	board_serial_stop(vm);
-	vcpu_pause(&vm->vcpus[0]);
-	arch_vcpu_describe(&vm->vcpus[0], where, sizeof(where));
-	vcpu_resume(&vm->vcpus[0]);
+	for (unsigned i = 0; i < vm->vcpu_count; i++) {
+		vcpu_pause(&vm->vcpus[i]);
+		if (i == 0)
+			arch_vcpu_describe(&vm->vcpus[i], where, sizeof(where));
+		vm_show_vcpu(vm, &vm->vcpus[i]);
+		vcpu_resume(&vm->vcpus[i]);
+	}
 	vm_end(vm, OUTCOME_TIMEOUT, 0, "vCPU 0: %s", where);
+}
+
+static void ticked(struct loop_timer *timer)
+{
+	struct vm *vm = container_of(timer, struct vm, tick);
+
+	vm_show_tick(vm);
+	start_tick(vm);
 }
 
 /*
@@ -119,12 +139,24 @@ static int add_timeout(struct vm *vm)
 	return ret ? ret : loop_timer_set(&vm->timeout, vm->config->timeout_ns);
 }
 
+static int add_tick(struct vm *vm)
+{
+	int ret;
+
+	vm->tick.fn = ticked;
+	ret = loop_timer_add(&vm->loop, &vm->tick);
+	if (!ret)
+		start_tick(vm);
+	return ret;
+}
+
 int vm_events_init(struct vm *vm)
 {
 	int ret;
 
 	vm->signals.fd = -1;
 	vm->timeout.event.fd = -1;
+	vm->tick.event.fd = -1;
 	pthread_sigmask(SIG_BLOCK, NULL, &vm->signals_before);
 
 	ret = add_control(vm);
@@ -132,6 +164,8 @@ int vm_events_init(struct vm *vm)
 		ret = add_signals(vm);
 	if (!ret && vm->config->timeout_ns)
 		ret = add_timeout(vm);
+	if (!ret && vm_has_ticks(vm))
+		ret = add_tick(vm);
 	if (ret) {
 		log_error("event loop: %s", strerror(-ret));
 		vm_events_destroy(vm);
@@ -141,6 +175,7 @@ int vm_events_init(struct vm *vm)
 
 void vm_events_destroy(struct vm *vm)
 {
+	loop_timer_remove(&vm->loop, &vm->tick);
 	loop_timer_remove(&vm->loop, &vm->timeout);
 	loop_remove(&vm->loop, &vm->signals);
 	close_fd(&vm->signals.fd);

@@ -140,38 +140,15 @@ static void console_event(void *owner, enum console_event event)
 		vm->panic_printed = true;
 }
 
-/* With the lock held. True when one of them has seen enough. */
-static bool show_observers(struct vm *vm, enum guest_stream stream, const uint8_t *data, size_t len,
-			   struct verdict *end)
-{
-	const struct machine_config *config = vm->config;
-	bool enough = false;
-
-	for (unsigned i = 0; i < config->observer_count; i++) {
-		const struct machine_observer *observer = &config->observers[i];
-		struct verdict its = { 0 };
-
-		if (!observer->ops->console ||
-		    !observer->ops->console(observer->owner, stream, data, len, &its) || enough)
-			continue;
-		*end = its;
-		enough = true;
-	}
-	return enough;
-}
-
 void vm_watch_console(struct vm *vm, enum guest_stream stream, const uint8_t *data, size_t len)
 {
-	struct verdict end;
-	bool enough, printed;
+	bool printed;
 
+	vm_show_console(vm, stream, data, len);
 	pthread_mutex_lock(&vm->verdict_lock);
-	enough = show_observers(vm, stream, data, len, &end);
 	console_scan_feed(&vm->scans[stream], data, len);
 	printed = vm->panic_printed;
 	pthread_mutex_unlock(&vm->verdict_lock);
-	if (enough)
-		vm_end(vm, OUTCOME_OBSERVER, end.status, "%s", end.detail);
 	if (printed)
 		vm_guest_panicked(vm);
 }
@@ -197,6 +174,7 @@ void vm_vcpu_ended(void *owner, struct vcpu *vcpu, enum vcpu_end end, const char
 	case VCPU_SHUTDOWN:
 		if (ended_by_panic(vm))
 			break;
+		vm_show_vcpu(vm, vcpu);
 		arch_vcpu_describe(vcpu, where, sizeof(where));
 		vm_end(vm, OUTCOME_TRIPLE_FAULT, 0, "vCPU %u: %s", vcpu->id, where);
 		break;
@@ -205,6 +183,7 @@ void vm_vcpu_ended(void *owner, struct vcpu *vcpu, enum vcpu_end end, const char
 	case VCPU_FAIL_ENTRY:
 	case VCPU_UNKNOWN_EXIT:
 	case VCPU_RUN_FAILED:
+		vm_show_vcpu(vm, vcpu);
 		vm_end(vm, OUTCOME_INTERNAL_ERROR, 0, "vCPU %u: %s", vcpu->id, detail);
 		break;
 	}

@@ -46,7 +46,7 @@ struct vm {
 
 	sigset_t signals_before; /* to restore */
 	struct loop_event signals;
-	struct loop_timer timeout;
+	struct loop_timer timeout, tick;
 	struct loop_event control; /* eventfd: somebody changed what verdict_lock guards */
 
 	pthread_mutex_t verdict_lock;
@@ -87,6 +87,15 @@ void vm_guest_panicked(struct vm *vm);
 void vm_watch_console(struct vm *vm, enum guest_stream stream, const uint8_t *data, size_t len);
 /* vcpu_ops.ended; owner is the vm. */
 void vm_vcpu_ended(void *owner, struct vcpu *vcpu, enum vcpu_end end, const char *detail);
+
+/* --- observe.c: what observers are shown. Any thread; takes verdict_lock. --- */
+
+/* They may end the run. */
+void vm_show_console(struct vm *vm, enum guest_stream stream, const uint8_t *data, size_t len);
+void vm_show_tick(struct vm *vm);
+/* Of a vCPU that is parked or has ended. */
+void vm_show_vcpu(struct vm *vm, struct vcpu *vcpu);
+bool vm_has_ticks(const struct vm *vm);
 
 /* --- events.c: what ends a run from outside the guest. Main thread. --- */
 

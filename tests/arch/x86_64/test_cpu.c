@@ -376,6 +376,54 @@ static void the_reset_vector_is_named(void **state)
 	assert_non_null(strstr(text, "reset vector"));
 }
 
+static const struct arch_register *find_register(const struct arch_vcpu_state *state,
+						 const char *name)
+{
+	for (unsigned i = 0; i < state->register_count; i++)
+		if (strcmp(state->registers[i].name, name) == 0)
+			return &state->registers[i];
+	fail_msg("no register %s", name);
+	return NULL;
+}
+
+static void registers_have_names_and_flags_are_decoded(void **state)
+{
+	struct vm_rig *rig = *state;
+	struct arch_vcpu_state at;
+
+	stopped_at(rig, 0);
+	rig->regs.rflags = 0x246;
+	rig->regs.r15 = 15;
+	rig->sregs.cr0 = 0x80050033;
+	rig->sregs.cr4 = UINT64_MAX;
+	rig->sregs.efer = 0xd01;
+	rig->sregs.cs.l = 1;
+	rig->mp_state.mp_state = KVM_MP_STATE_HALTED;
+	rig->lstar = 0xffffffff82000080;
+	assert_int_equal(arch_vcpu_state(&rig->vcpu, &at), 0);
+	assert_int_equal(at.ip, rig->regs.rip);
+	assert_string_equal(at.mode, "64-bit");
+	assert_string_equal(at.activity, "halted");
+	assert_string_equal(at.anchor_symbol, "entry_SYSCALL_64");
+	assert_int_equal(at.anchor, 0xffffffff82000080);
+	assert_int_equal(find_register(&at, "rip")->value, rig->regs.rip);
+	assert_int_equal(find_register(&at, "r15")->value, 15);
+	assert_string_equal(find_register(&at, "rflags")->bits, "PF ZF IF");
+	assert_string_equal(find_register(&at, "cr0")->bits, "PE MP ET NE WP AM PG");
+	assert_string_equal(find_register(&at, "efer")->bits, "SCE LME LMA NXE");
+	/* All names fit. */
+	assert_non_null(strstr(find_register(&at, "cr4")->bits, " PKE"));
+
+	rig->mp_state.mp_state = KVM_MP_STATE_UNINITIALIZED;
+	rig->lstar = 0;
+	assert_int_equal(arch_vcpu_state(&rig->vcpu, &at), 0);
+	assert_string_equal(at.activity, "not started");
+	assert_null(at.anchor_symbol);
+	rig->fake.fail_at = rig->fake.calls + 1;
+	rig->fake.fail_errno = EIO;
+	assert_int_equal(arch_vcpu_state(&rig->vcpu, &at), -EIO);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -397,6 +445,7 @@ int main(void)
 		T(unknown_exits_end_the_vcpu),
 		T(modes_have_names),
 		T(the_reset_vector_is_named),
+		T(registers_have_names_and_flags_are_decoded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

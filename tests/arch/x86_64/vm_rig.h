@@ -29,6 +29,7 @@ struct vm_rig {
 	/* What this KVM has. */
 	struct kvm_cpuid_entry2 leaves[RIG_LEAVES_MAX];
 	unsigned leaf_count;
+	uint64_t lstar;
 	uint32_t missing_msr; /* 0: none */
 	struct kvm_irqchip chips[3];
 	long missing_cap; /* 0: none */
@@ -91,6 +92,7 @@ static inline int rig_ioctl(struct fake_sys *fake, int fd, unsigned long request
 		SET(KVM_SET_LAPIC, lapic);
 		GET(KVM_GET_LAPIC, lapic);
 		SET(KVM_SET_MP_STATE, mp_state);
+		GET(KVM_GET_MP_STATE, mp_state);
 		SET(KVM_SET_XSAVE, xsave);
 		SET(KVM_SET_XCRS, xcrs);
 		SET(KVM_SET_VCPU_EVENTS, events);
@@ -118,7 +120,8 @@ static inline int rig_ioctl(struct fake_sys *fake, int fd, unsigned long request
 		assert_int_equal(msrs->nmsrs, 1);
 		if (msrs->entries[0].index == rig->missing_msr)
 			return 0;
-		msrs->entries[0].data = 0x1800; /* MISC_ENABLE: no PEBS, no BTS */
+		/* LSTAR; else MISC_ENABLE: no PEBS, no BTS */
+		msrs->entries[0].data = msrs->entries[0].index == 0xc0000082 ? rig->lstar : 0x1800;
 		return 1;
 	}
 	case KVM_SET_MSRS:

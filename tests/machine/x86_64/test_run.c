@@ -316,6 +316,65 @@ static void test_observers_read_the_console_and_end_the_run(void **state)
 	assert_memory_equal(first.text, second.enough, strlen(second.enough));
 }
 
+struct looker {
+	unsigned ticks, vcpus; /* bit n: vCPU n was shown */
+};
+
+static bool counts(void *owner, struct verdict *end)
+{
+	struct looker *looker = owner;
+
+	end->status = 9;
+	return ++looker->ticks == 3;
+}
+
+static void looks(void *owner, unsigned id, const struct arch_vcpu_state *state)
+{
+	struct looker *looker = owner;
+
+	assert_true(state->register_count > 0);
+	looker->vcpus |= 1u << id;
+}
+
+static bool does_nothing(struct run *r, unsigned cpu, struct kvm_run *run)
+{
+	(void)r;
+	(void)cpu;
+	(void)run;
+	return false;
+}
+
+static void test_time_passes_for_an_observer(void **state)
+{
+	static const struct machine_observer_ops ops = { .tick = counts };
+	struct run *r = *state;
+	struct looker looker = { 0 };
+
+	r->guest = does_nothing;
+	r->config.observers[0] = (struct machine_observer){ &ops, &looker };
+	r->config.observer_count = 1;
+	run_machine(r);
+	assert_int_equal(r->verdict.outcome, OUTCOME_OBSERVER);
+	assert_int_equal(r->verdict.status, 9);
+	assert_true(looker.ticks >= 3);
+}
+
+static void test_a_timeout_shows_where_every_vcpu_is(void **state)
+{
+	static const struct machine_observer_ops ops = { .vcpu = looks };
+	struct run *r = *state;
+	struct looker looker = { 0 };
+
+	r->guest = does_nothing;
+	r->config.cpus = r->config.boot.cpus = CPUS;
+	r->config.timeout_ns = TIMEOUT_NS;
+	r->config.observers[0] = (struct machine_observer){ &ops, &looker };
+	r->config.observer_count = 1;
+	run_machine(r);
+	assert_int_equal(r->verdict.outcome, OUTCOME_TIMEOUT);
+	assert_int_equal(looker.vcpus, (1u << CPUS) - 1);
+}
+
 /* What run_machine() left in the pipe; the writing end is closed. */
 static size_t read_screen(struct run *r, char *text, size_t len)
 {
@@ -351,6 +410,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_panic_on_the_console_decides, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_observers_read_the_console_and_end_the_run,
 						setup, teardown),
+		cmocka_unit_test_setup_teardown(test_time_passes_for_an_observer, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_timeout_shows_where_every_vcpu_is, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_output_that_is_not_wanted_is_not_shown, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_timeout_while_nobody_reads_the_output, setup,
