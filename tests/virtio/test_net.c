@@ -1008,7 +1008,7 @@ static void test_construction_failure_leaves_no_fd(void **state)
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds), 0);
 	before = fake_open_fds();
-	for (unsigned n = 1;; n++) {
+	for (unsigned n = 1; n < 100; n++) {
 		struct tap tap = { .sys = &f->env.fake.sys, .name = "tap0", .fd = dup(fds[0]) };
 		const struct virtio_net_options options = {
 			.taps = &tap, .pairs = 1, .features = ~0ULL

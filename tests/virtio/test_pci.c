@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The PCI transport, from the driver's side. Sections of virtio 1.2. */
+/*
+ * The PCI transport, from the driver's side. Sections of virtio 1.2. All of it twice, for a driver
+ * cannot tell who runs the queues: Kinglet, or vhost with a fake kernel, which leaves the last queue
+ * to Kinglet as models do with their control queues.
+ */
 #include "backend/local.h"
+#include "backend/vhost.h"
 #include "base/iov.h"
 #include "base/le.h"
+#include "fake_vhost.h"
 #include "virtio/pci.h"
 #include "virtio_guest.h"
 
@@ -34,6 +40,9 @@ struct fixture {
 	unsigned created, destroyed;
 	unsigned fds; /* open before */
 	unsigned fail_in; /* attachments to KVM until one fails; 0: never */
+	struct fake_vhost *kernel; /* NULL: Kinglet runs all queues */
+	/* What KVM refuses. */
+	int (*refuse)(struct fixture *f, unsigned long request, void *arg);
 };
 
 static void echo_serve(struct virtio_dev *dev, struct virtq *q)
@@ -84,6 +93,68 @@ static const struct virtio_model echo_model = {
 	.destroy = echo_destroy,
 };
 
+/* --- Who runs the queues --- */
+
+/* vhost-vsock's switch, which is one for all rings. */
+static int set_running(struct vhost *vhost, int running)
+{
+	return vhost_ioctl(vhost, VHOST_VSOCK_SET_RUNNING, &running);
+}
+
+static int echo_run(struct vhost *vhost)
+{
+	return set_running(vhost, 1);
+}
+
+static void echo_halt(struct vhost *vhost)
+{
+	assert_int_equal(set_running(vhost, 0), 0);
+}
+
+static void echo_vhost_destroy(struct backend *backend)
+{
+	struct vhost *vhost = container_of(backend, struct vhost, backend);
+
+	vhost_close(vhost);
+	free(vhost);
+}
+
+static const struct vhost_kind echo_kind = {
+	.ops = {
+		.name = "vhost-echo",
+		.start = vhost_start,
+		.stop = vhost_stop,
+		.destroy = echo_vhost_destroy,
+	},
+	.node = "/dev/vhost-echo",
+	.module = "vhost_echo",
+	.run = echo_run,
+	.halt = echo_halt,
+};
+
+static int fake_ioctl(struct fake_sys *fake, int fd, unsigned long request, void *arg)
+{
+	struct fixture *f = fake->hook_data;
+	int ret = f->refuse ? f->refuse(f, request, arg) : FAKE_PASS;
+
+	(void)fd;
+	return ret == FAKE_PASS && f->kernel ? fake_vhost_ioctl(f->kernel, request, arg) : ret;
+}
+
+static void bind_queues(struct fixture *f, struct virtio_dev *dev)
+{
+	unsigned first_local = f->kernel ? QUEUES - 1 : 0;
+
+	if (f->kernel) {
+		struct vhost *vhost = calloc(1, sizeof(*vhost));
+
+		assert_non_null(vhost);
+		assert_int_equal(vhost_open(vhost, &echo_kind, &f->g.env.fake.sys, -1, false), 0);
+		assert_int_equal(vhost_bind(vhost, dev, 0, first_local), 0);
+	}
+	assert_non_null(local_backend_new(dev, first_local, QUEUES - first_local));
+}
+
 static struct echo *echo_new(struct fixture *f)
 {
 	struct echo *echo = calloc(1, sizeof(*echo));
@@ -94,16 +165,23 @@ static struct echo *echo_new(struct fixture *f)
 	assert_int_equal(virtio_dev_init(&echo->dev, &echo_model, &f->g.env.virtio, 0,
 					 VIRTQ_FEATURES | 1 << FEATURE, CONFIG_LEN, QUEUES, SIZE),
 			 0);
-	assert_non_null(local_backend_new(&echo->dev, 0, QUEUES));
+	bind_queues(f, &echo->dev);
 	return echo;
 }
 
-static int setup(void **state)
+static int setup(void **state, bool vhost)
 {
 	struct fixture *f = test_calloc(1, sizeof(*f));
 
 	f->fds = fake_open_fds();
 	virtio_guest_init(&f->g);
+	f->g.env.fake.hook = fake_ioctl;
+	f->g.env.fake.hook_data = f;
+	if (vhost) {
+		f->kernel = test_calloc(1, sizeof(*f->kernel));
+		fake_vhost_init(f->kernel, &f->g.env.loop,
+				1ULL << VIRTIO_F_VERSION_1 | VIRTQ_FEATURES);
+	}
 	f->echo = echo_new(f);
 	f->dev = &f->echo->dev;
 	assert_int_equal(virtio_pci_add(&f->g.pci, f->dev), 0);
@@ -115,11 +193,26 @@ static int setup(void **state)
 	return 0;
 }
 
+static int setup_local(void **state)
+{
+	return setup(state, false);
+}
+
+static int setup_vhost(void **state)
+{
+	return setup(state, true);
+}
+
 static int teardown(void **state)
 {
 	struct fixture *f = *state;
 
 	virtio_guest_destroy(&f->g);
+	if (f->kernel) {
+		assert_int_equal(fake_vhost_running(f->kernel), 0);
+		assert_int_equal(f->kernel->refusals, 0);
+		test_free(f->kernel);
+	}
 	assert_int_equal(f->destroyed, f->created);
 	assert_int_equal(fake_open_fds(), f->fds);
 	test_free(f);
@@ -725,10 +818,9 @@ static void test_4_1_5_2_ioeventfds_live_from_driver_ok_to_reset(void **state)
 	assert_int_equal(g->env.fake.ioeventfd_count, 0);
 }
 
-static int no_any_length(struct fake_sys *fake, int fd, unsigned long request, void *arg)
+static int no_any_length(struct fixture *f, unsigned long request, void *arg)
 {
-	(void)fake;
-	(void)fd;
+	(void)f;
 	if (request == KVM_CHECK_EXTENSION && (long)arg == KVM_CAP_IOEVENTFD_ANY_LENGTH)
 		return 0;
 	return FAKE_PASS;
@@ -738,7 +830,7 @@ static void test_4_1_5_2_ioeventfds_of_two_bytes(void **state)
 {
 	struct fixture *f = *state;
 
-	f->g.env.fake.hook = no_any_length;
+	f->refuse = no_any_length;
 	go_live(f, 1);
 	assert_int_equal(f->g.env.fake.ioeventfds[0].len, 2);
 	assert_int_equal(f->g.env.fake.ioeventfds[0].flags & KVM_IOEVENTFD_FLAG_DATAMATCH, 0);
@@ -746,10 +838,9 @@ static void test_4_1_5_2_ioeventfds_of_two_bytes(void **state)
 	assert_int_equal(f->g.env.fake.ioeventfd_count, 0);
 }
 
-static int no_ioeventfd(struct fake_sys *fake, int fd, unsigned long request, void *arg)
+static int no_ioeventfd(struct fixture *f, unsigned long request, void *arg)
 {
-	(void)fake;
-	(void)fd;
+	(void)f;
 	(void)arg;
 	return request == KVM_IOEVENTFD ? -ENOSPC : FAKE_PASS;
 }
@@ -758,7 +849,7 @@ static void test_4_1_5_2_kicks_without_ioeventfds(void **state)
 {
 	struct fixture *f = *state;
 
-	f->g.env.fake.hook = no_ioeventfd;
+	f->refuse = no_ioeventfd;
 	go_live(f, QUEUES);
 	for (unsigned i = 0; i < 5; i++) {
 		assert_true(echo_works(f, 0));
@@ -799,7 +890,7 @@ static void test_4_1_5_2_notify_by_address(void **state)
 	struct virtio_guest *g = &f->g;
 	const unsigned sizes[] = { 1, 2, 4, 8 };
 
-	g->env.fake.hook = no_ioeventfd;
+	f->refuse = no_ioeventfd;
 	go_live(f, QUEUES);
 	for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
 		guest_write(g, g->notify.gpa + 4, 0xffff, sizes[i]);
@@ -814,7 +905,7 @@ static void test_4_1_5_2_notify_out_of_range(void **state)
 	struct virtio_guest *g = &f->g;
 	const unsigned offs[] = { 1, 2, 3, 6, 4 * QUEUES, 0xffc, 0xffe };
 
-	g->env.fake.hook = no_ioeventfd;
+	f->refuse = no_ioeventfd;
 	go_live(f, QUEUES);
 	for (unsigned i = 0; i < ARRAY_SIZE(offs); i++)
 		guest_write(g, g->notify.gpa + offs[i], 0, 2);
@@ -1099,18 +1190,16 @@ static void test_add_failure_destroys_the_device(void **state)
 	assert_int_equal(f->destroyed, 1);
 }
 
-/* Counts hook_data down, and fails the attachment at which it gets to zero. */
-static int fail_an_attachment(struct fake_sys *fake, int fd, unsigned long request, void *arg)
+/* Counts fail_in down, and fails the attachment at which it gets to zero. */
+static int fail_an_attachment(struct fixture *f, unsigned long request, void *arg)
 {
-	unsigned *left = fake->hook_data;
 	bool attaches = request == KVM_SET_GSI_ROUTING ||
 			(request == KVM_IRQFD &&
 			 !(((struct kvm_irqfd *)arg)->flags & KVM_IRQFD_FLAG_DEASSIGN)) ||
 			(request == KVM_IOEVENTFD &&
 			 !(((struct kvm_ioeventfd *)arg)->flags & KVM_IOEVENTFD_FLAG_DEASSIGN));
 
-	(void)fd;
-	return attaches && *left && !--*left ? -ENOMEM : FAKE_PASS;
+	return attaches && f->fail_in && !--f->fail_in ? -ENOMEM : FAKE_PASS;
 }
 
 /* Fails each of KVM's attachments in turn: an interrupt may be lost to the driver, nothing else. */
@@ -1119,8 +1208,7 @@ static void test_every_failing_attachment(void **state)
 	struct fixture *f = *state;
 	struct virtio_guest *g = &f->g;
 
-	g->env.fake.hook = fail_an_attachment;
-	g->env.fake.hook_data = &f->fail_in;
+	f->refuse = fail_an_attachment;
 	for (unsigned n = 1; !f->fail_in; n++) {
 		f->fail_in = n;
 		enable_msix(f);
@@ -1143,7 +1231,9 @@ static void test_every_failing_attachment(void **state)
 	}
 }
 
-#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define T(test)                                                                                    \
+	{ "local: " #test, test, setup_local, teardown, NULL },                                    \
+	{ "vhost: " #test, test, setup_vhost, teardown, NULL }
 
 int main(void)
 {

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fake_vhost.h"
+
+#include <linux/virtio_ring.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+void fake_vhost_init(struct fake_vhost *kernel, struct loop *loop, uint64_t supported)
+{
+	*kernel = (struct fake_vhost){ .loop = loop, .supported = supported };
+	for (unsigned i = 0; i < FAKE_VHOST_RINGS; i++)
+		kernel->rings[i] = (struct fake_vring){
+			.kernel = kernel, .err = -1, .call = -1, .kick = -1, .backend = -1
+		};
+}
+
+unsigned fake_vhost_running(const struct fake_vhost *kernel)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < FAKE_VHOST_RINGS; i++)
+		count += kernel->rings[i].backend >= 0;
+	return count;
+}
+
+static void signal_fd(int fd)
+{
+	if (fd >= 0)
+		eventfd_write(fd, 1);
+}
+
+static bool has_feature(const struct fake_vhost *kernel, unsigned bit)
+{
+	return kernel->features >> bit & 1;
+}
+
+/* --- The worker ------------------------------------------------------------------------------- */
+
+struct chain {
+	uint16_t head;
+	unsigned out, in; /* entries of iov */
+	struct iovec iov[FAKE_VHOST_IOV];
+};
+
+/* Adds guest memory to the chain, in as many pieces as it lies in regions. */
+static bool translate(const struct fake_vhost *kernel, struct chain *chain, uint64_t gpa,
+		      uint64_t len)
+{
+	while (len) {
+		const struct vhost_memory_region *r = kernel->regions;
+		const struct vhost_memory_region *end = r + kernel->memory.nregions;
+		uint64_t n;
+
+		while (r < end &&
+		       (gpa < r->guest_phys_addr || gpa - r->guest_phys_addr >= r->memory_size))
+			r++;
+		if (r == end || chain->out + chain->in == FAKE_VHOST_IOV)
+			return false;
+		n = r->memory_size - (gpa - r->guest_phys_addr);
+		n = n < len ? n : len;
+		chain->iov[chain->out + chain->in] = (struct iovec){
+			(void *)(uintptr_t)(r->userspace_addr + gpa - r->guest_phys_addr), n
+		};
+		/* The caller has said in which half by counting from there. */
+		chain->in++;
+		gpa += n;
+		len -= n;
+	}
+	return true;
+}
+
+static bool add_descriptor(const struct fake_vhost *kernel, struct chain *chain,
+			   const struct vring_desc *d)
+{
+	unsigned before = chain->in;
+
+	if (!(d->flags & VRING_DESC_F_WRITE) && chain->in)
+		return false;
+	if (!translate(kernel, chain, d->addr, d->len))
+		return false;
+	if (!(d->flags & VRING_DESC_F_WRITE)) {
+		chain->out += chain->in - before;
+		chain->in = before;
+	}
+	return true;
+}
+
+/* A table of `count` descriptors; that of the ring when `indirect` may still follow. */
+static bool walk_table(const struct fake_vhost *kernel, struct chain *chain,
+		       const struct vring_desc *table, unsigned count, unsigned at, bool indirect)
+{
+	for (unsigned steps = 0; steps < count; steps++) {
+		struct vring_desc d;
+
+		if (at >= count)
+			return false;
+		memcpy(&d, &table[at], sizeof(d));
+		if (d.flags & VRING_DESC_F_INDIRECT) {
+			struct chain where = { 0 };
+
+			if (!indirect || !d.len || d.len % sizeof(d) || d.len / sizeof(d) > 1024 ||
+			    !translate(kernel, &where, d.addr, d.len) || where.in != 1)
+				return false;
+			return walk_table(kernel, chain, where.iov[0].iov_base,
+					  (unsigned)(d.len / sizeof(d)), 0, false);
+		}
+		if (!add_descriptor(kernel, chain, &d))
+			return false;
+		if (!(d.flags & VRING_DESC_F_NEXT))
+			return true;
+		at = d.next;
+	}
+	return false;
+}
+
+/* Sends back what was sent. */
+static uint32_t echo(const struct chain *chain)
+{
+	unsigned o = 0, i = chain->out;
+	size_t from = 0, to = 0;
+	uint32_t copied = 0;
+
+	while (o < chain->out && i < chain->out + chain->in) {
+		size_t n = chain->iov[o].iov_len - from, room = chain->iov[i].iov_len - to;
+
+		n = n < room ? n : room;
+		memmove((char *)chain->iov[i].iov_base + to, (char *)chain->iov[o].iov_base + from,
+			n);
+		copied += (uint32_t)n;
+		from += n;
+		to += n;
+		if (from == chain->iov[o].iov_len)
+			o++, from = 0;
+		if (to == chain->iov[i].iov_len)
+			i++, to = 0;
+	}
+	return copied;
+}
+
+static void put_used(struct fake_vring *ring, uint16_t head, uint32_t written)
+{
+	struct vring_used *used = (void *)(uintptr_t)ring->addr.used_user_addr;
+
+	used->ring[ring->used % ring->num] = (struct vring_used_elem){ head, written };
+	__atomic_store_n(&used->idx, ++ring->used, __ATOMIC_RELEASE);
+}
+
+/* The driver's wish, virtio 1.2 §2.7.7. */
+static bool wants_call(const struct fake_vring *ring, uint16_t before)
+{
+	const struct vring_avail *avail = (void *)(uintptr_t)ring->addr.avail_user_addr;
+
+	if (has_feature(ring->kernel, VIRTIO_RING_F_EVENT_IDX))
+		return vring_need_event(avail->ring[ring->num], ring->used, before);
+	return !(avail->flags & VRING_AVAIL_F_NO_INTERRUPT);
+}
+
+/* vhost's worker: until the ring is empty, or is one that cannot be walked. */
+static void walk(struct fake_vring *ring)
+{
+	const struct vring_avail *avail = (void *)(uintptr_t)ring->addr.avail_user_addr;
+	const struct vring_desc *desc = (void *)(uintptr_t)ring->addr.desc_user_addr;
+	struct vring_used *used = (void *)(uintptr_t)ring->addr.used_user_addr;
+	uint16_t before = ring->used, index = avail->idx;
+	bool good = (uint16_t)(index - ring->base) <= ring->num;
+
+	while (good && (uint16_t)ring->base != index) {
+		struct chain chain = { .head = avail->ring[ring->base % ring->num] };
+
+		good = walk_table(ring->kernel, &chain, desc, ring->num, chain.head, true);
+		if (!good)
+			break;
+		ring->base = (uint16_t)(ring->base + 1);
+		put_used(ring, chain.head, echo(&chain));
+	}
+	if (has_feature(ring->kernel, VIRTIO_RING_F_EVENT_IDX)) {
+		uint16_t next = (uint16_t)ring->base;
+
+		memcpy(&used->ring[ring->num], &next, sizeof(next));
+	}
+	if (ring->used != before && wants_call(ring, before))
+		signal_fd(ring->call);
+	if (!good)
+		signal_fd(ring->err);
+}
+
+static void kicked(struct loop_event *event, uint32_t events)
+{
+	struct fake_vring *ring = container_of(event, struct fake_vring, event);
+	eventfd_t count;
+
+	(void)events;
+	if (ring->walked && !eventfd_read(event->fd, &count))
+		walk(ring);
+}
+
+/* Polls the kick of a ring that is switched on, and of no other. */
+static void follow_kick(struct fake_vring *ring)
+{
+	bool wanted = ring->backend >= 0 && ring->kick >= 0 && ring->kernel->loop;
+
+	if (ring->walked && (!wanted || ring->event.fd != ring->kick)) {
+		loop_remove(ring->kernel->loop, &ring->event);
+		ring->walked = false;
+	}
+	if (wanted && !ring->walked) {
+		ring->event = (struct loop_event){ .fd = ring->kick, .fn = kicked };
+		ring->walked = !loop_add(ring->kernel->loop, &ring->event, EPOLLIN);
+	}
+}
+
+/* --- ioctls ----------------------------------------------------------------------------------- */
+
+static int switch_ring(struct fake_vring *ring, int fd)
+{
+	const struct vring_used *used = (void *)(uintptr_t)ring->addr.used_user_addr;
+
+	if (fd >= 0 && (!used || !ring->kernel->memory.nregions))
+		return -EFAULT;
+	/* vhost_vq_init_access() */
+	if (fd >= 0 && ring->backend < 0 && ring->kernel->loop)
+		ring->used = used->idx;
+	ring->backend = fd;
+	follow_kick(ring);
+	/* vhost_poll_start(): what waits is looked at. */
+	if (fd >= 0)
+		signal_fd(ring->kick);
+	return 0;
+}
+
+static int set_file(struct fake_vring *ring, unsigned long request, int fd)
+{
+	if (request == VHOST_SET_VRING_ERR)
+		ring->err = fd;
+	else if (request == VHOST_SET_VRING_CALL)
+		ring->call = fd;
+	else
+		ring->kick = fd;
+	follow_kick(ring);
+	return 0;
+}
+
+static int set_addr(struct fake_vring *ring, const struct vhost_vring_addr *addr)
+{
+	if (addr->flags)
+		return -EOPNOTSUPP;
+	if (addr->desc_user_addr % 16 || addr->avail_user_addr % 2 || addr->used_user_addr % 4)
+		return -EINVAL;
+	ring->addr = *addr;
+	return 0;
+}
+
+static int set_num(struct fake_vring *ring, unsigned num)
+{
+	if (ring->backend >= 0)
+		return -EBUSY;
+	if (!num || num > 0xffff || num & (num - 1))
+		return -EINVAL;
+	ring->num = num;
+	return 0;
+}
+
+static int set_base(struct fake_vring *ring, unsigned base)
+{
+	if (ring->backend >= 0)
+		return -EBUSY;
+	if (base > 0xffff)
+		return -EINVAL;
+	ring->base = base;
+	return 0;
+}
+
+static int ring_ioctl(struct fake_vhost *kernel, unsigned long request, void *arg)
+{
+	struct vhost_vring_state *state = arg;
+	const struct vhost_vring_file *file = arg;
+	struct fake_vring *ring;
+
+	/* All their arguments begin with the index. */
+	if (state->index >= FAKE_VHOST_RINGS)
+		return -ENOBUFS;
+	ring = &kernel->rings[state->index];
+	switch (request) {
+	case VHOST_SET_VRING_NUM:
+		return set_num(ring, state->num);
+	case VHOST_SET_VRING_BASE:
+		return set_base(ring, state->num);
+	case VHOST_GET_VRING_BASE:
+		state->num = ring->base;
+		return 0;
+	case VHOST_SET_VRING_ADDR:
+		return set_addr(ring, arg);
+	case VHOST_SET_VRING_ERR:
+	case VHOST_SET_VRING_CALL:
+	case VHOST_SET_VRING_KICK:
+		return set_file(ring, request, file->fd);
+	case VHOST_NET_SET_BACKEND:
+		return switch_ring(ring, file->fd);
+	default:
+		return -ENOTTY;
+	}
+}
+
+static int set_memory(struct fake_vhost *kernel, const struct vhost_memory *memory)
+{
+	if (memory->padding)
+		return -EOPNOTSUPP;
+	if (memory->nregions > GMEM_MAX_SLOTS)
+		return -E2BIG;
+	kernel->memory.nregions = memory->nregions;
+	memcpy(kernel->regions, memory->regions, memory->nregions * sizeof(kernel->regions[0]));
+	return 0;
+}
+
+/* Those that have been set up; the fake has more than any device. */
+static int set_running(struct fake_vhost *kernel, bool running)
+{
+	int ret = 0;
+
+	for (unsigned i = 0; i < FAKE_VHOST_RINGS && !ret; i++)
+		if (kernel->rings[i].kick >= 0 || !running)
+			ret = switch_ring(&kernel->rings[i], running ? kernel->rings[i].kick : -1);
+	return ret;
+}
+
+static int device_ioctl(struct fake_vhost *kernel, unsigned long request, void *arg)
+{
+	if (request == VHOST_SET_OWNER) {
+		kernel->owned = true;
+		return 0;
+	}
+	if (!kernel->owned && request != VHOST_GET_FEATURES)
+		return -EPERM;
+	switch (request) {
+	case VHOST_GET_FEATURES:
+		*(uint64_t *)arg = kernel->supported;
+		return 0;
+	case VHOST_SET_FEATURES:
+		kernel->features = *(uint64_t *)arg;
+		return kernel->features & ~kernel->supported ? -EOPNOTSUPP : 0;
+	case VHOST_SET_MEM_TABLE:
+		return set_memory(kernel, arg);
+	case VHOST_VSOCK_SET_RUNNING:
+		return set_running(kernel, *(int *)arg);
+	default:
+		return ring_ioctl(kernel, request, arg);
+	}
+}
+
+int fake_vhost_ioctl(struct fake_vhost *kernel, unsigned long request, void *arg)
+{
+	int ret;
+
+	if (_IOC_TYPE(request) != VHOST_VIRTIO)
+		return FAKE_PASS;
+	ret = device_ioctl(kernel, request, arg);
+	kernel->refusals += ret < 0;
+	return ret;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A fake of the kernel's vhost, behind the hook of a fake_sys: it remembers what it was told,
+ * refuses what drivers/vhost refuses, and has a worker that walks the rings once their switch is on
+ * (VHOST_NET_SET_BACKEND for a ring, VHOST_VSOCK_SET_RUNNING for all). The worker is a guest of the
+ * event loop, which the tests run anyway.
+ *
+ * Its code knows the ring by itself, so that it does not share Kinglet's mistakes.
+ */
+#ifndef KINGLET_TESTS_FAKE_VHOST_H
+#define KINGLET_TESTS_FAKE_VHOST_H
+
+#include "core/loop.h"
+#include "core/memory.h"
+#include "fake_sys.h"
+
+#include <linux/vhost.h>
+#include <sys/uio.h>
+
+enum { FAKE_VHOST_RINGS = 8, FAKE_VHOST_IOV = 64 };
+
+struct fake_vhost;
+
+struct fake_vring {
+	struct fake_vhost *kernel;
+	unsigned num, base; /* base: the next available entry to take */
+	struct vhost_vring_addr addr;
+	int err, call, kick, backend; /* -1: none */
+	uint16_t used;
+	bool walked;		 /* kick is in the loop */
+	struct loop_event event; /* the kick, as lent */
+};
+
+struct fake_vhost {
+	struct loop *loop; /* borrowed; NULL: no worker */
+	bool owned;
+	uint64_t supported, features;
+	/* struct vhost_memory, whose open end only comes last in a struct. */
+	struct {
+		uint32_t nregions, padding;
+	} memory;
+	struct vhost_memory_region regions[GMEM_MAX_SLOTS];
+	struct fake_vring rings[FAKE_VHOST_RINGS];
+	unsigned refusals; /* ioctls that the kernel refuses whatever the driver did */
+};
+
+void fake_vhost_init(struct fake_vhost *kernel, struct loop *loop, uint64_t supported);
+
+/* For fake_sys.hook: answers vhost's ioctls, and passes all others. */
+int fake_vhost_ioctl(struct fake_vhost *kernel, unsigned long request, void *arg);
+
+/* Rings that are switched on. */
+unsigned fake_vhost_running(const struct fake_vhost *kernel);
+
+#endif
