@@ -44,13 +44,13 @@ CFLAGS ?=
 LDFLAGS ?=
 all_cflags = $(common) $(cflags_$(BUILD)) -DKINGLET_VERSION='"$(VERSION)"' $(CFLAGS)
 all_ldflags = -pie -pthread -Wl,-z,relro,-z,now -Wl,--as-needed $(ldflags_$(BUILD)) $(LDFLAGS)
-libs := -luring $(libs_$(ARCH))
+libs := -luring -lcjson $(libs_$(ARCH))
 libs_aarch64 := -lfdt -lz -lzstd
 
 # --- Another architecture: its libraries come from a folder (tests/debs), its programs run on QEMU
 ifneq ($(cross),)
 sysroot := $(shell tests/debs $(ARCH) sysroot)
-sysroot_packages := libc6-dev libcmocka-dev liburing-dev $(packages_$(ARCH))
+sysroot_packages := libc6-dev libcmocka-dev liburing-dev libcjson-dev $(packages_$(ARCH))
 sysroot_ready := $(sysroot)/.packages
 all_cflags += --sysroot=$(sysroot)
 all_ldflags += --sysroot=$(sysroot)
@@ -65,6 +65,7 @@ endif
 src_base := $(wildcard vmm/base/*.c)
 src_core := $(wildcard vmm/core/*.c)
 src_arch := $(wildcard arch/common/*.c arch/$(ARCH)/*.c)
+asm_arch := $(wildcard arch/$(ARCH)/*.S)
 src_devices := $(wildcard $(addprefix devices/,host/*.c pci/*.c virtio/*.c backend/*.c platform/*.c))
 src_machine := $(filter-out vmm/machine/board_%.c,$(wildcard vmm/machine/*.c)) \
 	$(wildcard vmm/machine/board_$(ARCH).c)
@@ -79,7 +80,7 @@ main_src := $(filter vmm/cli/main.c,$(src_cli))
 exec_init := $(O)/exec-init
 exec_init_object := $(O)/obj/devices/host/guest_init.o
 
-objects = $(patsubst %.c,$(O)/obj/%.o,$(1))
+objects = $(patsubst %,$(O)/obj/%.o,$(basename $(1)))
 lib := $(O)/libkinglet.a
 
 # --- Binary ------------------------------------------------------------------------------------
@@ -90,11 +91,16 @@ $(bin): $(call objects,$(main_src)) $(lib)
 	@echo "  LD      $@"
 	$(Q)$(CC) $(all_ldflags) -o $@ $^ $(libs)
 
-$(lib): $(call objects,$(lib_src)) $(exec_init_object)
+$(lib): $(call objects,$(lib_src) $(asm_arch)) $(exec_init_object)
 	@echo "  AR      $@"
 	$(Q)rm -f $@ && $(CROSS_COMPILE)ar rcs $@ $^
 
 $(O)/obj/%.o: %.c $(O)/flags | $(sysroot_ready)
+	@echo "  CC      $<"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(all_cflags) -MMD -MP -c -o $@ $<
+
+$(O)/obj/%.o: %.S $(O)/flags | $(sysroot_ready)
 	@echo "  CC      $<"
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(all_cflags) -MMD -MP -c -o $@ $<
@@ -240,7 +246,7 @@ $(O)/vhost-direct: $(call objects,$(direct_src)) $(lib)
 	$(Q)$(CC) $(all_ldflags) -o $@ $^ $(libs)
 
 # Debian packages that building and testing take.
-packages := gcc make libc6-dev libcmocka-dev liburing-dev acpica-tools
+packages := gcc make libc6-dev libcmocka-dev liburing-dev libcjson-dev acpica-tools
 
 # Parts that need a KVM or a testbed; each is a program that counts its tests (see tests/run).
 parts := layers unit install $(if $(wildcard tests/kvm/run),kvm) \

@@ -26,17 +26,20 @@ _kinglet()
 		--on-reboot
 		--stats
 		--dry-run"
+	local doctor="
+		--json"
 	local common="
 		--help
 		--version"
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		COMPREPLY=($(compgen -W "run help version --help --version" -- "$cur"))
+		COMPREPLY=($(compgen -W "run doctor help version --help --version" -- "$cur"))
 		return
 	fi
 	case ${COMP_WORDS[1]} in
 	run) options="$machine $common" ;;
+	doctor) options="$doctor $common" ;;
 	help) options="$common" ;;
 	version) options="$common" ;;
 	*) return ;;
@@ -92,7 +95,7 @@ _kinglet()
 	if [[ $cur == -* ]]; then
 		COMPREPLY=($(compgen -W "$options" -- "$cur"))
 	elif [[ ${COMP_WORDS[1]} == help ]]; then
-		COMPREPLY=($(compgen -W "run help version" -- "$cur"))
+		COMPREPLY=($(compgen -W "run doctor help version" -- "$cur"))
 	else
 		COMPREPLY=($(compgen -f -- "$cur"))
 	fi

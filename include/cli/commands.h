@@ -29,7 +29,7 @@ struct command {
 	int (*run)(struct common_options *options);
 };
 
-extern const struct command command_run, command_help, command_version;
+extern const struct command command_run, command_doctor, command_help, command_version;
 
 /* All of them, in the order of the help; ends with NULL. */
 extern const struct command *const command_table[];

@@ -32,6 +32,13 @@ __must_check int kvm_init(struct kvm *kvm, struct sys *sys, unsigned long machin
 /* Closes both fds. All vCPUs must be gone. Safe on a zeroed-by-kvm_init-failure struct. */
 void kvm_destroy(struct kvm *kvm);
 
+/*
+ * The same questions to an open /dev/kvm, before there is a VM: the API version, or a negative errno;
+ * 0 when the extension is absent, else its positive value.
+ */
+__must_check int kvm_device_version(struct sys *sys, int dev_fd);
+int kvm_device_extension(struct sys *sys, int dev_fd, long extension);
+
 /* KVM api.rst 4.4 on the VM fd: 0 when the extension is absent, else its positive value. */
 #define kvm_check_extension(kvm, extension) kvm_check_extension_from(kvm, SYS_HERE, extension)
 int kvm_check_extension_from(struct kvm *kvm, const struct sys_site *site, long extension);

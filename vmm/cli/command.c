@@ -8,6 +8,7 @@
 
 const struct command *const command_table[] = {
 	&command_run,
+	&command_doctor,
 	&command_help,
 	&command_version,
 	NULL,

@@ -54,7 +54,7 @@ int kvm_init(struct kvm *kvm, struct sys *sys, unsigned long machine_type)
 	}
 	kvm->dev_fd = ret;
 
-	ret = sys_ioctl_value(sys, kvm->dev_fd, KVM_GET_API_VERSION, 0);
+	ret = kvm_device_version(sys, kvm->dev_fd);
 	if (ret < 0) {
 		log_error("/dev/kvm: KVM_GET_API_VERSION: %s", strerror(-ret));
 		goto err_destroy;
@@ -103,6 +103,18 @@ void kvm_destroy(struct kvm *kvm)
 	close_fd(&kvm->vm_fd);
 	close_fd(&kvm->dev_fd);
 	pthread_mutex_destroy(&kvm->coalesced_lock);
+}
+
+int kvm_device_version(struct sys *sys, int dev_fd)
+{
+	return sys_ioctl_value(sys, dev_fd, KVM_GET_API_VERSION, 0);
+}
+
+int kvm_device_extension(struct sys *sys, int dev_fd, long extension)
+{
+	int ret = sys_ioctl_value(sys, dev_fd, KVM_CHECK_EXTENSION, (unsigned long)extension);
+
+	return ret > 0 ? ret : 0;
 }
 
 int kvm_check_extension_from(struct kvm *kvm, const struct sys_site *site, long extension)

@@ -1,0 +1,51 @@
+# A host with everything is told so. What is taken away is missed, and the command that is offered
+# brings it back.
+trap 'sysctl -q vm.nr_hugepages=0' EXIT
+
+# doctor STATUS
+doctor() {
+	status=0
+	"$KINGLET" doctor >console 2>messages || status=$?
+	cat console messages
+	expect_status "$1"
+}
+
+# fix CHECK: runs the command that doctor has offered.
+fix() {
+	local command
+	command=$(sed -n "/^[a-z]*  *$1 /{n;s/^ *for [^:]*: //p}" console)
+	[ -n "$command" ] || fail "no command for $1"
+	echo "+ $command"
+	eval "$command"
+}
+
+sysctl -q vm.nr_hugepages=0
+doctor 0
+expect_output '^ok +kvm-capabilities '
+expect_output '^ok +guest-modes +16-bit: native; 32-bit: native; 64-bit: native$'
+expect_output '^ok +guest-linux '
+expect_output '^ok +nested +kvm_amd '
+expect_output '^degraded +hugepages '
+[ "$(grep -c '^ok ' console)" -eq 14 ] || fail 'more than huge pages are missed'
+
+fix hugepages
+rm /dev/vhost-net
+umount /sys/kernel/config
+doctor 0
+expect_output '^ok +hugepages +1024 MiB'
+expect_output '^missing +vhost-net +vhost_net is loaded, but /dev/vhost-net: No such file'
+expect_output '^missing +lio '
+fix vhost-net
+fix lio
+
+mv /dev/kvm /dev/hidden
+doctor 101
+expect_output '^missing +kvm '
+expect_output '^missing +guest-linux '
+expect_message 'cannot run a Linux guest'
+mv /dev/hidden /dev/kvm
+
+doctor 0
+[ "$(grep -c '^ok ' console)" -eq 15 ] || fail 'something is still missed'
+"$KINGLET" doctor --json >report
+grep -q '"linux":.*true' report || fail 'no JSON'

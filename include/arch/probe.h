@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What an architecture knows of how to find out whether this host's KVM is any good: what Kinglet
+ * asks of it, and guests of some dozen instructions. Implemented once per folder under arch/, all in
+ * static storage. Any thread.
+ */
+#ifndef KINGLET_ARCH_PROBE_H
+#define KINGLET_ARCH_PROBE_H
+
+#include "arch/arch.h"
+
+struct arch_capability {
+	long number; /* KVM_CAP_* */
+	const char *name;
+	const char *without; /* NULL: no guest runs without it; else what a guest then lacks */
+};
+
+const struct arch_capability *arch_capabilities(unsigned *count);
+
+/* A guest: its bytes, to be entered in `mode` with its first byte at `address` of guest RAM. */
+struct arch_probe {
+	const char *mode_name; /* "16-bit" */
+	enum cpu_mode mode;
+	uint64_t address; /* GPA */
+	const uint8_t *code, *end;
+};
+
+/*
+ * Guests that time one short loop several times over and set, as their exit status, the binary
+ * logarithm of the fewest ticks that it took: one for each mode of the CPU.
+ */
+const struct arch_probe *arch_speed_probes(unsigned *count);
+
+/* The same logarithm for the same loop on the host's CPU: what a guest at full speed measures. */
+unsigned arch_host_speed(void);
+
+/*
+ * A guest that does what Linux does before its first line of output, and what a KVM that interprets
+ * its guests cannot. It sets 0 as its exit status where all of it worked.
+ */
+const struct arch_probe *arch_linux_probe(void);
+
+#endif

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/commands.h"
+
+#include "base/log.h"
+#include "cli/doctor.h"
+
+#include <cjson/cJSON.h>
+#include <pwd.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+struct doctor_options {
+	struct common_options common;
+	bool json;
+};
+
+static const struct option doctor_options[] = {
+	{
+		.name = "json", .kind = OPTION_FLAG, .help = "print one JSON object, for programs",
+		.offset = offsetof(struct doctor_options, json), .size = sizeof(bool),
+	},
+};
+
+static const struct option_list doctor_option_list = {
+	.name = "doctor",
+	.title = "The host's examination",
+	.table = doctor_options,
+	.count = ARRAY_SIZE(doctor_options),
+};
+
+enum { FINDINGS_MAX = 32 };
+
+static void print_findings(FILE *out, const struct finding *findings, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		const struct finding *finding = &findings[i];
+
+		fprintf(out, "%-9s %-17s %s\n", finding_state_name(finding->state),
+			doctor_checks[i].name, finding->text);
+		if (finding->state == FINDING_OK)
+			continue;
+		fprintf(out, "%-9s %-17s for %s%s%s\n", "", "", doctor_checks[i].use,
+			*finding->fix ? ": " : "", finding->fix);
+	}
+}
+
+static bool add_finding(cJSON *list, const struct doctor_check *check,
+			const struct finding *finding)
+{
+	cJSON *item = cJSON_CreateObject();
+
+	if (!item || !cJSON_AddItemToArray(list, item)) {
+		cJSON_Delete(item);
+		return false;
+	}
+	return cJSON_AddStringToObject(item, "check", check->name) &&
+	       cJSON_AddStringToObject(item, "use", check->use) &&
+	       cJSON_AddStringToObject(item, "state", finding_state_name(finding->state)) &&
+	       cJSON_AddStringToObject(item, "text", finding->text) &&
+	       (*finding->fix ? cJSON_AddStringToObject(item, "fix", finding->fix) :
+				cJSON_AddNullToObject(item, "fix"));
+}
+
+static bool fill_report(cJSON *report, const struct doctor *doctor,
+			const struct finding *findings, unsigned count)
+{
+	cJSON *list;
+
+	if (!cJSON_AddStringToObject(report, "kinglet", KINGLET_VERSION) ||
+	    !cJSON_AddStringToObject(report, "kernel", doctor->release) ||
+	    !cJSON_AddBoolToObject(report, "linux", doctor->linux_runs))
+		return false;
+	list = cJSON_AddArrayToObject(report, "checks");
+	for (unsigned i = 0; i < count && list; i++)
+		if (!add_finding(list, &doctor_checks[i], &findings[i]))
+			return false;
+	return list;
+}
+
+static int print_json(FILE *out, const struct doctor *doctor, const struct finding *findings,
+		      unsigned count)
+{
+	cJSON *report = cJSON_CreateObject();
+	char *text = NULL;
+
+	if (report && fill_report(report, doctor, findings, count))
+		text = cJSON_Print(report);
+	if (text)
+		fprintf(out, "%s\n", text);
+	else
+		log_error("report: %s", strerror(ENOMEM));
+	cJSON_free(text);
+	cJSON_Delete(report);
+	return text ? 0 : -ENOMEM;
+}
+
+static void describe_host(struct doctor *doctor, struct sys *sys)
+{
+	const struct passwd *user = getpwuid(geteuid());
+	struct utsname host;
+
+	sys_init(sys);
+	*doctor = (struct doctor){
+		.sys = sys,
+		.ops = &doctor_real_ops,
+		.root = "",
+		.user = user ? user->pw_name : "USER",
+	};
+	uname(&host);
+	snprintf(doctor->release, sizeof(doctor->release), "%s", host.release);
+}
+
+static int run(struct common_options *common)
+{
+	const struct doctor_options *options = container_of(common, struct doctor_options, common);
+	struct finding findings[FINDINGS_MAX];
+	struct doctor doctor;
+	unsigned count = 0;
+	struct sys sys;
+	int err = 0;
+
+	while (count < FINDINGS_MAX && doctor_checks[count].name)
+		count++;
+	describe_host(&doctor, &sys);
+	doctor_examine(&doctor, findings, count);
+	if (options->json)
+		err = print_json(stdout, &doctor, findings, count);
+	else
+		print_findings(stdout, findings, count);
+	if (err || flush_stdout() != EXIT_SUCCESS)
+		return EXIT_HOST;
+	if (!doctor.linux_runs)
+		log_error("this host cannot run a Linux guest");
+	return doctor.linux_runs ? EXIT_SUCCESS : EXIT_HOST;
+}
+
+static const struct option_list *const lists[] = {
+	&doctor_option_list,
+	&common_option_list,
+	NULL,
+};
+
+const struct command command_doctor = {
+	.name = "doctor",
+	.synopsis = "[options]",
+	.summary = "examine this host: can it run guests, how well, and what would mend it",
+	.about = "Each line is ok, degraded or missing; the line below tells for what, and which\n"
+		 "command would mend it. Small guests are run to learn whether KVM executes or\n"
+		 "emulates them. Exit status: 0 when a Linux guest can run, else 101.\n",
+	.options = lists,
+	.options_size = sizeof(struct doctor_options),
+	.run = run,
+};

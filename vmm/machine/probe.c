@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "machine/probe.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* The loader wants a path. The caller owns the fd; negative errno. */
+static int code_to_file(const struct arch_probe *probe, char *path, size_t len)
+{
+	_cleanup_close_ int fd = memfd_create("probe", MFD_CLOEXEC);
+	size_t size = (size_t)(probe->end - probe->code);
+	ssize_t written;
+
+	if (fd < 0)
+		return -errno;
+	written = write(fd, probe->code, size);
+	if (written != (ssize_t)size)
+		return written < 0 ? -errno : -ENOSPC;
+	snprintf(path, len, "/proc/self/fd/%d", fd);
+	return steal_fd(&fd);
+}
+
+void machine_run_probe(const struct arch_probe *probe, struct sys *sys, struct verdict *verdict)
+{
+	char path[32];
+	_cleanup_close_ int fd = code_to_file(probe, path, sizeof(path));
+	const struct machine_config config = {
+		.boot = {
+			.kernel = path,
+			.cmdline = "",
+			.format = BOOT_FORMAT_FLAT,
+			.flat_address = probe->address,
+			.flat_mode = probe->mode,
+			.cpus = 1,
+		},
+		.cpus = 1,
+		.memory = 16ULL << 20,
+		.irqchip = true,
+		.serial = SERIAL_OFF,
+		.timeout_ns = 10ULL * 1000 * 1000 * 1000,
+	};
+
+	if (fd < 0) {
+		*verdict = (struct verdict){ .outcome = OUTCOME_HOST, .status = 101 };
+		snprintf(verdict->detail, sizeof(verdict->detail), "memory file: %s",
+			 strerror(-fd));
+		return;
+	}
+	machine_run(&config, sys, verdict);
+}
