@@ -3,15 +3,11 @@
 
 #include "base/log.h"
 
-#include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 
 enum {
 	ESCAPE = 0x01, /* Ctrl-A */
@@ -227,50 +223,6 @@ void terminal_resume_input(struct terminal *terminal)
 
 /* --- Output ----------------------------------------------------------------------------------- */
 
-/*
- * Our own open file description, so that making it non-blocking does not reach the shell or
- * whoever else shares standard output. Sockets cannot be reopened and files need not be.
- */
-static int open_output(int fd, bool *nonblocking)
-{
-	char path[32];
-	struct stat st;
-	int flags = fcntl(fd, F_GETFL), own;
-
-	if (flags < 0 || fstat(fd, &st))
-		return -errno;
-	*nonblocking = flags & O_NONBLOCK || S_ISREG(st.st_mode);
-	if (!*nonblocking) {
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-		own = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-		*nonblocking = own >= 0;
-		if (own >= 0)
-			return own;
-	}
-	own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	return own < 0 ? -errno : own;
-}
-
-/* write(2) that does not block: bytes written, or a negative errno. */
-static ssize_t write_now(struct terminal *terminal)
-{
-	struct pollfd ready = { .fd = terminal->out.fd, .events = POLLOUT };
-	size_t len = terminal->out_len;
-	ssize_t n;
-
-	if (!terminal->out_nonblocking) {
-		/* Ready means room for at least this much (pipe(7), PIPE_BUF). */
-		if (poll(&ready, 1, 0) != 1)
-			return -EAGAIN;
-		if (len > PIPE_BUF)
-			len = PIPE_BUF;
-	}
-	n = write(terminal->out.fd, terminal->out_buf, len);
-	if (n < 0)
-		return -errno;
-	return n ? n : -EAGAIN;
-}
-
 static void drop_output(struct terminal *terminal, int error)
 {
 	log_warning("console output: %s; the guest's output is dropped from here on",
@@ -283,10 +235,8 @@ static void drop_output(struct terminal *terminal, int error)
 static bool flush_output(struct terminal *terminal)
 {
 	while (terminal->out_len) {
-		ssize_t n = write_now(terminal);
+		ssize_t n = output_write(&terminal->output, terminal->out_buf, terminal->out_len);
 
-		if (n == -EINTR)
-			continue;
 		if (n == -EAGAIN)
 			return false;
 		if (n < 0) {
@@ -404,20 +354,19 @@ int terminal_init(struct terminal *terminal, const struct terminal_options *opti
 		.options = *options,
 		.in = { .fd = options->in_fd, .fn = input_readable },
 		.resume = { .fd = -1, .fn = input_resumed },
+		.output = { .fd = -1 },
 		.out = { .fd = -1, .fn = output_writable },
 		.flush_timer = { .event.fd = -1, .fn = flush_delay_over },
 	};
 	ret = -pthread_mutex_init(&terminal->lock, NULL);
 	if (ret)
 		goto err;
-	ret = open_output(options->out_fd, &terminal->out_nonblocking);
-	if (ret == -EBADF) {
+	ret = output_open(&terminal->output, options->out_fd);
+	if (ret == -EBADF)
 		terminal->out_broken = true; /* started with it closed: nobody wants to see it */
-	} else if (ret < 0) {
+	else if (ret < 0)
 		goto err_close;
-	} else {
-		terminal->out.fd = ret;
-	}
+	terminal->out.fd = terminal->output.fd;
 	ret = loop_timer_add(options->loop, &terminal->flush_timer);
 	if (ret)
 		goto err_close;
@@ -437,7 +386,7 @@ int terminal_init(struct terminal *terminal, const struct terminal_options *opti
 err_close:
 	loop_timer_remove(options->loop, &terminal->flush_timer);
 	close_fd(&terminal->resume.fd);
-	close_fd(&terminal->out.fd);
+	output_close(&terminal->output);
 	pthread_mutex_destroy(&terminal->lock);
 err:
 	log_error("console: %s", strerror(-ret));
@@ -455,6 +404,6 @@ void terminal_destroy(struct terminal *terminal)
 	loop_remove(loop, &terminal->resume);
 	loop_timer_remove(loop, &terminal->flush_timer);
 	close_fd(&terminal->resume.fd);
-	close_fd(&terminal->out.fd);
+	output_close(&terminal->output);
 	pthread_mutex_destroy(&terminal->lock);
 }

@@ -16,6 +16,7 @@
 #define KINGLET_HOST_TERMINAL_H
 
 #include "core/loop.h"
+#include "host/output.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -61,9 +62,9 @@ struct terminal {
 
 	/* Output; lock. */
 	pthread_mutex_t lock;
-	struct loop_event out; /* fd owned: our own, non-blocking where that can be had */
+	struct output output;
+	struct loop_event out; /* of output */
 	struct loop_timer flush_timer;
-	bool out_nonblocking;
 	bool out_blocked; /* waiting for EPOLLOUT, or for the timer where there is none */
 	bool out_broken;  /* the reader has gone */
 	bool out_refused; /* terminal_write() took less than all */

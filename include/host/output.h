@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Writing to standard output or error without ever blocking, and without making it non-blocking for
+ * whoever shares it. Any thread, one at a time.
+ */
+#ifndef KINGLET_HOST_OUTPUT_H
+#define KINGLET_HOST_OUTPUT_H
+
+#include "base/cleanup.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct output {
+	int fd; /* owned: an open file description of our own where that can be had */
+	bool nonblocking;
+};
+
+/* fd is borrowed. 0, -EBADF when it is closed, or another negative errno; then output->fd is -1. */
+__must_check int output_open(struct output *output, int fd);
+
+/*
+ * How many bytes were written, or a negative errno; -EAGAIN when there is no room now. The caller
+ * ignores SIGPIPE.
+ */
+__must_check ssize_t output_write(const struct output *output, const void *data, size_t len);
+
+static inline void output_close(struct output *output)
+{
+	close_fd(&output->fd);
+}
+
+#endif
