@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "host/stream.h"
+
+#include "base/log.h"
+
+#include <string.h>
+#include <sys/eventfd.h>
+
+/* --- Input ------------------------------------------------------------------------------------ */
+
+static int watch(struct stream_in *in, bool on)
+{
+	int ret = 0;
+
+	if (in->always_ready || on == in->watched)
+		return 0;
+	/* Not loop_modify() to no events: a hang-up would still be reported, for ever. */
+	if (on)
+		ret = loop_add(in->loop, &in->event, EPOLLIN);
+	else
+		loop_remove(in->loop, &in->event);
+	if (ret == -EPERM) {
+		in->always_ready = true;
+		return 0;
+	}
+	in->watched = on && !ret;
+	return ret;
+}
+
+static void read_some(struct stream_in *in)
+{
+	ssize_t n = read(in->event.fd, in->data, sizeof(in->data));
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	/* A terminal that hangs up reads EIO: its end, as 0 is that of everything else. */
+	if (n < 0 && errno != EIO)
+		log_warning("standard input: read: %s", strerror(errno));
+	if (n <= 0)
+		in->ended = true;
+	else
+		in->len = (size_t)n;
+}
+
+static void deliver(struct stream_in *in)
+{
+	size_t taken = in->ops->input(in->owner, in->data, in->len);
+
+	in->len -= taken;
+	memmove(in->data, in->data + taken, in->len);
+}
+
+static void serve(struct stream_in *in, bool ready)
+{
+	if (!in->len && !in->ended && ready)
+		read_some(in);
+	if (in->len)
+		deliver(in);
+	if (watch(in, !in->ended && !in->len))
+		in->ended = true; /* no memory for it */
+	if (in->len)
+		return;
+	if (!in->ended && in->always_ready) {
+		/* At the loop's next turn, when others have had theirs. */
+		stream_in_resume(in);
+	} else if (in->ended && !in->told) {
+		in->told = true;
+		in->ops->ended(in->owner);
+	}
+}
+
+static void readable(struct loop_event *event, uint32_t events)
+{
+	(void)events;
+	serve(container_of(event, struct stream_in, event), true);
+}
+
+static void resumed(struct loop_event *event, uint32_t events)
+{
+	struct stream_in *in = container_of(event, struct stream_in, resume);
+
+	(void)events;
+	eventfd_drain(event->fd);
+	serve(in, in->always_ready);
+}
+
+void stream_in_resume(struct stream_in *in)
+{
+	eventfd_signal(in->resume.fd);
+}
+
+/* In the loop from the start. */
+static int add_eventfd(struct loop *loop, struct loop_event *event)
+{
+	int ret;
+
+	event->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (event->fd < 0)
+		return -errno;
+	ret = loop_add(loop, event, EPOLLIN);
+	if (ret)
+		close_fd(&event->fd);
+	return ret;
+}
+
+static void remove_eventfd(struct loop *loop, struct loop_event *event)
+{
+	loop_remove(loop, event);
+	close_fd(&event->fd);
+}
+
+int stream_in_init(struct stream_in *in, struct loop *loop, int fd, const struct stream_in_ops *ops,
+		   void *owner)
+{
+	int ret;
+
+	in->loop = loop;
+	in->ops = ops;
+	in->owner = owner;
+	in->event = (struct loop_event){ .fd = fd, .fn = readable };
+	in->resume = (struct loop_event){ .fd = -1, .fn = resumed };
+	in->watched = in->always_ready = in->ended = in->told = false;
+	in->len = 0;
+	ret = add_eventfd(loop, &in->resume);
+	if (!ret)
+		stream_in_resume(in); /* the first look is the loop's */
+	return ret;
+}
+
+void stream_in_destroy(struct stream_in *in)
+{
+	if (in->watched)
+		loop_remove(in->loop, &in->event);
+	remove_eventfd(in->loop, &in->resume);
+}
+
+/* --- Output ----------------------------------------------------------------------------------- */
+
+static void breach(struct stream_out *out, ssize_t err)
+{
+	/* Whoever ends a pipeline early, such as head, is no error. */
+	if (err != -EPIPE)
+		log_warning("%s: %s; the rest of the output is dropped", out->name,
+			    strerror((int)-err));
+	out->broken = true;
+	eventfd_signal(out->breach.fd);
+}
+
+static void await_room(struct stream_out *out)
+{
+	int ret;
+
+	if (out->waiting)
+		return;
+	ret = loop_add(out->loop, &out->event, EPOLLOUT);
+	out->waiting = !ret;
+	if (ret)
+		breach(out, ret);
+}
+
+size_t stream_out_write(struct stream_out *out, const void *data, size_t len)
+{
+	const uint8_t *bytes = data;
+	size_t taken = 0;
+
+	while (taken < len && !out->broken && !out->waiting) {
+		ssize_t n = output_write(&out->output, bytes + taken, len - taken);
+
+		if (n > 0)
+			taken += (size_t)n;
+		else if (n == -EAGAIN)
+			await_room(out);
+		else if (n < 0)
+			breach(out, n);
+	}
+	return out->broken ? len : taken;
+}
+
+static void writable(struct loop_event *event, uint32_t events)
+{
+	struct stream_out *out = container_of(event, struct stream_out, event);
+
+	(void)events;
+	loop_remove(out->loop, event);
+	out->waiting = false;
+	out->ops->ready(out->owner);
+}
+
+static void breached(struct loop_event *event, uint32_t events)
+{
+	struct stream_out *out = container_of(event, struct stream_out, breach);
+
+	(void)events;
+	eventfd_drain(event->fd);
+	out->ops->broken(out->owner);
+}
+
+int stream_out_init(struct stream_out *out, struct loop *loop, int fd, const char *name,
+		    const struct stream_out_ops *ops, void *owner)
+{
+	int ret;
+
+	*out = (struct stream_out){
+		.loop = loop,
+		.ops = ops,
+		.owner = owner,
+		.name = name,
+		.event.fn = writable,
+		.breach = { .fd = -1, .fn = breached },
+	};
+	ret = output_open(&out->output, fd);
+	out->event.fd = out->output.fd;
+	if (!ret)
+		ret = add_eventfd(loop, &out->breach);
+	if (ret)
+		output_close(&out->output);
+	return ret;
+}
+
+void stream_out_destroy(struct stream_out *out)
+{
+	if (out->waiting)
+		loop_remove(out->loop, &out->event);
+	remove_eventfd(out->loop, &out->breach);
+	output_close(&out->output);
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Standard input, output and error of a program that runs in the guest: bytes, their end, and
+ * nothing else; no raw mode, no escapes. A terminal stays as it is: lines, Ctrl-D ends the input,
+ * Ctrl-C is a signal to this process.
+ *
+ * Neither side ever waits for the other in a system call, and no more is buffered than
+ * STREAM_IN_SIZE: what the consumer does not take stays in the pipe, and what cannot be written
+ * now stays with who wants to write it. All on the loop thread. The caller must ignore SIGPIPE.
+ */
+#ifndef KINGLET_HOST_STREAM_H
+#define KINGLET_HOST_STREAM_H
+
+#include "core/loop.h"
+#include "host/output.h"
+
+#include <stddef.h>
+
+enum { STREAM_IN_SIZE = 32768 };
+
+/* --- Input ------------------------------------------------------------------------------------ */
+
+struct stream_in_ops {
+	/* Returns how many bytes it took; after less than all, stream_in_resume() is owed. */
+	size_t (*input)(void *owner, const uint8_t *data, size_t len);
+	/* All was taken, and there is no more. Once. */
+	void (*ended)(void *owner);
+};
+
+struct stream_in {
+	struct loop *loop; /* borrowed */
+	const struct stream_in_ops *ops;
+	void *owner;		  /* borrowed */
+	struct loop_event event;  /* of the descriptor, borrowed */
+	struct loop_event resume; /* eventfd, owned */
+	bool watched;		  /* in the loop */
+	bool always_ready;	  /* a file: epoll refuses it, reads never block */
+	bool ended, told;
+	uint8_t data[STREAM_IN_SIZE];
+	size_t len;
+};
+
+/* Reads `fd` from the loop's next turn on. Negative errno. */
+__must_check int stream_in_init(struct stream_in *in, struct loop *loop, int fd,
+				const struct stream_in_ops *ops, void *owner);
+void stream_in_destroy(struct stream_in *in);
+/* The consumer has room. Never calls back from inside. */
+void stream_in_resume(struct stream_in *in);
+
+/* --- Output ----------------------------------------------------------------------------------- */
+
+struct stream_out_ops {
+	/* There is room again after stream_out_write() had taken less than all. */
+	void (*ready)(void *owner);
+	/* The reader has gone, or the disk is full: what is written from now on is dropped. Once. */
+	void (*broken)(void *owner);
+};
+
+struct stream_out {
+	struct loop *loop; /* borrowed */
+	const struct stream_out_ops *ops;
+	void *owner;	  /* borrowed */
+	const char *name; /* for messages; borrowed */
+	struct output output;
+	struct loop_event event;  /* of output */
+	struct loop_event breach; /* eventfd, owned: broken() is due */
+	bool waiting;		  /* for room; event is in the loop */
+	bool broken;
+};
+
+/* Writes to what `fd` is; name: "standard output". Negative errno. */
+__must_check int stream_out_init(struct stream_out *out, struct loop *loop, int fd, const char *name,
+				 const struct stream_out_ops *ops, void *owner);
+void stream_out_destroy(struct stream_out *out);
+/* Returns how many bytes were taken, and are written. Never calls back from inside. */
+size_t stream_out_write(struct stream_out *out, const void *data, size_t len);
+
+#endif
