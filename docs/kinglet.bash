@@ -4,9 +4,16 @@
 _kinglet()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} options
-	local machine="
+	local boot="
 		--initrd
 		--append
+		--serial
+		--console
+		--acpi
+		--irqchip
+		--flat
+		--on-reboot"
+	local machine="
 		--cpus
 		--memory
 		--hugepages
@@ -17,13 +24,7 @@ _kinglet()
 		--scsi
 		--vsock
 		--rng
-		--serial
-		--console
-		--acpi
-		--irqchip
-		--flat
 		--timeout
-		--on-reboot
 		--stats
 		--dry-run"
 	local doctor="
@@ -38,7 +39,7 @@ _kinglet()
 		return
 	fi
 	case ${COMP_WORDS[1]} in
-	run) options="$machine $common" ;;
+	run) options="$boot $machine $common" ;;
 	doctor) options="$doctor $common" ;;
 	help) options="$common" ;;
 	version) options="$common" ;;
@@ -56,6 +57,23 @@ _kinglet()
 		return ;;
 	--append)
 		return ;;
+	--serial)
+		COMPREPLY=($(compgen -W "stdio off" -- "$cur"))
+		return ;;
+	--console)
+		COMPREPLY=($(compgen -W "stdio null off" -- "$cur"))
+		return ;;
+	--acpi)
+		COMPREPLY=($(compgen -W "on off" -- "$cur"))
+		return ;;
+	--irqchip)
+		COMPREPLY=($(compgen -W "on off" -- "$cur"))
+		return ;;
+	--flat)
+		return ;;
+	--on-reboot)
+		COMPREPLY=($(compgen -W "exit restart" -- "$cur"))
+		return ;;
 	--cpus)
 		return ;;
 	--memory)
@@ -72,24 +90,7 @@ _kinglet()
 	--rng)
 		COMPREPLY=($(compgen -W "on off" -- "$cur"))
 		return ;;
-	--serial)
-		COMPREPLY=($(compgen -W "stdio off" -- "$cur"))
-		return ;;
-	--console)
-		COMPREPLY=($(compgen -W "stdio null off" -- "$cur"))
-		return ;;
-	--acpi)
-		COMPREPLY=($(compgen -W "on off" -- "$cur"))
-		return ;;
-	--irqchip)
-		COMPREPLY=($(compgen -W "on off" -- "$cur"))
-		return ;;
-	--flat)
-		return ;;
 	--timeout)
-		return ;;
-	--on-reboot)
-		COMPREPLY=($(compgen -W "exit restart" -- "$cur"))
 		return ;;
 	esac
 	if [[ $cur == -* ]]; then

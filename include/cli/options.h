@@ -72,7 +72,7 @@ struct option_list {
 	unsigned count;
 };
 
-enum { OPTION_LISTS_MAX = 4 };
+enum { OPTION_LISTS_MAX = 6 };
 
 /*
  * What every command's options begin with: the fields of all its option lists are in one struct,

@@ -17,7 +17,9 @@ struct run_options {
 	bool dry_run;
 };
 
+/* Of the machine and its run; and of what is booted in it, for whoever leaves that to the user. */
 extern const struct option_list machine_option_list;
+extern const struct option_list boot_option_list;
 
 /* struct command's `argument`: the kernel. */
 __must_check int run_options_kernel(struct common_options *options, const char *path);

@@ -45,6 +45,7 @@ static int run(struct common_options *common)
 }
 
 static const struct option_list *const lists[] = {
+	&boot_option_list,
 	&machine_option_list,
 	&common_option_list,
 	NULL,

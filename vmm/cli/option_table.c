@@ -287,7 +287,7 @@ static const struct option_keys flat_keys = {
 	.finish = flat_finish,
 };
 
-static const struct option machine_options[] = {
+static const struct option boot_options[] = {
 	{
 		.name = "initrd", .metavar = "FILE", .kind = OPTION_STRING, .min = 1, .max = 4095,
 		.help = "initial RAM disk; for a Multiboot kernel its first module",
@@ -299,6 +299,46 @@ static const struct option machine_options[] = {
 			"suits the other options",
 		RUN(append),
 	},
+	{
+		.name = "serial", .kind = OPTION_WORD, .words = serial_words, .initial = "stdio",
+		.help = "serial port, ttyS0; off as well with --console stdio",
+		RUN(config.serial),
+	},
+	{
+		.name = "console", .kind = OPTION_WORD, .words = console_words, .initial = "null",
+		.help = "virtio console: hvc0 and the port kinglet.status; null drops what hvc0 prints",
+		RUN(config.console),
+	},
+	{
+		.name = "acpi", .kind = OPTION_WORD, .words = on_off, .initial = "on",
+		.help = "firmware tables by which the guest finds CPUs, PCI and power-off",
+		RUN(config.acpi),
+	},
+	{
+		.name = "irqchip", .kind = OPTION_WORD, .words = on_off, .initial = "on",
+		.help = "in-kernel interrupt controllers and timers; without them HLT ends the run",
+		RUN(config.irqchip),
+	},
+	{
+		.name = "flat", .metavar = "ADDRESS", .kind = OPTION_KEYS, .keys = &flat_keys,
+		.help = "load KERNEL byte for byte at this address and enter it there",
+		RUN(config.boot),
+	},
+	{
+		.name = "on-reboot", .kind = OPTION_WORD, .words = on_reboot_words,
+		.initial = "exit", .help = "what a reboot by the guest does",
+		RUN(config.on_reboot),
+	},
+};
+
+const struct option_list boot_option_list = {
+	.name = "boot",
+	.title = "The kernel and its surroundings",
+	.table = boot_options,
+	.count = ARRAY_SIZE(boot_options),
+};
+
+static const struct option machine_options[] = {
 	{
 		.name = "cpus", .metavar = "N", .kind = OPTION_NUMBER, .min = 1, .max = 1024,
 		.initial = "1", .help = "virtual CPUs, as many as the host's KVM allows",
@@ -359,41 +399,11 @@ static const struct option machine_options[] = {
 		RUN(config.rng),
 	},
 	{
-		.name = "serial", .kind = OPTION_WORD, .words = serial_words, .initial = "stdio",
-		.help = "serial port, ttyS0; off as well with --console stdio",
-		RUN(config.serial),
-	},
-	{
-		.name = "console", .kind = OPTION_WORD, .words = console_words, .initial = "null",
-		.help = "virtio console: hvc0 and the port kinglet.status; null drops what hvc0 prints",
-		RUN(config.console),
-	},
-	{
-		.name = "acpi", .kind = OPTION_WORD, .words = on_off, .initial = "on",
-		.help = "firmware tables by which the guest finds CPUs, PCI and power-off",
-		RUN(config.acpi),
-	},
-	{
-		.name = "irqchip", .kind = OPTION_WORD, .words = on_off, .initial = "on",
-		.help = "in-kernel interrupt controllers and timers; without them HLT ends the run",
-		RUN(config.irqchip),
-	},
-	{
-		.name = "flat", .metavar = "ADDRESS", .kind = OPTION_KEYS, .keys = &flat_keys,
-		.help = "load KERNEL byte for byte at this address and enter it there",
-		RUN(config.boot),
-	},
-	{
 		.name = "timeout", .metavar = "TIME", .kind = OPTION_DURATION,
 		.min = MILLISECOND, .max = 1000 * HOUR,
 		.help = "end the run after this time with status 124: 500ms, 30s, 5m, 2h; a plain "
 			"number is seconds",
 		RUN(config.timeout_ns),
-	},
-	{
-		.name = "on-reboot", .kind = OPTION_WORD, .words = on_reboot_words,
-		.initial = "exit", .help = "what a reboot by the guest does",
-		RUN(config.on_reboot),
 	},
 	{
 		.name = "stats", .kind = OPTION_FLAG,
