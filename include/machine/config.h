@@ -79,6 +79,14 @@ struct machine_config {
 	bool stats; /* print what the run cost, at its end and on SIGUSR1 */
 	bool no_input;	/* standard input is left alone */
 	bool no_output; /* standard output, too: what the guest prints is for the observers only */
+	bool output_on_stderr; /* what is shown goes there */
+	/*
+	 * One program runs in the guest: the virtio console carries its standard streams, on ports
+	 * kinglet.stdin, kinglet.stdout and kinglet.stderr, to and from those of this process. A
+	 * status on kinglet.status ends the run, once all that was written before it has been passed
+	 * on. Goes with no_input, and with a console.
+	 */
+	bool program;
 	struct machine_observer observers[CONFIG_MAX_OBSERVERS];
 	unsigned observer_count;
 };

@@ -38,7 +38,7 @@ int vm_console_init(struct vm *vm)
 	const struct terminal_options options = {
 		.loop = &vm->loop,
 		.in_fd = interactive && !vm->config->no_input ? STDIN_FILENO : -1,
-		.out_fd = STDOUT_FILENO,
+		.out_fd = vm->config->output_on_stderr ? STDERR_FILENO : STDOUT_FILENO,
 		.input = input,
 		.output_ready = output_ready,
 		.quit = quit,

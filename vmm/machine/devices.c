@@ -60,7 +60,8 @@ static int add_disk(struct vm *vm, unsigned instance)
 
 static size_t hvc_output(void *owner, unsigned port, const uint8_t *data, size_t len)
 {
-	(void)port;
+	if (port != VIRTIO_CONSOLE_PORT)
+		return vm_program_output(owner, port, data, len);
 	return vm_console_write(owner, GUEST_HVC, data, len);
 }
 
@@ -68,8 +69,9 @@ static void hvc_input_wanted(void *owner, unsigned port)
 {
 	struct vm *vm = owner;
 
-	(void)port;
-	if (vm->config->console == CONSOLE_STDIO)
+	if (port != VIRTIO_CONSOLE_PORT)
+		vm_program_input_wanted(vm);
+	else if (vm->config->console == CONSOLE_STDIO)
 		terminal_resume_input(&vm->terminal);
 }
 
@@ -78,14 +80,25 @@ static void hvc_status(void *owner, uint8_t status)
 	vm_guest_status(owner, status);
 }
 
+static void hvc_drained(void *owner)
+{
+	vm_guest_drained(owner);
+}
+
 static int add_console(struct vm *vm)
 {
 	static const struct virtio_console_ops ops = {
 		.output = hvc_output,
 		.input_wanted = hvc_input_wanted,
 		.status = hvc_status,
+		.drained = hvc_drained,
 	};
-	const struct virtio_console_options options = { .ops = &ops, .owner = vm };
+	const struct virtio_console_options options = {
+		.ops = &ops,
+		.owner = vm,
+		.streams = vm_program_ports,
+		.stream_count = vm->config->program ? VM_PROGRAM_PORTS : 0,
+	};
 	const struct virtio_env env = vm_virtio_env(vm);
 	struct virtio_dev *dev = virtio_console_new(&env, 0, &options);
 	int ret = dev ? add_local(vm, dev) : -ENOMEM;

@@ -231,6 +231,7 @@ static const struct stage stages[] = {
 	{ vm_add_devices, NULL, BLAME_ERRNO }, /* the bus owns them */
 	{ vcpus_up, vcpus_down, BLAME_HOST },
 	{ vm_console_init, vm_console_destroy, BLAME_HOST },
+	{ vm_program_init, vm_program_destroy, BLAME_HOST },
 	{ vm_load_guest, NULL, BLAME_INPUT },
 	{ run_up, run_down, BLAME_HOST },
 };

@@ -76,6 +76,18 @@ void vm_guest_status(struct vm *vm, uint8_t status)
 	pthread_mutex_unlock(&vm->verdict_lock);
 }
 
+void vm_guest_drained(struct vm *vm)
+{
+	int status;
+
+	if (!vm->config->program)
+		return;
+	pthread_mutex_lock(&vm->verdict_lock);
+	status = vm->guest_status;
+	pthread_mutex_unlock(&vm->verdict_lock);
+	vm_end(vm, OUTCOME_STATUS, status, "the program ended");
+}
+
 /* The guest went down by itself: its own status counts, if it has set one. */
 static void end_by_guest(struct vm *vm, enum outcome outcome, const char *how)
 {

@@ -19,6 +19,7 @@
 #include <signal.h>
 
 struct board;
+struct program;
 struct scsi_targets;
 
 /* A guest asks on a vCPU thread; the main thread grants it. */
@@ -43,6 +44,7 @@ struct vm {
 	struct vcpu *vcpus;	/* owned */
 	unsigned vcpu_count;	/* initialised so far */
 	struct terminal terminal;
+	struct program *program; /* owned; NULL without one */
 
 	sigset_t signals_before; /* to restore */
 	struct loop_event signals;
@@ -74,6 +76,8 @@ void vm_guest_wishes(struct vm *vm, enum guest_wish wish);
 bool vm_forget_wishes(struct vm *vm);
 /* Kept for a clean end: it becomes the exit status then. */
 void vm_guest_status(struct vm *vm, uint8_t status);
+/* What the guest wrote before its status has been passed on: with a program, the run's end. */
+void vm_guest_drained(struct vm *vm);
 /* A clean end, unless the guest had panicked. Main thread. */
 void vm_grant_poweroff(struct vm *vm);
 /* The same, or a reboot. Main thread. */
@@ -119,6 +123,18 @@ void vm_console_destroy(struct vm *vm);
 void vm_console_resized(struct vm *vm);
 /* Guest output, shown if its console has the terminal; returns what was taken. Any thread. */
 size_t vm_console_write(struct vm *vm, enum guest_stream stream, const uint8_t *data, size_t len);
+
+/* --- program.c: the streams of a program in the guest. Loop thread where not said otherwise. --- */
+
+enum { VM_PROGRAM_PORTS = 3 };
+extern const char *const vm_program_ports[VM_PROGRAM_PORTS];
+
+/* Nothing is done when the config names no program. Main thread. */
+__must_check int vm_program_init(struct vm *vm);
+void vm_program_destroy(struct vm *vm);
+/* Both inside the console's callbacks: returns what was taken. */
+size_t vm_program_output(struct vm *vm, unsigned port, const uint8_t *data, size_t len);
+void vm_program_input_wanted(struct vm *vm);
 
 /* --- stats.c --- */
 
