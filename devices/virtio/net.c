@@ -101,11 +101,18 @@ static void bind_third_queue(struct net *net)
 static void net_serve(struct virtio_dev *dev, struct virtq *q)
 {
 	struct net *net = net_of(dev);
-	struct net_pair *pair = &net->pairs[q->index / 2];
+	unsigned control = control_index(net);
+	struct net_pair *pair;
 
-	if (q->index == control_index(net))
+	if (q->index == control) {
 		net_serve_control(net, q);
-	else if (q == pair->rx)
+		return;
+	}
+	/* A driver without MQ that enables queues which it cannot know of. */
+	if (q->index > control)
+		return;
+	pair = &net->pairs[q->index / 2];
+	if (q == pair->rx)
 		net_serve_rx(pair);
 	else
 		net_serve_tx(pair);

@@ -322,6 +322,26 @@ static void test_driver_of_one_pair(void **state)
 	expect_pair_carries_frames(f, 0);
 }
 
+/* It has no other queues, whatever it enables: no frame goes, and nothing else happens. */
+static void test_driver_of_one_pair_that_enables_all(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, CONTROL, NET_QUEUES(PAIRS));
+	for (unsigned i = 3; i < NET_QUEUES(PAIRS); i++) {
+		const struct mock_buf buf = { .gpa = f->scratch, .len = FRAME };
+		uint32_t written;
+		uint16_t head;
+
+		mock_ring_add(&f->rings[i], &buf, 1);
+		mock_ring_kick(&f->rings[i]);
+		mock_env_dispatch(&f->env);
+		assert_false(mock_ring_reap(&f->rings[i], &head, &written));
+	}
+	assert_false(f->dev->status & VIRTIO_CONFIG_S_NEEDS_RESET);
+	assert_int_equal(set_pairs(f, 2, 1), VIRTIO_NET_ERR);
+}
+
 static void test_third_queue_has_the_backend_of_its_part(void **state)
 {
 	struct fixture *f = *state;
@@ -404,6 +424,8 @@ int main(void)
 		TEST(test_reset_leaves_one_pair),
 		TEST(test_tap_that_refuses),
 		TEST(test_driver_of_one_pair),
+		TEST(test_driver_of_one_pair_that_enables_all),
+		TEST_IN_KERNEL(test_driver_of_one_pair_that_enables_all),
 		TEST_IN_KERNEL(test_third_queue_has_the_backend_of_its_part),
 		TEST_IN_KERNEL(test_in_kernel_tap_is_not_polled),
 		TEST_IN_KERNEL(test_reset_before_the_first_start),
