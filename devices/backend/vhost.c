@@ -191,7 +191,7 @@ static void ring_failed(struct loop_event *event, uint32_t events)
 	(void)events;
 	pthread_mutex_lock(&dev->lock);
 	virtio_count(&dev->loop_wakeups);
-	if (eventfd_drain(event->fd) && ring->q->running) {
+	if (eventfd_drain(event->fd) && ring->bound) {
 		snprintf(reason, sizeof(reason), "%s reports an error on queue %u",
 			 ring->vhost->kind->ops.name, ring->q->index);
 		virtio_broken(dev, reason);

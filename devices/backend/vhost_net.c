@@ -26,14 +26,14 @@ static int set_backend(struct vhost *vhost, unsigned index, int fd)
 static void net_halt(struct vhost *vhost)
 {
 	for (unsigned i = 0; i < RINGS; i++)
-		if (vhost->rings[i].q->running)
+		if (vhost->rings[i].bound)
 			set_backend(vhost, i, VHOST_FILE_UNBIND);
 }
 
 static int net_run(struct vhost *vhost)
 {
 	for (unsigned i = 0; i < RINGS; i++) {
-		int ret = vhost->rings[i].q->running ?
+		int ret = vhost->rings[i].bound ?
 				  set_backend(vhost, i, net_of(vhost)->tap_fd) : 0;
 
 		if (ret < 0) {

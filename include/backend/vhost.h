@@ -30,7 +30,7 @@ struct vhost_kind {
 	struct backend_ops ops; /* vhost_start, vhost_stop, and the kind's destroy */
 	const char *node;	/* "/dev/vhost-net" */
 	const char *module;	/* "vhost_net", for the hint when the node is missing */
-	/* The rings with q->running are set up: let the kernel run them. On failure none runs. */
+	/* The rings that are bound are set up: let the kernel run them. On failure none runs. */
 	int (*run)(struct vhost *vhost);
 	/* The kernel has let go of every ring when this returns. */
 	void (*halt)(struct vhost *vhost);
@@ -40,7 +40,11 @@ struct vhost_ring {
 	struct vhost *vhost;
 	struct virtq *q;	 /* borrowed */
 	struct loop_event error; /* eventfd, owned */
-	bool bound;		 /* vhost has, or had a chance to get, our eventfds */
+	/*
+	 * vhost has, or had a chance to get, our eventfds. q->running is no substitute: the queue
+	 * may be another backend's now.
+	 */
+	bool bound;
 };
 
 /* struct vhost_memory with room for every slot; opaque here, linux/vhost.h stays in .c files. */

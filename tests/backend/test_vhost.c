@@ -238,7 +238,7 @@ static void test_queue_not_enabled_is_left_alone(void **state)
 	expect_requests(f, stop, ARRAY_SIZE(stop));
 }
 
-/* The model gave the queue to another backend, which starts it. */
+/* The model gave the queue to another backend, which has started it. */
 static void test_queue_bound_elsewhere_is_left_alone(void **state)
 {
 	static const struct backend_ops ops = { .name = "other" };
@@ -248,11 +248,14 @@ static void test_queue_bound_elsewhere_is_left_alone(void **state)
 	mock_ring_bind(&f->rings[RX], &f->dev.queues[RX]);
 	mock_ring_bind(&f->rings[TX], &f->dev.queues[TX]);
 	f->dev.queues[TX].backend = &other;
+	f->dev.queues[TX].running = true;
 	assert_int_equal(vhost_start(&f->vhost->backend, &f->dev), 0);
 	assert_true(f->dev.queues[RX].running);
-	assert_false(f->dev.queues[TX].running);
 	assert_int_equal(f->kernel.rings[TX].kick, -1);
+	assert_int_equal(f->kernel.rings[TX].backend, -1);
 	vhost_stop(&f->vhost->backend, &f->dev);
+	assert_true(f->dev.queues[TX].running);
+	f->dev.queues[TX].running = false;
 	f->dev.queues[TX].backend = &f->vhost->backend;
 	expect_stopped(f);
 }
