@@ -16,7 +16,9 @@ enum { DESC = 0x1000, AVAIL = 0x6000, USED = 0x8000, INDIRECT = 0xc000, ENTRIES 
 
 struct scene {
 	struct gmem mem;
-	struct irqs irqs; /* never asked: the line stays HELD */
+	struct sys sys; /* of these three nothing is asked: the line stays HELD */
+	struct kvm kvm;
+	struct irqs irqs;
 	struct virtq q;
 	struct virtq_chain chain; /* the last one popped */
 	bool can_unpop;
@@ -306,6 +308,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	s.q = (struct virtq){ .index = 0 };
 	s.in_flight = 0;
 	s.can_unpop = false;
+	s.kvm.sys = &s.sys;
+	s.irqs.kvm = &s.kvm;
 	FUZZ_CHECK(!irq_line_init(&s.q.irq, &s.irqs, NULL));
 	configure(&s, &in);
 	if (!virtq_start(&s.q, &s.mem, fuzz_pick(&in, 2), fuzz_pick(&in, 2))) {
