@@ -141,8 +141,8 @@ $(O)/obj/tests/%.o: private common += -Itests/support
 
 # --- Fuzzing: one libFuzzer program for each tests/fuzz/fuzz_*.c, with BUILD=fuzz (clang) -------
 fuzz_src := $(wildcard tests/fuzz/fuzz_*.c)
-fuzz_support := tests/fuzz/mutate.c tests/fuzz/quiet.c tests/support/fake_sys.c \
-	tests/support/pci_rig.c
+fuzz_support := $(addprefix tests/fuzz/,guest.c mutate.c quiet.c) \
+	$(addprefix tests/support/,fake_sys.c fake_vhost.c pci_rig.c)
 fuzz_bins := $(patsubst tests/%.c,$(O)/tests/%,$(fuzz_src))
 fuzz_runs ?= 3000
 
@@ -153,11 +153,14 @@ $(O)/tests/fuzz/%: $(O)/obj/tests/fuzz/%.o $(call objects,$(fuzz_support)) $(lib
 
 .PHONY: check-fuzz
 ifeq ($(BUILD),fuzz)
+# tests/fuzz/seeds/TARGET/ holds what a target starts from beside nothing.
 check-fuzz: $(fuzz_bins) ## Fuzzers, seconds each, the same inputs each time; needs clang
 	$(Q)for t in $(fuzz_bins); do \
 		echo "  FUZZ    $$t"; \
+		rm -rf $$t.corpus && mkdir $$t.corpus || exit 1; \
+		cp tests/fuzz/seeds/$${t##*/}/* $$t.corpus 2>/dev/null; \
 		$$t -runs=$(fuzz_runs) -seed=1 -max_len=1024 -timeout=20 -artifact_prefix=$$t- \
-			>$$t.log 2>&1 || { cat $$t.log; exit 1; }; \
+			$$t.corpus >$$t.log 2>&1 || { cat $$t.log; exit 1; }; \
 	done
 else
 check-fuzz:

@@ -342,6 +342,15 @@ static int device_ioctl(struct fake_vhost *kernel, unsigned long request, void *
 		return set_memory(kernel, arg);
 	case VHOST_VSOCK_SET_RUNNING:
 		return set_running(kernel, *(int *)arg);
+	case VHOST_VSOCK_SET_GUEST_CID:
+		return 0;
+	case VHOST_SCSI_GET_ABI_VERSION:
+		*(int *)arg = VHOST_SCSI_ABI_VERSION;
+		return 0;
+	case VHOST_SCSI_SET_ENDPOINT:
+		return set_running(kernel, true);
+	case VHOST_SCSI_CLEAR_ENDPOINT:
+		return set_running(kernel, false);
 	default:
 		return ring_ioctl(kernel, request, arg);
 	}

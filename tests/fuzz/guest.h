@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * For targets with virtio devices behind the PCI transport: a machine, and a guest that brings the
+ * devices up, or half of it, or wrongly, fills their rings with rubbish, resets and moves them
+ * whenever it likes. A target adds the devices, and what else its guest or host does.
+ */
+#ifndef KINGLET_TESTS_FUZZ_GUEST_H
+#define KINGLET_TESTS_FUZZ_GUEST_H
+
+#include "fuzz.h"
+#include "pci_rig.h"
+#include "virtio/virtio.h"
+
+enum { FUZZ_DEVICES = 4, FUZZ_RAM_END = 0x80000 };
+
+struct fuzz_guest {
+	struct pci_rig rig;
+	struct gmem mem; /* stays from input to input, but for what is in it */
+	struct virtio_env env;
+	struct virtio_dev *devs[FUZZ_DEVICES]; /* owned by the bus; in slot 1 + index */
+	unsigned count;
+};
+
+/* An empty machine. Zero *g before the first time. */
+void fuzz_guest_init(struct fuzz_guest *g);
+/* The next device, on the bus, which then owns it. Its queues are bound. */
+void fuzz_guest_add(struct fuzz_guest *g, struct virtio_dev *dev);
+void fuzz_guest_destroy(struct fuzz_guest *g);
+
+/* One thing that a guest may do to any device and queue. */
+void fuzz_guest_step(struct fuzz_guest *g, struct fuzz_input *in, unsigned which, unsigned queue);
+
+/* What must hold of every device after each step. */
+void fuzz_guest_check(const struct fuzz_guest *g);
+
+/* Parts, for requests of one kind of device. */
+void fuzz_put(struct fuzz_guest *g, uint64_t gpa, const void *data, uint64_t len);
+uint64_t fuzz_pick_buffer(struct fuzz_input *in);
+void fuzz_write_desc(struct fuzz_guest *g, unsigned which, unsigned queue, unsigned index,
+		     uint64_t gpa, uint32_t len, uint16_t flags, uint16_t next);
+void fuzz_make_available(struct fuzz_guest *g, unsigned which, unsigned queue, uint16_t head);
+void fuzz_kick(struct fuzz_guest *g, unsigned which, unsigned queue);
+/* Serves the event loop, boundedly. */
+void fuzz_dispatch(struct fuzz_guest *g);
+
+#endif
