@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # One makefile, no recursion. `make help` lists the targets.
 
+.DEFAULT_GOAL := all
 ARCH ?= $(shell uname -m)
 BUILD ?= release
 cross := $(filter-out $(shell uname -m),$(ARCH))
@@ -44,8 +45,9 @@ CFLAGS ?=
 LDFLAGS ?=
 all_cflags = $(common) $(cflags_$(BUILD)) -DKINGLET_VERSION='"$(VERSION)"' $(CFLAGS)
 all_ldflags = -pie -pthread -Wl,-z,relro,-z,now -Wl,--as-needed $(ldflags_$(BUILD)) $(LDFLAGS)
-libs := -luring -lcjson $(libs_$(ARCH))
+libs = -luring -lcjson $(libs_$(ARCH))
 libs_aarch64 := -lfdt -lz -lzstd
+packages_aarch64 := libfdt-dev zlib1g-dev libzstd-dev
 
 # --- Another architecture: its libraries come from a folder (tests/debs), its programs run on QEMU
 ifneq ($(cross),)
@@ -249,7 +251,8 @@ $(O)/vhost-direct: $(call objects,$(direct_src)) $(lib)
 	$(Q)$(CC) $(all_ldflags) -o $@ $^ $(libs)
 
 # Debian packages that building and testing take.
-packages := gcc make libc6-dev libcmocka-dev liburing-dev libcjson-dev acpica-tools
+packages := make acpica-tools $(if $(cross),gcc-$(cross)-linux-gnu qemu-user-static,gcc libc6-dev \
+	libcmocka-dev liburing-dev libcjson-dev $(packages_$(ARCH)))
 
 # Parts that need a KVM or a testbed; each is a program that counts its tests (see tests/run).
 parts := layers unit install $(if $(wildcard tests/kvm/run),kvm) \
@@ -356,4 +359,5 @@ help: ## This list
 	@awk -F ':.*## ' '/^[a-z._-]+:.*## / { printf "%-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .SECONDARY:
+.DELETE_ON_ERROR:
 -include $(shell find $(O) -name '*.d' 2>/dev/null)

@@ -10,6 +10,7 @@ _kinglet()
 		--serial
 		--console
 		--acpi
+		--dump-fdt
 		--irqchip
 		--flat
 		--on-reboot"
@@ -65,6 +66,9 @@ _kinglet()
 		return ;;
 	--acpi)
 		COMPREPLY=($(compgen -W "on off" -- "$cur"))
+		return ;;
+	--dump-fdt)
+		COMPREPLY=($(compgen -f -- "$cur"))
 		return ;;
 	--irqchip)
 		COMPREPLY=($(compgen -W "on off" -- "$cur"))

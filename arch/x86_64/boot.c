@@ -185,6 +185,10 @@ int arch_boot_load(struct arch_vm *arch, struct gmem *mem, const struct boot_opt
 
 	(void)arch;
 	memset(state, 0, sizeof(*state));
+	if (options->dump_fdt) {
+		log_error("--dump-fdt: guests on x86_64 get ACPI tables, no device tree; leave it out");
+		return -EINVAL;
+	}
 	ret = boot_file_open(&job.kernel, "kernel", options->kernel);
 	if (!ret)
 		ret = write_bios_entry(&job);

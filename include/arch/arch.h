@@ -32,6 +32,7 @@ struct boot_options {
 	const char *kernel;    /* path */
 	const char *initrd;    /* path, or NULL; Multiboot: the first module */
 	const char *cmdline;   /* never NULL */
+	const char *dump_fdt;  /* file that gets the device tree as well, or NULL */
 	enum boot_format format;
 	uint64_t flat_address; /* GPA */
 	enum cpu_mode flat_mode;

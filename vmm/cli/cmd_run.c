@@ -56,7 +56,8 @@ const struct command command_run = {
 	.synopsis = "KERNEL [options] [-- init arguments]",
 	.summary = "boot a kernel in a virtual machine, on this terminal",
 	.about = "KERNEL may be a bzImage, an ELF64 vmlinux, an image with a PVH note, a\n"
-		 "Multiboot 1 image, or with --flat any binary.\n"
+		 "Multiboot 1 image (x86_64); an Image, plain or packed (arm64); or with\n"
+		 "--flat any binary.\n"
 		 "Ctrl-A x ends the run, Ctrl-A Ctrl-A sends one Ctrl-A to the guest.\n",
 	.options = lists,
 	.options_size = sizeof(struct run_options),

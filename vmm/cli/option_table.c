@@ -266,7 +266,7 @@ static const struct option flat_table[] = {
 	},
 	[FLAT_MODE] = {
 		.name = "mode", .kind = OPTION_WORD, .words = mode_words, .initial = "64",
-		.help = "CPU mode at entry: real, protected or long",
+		.help = "CPU mode at entry: real, protected or long; arm64 has 64 only",
 		BOOT(flat_mode),
 	},
 };
@@ -311,12 +311,19 @@ static const struct option boot_options[] = {
 	},
 	{
 		.name = "acpi", .kind = OPTION_WORD, .words = on_off, .initial = "on",
-		.help = "firmware tables by which the guest finds CPUs, PCI and power-off",
+		.help = "firmware tables by which the guest finds CPUs, PCI and power-off; a device "
+			"tree on arm64",
 		RUN(config.acpi),
 	},
 	{
+		.name = "dump-fdt", .metavar = "FILE", .kind = OPTION_STRING, .min = 1, .max = 4095,
+		.help = "write the device tree that the guest gets to this file as well; arm64 only",
+		RUN(config.boot.dump_fdt),
+	},
+	{
 		.name = "irqchip", .kind = OPTION_WORD, .words = on_off, .initial = "on",
-		.help = "in-kernel interrupt controllers and timers; without them HLT ends the run",
+		.help = "in-kernel interrupt controllers and timers; without them HLT ends the run; "
+			"always on on arm64",
 		RUN(config.irqchip),
 	},
 	{

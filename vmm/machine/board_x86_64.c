@@ -1,39 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The platform devices of the x86_64 machine, at the addresses of arch/x86_64/layout.h. */
-#include "vm.h"
+#include "board.h"
 
 #include "arch/x86_64/layout.h"
 #include "base/checked.h"
 #include "base/log.h"
 #include "platform/cmos.h"
-#include "platform/exit_port.h"
 #include "platform/i8042.h"
 #include "platform/power.h"
-#include "platform/pvpanic.h"
-#include "platform/serial.h"
 
 #include <string.h>
 
 struct board {
-	struct serial serial;
+	struct board_common common;
 	struct i8042 i8042;
 	struct cmos cmos;
 	struct power power;
-	struct exit_port exit_port;
-	struct pvpanic pvpanic;
 };
-
-static size_t serial_out(void *owner, const uint8_t *data, size_t len)
-{
-	return vm_console_write(owner, GUEST_SERIAL, data, len);
-}
-
-static void serial_input_ready(void *owner)
-{
-	struct vm *vm = owner;
-
-	terminal_resume_input(&vm->terminal);
-}
 
 static void power_off(void *owner)
 {
@@ -45,30 +28,17 @@ static void reset(void *owner)
 	vm_guest_wishes(owner, WISH_RESET);
 }
 
-static void guest_exited(void *owner, uint8_t status)
+static int init_common(struct vm *vm)
 {
-	vm_end(owner, OUTCOME_STATUS, status, "exit port %#x", X86_EXIT_PORT);
-}
-
-static void guest_crashed(void *owner, enum pvpanic_event event)
-{
-	if (event == PVPANIC_PANICKED)
-		vm_guest_panicked(owner);
-}
-
-static int init_serial(struct vm *vm)
-{
-	const struct serial_options options = {
-		.name = "COM1",
-		.base = X86_COM1_PORT,
-		.irqs = &vm->irqs,
-		.gsi = X86_COM1_GSI,
-		.output = serial_out,
-		.input_ready = serial_input_ready,
-		.owner = vm,
+	const struct board_addresses at = {
+		.serial_name = "COM1",
+		.serial = X86_COM1_PORT,
+		.serial_gsi = X86_COM1_GSI,
+		.exit_port = X86_EXIT_PORT,
+		.pvpanic = X86_PVPANIC_PORT,
 	};
 
-	return serial_init(&vm->board->serial, &options);
+	return board_common_init(vm, &at);
 }
 
 static int init_power(struct vm *vm)
@@ -88,16 +58,14 @@ static int init_power(struct vm *vm)
 static int add_ports(struct vm *vm)
 {
 	struct board *board = vm->board;
-	struct bus_region *regions[] = {
-		&board->serial.region,	  &board->i8042.data,	 &board->i8042.command,
-		&board->cmos.region,	  &board->power.region,	 &board->exit_port.region,
-		&board->pvpanic.region,
+	struct bus_region *const own[] = {
+		&board->i8042.data,
+		&board->i8042.command,
+		&board->cmos.region,
+		&board->power.region,
 	};
-	int ret = 0;
 
-	for (unsigned i = 0; i < ARRAY_SIZE(regions) && !ret; i++)
-		ret = bus_add(&vm->pio, regions[i]);
-	return ret;
+	return board_common_connect(vm, &vm->pio, own, ARRAY_SIZE(own));
 }
 
 int board_init(struct vm *vm)
@@ -108,20 +76,18 @@ int board_init(struct vm *vm)
 	if (!board)
 		return -ENOMEM;
 	vm->board = board;
-	ret = init_serial(vm);
+	ret = init_common(vm);
 	if (ret)
 		goto err_free;
 	ret = i8042_init(&board->i8042, X86_I8042_DATA, X86_I8042_COMMAND, reset, vm);
 	if (ret)
-		goto err_serial;
+		goto err_common;
 	ret = cmos_init(&board->cmos, X86_CMOS_INDEX);
 	if (ret)
 		goto err_i8042;
 	ret = init_power(vm);
 	if (ret)
 		goto err_cmos;
-	exit_port_init(&board->exit_port, X86_EXIT_PORT, guest_exited, vm);
-	pvpanic_init(&board->pvpanic, X86_PVPANIC_PORT, guest_crashed, vm);
 	ret = add_ports(vm);
 	if (ret)
 		goto err_power;
@@ -133,8 +99,8 @@ err_cmos:
 	cmos_destroy(&board->cmos);
 err_i8042:
 	i8042_destroy(&board->i8042);
-err_serial:
-	serial_destroy(&board->serial);
+err_common:
+	board_common_destroy(vm);
 err_free:
 	free(board);
 	vm->board = NULL;
@@ -147,7 +113,7 @@ void board_destroy(struct vm *vm)
 	power_destroy(&vm->board->power);
 	cmos_destroy(&vm->board->cmos);
 	i8042_destroy(&vm->board->i8042);
-	serial_destroy(&vm->board->serial);
+	board_common_destroy(vm);
 	free(vm->board);
 	vm->board = NULL;
 }
@@ -171,22 +137,7 @@ void board_pci_options(struct vm *vm, struct pci_bus_options *options)
 
 void board_reset(struct vm *vm)
 {
-	serial_reset(&vm->board->serial);
+	serial_reset(&vm->board->common.serial);
 	i8042_reset(&vm->board->i8042);
 	power_reset(&vm->board->power);
-}
-
-size_t board_serial_input(struct vm *vm, const uint8_t *data, size_t len)
-{
-	return serial_input(&vm->board->serial, data, len);
-}
-
-void board_serial_output_ready(struct vm *vm)
-{
-	serial_output_ready(&vm->board->serial);
-}
-
-void board_serial_stop(struct vm *vm)
-{
-	serial_stop(&vm->board->serial);
 }

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What every boot takes: kernel or flat binary, initrd, device tree.
+ */
+#include "boot.h"
+
+#include "base/checked.h"
+#include "base/log.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+enum { BOOT_ALIGN = 65536 }; /* the largest page of a guest */
+
+/* booting.rst: kernel and initrd lie within 32 GiB, from a GiB boundary on. */
+#define INITRD_WINDOW 0x800000000ULL
+
+static uint64_t ram_end(const struct gmem *mem)
+{
+	return mem->slots[0].gpa + mem->slots[0].len;
+}
+
+/* The last whole BOOT_FDT_MAX that kernel and initrd may share a window with. */
+static uint64_t place_fdt(const struct gmem *mem)
+{
+	uint64_t end = ram_end(mem);
+
+	if (end > ARM64_RAM_BASE + INITRD_WINDOW)
+		end = ARM64_RAM_BASE + INITRD_WINDOW;
+	return (end - BOOT_FDT_MAX) & ~(BOOT_FDT_MAX - 1);
+}
+
+int boot_claim(struct boot_job *job, uint64_t gpa, uint64_t len)
+{
+	if (gpa < ARM64_RAM_BASE ||
+	    !range_fits(gpa - ARM64_RAM_BASE, len, job->fdt - ARM64_RAM_BASE))
+		return boot_refuse(&job->kernel, -E2BIG,
+				   "needs RAM at %#llx..%#llx; there is some at %#llx..%#llx",
+				   (unsigned long long)gpa, (unsigned long long)gpa + len,
+				   ARM64_RAM_BASE, (unsigned long long)job->fdt);
+	job->summary->kernel_start = gpa;
+	job->summary->kernel_end = gpa + len;
+	return 0;
+}
+
+static int load_flat(struct boot_job *job)
+{
+	uint64_t address = job->options->flat_address;
+	int ret;
+
+	if (job->options->flat_mode != CPU_MODE_64)
+		return boot_refuse(&job->kernel, -ENOEXEC, "arm64 has no mode but 64: leave out mode=");
+	if (address % 4)
+		return boot_refuse(&job->kernel, -ENOEXEC, "cannot be entered at %#llx: arm64 code lies "
+				   "at multiples of 4", (unsigned long long)address);
+	ret = boot_claim(job, address, job->kernel.size);
+	if (!ret)
+		ret = boot_file_load(&job->kernel, job->mem, 0, address, job->kernel.size);
+	job->summary->format = "flat";
+	job->summary->entry = address;
+	return ret;
+}
+
+static const char *foreign_name(const struct boot_file *file)
+{
+	return boot_file_has(file, 0x202, "HdrS", 4) ? "an x86 Linux bzImage" :
+						       boot_file_foreign_name(file);
+}
+
+static int load_kernel(struct boot_job *job)
+{
+	if (job->options->format == BOOT_FORMAT_FLAT)
+		return load_flat(job);
+	if (!image_probe(&job->kernel))
+		return boot_refuse(&job->kernel, -ENOEXEC,
+				   "unknown format (%s); known are arm64 Image, also packed by gzip "
+				   "or zstd or as vmlinuz.efi, and a flat binary when it is named as "
+				   "one",
+				   foreign_name(&job->kernel));
+	if (!job->options->firmware_tables)
+		return boot_refuse(&job->kernel, -ENOEXEC,
+				   "Linux needs its device tree: leave out --acpi off");
+	return image_load(job);
+}
+
+static int place_initrd(struct boot_job *job, const struct boot_file *initrd)
+{
+	uint64_t floor = align_up(job->summary->kernel_end, BOOT_ALIGN), gpa;
+
+	if (floor > job->fdt || initrd->size > job->fdt - floor)
+		return boot_refuse(initrd, -E2BIG,
+				   "%llu KiB do not fit into RAM between the kernel's end at %#llx "
+				   "and %#llx: give the guest more memory",
+				   (unsigned long long)(initrd->size + 1023) / 1024,
+				   (unsigned long long)floor, (unsigned long long)job->fdt);
+	gpa = (job->fdt - initrd->size) & ~(uint64_t)(BOOT_ALIGN - 1);
+	job->summary->initrd_start = gpa;
+	job->summary->initrd_len = initrd->size;
+	return boot_file_load(initrd, job->mem, 0, gpa, initrd->size);
+}
+
+static int load_initrd(struct boot_job *job)
+{
+	struct boot_file initrd;
+	int ret;
+
+	if (!job->options->initrd)
+		return 0;
+	ret = boot_file_open(&initrd, "initrd", job->options->initrd);
+	if (!ret)
+		ret = place_initrd(job, &initrd);
+	close_fd(&initrd.fd);
+	return ret;
+}
+
+static int dump(const char *path, const void *blob, size_t len)
+{
+	_cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	ssize_t written = fd < 0 ? -1 : write(fd, blob, len);
+
+	if (written == (ssize_t)len)
+		return 0;
+	log_error("--dump-fdt %s: %s", path, written < 0 ? strerror(errno) : "short write");
+	return written < 0 ? -errno : -EIO;
+}
+
+static int load_fdt(struct boot_job *job, const struct arm64_vm *vm)
+{
+	const struct fdt_options options = {
+		.vm = vm,
+		.cpus = job->options->cpus,
+		.ram_size = job->mem->slots[0].len,
+		.cmdline = job->options->cmdline,
+		.initrd_start = job->summary->initrd_start,
+		.initrd_len = job->summary->initrd_len,
+	};
+	_cleanup_free_ void *blob = NULL;
+	size_t len;
+	int ret = fdt_build(&options, &blob, &len);
+
+	if (!ret)
+		ret = gmem_write(job->mem, job->fdt, blob, len);
+	if (ret) {
+		log_error("device tree: %s", strerror(-ret));
+		return ret;
+	}
+	return job->options->dump_fdt ? dump(job->options->dump_fdt, blob, len) : 0;
+}
+
+int arch_boot_load(struct arch_vm *arch, struct gmem *mem, const struct boot_options *options,
+		   struct boot_state *state)
+{
+	struct boot_job job = {
+		.mem = mem,
+		.options = options,
+		.fdt = place_fdt(mem),
+		.summary = &state->summary,
+	};
+	struct boot_regs regs;
+	int ret;
+
+	memset(state, 0, sizeof(*state));
+	ret = boot_file_open(&job.kernel, "kernel", options->kernel);
+	if (!ret)
+		ret = load_kernel(&job);
+	close_fd(&job.kernel.fd);
+	if (!ret)
+		ret = load_initrd(&job);
+	if (!ret && options->firmware_tables)
+		ret = load_fdt(&job, arch->priv);
+	regs = (struct boot_regs){
+		.pc = state->summary.entry,
+		.x0 = options->firmware_tables ? job.fdt : 0,
+	};
+	memcpy(state->words, &regs, sizeof(regs));
+	return ret;
+}

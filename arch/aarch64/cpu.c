@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vCPU state: power-on, and the entry state of the boot CPU. The others wait, powered off, for the
+ * guest's PSCI call, which KVM serves. (KVM api.rst 4.82, 4.119)
+ */
+#include "arm64.h"
+#include "regs.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define MPIDR_AFFINITY 0xff00ffffffULL
+
+static int cpu_call(struct vcpu *vcpu, unsigned long request, const char *name, void *arg)
+{
+	int ret = vcpu_ioctl(vcpu, request, arg);
+
+	if (ret < 0)
+		log_error("vCPU %u: %s: %s", vcpu->id, name, strerror(-ret));
+	return ret < 0 ? ret : 0;
+}
+#define CPU_CALL(vcpu, request, arg) cpu_call(vcpu, request, #request, arg)
+
+static int set_reg(struct vcpu *vcpu, uint64_t id, uint64_t value)
+{
+	struct kvm_one_reg reg = { .id = id, .addr = (uintptr_t)&value };
+
+	return CPU_CALL(vcpu, KVM_SET_ONE_REG, &reg);
+}
+
+/* KVM has no other reset: the same call again, with the same features. */
+int arch_vcpu_reset(struct arch_vm *arch, struct vcpu *vcpu)
+{
+	const struct arm64_vm *vm = arch->priv;
+	struct kvm_vcpu_init init = vm->init;
+
+	if (vcpu->id)
+		init.features[0] |= 1u << KVM_ARM_VCPU_POWER_OFF;
+	return CPU_CALL(vcpu, KVM_ARM_VCPU_INIT, &init);
+}
+
+static int finish_features(const struct arm64_vm *vm, struct vcpu *vcpu)
+{
+	int sve = KVM_ARM_VCPU_SVE;
+
+	if (!(vm->init.features[0] & 1u << KVM_ARM_VCPU_SVE))
+		return 0;
+	return CPU_CALL(vcpu, KVM_ARM_VCPU_FINALIZE, &sve);
+}
+
+int arch_vcpu_init(struct arch_vm *arch, struct vcpu *vcpu)
+{
+	struct arm64_vm *vm = arch->priv;
+	uint64_t mpidr = 0;
+	int ret = arch_vcpu_reset(arch, vcpu);
+
+	if (!ret)
+		ret = finish_features(vm, vcpu);
+	if (ret)
+		return ret;
+	ret = arm64_get_reg(vcpu, ARM64_MPIDR_EL1, &mpidr);
+	if (ret < 0) {
+		log_error("vCPU %u: MPIDR_EL1: %s", vcpu->id, strerror(-ret));
+		return ret;
+	}
+	vm->mpidr[vcpu->id] = mpidr & MPIDR_AFFINITY;
+	/* The GIC has a part for each vCPU, so KVM wants all of them first. */
+	return vcpu->id + 1 == arch->cpus ? gic_start(arch->kvm, vm) : 0;
+}
+
+/* After power-on a vCPU is at EL1 with interrupts and MMU off: what booting.rst asks for. */
+int arch_boot_vcpu(struct vcpu *vcpu, const struct boot_state *state)
+{
+	struct boot_regs entry;
+	int ret;
+
+	memcpy(&entry, state->words, sizeof(entry));
+	ret = set_reg(vcpu, ARM64_CORE_REG(regs.pc), entry.pc);
+	if (!ret)
+		ret = set_reg(vcpu, ARM64_X(0), entry.x0);
+	return ret;
+}
+
+/* --- Exits ------------------------------------------------------------------------------------- */
+
+/* As on a machine whose bus answers with an error: the guest gets an external abort. */
+static enum vcpu_end refuse_access(struct vcpu *vcpu, char *detail, size_t len)
+{
+	struct kvm_vcpu_events events = { .exception.ext_dabt_pending = 1 };
+	int ret = vcpu_ioctl(vcpu, KVM_SET_VCPU_EVENTS, &events);
+
+	if (ret >= 0)
+		return VCPU_RUNNING;
+	snprintf(detail, len, "access to a device at 0x%llx: KVM_SET_VCPU_EVENTS: %s",
+		 (unsigned long long)vcpu->run->arm_nisv.fault_ipa, strerror(-ret));
+	return VCPU_INTERNAL_ERROR;
+}
+
+enum vcpu_end arch_vcpu_exit(struct vcpu *vcpu, char *detail, size_t len)
+{
+	switch (vcpu->run->exit_reason) {
+	case KVM_EXIT_ARM_NISV:
+		return refuse_access(vcpu, detail, len);
+	case KVM_EXIT_INTERNAL_ERROR:
+		snprintf(detail, len, "KVM internal error %u", vcpu->run->internal.suberror);
+		return VCPU_INTERNAL_ERROR;
+	default:
+		snprintf(detail, len, "KVM exit reason %u", vcpu->run->exit_reason);
+		return VCPU_UNKNOWN_EXIT;
+	}
+}

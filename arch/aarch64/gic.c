@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The interrupt controller: KVM's GICv3 with an ITS, which turns messages into interrupts by device.
+ * (KVM devices/arm-vgic-v3.rst, arm-vgic-its.rst; GIC architecture specification IHI 0069)
+ */
+#include "arm64.h"
+
+#include "base/log.h"
+
+#include <string.h>
+
+static int create_device(struct kvm *kvm, uint32_t type, int *fd)
+{
+	struct kvm_create_device device = { .type = type };
+	int ret = kvm_vm_ioctl(kvm, KVM_CREATE_DEVICE, &device);
+
+	if (ret < 0)
+		return ret;
+	*fd = (int)device.fd;
+	return 0;
+}
+
+static int set_attr(struct kvm *kvm, int fd, uint32_t group, uint64_t attr, const void *value)
+{
+	struct kvm_device_attr args = {
+		.group = group,
+		.attr = attr,
+		.addr = (uintptr_t)value,
+	};
+	int ret = sys_ioctl(kvm->sys, fd, KVM_SET_DEVICE_ATTR, &args);
+
+	return ret < 0 ? ret : 0;
+}
+
+static int set_address(struct kvm *kvm, int fd, uint64_t type, uint64_t gpa)
+{
+	return set_attr(kvm, fd, KVM_DEV_ARM_VGIC_GRP_ADDR, type, &gpa);
+}
+
+static int set_up_gic(struct kvm *kvm, int fd)
+{
+	const uint32_t interrupts = 32 + ARM64_SPIS;
+	int ret = set_attr(kvm, fd, KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, &interrupts);
+
+	if (!ret)
+		ret = set_address(kvm, fd, KVM_VGIC_V3_ADDR_TYPE_DIST, ARM64_GICD_BASE);
+	if (!ret)
+		ret = set_address(kvm, fd, KVM_VGIC_V3_ADDR_TYPE_REDIST, ARM64_GICR_BASE);
+	return ret;
+}
+
+int gic_create(struct kvm *kvm, struct arm64_vm *vm)
+{
+	int ret = create_device(kvm, KVM_DEV_TYPE_ARM_VGIC_V3, &vm->gic_fd);
+
+	if (ret == -ENODEV) {
+		log_error("/dev/kvm: this host has no GICv3 for its guests (a GICv2 alone will not "
+			  "do: it has no MSI)");
+		return ret;
+	}
+	if (!ret)
+		ret = set_up_gic(kvm, vm->gic_fd);
+	if (ret) {
+		log_error("/dev/kvm: GICv3: %s", strerror(-ret));
+		return ret;
+	}
+	ret = create_device(kvm, KVM_DEV_TYPE_ARM_VGIC_ITS, &vm->its_fd);
+	if (!ret)
+		ret = set_address(kvm, vm->its_fd, KVM_VGIC_ITS_ADDR_TYPE, ARM64_ITS_BASE);
+	if (ret)
+		log_error("/dev/kvm: ITS: %s", strerror(-ret));
+	return ret;
+}
+
+int gic_start(struct kvm *kvm, struct arm64_vm *vm)
+{
+	int ret = set_attr(kvm, vm->gic_fd, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT,
+			   NULL);
+
+	if (!ret)
+		ret = set_attr(kvm, vm->its_fd, KVM_DEV_ARM_VGIC_GRP_CTRL,
+			       KVM_DEV_ARM_VGIC_CTRL_INIT, NULL);
+	if (ret)
+		log_error("/dev/kvm: KVM_DEV_ARM_VGIC_CTRL_INIT: %s", strerror(-ret));
+	return ret;
+}
+
+/* --- Reset: KVM has none, so every register that a guest may have changed is written ------------ */
+
+struct gic_range {
+	uint32_t first, last; /* offsets of 32-bit registers */
+	uint32_t value;
+};
+
+/*
+ * IHI 0069 §12.9: registers of the shared interrupts. Of a set-enable and clear-enable pair the
+ * clearing one; but userspace clears what is pending by zeros in the setting one.
+ */
+static const struct gic_range distributor[] = {
+	{ 0x0000, 0x0000, 0 },				      /* GICD_CTLR */
+	{ 0x0084, 0x0084 + 4 * (ARM64_SPIS / 32 - 1), 0 },    /* IGROUPR */
+	{ 0x0184, 0x0184 + 4 * (ARM64_SPIS / 32 - 1), ~0u },  /* ICENABLER */
+	{ 0x0204, 0x0204 + 4 * (ARM64_SPIS / 32 - 1), 0 },    /* ISPENDR */
+	{ 0x0384, 0x0384 + 4 * (ARM64_SPIS / 32 - 1), ~0u },  /* ICACTIVER */
+	{ 0x0420, 0x0420 + ARM64_SPIS - 4, 0 },		      /* IPRIORITYR */
+	{ 0x0c08, 0x0c08 + ARM64_SPIS / 4 - 4, 0 },	      /* ICFGR */
+	{ 0x6100, 0x6100 + 8 * ARM64_SPIS - 4, 0 },	      /* IROUTER */
+};
+
+/* IHI 0069 §12.11: of each vCPU. Without LPIs first, else the tables' addresses cannot change. */
+static const struct gic_range redistributor[] = {
+	{ 0x00000, 0x00000, 0 },   /* GICR_CTLR */
+	{ 0x00070, 0x0007c, 0 },   /* PROPBASER, PENDBASER */
+	{ 0x10080, 0x10080, 0 },   /* IGROUPR0 */
+	{ 0x10180, 0x10180, ~0u }, /* ICENABLER0 */
+	{ 0x10200, 0x10200, 0 },   /* ISPENDR0 */
+	{ 0x10380, 0x10380, ~0u }, /* ICACTIVER0 */
+	{ 0x10400, 0x1041c, 0 },   /* IPRIORITYR */
+	{ 0x10c04, 0x10c04, 0 },   /* ICFGR1 */
+};
+
+/* System registers op0, op1, CRn, CRm, op2 as in MSR. */
+#define ICC(crn, crm, op2) (3ULL << 14 | (crn) << 7 | (crm) << 3 | (op2))
+static const uint64_t cpu_interface[] = {
+	ICC(4, 6, 0),	/* PMR_EL1 */
+	ICC(12, 12, 6), /* IGRPEN0_EL1 */
+	ICC(12, 12, 7), /* IGRPEN1_EL1 */
+	ICC(12, 8, 3),	/* BPR0_EL1 */
+	ICC(12, 12, 3), /* BPR1_EL1 */
+	ICC(12, 8, 4),	/* AP0R0_EL1 */
+	ICC(12, 9, 0),	/* AP1R0_EL1 */
+};
+
+static int write_ranges(struct kvm *kvm, int fd, uint32_t group, uint64_t cpu,
+			const struct gic_range *ranges, unsigned count)
+{
+	int ret = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		for (uint32_t off = ranges[i].first; off <= ranges[i].last && !ret; off += 4)
+			ret = set_attr(kvm, fd, group, cpu | off, &ranges[i].value);
+	return ret;
+}
+
+/* KVM takes a vCPU's four affinities packed into the upper half. */
+static uint64_t attr_of_cpu(uint64_t mpidr)
+{
+	return (mpidr >> 8 & 0xff000000) << 32 | (mpidr & 0xffffff) << 32;
+}
+
+static int reset_cpu(struct kvm *kvm, int fd, uint64_t cpu)
+{
+	static const uint64_t zero;
+	int ret = write_ranges(kvm, fd, KVM_DEV_ARM_VGIC_GRP_REDIST_REGS, cpu, redistributor,
+			       ARRAY_SIZE(redistributor));
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cpu_interface) && !ret; i++)
+		ret = set_attr(kvm, fd, KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS, cpu | cpu_interface[i],
+			       &zero);
+	return ret;
+}
+
+int gic_reset(struct kvm *kvm, struct arm64_vm *vm, unsigned cpus)
+{
+	int ret = set_attr(kvm, vm->its_fd, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_ITS_CTRL_RESET,
+			   NULL);
+
+	for (unsigned i = 0; i < cpus && !ret; i++)
+		ret = reset_cpu(kvm, vm->gic_fd, attr_of_cpu(vm->mpidr[i]));
+	if (!ret)
+		ret = write_ranges(kvm, vm->gic_fd, KVM_DEV_ARM_VGIC_GRP_DIST_REGS, 0, distributor,
+				   ARRAY_SIZE(distributor));
+	if (ret)
+		log_error("/dev/kvm: reset of the GIC: %s", strerror(-ret));
+	return ret;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Registers of a vCPU by KVM's names for them. Private to arch/aarch64. (KVM api.rst 4.68) */
+#ifndef KINGLET_AARCH64_REGS_H
+#define KINGLET_AARCH64_REGS_H
+
+#include "core/vcpu.h"
+
+/* A 64-bit field of struct kvm_regs. */
+#define ARM64_CORE_REG(field)                                                                      \
+	(KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | KVM_REG_ARM_CORE_REG(field))
+/* X0 to X30. */
+#define ARM64_X(n) (ARM64_CORE_REG(regs.regs[0]) + 2 * (n))
+
+#define ARM64_MPIDR_EL1 ARM64_SYS_REG(3, 0, 0, 0, 5)
+#define ARM64_SCTLR_EL1 ARM64_SYS_REG(3, 0, 1, 0, 0)
+#define ARM64_TTBR1_EL1 ARM64_SYS_REG(3, 0, 2, 0, 1)
+#define ARM64_ESR_EL1 ARM64_SYS_REG(3, 0, 5, 2, 0)
+#define ARM64_FAR_EL1 ARM64_SYS_REG(3, 0, 6, 0, 0)
+#define ARM64_VBAR_EL1 ARM64_SYS_REG(3, 0, 12, 0, 0)
+
+/* Nothing is logged. */
+static inline __must_check int arm64_get_reg(struct vcpu *vcpu, uint64_t id, uint64_t *value)
+{
+	struct kvm_one_reg reg = { .id = id, .addr = (uintptr_t)value };
+
+	return vcpu_ioctl(vcpu, KVM_GET_ONE_REG, &reg);
+}
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "board.h"
+
+static struct board_common *common_of(struct vm *vm)
+{
+	return (struct board_common *)vm->board;
+}
+
+static size_t serial_out(void *owner, const uint8_t *data, size_t len)
+{
+	return vm_console_write(owner, GUEST_SERIAL, data, len);
+}
+
+static void serial_input_ready(void *owner)
+{
+	struct vm *vm = owner;
+
+	terminal_resume_input(&vm->terminal);
+}
+
+static void guest_exited(void *owner, uint8_t status)
+{
+	struct vm *vm = owner;
+
+	vm_end(vm, OUTCOME_STATUS, status, "exit port %#llx",
+	       (unsigned long long)common_of(vm)->exit_port.region.base);
+}
+
+static void guest_crashed(void *owner, enum pvpanic_event event)
+{
+	if (event == PVPANIC_PANICKED)
+		vm_guest_panicked(owner);
+}
+
+int board_common_init(struct vm *vm, const struct board_addresses *at)
+{
+	struct board_common *common = common_of(vm);
+	const struct serial_options options = {
+		.name = at->serial_name,
+		.base = at->serial,
+		.irqs = &vm->irqs,
+		.gsi = at->serial_gsi,
+		.output = serial_out,
+		.input_ready = serial_input_ready,
+		.owner = vm,
+	};
+
+	exit_port_init(&common->exit_port, at->exit_port, guest_exited, vm);
+	pvpanic_init(&common->pvpanic, at->pvpanic, guest_crashed, vm);
+	return serial_init(&common->serial, &options);
+}
+
+void board_common_destroy(struct vm *vm)
+{
+	serial_destroy(&common_of(vm)->serial);
+}
+
+int board_common_connect(struct vm *vm, struct bus *bus, struct bus_region *const *own,
+			 unsigned count)
+{
+	struct board_common *common = common_of(vm);
+	int ret = bus_add(bus, &common->serial.region);
+
+	if (!ret)
+		ret = bus_add(bus, &common->exit_port.region);
+	if (!ret)
+		ret = bus_add(bus, &common->pvpanic.region);
+	for (unsigned i = 0; i < count && !ret; i++)
+		ret = bus_add(bus, own[i]);
+	return ret;
+}
+
+size_t board_serial_input(struct vm *vm, const uint8_t *data, size_t len)
+{
+	return serial_input(&common_of(vm)->serial, data, len);
+}
+
+void board_serial_output_ready(struct vm *vm)
+{
+	serial_output_ready(&common_of(vm)->serial);
+}
+
+void board_serial_stop(struct vm *vm)
+{
+	serial_stop(&common_of(vm)->serial);
+}

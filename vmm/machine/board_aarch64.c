@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The platform devices of the aarch64 machine, at the addresses of arch/aarch64/layout.h. Power-off
+ * and reset are calls to PSCI, which KVM passes on (core/vcpu.h).
+ */
+#include "board.h"
+
+#include "arch/aarch64/layout.h"
+#include "base/log.h"
+#include "platform/pl031.h"
+
+#include <string.h>
+
+struct board {
+	struct board_common common;
+	struct pl031 rtc;
+};
+
+static int connect_all(struct vm *vm)
+{
+	struct bus_region *const own[] = { &vm->board->rtc.region };
+
+	return board_common_connect(vm, &vm->mmio, own, ARRAY_SIZE(own));
+}
+
+int board_init(struct vm *vm)
+{
+	const struct board_addresses at = {
+		.serial_name = "serial port",
+		.serial = ARM64_SERIAL_BASE,
+		.serial_gsi = ARM64_SPI_PIN(ARM64_SERIAL_SPI),
+		.exit_port = ARM64_EXIT_BASE,
+		.pvpanic = ARM64_PVPANIC_BASE,
+	};
+	int ret;
+
+	vm->board = calloc(1, sizeof(*vm->board));
+	if (!vm->board)
+		return -ENOMEM;
+	pl031_init(&vm->board->rtc, ARM64_RTC_BASE);
+	ret = board_common_init(vm, &at);
+	if (ret)
+		goto err_free;
+	ret = connect_all(vm);
+	if (ret)
+		goto err_common;
+	return 0;
+
+err_common:
+	board_common_destroy(vm);
+err_free:
+	free(vm->board);
+	vm->board = NULL;
+	log_error("platform devices: %s", strerror(-ret));
+	return ret;
+}
+
+void board_destroy(struct vm *vm)
+{
+	board_common_destroy(vm);
+	free(vm->board);
+	vm->board = NULL;
+}
+
+void board_pci_options(struct vm *vm, struct pci_bus_options *options)
+{
+	const struct gmem_slot *ram = &vm->mem.slots[0];
+
+	options->ecam_base = ARM64_ECAM_BASE;
+	options->ecam_len = ARM64_ECAM_LEN;
+	options->mmio32_base = ARM64_PCI_MMIO32_BASE;
+	options->mmio32_len = ARM64_PCI_MMIO32_LEN;
+	options->mmio64_base = arm64_pci_mmio64_base(ram->gpa + ram->len);
+	options->mmio64_len = ARM64_PCI_MMIO64_LEN;
+	for (unsigned i = 0; i < ARRAY_SIZE(options->intx_gsis); i++)
+		options->intx_gsis[i] = ARM64_SPI_PIN(ARM64_INTX_SPI + i);
+}
+
+void board_reset(struct vm *vm)
+{
+	serial_reset(&vm->board->common.serial);
+}
