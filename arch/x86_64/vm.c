@@ -122,7 +122,7 @@ static int enable_32bit_ids(struct kvm *kvm)
 	return VM_CALL(kvm, KVM_ENABLE_CAP, &cap);
 }
 
-/* KVM api.rst 4.26, 4.44: KVM on Intel CPUs needs guest-physical pages for itself. */
+/* KVM api.rst 4.36, 4.40: KVM on Intel CPUs needs guest-physical pages for itself. */
 static int set_kvm_pages(struct kvm *kvm)
 {
 	uint64_t identity_map = X86_KVM_IDENTITY_MAP;

@@ -95,7 +95,24 @@ static void ecam_write(void *owner, uint64_t off, uint64_t value, unsigned size)
 	bus_config_write(owner, off >> 12, off & 0xfff, value, size);
 }
 
-static const struct bus_ops ecam_ops = { .read = ecam_read, .write = ecam_write };
+/* `bdf` and register of an access, as lspci writes them. */
+static void describe_config(uint64_t bdf, uint64_t off, struct text *out)
+{
+	text_add(out, "%02x:%02x.%x register 0x%02x", (unsigned)(bdf >> 8 & 0xff),
+		 PCI_SLOT((unsigned)bdf), PCI_FUNC((unsigned)bdf), (unsigned)off);
+}
+
+static void ecam_describe(void *owner, uint64_t off, struct text *out)
+{
+	(void)owner;
+	describe_config(off >> 12, off & 0xfff, out);
+}
+
+static const struct bus_ops ecam_ops = {
+	.read = ecam_read,
+	.write = ecam_write,
+	.describe = ecam_describe,
+};
 
 /*
  * PCI 3.0 §3.2.2.3.2. Only a full dword at CF8 is the address register; smaller accesses there are
@@ -127,7 +144,22 @@ static void cf8_write(void *owner, uint64_t off, uint64_t value, unsigned size)
 				 (address & 0xfc) + (off - CONFIG_DATA), value, size);
 }
 
-static const struct bus_ops cf8_ops = { .read = cf8_read, .write = cf8_write };
+static void cf8_describe(void *owner, uint64_t off, struct text *out)
+{
+	struct pci_bus *bus = owner;
+	uint32_t address = __atomic_load_n(&bus->config_address, __ATOMIC_RELAXED);
+
+	if (off < CONFIG_DATA)
+		text_add(out, "address");
+	else
+		describe_config(address >> 8 & 0xffff, (address & 0xfc) + (off - CONFIG_DATA), out);
+}
+
+static const struct bus_ops cf8_ops = {
+	.read = cf8_read,
+	.write = cf8_write,
+	.describe = cf8_describe,
+};
 
 /* --- Devices ---------------------------------------------------------------------------------- */
 

@@ -44,7 +44,25 @@ static void power_write(void *owner, uint64_t offset, uint64_t value, unsigned s
 	}
 }
 
-static const struct bus_ops power_bus_ops = { .read = power_read, .write = power_write };
+static void power_describe(void *owner, uint64_t offset, struct text *out)
+{
+	static const char *const names[POWER_BLOCK_LEN] = {
+		[POWER_SLEEP_CONTROL] = "sleep control",
+		[POWER_SLEEP_STATUS] = "sleep status",
+		[POWER_RESET] = "reset",
+		[POWER_EVENTS] = "events",
+	};
+
+	(void)owner;
+	if (names[offset])
+		text_add(out, "%s", names[offset]);
+}
+
+static const struct bus_ops power_bus_ops = {
+	.read = power_read,
+	.write = power_write,
+	.describe = power_describe,
+};
 
 int power_init(struct power *power, const struct power_options *options)
 {

@@ -258,7 +258,24 @@ static void serial_write(void *owner, uint64_t offset, uint64_t value, unsigned 
 	pthread_mutex_unlock(&serial->lock);
 }
 
-static const struct bus_ops serial_bus_ops = { .read = serial_read, .write = serial_write };
+/* PC16550D table II; the first two are the divisor while DLAB is set. */
+static void serial_describe(void *owner, uint64_t offset, struct text *out)
+{
+	static const char *const names[SERIAL_PORTS] = {
+		"data",		"interrupt enable", "interrupt identity, FIFO control",
+		"line control", "modem control",    "line status",
+		"modem status", "scratch",
+	};
+
+	(void)owner;
+	text_add(out, "%s", names[offset]);
+}
+
+static const struct bus_ops serial_bus_ops = {
+	.read = serial_read,
+	.write = serial_write,
+	.describe = serial_describe,
+};
 
 static void power_on_state(struct serial *serial)
 {

@@ -108,7 +108,59 @@ static void vp_bus_write(void *owner, uint64_t off, uint64_t value, unsigned siz
 	pthread_mutex_unlock(&vp->dev->lock);
 }
 
-static const struct bus_ops vp_bus_ops = { .read = vp_bus_read, .write = vp_bus_write };
+/* The common structure's fields, §4.1.4.3, each at its first byte. */
+static const char *common_field(uint64_t off)
+{
+	static const char *const names[COMMON_LEN] = {
+		[VIRTIO_PCI_COMMON_DFSELECT] = "device_feature_select",
+		[VIRTIO_PCI_COMMON_DF] = "device_feature",
+		[VIRTIO_PCI_COMMON_GFSELECT] = "driver_feature_select",
+		[VIRTIO_PCI_COMMON_GF] = "driver_feature",
+		[VIRTIO_PCI_COMMON_MSIX] = "config_msix_vector",
+		[VIRTIO_PCI_COMMON_NUMQ] = "num_queues",
+		[VIRTIO_PCI_COMMON_STATUS] = "device_status",
+		[VIRTIO_PCI_COMMON_CFGGENERATION] = "config_generation",
+		[VIRTIO_PCI_COMMON_Q_SELECT] = "queue_select",
+		[VIRTIO_PCI_COMMON_Q_SIZE] = "queue_size",
+		[VIRTIO_PCI_COMMON_Q_MSIX] = "queue_msix_vector",
+		[VIRTIO_PCI_COMMON_Q_ENABLE] = "queue_enable",
+		[VIRTIO_PCI_COMMON_Q_NOFF] = "queue_notify_off",
+		[VIRTIO_PCI_COMMON_Q_DESCLO] = "queue_desc",
+		[VIRTIO_PCI_COMMON_Q_DESCHI] = "queue_desc, high half",
+		[VIRTIO_PCI_COMMON_Q_AVAILLO] = "queue_driver",
+		[VIRTIO_PCI_COMMON_Q_AVAILHI] = "queue_driver, high half",
+		[VIRTIO_PCI_COMMON_Q_USEDLO] = "queue_device",
+		[VIRTIO_PCI_COMMON_Q_USEDHI] = "queue_device, high half",
+	};
+
+	return off < COMMON_LEN ? names[off] : NULL;
+}
+
+static void vp_describe(void *owner, uint64_t off, struct text *out)
+{
+	static const char *const names[BAR_SIZE >> PAGE_SHIFT] = {
+		[ISR_OFF >> PAGE_SHIFT] = "ISR status",
+		[CONFIG_OFF >> PAGE_SHIFT] = "device configuration",
+		[TABLE_OFF >> PAGE_SHIFT] = "MSI-X table",
+		[PBA_OFF >> PAGE_SHIFT] = "MSI-X pending bits",
+	};
+	const char *name = names[off >> PAGE_SHIFT];
+
+	(void)owner;
+	if (off < PAGE_LEN)
+		name = common_field(off);
+	if (off >> PAGE_SHIFT == NOTIFY_OFF >> PAGE_SHIFT)
+		text_add(out, "notification of queue %u",
+			 (unsigned)(off % PAGE_LEN) / NOTIFY_MULTIPLIER);
+	else if (name)
+		text_add(out, "%s", name);
+}
+
+static const struct bus_ops vp_bus_ops = {
+	.read = vp_bus_read,
+	.write = vp_bus_write,
+	.describe = vp_describe,
+};
 
 /* --- The window: access to the BAR through configuration space (§4.1.4.9) --------------------- */
 

@@ -20,6 +20,7 @@
 #define KINGLET_BACKEND_VHOST_H
 
 #include "core/memory.h"
+#include "core/narrate.h"
 #include "core/sys.h"
 #include "virtio/virtio.h"
 
@@ -87,6 +88,9 @@ void vhost_close(struct vhost *vhost);
 /* backend_ops.start and .stop */
 __must_check int vhost_start(struct backend *backend, struct virtio_dev *dev);
 void vhost_stop(struct backend *backend, struct virtio_dev *dev);
+
+/* vhost's requests in words. */
+extern const struct narrate_table narrate_vhost;
 
 /* An ioctl on the vhost fd: >= 0, or a negative errno, logged with the ioctl's name. */
 #define vhost_ioctl(vhost, request, arg) vhost_ioctl_from(vhost, SYS_HERE, request, arg)

@@ -10,7 +10,7 @@
 #ifndef KINGLET_CORE_BUS_H
 #define KINGLET_CORE_BUS_H
 
-#include "base/cleanup.h"
+#include "base/text.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -25,6 +25,11 @@
 struct bus_ops {
 	uint64_t (*read)(void *owner, uint64_t offset, unsigned size);
 	void (*write)(void *owner, uint64_t offset, uint64_t value, unsigned size);
+	/*
+	 * Appends the name of the register at `offset`, for narration; nothing when it has none. Must
+	 * not take locks. NULL: the region has no names.
+	 */
+	void (*describe)(void *owner, uint64_t offset, struct text *out);
 };
 
 struct bus_region {
@@ -58,5 +63,11 @@ void bus_remove(struct bus *bus, struct bus_region *region);
  */
 bool bus_read(struct bus *bus, uint64_t addr, void *data, unsigned len);
 bool bus_write(struct bus *bus, uint64_t addr, const void *data, unsigned len);
+
+/*
+ * Appends the name of the region at an address to `name`, and of its register to `place`. Returns
+ * false, and appends nothing, where no region is. Either may be NULL.
+ */
+bool bus_describe(struct bus *bus, uint64_t addr, struct text *name, struct text *place);
 
 #endif

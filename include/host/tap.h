@@ -11,6 +11,7 @@
 #ifndef KINGLET_HOST_TAP_H
 #define KINGLET_HOST_TAP_H
 
+#include "core/narrate.h"
 #include "core/sys.h"
 
 #include <net/if.h>
@@ -61,5 +62,8 @@ __must_check int tap_set_header(struct tap *tap, unsigned len);
  * frames without checksum, or many segments in one. 0: plain frames only.
  */
 __must_check int tap_set_offloads(struct tap *tap, unsigned offloads);
+
+/* The requests of taps in words. */
+extern const struct narrate_table narrate_tun;
 
 #endif

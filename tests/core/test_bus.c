@@ -36,7 +36,7 @@ static void registers_write(void *owner, uint64_t offset, uint64_t value, unsign
 	memcpy(r->bytes + offset, &value, size);
 }
 
-static const struct bus_ops registers_ops = { registers_read, registers_write };
+static const struct bus_ops registers_ops = { .read = registers_read, .write = registers_write };
 
 static void registers_at(struct registers *r, uint64_t base)
 {
@@ -159,7 +159,7 @@ static void move_on_write(void *owner, uint64_t offset, uint64_t value, unsigned
 
 static void test_callback_may_move_regions_of_its_own_bus(void **state)
 {
-	static const struct bus_ops mover_ops = { registers_read, move_on_write };
+	static const struct bus_ops mover_ops = { .read = registers_read, .write = move_on_write };
 	struct registers moved;
 	struct {
 		struct bus *bus;

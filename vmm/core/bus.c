@@ -169,3 +169,16 @@ bool bus_write(struct bus *bus, uint64_t addr, const void *data, unsigned len)
 				  get_le_bytes((const char *)data + done, step), step);
 	return true;
 }
+
+bool bus_describe(struct bus *bus, uint64_t addr, struct text *name, struct text *place)
+{
+	struct bus_region region;
+
+	if (!find(bus, addr, 1, &region))
+		return false;
+	if (name)
+		text_add(name, "%s", region.name ? region.name : "a device without a name");
+	if (place && region.ops->describe)
+		region.ops->describe(region.owner, addr - region.base, place);
+	return true;
+}
