@@ -27,6 +27,10 @@ _kinglet()
 		--rng
 		--timeout
 		--stats
+		--explain
+		--explain=html
+		--trace
+		--budget
 		--dry-run"
 	local doctor="
 		--json"
@@ -95,6 +99,14 @@ _kinglet()
 		COMPREPLY=($(compgen -W "on off" -- "$cur"))
 		return ;;
 	--timeout)
+		return ;;
+	--explain=html)
+		COMPREPLY=($(compgen -f -- "$cur"))
+		return ;;
+	--trace)
+		COMPREPLY=($(compgen -f -- "$cur"))
+		return ;;
+	--budget)
 		return ;;
 	esac
 	if [[ $cur == -* ]]; then

@@ -13,5 +13,7 @@
 
 void log_error(const char *fmt, ...) __printf(1, 2);
 void log_warning(const char *fmt, ...) __printf(1, 2);
+/* Without the name before it: text that was asked for and goes to standard error. */
+void log_plain(const char *fmt, ...) __printf(1, 2);
 
 #endif

@@ -57,6 +57,32 @@ enum serial_mode { SERIAL_STDIO, SERIAL_OFF };
 /* CONSOLE_NULL: the device is there, for its port kinglet.status; what hvc0 prints is dropped. */
 enum console_mode { CONSOLE_OFF, CONSOLE_NULL, CONSOLE_STDIO };
 
+/*
+ * Moments of a run, in the order in which they usually come. Those behind PHASE_RUN are the guest's
+ * own, and not every guest shows them: a quiet kernel prints neither banner nor the start of init.
+ */
+enum phase {
+	PHASE_EXEC,   /* machine_run() begins */
+	PHASE_LOAD,   /* the machine is built; the kernel is going to be loaded */
+	PHASE_RUN,    /* the first KVM_RUN */
+	PHASE_EXIT,   /* the first access to a device: at the latest now the kernel proper runs */
+	PHASE_KERNEL, /* "Linux version" on a console */
+	PHASE_DRIVER, /* the first virtio device got DRIVER_OK */
+	PHASE_INIT,   /* "Run /init as init process" on a console */
+	PHASE_DOWN,   /* the verdict is known */
+	PHASE_GONE,   /* all is taken down */
+	PHASES,
+};
+
+/* What is told of a run while it goes on, or when it is over. All off: it costs nothing. */
+struct watch_config {
+	bool explain;		  /* narrate to standard error */
+	const char *explain_page; /* an HTML file to write; or NULL */
+	const char *trace;	  /* a trace-event file to write; or NULL */
+	/* A phase must be reached within so many ns from PHASE_EXEC on; 0: whenever. */
+	uint64_t budgets[PHASES];
+};
+
 struct machine_config {
 	struct boot_options boot;
 	unsigned cpus;
@@ -76,6 +102,7 @@ struct machine_config {
 	struct vsock_config vsock;
 	enum on_reboot on_reboot;
 	uint64_t timeout_ns; /* 0: none */
+	struct watch_config watch;
 	bool stats; /* print what the run cost, at its end and on SIGUSR1 */
 	bool no_input;	/* standard input is left alone */
 	bool no_output; /* standard output, too: what the guest prints is for the observers only */

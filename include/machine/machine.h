@@ -23,6 +23,7 @@ enum outcome {
 	OUTCOME_SIGNAL,		/* 128 + n */
 	OUTCOME_QUIT,		/* 0: Ctrl-A x */
 	OUTCOME_OBSERVER,	/* n: an observer had seen enough */
+	OUTCOME_BUDGET,		/* 1: all went well, but not in the time of --budget */
 };
 
 struct verdict {

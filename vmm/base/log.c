@@ -8,7 +8,7 @@
 static void log_line(const char *prefix, const char *fmt, va_list args)
 {
 	char line[1024];
-	int len = snprintf(line, sizeof(line), "kinglet: %s", prefix);
+	int len = snprintf(line, sizeof(line), "%s", prefix);
 	int room = (int)sizeof(line) - len - 1;
 	int more = vsnprintf(line + len, (size_t)room, fmt, args);
 
@@ -31,7 +31,7 @@ void log_error(const char *fmt, ...)
 	va_list args;
 
 	va_start(args, fmt);
-	log_line("", fmt, args);
+	log_line("kinglet: ", fmt, args);
 	va_end(args);
 }
 
@@ -40,6 +40,15 @@ void log_warning(const char *fmt, ...)
 	va_list args;
 
 	va_start(args, fmt);
-	log_line("warning: ", fmt, args);
+	log_line("kinglet: warning: ", fmt, args);
+	va_end(args);
+}
+
+void log_plain(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	log_line("", fmt, args);
 	va_end(args);
 }

@@ -11,6 +11,7 @@
 #define NET(member) FIELD(struct net_config, member)
 #define SCSI(member) FIELD(struct scsi_config, member)
 #define VSOCK(member) FIELD(struct vsock_config, member)
+#define BUDGET(phase) FIELD(struct watch_config, budgets[phase])
 #define BOOT(member) FIELD(struct boot_options, member)
 
 #define MIB (UINT64_C(1) << 20)
@@ -287,6 +288,35 @@ static const struct option_keys flat_keys = {
 	.finish = flat_finish,
 };
 
+#define BUDGET_KEY(key, phase, text)                                                               \
+	{                                                                                          \
+		.name = key, .metavar = "TIME", .kind = OPTION_DURATION, .min = MILLISECOND,       \
+		.max = 1000 * HOUR, .help = text, BUDGET(phase),                                   \
+	}
+
+static const struct option budget_table[] = {
+	BUDGET_KEY("init", PHASE_INIT, "until the kernel starts init, by its console"),
+	BUDGET_KEY("load", PHASE_LOAD, "until the machine is built"),
+	BUDGET_KEY("run", PHASE_RUN, "until the guest's first instruction"),
+	BUDGET_KEY("exit", PHASE_EXIT, "until the guest touches its first device"),
+	BUDGET_KEY("kernel", PHASE_KERNEL, "until the kernel prints its banner on a console"),
+	BUDGET_KEY("driver", PHASE_DRIVER, "until a first virtio driver is ready (DRIVER_OK)"),
+	BUDGET_KEY("down", PHASE_DOWN, "until the run ends"),
+};
+
+static const char *budget_finish(void *item, uint64_t given)
+{
+	(void)item;
+	(void)given;
+	return NULL;
+}
+
+static const struct option_keys budget_keys = {
+	.table = budget_table,
+	.count = ARRAY_SIZE(budget_table),
+	.finish = budget_finish,
+};
+
 static const struct option boot_options[] = {
 	{
 		.name = "initrd", .metavar = "FILE", .kind = OPTION_STRING, .min = 1, .max = 4095,
@@ -417,6 +447,31 @@ static const struct option machine_options[] = {
 		.help = "print at the end, and on SIGUSR1, how often vCPUs left the guest for "
 			"Kinglet, and for which device, and how often a device woke Kinglet",
 		RUN(config.stats),
+	},
+	{
+		.name = "explain", .kind = OPTION_FLAG,
+		.help = "narrate to standard error: each ioctl of KVM, vhost and tun and each kind "
+			"of exit in a sentence, with the line of Kinglet's source that made it",
+		RUN(config.watch.explain),
+	},
+	{
+		.name = "explain=html", .metavar = "FILE", .kind = OPTION_STRING, .min = 1,
+		.max = 4095,
+		.help = "write a page about the run: timeline, memory map, PCI, queues, what exits "
+			"cost",
+		RUN(config.watch.explain_page),
+	},
+	{
+		.name = "trace", .metavar = "FILE", .kind = OPTION_STRING, .min = 1, .max = 4095,
+		.help = "write every exit, ioctl, interrupt and phase as trace events (JSON) for "
+			"ui.perfetto.dev, or for kinglet report",
+		RUN(config.watch.trace),
+	},
+	{
+		.name = "budget", .metavar = "init=TIME", .kind = OPTION_KEYS, .keys = &budget_keys,
+		.help = "end with status 1 where a run that went well took longer, from its start, "
+			"than",
+		RUN(config.watch),
 	},
 	{
 		.name = "dry-run", .kind = OPTION_FLAG,

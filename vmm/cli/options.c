@@ -219,6 +219,26 @@ static const struct option *find_in_lists(const struct common_options *options, 
 	return NULL;
 }
 
+/*
+ * The option whose name is `typed`, up to its end or to an equals sign; of two the longer one, for a
+ * name may hold such a sign itself (explain=html). *len is the name's.
+ */
+static const struct option *find_typed(const struct common_options *options, const char *typed,
+				       size_t *len, unsigned *list, uint64_t *bit)
+{
+	const char *end = typed + strlen(typed);
+
+	for (; end; end = memrchr(typed, '=', *len)) {
+		const struct option *option;
+
+		*len = (size_t)(end - typed);
+		option = find_in_lists(options, typed, *len, list, bit);
+		if (option)
+			return option;
+	}
+	return NULL;
+}
+
 bool options_given(const struct common_options *options, const char *name)
 {
 	unsigned list;
@@ -246,7 +266,7 @@ static int parse_option(struct common_options *options, const struct option *opt
 static int take_option(struct common_options *options, int argc, char **argv)
 {
 	const char *name = argv[0] + 2;
-	size_t name_len;
+	size_t name_len = 0;
 	const char *value;
 	const struct option *option = NULL;
 	char text[800];
@@ -254,10 +274,8 @@ static int take_option(struct common_options *options, int argc, char **argv)
 	unsigned list;
 	uint64_t bit;
 
-	if (argv[0][1] == '-') {
-		name_len = strcspn(name, "=");
-		option = find_in_lists(options, name, name_len, &list, &bit);
-	}
+	if (argv[0][1] == '-')
+		option = find_typed(options, name, &name_len, &list, &bit);
 	if (!option) {
 		char typed[32];
 

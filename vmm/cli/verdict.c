@@ -14,6 +14,7 @@ static const char *const outcome_names[] = {
 	[OUTCOME_TIMEOUT] = "timeout",
 	[OUTCOME_SIGNAL] = "signal",
 	[OUTCOME_QUIT] = "quit",
+	[OUTCOME_BUDGET] = "over budget",
 	[OUTCOME_OBSERVER] = "seen on the console",
 };
 

@@ -3,7 +3,7 @@
  * Builds, runs and takes down one machine: the stages come up in the order of the table and go down
  * in reverse, each undoing exactly what it did.
  */
-#include "vm.h"
+#include "watch.h"
 
 #include "base/log.h"
 
@@ -233,6 +233,7 @@ static const struct stage stages[] = {
 	{ vm_console_init, vm_console_destroy, BLAME_HOST },
 	{ vm_program_init, vm_program_destroy, BLAME_HOST },
 	{ vm_load_guest, NULL, BLAME_INPUT },
+	{ watch_machine_up, watch_machine_down, BLAME_HOST },
 	{ run_up, run_down, BLAME_HOST },
 };
 
@@ -269,6 +270,12 @@ void machine_run(const struct machine_config *config, struct sys *sys, struct ve
 
 	prepare_process();
 	vm_verdict_init(&vm, verdict);
+	ret = watch_begin(&vm);
+	if (ret) {
+		vm_end(&vm, OUTCOME_USAGE, 0, "%s", "");
+		vm_verdict_destroy(&vm);
+		return;
+	}
 	while (built < ARRAY_SIZE(stages)) {
 		ret = stages[built].up(&vm);
 		if (ret)
@@ -290,5 +297,6 @@ void machine_run(const struct machine_config *config, struct sys *sys, struct ve
 	while (built--)
 		if (stages[built].down)
 			stages[built].down(&vm);
+	watch_end(&vm);
 	vm_verdict_destroy(&vm);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "vm.h"
+#include "watch.h"
 
 #include "base/log.h"
 
@@ -8,9 +8,24 @@
 int vm_load_guest(struct vm *vm)
 {
 	struct boot_state state;
-	int ret = arch_boot_load(&vm->arch, &vm->mem, &vm->config->boot, &state);
+	const struct boot_summary *summary = &state.summary;
+	int ret;
 
-	return ret ? ret : arch_boot_vcpu(&vm->vcpus[0], &state);
+	watch_phase(vm, PHASE_LOAD);
+	ret = arch_boot_load(&vm->arch, &vm->mem, &vm->config->boot, &state);
+	if (ret)
+		return ret;
+	sys_note(vm->sys, SYS_TOPIC_PHASE, -1,
+		 "the kernel (%s) is in guest RAM from 0x%llx to 0x%llx, its entry is 0x%llx",
+		 summary->format, (unsigned long long)summary->kernel_start,
+		 (unsigned long long)summary->kernel_end - 1, (unsigned long long)summary->entry);
+	if (summary->initrd_len)
+		sys_note(vm->sys, SYS_TOPIC_PHASE, -1,
+			 "the initrd is in guest RAM from 0x%llx on, %llu bytes",
+			 (unsigned long long)summary->initrd_start,
+			 (unsigned long long)summary->initrd_len);
+	vm->loaded = *summary;
+	return arch_boot_vcpu(&vm->vcpus[0], &state);
 }
 
 int vm_start_vcpus(struct vm *vm)

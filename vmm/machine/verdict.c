@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "vm.h"
+#include "watch.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,6 +17,8 @@ static int status_of(enum outcome outcome, int number)
 	case OUTCOME_STATUS:
 	case OUTCOME_OBSERVER:
 		return number;
+	case OUTCOME_BUDGET:
+		return 1;
 	case OUTCOME_USAGE:
 		return 100;
 	case OUTCOME_HOST:
@@ -39,6 +41,7 @@ void vm_end(struct vm *vm, enum outcome outcome, int status, const char *fmt, ..
 {
 	va_list args;
 
+	watch_phase(vm, PHASE_DOWN);
 	pthread_mutex_lock(&vm->verdict_lock);
 	if (!vm->ended) {
 		vm->ended = true;
@@ -158,6 +161,7 @@ void vm_watch_console(struct vm *vm, enum guest_stream stream, const uint8_t *da
 
 	vm_show_console(vm, stream, data, len);
 	pthread_mutex_lock(&vm->verdict_lock);
+	watch_console(vm, stream, data, len);
 	console_scan_feed(&vm->scans[stream], data, len);
 	printed = vm->panic_printed;
 	pthread_mutex_unlock(&vm->verdict_lock);

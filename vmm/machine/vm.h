@@ -20,6 +20,7 @@
 
 struct board;
 struct program;
+struct watch;
 struct scsi_targets;
 
 /* A guest asks on a vCPU thread; the main thread grants it. */
@@ -28,6 +29,8 @@ enum guest_wish { WISH_NONE, WISH_POWEROFF, WISH_RESET };
 struct vm {
 	const struct machine_config *config; /* borrowed */
 	struct sys *sys;		     /* borrowed */
+	struct watch *watch;	     /* owned; NULL: nobody looks on */
+	struct boot_summary loaded;	     /* what vm_load_guest() has put into RAM */
 	struct loop loop;
 	struct gmem mem;
 	struct kvm kvm;

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* --explain, --trace and --budget over whole runs on a fake KVM, whose guest prints a text. */
+#include "capture.h"
+#include "fake_sys.h"
+
+#include "machine/machine.h"
+
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <cmocka.h>
+
+enum { COM1 = 0x3f8, LINE_STATUS = COM1 + 5, EXIT_PORT = 0xf4, LONG = 64 << 10 };
+
+struct run {
+	struct fake_sys fake;
+	struct machine_config config;
+	struct verdict verdict;
+	char kernel[32], file[32];
+	int kernel_fd, file_fd;
+	const char *text; /* what the guest prints, byte by byte, before it ends with status */
+	uint8_t status;
+	bool ended;
+	bool polls; /* it reads line status before each byte */
+	bool polled;
+	char *said; /* LONG */
+};
+
+static void access_port(struct kvm_run *run, uint8_t direction, uint16_t port, uint8_t value)
+{
+	run->exit_reason = KVM_EXIT_IO;
+	run->io.direction = direction;
+	run->io.port = port;
+	run->io.size = 1;
+	run->io.count = 1;
+	run->io.data_offset = 4096;
+	*((uint8_t *)run + 4096) = value;
+}
+
+static int play(struct fake_sys *fake, int fd, struct kvm_run *run)
+{
+	struct run *r = container_of(fake, struct run, fake);
+
+	(void)fd;
+	if (__atomic_load_n(&run->immediate_exit, __ATOMIC_SEQ_CST))
+		return -EINTR;
+	if (r->polls && *r->text && !r->polled) {
+		r->polled = true;
+		access_port(run, KVM_EXIT_IO_IN, LINE_STATUS, 0);
+		return 0;
+	}
+	r->polled = false;
+	if (*r->text)
+		access_port(run, KVM_EXIT_IO_OUT, COM1, (uint8_t)*r->text++);
+	else if (!r->ended)
+		access_port(run, KVM_EXIT_IO_OUT, EXIT_PORT, r->status);
+	else
+		return poll(NULL, 0, 1) - EINTR;
+	r->ended = run->io.port == EXIT_PORT;
+	return 0;
+}
+
+static int make_file(char *path, size_t len)
+{
+	int fd = memfd_create("file", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	snprintf(path, len, "/proc/self/fd/%d", fd);
+	return fd;
+}
+
+static int setup(void **state)
+{
+	struct run *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return -1;
+	fake_sys_init(&r->fake);
+	r->fake.run = play;
+	r->kernel_fd = make_file(r->kernel, sizeof(r->kernel));
+	r->file_fd = make_file(r->file, sizeof(r->file));
+	assert_int_equal(write(r->kernel_fd, "\xf4", 1), 1);
+	r->said = malloc(LONG);
+	r->text = "";
+	r->config = (struct machine_config){
+		.boot = {
+			.kernel = r->kernel,
+			.cmdline = "",
+			.format = BOOT_FORMAT_FLAT,
+			.flat_address = 0x1000,
+			.flat_mode = CPU_MODE_16,
+			.cpus = 1,
+		},
+		.cpus = 1,
+		.memory = 8 << 20,
+		.irqchip = true,
+		.rng = true,
+		.serial = SERIAL_STDIO,
+		.no_input = true,
+		.no_output = true,
+	};
+	*state = r;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct run *r = *state;
+
+	close_fd(&r->kernel_fd);
+	close_fd(&r->file_fd);
+	fake_sys_destroy(&r->fake);
+	free(r->said);
+	free(r);
+	return 0;
+}
+
+static void run_machine(struct run *r)
+{
+	struct capture capture;
+
+	r->ended = false;
+	capture_stderr_begin(&capture);
+	alarm(20); /* a machine that hangs */
+	machine_run(&r->config, &r->fake.sys, &r->verdict);
+	alarm(0);
+	capture_stderr_end(&capture, r->said, LONG);
+	assert_null(r->fake.sys.trace);
+}
+
+static void assert_said(const struct run *r, const char *text)
+{
+	if (!strstr(r->said, text))
+		fail_msg("not said: %s\n%s", text, r->said);
+}
+
+/* What is in the file. */
+static const char *written(struct run *r)
+{
+	ssize_t got = pread(r->file_fd, r->said, LONG - 1, 0);
+
+	assert_true(got > 0);
+	r->said[got] = '\0';
+	return r->said;
+}
+
+static unsigned count(const char *text, const char *word)
+{
+	unsigned n = 0;
+
+	while ((text = strstr(text, word))) {
+		text += strlen(word);
+		n++;
+	}
+	return n;
+}
+
+static void test_nothing_is_said_unasked(void **state)
+{
+	struct run *r = *state;
+
+	r->text = "x";
+	run_machine(r);
+	assert_string_equal(r->said, "");
+}
+
+static void test_every_call_has_a_sentence(void **state)
+{
+	struct run *r = *state;
+
+	r->config.watch.explain = true;
+	run_machine(r);
+	assert_said(r, "main    open: /dev/kvm is fd ");
+	assert_said(r, "vCPU 0  run: first KVM_RUN: the guest's first instruction  [vmm/core/vcpu.c:");
+	assert_said(r, "vCPU 0  KVM_EXIT_IO: the guest writes 1 byte, 0x0, to port 0xf4: exit port  [");
+	assert_said(r, "main    run: the machine is taken down  [");
+	assert_null(strstr(r->said, "ioctl 0x"));
+	for (const char *line = r->said; *line; line = strchr(line, '\n') + 1)
+		if (strncmp(line, "main    ", 8) != 0 && strncmp(line, "vCPU 0  ", 8) != 0)
+			fail_msg("whose line is this? %.80s", line);
+}
+
+/* The line is that of the call, not that of a wrapper around it. */
+static void test_the_source_is_named(void **state)
+{
+	struct run *r = *state;
+
+	r->config.watch.explain = true;
+	run_machine(r);
+	assert_said(r, "[api.rst 4.2; vmm/core/kvm.c:");
+	assert_said(r, "[api.rst 4.14; arch/x86_64/cpu.c:");
+	assert_said(r, "[api.rst 4.24; arch/x86_64/vm.c:");
+	assert_null(strstr(r->said, "sys.c:"));
+}
+
+static void test_repeats_are_folded(void **state)
+{
+	struct run *r = *state;
+	char text[1205 + 1];
+
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	r->text = text;
+	r->config.watch.explain = true;
+	run_machine(r);
+	assert_said(r, "vCPU 0  … 1,204 more writes to COM1\n");
+	assert_int_equal(count(r->said, "to port 0x3f8"), 1);
+}
+
+/* Two kinds in turn are two counts, and one of a kind is no plural. */
+static void test_alternating_repeats_are_folded(void **state)
+{
+	struct run *r = *state;
+
+	r->text = "123";
+	r->polls = true;
+	r->config.watch.explain = true;
+	run_machine(r);
+	assert_said(r, "vCPU 0  … 2 more reads of COM1, 2 more writes to COM1\n");
+	r->text = "12";
+	r->polls = false;
+	run_machine(r);
+	assert_said(r, "vCPU 0  … 1 more write to COM1\n");
+}
+
+static void test_phases_come_from_the_console(void **state)
+{
+	struct run *r = *state;
+
+	r->text = "[    0.000000] Linux version 6.1.0 (x@y)\r\n"
+		  "Running /tests\n"
+		  "[    0.5] Run /sbin/init as init process\r\n";
+	r->config.watch.explain = true;
+	run_machine(r);
+	assert_said(r, "run: the kernel prints its banner  [");
+	assert_said(r, "run: the kernel starts init  [");
+	assert_true(strstr(r->said, "banner") < strstr(r->said, "starts init"));
+
+	r->text = "Linux\nversion 6.1\nRun /sbin/init\n";
+	run_machine(r);
+	assert_null(strstr(r->said, "banner"));
+	assert_null(strstr(r->said, "starts init"));
+}
+
+static void test_trace_file(void **state)
+{
+	struct run *r = *state;
+	const char *json;
+
+	r->text = "12345";
+	r->config.watch.trace = r->file;
+	run_machine(r);
+	assert_string_equal(r->said, "");
+	json = written(r);
+	assert_memory_equal(json, "{\"otherData\":{\"producer\":\"Kinglet ", 33);
+	assert_string_equal(json + strlen(json) - 4, "\n]}\n");
+	/* Five bytes, and the exit port. */
+	assert_int_equal(count(json, "\"name\":\"write to COM1\",\"cat\":\"exit\",\"ph\":\"X\""), 5);
+	assert_int_equal(count(json, "\"name\":\"write to exit port\""), 1);
+	assert_true(count(json, "\"name\":\"KVM_RUN\",\"cat\":\"guest\"") >= 6);
+	assert_int_equal(count(json, "\"name\":\"KVM_CREATE_VM\",\"cat\":\"ioctl\""), 1);
+	assert_int_equal(count(json, "\"args\":{\"name\":\"vCPU 0\"}"), 1);
+	assert_int_equal(count(json, "\"cat\":\"phase\",\"ph\":\"X\""), 6);
+}
+
+/* Also when it outgrows the buffer of its thread many times. */
+static void test_trace_file_of_a_long_run(void **state)
+{
+	struct run *r = *state;
+	static char text[4001];
+	char *all;
+	ssize_t size;
+
+	memset(text, '\\', sizeof(text) - 1);
+	r->text = text;
+	r->config.watch.trace = r->file;
+	run_machine(r);
+	size = lseek(r->file_fd, 0, SEEK_END);
+	all = calloc(1, (size_t)size + 1);
+	assert_non_null(all);
+	assert_int_equal(pread(r->file_fd, all, (size_t)size, 0), size);
+	assert_int_equal(count(all, "\"name\":\"write to COM1\""), sizeof(text) - 1);
+	assert_int_equal(count(all, "\n]}\n"), 1);
+	assert_int_equal(count(all, "0x5c '\\\\', to"), sizeof(text) - 1);
+	free(all);
+}
+
+static void test_trace_file_that_cannot_be(void **state)
+{
+	struct run *r = *state;
+
+	r->config.watch.trace = "/proc/nonesuch/x";
+	run_machine(r);
+	assert_int_equal(r->verdict.status, 100);
+	assert_string_equal(r->said, "kinglet: --trace /proc/nonesuch/x: No such file or directory\n");
+	assert_int_equal(r->fake.calls, 0);
+}
+
+static void test_budget_that_is_kept(void **state)
+{
+	struct run *r = *state;
+
+	r->text = "Linux version 6\n";
+	r->config.watch.budgets[PHASE_KERNEL] = 3600000000000;
+	r->config.watch.budgets[PHASE_RUN] = 3600000000000;
+	run_machine(r);
+	assert_int_equal(r->verdict.status, 0);
+}
+
+static void test_budget_that_is_not(void **state)
+{
+	struct run *r = *state;
+
+	r->config.watch.budgets[PHASE_DOWN] = 1;
+	run_machine(r);
+	assert_int_equal(r->verdict.outcome, OUTCOME_BUDGET);
+	assert_int_equal(r->verdict.status, 1);
+	assert_non_null(strstr(r->verdict.detail, "down after "));
+	assert_non_null(strstr(r->verdict.detail, " ms, allowed are 0.0 ms"));
+}
+
+/* What cannot be measured has not been kept. */
+static void test_budget_of_a_phase_that_does_not_come(void **state)
+{
+	struct run *r = *state;
+
+	r->config.watch.budgets[PHASE_INIT] = 3600000000000;
+	run_machine(r);
+	assert_int_equal(r->verdict.outcome, OUTCOME_BUDGET);
+	assert_int_equal(r->verdict.status, 1);
+	assert_non_null(strstr(r->verdict.detail, "init was not seen"));
+}
+
+/* A run that went wrong keeps its own status. */
+static void test_budget_of_a_run_that_fails(void **state)
+{
+	struct run *r = *state;
+
+	r->status = 7;
+	r->config.watch.budgets[PHASE_DOWN] = 1;
+	run_machine(r);
+	assert_int_equal(r->verdict.outcome, OUTCOME_STATUS);
+	assert_int_equal(r->verdict.status, 7);
+}
+
+/* Every Nth call of the kernel fails: the machine, its narration and its files come down all the same. */
+static void test_failures_are_narrated(void **state)
+{
+	struct run *r = *state;
+	unsigned fds = fake_open_fds();
+
+	r->config.watch.explain = true;
+	r->config.watch.trace = r->file;
+	for (unsigned n = 1; n < 60; n++) {
+		r->fake.calls = r->fake.vcpu_count = r->fake.irqfd_count = 0;
+		r->fake.ioeventfd_count = r->fake.request_count = 0;
+		r->fake.fail_at = n;
+		run_machine(r);
+		/* No ioctl, but logged: mapping what vCPU 0 shares with KVM. */
+		if (r->fake.calls >= n && !strstr(r->said, "kinglet: vCPU 0: KVM_CREATE_VCPU"))
+			assert_said(r, ": refused: Input/output error");
+		assert_int_equal(fake_open_fds(), fds);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_nothing_is_said_unasked, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_every_call_has_a_sentence, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_the_source_is_named, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_repeats_are_folded, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_alternating_repeats_are_folded, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_phases_come_from_the_console, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_trace_file, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_trace_file_of_a_long_run, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_trace_file_that_cannot_be, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_budget_that_is_kept, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_budget_that_is_not, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_budget_of_a_phase_that_does_not_come, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_budget_of_a_run_that_fails, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_failures_are_narrated, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

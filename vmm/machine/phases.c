@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "phases.h"
+
+#include <string.h>
+
+static const struct {
+	const char *name, *meaning;
+} words[] = {
+	[PHASE_EXEC] = { "exec", "Kinglet starts to build the machine" },
+	[PHASE_LOAD] = { "load", "the machine is built; now the kernel is loaded" },
+	[PHASE_RUN] = { "run", "first KVM_RUN: the guest's first instruction" },
+	[PHASE_EXIT] = { "exit", "the guest touches its first device" },
+	[PHASE_KERNEL] = { "kernel", "the kernel prints its banner" },
+	[PHASE_DRIVER] = { "driver", "first DRIVER_OK: a virtio driver is ready" },
+	[PHASE_INIT] = { "init", "the kernel starts init" },
+	[PHASE_DOWN] = { "down", "the run ends" },
+	[PHASE_GONE] = { "gone", "the machine is taken down" },
+};
+
+const char *phase_name(enum phase phase)
+{
+	return words[phase].name;
+}
+
+const char *phase_meaning(enum phase phase)
+{
+	return words[phase].meaning;
+}
+
+bool phases_reach(struct phases *phases, enum phase phase, uint64_t now_ns)
+{
+	uint64_t unseen = 0;
+
+	return !atomic_load_explicit(&phases->at[phase], memory_order_relaxed) &&
+	       atomic_compare_exchange_strong(&phases->at[phase], &unseen, now_ns);
+}
+
+bool phases_since_start(const struct phases *phases, enum phase phase, uint64_t *ns)
+{
+	uint64_t at = atomic_load(&phases->at[phase]);
+
+	if (!at)
+		return false;
+	*ns = at - atomic_load(&phases->at[PHASE_EXEC]);
+	return true;
+}
+
+/* Both behind a time stamp, if any. Linux, init/version.c and init/main.c. */
+static enum phase phase_of_line(const char *line)
+{
+	const char *run = strstr(line, "Run /");
+
+	if (strstr(line, "Linux version "))
+		return PHASE_KERNEL;
+	return run && strstr(run, " as init process") ? PHASE_INIT : PHASES;
+}
+
+enum phase phases_feed(struct phases *phases, enum guest_stream stream, const uint8_t *data,
+		       size_t len)
+{
+	char *line = phases->line[stream];
+	unsigned *used = &phases->len[stream];
+	enum phase found = PHASES;
+
+	for (size_t i = 0; i < len; i++) {
+		uint8_t byte = *(const volatile uint8_t *)&data[i];
+
+		if (byte != '\n') {
+			if (byte && *used < PHASE_LINE - 1)
+				line[(*used)++] = (char)byte;
+			continue;
+		}
+		line[*used] = '\0';
+		*used = 0;
+		if (found == PHASES)
+			found = phase_of_line(line);
+	}
+	return found;
+}

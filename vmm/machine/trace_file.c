@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * --trace: a file of trace events, as Perfetto and Chrome's about:tracing read them ("Trace Event
+ * Format", JSON object form). One event a line.
+ *
+ * Each thread collects its events and writes them a buffer at a time, so a run of any length takes
+ * the same memory. What ends the array is written behind every buffer, and over by the next one: so
+ * the file is whole JSON after each write, also when Kinglet is killed.
+ */
+#include "watch.h"
+
+#include "base/log.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/uio.h>
+
+enum {
+	BUFFER = 64 << 10,
+	EVENT_MAX = 1600, /* of one event's text, all escapes in */
+	FLUSH_NS = 200000000, /* a buffer is not kept longer, if events come */
+	/* The track of the phases: no thread can have this number (Linux, PID_MAX_LIMIT). */
+	PHASE_TRACK = (4 << 20) + 1,
+};
+
+static const char tail[] = "\n]}\n";
+
+struct trace_file {
+	int fd; /* owned */
+	const char *path;
+	pthread_mutex_t lock;
+	off_t end;   /* where the next event goes; a pipe has no such place: -1 */
+	bool failed; /* and said so */
+};
+
+static void write_failed(struct trace_file *file)
+{
+	if (!file->failed)
+		log_error("--trace %s: write: %s", file->path, strerror(errno));
+	file->failed = true;
+}
+
+/* All of it, and at a place of its own in a file that has places. Lock held. */
+static void write_all(struct trace_file *file, const char *data, size_t len, off_t at)
+{
+	while (len && !file->failed) {
+		ssize_t done = file->end < 0 ? write(file->fd, data, len) :
+					       pwrite(file->fd, data, len, at);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0) {
+			write_failed(file);
+			return;
+		}
+		data += done;
+		at += done;
+		len -= (size_t)done;
+	}
+}
+
+/* `data` has room for the tail behind it. */
+static void write_events(struct trace_file *file, char *data, size_t len)
+{
+	pthread_mutex_lock(&file->lock);
+	memcpy(data + len, tail, sizeof(tail));
+	write_all(file, data, len + (file->end < 0 ? 0 : sizeof(tail) - 1), file->end);
+	if (file->end >= 0)
+		file->end += (off_t)len;
+	pthread_mutex_unlock(&file->lock);
+}
+
+void trace_flush(struct watched_thread *thread)
+{
+	if (!thread->trace_len)
+		return;
+	write_events(thread->watch->trace, thread->trace_buf, thread->trace_len);
+	thread->trace_len = 0;
+}
+
+static void add_string(struct text *out, const char *string)
+{
+	for (; *string; string++) {
+		unsigned char c = (unsigned char)*string;
+
+		if (c == '"' || c == '\\')
+			text_add(out, "\\%c", c);
+		else
+			text_add(out, "%c", c < ' ' || c > '~' ? '?' : c);
+	}
+}
+
+/* Microseconds since the start of the run, as the format wants them. */
+static void add_time(struct text *out, const struct watch *watch, const char *key, uint64_t ns)
+{
+	uint64_t start = atomic_load_explicit(&watch->phases.at[PHASE_EXEC], memory_order_relaxed);
+
+	ns -= start && ns > start ? start : ns;
+	text_add(out, ",\"%s\":%llu.%03u", key, (unsigned long long)(ns / 1000),
+		 (unsigned)(ns % 1000));
+}
+
+static void begin(struct text *out, const char *name, const char *category, char ph, int tid)
+{
+	text_add(out, ",\n{\"name\":\"");
+	add_string(out, name);
+	text_add(out, "\",\"cat\":\"%s\",\"ph\":\"%c\",\"pid\":%d,\"tid\":%d", category, ph, getpid(),
+		 tid);
+}
+
+static void add_span(struct text *out, const struct watch *watch, uint64_t start_ns,
+		     uint64_t end_ns)
+{
+	uint64_t ns = end_ns - start_ns;
+
+	add_time(out, watch, "ts", start_ns);
+	text_add(out, ",\"dur\":%llu.%03u", (unsigned long long)(ns / 1000), (unsigned)(ns % 1000));
+}
+
+static void add_what(struct text *out, const char *what)
+{
+	text_add(out, ",\"args\":{\"what\":\"");
+	add_string(out, what);
+	text_add(out, "\"");
+}
+
+static void put(struct watched_thread *thread, const struct text *event, uint64_t now_ns)
+{
+	if (thread->trace_len + event->len + sizeof(tail) > BUFFER)
+		trace_flush(thread);
+	if (!thread->trace_len)
+		thread->trace_since = now_ns;
+	memcpy(thread->trace_buf + thread->trace_len, event->buf, event->len);
+	thread->trace_len += event->len;
+	if (now_ns - thread->trace_since > FLUSH_NS)
+		trace_flush(thread);
+}
+
+void trace_thread(struct watched_thread *thread)
+{
+	char buf[EVENT_MAX];
+	struct text event = text_of(buf, sizeof(buf));
+
+	if (!thread->watch->trace)
+		return;
+	thread->trace_buf = malloc(BUFFER);
+	if (!thread->trace_buf)
+		return;
+	begin(&event, "thread_name", "__metadata", 'M', thread->tid);
+	text_add(&event, ",\"ts\":0,\"args\":{\"name\":\"");
+	add_string(&event, thread->name);
+	text_add(&event, "\"}}");
+	put(thread, &event, sys_now_ns());
+}
+
+void trace_span(struct watched_thread *thread, const char *category, const char *name,
+		const char *what, uint64_t start_ns, uint64_t end_ns)
+{
+	char buf[EVENT_MAX];
+	struct text event = text_of(buf, sizeof(buf));
+
+	if (!thread->trace_buf)
+		return;
+	begin(&event, name, category, 'X', thread->tid);
+	add_span(&event, thread->watch, start_ns, end_ns);
+	if (*what) {
+		add_what(&event, what);
+		text_add(&event, "}");
+	}
+	text_add(&event, "}");
+	put(thread, &event, end_ns);
+}
+
+static void trace_note(struct watched_thread *thread, const struct sys_event *note,
+		       const char *what)
+{
+	static const char *const categories[] = {
+		[SYS_TOPIC_INTERRUPT] = "interrupt",
+		[SYS_TOPIC_DEVICE] = "device",
+		[SYS_TOPIC_QUEUE] = "queue",
+		[SYS_TOPIC_PHASE] = "phase",
+	};
+	char buf[EVENT_MAX], name_buf[FD_NAME_LEN];
+	struct text event = text_of(buf, sizeof(buf)), name = text_of(name_buf, sizeof(name_buf));
+
+	/* Phases have a track of their own. */
+	if (note->topic == SYS_TOPIC_PHASE)
+		return;
+	fd_names_add_bare(&thread->watch->names, note->fd, &name);
+	if (!name.len)
+		text_add(&name, "%s", (const char *)note->arg);
+	begin(&event, name_buf, categories[note->topic], 'i', thread->tid);
+	add_time(&event, thread->watch, "ts", note->start_ns);
+	text_add(&event, ",\"s\":\"t\"");
+	add_what(&event, what);
+	text_add(&event, "}}");
+	put(thread, &event, note->end_ns);
+}
+
+void trace_event(struct watched_thread *thread, const struct narration *n,
+		 const struct narrate_entry *entry)
+{
+	const struct sys_event *call = n->event;
+	char buf[EVENT_MAX], what_buf[400];
+	struct text event = text_of(buf, sizeof(buf)), what = text_of(what_buf, sizeof(what_buf));
+	const char *name = call->kind == SYS_OPEN ? "open" : entry ? entry->name : "ioctl";
+
+	if (!thread->trace_buf)
+		return;
+	narrate_event(&what, n, entry);
+	if (call->kind == SYS_NOTE) {
+		trace_note(thread, call, what_buf);
+		return;
+	}
+	begin(&event, name, call->kind == SYS_OPEN ? "open" : "ioctl", 'X', thread->tid);
+	add_span(&event, thread->watch, call->start_ns, call->end_ns);
+	add_what(&event, what_buf);
+	text_add(&event, ",\"result\":%d,\"source\":\"%s:%u\"}}", call->result, call->site->file,
+		 call->site->line);
+	put(thread, &event, call->end_ns);
+}
+
+/* --- The file --------------------------------------------------------------------------------- */
+
+int trace_file_open(struct watch *watch, const char *path)
+{
+	char head[EVENT_MAX + sizeof(tail)];
+	struct text text = text_of(head, EVENT_MAX);
+	struct trace_file *file = calloc(1, sizeof(*file));
+	int err;
+
+	if (!file)
+		return -ENOMEM;
+	file->path = path;
+	file->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
+	if (file->fd < 0) {
+		err = -errno;
+		log_error("--trace %s: %s", path, strerror(-err));
+		free(file);
+		return err;
+	}
+	file->end = lseek(file->fd, 0, SEEK_CUR);
+	pthread_mutex_init(&file->lock, NULL);
+	watch->trace = file;
+	text_add(&text, "{\"otherData\":{\"producer\":\"Kinglet " KINGLET_VERSION "\"},\n"
+			"\"displayTimeUnit\":\"ns\",\n\"traceEvents\":[\n"
+			"{\"name\":\"process_name\",\"cat\":\"__metadata\",\"ph\":\"M\",\"ts\":0,"
+			"\"pid\":%d,\"tid\":%d,\"args\":{\"name\":\"kinglet\"}}",
+		 getpid(), getpid());
+	begin(&text, "thread_name", "__metadata", 'M', PHASE_TRACK);
+	text_add(&text, ",\"ts\":0,\"args\":{\"name\":\"phases\"}}");
+	write_events(file, head, text.len);
+	return 0;
+}
+
+/* The phase that was reached next after this one, or PHASES. */
+static enum phase next_phase(const struct watch *watch, enum phase phase)
+{
+	uint64_t from = atomic_load(&watch->phases.at[phase]), best = UINT64_MAX;
+	enum phase next = PHASES;
+
+	for (unsigned i = 0; i < PHASES; i++) {
+		uint64_t at = atomic_load(&watch->phases.at[i]);
+
+		if (i == phase || !at || at < from || (at == from && i < phase) || at >= best)
+			continue;
+		best = at;
+		next = i;
+	}
+	return next;
+}
+
+static void write_phase(struct watch *watch, enum phase phase)
+{
+	char buf[EVENT_MAX + sizeof(tail)];
+	struct text event = text_of(buf, EVENT_MAX);
+	uint64_t at = atomic_load(&watch->phases.at[phase]);
+	enum phase next = next_phase(watch, phase);
+
+	if (!at)
+		return;
+	begin(&event, phase_name(phase), "phase", 'X', PHASE_TRACK);
+	add_span(&event, watch, at, next == PHASES ? at : atomic_load(&watch->phases.at[next]));
+	add_what(&event, phase_meaning(phase));
+	text_add(&event, "}}");
+	write_events(watch->trace, buf, event.len);
+}
+
+void trace_file_close(struct watch *watch)
+{
+	struct trace_file *file = watch->trace;
+
+	for (unsigned i = 0; i < PHASES; i++)
+		write_phase(watch, i);
+	if (file->end < 0)
+		write_all(file, tail, sizeof(tail) - 1, 0);
+	if (close(file->fd) && !file->failed)
+		write_failed(file);
+	pthread_mutex_destroy(&file->lock);
+	free(file);
+	watch->trace = NULL;
+}

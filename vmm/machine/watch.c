@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "watch.h"
+
+#include "backend/vhost.h"
+#include "base/log.h"
+#include "host/tap.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct narrate_table *const tables[] = {
+	&narrate_kvm,
+	&arch_narration,
+	&narrate_tun,
+	&narrate_vhost,
+};
+
+static bool wanted(const struct watch_config *config)
+{
+	bool budget = false;
+
+	for (unsigned i = 0; i < PHASES; i++)
+		budget |= config->budgets[i] != 0;
+	return config->explain || config->explain_page || config->trace || budget;
+}
+
+/* --- What things cost ------------------------------------------------------------------------- */
+
+void costs_add(struct costs *costs, const char *name, uint64_t count, uint64_t ns)
+{
+	unsigned i = 0;
+
+	while (i < costs->count && strcmp(costs->costs[i].name, name) != 0)
+		i++;
+	if (i == CAUSES_MAX) {
+		i--;
+		snprintf(costs->costs[i].name, CAUSE_LEN, "others");
+	} else if (i == costs->count) {
+		snprintf(costs->costs[i].name, CAUSE_LEN, "%s", name);
+		costs->count++;
+	}
+	costs->costs[i].count += count;
+	costs->costs[i].ns += ns;
+}
+
+static void costs_merge(struct costs *into, const struct costs *from)
+{
+	for (unsigned i = 0; i < from->count; i++)
+		costs_add(into, from->costs[i].name, from->costs[i].count, from->costs[i].ns);
+}
+
+/* --- Threads ---------------------------------------------------------------------------------- */
+
+static void end_exit(struct watched_thread *thread, uint64_t now_ns)
+{
+	if (!thread->in_exit)
+		return;
+	thread->in_exit = false;
+	thread->exits_ns += now_ns - thread->exit_ns;
+	costs_add(&thread->exits, thread->cause, 1, now_ns - thread->exit_ns);
+	trace_span(thread, "exit", thread->cause, thread->what, thread->exit_ns, now_ns);
+}
+
+/* The thread is gone, or is this one and done. */
+static void forget_thread(void *arg)
+{
+	struct watched_thread *thread = arg, **link;
+	struct watch *watch = thread->watch;
+
+	end_exit(thread, sys_now_ns());
+	explain_flush(thread);
+	trace_flush(thread);
+	pthread_mutex_lock(&watch->lock);
+	for (link = &watch->threads; *link != thread; link = &(*link)->next)
+		;
+	*link = thread->next;
+	costs_merge(&watch->exits, &thread->exits);
+	costs_merge(&watch->calls, &thread->calls);
+	if (thread->runs) {
+		costs_add(&watch->in_guest, thread->name, thread->runs, thread->guest_ns);
+		costs_add(&watch->in_exits, thread->name, thread->runs, thread->exits_ns);
+	}
+	pthread_mutex_unlock(&watch->lock);
+	free(thread->trace_buf);
+	free(thread);
+}
+
+/* A vCPU's thread gets its name from another one, perhaps too late for us. */
+static void name_thread(struct watched_thread *thread, const struct sys_event *event)
+{
+	struct text name = text_of(thread->name, sizeof(thread->name));
+
+	if (event->kind == SYS_RUN)
+		fd_names_add_bare(&thread->watch->names, event->fd, &name);
+	else if (thread->tid == getpid())
+		text_add(&name, "main");
+	if (!name.len)
+		pthread_getname_np(pthread_self(), thread->name, sizeof(thread->name));
+}
+
+static struct watched_thread *new_thread(struct watch *watch, const struct sys_event *event)
+{
+	struct watched_thread *thread = calloc(1, sizeof(*thread));
+
+	if (!thread)
+		return NULL;
+	thread->watch = watch;
+	thread->tid = gettid();
+	name_thread(thread, event);
+	if (pthread_setspecific(watch->key, thread)) {
+		free(thread);
+		return NULL;
+	}
+	pthread_mutex_lock(&watch->lock);
+	thread->next = watch->threads;
+	watch->threads = thread;
+	pthread_mutex_unlock(&watch->lock);
+	trace_thread(thread);
+	return thread;
+}
+
+/* NULL without memory: what this thread does is then not seen. */
+static struct watched_thread *this_thread(struct watch *watch, const struct sys_event *event)
+{
+	struct watched_thread *thread = pthread_getspecific(watch->key);
+
+	return thread ? thread : new_thread(watch, event);
+}
+
+/* --- Events ----------------------------------------------------------------------------------- */
+
+static struct narration narration_of(struct watch *watch, const struct sys_event *event)
+{
+	return (struct narration){
+		.event = event,
+		.names = &watch->names,
+		.pio = &watch->vm->pio,
+		.mmio = &watch->vm->mmio,
+	};
+}
+
+static void tell(struct watched_thread *thread, const struct narration *n,
+		 const struct narrate_entry *entry)
+{
+	if (thread->watch->vm->config->watch.explain)
+		explain_event(thread, n, entry);
+	if (n->event->kind != SYS_RUN)
+		trace_event(thread, n, entry);
+}
+
+/* A phase that an event shows: said before the event itself. */
+static void reach(struct watched_thread *thread, enum phase phase, const struct sys_event *by,
+		  uint64_t at_ns)
+{
+	struct watch *watch = thread->watch;
+	const struct sys_event event = {
+		.kind = SYS_NOTE,
+		.topic = SYS_TOPIC_PHASE,
+		.site = by->site,
+		.fd = -1,
+		.arg = phase_meaning(phase),
+		.start_ns = at_ns,
+		.end_ns = at_ns,
+	};
+	const struct narration n = narration_of(watch, &event);
+
+	if (phases_reach(&watch->phases, phase, at_ns))
+		tell(thread, &n, NULL);
+}
+
+static bool is_access(const struct sys_event *event, const char *cause)
+{
+	return event->result >= 0 &&
+	       (strncmp(cause, "write ", 6) == 0 || strncmp(cause, "read ", 5) == 0);
+}
+
+static void begin_exit(struct watched_thread *thread, const struct narration *n)
+{
+	const struct sys_event *event = n->event;
+	struct text cause = text_of(thread->cause, sizeof(thread->cause));
+	struct text what = text_of(thread->what, sizeof(thread->what));
+
+	reach(thread, PHASE_RUN, event, event->start_ns);
+	thread->runs++;
+	thread->guest_ns += event->end_ns - event->start_ns;
+	trace_span(thread, "guest", "KVM_RUN", "", event->start_ns, event->end_ns);
+	narrate_exit_cause(&cause, n);
+	narrate_exit(&what, n);
+	if (is_access(event, thread->cause))
+		reach(thread, PHASE_EXIT, event, event->end_ns);
+	thread->in_exit = true;
+	thread->exit_ns = event->end_ns;
+}
+
+static void learn(struct watched_thread *thread, const struct narration *n,
+		  const struct narrate_entry *entry)
+{
+	const struct sys_event *event = n->event;
+	struct watch *watch = thread->watch;
+
+	if (event->kind == SYS_OPEN && event->result >= 0)
+		fd_names_set(&watch->names, event->result, "%s", (const char *)event->arg);
+	if (event->kind == SYS_NOTE && event->topic == SYS_TOPIC_QUEUE && event->fd >= 0)
+		reach(thread, PHASE_DRIVER, event, event->start_ns);
+	if (event->kind != SYS_IOCTL)
+		return;
+	if (entry && entry->learn && event->result >= 0)
+		entry->learn(n);
+	costs_add(&thread->calls, entry ? entry->name : "other ioctls", 1,
+		  event->end_ns - event->start_ns);
+	pthread_mutex_lock(&watch->lock);
+	wiring_learn(&watch->wiring, event);
+	pthread_mutex_unlock(&watch->lock);
+}
+
+static void see(struct sys *sys, const struct sys_event *event)
+{
+	struct watch *watch = sys->trace_data;
+	struct watched_thread *thread = this_thread(watch, event);
+	const struct narration n = narration_of(watch, event);
+	const struct narrate_entry *entry = NULL;
+
+	if (!thread)
+		return;
+	if (event->kind == SYS_IOCTL)
+		entry = narrate_find(tables, ARRAY_SIZE(tables), event->request);
+	if (event->kind == SYS_RUN) {
+		end_exit(thread, event->start_ns);
+		begin_exit(thread, &n);
+	}
+	learn(thread, &n, entry);
+	tell(thread, &n, entry);
+}
+
+void watch_phase_from(struct vm *vm, const struct sys_site *site, enum phase phase)
+{
+	if (vm->watch && phases_reach(&vm->watch->phases, phase, sys_now_ns()))
+		sys_note_from(vm->sys, site, SYS_TOPIC_PHASE, -1, "%s", phase_meaning(phase));
+}
+
+void watch_console(struct vm *vm, enum guest_stream stream, const uint8_t *data, size_t len)
+{
+	enum phase phase;
+
+	if (!vm->watch)
+		return;
+	phase = phases_feed(&vm->watch->phases, stream, data, len);
+	if (phase != PHASES)
+		watch_phase(vm, phase);
+}
+
+/* --- A run's life ----------------------------------------------------------------------------- */
+
+static void free_watch(struct vm *vm)
+{
+	struct watch *watch = vm->watch;
+
+	vm->watch = NULL;
+	fd_names_destroy(&watch->names);
+	wiring_destroy(&watch->wiring);
+	pthread_key_delete(watch->key);
+	pthread_mutex_destroy(&watch->lock);
+	free(watch->machine_page);
+	free(watch);
+}
+
+int watch_begin(struct vm *vm)
+{
+	const struct watch_config *config = &vm->config->watch;
+	struct watch *watch;
+	int ret;
+
+	if (!wanted(config))
+		return 0;
+	watch = calloc(1, sizeof(*watch));
+	if (!watch)
+		return -ENOMEM;
+	watch->vm = vm;
+	ret = -pthread_key_create(&watch->key, forget_thread);
+	if (ret) {
+		free(watch);
+		return ret;
+	}
+	pthread_mutex_init(&watch->lock, NULL);
+	vm->watch = watch;
+	ret = fd_names_init(&watch->names);
+	if (!ret)
+		ret = page_check(config->explain_page);
+	if (!ret && config->trace)
+		ret = trace_file_open(watch, config->trace);
+	if (ret) {
+		free_watch(vm);
+		return ret;
+	}
+	phases_reach(&watch->phases, PHASE_EXEC, sys_now_ns());
+	vm->sys->trace_data = watch;
+	vm->sys->trace = see;
+	return 0;
+}
+
+/* Only a run that went well can be too slow; one that did not has said what is wrong. */
+static void check_budgets(struct vm *vm)
+{
+	const uint64_t *budgets = vm->config->watch.budgets;
+	struct verdict *verdict = vm->verdict;
+
+	for (unsigned i = 0; i < PHASES && !verdict->status; i++) {
+		struct text detail;
+		uint64_t ns;
+
+		if (!budgets[i])
+			continue;
+		detail = text_of(verdict->detail, sizeof(verdict->detail));
+		if (!phases_since_start(&vm->watch->phases, i, &ns))
+			text_add(&detail, "%s was not seen: %s", phase_name(i),
+				 i == PHASE_KERNEL || i == PHASE_INIT ?
+					 "the guest prints no such line (a quiet kernel does not)" :
+					 "the guest did not come so far");
+		else if (ns > budgets[i])
+			text_add(&detail, "%s after %.1f ms, allowed are %.1f ms", phase_name(i),
+				 (double)ns / 1e6, (double)budgets[i] / 1e6);
+		else
+			continue;
+		verdict->outcome = OUTCOME_BUDGET;
+		verdict->status = 1;
+	}
+}
+
+void watch_end(struct vm *vm)
+{
+	struct watch *watch = vm->watch;
+	struct watched_thread *main_thread;
+
+	if (!watch)
+		return;
+	watch_phase(vm, PHASE_GONE);
+	vm->sys->trace = NULL;
+	vm->sys->trace_data = NULL;
+	main_thread = pthread_getspecific(watch->key);
+	if (main_thread)
+		forget_thread(main_thread);
+	if (watch->trace)
+		trace_file_close(watch);
+	if (vm->config->watch.explain_page)
+		page_write(watch, vm->config->watch.explain_page);
+	check_budgets(vm);
+	free_watch(vm);
+}
+
+static unsigned slot_of(const struct vm *vm, const struct virtio_dev *dev)
+{
+	unsigned slot = 0;
+
+	while (slot < PCI_SLOTS && (!vm->pci.devs[slot] || vm->pci.devs[slot]->name != dev->name))
+		slot++;
+	return slot;
+}
+
+static void name_queues(struct watch *watch, const struct virtio_dev *dev)
+{
+	unsigned slot = slot_of(watch->vm, dev);
+
+	fd_names_set(&watch->names, dev->config_irq.fd, "configuration change of %s at 00:%02x.0",
+		     dev->name, slot);
+	for (unsigned i = 0; i < dev->queue_count; i++) {
+		fd_names_set(&watch->names, dev->queues[i].kick_fd,
+			     "kick of queue %u of %s at 00:%02x.0", i, dev->name, slot);
+		fd_names_set(&watch->names, dev->queues[i].irq.fd,
+			     "interrupt of queue %u of %s at 00:%02x.0", i, dev->name, slot);
+	}
+}
+
+int watch_machine_up(struct vm *vm)
+{
+	for (unsigned i = 0; vm->watch && i < vm->device_count; i++)
+		name_queues(vm->watch, vm->devices[i]);
+	return 0;
+}
+
+void watch_machine_down(struct vm *vm)
+{
+	if (vm->watch && vm->config->watch.explain_page)
+		page_take_machine(vm->watch);
+}
