@@ -7,52 +7,11 @@
 
 #include <string.h>
 
-/* Reads the command's data from `off` on, and says whether that was all of it. */
-static bool command_read(const struct virtq_chain *chain, uint64_t off, void *buf, size_t len)
+/* Reads the command's data, and says whether there was so much. */
+static bool command_read(const struct virtq_chain *chain, void *buf, size_t len)
 {
-	off += sizeof(struct virtio_net_ctrl_hdr);
-	return iov_read(chain->iov, chain->out_count, off, buf, len) == len;
-}
-
-static uint64_t command_len(const struct virtq_chain *chain)
-{
-	return chain->out_len - sizeof(struct virtio_net_ctrl_hdr);
-}
-
-/*
- * Filters are best effort (§5.1.6.5.1, §5.1.6.5.3: unwanted frames may still arrive), and the tap
- * has none: a well-formed filter is accepted and everything goes on to arrive.
- */
-static bool command_rx_mode(struct net *net, const struct virtq_chain *chain)
-{
-	uint8_t on;
-
-	(void)net;
-	return command_read(chain, 0, &on, sizeof(on)) && on <= 1;
-}
-
-static bool command_mac_table(struct net *net, const struct virtq_chain *chain)
-{
-	uint64_t off = 0;
-
-	(void)net;
-	/* Unicast, then multicast addresses: each a count and as many entries. */
-	for (unsigned table = 0; table < 2; table++) {
-		struct le32 entries;
-
-		if (!command_read(chain, off, &entries, sizeof(entries)))
-			return false;
-		off += sizeof(entries) + (uint64_t)le32_get(entries) * ETH_ALEN;
-	}
-	return off == command_len(chain);
-}
-
-static bool command_vlan(struct net *net, const struct virtq_chain *chain)
-{
-	struct le16 id;
-
-	(void)net;
-	return command_read(chain, 0, &id, sizeof(id)) && le16_get(id) < 4096;
+	return iov_read(chain->iov, chain->out_count, sizeof(struct virtio_net_ctrl_hdr), buf,
+			len) == len;
 }
 
 static bool command_mac_addr(struct net *net, const struct virtq_chain *chain)
@@ -60,7 +19,7 @@ static bool command_mac_addr(struct net *net, const struct virtq_chain *chain)
 	static const uint8_t zero[ETH_ALEN];
 	uint8_t mac[ETH_ALEN];
 
-	if (!command_read(chain, 0, mac, sizeof(mac)) || mac[0] & 1 ||
+	if (!command_read(chain, mac, sizeof(mac)) || mac[0] & 1 ||
 	    !memcmp(mac, zero, sizeof(mac)))
 		return false;
 	memcpy(net->mac, mac, sizeof(mac));
@@ -72,7 +31,7 @@ static bool command_offloads(struct net *net, const struct virtq_chain *chain)
 	uint64_t allowed = net_guest_offloads(net->dev.acked);
 	struct le64 wanted;
 
-	return command_read(chain, 0, &wanted, sizeof(wanted)) && !(le64_get(wanted) & ~allowed) &&
+	return command_read(chain, &wanted, sizeof(wanted)) && !(le64_get(wanted) & ~allowed) &&
 	       !net_apply_offloads(net, le64_get(wanted));
 }
 
@@ -81,7 +40,7 @@ static bool command_pairs(struct net *net, const struct virtq_chain *chain)
 	struct le16 wanted;
 	unsigned n;
 
-	if (!command_read(chain, 0, &wanted, sizeof(wanted)))
+	if (!command_read(chain, &wanted, sizeof(wanted)))
 		return false;
 	n = le16_get(wanted);
 	return n >= 1 && n <= net->pair_count && !net_use_pairs(net, n);
@@ -92,14 +51,8 @@ static const struct command {
 	uint8_t feature; /* that the driver must have acked */
 	bool (*run)(struct net *net, const struct virtq_chain *chain);
 } commands[] = {
-	{ VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_PROMISC, VIRTIO_NET_F_CTRL_RX, command_rx_mode },
-	{ VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_ALLMULTI, VIRTIO_NET_F_CTRL_RX, command_rx_mode },
-	{ VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET, VIRTIO_NET_F_CTRL_RX,
-	  command_mac_table },
 	{ VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, VIRTIO_NET_F_CTRL_MAC_ADDR,
 	  command_mac_addr },
-	{ VIRTIO_NET_CTRL_VLAN, VIRTIO_NET_CTRL_VLAN_ADD, VIRTIO_NET_F_CTRL_VLAN, command_vlan },
-	{ VIRTIO_NET_CTRL_VLAN, VIRTIO_NET_CTRL_VLAN_DEL, VIRTIO_NET_F_CTRL_VLAN, command_vlan },
 	{ VIRTIO_NET_CTRL_GUEST_OFFLOADS, VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET,
 	  VIRTIO_NET_F_CTRL_GUEST_OFFLOADS, command_offloads },
 	{ VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, VIRTIO_NET_F_MQ, command_pairs },
