@@ -32,6 +32,15 @@ _kinglet()
 		--trace
 		--budget
 		--dry-run"
+	local exec="
+		--root
+		--dir
+		--workdir
+		--env
+		--modules
+		--module
+		--append
+		--verbose"
 	local doctor="
 		--json"
 	local common="
@@ -40,11 +49,13 @@ _kinglet()
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		COMPREPLY=($(compgen -W "run doctor help version --help --version" -- "$cur"))
+		COMPREPLY=($(compgen -W "run exec kernel doctor help version --help --version" -- "$cur"))
 		return
 	fi
 	case ${COMP_WORDS[1]} in
 	run) options="$boot $machine $common" ;;
+	exec) options="$exec $machine $common" ;;
+	kernel) options="$common" ;;
 	doctor) options="$doctor $common" ;;
 	help) options="$common" ;;
 	version) options="$common" ;;
@@ -108,11 +119,25 @@ _kinglet()
 		return ;;
 	--budget)
 		return ;;
+	--root)
+		return ;;
+	--dir)
+		return ;;
+	--workdir)
+		return ;;
+	--env)
+		return ;;
+	--modules)
+		return ;;
+	--module)
+		return ;;
+	--append)
+		return ;;
 	esac
 	if [[ $cur == -* ]]; then
 		COMPREPLY=($(compgen -W "$options" -- "$cur"))
 	elif [[ ${COMP_WORDS[1]} == help ]]; then
-		COMPREPLY=($(compgen -W "run doctor help version" -- "$cur"))
+		COMPREPLY=($(compgen -W "run exec kernel doctor help version" -- "$cur"))
 	else
 		COMPREPLY=($(compgen -f -- "$cur"))
 	fi

@@ -402,9 +402,21 @@ static void try_ports(int ports[PORTS])
 	sys_close(&fd);
 }
 
+/* Drivers are there now or never: no need to wait for what cannot come. */
+static void need_driver(const char *path, const char *name)
+{
+	int fd = sys_open(path, O_PATH | O_CLOEXEC);
+
+	if (fd < 0)
+		give_up("the kernel has neither built in nor been given the module", name, 0);
+	sys_close(&fd);
+}
+
 /* They come one by one, from a workqueue of the driver's. */
 static void open_ports(int ports[PORTS])
 {
+	need_driver("/sys/bus/pci/drivers/virtio-pci", "virtio_pci");
+	need_driver("/sys/bus/virtio/drivers/virtio_console", "virtio_console");
 	for (unsigned i = 0; i < PORTS; i++)
 		ports[i] = -1;
 	for (unsigned tries = 0; tries < PORT_PATIENCE; tries++) {
@@ -415,9 +427,7 @@ static void open_ports(int ports[PORTS])
 			return;
 		SYS(nanosleep, &pause, NULL, 0, 0, 0);
 	}
-	give_up("no virtio-console with Kinglet's ports: the kernel needs virtio_pci and virtio_console, "
-		"built in or as modules",
-		NULL, 0);
+	give_up("no virtio console with Kinglet's ports", NULL, 0);
 }
 
 /* --- Copying ---------------------------------------------------------------------------------- */

@@ -13,7 +13,6 @@
 enum { MAGIC_AT = 0x202, KERNEL_VERSION_AT = 0x20e, SECTOR = 512 };
 
 static const char bzimage_magic[] = "HdrS";
-static const char elf_magic[] = "\177ELF";
 static const char banner[] = "Linux version ";
 
 static int take_word(const char *text, size_t len, char version[KERNEL_VERSION_MAX])
@@ -40,8 +39,6 @@ static int parse(const char *image, size_t size, char version[KERNEL_VERSION_MAX
 			return -ENODATA;
 		return take_word(image + off + SECTOR, size - off - SECTOR, version);
 	}
-	if (size < strlen(elf_magic) || memcmp(image, elf_magic, strlen(elf_magic)) != 0)
-		return -ENODATA;
 	/* The text stands in formats as well, followed by a %s. */
 	for (at = image; (at = memmem(at, size - (size_t)(at - image), banner, strlen(banner)));) {
 		at += strlen(banner);

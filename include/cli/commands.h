@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 /* Exit statuses of Kinglet's own; those of a run come with its verdict. */
-enum { EXIT_USAGE = 100, EXIT_HOST = 101 };
+enum { EXIT_USAGE = 100, EXIT_HOST = 101, EXIT_LOST = 104 };
 
 struct command {
 	const char *name;
@@ -29,7 +29,8 @@ struct command {
 	int (*run)(struct common_options *options);
 };
 
-extern const struct command command_run, command_doctor, command_help, command_version;
+extern const struct command command_run, command_exec, command_kernel, command_doctor, command_help,
+	command_version;
 
 /* All of them, in the order of the help; ends with NULL. */
 extern const struct command *const command_table[];
@@ -42,6 +43,9 @@ void command_log_unknown(const char *name);
 
 /* Parses what follows the command's name, and does what it says. Returns the exit status. */
 int command_execute(const struct command *command, int argc, char **argv);
+
+/* machine_run() on the host's kernel, and the seconds that it took. */
+double run_timed(const struct machine_config *config, struct verdict *verdict);
 
 /* EXIT_SUCCESS, or EXIT_HOST after one logged line when standard output takes no more. */
 int flush_stdout(void);

@@ -7,6 +7,7 @@
 #define KINGLET_CLI_RUN_OPTIONS_H
 
 #include "cli/options.h"
+#include "host/kernel.h"
 #include "machine/config.h"
 
 /* Strings are borrowed from argv or owned by common. */
@@ -15,6 +16,7 @@ struct run_options {
 	struct machine_config config;
 	const char *append; /* --append as given, or NULL; the whole line is in config.boot */
 	bool dry_run;
+	const struct kernel_places *places; /* NULL: those of the host */
 };
 
 /* Of the machine and its run; and of what is booted in it, for whoever leaves that to the user. */
@@ -23,6 +25,9 @@ extern const struct option_list boot_option_list;
 
 /* struct command's `argument`: the kernel. */
 __must_check int run_options_kernel(struct common_options *options, const char *path);
+
+/* Checks the machine's options as they fit together; takes a default kernel where none is given. */
+__must_check int run_options_check(struct run_options *options);
 
 /*
  * struct command's `finish`: what follows from several options together, and the kernel command

@@ -18,6 +18,11 @@ enum { MAX_ARGS = 64 };
 
 static const uint64_t MIB = 1 << 20;
 
+/* A host without kernels, whatever this one has. */
+static const struct kernel_places no_places = {
+	.boot = "/nonexistent", .modules = "/nonexistent", .running = ""
+};
+
 /* A command line that ends with NULL, parsed; what it said goes to `said`. */
 static int parse(struct run_options *options, const char *const *args, char *said, size_t len)
 {
@@ -31,7 +36,7 @@ static int parse(struct run_options *options, const char *const *args, char *sai
 	}
 	argv[argc] = NULL;
 	capture_stderr_begin(&capture);
-	*options = (struct run_options){ 0 };
+	*options = (struct run_options){ .places = &no_places };
 	err = options_parse(&command_run, &options->common, argc, argv);
 	capture_stderr_end(&capture, said, len);
 	return err;

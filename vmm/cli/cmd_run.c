@@ -15,16 +15,23 @@ static double seconds_now(void)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+double run_timed(const struct machine_config *config, struct verdict *verdict)
+{
+	double start = seconds_now();
+	struct sys sys;
+
+	sys_init(&sys);
+	machine_run(config, &sys, verdict);
+	return seconds_now() - start;
+}
+
 static int run_machine(const struct machine_config *config)
 {
 	struct verdict verdict = { 0 };
-	double start = seconds_now();
-	struct sys sys;
+	double seconds = run_timed(config, &verdict);
 	char line[300];
 
-	sys_init(&sys);
-	machine_run(config, &sys, &verdict);
-	verdict_format(&verdict, seconds_now() - start, line, sizeof(line));
+	verdict_format(&verdict, seconds, line, sizeof(line));
 	if (*line)
 		log_error("%s", line);
 	return verdict.status;
@@ -53,11 +60,12 @@ static const struct option_list *const lists[] = {
 
 const struct command command_run = {
 	.name = "run",
-	.synopsis = "KERNEL [options] [-- init arguments]",
+	.synopsis = "[KERNEL] [options] [-- init arguments]",
 	.summary = "boot a kernel in a virtual machine, on this terminal",
 	.about = "KERNEL may be a bzImage, an ELF64 vmlinux, an image with a PVH note, a\n"
 		 "Multiboot 1 image (x86_64); an Image, plain or packed (arm64); or with\n"
-		 "--flat any binary.\n"
+		 "--flat any binary. Without it, the host's own from /boot is taken (see kinglet\n"
+		 "kernel list).\n"
 		 "Ctrl-A x ends the run, Ctrl-A Ctrl-A sends one Ctrl-A to the guest.\n",
 	.options = lists,
 	.options_size = sizeof(struct run_options),

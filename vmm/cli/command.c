@@ -8,6 +8,8 @@
 
 const struct command *const command_table[] = {
 	&command_run,
+	&command_exec,
+	&command_kernel,
 	&command_doctor,
 	&command_help,
 	&command_version,

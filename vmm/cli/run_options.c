@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "cli/cmdline.h"
 #include "cli/commands.h"
+#include "cli/kernels.h"
 
 static struct run_options *run_options_of(struct common_options *options)
 {
@@ -29,22 +30,52 @@ int run_options_kernel(struct common_options *common, const char *path)
 	return 0;
 }
 
-int run_options_finish(struct common_options *common, int init_argc, char **init_argv)
+static int take_default_kernel(struct run_options *options)
 {
-	struct run_options *options = run_options_of(common);
+	struct kernel_places places;
+	struct utsname host;
+	char *path;
+	int err;
+
+	kernels_host_places(&places, &host);
+	err = kernels_default(options->places ? options->places : &places,
+			      options->common.command->name, &path);
+	if (err)
+		return err == -ENOMEM ? err : -EINVAL;
+	options->config.boot.kernel = path;
+	return options_own(&options->common, path);
+}
+
+int run_options_check(struct run_options *options)
+{
 	struct machine_config *config = &options->config;
-	char *line = NULL;
 	int err;
 
 	if (!config->boot.kernel) {
-		log_error("no kernel is given; write kinglet %s KERNEL [options]",
-			  common->command->name);
-		return -EINVAL;
+		err = take_default_kernel(options);
+		if (err)
+			return err;
 	}
 	if (config->memory % (1 << 20)) {
 		log_error("--memory must be a whole number of MiB; write for example --memory 64M");
 		return -EINVAL;
 	}
+	if (config->hugepages && config->memory % (2 << 20)) {
+		log_error("--hugepages: --memory must be a multiple of 2M");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int run_options_finish(struct common_options *common, int init_argc, char **init_argv)
+{
+	struct run_options *options = run_options_of(common);
+	struct machine_config *config = &options->config;
+	char *line = NULL;
+	int err = run_options_check(options);
+
+	if (err)
+		return err;
 	/* Standard input has one reader. */
 	if (config->console == CONSOLE_STDIO) {
 		if (options_given(common, "serial") && config->serial == SERIAL_STDIO) {
@@ -52,10 +83,6 @@ int run_options_finish(struct common_options *common, int init_argc, char **init
 			return -EINVAL;
 		}
 		config->serial = SERIAL_OFF;
-	}
-	if (config->hugepages && config->memory % (2 << 20)) {
-		log_error("--hugepages: --memory must be a multiple of 2M");
-		return -EINVAL;
 	}
 	err = cmdline_build(options, init_argc, init_argv, &line);
 	if (!err)

@@ -45,23 +45,6 @@ bool phases_since_start(const struct phases *phases, enum phase phase, uint64_t 
 	return true;
 }
 
-enum phase phases_next(const struct phases *phases, enum phase after)
-{
-	uint64_t from = after == PHASES ? 0 : atomic_load(&phases->at[after]), best = UINT64_MAX;
-	enum phase next = PHASES;
-
-	for (unsigned i = 0; i < PHASES; i++) {
-		uint64_t at = atomic_load(&phases->at[i]);
-		bool later = after == PHASES || at > from || (at == from && i > after);
-
-		if (i == after || !at || !later || at >= best)
-			continue;
-		best = at;
-		next = i;
-	}
-	return next;
-}
-
 /* Both behind a time stamp, if any. Linux, init/version.c and init/main.c. */
 static enum phase phase_of_line(const char *line)
 {

@@ -43,18 +43,6 @@ void costs_add(struct costs *costs, const char *name, uint64_t count, uint64_t n
 	costs->costs[i].ns += ns;
 }
 
-static int compare_costs(const void *a, const void *b)
-{
-	const struct cost *one = a, *other = b;
-
-	return one->ns < other->ns ? 1 : one->ns > other->ns ? -1 : 0;
-}
-
-void costs_sort(struct costs *costs)
-{
-	qsort(costs->costs, costs->count, sizeof(costs->costs[0]), compare_costs);
-}
-
 static void costs_merge(struct costs *into, const struct costs *from)
 {
 	for (unsigned i = 0; i < from->count; i++)
@@ -214,12 +202,12 @@ static void learn(struct watched_thread *thread, const struct narration *n,
 		fd_names_set(&watch->names, event->result, "%s", (const char *)event->arg);
 	if (event->kind == SYS_NOTE && event->topic == SYS_TOPIC_QUEUE && event->fd >= 0)
 		reach(thread, PHASE_DRIVER, event, event->start_ns);
-	if (event->kind == SYS_IOCTL) {
-		if (entry && entry->learn && event->result >= 0)
-			entry->learn(n);
-		costs_add(&thread->calls, entry ? entry->name : "other ioctls", 1,
-			  event->end_ns - event->start_ns);
-	}
+	if (event->kind != SYS_IOCTL)
+		return;
+	if (entry && entry->learn && event->result >= 0)
+		entry->learn(n);
+	costs_add(&thread->calls, entry ? entry->name : "other ioctls", 1,
+		  event->end_ns - event->start_ns);
 	pthread_mutex_lock(&watch->lock);
 	wiring_learn(&watch->wiring, event);
 	pthread_mutex_unlock(&watch->lock);
@@ -272,8 +260,6 @@ static void free_watch(struct vm *vm)
 	wiring_destroy(&watch->wiring);
 	pthread_key_delete(watch->key);
 	pthread_mutex_destroy(&watch->lock);
-	if (watch->page)
-		fclose(watch->page);
 	free(watch->machine_page);
 	free(watch);
 }
@@ -298,8 +284,8 @@ int watch_begin(struct vm *vm)
 	pthread_mutex_init(&watch->lock, NULL);
 	vm->watch = watch;
 	ret = fd_names_init(&watch->names);
-	if (!ret && config->explain_page)
-		ret = page_open(watch, config->explain_page);
+	if (!ret)
+		ret = page_check(config->explain_page);
 	if (!ret && config->trace)
 		ret = trace_file_open(watch, config->trace);
 	if (ret) {
@@ -355,9 +341,9 @@ void watch_end(struct vm *vm)
 		forget_thread(main_thread);
 	if (watch->trace)
 		trace_file_close(watch);
+	if (vm->config->watch.explain_page)
+		page_write(watch, vm->config->watch.explain_page);
 	check_budgets(vm);
-	if (watch->page)
-		page_close(watch);
 	free_watch(vm);
 }
 
@@ -393,6 +379,6 @@ int watch_machine_up(struct vm *vm)
 
 void watch_machine_down(struct vm *vm)
 {
-	if (vm->watch && vm->watch->page)
+	if (vm->watch && vm->config->watch.explain_page)
 		page_take_machine(vm->watch);
 }

@@ -16,8 +16,6 @@
 #include "core/fd_names.h"
 #include "core/wiring.h"
 
-#include <stdio.h>
-
 enum { CAUSE_LEN = 64, CAUSES_MAX = 128, FOLDS_MAX = 4, FOLD_KEY_LEN = 160 };
 
 /* How often something happened, and what it took. */
@@ -32,8 +30,6 @@ struct costs {
 };
 
 void costs_add(struct costs *costs, const char *name, uint64_t count, uint64_t ns);
-/* The dearest first. */
-void costs_sort(struct costs *costs);
 
 /* Lines that were said already: while nothing else happens, more of the kind are counted. */
 struct fold {
@@ -73,8 +69,7 @@ struct watch {
 	struct costs exits, calls, in_guest, in_exits;
 	struct phases phases;
 	struct trace_file *trace; /* owned; NULL without --trace */
-	FILE *page;		  /* of --explain=html, owned; NULL without it */
-	char *machine_page;	  /* its part about the machine, owned */
+	char *machine_page;	  /* of --explain=html: what the machine was, owned */
 };
 
 /* --- watch.c. Main thread --- */
@@ -120,11 +115,11 @@ void trace_file_close(struct watch *watch);
 
 /* --- page.c: --explain=html. Main thread. --- */
 
-/* Logs on failure. */
-__must_check int page_open(struct watch *watch, const char *path);
+/* Whether the file can be written; NULL: there is none. Logs on failure. */
+__must_check int page_check(const char *path);
 /* The machine as it is now, into watch->machine_page; no vCPU runs. */
 void page_take_machine(struct watch *watch);
-/* Writes the page; a failure is logged. All threads but the main one are gone. */
-void page_close(struct watch *watch);
+/* Logs on failure. */
+void page_write(struct watch *watch, const char *path);
 
 #endif

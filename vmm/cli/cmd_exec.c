@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/commands.h"
+
+#include "base/checked.h"
+#include "base/log.h"
+#include "cli/exec_image.h"
+#include "cli/kernels.h"
+#include "cli/run_options.h"
+#include "host/guest_init.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_DIRS = 16, MAX_ENV = 256, MAX_MODULES = 32, MODULES_OF_DEVICES = 8 };
+
+#define MIB (UINT64_C(1) << 20)
+/* The image is in the guest's memory twice, until it is unpacked. */
+#define IMAGE_MAX (1024 * MIB)
+
+static char default_path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+static char default_home[] = "HOME=/";
+
+struct exec_options {
+	struct run_options run;
+	const char *root, *workdir, *modules, *append;
+	const char *dirs[MAX_DIRS], *env[MAX_ENV], *module_names[MAX_MODULES];
+	unsigned dir_count, env_count, module_count;
+	bool verbose;
+	char **args; /* the program and what follows it */
+	bool without_modules; /* there is no folder of them */
+	struct exec_dir parsed_dirs[MAX_DIRS];
+	char *parsed_env[MAX_ENV + 3]; /* and PATH, HOME, NULL */
+};
+
+static struct exec_options *exec_options_of(struct common_options *common)
+{
+	return container_of(common, struct exec_options, run.common);
+}
+
+/* --- Options -------------------------------------------------------------------------------------- */
+
+#define EXEC(member)                                                                               \
+	.offset = offsetof(struct exec_options, member),                                           \
+	.size = sizeof(((struct exec_options *)0)->member)
+
+static const struct option exec_options[] = {
+	{
+		.name = "root", .metavar = "DIR", .kind = OPTION_STRING, .min = 1, .max = 4095,
+		.help = "a copy of this folder is the guest's root, and PROGRAM is looked for there; "
+			"without it PROGRAM is a static one of the host",
+		EXEC(root),
+	},
+	{
+		.name = "dir", .metavar = "HOST:GUEST[:ro]", .kind = OPTION_STRING,
+		.min = 1, .max = 8191, .max_items = MAX_DIRS,
+		.count_offset = offsetof(struct exec_options, dir_count),
+		.help = "a copy of the folder HOST at GUEST; what the guest changes in it is lost, "
+			"and with ro it cannot change it",
+		EXEC(dirs),
+	},
+	{
+		.name = "workdir", .metavar = "GUEST", .kind = OPTION_STRING, .min = 1, .max = 4095,
+		.initial = "/", .help = "PROGRAM's working directory",
+		EXEC(workdir),
+	},
+	{
+		.name = "env", .metavar = "NAME[=VALUE]", .kind = OPTION_STRING,
+		.min = 1, .max = 65535, .max_items = MAX_ENV,
+		.count_offset = offsetof(struct exec_options, env_count),
+		.help = "a variable of PROGRAM's environment, with the host's value where none is "
+			"given; PATH and HOME are there without",
+		EXEC(env),
+	},
+	{
+		.name = "modules", .metavar = "DIR", .kind = OPTION_STRING, .min = 1, .max = 4095,
+		.help = "the folder of KERNEL's modules; without it /lib/modules/VERSION, by the "
+			"version that KERNEL names",
+		EXEC(modules),
+	},
+	{
+		.name = "module", .metavar = "NAME", .kind = OPTION_STRING, .min = 1, .max = 63,
+		.max_items = MAX_MODULES,
+		.count_offset = offsetof(struct exec_options, module_count),
+		.help = "load this module, too; those of the machine's devices are loaded by "
+			"themselves",
+		EXEC(module_names),
+	},
+	{
+		.name = "append", .metavar = "TEXT", .kind = OPTION_STRING, .max = 1023,
+		.help = "add this to the kernel command line",
+		EXEC(append),
+	},
+	{
+		.name = "verbose", .kind = OPTION_FLAG,
+		.help = "show the guest's kernel messages on standard error, and how the run ended",
+		EXEC(verbose),
+	},
+};
+
+static const struct option_list exec_option_list = {
+	.name = "exec",
+	.title = "The program and what it finds",
+	.table = exec_options,
+	.count = ARRAY_SIZE(exec_options),
+};
+
+static int parse_dir(struct exec_options *options, const char *text, struct exec_dir *dir)
+{
+	char *host = strdup(text);
+	char *guest = host ? strchr(host, ':') : NULL;
+	char *mode;
+	int err = options_own(&options->run.common, host);
+
+	if (err)
+		return err;
+	if (!guest || guest == host || guest[1] != '/') {
+		log_error("--dir %.80s: is not of the form HOST:GUEST or HOST:GUEST:ro, where GUEST "
+			  "begins with a slash",
+			  text);
+		return -EINVAL;
+	}
+	*guest++ = '\0';
+	mode = strchr(guest, ':');
+	if (mode)
+		*mode++ = '\0';
+	if (mode && strcmp(mode, "ro") != 0) {
+		log_error("--dir %.80s: after the second colon only ro may follow", text);
+		return -EINVAL;
+	}
+	if (!guest[strspn(guest, "/")]) {
+		log_error("--dir %.80s: the guest's root is given by --root", text);
+		return -EINVAL;
+	}
+	*dir = (struct exec_dir){ .host = host, .guest = guest, .readonly = mode };
+	return 0;
+}
+
+static int parse_variable(struct exec_options *options, const char *text, char **variable)
+{
+	const char *value;
+	int err;
+
+	if (*text == '=') {
+		log_error("--env %.80s: the name is missing; write --env NAME=VALUE", text);
+		return -EINVAL;
+	}
+	if (strchr(text, '=')) {
+		*variable = strdup(text);
+		return options_own(&options->run.common, *variable);
+	}
+	value = getenv(text);
+	if (!value) {
+		log_error("--env %.80s: is not set here; write --env %.80s=VALUE", text, text);
+		return -EINVAL;
+	}
+	err = asprintf(variable, "%s=%s", text, value);
+	if (err < 0)
+		*variable = NULL;
+	return options_own(&options->run.common, *variable);
+}
+
+static bool has_variable(const struct exec_options *options, unsigned count, const char *variable)
+{
+	size_t len = strcspn(variable, "=") + 1;
+
+	for (unsigned i = 0; i < count; i++)
+		if (strncmp(options->parsed_env[i], variable, len) == 0)
+			return true;
+	return false;
+}
+
+static int parse_environment(struct exec_options *options)
+{
+	unsigned count = 0;
+	int err = 0;
+
+	for (; count < options->env_count && !err; count++)
+		err = parse_variable(options, options->env[count], &options->parsed_env[count]);
+	if (err)
+		return err;
+	if (!has_variable(options, count, default_path))
+		options->parsed_env[count++] = default_path;
+	if (!has_variable(options, count, default_home))
+		options->parsed_env[count++] = default_home;
+	return 0;
+}
+
+static int make_cmdline(struct exec_options *options)
+{
+	char *line;
+
+	if (asprintf(&line, "console=%s panic=-1%s rdinit=" GUEST_INIT_PATH "%s%s",
+		     arch_linux_words.serial, options->verbose ? "" : " quiet",
+		     options->append ? " " : "", options->append ? options->append : "") < 0)
+		line = NULL;
+	options->run.config.boot.cmdline = line;
+	return options_own(&options->run.common, line);
+}
+
+/* What the user has no options for: the kernel's messages on the serial port, and the streams. */
+static void set_machine(struct exec_options *options)
+{
+	struct machine_config *config = &options->run.config;
+
+	config->boot.cpus = config->cpus;
+	config->boot.firmware_tables = true;
+	config->acpi = true;
+	config->irqchip = true;
+	config->serial = SERIAL_STDIO;
+	config->console = CONSOLE_NULL;
+	config->no_input = true;
+	config->no_output = !options->verbose;
+	config->output_on_stderr = true;
+	config->program = true;
+}
+
+static int finish(struct common_options *common, int argc, char **argv)
+{
+	struct exec_options *options = exec_options_of(common);
+	int err;
+
+	if (argc < 1 || !*argv[0]) {
+		log_error("no program is given; write kinglet exec [KERNEL] [options] -- PROGRAM "
+			  "[ARGUMENT...]");
+		return -EINVAL;
+	}
+	options->args = argv;
+	err = run_options_check(&options->run);
+	for (unsigned i = 0; i < options->dir_count && !err; i++)
+		err = parse_dir(options, options->dirs[i], &options->parsed_dirs[i]);
+	if (!err)
+		err = parse_environment(options);
+	if (!err)
+		err = make_cmdline(options);
+	if (!err && options->workdir[0] != '/') {
+		log_error("--workdir %.80s: must begin with a slash", options->workdir);
+		return -EINVAL;
+	}
+	set_machine(options);
+	return err;
+}
+
+/* --- Modules -------------------------------------------------------------------------------------- */
+
+static unsigned name_modules(const struct exec_options *options,
+			     const char *names[MAX_MODULES + MODULES_OF_DEVICES])
+{
+	const struct machine_config *config = &options->run.config;
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < EXEC_NEEDED_MODULES; i++)
+		names[count++] = exec_needed_modules[i];
+	if (config->disk_count)
+		names[count++] = "virtio_blk";
+	if (config->net_count)
+		names[count++] = "virtio_net";
+	if (config->scsi_count) {
+		names[count++] = "virtio_scsi";
+		names[count++] = "sd_mod";
+	}
+	if (config->vsock.cid)
+		names[count++] = "vmw_vsock_virtio_transport";
+	for (unsigned i = 0; i < options->module_count; i++)
+		names[count++] = options->module_names[i];
+	return count;
+}
+
+static int find_modules(const struct exec_options *options, const char *folder,
+			struct kernel_modules *modules)
+{
+	const char *names[MAX_MODULES + MODULES_OF_DEVICES], *missing;
+	int err = kernel_modules_find(folder, names, name_modules(options, names), modules,
+				      &missing);
+
+	if (err == -ENODATA)
+		log_error("%.200s: has no module %.63s, nor is it built in; another kernel is needed, "
+			  "or its folder as --modules DIR",
+			  folder, missing);
+	else if (err)
+		log_error("%.200s: %s", folder, strerror(-err));
+	return err;
+}
+
+/* --- The run -------------------------------------------------------------------------------------- */
+
+static int build_image(struct exec_options *options, struct cpio *cpio)
+{
+	_cleanup_free_ char *folder = NULL;
+	struct kernel_modules modules = { 0 };
+	struct exec_image image = {
+		.root = options->root,
+		.dirs = options->parsed_dirs,
+		.dir_count = options->dir_count,
+		.modules = &modules,
+		.folder = options->workdir,
+		.env = options->parsed_env,
+		.args = options->args,
+	};
+	struct kernel_places places;
+	struct utsname host;
+	int err;
+
+	kernels_host_places(&places, &host);
+	err = kernels_modules_folder(&places, options->run.config.boot.kernel, options->modules,
+				     &folder);
+	if (!err && folder)
+		err = find_modules(options, folder, &modules);
+	image.modules_folder = folder;
+	options->without_modules = !folder;
+	if (!err)
+		err = exec_image_build(cpio, &image);
+	kernel_modules_destroy(&modules);
+	return err;
+}
+
+/* A guest that went down before it had a status to tell has failed, whatever it did that for. */
+static int report(const struct exec_options *options, struct verdict *verdict, double seconds)
+{
+	char line[300];
+
+	switch (verdict->outcome) {
+	case OUTCOME_POWEROFF:
+	case OUTCOME_REBOOT:
+	case OUTCOME_HALTED:
+		log_error("%.200s before the program ended", verdict->detail);
+		return EXIT_LOST;
+	case OUTCOME_STATUS:
+		if (!options->verbose)
+			return verdict->status;
+		break;
+	default:
+		break;
+	}
+	verdict_format(verdict, seconds, line, sizeof(line));
+	if (*line)
+		log_error("%s", line);
+	if (verdict->outcome == OUTCOME_PANIC && options->without_modules)
+		log_error("%s: no modules of it were found in /lib/modules; where virtio is not built "
+			  "in, give their folder with --modules DIR",
+			  options->run.config.boot.kernel);
+	return verdict->status;
+}
+
+static int run_image(struct exec_options *options, const struct cpio *cpio)
+{
+	struct machine_config *config = &options->run.config;
+	struct verdict verdict = { 0 };
+	char path[32];
+	double seconds;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", cpio->fd);
+	config->boot.initrd = path;
+	if (!options_given(&options->run.common, "memory"))
+		config->memory += align_up(2 * cpio->len, 2 * MIB);
+	if (options->run.dry_run)
+		return dry_run_print(stdout, config) < 0 ? EXIT_USAGE : flush_stdout();
+	seconds = run_timed(config, &verdict);
+	return report(options, &verdict, seconds);
+}
+
+static int run(struct common_options *common)
+{
+	struct exec_options *options = exec_options_of(common);
+	struct cpio cpio;
+	int err = cpio_init(&cpio, IMAGE_MAX);
+	int status;
+
+	if (err) {
+		log_error("initramfs: memfd_create: %s", strerror(-err));
+		return EXIT_HOST;
+	}
+	err = build_image(options, &cpio);
+	if (err)
+		status = err == -ENOMEM ? EXIT_HOST : EXIT_USAGE;
+	else
+		status = run_image(options, &cpio);
+	cpio_destroy(&cpio);
+	return status;
+}
+
+static const struct option_list *const lists[] = {
+	&exec_option_list,
+	&machine_option_list,
+	&common_option_list,
+	NULL,
+};
+
+const struct command command_exec = {
+	.name = "exec",
+	.synopsis = "[KERNEL] [options] -- PROGRAM [ARGUMENT...]",
+	.summary = "run one program under a kernel, with its input, output and exit status",
+	.about = "PROGRAM is a static program of the host, or with --root one of that folder.\n"
+		 "Its standard input, output and error are Kinglet's own, and so is its exit\n"
+		 "status: 128+n after signal n, 127 when --root has no such program. Without\n"
+		 "KERNEL, the host's own from /boot is taken (see kinglet kernel list).\n",
+	.options = lists,
+	.options_size = sizeof(struct exec_options),
+	.argument = run_options_kernel,
+	.finish = finish,
+	.run = run,
+};
