@@ -9,6 +9,7 @@
 #   $BZIMAGE, $VMLINUX  Debian's cloud kernel, packed and as ELF
 #   $TOOLS              the folder of programs made from guest-tests/tools
 #   $INITRD             an initramfs that greets and powers off (with shell=no)
+#   $BUSYBOX            a static busybox
 #   $DEBIAN             an image of Debian with systemd, for the scenario debian
 #   $case               which of its cases to run
 #

@@ -1,0 +1,142 @@
+# kinglet exec: a program under Debian's kernel, whose virtio is modules, is like a program of the
+# host: its exit status, its streams apart and binary-safe, its files; and what goes wrong is said.
+# cases: status streams files kernels
+
+run_program() { # OPTION... -- PROGRAM ARGUMENT..., with standard input
+	echo "+ kinglet exec $*"
+	status=0
+	"$KINGLET" exec "$BZIMAGE" --modules "${BZIMAGE%/*}" --timeout 120s "$@" \
+		>console 2>messages || status=$?
+}
+
+expect_silence() {
+	[ ! -s messages ] || fail "on standard error: $(cat messages)"
+}
+
+case $case in
+status)
+	for expected in 0 1 42 137; do
+		run_program -- "$BUSYBOX" sh -c "exit $expected" </dev/null
+		expect_status $expected
+		expect_silence
+	done
+	run_program -- "$BUSYBOX" sh -c 'kill -9 $$' </dev/null
+	expect_status 137
+	expect_silence
+	# The guest goes down under the program.
+	run_program -- "$BUSYBOX" sh -c 'poweroff -f; sleep 60' </dev/null
+	expect_status 104
+	expect_message 'powered off before the program ended'
+	run_program -- "$BUSYBOX" sh -c 'echo c >/proc/sysrq-trigger' </dev/null
+	expect_status 102
+	expect_message 'panic after .*sysrq triggered crash'
+	;;
+streams)
+	random input 1M
+	run_program -- "$BUSYBOX" sha256sum <input
+	expect_status 0
+	expect_output "^$(sum input)  -$"
+	expect_silence
+
+	# There and back through pipes, to a reader that takes nothing before more has been written
+	# than its own pipe holds (64 KiB, and as much again in the guest).
+	random input 2M
+	mkfifo pipe
+	{
+		until grep -q waits messages; do
+			sleep 0.2
+		done
+		cat
+	} <pipe >back &
+	reader=$!
+	: >messages
+	# shellcheck disable=SC2002 # the pipe is the test
+	cat input | {
+		"$KINGLET" exec "$BZIMAGE" --modules "${BZIMAGE%/*}" --timeout 120s -- \
+			"$BUSYBOX" sh -c 'dd bs=4k count=25 iflag=fullblock 2>/dev/null
+				echo waits >&2; cat; echo done >&2; exit 3' >pipe 2>>messages ||
+			echo $? >status
+	}
+	wait $reader
+	[ "$(cat status)" = 3 ] || fail "status $(cat status)"
+	expect_same input back
+	expect_same messages <(printf 'waits\ndone\n')
+
+	# A reader that leaves ends the program; input that nobody reads keeps nobody waiting.
+	{
+		"$KINGLET" exec "$BZIMAGE" --modules "${BZIMAGE%/*}" --timeout 120s -- \
+			"$BUSYBOX" yes <input || echo $? >status
+	} | head -n 3 >console
+	[ "$(cat status)" = 141 ] || fail "status $(cat status) of yes | head"
+	expect_same console <(printf 'y\ny\ny\n')
+
+	# Streams can be opened again, and processes left behind end with the program.
+	run_program -- "$BUSYBOX" sh -c \
+		'sleep 1000 & echo out >/dev/stdout; echo err >/dev/stderr; cat /dev/stdin' \
+		< <(printf 'a\0b')
+	expect_status 0
+	expect_same console <(printf 'out\na\0b')
+	[ "$(cat messages)" = err ] || fail "standard error: $(cat messages)"
+	;;
+files)
+	mkdir -p root/bin root/etc dir/sub
+	cp "$BUSYBOX" root/bin/busybox
+	ln root/bin/busybox root/bin/sh
+	ln -s busybox root/bin/cat
+	echo 'of the root' >root/etc/file
+	echo 'of the host' >dir/sub/file
+	export HOST_VARIABLE='from here'
+	# shellcheck disable=SC2016 # for the guest
+	run_program --root root --dir dir:/mnt/a:ro --dir dir:/mnt/b --workdir /etc \
+		--env GREETING='hello you' --env HOST_VARIABLE -- sh -c '
+			set -e
+			export PATH=/bin
+			cat file /mnt/a/sub/file
+			! echo x 2>/dev/null >/mnt/a/sub/file
+			echo changed >/mnt/b/sub/file
+			cat /mnt/b/sub/file
+			echo "$GREETING, $HOST_VARIABLE, $HOME, $#: $1|$2"
+			[ ! -e /.kinglet ]
+			[ "$(busybox stat -c %h /bin/sh)" = 2 ]
+		' name 'two words' '' </dev/null
+	expect_status 0
+	expect_same console - <<-END
+		of the root
+		of the host
+		changed
+		hello you, from here, /, 2: two words|
+	END
+	[ "$(cat dir/sub/file)" = 'of the host' ] || fail 'the host folder was changed'
+
+	run_program --root root -- nonesuch </dev/null
+	expect_status 127
+	expect_same messages <(echo 'kinglet: exec: nonesuch: No such file or directory')
+	run_program --root root -- /etc/file </dev/null
+	expect_status 126
+	run_program -- ./nonesuch </dev/null
+	expect_status 100
+	expect_message './nonesuch: No such file or directory'
+	;;
+kernels)
+	# As on a host where Debian's kernel is installed.
+	version=$(ls "${BZIMAGE%/*}/lib/modules")
+	mkdir -p boot modules /lib/modules
+	cp "$BZIMAGE" "boot/vmlinuz-$version"
+	touch boot/vmlinuz-1.0
+	# shellcheck disable=SC2016 # for the inner shell
+	unshare -m bash -c '
+		mount --bind boot /boot
+		mount --bind "$1" /lib/modules
+		"$KINGLET" kernel list
+		"$KINGLET" exec --timeout 120s -- "$BUSYBOX" uname -r </dev/null
+	' - "${BZIMAGE%/*}/lib/modules" >console 2>messages || fail "$(cat messages)"
+	expect_output "^\* /boot/vmlinuz-$version +$version +/lib/modules/$version +nothing$"
+	expect_output '^  /boot/vmlinuz-1.0 .* modules, unless virtio is built in$'
+	[ "$(tail -n 1 console)" = "$version" ] || fail "ran on $(tail -n 1 console)"
+
+	# No modules, and no virtio without.
+	vm exec "$BZIMAGE" --timeout 120s -- "$BUSYBOX" true
+	expect_status 102
+	expect_message 'give their folder with --modules DIR'
+	;;
+esac
