@@ -264,7 +264,7 @@ export KINGLET
 
 .PHONY: check
 check: ## All tests; installs what they need; ends with one line of counts
-	$(Q)tests/need $(packages)
+	$(Q)tests/need $(packages) python3
 	$(Q)$(MAKE) --no-print-directory all payloads guest-tools vhost-direct $(test_bins)
 	$(Q)tests/run $(O) $(parts)
 

@@ -49,13 +49,14 @@ _kinglet()
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		COMPREPLY=($(compgen -W "run exec kernel doctor help version --help --version" -- "$cur"))
+		COMPREPLY=($(compgen -W "run exec kernel report doctor help version --help --version" -- "$cur"))
 		return
 	fi
 	case ${COMP_WORDS[1]} in
 	run) options="$boot $machine $common" ;;
 	exec) options="$exec $machine $common" ;;
 	kernel) options="$common" ;;
+	report) options="$common" ;;
 	doctor) options="$doctor $common" ;;
 	help) options="$common" ;;
 	version) options="$common" ;;
@@ -137,7 +138,7 @@ _kinglet()
 	if [[ $cur == -* ]]; then
 		COMPREPLY=($(compgen -W "$options" -- "$cur"))
 	elif [[ ${COMP_WORDS[1]} == help ]]; then
-		COMPREPLY=($(compgen -W "run exec kernel doctor help version" -- "$cur"))
+		COMPREPLY=($(compgen -W "run exec kernel report doctor help version" -- "$cur"))
 	else
 		COMPREPLY=($(compgen -f -- "$cur"))
 	fi

@@ -65,7 +65,7 @@ enum phase {
 	PHASE_EXEC,   /* machine_run() begins */
 	PHASE_LOAD,   /* the machine is built; the kernel is going to be loaded */
 	PHASE_RUN,    /* the first KVM_RUN */
-	PHASE_EXIT,   /* the first access to a device: at the latest now the kernel proper runs */
+	PHASE_DEVICE, /* the first access to a device; a decompressor makes none, as a rule */
 	PHASE_KERNEL, /* "Linux version" on a console */
 	PHASE_DRIVER, /* the first virtio device got DRIVER_OK */
 	PHASE_INIT,   /* "Run /init as init process" on a console */

@@ -135,7 +135,7 @@ static void assert_offers(const char *words, const char *expected)
 static void bash_completes_commands_options_and_words(void **state)
 {
 	(void)state;
-	assert_offers("kinglet r", "run\n");
+	assert_offers("kinglet ru", "run\n");
 	assert_offers("kinglet run --ini", "--initrd\n");
 	assert_offers("kinglet run --acpi \"\"", "on off\n");
 	assert_offers("kinglet run --acpi of", "off\n");

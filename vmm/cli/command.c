@@ -10,6 +10,7 @@ const struct command *const command_table[] = {
 	&command_run,
 	&command_exec,
 	&command_kernel,
+	&command_report,
 	&command_doctor,
 	&command_help,
 	&command_version,

@@ -298,7 +298,7 @@ static const struct option budget_table[] = {
 	BUDGET_KEY("init", PHASE_INIT, "until the kernel starts init, by its console"),
 	BUDGET_KEY("load", PHASE_LOAD, "until the machine is built"),
 	BUDGET_KEY("run", PHASE_RUN, "until the guest's first instruction"),
-	BUDGET_KEY("exit", PHASE_EXIT, "until the guest touches its first device"),
+	BUDGET_KEY("device", PHASE_DEVICE, "until the guest touches its first device"),
 	BUDGET_KEY("kernel", PHASE_KERNEL, "until the kernel prints its banner on a console"),
 	BUDGET_KEY("driver", PHASE_DRIVER, "until a first virtio driver is ready (DRIVER_OK)"),
 	BUDGET_KEY("down", PHASE_DOWN, "until the run ends"),

@@ -9,7 +9,7 @@ static const struct {
 	[PHASE_EXEC] = { "exec", "Kinglet starts to build the machine" },
 	[PHASE_LOAD] = { "load", "the machine is built; now the kernel is loaded" },
 	[PHASE_RUN] = { "run", "first KVM_RUN: the guest's first instruction" },
-	[PHASE_EXIT] = { "exit", "the guest touches its first device" },
+	[PHASE_DEVICE] = { "device", "the guest touches its first device" },
 	[PHASE_KERNEL] = { "kernel", "the kernel prints its banner" },
 	[PHASE_DRIVER] = { "driver", "first DRIVER_OK: a virtio driver is ready" },
 	[PHASE_INIT] = { "init", "the kernel starts init" },
@@ -43,6 +43,23 @@ bool phases_since_start(const struct phases *phases, enum phase phase, uint64_t 
 		return false;
 	*ns = at - atomic_load(&phases->at[PHASE_EXEC]);
 	return true;
+}
+
+enum phase phases_next(const struct phases *phases, enum phase after)
+{
+	uint64_t from = after == PHASES ? 0 : atomic_load(&phases->at[after]), best = UINT64_MAX;
+	enum phase next = PHASES;
+
+	for (unsigned i = 0; i < PHASES; i++) {
+		uint64_t at = atomic_load(&phases->at[i]);
+		bool later = after == PHASES || at > from || (at == from && i > after);
+
+		if (i == after || !at || !later || at >= best)
+			continue;
+		best = at;
+		next = i;
+	}
+	return next;
 }
 
 /* Both behind a time stamp, if any. Linux, init/version.c and init/main.c. */

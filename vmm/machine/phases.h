@@ -24,6 +24,9 @@ bool phases_reach(struct phases *phases, enum phase phase, uint64_t now_ns);
 /* ns since PHASE_EXEC; false when the phase was not seen. */
 bool phases_since_start(const struct phases *phases, enum phase phase, uint64_t *ns);
 
+/* The phase that was seen next after this one, the first after PHASES; PHASES: none was. */
+enum phase phases_next(const struct phases *phases, enum phase after);
+
 /*
  * Looks for the kernel's banner and for the start of init in what the guest prints; returns the
  * phase that it has reached thereby, or PHASES. Bytes are read once. One call at a time.

@@ -253,29 +253,12 @@ int trace_file_open(struct watch *watch, const char *path)
 	return 0;
 }
 
-/* The phase that was reached next after this one, or PHASES. */
-static enum phase next_phase(const struct watch *watch, enum phase phase)
-{
-	uint64_t from = atomic_load(&watch->phases.at[phase]), best = UINT64_MAX;
-	enum phase next = PHASES;
-
-	for (unsigned i = 0; i < PHASES; i++) {
-		uint64_t at = atomic_load(&watch->phases.at[i]);
-
-		if (i == phase || !at || at < from || (at == from && i < phase) || at >= best)
-			continue;
-		best = at;
-		next = i;
-	}
-	return next;
-}
-
 static void write_phase(struct watch *watch, enum phase phase)
 {
 	char buf[EVENT_MAX + sizeof(tail)];
 	struct text event = text_of(buf, EVENT_MAX);
 	uint64_t at = atomic_load(&watch->phases.at[phase]);
-	enum phase next = next_phase(watch, phase);
+	enum phase next = phases_next(&watch->phases, phase);
 
 	if (!at)
 		return;

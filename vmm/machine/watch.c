@@ -24,31 +24,6 @@ static bool wanted(const struct watch_config *config)
 	return config->explain || config->explain_page || config->trace || budget;
 }
 
-/* --- What things cost ------------------------------------------------------------------------- */
-
-void costs_add(struct costs *costs, const char *name, uint64_t count, uint64_t ns)
-{
-	unsigned i = 0;
-
-	while (i < costs->count && strcmp(costs->costs[i].name, name) != 0)
-		i++;
-	if (i == CAUSES_MAX) {
-		i--;
-		snprintf(costs->costs[i].name, CAUSE_LEN, "others");
-	} else if (i == costs->count) {
-		snprintf(costs->costs[i].name, CAUSE_LEN, "%s", name);
-		costs->count++;
-	}
-	costs->costs[i].count += count;
-	costs->costs[i].ns += ns;
-}
-
-static void costs_merge(struct costs *into, const struct costs *from)
-{
-	for (unsigned i = 0; i < from->count; i++)
-		costs_add(into, from->costs[i].name, from->costs[i].count, from->costs[i].ns);
-}
-
 /* --- Threads ---------------------------------------------------------------------------------- */
 
 static void end_exit(struct watched_thread *thread, uint64_t now_ns)
@@ -187,7 +162,7 @@ static void begin_exit(struct watched_thread *thread, const struct narration *n)
 	narrate_exit_cause(&cause, n);
 	narrate_exit(&what, n);
 	if (is_access(event, thread->cause))
-		reach(thread, PHASE_EXIT, event, event->end_ns);
+		reach(thread, PHASE_DEVICE, event, event->end_ns);
 	thread->in_exit = true;
 	thread->exit_ns = event->end_ns;
 }
@@ -202,12 +177,12 @@ static void learn(struct watched_thread *thread, const struct narration *n,
 		fd_names_set(&watch->names, event->result, "%s", (const char *)event->arg);
 	if (event->kind == SYS_NOTE && event->topic == SYS_TOPIC_QUEUE && event->fd >= 0)
 		reach(thread, PHASE_DRIVER, event, event->start_ns);
-	if (event->kind != SYS_IOCTL)
-		return;
-	if (entry && entry->learn && event->result >= 0)
-		entry->learn(n);
-	costs_add(&thread->calls, entry ? entry->name : "other ioctls", 1,
-		  event->end_ns - event->start_ns);
+	if (event->kind == SYS_IOCTL) {
+		if (entry && entry->learn && event->result >= 0)
+			entry->learn(n);
+		costs_add(&thread->calls, entry ? entry->name : "other ioctls", 1,
+			  event->end_ns - event->start_ns);
+	}
 	pthread_mutex_lock(&watch->lock);
 	wiring_learn(&watch->wiring, event);
 	pthread_mutex_unlock(&watch->lock);
@@ -260,6 +235,8 @@ static void free_watch(struct vm *vm)
 	wiring_destroy(&watch->wiring);
 	pthread_key_delete(watch->key);
 	pthread_mutex_destroy(&watch->lock);
+	if (watch->page)
+		fclose(watch->page);
 	free(watch->machine_page);
 	free(watch);
 }
@@ -284,8 +261,8 @@ int watch_begin(struct vm *vm)
 	pthread_mutex_init(&watch->lock, NULL);
 	vm->watch = watch;
 	ret = fd_names_init(&watch->names);
-	if (!ret)
-		ret = page_check(config->explain_page);
+	if (!ret && config->explain_page)
+		ret = page_open(watch, config->explain_page);
 	if (!ret && config->trace)
 		ret = trace_file_open(watch, config->trace);
 	if (ret) {
@@ -341,9 +318,9 @@ void watch_end(struct vm *vm)
 		forget_thread(main_thread);
 	if (watch->trace)
 		trace_file_close(watch);
-	if (vm->config->watch.explain_page)
-		page_write(watch, vm->config->watch.explain_page);
 	check_budgets(vm);
+	if (watch->page)
+		page_close(watch);
 	free_watch(vm);
 }
 
@@ -379,6 +356,6 @@ int watch_machine_up(struct vm *vm)
 
 void watch_machine_down(struct vm *vm)
 {
-	if (vm->watch && vm->config->watch.explain_page)
+	if (vm->watch && vm->watch->page)
 		page_take_machine(vm->watch);
 }

@@ -13,23 +13,13 @@
 #include "phases.h"
 #include "vm.h"
 
+#include "base/costs.h"
 #include "core/fd_names.h"
 #include "core/wiring.h"
 
-enum { CAUSE_LEN = 64, CAUSES_MAX = 128, FOLDS_MAX = 4, FOLD_KEY_LEN = 160 };
+#include <stdio.h>
 
-/* How often something happened, and what it took. */
-struct cost {
-	char name[CAUSE_LEN]; /* an exit's cause, or a request's name */
-	uint64_t count, ns;
-};
-
-struct costs {
-	struct cost costs[CAUSES_MAX]; /* the last one is for all that found no room */
-	unsigned count;
-};
-
-void costs_add(struct costs *costs, const char *name, uint64_t count, uint64_t ns);
+enum { CAUSE_LEN = COST_NAME, FOLDS_MAX = 4, FOLD_KEY_LEN = 160 };
 
 /* Lines that were said already: while nothing else happens, more of the kind are counted. */
 struct fold {
@@ -69,7 +59,8 @@ struct watch {
 	struct costs exits, calls, in_guest, in_exits;
 	struct phases phases;
 	struct trace_file *trace; /* owned; NULL without --trace */
-	char *machine_page;	  /* of --explain=html: what the machine was, owned */
+	FILE *page;		  /* of --explain=html, owned; NULL without it */
+	char *machine_page;	  /* its part about the machine, owned */
 };
 
 /* --- watch.c. Main thread --- */
@@ -115,11 +106,11 @@ void trace_file_close(struct watch *watch);
 
 /* --- page.c: --explain=html. Main thread. --- */
 
-/* Whether the file can be written; NULL: there is none. Logs on failure. */
-__must_check int page_check(const char *path);
+/* Logs on failure. */
+__must_check int page_open(struct watch *watch, const char *path);
 /* The machine as it is now, into watch->machine_page; no vCPU runs. */
 void page_take_machine(struct watch *watch);
-/* Logs on failure. */
-void page_write(struct watch *watch, const char *path);
+/* Writes the page; a failure is logged. All threads but the main one are gone. */
+void page_close(struct watch *watch);
 
 #endif

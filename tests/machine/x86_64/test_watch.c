@@ -300,6 +300,52 @@ static void test_trace_file_that_cannot_be(void **state)
 	assert_int_equal(r->fake.calls, 0);
 }
 
+static void test_page(void **state)
+{
+	static const char *const facts[] = {
+		"<!DOCTYPE html>",
+		"<td>first KVM_RUN: the guest's first instruction</td>",
+		"<tr><td>vCPU 0</td><td class=\"n\">",
+		"<tr><td>write to COM1</td><td class=\"n\">3</td>",
+		"<tr><td>KVM_CREATE_VM</td><td class=\"n\">1</td>",
+		"<h3>virtio-rng 0</h3>",
+		"<b>queue 0</b><i>has not run",
+		"RAM</td><td class=\"a\">0x0000000000</td><td class=\"a\">0x00007fffff</td>"
+		"<td class=\"n\">8 MiB</td>",
+		"<code>00:01.0</code> <b>virtio-rng 0</b>",
+		"COM1</td><td class=\"a\">0x03f8</td><td class=\"a\">0x03ff</td>",
+		"it did not print both",
+	};
+	struct run *r = *state;
+	const char *page;
+
+	r->text = "abc";
+	r->config.watch.explain_page = r->file;
+	run_machine(r);
+	assert_string_equal(r->said, "");
+	page = written(r);
+	for (unsigned i = 0; i < ARRAY_SIZE(facts); i++)
+		if (!strstr(page, facts[i]))
+			fail_msg("not on the page: %s\n%s", facts[i], page);
+	assert_string_equal(page + strlen(page) - 8, "</html>\n");
+	/* It needs nothing from anywhere. */
+	assert_null(strstr(page, "http"));
+	assert_null(strstr(page, "src="));
+	assert_null(strstr(page, "@import"));
+	assert_null(strstr(page, "url("));
+}
+
+static void test_page_that_cannot_be(void **state)
+{
+	struct run *r = *state;
+
+	r->config.watch.explain_page = "/proc/nonesuch/x";
+	run_machine(r);
+	assert_int_equal(r->verdict.status, 100);
+	assert_string_equal(r->said,
+			    "kinglet: --explain=html /proc/nonesuch/x: No such file or directory\n");
+}
+
 static void test_budget_that_is_kept(void **state)
 {
 	struct run *r = *state;
@@ -379,6 +425,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_trace_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_trace_file_of_a_long_run, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_trace_file_that_cannot_be, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_page, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_page_that_cannot_be, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_budget_that_is_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_budget_that_is_not, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_budget_of_a_phase_that_does_not_come, setup,
