@@ -13,15 +13,16 @@
 
 #define MPIDR_AFFINITY 0xff00ffffffULL
 
-static int cpu_call(struct vcpu *vcpu, unsigned long request, const char *name, void *arg)
+static int cpu_call(struct vcpu *vcpu, const struct sys_site *site, unsigned long request,
+		    const char *name, void *arg)
 {
-	int ret = vcpu_ioctl(vcpu, request, arg);
+	int ret = vcpu_ioctl_from(vcpu, site, request, arg);
 
 	if (ret < 0)
 		log_error("vCPU %u: %s: %s", vcpu->id, name, strerror(-ret));
 	return ret < 0 ? ret : 0;
 }
-#define CPU_CALL(vcpu, request, arg) cpu_call(vcpu, request, #request, arg)
+#define CPU_CALL(vcpu, request, arg) cpu_call(vcpu, SYS_HERE, request, #request, arg)
 
 static int set_reg(struct vcpu *vcpu, uint64_t id, uint64_t value)
 {
