@@ -40,6 +40,12 @@ struct vcpu_ops {
 	 */
 	enum vcpu_end (*exit)(struct vcpu *vcpu, char *detail, size_t len);
 	/*
+	 * The vCPU met a breakpoint or has done a single step (KVM_EXIT_DEBUG). Called on its thread,
+	 * which then parks: only vcpu_pause() and vcpu_resume(), or vcpu_stop(), get it out. NULL: such
+	 * an exit goes to exit().
+	 */
+	void (*debugged)(void *owner, struct vcpu *vcpu);
+	/*
 	 * The vCPU will not run again by itself. `detail` is one line, valid during the call. Called
 	 * on the vCPU's thread, which then waits for vcpu_stop().
 	 */
@@ -57,6 +63,7 @@ struct vcpu {
 	void *owner;
 	pthread_t thread;
 	bool started;
+	unsigned pauses; /* calls of vcpu_pause() without their vcpu_resume(); the pausers' thread */
 	_Atomic unsigned request; /* bits of VCPU_REQ_*, set by others, read by the vCPU thread */
 	sem_t parked;		  /* posted by the vCPU when it has parked */
 	sem_t resume;		  /* posted by the pauser */
@@ -72,7 +79,7 @@ __must_check int vcpu_init(struct vcpu *vcpu, struct kvm *kvm, unsigned id, stru
 /* The thread must have been joined (vcpu_stop) or never started. Idempotent. */
 void vcpu_destroy(struct vcpu *vcpu);
 
-/* Starts the thread and enters the guest. */
+/* Starts the thread and enters the guest; of a paused vCPU, parks it before the first instruction. */
 __must_check int vcpu_start(struct vcpu *vcpu);
 
 /*
@@ -83,8 +90,9 @@ void vcpu_stop(struct vcpu *vcpu);
 
 /*
  * Parks the vCPU outside KVM_RUN with its pending I/O completed, and returns when it is parked; its
- * registers may then be read and written. Not from a vCPU thread; pair with vcpu_resume(). Of a
- * vCPU that is stopped, both do nothing.
+ * registers may then be read and written. Pair with vcpu_resume(); pairs nest, and only the last
+ * vcpu_resume() lets it run. Of a vCPU that is not started, both only count, for vcpu_start();
+ * vcpu_stop() forgets the count. One thread for all of them, and no vCPU's.
  */
 void vcpu_pause(struct vcpu *vcpu);
 void vcpu_resume(struct vcpu *vcpu);

@@ -29,6 +29,8 @@ struct machine {
 	bool read_until_stopped; /* the device answers a read when the vCPU shall stop */
 	sem_t reading;
 	_Atomic unsigned completions; /* KVM_RUNs entered with immediate_exit set */
+	_Atomic unsigned entries;     /* the others */
+	sem_t debugged;
 };
 
 static uint64_t device_read(void *owner, uint64_t offset, unsigned size)
@@ -73,6 +75,18 @@ static void ended(void *owner, struct vcpu *vcpu, enum vcpu_end end, const char 
 
 static const struct vcpu_ops ops = { .exit = arch_exit, .ended = ended };
 
+static void debugged(void *owner, struct vcpu *vcpu)
+{
+	struct machine *m = owner;
+
+	(void)vcpu;
+	sem_post(&m->debugged);
+}
+
+static const struct vcpu_ops debugged_ops = {
+	.exit = arch_exit, .ended = ended, .debugged = debugged
+};
+
 /* Like KVM: immediate_exit returns at once; else the next scripted exit, or sleep until a signal. */
 static int play(struct fake_sys *fake, int fd, struct kvm_run *run)
 {
@@ -83,6 +97,7 @@ static int play(struct fake_sys *fake, int fd, struct kvm_run *run)
 		m->completions++;
 		return -EINTR;
 	}
+	m->entries++;
 	if (m->next < ARRAY_SIZE(m->script) && m->script[m->next]) {
 		m->script[m->next++](run);
 		return 0;
@@ -105,6 +120,7 @@ static int setup(void **state)
 	m->fake.run = play;
 	sem_init(&m->ended, 0, 0);
 	sem_init(&m->reading, 0, 0);
+	sem_init(&m->debugged, 0, 0);
 	assert_int_equal(kvm_init(&m->kvm, &m->fake.sys, 0), 0);
 	assert_int_equal(bus_init(&m->pio), 0);
 	assert_int_equal(bus_init(&m->mmio), 0);
@@ -345,6 +361,74 @@ static void test_pause_of_a_stopped_vcpu_does_nothing(void **state)
 	assert_int_equal(atomic_load(&m->vcpu.request), VCPU_REQ_STOP);
 }
 
+static void test_pauses_nest(void **state)
+{
+	struct machine *m = *state;
+
+	assert_int_equal(vcpu_start(&m->vcpu), 0);
+	vcpu_pause(&m->vcpu);
+	vcpu_pause(&m->vcpu);
+	vcpu_resume(&m->vcpu);
+	m->script[0] = exit_hlt; /* seen only now that it stands still */
+	assert_int_equal(sem_trywait(&m->ended), -1);
+	vcpu_resume(&m->vcpu);
+	while (sem_wait(&m->ended))
+		;
+	assert_int_equal(m->end, VCPU_HALTED);
+}
+
+static void test_a_paused_vcpu_starts_parked(void **state)
+{
+	struct machine *m = *state;
+
+	vcpu_pause(&m->vcpu);
+	assert_int_equal(vcpu_start(&m->vcpu), 0);
+	assert_int_equal(m->completions, 1);
+	assert_int_equal(m->entries, 0);
+	m->script[0] = exit_hlt;
+	vcpu_resume(&m->vcpu);
+	while (sem_wait(&m->ended))
+		;
+}
+
+/* It goes on only when somebody who has paused it lets it. */
+static void test_a_debugged_vcpu_parks(void **state)
+{
+	struct machine *m = *state;
+
+	m->vcpu.ops = &debugged_ops;
+	m->script[0] = exit_debug;
+	m->script[1] = exit_hlt;
+	assert_int_equal(vcpu_start(&m->vcpu), 0);
+	while (sem_wait(&m->debugged))
+		;
+	vcpu_pause(&m->vcpu);
+	assert_int_equal(m->next, 1);
+	assert_int_equal(m->entries, 1);
+	vcpu_resume(&m->vcpu);
+	while (sem_wait(&m->ended))
+		;
+	assert_int_equal(m->end, VCPU_HALTED);
+}
+
+/* Nobody has waited for it to park: the next start must not take that for its own. */
+static void test_stop_of_a_debugged_vcpu_and_start_again(void **state)
+{
+	struct machine *m = *state;
+
+	m->vcpu.ops = &debugged_ops;
+	m->script[0] = exit_debug;
+	assert_int_equal(vcpu_start(&m->vcpu), 0);
+	while (sem_wait(&m->debugged))
+		;
+	vcpu_stop(&m->vcpu);
+	m->completions = 0;
+	vcpu_pause(&m->vcpu);
+	assert_int_equal(vcpu_start(&m->vcpu), 0);
+	assert_int_equal(m->completions, 1);
+	vcpu_resume(&m->vcpu);
+}
+
 static void test_stop_is_never_lost(void **state)
 {
 	struct machine *m = *state;
@@ -403,6 +487,11 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(test_stop_completes_io, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pause_of_a_stopped_vcpu_does_nothing, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_pauses_nest, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_paused_vcpu_starts_parked, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_debugged_vcpu_parks, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stop_of_a_debugged_vcpu_and_start_again, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_stop_is_never_lost, setup, teardown),
 		cmocka_unit_test(test_each_failing_call_leaves_no_fd),

@@ -115,6 +115,16 @@ static enum vcpu_end handle_system_event(struct vcpu *vcpu, char *detail, size_t
 	}
 }
 
+/* The vCPU asks itself to pause: it parks like any that is paused, its pending I/O completed. */
+static enum vcpu_end handle_debug(struct vcpu *vcpu, char *detail, size_t len)
+{
+	if (!vcpu->ops->debugged)
+		return vcpu->ops->exit(vcpu, detail, len);
+	atomic_fetch_or(&vcpu->request, VCPU_REQ_PAUSE);
+	vcpu->ops->debugged(vcpu->owner, vcpu);
+	return VCPU_RUNNING;
+}
+
 /* VCPU_RUNNING: back into the guest. */
 static enum vcpu_end handle_exit(struct vcpu *vcpu, char *detail, size_t len)
 {
@@ -128,6 +138,8 @@ static enum vcpu_end handle_exit(struct vcpu *vcpu, char *detail, size_t len)
 	case KVM_EXIT_INTR:
 	case KVM_EXIT_IRQ_WINDOW_OPEN:
 		return VCPU_RUNNING;
+	case KVM_EXIT_DEBUG:
+		return handle_debug(vcpu, detail, len);
 	case KVM_EXIT_HLT:
 		return VCPU_HALTED;
 	case KVM_EXIT_SHUTDOWN:
@@ -255,6 +267,18 @@ static void *vcpu_thread(void *arg)
 	return NULL;
 }
 
+static void drain(sem_t *sem)
+{
+	while (!sem_trywait(sem))
+		;
+}
+
+static void wait_until_parked(struct vcpu *vcpu)
+{
+	while (sem_wait(&vcpu->parked) && errno == EINTR)
+		;
+}
+
 /* A vCPU thread takes the kick only: the loop's signalfd gets the process's signals. */
 int vcpu_start(struct vcpu *vcpu)
 {
@@ -262,9 +286,9 @@ int vcpu_start(struct vcpu *vcpu)
 	char name[16];
 	int ret;
 
-	atomic_store(&vcpu->request, 0);
-	while (!sem_trywait(&vcpu->resume))
-		;
+	atomic_store(&vcpu->request, vcpu->pauses ? VCPU_REQ_PAUSE : 0);
+	drain(&vcpu->resume);
+	drain(&vcpu->parked);
 	sigfillset(&blocked);
 	sigdelset(&blocked, kick_signal());
 	ret = thread_start(&vcpu->thread, &blocked, vcpu_thread, vcpu);
@@ -273,6 +297,8 @@ int vcpu_start(struct vcpu *vcpu)
 	vcpu->started = true;
 	snprintf(name, sizeof(name), "vcpu-%u", vcpu->id);
 	pthread_setname_np(vcpu->thread, name);
+	if (vcpu->pauses)
+		wait_until_parked(vcpu);
 	return 0;
 }
 
@@ -291,20 +317,20 @@ void vcpu_stop(struct vcpu *vcpu)
 	sem_post(&vcpu->resume); /* it may be parked */
 	pthread_join(vcpu->thread, NULL);
 	vcpu->started = false;
+	vcpu->pauses = 0;
 }
 
 void vcpu_pause(struct vcpu *vcpu)
 {
-	if (!vcpu->started)
+	if (vcpu->pauses++ || !vcpu->started)
 		return;
 	kick(vcpu, VCPU_REQ_PAUSE);
-	while (sem_wait(&vcpu->parked) && errno == EINTR)
-		;
+	wait_until_parked(vcpu);
 }
 
 void vcpu_resume(struct vcpu *vcpu)
 {
-	if (!vcpu->started)
+	if (--vcpu->pauses || !vcpu->started)
 		return;
 	atomic_fetch_and(&vcpu->request, ~(unsigned)VCPU_REQ_PAUSE);
 	sem_post(&vcpu->resume);
