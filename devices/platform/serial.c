@@ -350,3 +350,10 @@ void serial_stop(struct serial *serial)
 	pthread_cond_broadcast(&serial->output_ready);
 	pthread_mutex_unlock(&serial->lock);
 }
+
+void serial_continue(struct serial *serial)
+{
+	pthread_mutex_lock(&serial->lock);
+	serial->stopped = false;
+	pthread_mutex_unlock(&serial->lock);
+}

@@ -70,8 +70,10 @@ void serial_output_ready(struct serial *serial);
 
 /*
  * From now on a byte that the output does not take is dropped instead of waited for, so that vCPUs
- * can be stopped; until serial_reset(). Any thread but a callback's.
+ * can be stopped; until serial_continue() or serial_reset(). Any thread but a callback's.
  */
 void serial_stop(struct serial *serial);
+/* Bytes are waited for again. Any thread but a callback's. */
+void serial_continue(struct serial *serial);
 
 #endif

@@ -401,6 +401,23 @@ static void a_stopped_port_does_not_wait(void **state)
 	assert_int_equal(f->out_len, 0);
 }
 
+static void a_port_that_goes_on_waits_again(void **state)
+{
+	struct fixture *f = *state;
+	pthread_t vcpu;
+
+	f->out_room = 0;
+	serial_stop(&f->serial);
+	serial_continue(&f->serial);
+	assert_int_equal(pthread_create(&vcpu, NULL, print_two, f), 0);
+	while (!f->refusals)
+		sched_yield();
+	f->out_room = 2;
+	serial_output_ready(&f->serial);
+	pthread_join(vcpu, NULL);
+	assert_memory_equal(f->out, "ab", 2);
+}
+
 static void reset_is_power_on(void **state)
 {
 	struct fixture *f = *state;
@@ -461,6 +478,7 @@ int main(void)
 		TEST(wide_accesses_are_bytes),
 		TEST(output_waits_for_room),
 		TEST(a_stopped_port_does_not_wait),
+		TEST(a_port_that_goes_on_waits_again),
 		TEST(reset_is_power_on),
 		TEST(works_without_interrupts),
 	};
