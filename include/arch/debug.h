@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a debugger needs of an architecture: registers in gdb's order, addresses, breakpoints.
+ *
+ * Every function wants a vCPU that is parked, has ended or was never started, and runs on the thread
+ * that pauses it, but for arch_debug_event().
+ */
+#ifndef KINGLET_ARCH_DEBUG_H
+#define KINGLET_ARCH_DEBUG_H
+
+#include "core/vcpu.h"
+
+enum {
+	ARCH_DEBUG_REGISTERS_MAX = 1024, /* bytes of all registers */
+	ARCH_DEBUG_TARGET_MAX = 8192,	 /* bytes of the target description */
+	ARCH_DEBUG_TRAP_MAX = 4,	 /* bytes of the trap instruction */
+};
+
+/* False: this architecture cannot be debugged yet, and nothing below may be called. */
+bool arch_debug_is_available(void);
+
+/*
+ * Writes gdb's target description (gdb manual, appendix G), with a NUL, at most
+ * ARCH_DEBUG_TARGET_MAX bytes. Its registers, in its order, make up the register block of the other
+ * functions.
+ */
+void arch_debug_describe(char *text, size_t len);
+
+/* Where register `number` is in the block, in bytes; false when there is none. */
+bool arch_debug_register(unsigned number, size_t *offset, size_t *size);
+
+/* The block is arch_debug_registers_size() bytes, at most ARCH_DEBUG_REGISTERS_MAX. Negative errno. */
+size_t arch_debug_registers_size(void);
+__must_check int arch_debug_get_registers(struct vcpu *vcpu, uint8_t *block);
+__must_check int arch_debug_set_registers(struct vcpu *vcpu, const uint8_t *block);
+
+/* Guest-virtual to guest-physical by the vCPU's own page tables. -EFAULT when it is not mapped. */
+__must_check int arch_debug_translate(struct vcpu *vcpu, uint64_t address, uint64_t *gpa);
+
+/* The instruction of a software breakpoint; its length in bytes. */
+unsigned arch_debug_trap(uint8_t bytes[ARCH_DEBUG_TRAP_MAX]);
+
+enum arch_debug_kind { ARCH_DEBUG_EXECUTE, ARCH_DEBUG_WRITE, ARCH_DEBUG_ACCESS };
+
+/* A breakpoint or watchpoint of the CPU's own, at guest-virtual addresses. */
+struct arch_debug_point {
+	enum arch_debug_kind kind;
+	uint64_t address;
+	uint64_t len; /* bytes that are watched */
+};
+
+/* Whether the CPU has so many, at such addresses. */
+bool arch_debug_points_fit(const struct arch_debug_point *points, unsigned count);
+
+enum arch_debug_give_back { ARCH_DEBUG_KEEP, ARCH_DEBUG_GIVE_TRAP, ARCH_DEBUG_GIVE_DEBUG };
+
+/* All zeroes: the vCPU is not debugged. */
+struct arch_debug_control {
+	bool step;  /* one instruction; without interrupts in between, where KVM can */
+	bool traps; /* trap instructions are the debugger's */
+	enum arch_debug_give_back give_back; /* an exception that was the guest's own: it gets it */
+	const struct arch_debug_point *points; /* they fit */
+	unsigned count;
+};
+
+/* From the next vcpu_resume() on. Negative errno. */
+__must_check int arch_debug_control(struct vcpu *vcpu, const struct arch_debug_control *control);
+
+/* Why KVM_EXIT_DEBUG came. */
+struct arch_debug_event {
+	bool trap; /* a trap instruction */
+	bool step;
+	uint64_t pc;
+	int point; /* the index of the point that was hit, or -1 */
+};
+
+/* In vcpu_ops.debugged(). `points` are those of arch_debug_control(). vCPU thread. */
+void arch_debug_event(struct vcpu *vcpu, const struct arch_debug_point *points, unsigned count,
+		      struct arch_debug_event *event);
+
+#endif
