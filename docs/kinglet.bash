@@ -26,6 +26,7 @@ _kinglet()
 		--vsock
 		--rng
 		--timeout
+		--gdb
 		--stats
 		--explain
 		--explain=html
@@ -111,6 +112,8 @@ _kinglet()
 		COMPREPLY=($(compgen -W "on off" -- "$cur"))
 		return ;;
 	--timeout)
+		return ;;
+	--gdb)
 		return ;;
 	--explain=html)
 		COMPREPLY=($(compgen -f -- "$cur"))

@@ -52,6 +52,12 @@ struct scsi_config {
 	unsigned queues;  /* 1..16 */
 };
 
+struct gdb_config {
+	const char *listen; /* a port's number, or a socket's path; NULL: no debugger */
+	unsigned port;	    /* on 127.0.0.1; 0: `listen` is a path */
+	bool nowait;	    /* the guest runs before a debugger comes */
+};
+
 enum on_reboot { ON_REBOOT_EXIT, ON_REBOOT_RESTART };
 enum serial_mode { SERIAL_STDIO, SERIAL_OFF };
 /* CONSOLE_NULL: the device is there, for its port kinglet.status; what hvc0 prints is dropped. */
@@ -101,6 +107,7 @@ struct machine_config {
 	unsigned scsi_count;
 	struct vsock_config vsock;
 	enum on_reboot on_reboot;
+	struct gdb_config gdb;
 	uint64_t timeout_ns; /* 0: none */
 	struct watch_config watch;
 	bool stats; /* print what the run cost, at its end and on SIGUSR1 */

@@ -93,6 +93,7 @@ static void every_part_of_the_machine_is_listed(void **state)
 					    "--scsi=disk,readonly,queues=2",
 					    "--scsi=wwpn=naa.5001405000000001",
 					    "--vsock=cid=3",
+					    "--gdb=1234",
 					    "--timeout=90s",
 					    "--on-reboot=restart",
 					    "--prefault",
@@ -127,6 +128,7 @@ static void every_part_of_the_machine_is_listed(void **state)
 				  "scsi 1     target naa.5001405000000001, 1 queue\n"
 				  "vsock      CID 3\n"
 				  "on-reboot  restart\n"
+				  "gdb        127.0.0.1:1234, waits for it\n"
 				  "timeout    90s\n");
 }
 

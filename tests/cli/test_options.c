@@ -80,7 +80,24 @@ static void defaults_are_a_small_machine_on_the_serial_port(void **state)
 	assert_int_equal(o.config.vsock.cid, 0);
 	assert_int_equal(o.config.on_reboot, ON_REBOOT_EXIT);
 	assert_int_equal(o.config.timeout_ns, 0);
+	assert_null(o.config.gdb.listen);
 	assert_false(o.dry_run || o.common.help || o.common.version);
+	options_destroy(&o.common);
+}
+
+static void a_debugger_has_a_port_or_a_socket(void **state)
+{
+	struct run_options o;
+
+	(void)state;
+	PARSE_GOOD(&o, "--gdb", "1234", "k");
+	assert_int_equal(o.config.gdb.port, 1234);
+	assert_false(o.config.gdb.nowait);
+	options_destroy(&o.common);
+	PARSE_GOOD(&o, "--gdb", "/run/gdb,nowait", "k");
+	assert_int_equal(o.config.gdb.port, 0);
+	assert_string_equal(o.config.gdb.listen, "/run/gdb");
+	assert_true(o.config.gdb.nowait);
 	options_destroy(&o.common);
 }
 
@@ -398,6 +415,11 @@ static void wrong_options_are_refused_in_one_line(void **state)
 		{ { "k", "--vsock", "4294967299" }, { "must be 3 to 4294967294" } },
 		{ { "k", "--vsock" }, { "--vsock needs a value; write --vsock=cid=N\n" } },
 		{ { "k", "--vsock", "3", "--vsock", "4" }, { "--vsock is given twice" } },
+		{ { "k", "--gdb", "0" }, { "--gdb 0: has a port that is not 1 to 65535" } },
+		{ { "k", "--gdb", "65536,nowait" }, { "not 1 to 65535" } },
+		{ { "k", "--gdb", "99999999999" }, { "not 1 to 65535", "path needs more" } },
+		{ { "k", "--gdb", "" }, { "--gdb", "empty" } },
+		{ { "k", "--gdb", "1234,wait" }, { "unknown key wait", "did you mean nowait?" } },
 		/* Addresses */
 		{ { "k", "--flat", "0x10000000000000" },
 		  { "must be 0 to 0xfffffffffffff" } },
@@ -555,6 +577,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults_are_a_small_machine_on_the_serial_port),
+		cmocka_unit_test(a_debugger_has_a_port_or_a_socket),
 		cmocka_unit_test(every_option_reaches_its_field),
 		cmocka_unit_test(equals_sign_and_next_argument_are_the_same),
 		cmocka_unit_test(flags_of_a_disk_reach_their_fields),

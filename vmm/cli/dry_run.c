@@ -170,6 +170,9 @@ int dry_run_print(FILE *out, const struct machine_config *config)
 	if (config->vsock.cid)
 		fprintf(out, "%-10s CID %u\n", "vsock", config->vsock.cid);
 	print_row(out, "on-reboot", config->on_reboot == ON_REBOOT_EXIT ? "exit" : "restart");
+	if (config->gdb.listen)
+		fprintf(out, "%-10s %s%s%s\n", "gdb", config->gdb.port ? "127.0.0.1:" : "",
+			config->gdb.listen, config->gdb.nowait ? "" : ", waits for it");
 	if (config->timeout_ns)
 		option_format_value(OPTION_DURATION, config->timeout_ns, timeout, sizeof(timeout));
 	print_row(out, "timeout", timeout);

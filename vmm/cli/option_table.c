@@ -3,6 +3,7 @@
 
 #include <net/if.h>
 #include <string.h>
+#include <sys/un.h>
 
 /* Where an option's value goes. The null pointer is never followed: sizeof does not evaluate. */
 #define FIELD(type, member) .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
@@ -11,6 +12,7 @@
 #define NET(member) FIELD(struct net_config, member)
 #define SCSI(member) FIELD(struct scsi_config, member)
 #define VSOCK(member) FIELD(struct vsock_config, member)
+#define GDB(member) FIELD(struct gdb_config, member)
 #define BUDGET(phase) FIELD(struct watch_config, budgets[phase])
 #define BOOT(member) FIELD(struct boot_options, member)
 
@@ -255,6 +257,46 @@ static const struct option_keys vsock_keys = {
 	.finish = vsock_finish,
 };
 
+enum { GDB_LISTEN, GDB_NOWAIT };
+
+static const struct option gdb_table[] = {
+	/* The longest path that a socket's address has room for: unix(7). */
+	[GDB_LISTEN] = {
+		.name = "listen", .metavar = "PORT|SOCKET", .kind = OPTION_STRING,
+		.min = 1, .max = sizeof(((struct sockaddr_un *)0)->sun_path) - 1,
+		.help = "TCP port on 127.0.0.1, open to every user of the host; or path of a "
+			"socket for this user alone, removed at the end",
+		GDB(listen),
+	},
+	[GDB_NOWAIT] = {
+		.name = "nowait", .kind = OPTION_FLAG,
+		.help = "let the guest run before gdb comes",
+		GDB(nowait),
+	},
+};
+
+/* What has only digits is a port. */
+static const char *gdb_finish(void *item, uint64_t given)
+{
+	struct gdb_config *gdb = item;
+	const char *text = gdb->listen;
+
+	if (!(given >> GDB_LISTEN & 1))
+		return "names neither port nor socket; write --gdb PORT or --gdb SOCKET";
+	if (text[strspn(text, "0123456789")])
+		return NULL;
+	gdb->port = strlen(text) < 8 ? (unsigned)atoi(text) : 0;
+	if (gdb->port < 1 || gdb->port > 65535)
+		return "has a port that is not 1 to 65535; a socket's path needs more than digits";
+	return NULL;
+}
+
+static const struct option_keys gdb_keys = {
+	.table = gdb_table,
+	.count = ARRAY_SIZE(gdb_table),
+	.finish = gdb_finish,
+};
+
 enum { FLAT_ADDR, FLAT_MODE };
 
 static const struct option flat_table[] = {
@@ -441,6 +483,12 @@ static const struct option machine_options[] = {
 		.help = "end the run after this time with status 124: 500ms, 30s, 5m, 2h; a plain "
 			"number is seconds",
 		RUN(config.timeout_ns),
+	},
+	{
+		.name = "gdb", .metavar = "PORT|SOCKET", .kind = OPTION_KEYS, .keys = &gdb_keys,
+		.help = "wait before the first instruction for gdb, which connects by 'target "
+			"remote :PORT' or 'target remote SOCKET'",
+		RUN(config.gdb),
 	},
 	{
 		.name = "stats", .kind = OPTION_FLAG,

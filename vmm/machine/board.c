@@ -84,3 +84,8 @@ void board_serial_stop(struct vm *vm)
 {
 	serial_stop(&common_of(vm)->serial);
 }
+
+void board_serial_continue(struct vm *vm)
+{
+	serial_continue(&common_of(vm)->serial);
+}

@@ -5,6 +5,7 @@
  */
 #include "watch.h"
 
+#include "arch/debug.h"
 #include "base/log.h"
 
 #include <string.h>
@@ -80,6 +81,10 @@ static int config_checked(struct vm *vm)
 	}
 	if (!vm->config->irqchip && !arch_irqchip_is_optional()) {
 		log_error("--irqchip off: this architecture's machines always have one; leave it out");
+		return -EINVAL;
+	}
+	if (vm->config->gdb.listen && !arch_debug_is_available()) {
+		log_error("--gdb: guests of this architecture cannot be debugged yet; leave it out");
 		return -EINVAL;
 	}
 	if (vm->config->cpus > 1 && !vm->config->irqchip) {
@@ -170,7 +175,8 @@ static void vcpus_down(struct vm *vm)
 
 static int vcpu_up(struct vm *vm, unsigned id)
 {
-	static const struct vcpu_ops ops = { .exit = arch_vcpu_exit, .ended = vm_vcpu_ended };
+	static const struct vcpu_ops ops = { .exit = arch_vcpu_exit, .ended = vm_vcpu_ended,
+					     .debugged = vm_vcpu_debugged };
 	struct vcpu *vcpu = &vm->vcpus[id];
 	int ret = vcpu_init(vcpu, &vm->kvm, id, &vm->pio, &vm->mmio, &ops, vm);
 
@@ -234,6 +240,7 @@ static const struct stage stages[] = {
 	{ vm_program_init, vm_program_destroy, BLAME_HOST },
 	{ vm_load_guest, NULL, BLAME_INPUT },
 	{ watch_machine_up, watch_machine_down, BLAME_HOST },
+	{ vm_gdb_init, vm_gdb_destroy, BLAME_HOST },
 	{ run_up, run_down, BLAME_HOST },
 };
 

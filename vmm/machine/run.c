@@ -73,8 +73,11 @@ void vm_restart(struct vm *vm)
 	ret = reset_machine(vm);
 	if (!ret)
 		ret = vm_load_guest(vm);
+	vm_gdb_restarting(vm);
 	if (!ret)
 		ret = vm_start_vcpus(vm);
-	if (ret)
+	if (!ret)
+		vm_gdb_restarted(vm);
+	else
 		vm_end(vm, OUTCOME_HOST, 0, "reboot: %s", strerror(-ret));
 }

@@ -22,6 +22,7 @@ struct board;
 struct program;
 struct watch;
 struct scsi_targets;
+struct gdb_server;
 
 /* A guest asks on a vCPU thread; the main thread grants it. */
 enum guest_wish { WISH_NONE, WISH_POWEROFF, WISH_RESET };
@@ -47,6 +48,7 @@ struct vm {
 	struct vcpu *vcpus;	/* owned */
 	unsigned vcpu_count;	/* initialised so far */
 	struct terminal terminal;
+	struct gdb_server *gdb; /* owned; NULL without --gdb */
 	struct program *program; /* owned; NULL without one */
 
 	sigset_t signals_before; /* to restore */
@@ -119,6 +121,18 @@ void vm_stop_vcpus(struct vm *vm);
 /* Reboots inside the process; a failure ends the run. */
 void vm_restart(struct vm *vm);
 
+/* --- gdb_server.c: the debugger. Main thread. --- */
+
+/* Listens for one, as the config says; vCPUs that are started then wait for it. Logs on failure. */
+__must_check int vm_gdb_init(struct vm *vm);
+/* Tells it how the run has ended; the vCPUs are stopped. */
+void vm_gdb_destroy(struct vm *vm);
+/* Around the start of the vCPUs after a reset. */
+void vm_gdb_restarting(struct vm *vm);
+void vm_gdb_restarted(struct vm *vm);
+/* vcpu_ops.debugged; owner is the vm. vCPU thread. */
+void vm_vcpu_debugged(void *owner, struct vcpu *vcpu);
+
 /* --- console.c: who has the terminal. Main thread where not said otherwise. --- */
 
 __must_check int vm_console_init(struct vm *vm);
@@ -187,7 +201,8 @@ void board_reset(struct vm *vm);
 /* The serial console: input from, and room for output at, the terminal. Loop thread. */
 size_t board_serial_input(struct vm *vm, const uint8_t *data, size_t len);
 void board_serial_output_ready(struct vm *vm);
-/* No vCPU waits for room any more, so that it can be stopped; until board_reset(). */
+/* No vCPU waits for room any more, so that it can be stopped; until _continue() or board_reset(). */
 void board_serial_stop(struct vm *vm);
+void board_serial_continue(struct vm *vm);
 
 #endif

@@ -13,6 +13,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include <cmocka.h>
 
@@ -403,6 +405,125 @@ static void test_output_that_is_not_wanted_is_not_shown(void **state)
 	assert_int_equal(read_screen(r, text, sizeof(text)), 5);
 }
 
+/* --- A debugger --- */
+
+struct debugger {
+	pthread_t thread;
+	char path[64];
+	const char *says; /* a packet */
+	char heard[512];
+	size_t heard_len;
+};
+
+static void *debug_guest(void *arg)
+{
+	struct debugger *d = arg;
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ssize_t got;
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", d->path);
+	while (connect(fd, (struct sockaddr *)&address, sizeof(address)))
+		poll(NULL, 0, 1);
+	if (write(fd, d->says, strlen(d->says)) < 0)
+		perror("write");
+	while ((got = read(fd, d->heard + d->heard_len, sizeof(d->heard) - d->heard_len)) > 0)
+		d->heard_len += (size_t)got;
+	close(fd);
+	return NULL;
+}
+
+/* Nobody else has it. */
+static const char *socket_path(struct debugger *d)
+{
+	snprintf(d->path, sizeof(d->path), "/tmp/kinglet-test-%d.gdb", (int)getpid());
+	return d->path;
+}
+
+/* A run with a debugger that says so much, and then waits for the end. */
+static void run_debugged(struct run *r, struct debugger *d)
+{
+	r->config.gdb.listen = socket_path(d);
+	assert_int_equal(pthread_create(&d->thread, NULL, debug_guest, d), 0);
+	run_machine(r);
+	pthread_join(d->thread, NULL);
+	assert_int_equal(access(d->path, F_OK), -1);
+}
+
+static void test_a_debugger_lets_the_guest_run(void **state)
+{
+	struct run *r = *state;
+	struct debugger d = { .says = "$vCont;c#a8" };
+
+	r->guest = exits_with_7;
+	run_debugged(r, &d);
+	assert_int_equal(r->verdict.status, 7);
+	assert_memory_equal(d.heard, "+$W07#be", 8);
+}
+
+static void test_a_debugger_kills_the_guest(void **state)
+{
+	struct run *r = *state;
+	struct debugger d = { .says = "$k#6b" };
+
+	r->guest = exits_with_7;
+	run_debugged(r, &d);
+	assert_int_equal(r->verdict.outcome, OUTCOME_SIGNAL);
+	assert_int_equal(r->verdict.status, 137);
+	assert_string_equal(r->verdict.detail, "killed by gdb");
+	assert_int_equal(r->entries[0], 0);
+}
+
+static void test_a_debugger_leaves(void **state)
+{
+	struct run *r = *state;
+	struct debugger d = { .says = "$D#44" };
+
+	r->guest = exits_with_7;
+	run_debugged(r, &d);
+	assert_int_equal(r->verdict.status, 7);
+	assert_memory_equal(d.heard, "+$OK#9a", 7);
+}
+
+static void test_time_runs_out_before_a_debugger_comes(void **state)
+{
+	struct run *r = *state;
+	struct debugger d;
+
+	r->guest = exits_with_7;
+	r->config.gdb.listen = socket_path(&d);
+	r->config.timeout_ns = TIMEOUT_NS;
+	run_machine(r);
+	assert_int_equal(r->verdict.outcome, OUTCOME_TIMEOUT);
+	assert_int_equal(r->entries[0], 0);
+}
+
+static void test_nobody_waits_for_a_debugger_with_nowait(void **state)
+{
+	struct run *r = *state;
+	struct debugger d;
+
+	r->guest = exits_with_7;
+	r->config.gdb.listen = socket_path(&d);
+	r->config.gdb.nowait = true;
+	run_machine(r);
+	assert_int_equal(r->verdict.status, 7);
+}
+
+/* What is there is somebody else's, and stays. */
+static void test_a_socket_that_is_taken_is_refused(void **state)
+{
+	struct run *r = *state;
+	struct debugger d;
+	int fd = open(socket_path(&d), O_CREAT | O_CLOEXEC, 0600);
+
+	close_fd(&fd);
+	r->config.gdb.listen = d.path;
+	run_machine(r);
+	assert_int_equal(r->verdict.outcome, OUTCOME_HOST);
+	assert_int_equal(unlink(d.path), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -414,6 +535,15 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_timeout_shows_where_every_vcpu_is, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_output_that_is_not_wanted_is_not_shown, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_a_debugger_lets_the_guest_run, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_debugger_kills_the_guest, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_debugger_leaves, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_time_runs_out_before_a_debugger_comes, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_nobody_waits_for_a_debugger_with_nowait, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_a_socket_that_is_taken_is_refused, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_timeout_while_nobody_reads_the_output, setup,
 						teardown),

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Something to debug: a global variable, a function whose first instruction touches a device, and a
+ * loop. The exit status is what the debugger made of it.
+ *
+ *	kinglet run gdb.elf --gdb 1234 &
+ *	gdb gdb.elf -ex 'target remote :1234'
+ */
+#include "guest.h"
+
+enum { NOWHERE = 0xd0000000 }; /* no RAM: reads all ones */
+
+volatile uint32_t number = 42;
+volatile uint32_t turns;
+
+uint32_t touch(uintptr_t address);
+asm(".text\n"
+    "	.globl	touch\n"
+    "	.type	touch, @function\n"
+    "touch:	mov	(%rdi), %eax\n"
+    "	ret\n"
+    "	.size	touch, .-touch\n");
+
+__attribute__((noinline)) static uint32_t turn(uint32_t value)
+{
+	turns++;
+	return value + 1;
+}
+
+int main(const void *handoff)
+{
+	uint32_t value = number;
+
+	(void)handoff;
+	check(touch(NOWHERE) == UINT32_MAX);
+	for (int i = 0; i < 3; i++)
+		value = turn(value);
+	return (int)(value - turns);
+}
