@@ -57,15 +57,36 @@ int vhost_ioctl_from(struct vhost *vhost, const struct sys_site *site, unsigned 
 
 /* --- Opening ---------------------------------------------------------------------------------- */
 
-/* Says what is missing; `optional`: the caller has another way. */
-static int open_failed(const struct vhost_kind *kind, const char *step, int err, bool optional)
+/* The module is there where sysfs has its device: then only this /dev has none. */
+static bool module_loaded(const struct vhost_kind *kind, struct sys *sys)
 {
-	char hint[80] = "";
+	_cleanup_close_ int fd = -1;
+	char path[64];
 
-	if (err == -ENOENT || err == -ENODEV || err == -ENXIO)
-		snprintf(hint, sizeof(hint), " (modprobe %s)", kind->module);
+	snprintf(path, sizeof(path), "/sys/class/misc%s/dev", strrchr(kind->node, '/'));
+	fd = sys_open(sys, path, O_RDONLY);
+	return fd >= 0;
+}
+
+static void open_hint(const struct vhost_kind *kind, struct sys *sys, int err, char *hint, size_t len)
+{
+	if (err == -ENOENT && module_loaded(kind, sys))
+		snprintf(hint, len, " (the module is loaded, but this /dev has no node of it)");
+	else if (err == -ENOENT || err == -ENODEV || err == -ENXIO)
+		snprintf(hint, len, " (modprobe %s)", kind->module);
 	else if (err == -EACCES || err == -EPERM)
-		snprintf(hint, sizeof(hint), " (needs read and write permission on it)");
+		snprintf(hint, len, " (needs read and write permission on it)");
+	else
+		*hint = '\0';
+}
+
+/* Says what is missing; `optional`: the caller has another way. */
+static int open_failed(const struct vhost *vhost, const char *step, int err, bool optional)
+{
+	const struct vhost_kind *kind = vhost->kind;
+	char hint[80];
+
+	open_hint(kind, vhost->sys, err, hint, sizeof(hint));
 	if (optional)
 		log_warning("%s: %s: %s%s: Kinglet serves the queues itself", kind->ops.name, step,
 			    strerror(-err), hint);
@@ -74,10 +95,43 @@ static int open_failed(const struct vhost_kind *kind, const char *step, int err,
 	return err;
 }
 
+static int become_owner(struct vhost *vhost, const char **step)
+{
+	int ret = sys_ioctl(vhost->sys, vhost->fd, VHOST_SET_OWNER, NULL);
+
+	*step = "VHOST_SET_OWNER";
+	if (ret < 0)
+		return ret;
+	*step = "VHOST_GET_FEATURES";
+	return sys_ioctl(vhost->sys, vhost->fd, VHOST_GET_FEATURES, &vhost->features);
+}
+
+/* An fd that somebody opened for us: there is nothing to fall back from. */
+static int adopt(struct vhost *vhost)
+{
+	const char *name = vhost->kind->ops.name, *step;
+	int ret = inherited_fd(vhost->fd);
+
+	if (ret) {
+		log_error("%s: fd %d: not inherited; open %s on this number before", name,
+			  vhost->fd, vhost->kind->node);
+		/* It is nobody's, or somebody else's. */
+		vhost->fd = -1;
+		return ret;
+	}
+	ret = become_owner(vhost, &step);
+	if (ret >= 0)
+		return 0;
+	log_error("%s: fd %d: %s: %s%s", name, vhost->fd, step, strerror(-ret),
+		  ret == -EBUSY ? " (another process uses it)" : " (not of this device)");
+	close_fd(&vhost->fd);
+	return ret;
+}
+
 int vhost_open(struct vhost *vhost, const struct vhost_kind *kind, struct sys *sys, int fd,
 	       bool optional)
 {
-	const char *step = "VHOST_SET_OWNER";
+	const char *step = kind->node;
 	int ret;
 
 	*vhost = (struct vhost){
@@ -86,19 +140,14 @@ int vhost_open(struct vhost *vhost, const struct vhost_kind *kind, struct sys *s
 		.sys = sys,
 		.fd = fd,
 	};
-	if (fd < 0)
-		vhost->fd = sys_open(sys, kind->node, O_RDWR);
-	if (vhost->fd < 0)
-		return open_failed(kind, kind->node, vhost->fd, optional);
-
-	ret = sys_ioctl(sys, vhost->fd, VHOST_SET_OWNER, NULL);
-	if (ret >= 0) {
-		step = "VHOST_GET_FEATURES";
-		ret = sys_ioctl(sys, vhost->fd, VHOST_GET_FEATURES, &vhost->features);
-	}
+	if (fd >= 0)
+		return adopt(vhost);
+	vhost->fd = ret = sys_open(sys, kind->node, O_RDWR);
+	if (ret >= 0)
+		ret = become_owner(vhost, &step);
 	if (ret < 0) {
 		close_fd(&vhost->fd);
-		return open_failed(kind, step, ret, optional);
+		return open_failed(vhost, step, ret, optional);
 	}
 	return 0;
 }

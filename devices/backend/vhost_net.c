@@ -62,7 +62,7 @@ static const struct vhost_kind net_kind = {
 	.halt = net_halt,
 };
 
-struct vhost *vhost_net_open(struct sys *sys, bool optional, int *err)
+struct vhost *vhost_net_open(struct sys *sys, int fd, bool optional, int *err)
 {
 	struct vhost_net *net = calloc(1, sizeof(*net));
 
@@ -70,7 +70,7 @@ struct vhost *vhost_net_open(struct sys *sys, bool optional, int *err)
 		*err = -ENOMEM;
 		return NULL;
 	}
-	*err = vhost_open(&net->vhost, &net_kind, sys, -1, optional);
+	*err = vhost_open(&net->vhost, &net_kind, sys, fd, optional);
 	if (*err) {
 		free(net);
 		return NULL;

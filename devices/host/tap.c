@@ -160,53 +160,112 @@ int tap_open_queue(struct tap *tap, const struct tap *first)
 	return tap_open_named(tap, true);
 }
 
-static int tap_set_fd_flags(int fd)
+static int set_nonblocking(int fd)
 {
 	int flags = fcntl(fd, F_GETFL);
 
-	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) || fcntl(fd, F_SETFD, FD_CLOEXEC))
-		return -errno;
+	return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) ? -errno : 0;
+}
+
+/* A macvtap answers the ioctls of a tap, but is none of tun's: IFF_TUN is nothing to it. */
+static int look_for_macvtap(struct tap *tap)
+{
+	struct ifreq ifr = {};
+	unsigned features = 0;
+	int rc = sys_ioctl(tap->sys, tap->fd, TUNGETFEATURES, &features);
+
+	if (rc)
+		return tap_fail(tap, "TUNGETFEATURES", rc, NULL, 0);
+	tap->macvtap = !(features & IFF_TUN);
+	if (!tap->macvtap)
+		return 0;
+	rc = sys_ioctl(tap->sys, tap->fd, SIOCGIFHWADDR, &ifr);
+	if (rc)
+		return tap_fail(tap, "SIOCGIFHWADDR", rc, NULL, 0);
+	memcpy(tap->mac, ifr.ifr_hwaddr.sa_data, sizeof(tap->mac));
 	return 0;
 }
 
-int tap_adopt(struct tap *tap, struct sys *sys, int fd)
+/* A queue of a macvtap may be given its flags at any time; that of a tap is what it is. */
+static int check_flags(struct tap *tap, struct ifreq *ifr)
+{
+	int rc = 0;
+
+	if (tap->macvtap && !(ifr->ifr_flags & IFF_VNET_HDR)) {
+		ifr->ifr_flags |= IFF_VNET_HDR;
+		rc = sys_ioctl(tap->sys, tap->fd, TUNSETIFF, ifr);
+	}
+	if (!rc && (ifr->ifr_flags & TAP_FLAGS) == TAP_FLAGS)
+		return 0;
+	log_error("tap %s: opened without IFF_TAP, IFF_NO_PI or IFF_VNET_HDR", tap->name);
+	return -EINVAL;
+}
+
+/* Everything but what concerns the interface as a whole. */
+static int adopt(struct tap *tap, struct sys *sys, int fd)
 {
 	struct ifreq ifr = {};
 	int rc;
 
 	*tap = (struct tap){ .sys = sys, .fd = fd };
 	snprintf(tap->name, sizeof(tap->name), "fd %d", fd);
-
-	/* Whatever Kinglet opens itself is close-on-exec, and nothing inherited is. */
-	if (fcntl(fd, F_GETFD) != 0) {
+	rc = inherited_fd(fd);
+	if (rc) {
 		log_error("tap %s: not inherited; open the tap on this number before", tap->name);
 		tap->fd = -1;
-		return -EBADF;
+		return rc;
 	}
 	rc = sys_ioctl(sys, fd, TUNGETIFF, &ifr);
 	if (rc) {
 		log_error("tap %s: TUNGETIFF: %s (not an attached tap)", tap->name, strerror(-rc));
 		goto err_close;
 	}
-	if ((ifr.ifr_flags & TAP_FLAGS) != TAP_FLAGS) {
-		log_error("tap %s: opened without IFF_TAP, IFF_NO_PI or IFF_VNET_HDR", tap->name);
-		rc = -EINVAL;
+	rc = look_for_macvtap(tap);
+	if (!rc)
+		rc = check_flags(tap, &ifr);
+	if (rc)
 		goto err_close;
-	}
-	rc = tap_set_fd_flags(fd);
+	rc = set_nonblocking(fd);
 	if (rc) {
 		tap_fail(tap, "fcntl", rc, NULL, 0);
 		goto err_close;
 	}
+	tap->multi_queue = tap->macvtap || ifr.ifr_flags & IFF_MULTI_QUEUE;
 	memcpy(tap->name, ifr.ifr_name, sizeof(tap->name) - 1);
-	rc = tap_probe_offloads(tap);
-	if (rc)
-		goto err_close;
 	return 0;
 
 err_close:
 	tap_close(tap);
 	return rc;
+}
+
+int tap_adopt(struct tap *tap, struct sys *sys, int fd)
+{
+	int rc = adopt(tap, sys, fd);
+
+	if (rc)
+		return rc;
+	rc = tap_probe_offloads(tap);
+	if (rc)
+		tap_close(tap);
+	return rc;
+}
+
+int tap_adopt_queue(struct tap *tap, const struct tap *first, int fd)
+{
+	int rc = adopt(tap, first->sys, fd);
+
+	if (rc)
+		return rc;
+	if (strcmp(tap->name, first->name) != 0)
+		log_error("tap %s: fd %d is a queue of %s; all must be of one interface",
+			  first->name, fd, tap->name);
+	else if (!tap->multi_queue)
+		log_error("tap %s: fd %d: opened without IFF_MULTI_QUEUE", tap->name, fd);
+	else
+		return 0;
+	tap_close(tap);
+	return -EINVAL;
 }
 
 void tap_close(struct tap *tap)

@@ -207,13 +207,16 @@ static uint64_t net_features(const struct tap *tap, unsigned pairs)
 {
 	uint64_t features = 1ULL << VIRTIO_NET_F_MAC | 1ULL << VIRTIO_NET_F_STATUS |
 			    1ULL << VIRTIO_NET_F_MRG_RXBUF | 1ULL << VIRTIO_NET_F_CTRL_VQ |
-			    1ULL << VIRTIO_NET_F_CTRL_MAC_ADDR | VIRTQ_FEATURES;
+			    VIRTQ_FEATURES;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(offload_kinds); i++)
 		if (tap->offloads & offload_kinds[i].tun)
 			features |= 1ULL << offload_kinds[i].host | 1ULL << offload_kinds[i].guest;
 	if (tap->offloads)
 		features |= 1ULL << VIRTIO_NET_F_CTRL_GUEST_OFFLOADS;
+	/* A macvtap goes on to deliver to its own address, which is its owner's to choose. */
+	if (!tap->macvtap)
+		features |= 1ULL << VIRTIO_NET_F_CTRL_MAC_ADDR;
 	/* §5.1.4.1: 68 at least. */
 	if (tap->mtu >= ETH_MIN_MTU && tap->mtu <= UINT16_MAX)
 		features |= 1ULL << VIRTIO_NET_F_MTU;
@@ -250,6 +253,8 @@ static struct net *net_alloc(const struct virtio_net_options *options)
 		net_pair_init(&net->pairs[i], net, &options->taps[i]);
 	if (options->mac)
 		memcpy(net->permanent_mac, options->mac, sizeof(net->permanent_mac));
+	else if (net->pairs[0].tap.macvtap)
+		memcpy(net->permanent_mac, net->pairs[0].tap.mac, sizeof(net->permanent_mac));
 	else
 		mac_from_name(net->pairs[0].tap.name, net->permanent_mac);
 	memcpy(net->mac, net->permanent_mac, sizeof(net->mac));

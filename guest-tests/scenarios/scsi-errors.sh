@@ -40,7 +40,7 @@ refused 101 '/fileio_18763: Permission denied \(making a target takes root' "${a
 
 # The device node of vhost-scsi.
 mv /dev/vhost-scsi node
-refused 101 '/dev/vhost-scsi: No such file or directory \(modprobe vhost_scsi\)' -- \
+refused 101 '/dev/vhost-scsi: No such file or directory \(the module is loaded, but' -- \
 	--scsi path=disk.img
 mv node /dev/vhost-scsi
 without_configfs 101 '/dev/vhost-scsi: Permission denied' "${as_nobody[@]}" -- --scsi wwpn=naa.1

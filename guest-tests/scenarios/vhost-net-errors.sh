@@ -38,9 +38,13 @@ cat messages
 expect_status 101
 expect_message '/dev/vhost-net: Permission denied \(needs read and write permission on it\)'
 
-# As without the module, which a later scenario may want.
 mv /dev/vhost-net /dev/hidden
 trap 'mv /dev/hidden /dev/vhost-net; chmod 600 /dev/vhost-net; ip link delete net0' EXIT
+refused 'vhost-net: /dev/vhost-net: .*\(the module is loaded, but' --net tap=net0,vhost=on
+mv /dev/hidden /dev/vhost-net
+
+rmmod vhost_net
+trap 'insmod "/proc/1/root/lib/modules/$(uname -r)/vhost_net.ko"; ip link delete net0' EXIT
 refused 'vhost-net: /dev/vhost-net: .*\(modprobe vhost_net\)' --net tap=net0,vhost=on
 vm run "$BZIMAGE" --initrd "$INITRD" --append "$cmdline" --net tap=net0
 cat messages

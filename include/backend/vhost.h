@@ -66,10 +66,10 @@ struct vhost {
 };
 
 /*
- * Opens the kind's node, or takes `fd` over when >= 0 (also on failure), becomes its owner and asks
- * for its features. Logs one line that says what is missing: a warning when it is `optional`, for
- * the caller has another backend. -ENOENT or -ENODEV without the module, -EACCES, and errors of the
- * ioctls.
+ * Opens the kind's node, or takes an inherited `fd` of it over when >= 0 (also on failure), becomes
+ * its owner and asks for its features. Logs one line that says what is missing: a warning when it is `optional`, for
+ * the caller has another backend. -ENOENT or -ENODEV without the module, -EACCES, -EBADF for an
+ * fd that was not inherited, -EBUSY for one that has an owner, and errors of the ioctls.
  */
 __must_check int vhost_open(struct vhost *vhost, const struct vhost_kind *kind, struct sys *sys,
 			    int fd, bool optional);

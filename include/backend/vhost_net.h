@@ -8,9 +8,10 @@
 #include "backend/vhost.h"
 
 /*
- * Opens /dev/vhost-net. Logs on failure, as vhost_open() does: NULL and a negative errno in *err.
+ * Opens /dev/vhost-net, or takes an inherited `fd` of it over when >= 0 (also on failure). Logs on
+ * failure, as vhost_open() does: NULL and a negative errno in *err.
  */
-struct vhost *vhost_net_open(struct sys *sys, bool optional, int *err);
+struct vhost *vhost_net_open(struct sys *sys, int fd, bool optional, int *err);
 
 /*
  * Of the feature bits of virtio-net and the ring: those that may be offered when this vhost runs the

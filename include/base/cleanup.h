@@ -10,6 +10,7 @@
 #define KINGLET_BASE_CLEANUP_H
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -28,6 +29,17 @@ static inline void close_fd(int *fd)
 		close(*fd);
 	*fd = -1;
 	errno = saved;
+}
+
+/*
+ * Checks that the fd of this number was inherited, and sets close-on-exec on it, as on all that
+ * Kinglet opens. -EBADF: it was not, for it is not open or close-on-exec already.
+ */
+static inline __must_check int inherited_fd(int fd)
+{
+	if (fcntl(fd, F_GETFD) != 0)
+		return -EBADF;
+	return fcntl(fd, F_SETFD, FD_CLOEXEC) ? -errno : 0;
 }
 
 static inline void free_ptr(void *slot)

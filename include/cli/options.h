@@ -27,6 +27,7 @@ enum option_kind {
 	OPTION_DURATION, /* ms, s, m, h; a plain number is seconds; uint64_t ns */
 	OPTION_WORD,	 /* one of words; bool or enum */
 	OPTION_MAC,	 /* 00:11:22:33:44:55; uint8_t[6] */
+	OPTION_FDS,	 /* 3:4:5, from 3 on, all different; struct fd_list */
 	OPTION_KEYS,	 /* value,key=value,flag,…; described by keys */
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A tap: the host's end of a network card (Documentation/networking/tuntap.rst). Every read(2) and
+ * A tap: the host's end of a network card (Documentation/networking/tuntap.rst). A macvtap, which
+ * is a card of its own on top of one of the host's, does as well where it is handed over. Every read(2) and
  * write(2) on the fd is one Ethernet frame behind a `virtio_net_hdr`, whose length tap_set_header()
  * sets; the fd is non-blocking.
  *
@@ -24,6 +25,9 @@ struct tap {
 	unsigned offloads; /* TUN_F_* (linux/if_tun.h) that tap_set_offloads() may be given */
 	bool detached;     /* the interface has no use for this queue now */
 	unsigned mtu;      /* bytes of payload per frame when the tap was opened; 0: not known */
+	bool multi_queue;  /* opened as one of several queues */
+	bool macvtap;      /* only frames to `mac` and to groups arrive */
+	uint8_t mac[6];    /* with macvtap */
 };
 
 /*
@@ -38,12 +42,14 @@ __must_check int tap_open(struct tap *tap, struct sys *sys, const char *name, bo
 __must_check int tap_open_queue(struct tap *tap, const struct tap *first);
 
 /*
- * Takes over an open tap fd that Kinglet inherited: checks that it is a tap with IFF_VNET_HDR and
- * IFF_NO_PI. Owns the fd from the call on, also on failure, but for -EBADF: it was not inherited
- * (close-on-exec is set, as on everything that Kinglet opens). Its interface may be in another
- * network namespace, so that its MTU is not known.
+ * Takes over an open tap fd that Kinglet inherited: checks that it is a tap or macvtap with
+ * IFF_VNET_HDR and IFF_NO_PI. Owns the fd from the call on, also on failure, but for -EBADF: it was
+ * not inherited. Its interface may be in another network namespace, so that its MTU is not known.
  */
 __must_check int tap_adopt(struct tap *tap, struct sys *sys, int fd);
+
+/* The same for another queue of the interface that `first` is a queue of. */
+__must_check int tap_adopt_queue(struct tap *tap, const struct tap *first, int fd);
 
 /* Idempotent. */
 void tap_close(struct tap *tap);

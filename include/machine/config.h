@@ -16,6 +16,7 @@ enum {
 	CONFIG_MAX_DISKS = 16,
 	CONFIG_MAX_NETS = 8,
 	CONFIG_MAX_SCSIS = 8,
+	CONFIG_MAX_FDS = 16, /* in one list */
 	CONFIG_MAX_OBSERVERS = 4,
 };
 
@@ -31,14 +32,21 @@ struct disk_config {
 /* VHOST_AUTO: where the host has it; else the frames pass through Kinglet, with a warning. */
 enum vhost_mode { VHOST_AUTO, VHOST_ON, VHOST_OFF };
 
+/* Inherited fds by their numbers, all different; owned from machine_run() on. */
+struct fd_list {
+	unsigned count;
+	int fds[CONFIG_MAX_FDS];
+};
+
 struct net_config {
-	const char *tap; /* interface name; NULL with fd >= 0 */
-	int fd;		 /* inherited tap fd (then owned), or -1 */
+	const char *tap;     /* interface name; NULL with fds */
+	struct fd_list fds;  /* queues of a tap or macvtap; none with a name */
+	struct fd_list vhost_fds; /* of /dev/vhost-net, one for each pair; none: it is opened */
 	uint8_t mac[6];
 	bool mac_set; /* else a stable locally administered one is made from the tap's name */
 	enum vhost_mode vhost;
 	bool offloads;	 /* checksums and segmentation may be left to the other side */
-	unsigned queues; /* pairs, 1..16; 1 with an inherited fd */
+	unsigned queues; /* pairs, 1..16; as many as fds where there are any */
 };
 
 struct vsock_config {

@@ -32,7 +32,7 @@ struct virtio_net_stats {
 struct virtio_net_options {
 	struct tap *taps;   /* a queue of the same tap for each pair; taken over, also on failure */
 	unsigned pairs;	    /* 1..VIRTIO_NET_MAX_PAIRS */
-	const uint8_t *mac; /* 6 bytes, unicast; NULL: locally administered, from the tap's name */
+	const uint8_t *mac; /* 6 bytes, unicast; NULL: a macvtap's, else one from the name */
 	uint64_t features;  /* bits that the pairs' backend can */
 	bool in_kernel;	    /* another backend than the local carries the frames */
 };

@@ -5,11 +5,13 @@
 #include "fake_vhost.h"
 #include "mock_ring.h"
 
+#include <fcntl.h>
 #include <linux/vhost.h>
 #include <linux/virtio_net.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -64,7 +66,7 @@ static int setup(void **state)
 	assert_int_equal(virtio_dev_init(&f->dev, &model, &f->env.virtio, 0, OFFERED, 0, QUEUES,
 					 SIZE),
 			 0);
-	f->vhost = vhost_net_open(&f->env.fake.sys, false, &err);
+	f->vhost = vhost_net_open(&f->env.fake.sys, -1, false, &err);
 	assert_non_null(f->vhost);
 	assert_int_equal(vhost_net_bind(f->vhost, &f->dev, RX, TAP_FD), 0);
 	for (unsigned i = 0; i < QUEUES; i++)
@@ -513,12 +515,12 @@ static void test_nth_failure_at_open(void **state)
 
 	for (unsigned n = 1; n <= 3; n++) {
 		f->env.fake.fail_at = f->env.fake.calls + n;
-		assert_null(vhost_net_open(&f->env.fake.sys, false, &err));
+		assert_null(vhost_net_open(&f->env.fake.sys, -1, false, &err));
 		assert_int_equal(err, -EIO);
 		assert_int_equal(fake_open_fds(), fds);
 	}
 	f->env.fake.fail_at = 0;
-	vhost = vhost_net_open(&f->env.fake.sys, false, &err);
+	vhost = vhost_net_open(&f->env.fake.sys, -1, false, &err);
 	assert_non_null(vhost);
 	vhost_net_close(vhost);
 	assert_int_equal(fake_open_fds(), fds);
@@ -533,7 +535,7 @@ static void expect_open_line(struct fixture *f, int error, bool optional, const 
 	f->env.fake.fail_at = f->env.fake.calls + 1;
 	f->env.fake.fail_errno = error;
 	capture_stderr_begin(&capture);
-	assert_null(vhost_net_open(&f->env.fake.sys, optional, &err));
+	assert_null(vhost_net_open(&f->env.fake.sys, -1, optional, &err));
 	capture_stderr_end(&capture, text, sizeof(text));
 	assert_int_equal(err, -error);
 	assert_string_equal(text, line);
@@ -546,6 +548,9 @@ static void test_open_says_what_is_missing(void **state)
 	expect_open_line(f, ENOENT, false,
 			 "kinglet: vhost-net: /dev/vhost-net: No such file or directory "
 			 "(modprobe vhost_net)\n");
+	expect_open_line(f, ENODEV, false,
+			 "kinglet: vhost-net: /dev/vhost-net: No such device "
+			 "(modprobe vhost_net)\n");
 	expect_open_line(f, EACCES, false,
 			 "kinglet: vhost-net: /dev/vhost-net: Permission denied "
 			 "(needs read and write permission on it)\n");
@@ -554,6 +559,64 @@ static void test_open_says_what_is_missing(void **state)
 	expect_open_line(f, ENOENT, true,
 			 "kinglet: warning: vhost-net: /dev/vhost-net: No such file or directory "
 			 "(modprobe vhost_net): Kinglet serves the queues itself\n");
+	f->env.fake.has_sysfs = true;
+	expect_open_line(f, ENOENT, false,
+			 "kinglet: vhost-net: /dev/vhost-net: No such file or directory "
+			 "(the module is loaded, but this /dev has no node of it)\n");
+}
+
+static void expect_adopt_line(struct fixture *f, int fd, int ret, const char *line)
+{
+	struct capture capture;
+	char text[256];
+	int err;
+
+	capture_stderr_begin(&capture);
+	assert_null(vhost_net_open(&f->env.fake.sys, fd, false, &err));
+	capture_stderr_end(&capture, text, sizeof(text));
+	assert_int_equal(err, ret);
+	assert_string_equal(text, line);
+}
+
+static void test_inherited_fd(void **state)
+{
+	struct fixture *f = *state;
+	unsigned fds = fake_open_fds();
+	int fd = open("/dev/null", O_RDWR), err; /* NOLINT(android-cloexec-open): as inherited */
+	struct vhost *vhost = vhost_net_open(&f->env.fake.sys, fd, false, &err);
+
+	assert_non_null(vhost);
+	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	expect_adopt_line(f, 1000, -EBADF,
+			  "kinglet: vhost-net: fd 1000: not inherited; open /dev/vhost-net on "
+			  "this number before\n");
+	vhost_net_close(vhost);
+	assert_int_equal(fake_open_fds(), fds);
+}
+
+static void test_inherited_fd_of_something_else(void **state)
+{
+	static const struct {
+		int error;
+		const char *why;
+	} cases[] = {
+		{ EBUSY, "Device or resource busy (another process uses it)" },
+		{ ENOTTY, "Inappropriate ioctl for device (not of this device)" },
+	};
+	struct fixture *f = *state;
+	unsigned fds = fake_open_fds();
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		int fd = open("/dev/null", O_RDWR); /* NOLINT(android-cloexec-open) */
+		char line[128];
+
+		f->env.fake.fail_at = f->env.fake.calls + 1;
+		f->env.fake.fail_errno = cases[i].error;
+		snprintf(line, sizeof(line), "kinglet: vhost-net: fd %d: VHOST_SET_OWNER: %s\n",
+			 fd, cases[i].why);
+		expect_adopt_line(f, fd, -cases[i].error, line);
+		assert_int_equal(fake_open_fds(), fds);
+	}
 }
 
 static void test_failed_ioctl_is_named(void **state)
@@ -610,6 +673,8 @@ int main(void)
 		T(test_nth_failure_at_stop),
 		T(test_nth_failure_at_open),
 		T(test_open_says_what_is_missing),
+		T(test_inherited_fd),
+		T(test_inherited_fd_of_something_else),
 		T(test_failed_ioctl_is_named),
 		T(test_net_features),
 	};

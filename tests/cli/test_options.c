@@ -174,21 +174,28 @@ static void nets_reach_their_fields(void **state)
 
 	(void)state;
 	PARSE_GOOD(&o, "k", "--net", "tap=tap0,mac=52:54:00:Ab:cd:ef", "--net", "fd=7", "--net",
-		   "tap1,vhost=off,queues=4");
-	assert_int_equal(o.config.net_count, 3);
+		   "tap1,vhost=off,queues=4", "--net", "fd=9:8,vhostfd=3:4");
+	assert_int_equal(o.config.net_count, 4);
 	assert_string_equal(o.config.nets[0].tap, "tap0");
-	assert_int_equal(o.config.nets[0].fd, -1);
+	assert_int_equal(o.config.nets[0].fds.count, 0);
 	assert_true(o.config.nets[0].mac_set);
 	assert_memory_equal(o.config.nets[0].mac, mac, 6);
 	assert_null(o.config.nets[1].tap);
-	assert_int_equal(o.config.nets[1].fd, 7);
+	assert_int_equal(o.config.nets[1].fds.count, 1);
+	assert_int_equal(o.config.nets[1].fds.fds[0], 7);
 	assert_false(o.config.nets[1].mac_set);
 	assert_string_equal(o.config.nets[2].tap, "tap1");
-	assert_int_equal(o.config.nets[2].fd, -1);
+	assert_int_equal(o.config.nets[2].fds.count, 0);
 	assert_int_equal(o.config.nets[0].vhost, VHOST_AUTO);
 	assert_int_equal(o.config.nets[0].queues, 1);
 	assert_int_equal(o.config.nets[2].vhost, VHOST_OFF);
 	assert_int_equal(o.config.nets[2].queues, 4);
+	assert_int_equal(o.config.nets[3].queues, 2);
+	assert_int_equal(o.config.nets[3].fds.fds[0], 9);
+	assert_int_equal(o.config.nets[3].fds.fds[1], 8);
+	assert_int_equal(o.config.nets[3].vhost, VHOST_ON);
+	assert_int_equal(o.config.nets[3].vhost_fds.count, 2);
+	assert_int_equal(o.config.nets[3].vhost_fds.fds[1], 4);
 	options_destroy(&o.common);
 }
 
@@ -456,7 +463,14 @@ static void wrong_options_are_refused_in_one_line(void **state)
 		{ { "k", "--net", "fd=3,queues=2" }, { "queues= with fd=" } },
 		{ { "k", "--net", "t,queues=17" }, { "queues", "1 to 16" } },
 		{ { "k", "--net", "t,vhost=yes" }, { "vhost", "auto" } },
-		{ { "k", "--net", "fd=2" }, { "fd 2: must be 3 to" } },
+		{ { "k", "--net", "fd=2" }, { "fd 2: not file descriptors; write numbers from 3" } },
+		{ { "k", "--net", "fd=3:" }, { "fd 3:: not file descriptors" } },
+		{ { "k", "--net", "fd=3:4:3" }, { "names fd 3 twice" } },
+		{ { "k", "--net", "fd=3:4:5:6:7:8:9:10:11:12:13:14:15:16:17:18:19" },
+		  { "more than 16 file descriptors" } },
+		{ { "k", "--net", "fd=3:4,vhostfd=5" }, { "give as many" } },
+		{ { "k", "--net", "tap=t,queues=2,vhostfd=5:6:7" }, { "give as many" } },
+		{ { "k", "--net", "tap=t,vhost=off,vhostfd=5" }, { "vhostfd= with vhost=off" } },
 		{ { "k", "--net", "t,mac=52:54:00:00:00" }, { "not a MAC address" } },
 		{ { "k", "--net", "t,mac=52:54:00:00:00:01:02" }, { "not a MAC address" } },
 		{ { "k", "--net", "t,mac=52:54:00:00:00:1" }, { "not a MAC address" } },

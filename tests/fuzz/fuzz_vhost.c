@@ -101,7 +101,7 @@ static void add_net(struct scene *s)
 	int err;
 
 	for (unsigned i = 0; i < PAIRS; i++) {
-		vhosts[i] = vhost_net_open(sys, false, &err);
+		vhosts[i] = vhost_net_open(sys, -1, false, &err);
 		FUZZ_CHECK(vhosts[i]);
 		taps[i] = (struct tap){ .sys = sys, .name = "tap0", .mtu = 1500,
 					.offloads = TUN_F_CSUM | TUN_F_TSO4,

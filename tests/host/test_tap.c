@@ -23,6 +23,8 @@ struct fake_tun {
 	int attach_error;      /* TUNSETIFF; 0: none */
 	unsigned known;        /* offloads that the kernel knows */
 	short flags, if_flags; /* TUNGETIFF, SIOCGIFFLAGS */
+	bool macvtap;          /* takes TUNSETIFF for its flags at any time */
+	const char *adopted;   /* name of the interface of an fd */
 	int mtu;               /* negative: an errno */
 	/* What it was told. */
 	unsigned long offloads;
@@ -40,6 +42,10 @@ struct fixture {
 
 static int set_iff(struct fake_tun *tun, struct ifreq *ifr)
 {
+	if (tun->macvtap) {
+		tun->flags = ifr->ifr_flags;
+		return 0;
+	}
 	assert_int_equal(ifr->ifr_flags & (IFF_TAP | IFF_NO_PI | IFF_VNET_HDR),
 			 IFF_TAP | IFF_NO_PI | IFF_VNET_HDR);
 	if (tun->attach_error)
@@ -60,8 +66,15 @@ static int tun_ioctl(struct fake_sys *fake, int fd, unsigned long request, void 
 	case TUNSETIFF:
 		return set_iff(tun, ifr);
 	case TUNGETIFF:
-		strcpy(ifr->ifr_name, "tap7");
+		strcpy(ifr->ifr_name, tun->adopted);
 		ifr->ifr_flags = tun->flags;
+		return 0;
+	case TUNGETFEATURES:
+		*(unsigned *)arg = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE |
+				   (tun->macvtap ? 0 : IFF_TUN | IFF_ONE_QUEUE);
+		return 0;
+	case SIOCGIFHWADDR:
+		memcpy(ifr->ifr_hwaddr.sa_data, "\2\1\2\3\4\5", 6);
 		return 0;
 	case TUNSETOFFLOAD:
 		if ((unsigned long)arg & ~(unsigned long)tun->known)
@@ -100,6 +113,7 @@ static int setup(void **state)
 		.flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR,
 		.if_flags = IFF_UP,
 		.mtu = 9000,
+		.adopted = "tap7",
 	};
 	f->fds = fake_open_fds();
 	*state = f;
@@ -313,7 +327,56 @@ static void test_adopt(void **state)
 	assert_int_equal(tap.offloads, ALL);
 	assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
 	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	assert_false(tap.macvtap);
 	tap_close(&tap);
+}
+
+/* It has an address of its own, and its flags can still be set. */
+static void test_adopt_macvtap(void **state)
+{
+	static const short flags[] = { IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, IFF_TAP | IFF_NO_PI };
+	struct fixture *f = *state;
+
+	f->tun.macvtap = true;
+	for (unsigned i = 0; i < ARRAY_SIZE(flags); i++) {
+		struct tap tap, second;
+
+		f->tun.flags = flags[i];
+		assert_int_equal(tap_adopt(&tap, &f->fake.sys, fd_like_a_tap()), 0);
+		assert_true(f->tun.flags & IFF_VNET_HDR);
+		assert_true(tap.macvtap);
+		assert_memory_equal(tap.mac, "\2\1\2\3\4\5", 6);
+		/* Its queues need no IFF_MULTI_QUEUE. */
+		assert_int_equal(tap_adopt_queue(&second, &tap, fd_like_a_tap()), 0);
+		tap_close(&second);
+		tap_close(&tap);
+	}
+}
+
+static void test_adopt_queues(void **state)
+{
+	struct fixture *f = *state;
+	struct tap first, second;
+	char text[512];
+
+	f->tun.flags |= IFF_MULTI_QUEUE;
+	assert_int_equal(tap_adopt(&first, &f->fake.sys, fd_like_a_tap()), 0);
+	assert_int_equal(tap_adopt_queue(&second, &first, fd_like_a_tap()), 0);
+	tap_close(&second);
+
+	capture_stderr_begin(&f->capture);
+	f->tun.adopted = "tap8";
+	assert_int_equal(tap_adopt_queue(&second, &first, fd_like_a_tap()), -EINVAL);
+	assert_int_equal(second.fd, -1);
+	f->tun.adopted = "tap7";
+	f->tun.flags &= (short)~IFF_MULTI_QUEUE;
+	assert_int_equal(tap_adopt_queue(&second, &first, fd_like_a_tap()), -EINVAL);
+	assert_int_equal(tap_adopt_queue(&second, &first, 1000000), -EBADF);
+	capture_stderr_end(&f->capture, text, sizeof(text));
+	assert_non_null(strstr(text, "is a queue of tap8; all must be of one interface\n"));
+	assert_non_null(strstr(text, "opened without IFF_MULTI_QUEUE\n"));
+	assert_non_null(strstr(text, "fd 1000000: not inherited"));
+	tap_close(&first);
 }
 
 static void test_adopt_refuses_other_fds(void **state)
@@ -367,7 +430,7 @@ static void test_every_failure(void **state)
 	struct fixture *f = *state;
 	unsigned failures = 0;
 
-	for (unsigned n = 1;; n++) {
+	for (unsigned n = 1; n < 100; n++) {
 		struct tap tap;
 		char text[512];
 		int rc;
@@ -395,7 +458,8 @@ static void test_every_failure(void **state)
 	/* open, TUNSETIFF, TUNSETOFFLOAD three times, TUNSETVNETHDRSZ, TUNSETVNETLE. */
 	assert_int_equal(failures, 7);
 
-	for (unsigned n = 1;; n++) {
+	f->tun.macvtap = true;
+	for (unsigned n = 1; n < 100; n++) {
 		struct tap tap;
 		char text[512];
 		int rc;
@@ -429,6 +493,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_names, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_warns_when_down, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_adopt, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_adopt_macvtap, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_adopt_queues, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_adopt_refuses_other_fds, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_adopt_refuses_what_was_not_inherited, setup,
 						teardown),

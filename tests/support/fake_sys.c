@@ -23,10 +23,12 @@ static int fake_open(struct sys *sys, const char *path, int flags)
 	struct fake_sys *fake = container_of(sys, struct fake_sys, sys);
 	int ret;
 
-	(void)path;
 	(void)flags;
 	pthread_mutex_lock(&fake->lock);
-	ret = fails_now(fake) ? -fake->fail_errno : fake_fd();
+	if (fails_now(fake))
+		ret = -fake->fail_errno;
+	else
+		ret = strncmp(path, "/sys/", 5) == 0 && !fake->has_sysfs ? -ENOENT : fake_fd();
 	pthread_mutex_unlock(&fake->lock);
 	return ret;
 }

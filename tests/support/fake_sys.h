@@ -42,6 +42,7 @@ struct fake_sys {
 	struct kvm_userspace_memory_region slots[32]; /* by slot number; memory_size 0: none */
 	bool levels[24];			      /* KVM_IRQ_LINE */
 	int max_vcpus;
+	bool has_sysfs; /* what is below /sys can be opened, else it is missing */
 
 	/*
 	 * Called for KVM_RUN with the vCPU's kvm_run, so that a test can play a guest: fill in an

@@ -309,6 +309,24 @@ static void test_config(void **state)
 	assert_memory_equal(config, mac, 6);
 }
 
+/* A macvtap hands over what is for its own address, so that is the card's. */
+static void test_macvtap_has_the_address(void **state)
+{
+	struct fixture *f = *state;
+	struct tap tap = { .sys = &f->env.fake.sys, .fd = -1, .name = "macvtap0", .macvtap = true,
+			   .mac = { 2, 1, 2, 3, 4, 5 } };
+	const struct virtio_net_options options = { .taps = &tap, .pairs = 1, .features = ~0ULL };
+	struct virtio_dev *dev = virtio_net_new(&f->env.virtio, 1, &options);
+	uint8_t mac[6];
+
+	assert_non_null(dev);
+	virtio_config_read(dev, 0, mac, sizeof(mac));
+	assert_memory_equal(mac, "\2\1\2\3\4\5", 6);
+	assert_true(virtio_offered(f->dev) >> VIRTIO_NET_F_CTRL_MAC_ADDR & 1);
+	assert_false(virtio_offered(dev) >> VIRTIO_NET_F_CTRL_MAC_ADDR & 1);
+	dev->model->destroy(dev);
+}
+
 static void test_activation_tells_tap_what_was_acked(void **state)
 {
 	static const struct {
@@ -1026,6 +1044,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_features_follow_tap),
 		TEST(test_config),
+		TEST(test_macvtap_has_the_address),
 		TEST(test_activation_tells_tap_what_was_acked),
 		TEST(test_failed_activation_is_broken_and_recovers),
 		TEST(test_transmit),

@@ -76,6 +76,16 @@ static int print_disk(FILE *out, unsigned index, const struct disk_config *disk)
 	return print_file(out, name, disk->path, more);
 }
 
+static void format_fds(char *text, size_t len, const struct fd_list *list)
+{
+	size_t used = (size_t)snprintf(text, len, "tap on fd");
+
+	/* 16 numbers of 10 digits fit. */
+	for (unsigned i = 0; i < list->count; i++)
+		used += (size_t)snprintf(text + used, len - used, "%c%d", i ? ':' : ' ',
+					 list->fds[i]);
+}
+
 static void print_net(FILE *out, unsigned index, const struct net_config *net)
 {
 	static const char *const vhosts[] = {
@@ -83,7 +93,7 @@ static void print_net(FILE *out, unsigned index, const struct net_config *net)
 		[VHOST_ON] = "vhost",
 		[VHOST_OFF] = "no vhost",
 	};
-	char name[16], text[128], tap[32], mac[32] = "MAC of Kinglet's choice";
+	char name[16], text[384], tap[256], mac[32] = "MAC of Kinglet's choice";
 
 	snprintf(name, sizeof(name), "net %u", index);
 	if (net->mac_set)
@@ -92,7 +102,7 @@ static void print_net(FILE *out, unsigned index, const struct net_config *net)
 	if (net->tap)
 		snprintf(tap, sizeof(tap), "tap %s", net->tap);
 	else
-		snprintf(tap, sizeof(tap), "tap on fd %d", net->fd);
+		format_fds(tap, sizeof(tap), &net->fds);
 	snprintf(text, sizeof(text), "%s, %s, %u queue pair%s, %s%s", tap, vhosts[net->vhost],
 		 net->queues, net->queues == 1 ? "" : "s", net->offloads ? "" : "no offloads, ", mac);
 	print_row(out, name, text);

@@ -115,7 +115,7 @@ static const struct option_keys disk_keys = {
 	.finish = disk_finish,
 };
 
-enum { NET_TAP, NET_FD, NET_MAC, NET_VHOST, NET_QUEUES, NET_OFFLOADS };
+enum { NET_TAP, NET_FD, NET_MAC, NET_VHOST, NET_VHOSTFD, NET_QUEUES, NET_OFFLOADS };
 
 static const struct option net_table[] = {
 	[NET_TAP] = {
@@ -126,13 +126,15 @@ static const struct option net_table[] = {
 		NET(tap),
 	},
 	[NET_FD] = {
-		.name = "fd", .metavar = "N", .kind = OPTION_NUMBER, .min = 3, .max = INT32_MAX,
-		.help = "open tap that Kinglet inherits, instead of tap=",
-		NET(fd),
+		.name = "fd", .metavar = "N:N...", .kind = OPTION_FDS,
+		.help = "open queues of a tap or macvtap that Kinglet inherits, one for each pair "
+			"of queues, instead of tap=",
+		NET(fds),
 	},
 	[NET_MAC] = {
 		.name = "mac", .metavar = "ADDRESS", .kind = OPTION_MAC,
-		.help = "the guest's hardware address; else one that is derived from the tap's name",
+		.help = "the guest's hardware address; else a macvtap's own, or one that is derived "
+			"from the tap's name",
 		NET(mac),
 	},
 	[NET_VHOST] = {
@@ -140,6 +142,12 @@ static const struct option net_table[] = {
 		.help = "carry the frames in the host's kernel, by /dev/vhost-net; auto: where it "
 			"can be opened, else in Kinglet, with a warning; on: else the run fails",
 		NET(vhost),
+	},
+	[NET_VHOSTFD] = {
+		.name = "vhostfd", .metavar = "N:N...", .kind = OPTION_FDS,
+		.help = "open /dev/vhost-net that Kinglet inherits, one for each pair of queues; "
+			"implies vhost=on",
+		NET(vhost_fds),
 	},
 	[NET_QUEUES] = {
 		.name = "queues", .metavar = "N", .kind = OPTION_NUMBER, .min = 1, .max = 16,
@@ -161,15 +169,22 @@ static const char *net_finish(void *item, uint64_t given)
 	struct net_config *net = item;
 	bool has_tap = given >> NET_TAP & 1;
 	bool has_fd = given >> NET_FD & 1;
+	bool has_vhostfd = given >> NET_VHOSTFD & 1;
 
 	if (has_tap && has_fd)
 		return "has both tap= and fd=; give one of them";
 	if (!has_tap && !has_fd)
 		return "names no interface; write --net tap=NAME or --net fd=N";
-	if (has_fd && net->queues > 1)
-		return "has queues= with fd=, which is one queue; give tap= instead";
-	if (!has_fd)
-		net->fd = -1;
+	if (has_fd && given >> NET_QUEUES & 1)
+		return "has queues= with fd=; give fd= as many numbers instead";
+	if (has_fd)
+		net->queues = net->fds.count;
+	if (has_vhostfd && net->vhost == VHOST_OFF)
+		return "has vhostfd= with vhost=off; give one of them";
+	if (has_vhostfd && net->vhost_fds.count != net->queues)
+		return "has another number of fds in vhostfd= than pairs of queues; give as many";
+	if (has_vhostfd)
+		net->vhost = VHOST_ON;
 	net->mac_set = given >> NET_MAC & 1;
 	return NULL;
 }

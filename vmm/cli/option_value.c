@@ -2,6 +2,8 @@
 /* From text to one field, and back. */
 #include "cli/options.h"
 
+#include "machine/config.h"
+
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -203,6 +205,39 @@ static int parse_mac(const struct option *option, const char *text, void *field,
 	return 0;
 }
 
+/* The first three are the standard streams. */
+static int parse_fds(const struct option *option, const char *text, void *field, char *why,
+		     size_t len)
+{
+	struct fd_list list = { .count = 0 };
+
+	(void)option;
+	for (bool more = true; more; text += more) {
+		uint64_t fd;
+
+		if (take_number(&text, &fd) < 0 || fd < 3 || fd > INT32_MAX ||
+		    (*text && *text != ':')) {
+			snprintf(why, len, "not file descriptors; write numbers from 3 on, with "
+					   "a colon between two, such as 3:4");
+			return -EINVAL;
+		}
+		for (unsigned i = 0; i < list.count; i++) {
+			if (list.fds[i] == (int)fd) {
+				snprintf(why, len, "names fd %d twice", (int)fd);
+				return -EINVAL;
+			}
+		}
+		if (list.count == CONFIG_MAX_FDS) {
+			snprintf(why, len, "more than %d file descriptors", CONFIG_MAX_FDS);
+			return -EINVAL;
+		}
+		list.fds[list.count++] = (int)fd;
+		more = *text == ':';
+	}
+	memcpy(field, &list, sizeof(list));
+	return 0;
+}
+
 int option_parse_value(const struct option *option, const char *text, void *field, char *why,
 		       size_t len)
 {
@@ -215,6 +250,7 @@ int option_parse_value(const struct option *option, const char *text, void *fiel
 		[OPTION_DURATION] = parse_number_option,
 		[OPTION_WORD] = parse_word,
 		[OPTION_MAC] = parse_mac,
+		[OPTION_FDS] = parse_fds,
 	};
 
 	return parsers[option->kind](option, text, field, why, len);

@@ -4,7 +4,10 @@
 
 #include "backend/local.h"
 #include "backend/vhost_net.h"
+#include "base/log.h"
 #include "virtio/net.h"
+
+#include <string.h>
 
 /* What the device is made of, until it owns it. */
 struct net_parts {
@@ -17,11 +20,13 @@ struct net_parts {
 static int open_taps(struct vm *vm, const struct net_config *net, struct net_parts *parts)
 {
 	struct tap *taps = parts->taps;
+	const int *fds = net->fds.fds;
 	int ret = net->tap ? tap_open(&taps[0], vm->sys, net->tap, parts->pairs > 1) :
-			     tap_adopt(&taps[0], vm->sys, net->fd);
+			     tap_adopt(&taps[0], vm->sys, fds[0]);
 
 	for (unsigned i = 1; i < parts->pairs && !ret; i++)
-		ret = tap_open_queue(&taps[i], &taps[0]);
+		ret = net->tap ? tap_open_queue(&taps[i], &taps[0]) :
+				 tap_adopt_queue(&taps[i], &taps[0], fds[i]);
 	return ret;
 }
 
@@ -40,16 +45,28 @@ static void close_vhosts(struct net_parts *parts)
 	}
 }
 
-static int open_vhosts(struct vm *vm, struct net_parts *parts, bool optional)
+static int open_vhosts(struct vm *vm, const struct net_config *net, struct net_parts *parts,
+		       bool optional)
 {
 	int ret = 0;
 
-	for (unsigned i = 0; i < parts->pairs && !ret; i++)
-		parts->vhosts[i] = vhost_net_open(vm->sys, optional, &ret);
+	for (unsigned i = 0; i < parts->pairs && !ret; i++) {
+		int fd = net->vhost_fds.count ? net->vhost_fds.fds[i] : -1;
+
+		parts->vhosts[i] = vhost_net_open(vm->sys, fd, optional, &ret);
+	}
 	if (ret)
 		close_vhosts(parts);
 	parts->in_kernel = !ret;
 	return ret;
+}
+
+/* The guest may have another address than the macvtap; but then it gets what is for groups only. */
+static void check_mac(const struct net_config *net, const struct tap *tap)
+{
+	if (tap->macvtap && net->mac_set && memcmp(net->mac, tap->mac, sizeof(tap->mac)) != 0)
+		log_warning("tap %s: mac= is not the macvtap's own address, and so is not served "
+			    "(ip link set %s address ADDRESS)", tap->name, tap->name);
 }
 
 /* The tap first: without it, a word about vhost would be beside the point. */
@@ -59,7 +76,8 @@ static int open_parts(struct vm *vm, const struct net_config *net, struct net_pa
 
 	if (open_taps(vm, net, parts))
 		return -EIO;
-	if (net->vhost != VHOST_OFF && open_vhosts(vm, parts, optional) && !optional)
+	check_mac(net, &parts->taps[0]);
+	if (net->vhost != VHOST_OFF && open_vhosts(vm, net, parts, optional) && !optional)
 		return -EIO;
 	return 0;
 }
