@@ -6,10 +6,6 @@
 static const char panic_text[] = "Kernel panic - not syncing";
 static const char panic_end_text[] = "---[ end Kernel panic";
 
-/* ECMA-48: ESC [ … final; ESC ] … BEL or ESC \; ESC and one more character. */
-enum { TEXT, AFTER_ESC, IN_CSI, IN_OSC };
-enum { BEL = 0x07, ESC = 0x1b };
-
 void console_scan_init(struct console_scan *scan,
 		       void (*event)(void *owner, enum console_event event), void *owner)
 {
@@ -63,41 +59,16 @@ static void visible(struct console_scan *scan, char c)
 	}
 }
 
-static void feed_byte(struct console_scan *scan, uint8_t c)
-{
-	/* Wherever it comes, it ends the line: a sequence cut short must not hide a panic. */
-	if (c == '\n') {
-		scan->state = TEXT;
-		end_line(scan);
-		return;
-	}
-	if (c == ESC) {
-		scan->state = AFTER_ESC;
-		return;
-	}
-	switch (scan->state) {
-	case AFTER_ESC:
-		scan->state = c == '[' ? IN_CSI : c == ']' ? IN_OSC : TEXT;
-		break;
-	case IN_CSI:
-		if (c >= 0x40 && c <= 0x7e)
-			scan->state = TEXT;
-		break;
-	case IN_OSC:
-		if (c == BEL)
-			scan->state = TEXT;
-		break;
-	default:
-		if (c >= ' ' && c != 0x7f)
-			visible(scan, (char)c);
-		break;
-	}
-}
-
 void console_scan_feed(struct console_scan *scan, const void *data, size_t len)
 {
 	const uint8_t *bytes = data;
 
-	for (size_t i = 0; i < len; i++)
-		feed_byte(scan, bytes[i]);
+	for (size_t i = 0; i < len; i++) {
+		uint8_t c = bytes[i];
+
+		if (console_filter_byte(&scan->filter, c))
+			visible(scan, (char)c);
+		else if (c == '\n')
+			end_line(scan);
+	}
 }

@@ -11,6 +11,8 @@
 #ifndef KINGLET_HOST_CONSOLE_SCAN_H
 #define KINGLET_HOST_CONSOLE_SCAN_H
 
+#include "host/console_lines.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,7 +28,7 @@ struct console_scan {
 	/* Called from inside console_scan_feed(). */
 	void (*event)(void *owner, enum console_event event);
 	void *owner;                      /* borrowed */
-	unsigned state;                   /* of the escape sequence parser */
+	struct console_filter filter;
 	char window[CONSOLE_SCAN_WINDOW]; /* the last visible characters of this line */
 	size_t window_len;
 	bool collecting; /* the rest of the panic's line */
