@@ -42,6 +42,7 @@ struct command;
 
 struct option {
 	const char *name;    /* without dashes */
+	char letter;	     /* -X is the same; 0: there is none */
 	const char *metavar; /* what the help calls the argument; NULL for flags and words */
 	const char *help;    /* one sentence without its full stop */
 	const char *initial; /* default as typed; NULL: the field stays zero */
@@ -98,6 +99,12 @@ extern const struct option_list common_option_list;
  */
 __must_check int options_parse(const struct command *command, struct common_options *options,
 			       int argc, char **argv);
+/*
+ * The same for a line that goes on from options of the command line: *options begins as a copy of
+ * *base, whose values it may override, and which must live as long.
+ */
+__must_check int options_parse_on(const struct common_options *base,
+				  struct common_options *options, int argc, char **argv);
 void options_destroy(struct common_options *options);
 
 /* Whether the option was on the command line; one of the command's. */

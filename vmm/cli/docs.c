@@ -21,20 +21,30 @@ static void roff_text(FILE *out, const char *text)
 	}
 }
 
-static void roff_row(FILE *out, const struct option *option, const char *dashes,
-		     const char *between)
+/* The argument. Words are typed as they stand; others are replaced. */
+static void roff_argument(FILE *out, const struct option *option, const char *between)
 {
 	char argument[40];
 
 	option_format_argument(option, argument, sizeof(argument));
+	fprintf(out, "%s\\fR%s", *argument ? between : "",
+		option->kind == OPTION_WORD ? "\\fB" : "\\fI");
+	roff_text(out, argument);
+	fputs("\\fR", out);
+}
+
+static void roff_row(FILE *out, const struct option *option, const char *dashes,
+		     const char *between)
+{
 	fputs(".TP\n\\fB", out);
 	roff_text(out, dashes);
 	roff_text(out, option->name);
-	fprintf(out, "%s\\fR", *argument ? between : "");
-	/* Words are typed as they stand; other arguments are replaced. */
-	fputs(option->kind == OPTION_WORD ? "\\fB" : "\\fI", out);
-	roff_text(out, argument);
-	fputs("\\fR\n", out);
+	roff_argument(out, option, between);
+	if (option->letter) {
+		fprintf(out, ", \\fB\\-%c", option->letter);
+		roff_argument(out, option, " ");
+	}
+	fputc('\n', out);
 	roff_text(out, option->help);
 	if (option_is_repeatable(option))
 		fputs("; repeatable", out);

@@ -53,6 +53,9 @@ static void print_option(FILE *out, const struct option *option)
 
 	option_format_argument(option, argument, sizeof(argument));
 	snprintf(left, sizeof(left), "  --%s%s%s", option->name, *argument ? " " : "", argument);
+	if (option->letter)
+		snprintf(left + strlen(left), sizeof(left) - strlen(left), ", -%c%s%s",
+			 option->letter, *argument ? " " : "", argument);
 	print_row(out, left, option);
 	if (!option->keys)
 		return;

@@ -239,6 +239,23 @@ static const struct option *find_typed(const struct common_options *options, con
 	return NULL;
 }
 
+/* The same by its letter. */
+static const struct option *find_letter(const struct common_options *options, char letter,
+					unsigned *list, uint64_t *bit)
+{
+	const struct option_list *const *lists = options->command->options;
+
+	for (*list = 0; letter && lists[*list]; ++*list) {
+		for (unsigned i = 0; i < lists[*list]->count; i++) {
+			if (lists[*list]->table[i].letter != letter)
+				continue;
+			*bit = UINT64_C(1) << i;
+			return &lists[*list]->table[i];
+		}
+	}
+	return NULL;
+}
+
 bool options_given(const struct common_options *options, const char *name)
 {
 	unsigned list;
@@ -260,22 +277,27 @@ static int parse_option(struct common_options *options, const struct option *opt
 }
 
 /*
- * One argument that begins with a dash, and its value: behind `=`, or the next argument. Returns
- * how many arguments were used.
+ * One argument that begins with a dash, and its value: behind `=`, or behind the letter of -j4, or
+ * the next argument. Returns how many arguments were used.
  */
 static int take_option(struct common_options *options, int argc, char **argv)
 {
-	const char *name = argv[0] + 2;
-	size_t name_len = 0;
-	const char *value;
-	const struct option *option = NULL;
+	const char *name = argv[0] + 2, *value = NULL;
+	const struct option *option;
 	char text[800];
 	int used = 1, err;
 	unsigned list;
 	uint64_t bit;
 
-	if (argv[0][1] == '-')
+	if (argv[0][1] == '-') {
+		size_t name_len;
+
 		option = find_typed(options, name, &name_len, &list, &bit);
+		value = option && name[name_len] ? name + name_len + 1 : NULL;
+	} else {
+		option = find_letter(options, argv[0][1], &list, &bit);
+		value = *name ? name : NULL;
+	}
 	if (!option) {
 		char typed[32];
 
@@ -285,7 +307,6 @@ static int take_option(struct common_options *options, int argc, char **argv)
 		log_error("%.80s: unknown option%s", argv[0], text);
 		return -EINVAL;
 	}
-	value = name[name_len] ? name + name_len + 1 : NULL;
 	if (option->kind == OPTION_FLAG && value) {
 		log_error("%.80s: takes no value; write --%s alone, or leave it out", argv[0],
 			  option->name);
@@ -335,16 +356,10 @@ static int finish(struct common_options *options, int argc, char **argv)
 	return -EINVAL;
 }
 
-int options_parse(const struct command *command, struct common_options *options, int argc,
-		  char **argv)
+static int parse(struct common_options *options, int argc, char **argv)
 {
 	int used, err = 0;
 
-	options->command = command;
-	for (unsigned l = 0; command->options[l] && !err; l++)
-		err = set_initial(command->options[l]->table, command->options[l]->count, options);
-	if (err)
-		return err;
 	for (; argc && strcmp(argv[0], "--") != 0; argc -= used, argv += used) {
 		used = 1;
 		if (argv[0][0] == '-' && argv[0][1])
@@ -357,6 +372,27 @@ int options_parse(const struct command *command, struct common_options *options,
 			return 0;
 	}
 	return finish(options, argc - 1, argv + 1);
+}
+
+int options_parse(const struct command *command, struct common_options *options, int argc,
+		  char **argv)
+{
+	int err = 0;
+
+	options->command = command;
+	for (unsigned l = 0; command->options[l] && !err; l++)
+		err = set_initial(command->options[l]->table, command->options[l]->count, options);
+	return err ? err : parse(options, argc, argv);
+}
+
+int options_parse_on(const struct common_options *base, struct common_options *options, int argc,
+		     char **argv)
+{
+	memcpy(options, base, base->command->options_size);
+	memset(options->given, 0, sizeof(options->given));
+	options->owned = NULL;
+	options->owned_count = 0;
+	return parse(options, argc, argv);
 }
 
 void options_destroy(struct common_options *options)
