@@ -251,7 +251,7 @@ $(O)/vhost-direct: $(call objects,$(direct_src)) $(lib)
 	$(Q)$(CC) $(all_ldflags) -o $@ $^ $(libs)
 
 # Debian packages that building and testing take.
-packages := make acpica-tools $(if $(cross),gcc-$(cross)-linux-gnu qemu-user-static,gcc libc6-dev \
+packages := make acpica-tools python3 $(if $(cross),gcc-$(cross)-linux-gnu qemu-user-static,gcc libc6-dev \
 	libcmocka-dev liburing-dev libcjson-dev $(packages_$(ARCH)))
 
 # Parts that need a KVM or a testbed; each is a program that counts its tests (see tests/run).

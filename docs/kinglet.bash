@@ -33,6 +33,18 @@ _kinglet()
 		--trace
 		--budget
 		--dry-run"
+	local test="
+		--expect
+		--reject
+		--fail-on
+		--retries
+		--symbols
+		--verbose"
+	local suite="
+		--report
+		--junit
+		--list
+		--jobs"
 	local exec="
 		--root
 		--dir
@@ -50,11 +62,12 @@ _kinglet()
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		COMPREPLY=($(compgen -W "run exec kernel report doctor help version --help --version" -- "$cur"))
+		COMPREPLY=($(compgen -W "run test exec kernel report doctor help version --help --version" -- "$cur"))
 		return
 	fi
 	case ${COMP_WORDS[1]} in
 	run) options="$boot $machine $common" ;;
+	test) options="$test $suite $boot $machine $common" ;;
 	exec) options="$exec $machine $common" ;;
 	kernel) options="$common" ;;
 	report) options="$common" ;;
@@ -123,6 +136,29 @@ _kinglet()
 		return ;;
 	--budget)
 		return ;;
+	--expect)
+		return ;;
+	--reject)
+		return ;;
+	--fail-on)
+		COMPREPLY=($(compgen -W "warn bug oops panic" -- "$cur"))
+		return ;;
+	--retries)
+		return ;;
+	--symbols)
+		COMPREPLY=($(compgen -f -- "$cur"))
+		return ;;
+	--report)
+		COMPREPLY=($(compgen -f -- "$cur"))
+		return ;;
+	--junit)
+		COMPREPLY=($(compgen -f -- "$cur"))
+		return ;;
+	--list)
+		COMPREPLY=($(compgen -f -- "$cur"))
+		return ;;
+	--jobs)
+		return ;;
 	--root)
 		return ;;
 	--dir)
@@ -141,7 +177,7 @@ _kinglet()
 	if [[ $cur == -* ]]; then
 		COMPREPLY=($(compgen -W "$options" -- "$cur"))
 	elif [[ ${COMP_WORDS[1]} == help ]]; then
-		COMPREPLY=($(compgen -W "run exec kernel report doctor help version" -- "$cur"))
+		COMPREPLY=($(compgen -W "run test exec kernel report doctor help version" -- "$cur"))
 	else
 		COMPREPLY=($(compgen -f -- "$cur"))
 	fi

@@ -29,8 +29,8 @@ struct command {
 	int (*run)(struct common_options *options);
 };
 
-extern const struct command command_run, command_exec, command_kernel, command_report, command_doctor,
-	command_help, command_version;
+extern const struct command command_run, command_test, command_exec, command_kernel, command_report,
+	command_doctor, command_help, command_version;
 
 /* All of them, in the order of the help; ends with NULL. */
 extern const struct command *const command_table[];

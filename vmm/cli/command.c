@@ -8,6 +8,7 @@
 
 const struct command *const command_table[] = {
 	&command_run,
+	&command_test,
 	&command_exec,
 	&command_kernel,
 	&command_report,

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/commands.h"
+
+#include "base/log.h"
+#include "cli/suite.h"
+
+#include <string.h>
+
+/* Opened before anything runs, so that a wrong name costs nobody a test run. */
+struct report_files {
+	FILE *json, *junit; /* NULL: not wanted */
+};
+
+static int open_report(const char *option, const char *path, FILE **file)
+{
+	if (!path)
+		return 0;
+	*file = fopen(path, "we");
+	if (*file)
+		return 0;
+	log_error("--%s %.200s: %s", option, path, strerror(errno));
+	return -EINVAL;
+}
+
+static int close_report(const char *option, const char *path, FILE *file)
+{
+	bool failed;
+
+	if (!file)
+		return 0;
+	failed = ferror(file);
+	if (fclose(file) == EOF || failed) {
+		log_error("--%s %.200s: cannot be written", option, path);
+		return -EIO;
+	}
+	return 0;
+}
+
+static int write_reports(const struct suite *suite, struct report_files *files, double seconds)
+{
+	cJSON *report = report_of_suite(suite, seconds);
+	char *text = files->json ? cJSON_Print(report) : NULL;
+	int ret = files->json && !text ? -ENOMEM : 0;
+
+	if (text)
+		fprintf(files->json, "%s\n", text);
+	if (files->junit)
+		junit_print(files->junit, report);
+	cJSON_free(text);
+	cJSON_Delete(report);
+	return ret;
+}
+
+/* "3 passed (1 flaky), 2 failed", or with "7 not run". Returns whether all passed. */
+static bool print_summary(const struct suite *suite)
+{
+	unsigned passed = 0, flaky = 0, failed = 0, missing = 0;
+
+	for (unsigned i = 0; i < suite->count; i++) {
+		const cJSON *attempts = suite->cases[i].attempts;
+		int count = cJSON_GetArraySize(attempts);
+
+		if (!count) {
+			missing++;
+		} else if (result_passed(cJSON_GetArrayItem(attempts, count - 1))) {
+			passed++;
+			flaky += count > 1;
+		} else {
+			failed++;
+		}
+	}
+	printf("%u passed", passed);
+	if (flaky)
+		printf(" (%u flaky)", flaky);
+	printf(", %u failed", failed);
+	if (missing)
+		printf(", %u not run", missing);
+	putchar('\n');
+	return !failed && !missing;
+}
+
+/* The only test's own status; of a list, whether all passed. */
+static int status_of(const struct suite *suite, const struct test_options *options)
+{
+	const cJSON *attempts = suite->cases[0].attempts;
+	const cJSON *result = cJSON_GetArrayItem(attempts, cJSON_GetArraySize(attempts) - 1);
+
+	if (options->list)
+		return print_summary(suite) ? EXIT_SUCCESS : EXIT_TEST_FAILED;
+	return result ? (int)result_number(result, "status") : EXIT_HOST;
+}
+
+static int run_and_report(struct suite *suite, const struct test_options *options,
+			  struct report_files *files)
+{
+	double seconds;
+	int ret = suite_run(suite, options->jobs, &seconds), status, err;
+
+	if (ret < 0)
+		return EXIT_HOST;
+	err = write_reports(suite, files, seconds);
+	status = status_of(suite, options);
+	if (ret)
+		return ret;
+	if (flush_stdout())
+		return EXIT_HOST;
+	return err ? EXIT_HOST : status;
+}
+
+static int dry_run(const struct suite *suite)
+{
+	for (unsigned i = 0; i < suite->count; i++) {
+		if (*suite->cases[i].name)
+			printf("%s:\n", suite->cases[i].name);
+		if (dry_run_print(stdout, &suite->cases[i].options->run.config) < 0)
+			return EXIT_USAGE;
+	}
+	return flush_stdout();
+}
+
+static int run_suite(struct suite *suite, const struct test_options *options)
+{
+	struct report_files files = { 0 };
+	int status = EXIT_USAGE;
+
+	if (options->run.dry_run)
+		return dry_run(suite);
+	if (!open_report("report", options->report, &files.json) &&
+	    !open_report("junit", options->junit, &files.junit))
+		status = run_and_report(suite, options, &files);
+	if ((close_report("report", options->report, files.json) ||
+	     close_report("junit", options->junit, files.junit)) &&
+	    !status)
+		status = EXIT_HOST;
+	return status;
+}
+
+static int run(struct common_options *common)
+{
+	struct test_options *options = container_of(common, struct test_options, run.common);
+	struct suite suite;
+	int ret = suite_load(&suite, options), status = EXIT_USAGE;
+
+	if (ret == -ENOMEM) {
+		log_error("list of tests: %s", strerror(-ret));
+		status = EXIT_HOST;
+	}
+	if (!ret)
+		status = run_suite(&suite, options);
+	suite_destroy(&suite);
+	return status;
+}
+
+static const struct option_list *const lists[] = {
+	&test_option_list,   &suite_option_list, &boot_option_list,
+	&machine_option_list, &common_option_list, NULL,
+};
+
+const struct command command_test = {
+	.name = "test",
+	.synopsis = "[KERNEL] [options] [-- init arguments]",
+	.summary = "boot a kernel and say PASS or FAIL, in one line and in the exit status",
+	.about = "A test passes when the guest powers off with status 0, or as soon as --expect\n"
+		 "is seen. It fails by anything else: a panic, an oops, a triple fault, the\n"
+		 "timeout (60 s unless --timeout says otherwise), another status, or a failed\n"
+		 "test in TAP or KTAP on the console. The guest gets no input, and its output is\n"
+		 "shown only when it fails.\n",
+	.options = lists,
+	.options_size = sizeof(struct test_options),
+	.argument = run_options_kernel,
+	.finish = test_options_finish,
+	.run = run,
+};
