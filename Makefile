@@ -281,9 +281,9 @@ demo: ## Boot Debian's kernel to a shell, here or in an emulated host
 	$(Q)O=$(O) guest-tests/demo
 
 .PHONY: bench
-bench: ## Kinglet beside QEMU's microvm and pc: time, exits, memory, size
+bench: ## Kinglet beside QEMU; BENCH=boot, net or scsi for a part of it
 	$(Q)tests/need $(packages)
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE) --no-print-directory all guest-tools
 	$(Q)O=$(O) guest-tests/bench
 
 .PHONY: check-layers

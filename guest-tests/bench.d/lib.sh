@@ -1,0 +1,42 @@
+# shellcheck shell=bash disable=SC2034
+# SPDX-License-Identifier: Apache-2.0
+#
+# What the groups of bench share. Sourced by bench.
+
+qemu=/usr/bin/qemu-system-x86_64
+
+# qemu_command MACHINE MEMORY: the array vmm becomes QEMU with nothing but that and a serial port.
+qemu_command() {
+	vmm=("$qemu" -M "$1" -accel kvm -cpu host -m "$2" -nodefaults -no-user-config -no-reboot
+		-display none -serial stdio)
+}
+
+# result VALUE...: a line of what group_report reads.
+result() {
+	echo "$*" | tee -a "$TESTBED_OUT/results"
+}
+
+# tracing_prepare: the trace of the kernel, in $trace.
+trace=/sys/kernel/tracing
+tracing_prepare() {
+	mountpoint -q $trace || mount -t tracefs tracefs $trace
+}
+
+# median <NUMBERS, one a line
+median() {
+	sort -n | awk '{ v[NR] = $1 }
+		END { if (NR) print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2 }'
+}
+
+# required WHAT VALUE RELATION BOUND
+required() {
+	awk -v what="$1" -v value="$2" -v relation="$3" -v bound="$4" 'BEGIN {
+		met = relation == "<" && value < bound || relation == "<=" && value <= bound ||
+			relation == ">=" && value >= bound
+		printf "%-44s %8.4g   required %2s %-6g %s\n", what, value, relation, bound,
+			met ? "met" : "MISSED" }'
+}
+
+ratio() {
+	awk -v a="$1" -v b="$2" 'BEGIN { print a / b }'
+}

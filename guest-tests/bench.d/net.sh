@@ -1,0 +1,21 @@
+# shellcheck shell=bash disable=SC2034,SC2154
+# SPDX-License-Identifier: Apache-2.0
+#
+# Group of bench: what passes between host and guest, by vhost-net or in the VMM.
+
+# shellcheck source=guest-tests/bench.d/peers.sh
+. "$here/bench.d/peers.sh"
+
+group_title='Network: medians; frames carried by vhost-net, or in Kinglet'
+peers=(kinglet microvm q35 kinglet-local)
+rivals=(microvm q35)
+tests=(tcp-in tcp-out udp-in udp-out round-trips)
+counted=(tcp-in tcp-out udp-in udp-out round-trips)
+per=packets unit=packets
+drivers=
+
+devices() {
+	local vhost=vhost=on
+	[[ ${peers[$1]} != *-local ]] || vhost=vhost=off
+	add_card "$1" $vhost
+}

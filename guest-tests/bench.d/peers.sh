@@ -1,0 +1,234 @@
+# shellcheck shell=bash disable=SC2034,SC2086,SC2154
+# SPDX-License-Identifier: Apache-2.0
+#
+# For the groups net and scsi: one guest for each column, all up from the start to the end of the
+# group, and the program rates in each. A measurement asks one guest for one thing for some seconds,
+# then the next guest for the same, twice RUNS times: so a busy host spoils all of them, or a round,
+# which the median drops. Ratios are taken within a round.
+#
+# A group defines:
+#   peers=(NAME...)     its columns; "kinglet" is the one that must keep up
+#   rivals=(NAME...)    with these
+#   tests=(TEST...)     its rows: what rates knows
+#   counted=(TEST...)   of these it also prints what the kernel counts,
+#   per=FIELD unit=...  for each thousand of these
+#   drivers='...'       what the guest loads
+#   devices NAME        adds to the array vmm
+# and may define:
+#   peers_up, peers_down  what the host needs beside taps
+
+memory=128  # MiB
+limit=180   # seconds for a guest to be up
+seconds=0.5 # for one measurement: short, so that guests take turns often
+port=2000
+counters='packets userspace-exits exits interrupts wakeups'
+
+# One field of a line of results.
+declare -A field=([round]=1 [test]=2 [peer]=3 [operations]=4 [bytes]=5 [seconds]=6 [packets]=7
+	[userspace-exits]=8 [exits]=9 [interrupts]=10 [wakeups]=11)
+
+declare -A label=([kinglet]=Kinglet [kinglet-local]='in Kinglet' [microvm]=microvm [q35]=q35
+	[microvm-local]='in microvm')
+
+declare -A title=(
+	[tcp-in]='TCP to the guest, MiB/s' [tcp-out]='TCP from the guest, MiB/s'
+	[udp-in]='datagrams to the guest /s' [udp-out]='datagrams from the guest /s'
+	[round-trips]='round trips /s'
+	[read-random]='4 KiB reads /s, 32 at once' [read-latency]='4 KiB reads /s, one by one'
+	[read]='sequential read, MiB/s' [write]='sequential write, MiB/s'
+)
+
+# ---- inside: where the VMMs run ----
+
+declare -A pid=()
+
+# command_of INDEX: sets vmm for that column, but for the group's devices.
+command_of() {
+	local cmdline="console=ttyS0 quiet panic=-1 address=10.77.$1.2"
+	case ${peers[$1]} in
+	kinglet*)
+		vmm=("$KINGLET" run "$BZIMAGE" --initrd "$work/initrd" --memory "$memory"
+			--append "$cmdline")
+		return
+		;;
+	microvm*) qemu_command microvm,pcie=on,rtc=on "$memory" ;;
+	q35) qemu_command q35 "$memory" ;;
+	esac
+	vmm+=(-kernel "$BZIMAGE" -initrd "$work/initrd" -append "$cmdline")
+}
+
+# add_card INDEX vhost=on|off
+add_card() {
+	case ${peers[$1]} in
+	kinglet*) vmm+=(--net "tap=bench$1,$2") ;;
+	*)
+		vmm+=(-netdev "tap,id=net,ifname=bench$1,script=no,downscript=no,$2"
+			-device 'virtio-net-pci,netdev=net')
+		;;
+	esac
+}
+
+# guest_up INDEX
+guest_up() {
+	local vmm end=$((SECONDS + limit)) name=${peers[$1]}
+	command_of "$1"
+	devices "$1"
+	ip tuntap add "bench$1" mode tap vnet_hdr
+	ip addr add "10.77.$1.1/24" dev "bench$1"
+	ip link set "bench$1" up
+	"${vmm[@]}" </dev/null >"$TESTBED_OUT/$name.log" 2>&1 &
+	pid[$name]=$!
+	until timeout 10 "$TOOLS/rates" "10.77.$1.2" $port "${tests[0]}" 0.01 >/dev/null 2>&1; do
+		if [ $SECONDS -ge $end ] || ! kill -0 "${pid[$name]}"; then
+			return 1
+		fi
+		sleep 0.5
+	done
+}
+
+all_down() {
+	local status=$? i
+	[ $status -eq 0 ] || tail -v -n 25 "$TESTBED_OUT"/*.log >&2
+	[ ${#pid[@]} -eq 0 ] || kill -KILL "${pid[@]}" 2>/dev/null || :
+	wait 2>/dev/null
+	for i in "${!peers[@]}"; do
+		ip link del "bench$i" 2>/dev/null || :
+	done
+	[ "$(type -t peers_down)" != function ] || peers_down
+	echo '!hist:keys=common_pid' >$trace/events/kvm/kvm_userspace_exit/trigger
+}
+
+# count_now INDEX: $counters up to now, of the tap, the vCPU threads, the VM and its vhost workers.
+count_now() {
+	local id=${pid[${peers[$1]}]} statistics=/sys/class/net/bench$1/statistics
+	# shellcheck disable=SC2046 # a list of words
+	awk -v packets="$(($(<"$statistics/rx_packets") + $(<"$statistics/tx_packets")))" '
+		FILENAME ~ /hist$/ { gsub(/[{}:]/, " "); exits[$2] = $4; next }
+		FILENAME ~ /task/ { userspace += exits[$1]; next }
+		FILENAME ~ /status$/ { if (/^voluntary/) wakeups += $2; next }
+		{ count[FILENAME] = $1 }
+		function of(name,  file, sum) {
+			for (file in count)
+				if (file ~ "/" name "$")
+					sum += count[file]
+			return sum + 0
+		}
+		END { print packets, userspace + 0, of("exits"), of("irq_injections"), wakeups + 0 }' \
+		$trace/events/kvm/kvm_userspace_exit/hist /proc/"$id"/task/*/stat \
+		$(grep -lx "vhost-$id" /proc/[0-9]*/comm 2>/dev/null | sed 's/comm$/status/') \
+		/sys/kernel/debug/kvm/"$id"-*/{exits,irq_injections}
+}
+
+# measure ROUND TEST INDEX. It fails when the guest is gone, which the emulated host can bring about.
+measure() {
+	local i before after rate
+	read -ra before < <(count_now "$3")
+	rate=$(timeout 60 "$TOOLS/rates" "10.77.$3.2" $port "$2" "$seconds")
+	read -ra after < <(count_now "$3")
+	for i in "${!after[@]}"; do
+		after[i]=$((after[i] - before[i]))
+	done
+	result "$1 $2 ${peers[$3]} $rate ${after[*]}"
+}
+
+# The emulated host has one CPU. Whether vhost's worker takes it from the sender after each packet,
+# or after as many as fit, is luck, and makes three times the difference that anything else does.
+let_senders_finish() {
+	echo NO_WAKEUP_PREEMPTION >/sys/kernel/debug/sched/features
+}
+
+group_run() {
+	local round test i
+	: >"$TESTBED_OUT/results"
+	tracing_prepare
+	[ "$where" != inside ] || let_senders_finish
+	trap all_down EXIT
+	[ "$(type -t peers_up)" != function ] || peers_up
+	for i in "${!peers[@]}"; do
+		guest_up "$i"
+	done
+	echo 'hist:keys=common_pid' >$trace/events/kvm/kvm_userspace_exit/trigger
+	echo "round test guest operations bytes seconds $counters" >&2
+	for ((round = 0; round < 2 * runs; round++)); do
+		for test in "${tests[@]}"; do
+			# Another one first each time: it meets the emulator's cold caches.
+			for i in "${!peers[@]}"; do
+				measure $round "$test" $(((i + round) % ${#peers[@]})) >&2
+			done
+		done
+	done
+}
+
+# ---- outside: what is to run, and what came of it ----
+
+group_prepare() {
+	cat >"$work/script" <<-END
+		set -e
+		modprobe -a virtio_pci virtio_net $drivers
+		ip addr add \$address/24 dev eth0
+		ip link set eth0 up
+		for disk in sda vda; do
+			[ ! -b /dev/\$disk ] || break
+		done
+		/rates serve $port /dev/\$disk
+	END
+	"$here/mkinitrd" "$work/script" "$TOOLS/rates" >"$work/initrd"
+}
+
+# values TEST PEER EXPRESSION: of each round; an expression of awk with the names of the fields.
+values() {
+	local name expression=$3
+	for name in "${!field[@]}"; do
+		expression=${expression//<$name>/\$${field[$name]}}
+	done
+	awk -v test="$1" -v peer="$2" "\$${field[test]} == test && \$${field[peer]} == peer {
+		print $expression }" "$TESTBED_OUT/results"
+}
+
+# row TITLE TEST EXPRESSION FORMAT
+row() {
+	local peer
+	printf '%-30s' "$1"
+	for peer in "${peers[@]}"; do
+		printf "%12$4" "$(values "$2" "$peer" "$3" | median)"
+	done
+	echo
+}
+
+rate_of() {
+	case $1 in
+	tcp* | read | write) echo '<bytes> / <seconds> / 1048576' ;;
+	*) echo '<operations> / <seconds>' ;;
+	esac
+}
+
+group_report() {
+	local test rival peer name
+	printf '%-30s' ''
+	for peer in "${peers[@]}"; do
+		printf '%12s' "${label[$peer]}"
+	done
+	echo
+	for test in "${tests[@]}"; do
+		row "${title[$test]}" "$test" "$(rate_of "$test")" .0f
+	done
+	for test in "${counted[@]}"; do
+		name=${title[$test]%, MiB/s}
+		echo "per 1,000 $unit, ${name/ \/s/}:"
+		row '  userspace exits' "$test" "1000 * <userspace-exits> / <$per>" .2f
+		row '  exits' "$test" "1000 * <exits> / <$per>" .0f
+		row '  interrupts' "$test" "1000 * <interrupts> / <$per>" .0f
+		row '  wake-ups of vhost' "$test" "1000 * <wakeups> / <$per>" .0f
+	done
+	echo
+	for rival in "${rivals[@]}"; do
+		for test in "${tests[@]}"; do
+			name=${title[$test]%, MiB/s}
+			required "${name/ \/s/} / ${label[$rival]}" "$(
+				paste <(values "$test" kinglet "$(rate_of "$test")") \
+					<(values "$test" "$rival" "$(rate_of "$test")") |
+					awk '{ print $1 / $2 }' | median
+			)" '>=' 1
+		done
+	done
+}
