@@ -286,6 +286,10 @@ bench: ## Kinglet beside QEMU; BENCH=boot, net or scsi for a part of it
 	$(Q)$(MAKE) --no-print-directory all guest-tools
 	$(Q)O=$(O) guest-tests/bench
 
+.PHONY: bench-watch
+bench-watch: all payloads ## What --trace and --explain cost an exit, on this machine's KVM
+	$(Q)O=$(O) guest-tests/bench-watch
+
 .PHONY: check-layers
 check-layers: ## Each file includes only what its layer may
 	$(Q)tests/check-layers

@@ -80,8 +80,8 @@ static void say_vring_addr(struct text *out, const struct narration *n)
 	const struct vhost_vring_addr *addr = n->event->arg;
 
 	add_vhost(out, n);
-	text_add(out, " ring %u: descriptors at 0x%llx, available ring at 0x%llx, used ring at 0x%llx "
-		      "of this process",
+	text_add(out, " ring %u: descriptors at 0x%llx, available ring at 0x%llx, used ring at "
+		      "0x%llx of this process",
 		 addr->index, ULL(addr->desc_user_addr), ULL(addr->avail_user_addr),
 		 ULL(addr->used_user_addr));
 }

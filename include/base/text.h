@@ -22,6 +22,14 @@ static inline struct text text_of(char *buf, size_t size)
 	return (struct text){ .buf = buf, .size = size };
 }
 
+static inline void text_add_char(struct text *text, char c)
+{
+	if (text->len + 1 >= text->size)
+		return;
+	text->buf[text->len++] = c;
+	text->buf[text->len] = '\0';
+}
+
 void text_add(struct text *text, const char *fmt, ...) __printf(2, 3);
 
 /* "256 MiB", "4.5 KiB", "17 bytes": binary units, at most one decimal. */

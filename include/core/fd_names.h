@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What each file descriptor is for, in words, for narration: "vCPU 0", "kick of queue 1 of
- * virtio-net 0 at 00:03.0". Names are copies, so they outlive what they speak of; a number that is used again gets the
- * new name. Any thread.
+ * virtio-net 0 at 00:03.0". Names are copies, so they outlive what they speak of; a number that is
+ * used again gets the new name. Any thread.
  */
 #ifndef KINGLET_CORE_FD_NAMES_H
 #define KINGLET_CORE_FD_NAMES_H

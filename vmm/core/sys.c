@@ -64,23 +64,15 @@ uint64_t sys_now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000U + (uint64_t)ts.tv_nsec;
 }
 
-/* Out of line, so that a call that nobody traces passes only the test. */
-static __attribute__((noinline)) int traced_ioctl(struct sys *sys, struct sys_event *event,
-						  void *arg)
-{
-	event->start_ns = sys_now_ns();
-	event->result = sys->ops->ioctl(sys, event->fd, event->request, arg);
-	event->end_ns = sys_now_ns();
-	sys->trace(sys, event);
-	return event->result;
-}
-
-int sys_open_from(struct sys *sys, const struct sys_site *site, const char *path, int flags)
+/*
+ * Traced calls are out of line: one that nobody traces is a test and a jump, without a stack frame
+ * for the event.
+ */
+static __attribute__((noinline)) int traced_open(struct sys *sys, const struct sys_site *site,
+						 const char *path, int flags)
 {
 	struct sys_event event = { .kind = SYS_OPEN, .site = site, .fd = -1, .arg = path };
 
-	if (!sys->trace)
-		return sys->ops->open(sys, path, flags);
 	event.start_ns = sys_now_ns();
 	event.result = sys->ops->open(sys, path, flags);
 	event.end_ns = sys_now_ns();
@@ -88,25 +80,52 @@ int sys_open_from(struct sys *sys, const struct sys_site *site, const char *path
 	return event.result;
 }
 
+static __attribute__((noinline)) int traced_ioctl(struct sys *sys, const struct sys_site *site,
+						  int fd, unsigned long request, void *arg)
+{
+	struct sys_event event = {
+		.kind = SYS_IOCTL, .site = site, .fd = fd, .request = request, .arg = arg
+	};
+
+	event.start_ns = sys_now_ns();
+	event.result = sys->ops->ioctl(sys, fd, request, arg);
+	event.end_ns = sys_now_ns();
+	sys->trace(sys, &event);
+	return event.result;
+}
+
+static __attribute__((noinline)) int traced_run(struct sys *sys, const struct sys_site *site,
+						int fd, const struct kvm_run *run)
+{
+	struct sys_event event = {
+		.kind = SYS_RUN, .site = site, .fd = fd, .request = KVM_RUN, .arg = run
+	};
+
+	event.start_ns = sys_now_ns();
+	event.result = sys->ops->ioctl(sys, fd, KVM_RUN, NULL);
+	event.end_ns = sys_now_ns();
+	sys->trace(sys, &event);
+	return event.result;
+}
+
+int sys_open_from(struct sys *sys, const struct sys_site *site, const char *path, int flags)
+{
+	return sys->trace ? traced_open(sys, site, path, flags) : sys->ops->open(sys, path, flags);
+}
+
 int sys_ioctl_from(struct sys *sys, const struct sys_site *site, int fd, unsigned long request,
 		   void *arg)
 {
-	if (__builtin_expect(!sys->trace, 1))
-		return sys->ops->ioctl(sys, fd, request, arg);
-	return traced_ioctl(sys,
-			    &(struct sys_event){ .kind = SYS_IOCTL, .site = site, .fd = fd,
-						 .request = request, .arg = arg },
-			    arg);
+	if (__builtin_expect(sys->trace != NULL, 0))
+		return traced_ioctl(sys, site, fd, request, arg);
+	return sys->ops->ioctl(sys, fd, request, arg);
 }
 
 int sys_run_from(struct sys *sys, const struct sys_site *site, int fd, const struct kvm_run *run)
 {
-	if (__builtin_expect(!sys->trace, 1))
-		return sys->ops->ioctl(sys, fd, KVM_RUN, NULL);
-	return traced_ioctl(sys,
-			    &(struct sys_event){ .kind = SYS_RUN, .site = site, .fd = fd,
-						 .request = KVM_RUN, .arg = run },
-			    NULL);
+	if (__builtin_expect(sys->trace != NULL, 0))
+		return traced_run(sys, site, fd, run);
+	return sys->ops->ioctl(sys, fd, KVM_RUN, NULL);
 }
 
 void sys_note_from(struct sys *sys, const struct sys_site *site, enum sys_topic topic, int fd,

@@ -121,15 +121,15 @@ static void print_timeline(FILE *out, const struct watch *watch)
 	}
 	fputs("</table></div>\n", out);
 	if (!since_start(watch, PHASE_KERNEL) || !since_start(watch, PHASE_INIT))
-		fputs("<p>The kernel&rsquo;s banner and the start of init are known by what the guest "
-		      "prints; it did not print both.</p>\n",
+		fputs("<p>The kernel&rsquo;s banner and the start of init are known by what the "
+		      "guest prints; it did not print both.</p>\n",
 		      out);
 }
 
 static void print_vcpus(FILE *out, const struct watch *watch)
 {
-	fputs("<h2>vCPUs</h2>\n<p><span class=\"swatch\" style=\"background:var(--bar)\"></span>in the "
-	      "guest, or halted in KVM &nbsp; <span class=\"swatch\" style=\"background:var(--bar2)\">"
+	fputs("<h2>vCPUs</h2>\n<p><span class=\"swatch\" style=\"background:var(--bar)\"></span>"
+	      "in the guest, or halted in KVM &nbsp; <span class=\"swatch\" style=\"background:var(--bar2)\">"
 	      "</span>in Kinglet, with an exit</p>\n<table>\n<tr><th>vCPU</th><th class=\"n\">KVM_RUNs"
 	      "</th><th class=\"n\">guest ms</th><th class=\"n\">Kinglet ms</th><th></th></tr>\n",
 	      out);
@@ -141,8 +141,8 @@ static void print_vcpus(FILE *out, const struct watch *watch)
 		fprintf(out,
 			"<tr><td>%s</td><td class=\"n\">%llu</td><td class=\"n\">%.2f</td>"
 			"<td class=\"n\">%.2f</td><td class=\"b\"><div class=\"bar\">"
-			"<i style=\"width:%.2f%%\"></i><i class=\"two\" style=\"width:%.2f%%\"></i></div>"
-			"</td></tr>\n",
+			"<i style=\"width:%.2f%%\"></i>"
+			"<i class=\"two\" style=\"width:%.2f%%\"></i></div></td></tr>\n",
 			guest->name, (unsigned long long)guest->count, ms(guest->ns),
 			ms(kinglet->ns), percent(guest->ns, whole), percent(kinglet->ns, whole));
 	}
@@ -190,7 +190,8 @@ static void print_page(FILE *out, const struct watch *watch)
 	print_facts(out, watch);
 	print_timeline(out, watch);
 	print_vcpus(out, watch);
-	fputs("<h2>Exits</h2>\n<p>Why the guest was left for Kinglet, and how long it waited there.</p>\n",
+	fputs("<h2>Exits</h2>\n"
+	      "<p>Why the guest was left for Kinglet, and how long it waited there.</p>\n",
 	      out);
 	print_costs(out, &watch->exits, "cause");
 	if (watch->machine_page)

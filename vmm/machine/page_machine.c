@@ -10,8 +10,8 @@
 
 static void print_range(FILE *out, uint64_t base, uint64_t len, int digits)
 {
-	fprintf(out, "<td class=\"a\">0x%0*" PRIx64 "</td><td class=\"a\">0x%0*" PRIx64 "</td>", digits,
-		base, digits, base + len - 1);
+	fprintf(out, "<td class=\"a\">0x%0*" PRIx64 "</td><td class=\"a\">0x%0*" PRIx64 "</td>",
+		digits, base, digits, base + len - 1);
 }
 
 static void print_size(FILE *out, uint64_t len)
@@ -147,8 +147,8 @@ static void print_kick(FILE *out, const struct virtq *q, const struct wire *wire
 {
 	if (wire && wire->kick_gpa)
 		fprintf(out,
-			"<span>write to <code>0x%" PRIx64 "</code><small>the driver's kick</small></span>"
-			"<i>&rarr;</i><span>eventfd %d<small>ioeventfd: no exit</small></span>",
+			"<span>write to <code>0x%" PRIx64 "</code>"
+			"<small>the driver's kick</small></span><i>&rarr;</i><span>eventfd %d<small>ioeventfd: no exit</small></span>",
 			wire->kick_gpa, q->kick_fd);
 	else
 		fprintf(out,
@@ -211,8 +211,8 @@ static void print_queues(FILE *out, const struct watch *watch)
 
 	if (!vm->device_count)
 		return;
-	fputs("<h2>Queues</h2>\n<p>Which way a request goes, from the driver and back to it; where it was "
-	      "wired when the queue last ran.</p>\n",
+	fputs("<h2>Queues</h2>\n<p>Which way a request goes, from the driver and back to it; where it "
+	      "was wired when the queue last ran.</p>\n",
 	      out);
 	for (unsigned i = 0; i < vm->device_count; i++)
 		print_device(out, watch, vm->devices[i]);

@@ -31,7 +31,7 @@ bool phases_reach(struct phases *phases, enum phase phase, uint64_t now_ns)
 {
 	uint64_t unseen = 0;
 
-	return !atomic_load_explicit(&phases->at[phase], memory_order_relaxed) &&
+	return !phases_seen(phases, phase) &&
 	       atomic_compare_exchange_strong(&phases->at[phase], &unseen, now_ns);
 }
 

@@ -21,6 +21,11 @@ struct phases {
 /* The first call for a phase counts. True when it was this one. */
 bool phases_reach(struct phases *phases, enum phase phase, uint64_t now_ns);
 
+static inline bool phases_seen(const struct phases *phases, enum phase phase)
+{
+	return atomic_load_explicit(&phases->at[phase], memory_order_relaxed);
+}
+
 /* ns since PHASE_EXEC; false when the phase was not seen. */
 bool phases_since_start(const struct phases *phases, enum phase phase, uint64_t *ns);
 

@@ -27,6 +27,7 @@ static const char tail[] = "\n]}\n";
 
 struct trace_file {
 	int fd; /* owned */
+	pid_t pid;
 	const char *path;
 	pthread_mutex_t lock;
 	off_t end;   /* where the next event goes; a pipe has no such place: -1 */
@@ -84,9 +85,8 @@ static void add_string(struct text *out, const char *string)
 		unsigned char c = (unsigned char)*string;
 
 		if (c == '"' || c == '\\')
-			text_add(out, "\\%c", c);
-		else
-			text_add(out, "%c", c < ' ' || c > '~' ? '?' : c);
+			text_add_char(out, '\\');
+		text_add_char(out, c < ' ' || c > '~' ? '?' : (char)c);
 	}
 }
 
@@ -100,12 +100,13 @@ static void add_time(struct text *out, const struct watch *watch, const char *ke
 		 (unsigned)(ns % 1000));
 }
 
-static void begin(struct text *out, const char *name, const char *category, char ph, int tid)
+static void begin(struct text *out, const struct watch *watch, const char *name,
+		  const char *category, char ph, int tid)
 {
 	text_add(out, ",\n{\"name\":\"");
 	add_string(out, name);
-	text_add(out, "\",\"cat\":\"%s\",\"ph\":\"%c\",\"pid\":%d,\"tid\":%d", category, ph, getpid(),
-		 tid);
+	text_add(out, "\",\"cat\":\"%s\",\"ph\":\"%c\",\"pid\":%d,\"tid\":%d", category, ph,
+		 watch->trace->pid, tid);
 }
 
 static void add_span(struct text *out, const struct watch *watch, uint64_t start_ns,
@@ -146,7 +147,7 @@ void trace_thread(struct watched_thread *thread)
 	thread->trace_buf = malloc(BUFFER);
 	if (!thread->trace_buf)
 		return;
-	begin(&event, "thread_name", "__metadata", 'M', thread->tid);
+	begin(&event, thread->watch, "thread_name", "__metadata", 'M', thread->tid);
 	text_add(&event, ",\"ts\":0,\"args\":{\"name\":\"");
 	add_string(&event, thread->name);
 	text_add(&event, "\"}}");
@@ -161,7 +162,7 @@ void trace_span(struct watched_thread *thread, const char *category, const char 
 
 	if (!thread->trace_buf)
 		return;
-	begin(&event, name, category, 'X', thread->tid);
+	begin(&event, thread->watch, name, category, 'X', thread->tid);
 	add_span(&event, thread->watch, start_ns, end_ns);
 	if (*what) {
 		add_what(&event, what);
@@ -189,7 +190,7 @@ static void trace_note(struct watched_thread *thread, const struct sys_event *no
 	fd_names_add_bare(&thread->watch->names, note->fd, &name);
 	if (!name.len)
 		text_add(&name, "%s", (const char *)note->arg);
-	begin(&event, name_buf, categories[note->topic], 'i', thread->tid);
+	begin(&event, thread->watch, name_buf, categories[note->topic], 'i', thread->tid);
 	add_time(&event, thread->watch, "ts", note->start_ns);
 	text_add(&event, ",\"s\":\"t\"");
 	add_what(&event, what);
@@ -212,7 +213,8 @@ void trace_event(struct watched_thread *thread, const struct narration *n,
 		trace_note(thread, call, what_buf);
 		return;
 	}
-	begin(&event, name, call->kind == SYS_OPEN ? "open" : "ioctl", 'X', thread->tid);
+	begin(&event, thread->watch, name, call->kind == SYS_OPEN ? "open" : "ioctl", 'X',
+	      thread->tid);
 	add_span(&event, thread->watch, call->start_ns, call->end_ns);
 	add_what(&event, what_buf);
 	text_add(&event, ",\"result\":%d,\"source\":\"%s:%u\"}}", call->result, call->site->file,
@@ -232,6 +234,7 @@ int trace_file_open(struct watch *watch, const char *path)
 	if (!file)
 		return -ENOMEM;
 	file->path = path;
+	file->pid = getpid();
 	file->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
 	if (file->fd < 0) {
 		err = -errno;
@@ -246,8 +249,8 @@ int trace_file_open(struct watch *watch, const char *path)
 			"\"displayTimeUnit\":\"ns\",\n\"traceEvents\":[\n"
 			"{\"name\":\"process_name\",\"cat\":\"__metadata\",\"ph\":\"M\",\"ts\":0,"
 			"\"pid\":%d,\"tid\":%d,\"args\":{\"name\":\"kinglet\"}}",
-		 getpid(), getpid());
-	begin(&text, "thread_name", "__metadata", 'M', PHASE_TRACK);
+		 file->pid, file->pid);
+	begin(&text, watch, "thread_name", "__metadata", 'M', PHASE_TRACK);
 	text_add(&text, ",\"ts\":0,\"args\":{\"name\":\"phases\"}}");
 	write_events(file, head, text.len);
 	return 0;
@@ -262,7 +265,7 @@ static void write_phase(struct watch *watch, enum phase phase)
 
 	if (!at)
 		return;
-	begin(&event, phase_name(phase), "phase", 'X', PHASE_TRACK);
+	begin(&event, watch, phase_name(phase), "phase", 'X', PHASE_TRACK);
 	add_span(&event, watch, at, next == PHASES ? at : atomic_load(&watch->phases.at[next]));
 	add_what(&event, phase_meaning(phase));
 	text_add(&event, "}}");

@@ -191,10 +191,14 @@ static void learn(struct watched_thread *thread, const struct narration *n,
 static void see(struct sys *sys, const struct sys_event *event)
 {
 	struct watch *watch = sys->trace_data;
-	struct watched_thread *thread = this_thread(watch, event);
+	struct watched_thread *thread;
 	const struct narration n = narration_of(watch, event);
 	const struct narrate_entry *entry = NULL;
 
+	/* All that exits can tell of phases is told: for --budget they need not be slowed further. */
+	if (!watch->details && event->kind == SYS_RUN && phases_seen(&watch->phases, PHASE_DEVICE))
+		return;
+	thread = this_thread(watch, event);
 	if (!thread)
 		return;
 	if (event->kind == SYS_IOCTL)
@@ -253,6 +257,7 @@ int watch_begin(struct vm *vm)
 	if (!watch)
 		return -ENOMEM;
 	watch->vm = vm;
+	watch->details = config->explain || config->explain_page || config->trace;
 	ret = -pthread_key_create(&watch->key, forget_thread);
 	if (ret) {
 		free(watch);

@@ -50,6 +50,7 @@ struct watched_thread {
 
 struct watch {
 	struct vm *vm;
+	bool details; /* somebody wants to know of every event, and not of phases only */
 	pthread_key_t key; /* struct watched_thread */
 	pthread_mutex_t lock;
 	struct watched_thread *threads; /* owned; under lock */
@@ -67,7 +68,7 @@ struct watch {
 
 /* Begins to look on, if the config asks for it; the file of --trace is opened. Logs on failure. */
 __must_check int watch_begin(struct vm *vm);
-/* The machine is gone: finishes the files. Then a verdict that was good may be that a budget is not. */
+/* The machine is gone: finishes the files; a run that went well may turn out to be over budget. */
 void watch_end(struct vm *vm);
 
 /* The machine is built: names its eventfds. Last before the vCPUs start; undone behind them. */
