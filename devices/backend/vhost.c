@@ -44,12 +44,17 @@ static const char *request_name(unsigned long request)
 	return "ioctl";
 }
 
+bool vhost_may_log(const struct vhost *vhost)
+{
+	return !vhost->dev || vhost->dev->complaints < VIRTIO_COMPLAINTS_MAX;
+}
+
 int vhost_ioctl_from(struct vhost *vhost, const struct sys_site *site, unsigned long request,
 		     void *arg)
 {
 	int ret = sys_ioctl_from(vhost->sys, site, vhost->fd, request, arg);
 
-	if (ret < 0)
+	if (ret < 0 && vhost_may_log(vhost))
 		log_error("%s: %s: %s", vhost->dev ? vhost->dev->name : vhost->kind->ops.name,
 			  request_name(request), strerror(-ret));
 	return ret;

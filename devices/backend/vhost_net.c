@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/vhost_net.h"
 
+#include "base/log.h"
+#include "host/tap.h"
+
+#include <linux/if_tun.h>
 #include <linux/vhost.h>
 #include <linux/virtio_net.h>
+#include <string.h>
 
 enum { RINGS = 2 };
 
@@ -16,18 +21,32 @@ static struct vhost_net *net_of(struct vhost *vhost)
 	return container_of(vhost, struct vhost_net, vhost);
 }
 
+/* A removed interface is a card without a link, and no reason not to start. */
+static bool tap_is_gone(struct vhost *vhost)
+{
+	struct ifreq ifr = {};
+
+	return tap_error_is_gone(sys_ioctl(vhost->sys, net_of(vhost)->tap_fd, TUNGETIFF, &ifr));
+}
+
 static int set_backend(struct vhost *vhost, unsigned index, int fd)
 {
 	struct vhost_vring_file file = { .index = index, .fd = fd };
+	int ret = sys_ioctl(vhost->sys, vhost->fd, VHOST_NET_SET_BACKEND, &file);
 
-	return vhost_ioctl(vhost, VHOST_NET_SET_BACKEND, &file);
+	if (ret >= 0 || tap_is_gone(vhost))
+		return 0;
+	if (vhost_may_log(vhost))
+		log_error("%s: VHOST_NET_SET_BACKEND: %s", vhost->dev->name, strerror(-ret));
+	return ret;
 }
 
 static void net_halt(struct vhost *vhost)
 {
+	/* A failure has been logged; there is no remedy. */
 	for (unsigned i = 0; i < RINGS; i++)
 		if (vhost->rings[i].bound)
-			set_backend(vhost, i, VHOST_FILE_UNBIND);
+			(void)!set_backend(vhost, i, VHOST_FILE_UNBIND);
 }
 
 static int net_run(struct vhost *vhost)

@@ -29,7 +29,7 @@ static int scsi_run(struct vhost *vhost)
 	struct vhost_scsi *scsi = scsi_of(vhost);
 	int ret = vhost_ioctl(vhost, VHOST_SCSI_SET_ENDPOINT, &scsi->target);
 
-	if (ret == -ENODEV)
+	if (ret == -ENODEV && vhost_may_log(vhost))
 		log_error("%s: target %s does not exist, has no nexus, or another machine has it",
 			  vhost->dev->name, scsi->target.vhost_wwpn);
 	return ret;

@@ -39,12 +39,27 @@ static const struct hint attach_queue_hints[] = {
 	{ E2BIG, " (all its queues are taken)" },
 };
 
-/* Logs `tap NAME: operation: reason` with what to do, and returns the error. */
-static int tap_fail(const struct tap *tap, const char *operation, int error,
-		    const struct hint *hints, unsigned count)
+/* As tun and macvtap answer. */
+bool tap_error_is_gone(int error)
+{
+	return error == -EBADFD || error == -ENOLINK;
+}
+
+/*
+ * Logs `tap NAME: operation: reason` with what to do, and returns the error. That the interface is
+ * gone is said once: a guest may start its driver over and over.
+ */
+static int tap_fail(struct tap *tap, const char *operation, int error, const struct hint *hints,
+		    unsigned count)
 {
 	const char *text = "";
 
+	if (tap_error_is_gone(error)) {
+		if (tap->gone)
+			return error;
+		tap->gone = true;
+		text = " (the interface was removed: link down)";
+	}
 	for (unsigned i = 0; i < count; i++)
 		if (hints[i].error == -error)
 			text = hints[i].text;
@@ -278,7 +293,7 @@ int tap_attach_queue(struct tap *tap, bool attach)
 	struct ifreq ifr = { .ifr_flags = attach ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE };
 	int rc;
 
-	if (tap->detached == !attach)
+	if (tap->gone || tap->detached == !attach)
 		return 0;
 	rc = sys_ioctl(tap->sys, tap->fd, TUNSETQUEUE, &ifr);
 	if (rc)

@@ -299,17 +299,15 @@ static void notify_config(struct virtio_dev *dev)
 		dev->transport->ops->config_changed(dev->transport);
 }
 
-enum { COMPLAINTS_MAX = 8 };
-
 void virtio_broken(struct virtio_dev *dev, const char *reason)
 {
 	if (dev->status & VIRTIO_CONFIG_S_NEEDS_RESET)
 		return;
 	dev->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
-	/* A guest that breaks its device over and over must not fill the host's log. */
-	if (dev->complaints < COMPLAINTS_MAX)
+	if (dev->complaints < VIRTIO_COMPLAINTS_MAX)
 		log_error("%s: %s (needs a reset%s)", dev->name, reason,
-			  ++dev->complaints == COMPLAINTS_MAX ? "; said for the last time" : "");
+			  ++dev->complaints == VIRTIO_COMPLAINTS_MAX ? "; said for the last time"
+								     : "");
 	sys_note(sys_of(dev), SYS_TOPIC_DEVICE, -1, "%s needs a reset: %s", dev->name, reason);
 	stop(dev);
 	notify_config(dev);

@@ -118,17 +118,35 @@ static void net_serve(struct virtio_dev *dev, struct virtq *q)
 		net_serve_tx(pair);
 }
 
+void net_link_lost(struct net *net)
+{
+	if (!net->link_up)
+		return;
+	net->link_up = false;
+	virtio_config_changed(&net->dev);
+}
+
+static int prepare_taps(struct net *net)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < net->pair_count && !rc; i++)
+		rc = tap_set_header(&net->pairs[i].tap, HEADER_LEN);
+	return rc ? rc : net_apply_offloads(net, net->dev.acked);
+}
+
 static int net_activate(struct virtio_dev *dev)
 {
 	struct net *net = net_of(dev);
-	int rc = 0;
+	int rc;
 
 	if (net->pair_count > 1)
 		bind_third_queue(net);
-	for (unsigned i = 0; i < net->pair_count && !rc; i++)
-		rc = tap_set_header(&net->pairs[i].tap, HEADER_LEN);
-	if (!rc)
-		rc = net_apply_offloads(net, dev->acked);
+	rc = prepare_taps(net);
+	if (tap_error_is_gone(rc)) {
+		net_link_lost(net);
+		rc = 0;
+	}
 	for (unsigned i = 0; i < net->pair_count && !rc && !net->in_kernel; i++)
 		rc = net_pair_start(&net->pairs[i]);
 	return rc;

@@ -94,6 +94,9 @@ void net_serve_tx(struct net_pair *pair);
 
 void net_serve_control(struct net *net, struct virtq *q);
 
+/* The interface was removed from the host: like a cable that is pulled. Says nothing. */
+void net_link_lost(struct net *net);
+
 /* Tells the tap which work it may leave to a driver that acked these GUEST_ features. */
 __must_check int net_apply_offloads(struct net *net, uint64_t features);
 /* The GUEST_ features among `features`. */

@@ -32,7 +32,6 @@ static void pair_unpoll(struct net_pair *pair)
 	pair->polled = false;
 }
 
-/* The interface was removed from the host: like a cable that is pulled. */
 static void pair_lost_tap(struct net_pair *pair, const char *reason)
 {
 	struct net *net = pair->net;
@@ -43,8 +42,8 @@ static void pair_lost_tap(struct net_pair *pair, const char *reason)
 	if (!net->link_up)
 		return;
 	log_error("%s: tap %s: %s: link down", net->dev.name, pair->tap.name, reason);
-	net->link_up = false;
-	virtio_config_changed(&net->dev);
+	pair->tap.gone = true;
+	net_link_lost(net);
 }
 
 /* --- Receive ---------------------------------------------------------------------------------- */

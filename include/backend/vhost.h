@@ -92,6 +92,9 @@ void vhost_stop(struct backend *backend, struct virtio_dev *dev);
 /* vhost's requests in words. */
 extern const struct narrate_table narrate_vhost;
 
+/* Whether a failure may be said: as long as the device's complaints are. */
+bool vhost_may_log(const struct vhost *vhost);
+
 /* An ioctl on the vhost fd: >= 0, or a negative errno, logged with the ioctl's name. */
 #define vhost_ioctl(vhost, request, arg) vhost_ioctl_from(vhost, SYS_HERE, request, arg)
 __must_check int vhost_ioctl_from(struct vhost *vhost, const struct sys_site *site,

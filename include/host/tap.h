@@ -26,6 +26,7 @@ struct tap {
 	bool detached;     /* the interface has no use for this queue now */
 	unsigned mtu;      /* bytes of payload per frame when the tap was opened; 0: not known */
 	bool multi_queue;  /* opened as one of several queues */
+	bool gone;         /* the interface was removed: that has been said, and all ioctls fail */
 	bool macvtap;      /* only frames to `mac` and to groups arrive */
 	uint8_t mac[6];    /* with macvtap */
 };
@@ -59,6 +60,9 @@ void tap_close(struct tap *tap);
  * what waits in one when it is detached. Attached when opened; idempotent.
  */
 __must_check int tap_attach_queue(struct tap *tap, bool attach);
+
+/* Whether an ioctl's error says that the interface was removed from the host. */
+bool tap_error_is_gone(int error);
 
 /* Frames carry a little-endian header of `len` bytes from now on: 10, or 12 with num_buffers. */
 __must_check int tap_set_header(struct tap *tap, unsigned len);

@@ -152,9 +152,13 @@ void virtio_config_write(struct virtio_dev *dev, unsigned off, const void *buf, 
 /* The queue may be configured: selected, not yet enabled, and the driver not yet live. */
 bool virtio_queue_writable(const struct virtio_dev *dev, const struct virtq *q);
 
+/* A guest that breaks its device over and over must not fill the host's log: so often it is said. */
+enum { VIRTIO_COMPLAINTS_MAX = 8 };
+
 /*
  * The driver broke the rules or the host failed it: sets DEVICE_NEEDS_RESET, stops the backends,
- * raises the config interrupt and logs `reason`, once per reset and at most 8 times (§2.1.2).
+ * raises the config interrupt and logs `reason`, once per reset and at most VIRTIO_COMPLAINTS_MAX
+ * times (§2.1.2).
  * model->quiesce is called before it returns; a serve that calls it returns at once.
  */
 void virtio_broken(struct virtio_dev *dev, const char *reason);

@@ -6,6 +6,7 @@
 #include "mock_ring.h"
 
 #include <fcntl.h>
+#include <linux/if_tun.h>
 #include <linux/vhost.h>
 #include <linux/virtio_net.h>
 #include <setjmp.h>
@@ -35,12 +36,20 @@ struct fixture {
 	struct mock_ring rings[QUEUES];
 	struct vhost *vhost;
 	struct fake_vhost kernel;
+	bool tap_gone;
 };
 
 static int vhost_hook(struct fake_sys *fake, int fd, unsigned long request, void *arg)
 {
-	(void)fd;
-	return fake_vhost_ioctl(fake->hook_data, request, arg);
+	struct fixture *f = fake->hook_data;
+
+	if (request == TUNGETIFF)
+		return f->tap_gone && fd == TAP_FD ? -EBADFD : 0;
+	/* vhost_poll_start() */
+	if (request == VHOST_NET_SET_BACKEND && f->tap_gone &&
+	    ((struct vhost_vring_file *)arg)->fd >= 0)
+		return -EINVAL;
+	return fake_vhost_ioctl(&f->kernel, request, arg);
 }
 
 /* The queue that vhost does not run; never started by these tests. */
@@ -62,7 +71,7 @@ static int setup(void **state)
 	/* Without a worker: the rings are looked at as they were handed over. */
 	fake_vhost_init(&f->kernel, NULL, KERNEL_FEATURES);
 	f->env.fake.hook = vhost_hook;
-	f->env.fake.hook_data = &f->kernel;
+	f->env.fake.hook_data = f;
 	assert_int_equal(virtio_dev_init(&f->dev, &model, &f->env.virtio, 0, OFFERED, 0, QUEUES,
 					 SIZE),
 			 0);
@@ -219,6 +228,22 @@ static void test_rings_as_the_driver_made_them(void **state)
 	assert_int_equal(f->kernel.rings[RX].base, 0);
 	assert_int_equal(f->kernel.rings[TX].base, 65535);
 	assert_false(f->dev.queues[OTHER].running);
+}
+
+/* vhost cannot wait for it, but the card starts, and quietly. */
+static void test_tap_that_is_gone(void **state)
+{
+	struct fixture *f = *state;
+	struct capture capture;
+	char text[256];
+
+	f->tap_gone = true;
+	capture_stderr_begin(&capture);
+	assert_false(start(f) & VIRTIO_CONFIG_S_NEEDS_RESET);
+	mock_driver_status(&f->dev, 0);
+	capture_stderr_end(&capture, text, sizeof(text));
+	assert_string_equal(text, "");
+	expect_stopped(f);
 }
 
 static void test_queue_not_enabled_is_left_alone(void **state)
@@ -619,6 +644,26 @@ static void test_inherited_fd_of_something_else(void **state)
 	}
 }
 
+/* Each is two lines: the ioctl, and what it means for the device. */
+static void test_failures_fill_no_log(void **state)
+{
+	struct fixture *f = *state;
+	struct capture capture;
+	unsigned lines = 0;
+	char text[8192];
+
+	capture_stderr_begin(&capture);
+	for (unsigned i = 0; i < 100; i++) {
+		f->env.fake.fail_at = f->env.fake.calls + 1;
+		start(f);
+		mock_driver_status(&f->dev, 0);
+	}
+	capture_stderr_end(&capture, text, sizeof(text));
+	for (const char *at = text; (at = strchr(at, '\n')); at++)
+		lines++;
+	assert_int_equal(lines, 2 * VIRTIO_COMPLAINTS_MAX);
+}
+
 static void test_failed_ioctl_is_named(void **state)
 {
 	struct fixture *f = *state;
@@ -655,6 +700,7 @@ int main(void)
 		T(test_start_order),
 		T(test_features_are_the_acked_ones_that_vhost_knows),
 		T(test_rings_as_the_driver_made_them),
+		T(test_tap_that_is_gone),
 		T(test_queue_not_enabled_is_left_alone),
 		T(test_queue_bound_elsewhere_is_left_alone),
 		T(test_ring_outside_ram),
@@ -675,6 +721,7 @@ int main(void)
 		T(test_open_says_what_is_missing),
 		T(test_inherited_fd),
 		T(test_inherited_fd_of_something_else),
+		T(test_failures_fill_no_log),
 		T(test_failed_ioctl_is_named),
 		T(test_net_features),
 	};

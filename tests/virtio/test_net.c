@@ -396,6 +396,28 @@ static void test_failed_activation_is_broken_and_recovers(void **state)
 	}
 }
 
+/* The interface was removed: a card without a link, which is said once. */
+static void test_tap_gone_at_start(void **state)
+{
+	struct fixture *f = *state;
+	struct capture capture;
+	uint8_t config[12];
+	char text[512];
+
+	f->offload_error = EBADFD;
+	capture_stderr_begin(&capture);
+	for (unsigned i = 0; i < 3; i++) {
+		bind_rings(f);
+		start(f, CONTROL);
+		read_config(f, config);
+		assert_int_equal(config[6], 0);
+		mock_driver_status(f->dev, 0);
+	}
+	capture_stderr_end(&capture, text, sizeof(text));
+	assert_string_equal(text, "kinglet: tap tap0: TUNSETOFFLOAD: File descriptor in bad state "
+				  "(the interface was removed: link down)\n");
+}
+
 /* --- Transmit --- */
 
 static void transmit(struct fixture *f, size_t len, unsigned number)
@@ -1047,6 +1069,7 @@ int main(void)
 		TEST(test_macvtap_has_the_address),
 		TEST(test_activation_tells_tap_what_was_acked),
 		TEST(test_failed_activation_is_broken_and_recovers),
+		TEST(test_tap_gone_at_start),
 		TEST(test_transmit),
 		TEST(test_transmit_drops_what_is_no_frame),
 		TEST(test_transmit_through_full_tap_flags),
