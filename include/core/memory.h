@@ -117,9 +117,16 @@ __must_check int gmem_pread(const struct gmem *mem, uint64_t gpa, int fd, uint64
 struct gmem_kvm {
 	struct gmem_listener listener;
 	struct kvm *kvm; /* borrowed */
+	bool log_writes; /* KVM_MEM_LOG_DIRTY_PAGES */
 };
 
 /* Maps RAM into the VM and keeps it so. Undo: gmem_del_listener(mem, &gk->listener). */
 __must_check int gmem_kvm_attach(struct gmem_kvm *gk, struct gmem *mem, struct kvm *kvm);
+
+/*
+ * Has KVM note for each page whether vCPUs write to it, or no longer: core/dirty.h. Logged errors of
+ * KVM_SET_USER_MEMORY_REGION, and then no slot is noted.
+ */
+__must_check int gmem_kvm_log_writes(struct gmem_kvm *gk, struct gmem *mem, bool on);
 
 #endif

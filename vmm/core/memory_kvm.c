@@ -11,6 +11,7 @@ static int set_region(struct gmem_kvm *gk, const struct gmem_slot *slot, uint64_
 {
 	struct kvm_userspace_memory_region region = {
 		.slot = slot->id,
+		.flags = gk->log_writes && len ? KVM_MEM_LOG_DIRTY_PAGES : 0,
 		.guest_phys_addr = slot->gpa,
 		.memory_size = len,
 		.userspace_addr = (uintptr_t)slot->hva,
@@ -46,4 +47,17 @@ int gmem_kvm_attach(struct gmem_kvm *gk, struct gmem *mem, struct kvm *kvm)
 		.kvm = kvm,
 	};
 	return gmem_add_listener(mem, &gk->listener);
+}
+
+/* A slot that is set again with another flag keeps its memory (KVM api.rst 4.35). */
+int gmem_kvm_log_writes(struct gmem_kvm *gk, struct gmem *mem, bool on)
+{
+	int ret = 0;
+
+	gk->log_writes = on;
+	for (unsigned i = 0; i < mem->count && !ret; i++)
+		ret = add_slot(&gk->listener, &mem->slots[i]);
+	if (ret && on)
+		(void)!gmem_kvm_log_writes(gk, mem, false);
+	return ret;
 }

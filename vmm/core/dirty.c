@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/dirty.h"
+
+#include <string.h>
+
+/* KVM api.rst 4.8: whole words of 64 pages. */
+static uint64_t word_count(const struct gmem_slot *slot)
+{
+	return (slot->len / DIRTY_PAGE + 63) / 64;
+}
+
+int dirty_log_start(struct dirty_log *log, struct gmem_kvm *memslots, struct gmem *mem)
+{
+	uint64_t most = 0;
+	int ret;
+
+	*log = (struct dirty_log){ .memslots = memslots, .mem = mem };
+	for (unsigned i = 0; i < mem->count; i++)
+		if (word_count(&mem->slots[i]) > most)
+			most = word_count(&mem->slots[i]);
+	log->words = calloc(most, sizeof(*log->words));
+	if (!log->words)
+		return -ENOMEM;
+	ret = gmem_kvm_log_writes(memslots, mem, true);
+	if (ret < 0)
+		dirty_log_stop(log);
+	return ret;
+}
+
+void dirty_log_stop(struct dirty_log *log)
+{
+	if (!log->words)
+		return;
+	/* That fails for want of nothing: the slots are as they were, but for the flag. */
+	(void)!gmem_kvm_log_writes(log->memslots, log->mem, false);
+	free(log->words);
+	log->words = NULL;
+}
+
+static void report(const struct dirty_log *log, const struct gmem_slot *slot,
+		   void (*dirty)(void *owner, uint64_t gpa), void *owner)
+{
+	for (uint64_t i = 0; i < word_count(slot); i++) {
+		for (uint64_t left = log->words[i]; left; left &= left - 1) {
+			uint64_t page = i * 64 + (unsigned)__builtin_ctzll(left);
+
+			dirty(owner, slot->gpa + page * DIRTY_PAGE);
+		}
+	}
+}
+
+int dirty_log_read(struct dirty_log *log, void (*dirty)(void *owner, uint64_t gpa), void *owner)
+{
+	for (unsigned i = 0; i < log->mem->count; i++) {
+		const struct gmem_slot *slot = &log->mem->slots[i];
+		struct kvm_dirty_log request = { .slot = slot->id, .dirty_bitmap = log->words };
+		int ret;
+
+		memset(log->words, 0, word_count(slot) * sizeof(*log->words));
+		ret = kvm_vm_ioctl(log->memslots->kvm, KVM_GET_DIRTY_LOG, &request);
+		if (ret < 0)
+			return ret;
+		report(log, slot, dirty, owner);
+	}
+	return 0;
+}
