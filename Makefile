@@ -176,8 +176,10 @@ endif
 payload_dir := guest-tests/payloads
 payload_out := $(O)/payloads
 payload_c32 := pvh multiboot
-payload_c64 := $(filter-out $(payload_c32),$(basename $(notdir $(wildcard $(payload_dir)/*.c))))
-payload_flat := $(basename $(notdir $(wildcard $(payload_dir)/*.S)))
+payload_names = $(patsubst $(payload_dir)/%,%,$(basename $(wildcard \
+	$(addprefix $(payload_dir)/,$(1) lessons/$(1)))))
+payload_c64 := $(filter-out $(payload_c32),$(call payload_names,*.c))
+payload_flat := $(call payload_names,*.S)
 payloads := $(addprefix $(payload_out)/,$(addsuffix .elf,$(payload_c32) $(payload_c64)) \
 	$(addsuffix .bin,$(payload_flat)) linux.bzImage)
 
@@ -199,6 +201,7 @@ endef
 
 define link_payload
 	@echo "  LD      $@"
+	@mkdir -p $(@D)
 	$(Q)$(payload_ld) -o $@ $(1) $(filter %.o,$^)
 endef
 
@@ -226,7 +229,7 @@ $(payload_out)/%.elf: $(payload_out)/obj64/%.o $(payload_lib64) $(payload_dir)/l
 	$(call link_payload,-T $(payload_dir)/lib/payload.ld)
 
 .PHONY: check-kvm
-check-kvm: all payloads ## Bare-metal guests on this machine's KVM: seconds
+check-kvm: all payloads lesson-tools ## Bare-metal guests on this machine's KVM: seconds
 	$(Q)tests/run $(O) kvm
 
 # --- What scenarios use inside guests: linked statically, one program a file --------------------
@@ -250,6 +253,19 @@ $(O)/vhost-direct: $(call objects,$(direct_src)) $(lib)
 	@echo "  LD      $@"
 	$(Q)$(CC) $(all_ldflags) -o $@ $^ $(libs)
 
+# --- Lessons: docs/lessons, whose guests are among the payloads ---------------------------------
+.PHONY: lesson-tools
+lesson-tools: $(O)/lessons/dirty-log
+
+.PHONY: lesson
+lesson: all payloads lesson-tools ## Run one of the ten lessons: make lesson N=3
+	$(Q)O=$(O) guest-tests/lesson '$(N)'
+
+$(O)/lessons/%: $(O)/obj/guest-tests/lessons/%.o $(lib)
+	@echo "  LD      $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(all_ldflags) -o $@ $^ $(libs)
+
 # Debian packages that building and testing take.
 packages := make acpica-tools python3 $(if $(cross),gcc-$(cross)-linux-gnu qemu-user-static,gcc libc6-dev \
 	libcmocka-dev liburing-dev libcjson-dev $(packages_$(ARCH)))
@@ -265,7 +281,7 @@ export KINGLET
 .PHONY: check
 check: ## All tests; installs what they need; ends with one line of counts
 	$(Q)tests/need $(packages) python3
-	$(Q)$(MAKE) --no-print-directory all payloads guest-tools vhost-direct $(test_bins)
+	$(Q)$(MAKE) --no-print-directory all payloads guest-tools vhost-direct lesson-tools $(test_bins)
 	$(Q)tests/run $(O) $(parts)
 
 .PHONY: check-unit
@@ -330,7 +346,7 @@ uninstall: ## Remove what install put there
 
 # --- Static analysis ---------------------------------------------------------------------------
 all_src := $(sort $(lib_src) $(main_src) $(test_support) $(test_src) $(fuzz_src) \
-	$(fuzz_support) $(direct_src) tools/docs.c)
+	$(fuzz_support) $(direct_src) $(wildcard guest-tests/lessons/*.c) tools/docs.c)
 analysis_flags = $(filter-out $(hardening),$(common)) -Itests/support -DKINGLET_VERSION='"$(VERSION)"'
 
 compile_commands.json: FORCE ## For editors and clang-tidy

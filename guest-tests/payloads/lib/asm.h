@@ -18,8 +18,8 @@
 #endif
 
 /*
- * Prints a text. REP OUTSB is one instruction and, with KVM, one exit for all the bytes. CALL pushes
- * the address behind it, which is the text's. Changes SI, CX and DX.
+ * Prints a text. REP OUTSB is one instruction, but with KVM an exit for each byte. CALL pushes the
+ * address behind it, which is the text's. Changes SI, CX and DX.
  */
 .macro print text
 	call	2f
