@@ -259,6 +259,8 @@ static void mount_systems(void)
 		{ "/proc/self/fd/2", "/dev/stderr" },
 	};
 
+	/* The root that the kernel makes is one that all may write to. */
+	SYS(fchmodat, AT_FDCWD, "/", 0755, 0, 0);
 	for (unsigned i = 0; i < ARRAY_SIZE(systems); i++) {
 		long ret;
 

@@ -247,9 +247,15 @@ void cpio_destroy(struct cpio *cpio)
 {
 	close_fd(&cpio->fd);
 	tdestroy(cpio->paths, free);
-	tdestroy(cpio->links, free);
 	cpio->paths = NULL;
-	cpio->links = NULL;
+	for (unsigned i = 0; i < CPIO_LINK_CHAINS; i++) {
+		while (cpio->links[i]) {
+			struct cpio_link *link = cpio->links[i];
+
+			cpio->links[i] = link->next;
+			free(link);
+		}
+	}
 }
 
 int cpio_finish(struct cpio *cpio)

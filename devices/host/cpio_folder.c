@@ -6,7 +6,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <search.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,32 +21,22 @@ struct walk {
 	char host[PATH_MAX], guest[PATH_MAX]; /* where it is */
 };
 
-/* A file that has several names. */
-struct link {
-	ino_t host;
-	uint32_t ino; /* in the archive */
-};
-
-static int compare(const void *a, const void *b)
+/* What is known of a file that has several names. NULL: no memory. */
+static struct cpio_link *link_of(struct cpio *cpio, ino_t host)
 {
-	const struct link *x = a, *y = b;
+	struct cpio_link **chain = &cpio->links[host % CPIO_LINK_CHAINS];
+	struct cpio_link *link = *chain;
 
-	return (x->host > y->host) - (x->host < y->host);
-}
-
-/* The entry of a host's inode, with ino 0 when it is new. NULL: no memory. */
-static struct link *link_of(struct cpio *cpio, ino_t host)
-{
-	struct link *link = calloc(1, sizeof(*link));
-	void *slot;
-
+	while (link && link->host != host)
+		link = link->next;
+	if (link)
+		return link;
+	link = malloc(sizeof(*link));
 	if (!link)
 		return NULL;
-	link->host = host;
-	slot = tsearch(link, &cpio->links, compare);
-	if (!slot || *(struct link **)slot != link)
-		free(link);
-	return slot ? *(struct link **)slot : NULL;
+	*link = (struct cpio_link){ .next = *chain, .host = host };
+	*chain = link;
+	return link;
 }
 
 static int refuse(const struct walk *walk, int err)
@@ -76,23 +65,26 @@ static void describe(const struct walk *walk, const struct stat *st, struct cpio
 	}
 }
 
-static int add_link(struct walk *walk, int parent, const char *name, struct cpio_entry *entry)
+static int add_link(struct walk *walk, int parent, const char *name,
+		    const struct cpio_entry *described)
 {
+	struct cpio_entry entry = *described;
 	char target[PATH_MAX];
 	ssize_t len = readlinkat(parent, name, target, sizeof(target));
 
 	if (len < 0)
 		return -errno;
-	entry->data = target;
-	entry->len = (uint64_t)len;
-	return cpio_add(walk->cpio, entry);
+	entry.data = target;
+	entry.len = (uint64_t)len;
+	return cpio_add(walk->cpio, &entry);
 }
 
 static int add_file(struct walk *walk, int parent, const char *name, const struct stat *st,
-		    struct cpio_entry *entry)
+		    const struct cpio_entry *described)
 {
+	struct cpio_entry entry = *described;
 	_cleanup_close_ int fd = -1;
-	struct link *link = NULL;
+	struct cpio_link *link = NULL;
 	uint32_t ino = 0;
 	int ret;
 
@@ -106,13 +98,13 @@ static int add_file(struct walk *walk, int parent, const char *name, const struc
 		fd = openat(parent, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 		if (fd < 0)
 			return -errno;
-		entry->fd = fd;
-		entry->len = (uint64_t)st->st_size;
+		entry.fd = fd;
+		entry.len = (uint64_t)st->st_size;
 	}
 	if (!link)
-		return cpio_add(walk->cpio, entry);
+		return cpio_add(walk->cpio, &entry);
 	ino = link->ino;
-	ret = cpio_add_inode(walk->cpio, entry, &ino, (uint32_t)st->st_nlink);
+	ret = cpio_add_inode(walk->cpio, &entry, &ino, (uint32_t)st->st_nlink);
 	link->ino = ino;
 	return ret;
 }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The program of guest/init.c, byte for byte: see include/host/guest_init.h. */
 	.section .rodata
-	.globl	guest_init, guest_init_end
+	.globl	guest_init, guest_init_len
 	.type	guest_init, %object
-	.type	guest_init_end, %object
+	.type	guest_init_len, %object
 guest_init:
 	.incbin	GUEST_INIT
 guest_init_end:
-	.byte	0
+	.balign	4
+guest_init_len:
+	.long	guest_init_end - guest_init
 
 	.section .note.GNU-stack, "", %progbits

@@ -21,21 +21,26 @@ static int newer(const struct dirent **a, const struct dirent **b)
 	return strverscmp((*b)->d_name, (*a)->d_name);
 }
 
+static char *join(const char *folder, const char *name)
+{
+	char *path;
+
+	return asprintf(&path, "%s/%s", folder, name) < 0 ? NULL : path;
+}
+
 static int fill(struct kernel *kernel, const struct kernel_places *places, const char *name)
 {
-	kernel->version = strdup(name + strlen(prefix));
-	if (asprintf(&kernel->path, "%s/%s", places->boot, name) < 0)
-		kernel->path = NULL;
-	if (asprintf(&kernel->modules, "%s/%s", places->modules, name + strlen(prefix)) < 0)
-		kernel->modules = NULL;
-	if (!kernel->version || !kernel->path || !kernel->modules)
+	_cleanup_free_ char *path = join(places->boot, name);
+	_cleanup_free_ char *version = strdup(name + strlen(prefix));
+	_cleanup_free_ char *modules = join(places->modules, name + strlen(prefix));
+
+	if (!path || !version || !modules)
 		return -ENOMEM;
-	if (access(kernel->modules, F_OK)) {
-		free(kernel->modules);
-		kernel->modules = NULL;
-	}
-	kernel->readable = access(kernel->path, R_OK) == 0;
-	kernel->running = strcmp(kernel->version, places->running) == 0;
+	kernel->readable = access(path, R_OK) == 0;
+	kernel->running = strcmp(version, places->running) == 0;
+	kernel->path = steal_ptr(path);
+	kernel->version = steal_ptr(version);
+	kernel->modules = access(modules, F_OK) ? NULL : steal_ptr(modules);
 	return 0;
 }
 
@@ -45,15 +50,14 @@ int kernel_list_init(struct kernel_list *list, const struct kernel_places *place
 	int count = scandir(places->boot, &names, is_kernel, newer);
 	int ret = 0;
 
-	*list = (struct kernel_list){ 0 };
+	list->count = 0;
 	if (count < 0)
 		return errno == ENOMEM ? -ENOMEM : 0;
-	list->kernels = calloc((size_t)count + 1, sizeof(*list->kernels));
-	if (!list->kernels)
-		ret = -ENOMEM;
 	for (int i = 0; i < count; i++) {
-		if (!ret)
-			ret = fill(&list->kernels[list->count++], places, names[i]->d_name);
+		if (!ret && i < KERNEL_LIST_MAX)
+			ret = fill(&list->kernels[i], places, names[i]->d_name);
+		if (!ret && i < KERNEL_LIST_MAX)
+			list->count++;
 		free(names[i]);
 	}
 	free(names);
@@ -69,8 +73,6 @@ void kernel_list_destroy(struct kernel_list *list)
 		free(kernel->version);
 		free(kernel->modules);
 	}
-	free(list->kernels);
-	list->kernels = NULL;
 }
 
 const struct kernel *kernel_list_default(const struct kernel_list *list)

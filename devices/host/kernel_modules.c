@@ -69,19 +69,17 @@ static bool is_builtin(const char *folder, const char *name)
 
 static int add(struct kernel_modules *modules, const char *file)
 {
-	char **files;
+	char *copy;
 
 	for (unsigned i = 0; i < modules->count; i++)
 		if (strcmp(modules->files[i], file) == 0)
 			return 0;
-	files = reallocarray(modules->files, modules->count + 1, sizeof(*files));
-	if (!files)
+	if (modules->count == KERNEL_MODULES_MAX)
+		return -E2BIG;
+	copy = strdup(file);
+	if (!copy)
 		return -ENOMEM;
-	modules->files = files;
-	files[modules->count] = strdup(file);
-	if (!files[modules->count])
-		return -ENOMEM;
-	modules->count++;
+	modules->files[modules->count++] = copy;
 	return 0;
 }
 
@@ -115,7 +113,7 @@ int kernel_modules_find(const char *folder, const char *const *names, unsigned c
 	FILE *list = open_list(folder, "modules.dep");
 	int ret = 0;
 
-	*modules = (struct kernel_modules){ 0 };
+	modules->count = 0;
 	if (!list)
 		return -errno;
 	for (unsigned i = 0; i < count && !ret; i++) {
@@ -136,6 +134,4 @@ void kernel_modules_destroy(struct kernel_modules *modules)
 {
 	while (modules->count)
 		free(modules->files[--modules->count]);
-	free(modules->files);
-	modules->files = NULL;
 }

@@ -97,6 +97,7 @@ files)
 			cat /mnt/b/sub/file
 			echo "$GREETING, $HOST_VARIABLE, $HOME, $#: $1|$2"
 			[ ! -e /.kinglet ]
+			[ "$(busybox stat -c %a /)" = 755 ]
 			[ "$(busybox stat -c %h /bin/sh)" = 2 ]
 		' name 'two words' '' </dev/null
 	expect_status 0

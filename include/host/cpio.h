@@ -17,13 +17,22 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct cpio_link {
+	struct cpio_link *next;
+	ino_t host;
+	uint32_t ino; /* in the archive; 0: not yet */
+};
+
+enum { CPIO_LINK_CHAINS = 256 };
+
 struct cpio {
 	int fd;	       /* memfd, owned; its position is the archive's end */
 	uint64_t len;  /* bytes so far */
 	uint64_t max;  /* bytes that it may have */
 	uint32_t inos; /* given out so far */
 	void *paths;   /* tsearch(3): what was added */
-	void *links;   /* tsearch(3): files of a folder that have several names */
+	/* Files of a folder that have several names, in chains by the host's number; owned. */
+	struct cpio_link *links[CPIO_LINK_CHAINS];
 };
 
 struct cpio_entry {

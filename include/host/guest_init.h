@@ -18,6 +18,7 @@
 #define GUEST_INIT_PATH GUEST_INIT_FOLDER "/init"
 #define GUEST_INIT_TODO GUEST_INIT_FOLDER "/exec"
 
-extern const uint8_t guest_init[], guest_init_end[];
+extern const uint8_t guest_init[];
+extern const uint32_t guest_init_len; /* bytes */
 
 #endif

@@ -21,15 +21,16 @@ enum { KERNEL_VERSION_MAX = 128 }; /* with its NUL; Linux: 64 */
 __must_check int kernel_version(const char *path, char version[KERNEL_VERSION_MAX]);
 
 /* Files of modules, relative to their kernel's folder, in the order in which they are loaded. */
+enum { KERNEL_MODULES_MAX = 256 };
 struct kernel_modules {
-	char **files; /* owned */
+	char *files[KERNEL_MODULES_MAX]; /* owned */
 	unsigned count;
 };
 
 /*
  * What must be loaded for `names` to be there ("virtio_pci"; `-` is as `_`), by the modules.dep and
  * modules.builtin of `folder` (/lib/modules/VERSION). -ENOENT: the folder has no modules.dep.
- * -ENODATA: it knows nothing of a name, which is put into *missing (may be NULL). Pair with
+ * -ENODATA: it knows nothing of a name, which is put into *missing (may be NULL). -E2BIG. Pair with
  * kernel_modules_destroy(), also on failure.
  */
 __must_check int kernel_modules_find(const char *folder, const char *const *names, unsigned count,
@@ -50,8 +51,9 @@ struct kernel {
 	bool running; /* the host runs on this one */
 };
 
+enum { KERNEL_LIST_MAX = 64 };
 struct kernel_list {
-	struct kernel *kernels; /* newest first; owned */
+	struct kernel kernels[KERNEL_LIST_MAX]; /* newest first */
 	unsigned count;
 };
 

@@ -162,7 +162,7 @@ static void test_image_tells_init_what_to_do(void **state)
 	assert_true(HOLDS(&cpio, "mnt/y"));
 	assert_true(HOLDS(&cpio, "dev/console"));
 	assert_true(HOLDS(&cpio, ".kinglet/virtio.ko"));
-	assert_true(holds(&cpio, guest_init, (size_t)(guest_init_end - guest_init)));
+	assert_true(holds(&cpio, guest_init, guest_init_len));
 	cpio_destroy(&cpio);
 	kernel_modules_destroy(&modules);
 }
@@ -178,8 +178,7 @@ static void test_static_program_goes_to_bin(void **state)
 
 	snprintf(path, sizeof(path), "%s/program", (char *)*state);
 	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
-	assert_int_equal(write(fd, guest_init, (size_t)(guest_init_end - guest_init)),
-			 guest_init_end - guest_init);
+	assert_int_equal(write(fd, guest_init, guest_init_len), guest_init_len);
 	close(fd);
 	assert_int_equal(cpio_init(&cpio, 1 << 20), 0);
 	assert_int_equal(exec_image_build(&cpio, &image), 0);

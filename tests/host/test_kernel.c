@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Kernels and modules of the host, in folders of the test's. */
+#include "base/le.h"
 #include "host/kernel.h"
 
 #include <fcntl.h>
@@ -47,16 +48,15 @@ static const char *put(const char *folder, const char *name, const void *data, s
 
 /* --- Versions --------------------------------------------------------------------------------- */
 
-enum { IMAGE_LEN = 2048, MAGIC_AT = 0x202, POINTER_AT = 0x20e };
+enum { IMAGE_LEN = 2048, MAGIC_AT = 0x202, POINTER_AT = 0x20e, MAGIC = 0x53726448 };
 
 static int version_at(const char *folder, unsigned pointer, char version[KERNEL_VERSION_MAX])
 {
 	static const char text[] = "6.1.0-25-cloud-amd64 (builder) #1 SMP";
 	char image[IMAGE_LEN] = "";
 
-	memcpy(image + MAGIC_AT, "HdrS", 4);
-	image[POINTER_AT] = (char)pointer;
-	image[POINTER_AT + 1] = (char)(pointer >> 8);
+	put_le32(image + MAGIC_AT, MAGIC);
+	put_le16(image + POINTER_AT, (uint16_t)pointer);
 	memcpy(image + 1000, text, sizeof(text));
 	return kernel_version(put(folder, "bzimage", image, sizeof(image)), version);
 }
@@ -79,11 +79,11 @@ static void test_version_is_cut_at_the_end_of_the_file(void **state)
 	char image[1000], version[KERNEL_VERSION_MAX];
 
 	memset(image, 'v', sizeof(image));
-	memcpy(image + MAGIC_AT, "HdrS", 4);
-	memcpy(image + POINTER_AT, "\xe0\x01", 2); /* 992 */
+	put_le32(image + MAGIC_AT, MAGIC);
+	put_le16(image + POINTER_AT, 992 - 512);
 	assert_int_equal(kernel_version(put(*state, "bzimage", image, sizeof(image)), version), 0);
 	assert_string_equal(version, "vvvvvvvv");
-	memcpy(image + POINTER_AT, "\x02\x01", 2);
+	put_le16(image + POINTER_AT, 0x102);
 	assert_int_equal(kernel_version(put(*state, "bzimage", image, sizeof(image)), version), 0);
 	assert_int_equal(strlen(version), KERNEL_VERSION_MAX - 1);
 }

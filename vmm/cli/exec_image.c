@@ -210,7 +210,7 @@ static int add_all(struct cpio *cpio, const struct exec_image *image, FILE *todo
 		ret = add_modules(cpio, image, todo);
 	if (!ret)
 		ret = add_entry(cpio, GUEST_INIT_PATH, S_IFREG | 0755, guest_init,
-				(uint64_t)(guest_init_end - guest_init));
+				guest_init_len);
 	fprintf(todo, "C%s%c", image->folder, 0);
 	put_strings(todo, 'E', image->env);
 	if (program)
