@@ -30,6 +30,7 @@ status)
 	run_program -- "$BUSYBOX" sh -c 'echo c >/proc/sysrq-trigger' </dev/null
 	expect_status 102
 	expect_message 'panic after .*sysrq triggered crash'
+	expect_message '^  \| .*Kernel panic - not syncing: sysrq triggered crash'
 	;;
 streams)
 	random input 1M
@@ -138,6 +139,7 @@ kernels)
 	# No modules, and no virtio without.
 	vm exec "$BZIMAGE" --timeout 120s -- "$BUSYBOX" true
 	expect_status 102
+	expect_message '^  \| .*kinglet-init: .*: virtio_pci'
 	expect_message 'give their folder with --modules DIR'
 	;;
 esac

@@ -9,6 +9,7 @@
 
 #include "cli/run_options.h"
 #include "host/console_lines.h"
+#include "host/console_tail.h"
 #include "host/kernel_log.h"
 #include "host/ktap.h"
 #include "host/symbols.h"
@@ -22,7 +23,6 @@ enum {
 	TEST_MAX_PATTERNS = 32,
 	TEST_MAX_JOBS = 256,
 	JUDGE_MAX_VCPUS = 64,
-	JUDGE_TAIL_LINES = 100, /* kept for the report */
 	SHOWN_TAIL_LINES = 20,	/* printed when a test fails */
 	/* What a test ends with that failed although the machine came to no harm. */
 	EXIT_TEST_FAILED = 1,
@@ -104,8 +104,7 @@ struct judge {
 	char *complaint; /* the first that counts; owned, or NULL */
 	enum kernel_complaint complaint_kind;
 	unsigned patience;		/* ticks until the rest of the complaint is given up */
-	char *tail[JUDGE_TAIL_LINES];	/* a ring; owned */
-	unsigned line_count;		/* all that there were */
+	struct console_tail tail;	/* for the report */
 	struct judge_vcpu *vcpus;	/* owned */
 	unsigned vcpu_count;
 };
@@ -117,8 +116,6 @@ __must_check int judge_init(struct judge *judge, const struct test_options *opti
 void judge_destroy(struct judge *judge);
 /* The guest has ended: takes what stands behind its last newline. */
 void judge_finish(struct judge *judge);
-/* Line `index` of the last ones that there are; NULL behind the last. */
-const char *judge_tail(const struct judge *judge, unsigned index);
 
 /* --- Results (suite_result.c) ------------------------------------------------------------------ */
 

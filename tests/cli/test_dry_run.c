@@ -186,12 +186,38 @@ static void a_missing_file_is_one_line(void **state)
 	}
 }
 
+static void where_a_program_is_heard(void **state)
+{
+	struct machine_config config = {
+		.boot = { .kernel = "kernel", .cmdline = "" },
+		.cpus = 1,
+		.memory = 64 << 20,
+		.program = true,
+		.no_output = true,
+		.output_on_stderr = true,
+	};
+
+	(void)state;
+	for (unsigned shown = 0; shown < 2; shown++) {
+		_cleanup_free_ char *page = NULL;
+		size_t len;
+		FILE *out = open_memstream(&page, &len);
+
+		config.no_output = !shown;
+		assert_int_equal(dry_run_print(out, &config), 0);
+		assert_int_equal(fclose(out), 0);
+		assert_non_null(strstr(page, shown ? " on stderr\n" : ", not shown\n"));
+		assert_non_null(strstr(page, "program    stdin, stdout and stderr on ports"));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_part_of_the_machine_is_listed),
 		cmocka_unit_test(a_flat_binary_names_address_and_mode),
 		cmocka_unit_test(a_missing_file_is_one_line),
+		cmocka_unit_test(where_a_program_is_heard),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -449,15 +449,15 @@ static void the_last_lines_are_kept(void **state)
 
 	(void)state;
 	START(&run, NULL);
-	assert_null(judge_tail(&run.judge, 0));
-	for (unsigned i = 0; i < JUDGE_TAIL_LINES + 7; i++) {
+	assert_null(console_tail_line(&run.judge.tail, 0));
+	for (unsigned i = 0; i < CONSOLE_TAIL_LINES + 7; i++) {
 		snprintf(line, sizeof(line), "line %u\n", i);
 		prints(&run, line);
 	}
-	assert_string_equal(judge_tail(&run.judge, 0), "line 7");
-	snprintf(line, sizeof(line), "line %u", JUDGE_TAIL_LINES + 6);
-	assert_string_equal(judge_tail(&run.judge, JUDGE_TAIL_LINES - 1), line);
-	assert_null(judge_tail(&run.judge, JUDGE_TAIL_LINES));
+	assert_string_equal(console_tail_line(&run.judge.tail, 0), "line 7");
+	snprintf(line, sizeof(line), "line %u", CONSOLE_TAIL_LINES + 6);
+	assert_string_equal(console_tail_line(&run.judge.tail, CONSOLE_TAIL_LINES - 1), line);
+	assert_null(console_tail_line(&run.judge.tail, CONSOLE_TAIL_LINES));
 	cJSON_Delete(finish(&run, &observed));
 }
 

@@ -6,6 +6,8 @@
 #include "cli/exec_image.h"
 #include "cli/kernels.h"
 #include "cli/run_options.h"
+#include "host/console_lines.h"
+#include "host/console_tail.h"
 #include "host/guest_init.h"
 
 #include <stdio.h>
@@ -281,6 +283,44 @@ static int find_modules(const struct exec_options *options, const char *folder,
 	return err;
 }
 
+/* --- The console ---------------------------------------------------------------------------------- */
+
+/* What the kernel prints is shown only when that was the end of it. */
+struct exec_console {
+	struct console_lines lines[GUEST_STREAMS];
+	struct console_tail tail;
+};
+
+static bool take_output(void *owner, enum guest_stream stream, const uint8_t *data, size_t len,
+			struct verdict *end)
+{
+	struct exec_console *console = owner;
+
+	(void)end;
+	for (size_t i = 0; i < len; i++) {
+		const char *line = console_lines_feed(&console->lines[stream], data[i]);
+
+		if (line)
+			console_tail_add(&console->tail, line);
+	}
+	return false;
+}
+
+static const struct machine_observer_ops console_ops = { .console = take_output };
+
+static void print_console(struct exec_console *console)
+{
+	const char *line;
+
+	for (unsigned i = 0; i < GUEST_STREAMS; i++) {
+		line = console_lines_end(&console->lines[i]);
+		if (line)
+			console_tail_add(&console->tail, line);
+	}
+	for (unsigned i = 0; (line = console_tail_line(&console->tail, i)); i++)
+		fprintf(stderr, "  | %s\n", line);
+}
+
 /* --- The run -------------------------------------------------------------------------------------- */
 
 static int build_image(struct exec_options *options, struct cpio *cpio)
@@ -314,22 +354,20 @@ static int build_image(struct exec_options *options, struct cpio *cpio)
 }
 
 /* A guest that went down before it had a status to tell has failed, whatever it did that for. */
-static int report(const struct exec_options *options, struct verdict *verdict, double seconds)
+static int report(const struct exec_options *options, const struct verdict *verdict,
+		  double seconds, struct exec_console *console)
 {
+	bool at_start = verdict->outcome == OUTCOME_USAGE || verdict->outcome == OUTCOME_HOST;
 	char line[300];
 
-	switch (verdict->outcome) {
-	case OUTCOME_POWEROFF:
-	case OUTCOME_REBOOT:
-	case OUTCOME_HALTED:
+	if (verdict->outcome == OUTCOME_STATUS && !options->verbose)
+		return verdict->status;
+	if (verdict->outcome != OUTCOME_STATUS && !at_start && !options->verbose)
+		print_console(console);
+	if (verdict->outcome == OUTCOME_POWEROFF || verdict->outcome == OUTCOME_REBOOT ||
+	    verdict->outcome == OUTCOME_HALTED) {
 		log_error("%.200s before the program ended", verdict->detail);
 		return EXIT_LOST;
-	case OUTCOME_STATUS:
-		if (!options->verbose)
-			return verdict->status;
-		break;
-	default:
-		break;
 	}
 	verdict_format(verdict, seconds, line, sizeof(line));
 	if (*line)
@@ -344,9 +382,16 @@ static int report(const struct exec_options *options, struct verdict *verdict, d
 static int run_image(struct exec_options *options, const struct cpio *cpio)
 {
 	struct machine_config *config = &options->run.config;
+	_cleanup_free_ struct exec_console *console = calloc(1, sizeof(*console));
 	struct verdict verdict = { 0 };
 	char path[32];
 	double seconds;
+	int status;
+
+	if (!console) {
+		log_error("console: %s", strerror(ENOMEM));
+		return EXIT_HOST;
+	}
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", cpio->fd);
 	config->boot.initrd = path;
@@ -354,8 +399,12 @@ static int run_image(struct exec_options *options, const struct cpio *cpio)
 		config->memory += align_up(2 * cpio->len, 2 * MIB);
 	if (options->run.dry_run)
 		return dry_run_print(stdout, config) < 0 ? EXIT_USAGE : flush_stdout();
+	config->observers[config->observer_count++] =
+		(struct machine_observer){ .ops = &console_ops, .owner = console };
 	seconds = run_timed(config, &verdict);
-	return report(options, &verdict, seconds);
+	status = report(options, &verdict, seconds, console);
+	console_tail_destroy(&console->tail);
+	return status;
 }
 
 static int run(struct common_options *common)

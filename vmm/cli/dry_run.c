@@ -135,6 +135,19 @@ static void print_boot_format(FILE *out, const struct boot_options *boot)
 			modes[boot->flat_mode]);
 }
 
+static void print_serial(FILE *out, const struct machine_config *config)
+{
+	const char *where = " on stdio";
+
+	if (config->no_output)
+		where = ", not shown";
+	else if (config->output_on_stderr)
+		where = " on stderr";
+	fprintf(out, "%-10s %s%s\n", "serial",
+		config->serial == SERIAL_STDIO ? arch_linux_words.serial : "off",
+		config->serial == SERIAL_STDIO ? where : "");
+}
+
 int dry_run_print(FILE *out, const struct machine_config *config)
 {
 	static const char *const consoles[] = {
@@ -160,10 +173,10 @@ int dry_run_print(FILE *out, const struct machine_config *config)
 	print_row(out, "cmdline", config->boot.cmdline);
 	print_row(out, "acpi", config->acpi ? "on" : "off");
 	print_row(out, "irqchip", config->irqchip ? "on" : "off");
-	fprintf(out, "%-10s %s%s\n", "serial",
-		config->serial == SERIAL_STDIO ? arch_linux_words.serial : "off",
-		config->serial == SERIAL_STDIO ? " on stdio" : "");
+	print_serial(out, config);
 	print_row(out, "console", consoles[config->console]);
+	if (config->program)
+		print_row(out, "program", "stdin, stdout and stderr on ports of the console");
 	print_row(out, "rng", config->rng ? "on" : "off");
 	for (unsigned i = 0; i < config->disk_count; i++) {
 		err = print_disk(out, i, &config->disks[i]);

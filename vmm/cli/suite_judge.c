@@ -53,31 +53,10 @@ void judge_destroy(struct judge *judge)
 	destroy_patterns(judge->reject, judge->reject_count);
 	for (unsigned i = 0; i < GUEST_STREAMS; i++)
 		ktap_destroy(&judge->ktap[i]);
-	for (unsigned i = 0; i < JUDGE_TAIL_LINES; i++)
-		free(judge->tail[i]);
+	console_tail_destroy(&judge->tail);
 	free(judge->complaint);
 	free(judge->vcpus);
 	*judge = (struct judge){ 0 };
-}
-
-static void keep_line(struct judge *judge, const char *line)
-{
-	char **slot = &judge->tail[judge->line_count++ % JUDGE_TAIL_LINES];
-
-	free(*slot);
-	*slot = strdup(line);
-}
-
-const char *judge_tail(const struct judge *judge, unsigned index)
-{
-	unsigned kept = judge->line_count < JUDGE_TAIL_LINES ? judge->line_count :
-							       JUDGE_TAIL_LINES;
-	const char *line;
-
-	if (index >= kept)
-		return NULL;
-	line = judge->tail[(judge->line_count - kept + index) % JUDGE_TAIL_LINES];
-	return line ? line : "";
 }
 
 /* Returns how many patterns matched for the first time. */
@@ -117,7 +96,7 @@ static void take_line(struct judge *judge, enum guest_stream stream, const char 
 	bool stamped;
 	const char *message = kernel_log_message(line, &stamped);
 
-	keep_line(judge, line);
+	console_tail_add(&judge->tail, line);
 	ktap_line(&judge->ktap[stream], message);
 	if (judge->end == JUDGE_OPEN)
 		look_for_complaint(judge, message, stamped);

@@ -298,7 +298,7 @@ static cJSON *tail_json(const struct judge *judge)
 	cJSON *array = cJSON_CreateArray();
 	const char *line;
 
-	for (unsigned i = 0; (line = judge_tail(judge, i)); i++)
+	for (unsigned i = 0; (line = console_tail_line(&judge->tail, i)); i++)
 		append(array, cJSON_CreateString(line));
 	return array;
 }
@@ -331,7 +331,7 @@ cJSON *result_of_run(struct judge *judge, const struct verdict *verdict, double 
 	set(result, "kernel", kernel_json(judge));
 	set(result, "vcpus", vcpus_json(judge, symbols));
 	set(result, "tap", ktap ? ktap_json(ktap) : cJSON_CreateNull());
-	set(result, "lines", cJSON_CreateNumber(judge->line_count));
+	set(result, "lines", cJSON_CreateNumber(judge->tail.count));
 	set(result, "console", tail_json(judge));
 	return result;
 }

@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-/* A result has at most JUDGE_TAIL_LINES, KTAP_TESTS_MAX tests and JUDGE_MAX_VCPUS. */
+/* A result has at most CONSOLE_TAIL_LINES, KTAP_TESTS_MAX tests and JUDGE_MAX_VCPUS. */
 enum { RESULT_MAX = 64 << 20 };
 /* How long a run may take to end after its timeout: its disks are flushed then. */
 enum { GRACE_SECONDS = 60 };
