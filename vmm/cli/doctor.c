@@ -108,11 +108,20 @@ bool doctor_exists(const struct doctor *doctor, const char *path)
 	return access(full, F_OK) == 0;
 }
 
+/* A line of /etc/group: name:password:number:members. */
+static bool is_group(const char *line, gid_t gid)
+{
+	const char *number = strchr(line, ':');
+	char *end;
+
+	number = number ? strchr(number + 1, ':') : NULL;
+	return number && strtoul(number + 1, &end, 10) == gid && end > number + 1 && *end == ':';
+}
+
 /* The name of group `gid`, or an empty text. */
 static void group_name(const struct doctor *doctor, gid_t gid, char *name, size_t len)
 {
-	_cleanup_free_ char *line = NULL;
-	unsigned number;
+	char *line = NULL;
 	char full[512];
 	size_t room = 0;
 	FILE *in;
@@ -123,8 +132,9 @@ static void group_name(const struct doctor *doctor, gid_t gid, char *name, size_
 	if (!in)
 		return;
 	while (!*name && getline(&line, &room, in) >= 0)
-		if (sscanf(line, "%*[^:]:%*[^:]:%u:", &number) == 1 && number == gid)
+		if (is_group(line, gid))
 			snprintf(name, len, "%.*s", (int)strcspn(line, ":"), line);
+	free(line);
 	fclose(in);
 }
 

@@ -98,9 +98,9 @@ struct finding doctor_lio(struct doctor *doctor, const struct doctor_check *chec
 static uint64_t meminfo(const char *text, const char *name)
 {
 	const char *at = strstr(text, name);
-	uint64_t value;
 
-	return at && sscanf(at + strlen(name), ": %" SCNu64, &value) == 1 ? value : 0;
+	/* "HugePages_Free:      12" */
+	return at && at[strlen(name)] == ':' ? strtoull(at + strlen(name) + 1, NULL, 10) : 0;
 }
 
 struct finding doctor_huge_pages(struct doctor *doctor, const struct doctor_check *check)

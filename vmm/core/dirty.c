@@ -11,7 +11,7 @@ static uint64_t word_count(const struct gmem_slot *slot)
 
 int dirty_log_start(struct dirty_log *log, struct gmem_kvm *memslots, struct gmem *mem)
 {
-	uint64_t most = 0;
+	uint64_t most = 1;
 	int ret;
 
 	*log = (struct dirty_log){ .memslots = memslots, .mem = mem };
