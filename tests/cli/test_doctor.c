@@ -333,6 +333,16 @@ static void test_lio(void **state)
 	expect(f, "lio", FINDING_DEGRADED, "only root", "");
 }
 
+static void test_lio_built_in(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, "/sys/kernel/config/target/", "");
+	expect(f, "lio", FINDING_OK, "is there", "");
+	put(f, "/lib/modules/6.1.0-test/modules.dep", "kernel/t/target_core_iblock.ko:\n");
+	expect(f, "lio", FINDING_MISSING, "not loaded", "modprobe -a target_core_iblock");
+}
+
 /* --- Memory, limits --------------------------------------------------------------------------- */
 
 static void test_huge_pages(void **state)
@@ -458,7 +468,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_kvm),	      TEST(test_capabilities), TEST(test_modes),
 		TEST(test_linux),     TEST(test_nested),       TEST(test_node),
-		TEST(test_lio),	      TEST(test_huge_pages),   TEST(test_thp),
+		TEST(test_lio),	      TEST(test_lio_built_in), TEST(test_huge_pages),   TEST(test_thp),
 		TEST(test_io_uring),  TEST(test_limits),       TEST(test_examine),
 		TEST(test_failures),  TEST(test_probes),
 	};

@@ -62,6 +62,8 @@ struct finding doctor_lio(struct doctor *doctor, const struct doctor_check *chec
 		"target_core_file",
 		"target_core_iblock",
 	};
+	/* What a kernel has built in is in no list where it came without /lib/modules. */
+	bool there = doctor_exists(doctor, "/sys/kernel/config/target");
 	char fix[160] = "modprobe -a";
 
 	(void)check;
@@ -75,6 +77,8 @@ struct finding doctor_lio(struct doctor *doctor, const struct doctor_check *chec
 			snprintf(fix + used, sizeof(fix) - used, " %s", modules[i]);
 			break;
 		case MODULE_ABSENT:
+			if (there)
+				break;
 			return doctor_find(FINDING_MISSING, "",
 					   "no module %s in /lib/modules/%s: it takes a kernel "
 					   "with CONFIG_TARGET_CORE and CONFIG_CONFIGFS_FS",
@@ -83,7 +87,7 @@ struct finding doctor_lio(struct doctor *doctor, const struct doctor_check *chec
 	}
 	if (strcmp(fix, "modprobe -a") != 0)
 		return doctor_find(FINDING_MISSING, fix, "modules are not loaded");
-	if (!doctor_exists(doctor, "/sys/kernel/config/target"))
+	if (!there)
 		return doctor_find(FINDING_MISSING,
 				   "mount -t configfs configfs /sys/kernel/config",
 				   "/sys/kernel/config/target: configfs is not mounted");
