@@ -302,6 +302,11 @@ bench: ## Kinglet beside QEMU; BENCH=boot, net or scsi for a part of it
 	$(Q)$(MAKE) --no-print-directory all guest-tools
 	$(Q)O=$(O) guest-tests/bench
 
+.PHONY: screenshots
+screenshots: all payloads ## A page of --explain=html as Chromium draws it, light and dark, to look at
+	$(Q)tests/need chromium
+	$(Q)O=$(O) guest-tests/screenshots
+
 .PHONY: bench-watch
 bench-watch: all payloads ## What --trace and --explain cost an exit, on this machine's KVM
 	$(Q)O=$(O) guest-tests/bench-watch

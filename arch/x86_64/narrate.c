@@ -162,6 +162,25 @@ static void say_vcpu_events(struct text *out, const struct narration *n)
 				    "no exception, no interrupt, no NMI");
 }
 
+static void say_get_fpu(struct text *out, const struct narration *n)
+{
+	text_add(out, "reads the x87 and SSE registers of ");
+	fd_names_add(n->names, n->event->fd, out);
+}
+
+static void say_translate(struct text *out, const struct narration *n)
+{
+	const struct kvm_translation *translation = n->event->arg;
+
+	text_add(out, "asks where the page tables of ");
+	fd_names_add(n->names, n->event->fd, out);
+	text_add(out, " lead from 0x%llx", ULL(translation->linear_address));
+	if (n->event->result >= 0 && translation->valid)
+		text_add(out, ": to 0x%llx", ULL(translation->physical_address));
+	else if (n->event->result >= 0)
+		text_add(out, ": nowhere");
+}
+
 static void say_fpu(struct text *out, const struct narration *n)
 {
 	const struct kvm_fpu *fpu = n->event->arg;
@@ -227,9 +246,11 @@ static const struct narrate_entry entries[] = {
 	ENTRY(KVM_SET_REGS, "api.rst 4.12", say_set_regs),
 	ENTRY(KVM_GET_SREGS, "api.rst 4.13", say_get_sregs),
 	ENTRY(KVM_SET_SREGS, "api.rst 4.14", say_set_sregs),
+	ENTRY(KVM_TRANSLATE, "api.rst 4.15", say_translate),
 	ENTRY(KVM_GET_MSRS, "api.rst 4.18", say_get_msrs),
 	ENTRY(KVM_SET_MSRS, "api.rst 4.19", say_set_msrs),
 	ENTRY(KVM_SET_CPUID2, "api.rst 4.20", say_set_cpuid),
+	ENTRY(KVM_GET_FPU, "api.rst 4.22", say_get_fpu),
 	ENTRY(KVM_SET_FPU, "api.rst 4.23", say_fpu),
 	ENTRY(KVM_CREATE_IRQCHIP, "api.rst 4.24", say_create_irqchip),
 	ENTRY(KVM_GET_IRQCHIP, "api.rst 4.26", say_get_irqchip),

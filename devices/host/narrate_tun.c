@@ -90,15 +90,35 @@ static void say_flags(struct text *out, const struct narration *n)
 		text_add(out, ": %s", ifr->ifr_flags & IFF_UP ? "yes" : "no");
 }
 
+static void say_features(struct text *out, const struct narration *n)
+{
+	text_add(out, "asks what fd %d can do", n->event->fd);
+	if (n->event->result >= 0)
+		text_add(out, ": flags 0x%x", *(const unsigned *)n->event->arg);
+}
+
+static void say_mac(struct text *out, const struct narration *n)
+{
+	const struct ifreq *ifr = n->event->arg;
+	const unsigned char *mac = (const unsigned char *)ifr->ifr_hwaddr.sa_data;
+
+	text_add(out, "asks for the MAC address of fd %d", n->event->fd);
+	if (n->event->result >= 0)
+		text_add(out, ": %02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
+			 mac[4], mac[5]);
+}
+
 #define ENTRY(request, doc, ...) { request, #request, doc, __VA_ARGS__ }
 static const struct narrate_entry entries[] = {
 	ENTRY(TUNSETIFF, "tuntap.rst", say_set_iff, learn_tap),
 	ENTRY(TUNGETIFF, "if_tun.h", say_get_iff, learn_tap),
 	ENTRY(TUNSETOFFLOAD, "if_tun.h", say_offload, NULL),
+	ENTRY(TUNGETFEATURES, "if_tun.h", say_features, NULL),
 	ENTRY(TUNSETQUEUE, "tuntap.rst", say_queue, NULL),
 	ENTRY(TUNSETVNETHDRSZ, "if_tun.h", say_header_size, NULL),
 	ENTRY(TUNSETVNETLE, "if_tun.h", say_little_endian, NULL),
 	ENTRY(SIOCGIFMTU, "netdevice(7)", say_mtu, NULL),
+	ENTRY(SIOCGIFHWADDR, "netdevice(7)", say_mac, NULL),
 	ENTRY(SIOCGIFFLAGS, "netdevice(7)", say_flags, NULL),
 };
 

@@ -176,6 +176,9 @@ static void test_kvm_memory(void **state)
 	assert_string_equal(said(r, 5, KVM_SET_USER_MEMORY_REGION, &region, 0),
 			    "KVM_SET_USER_MEMORY_REGION: memory slot 1: guest-physical 0x100000000 to "
 			    "0x10fffffff, 256 MiB, is Kinglet's own memory at 0x7f0000000000");
+	assert_string_equal(said(r, 5, KVM_GET_DIRTY_LOG, &(struct kvm_dirty_log){ .slot = 1 }, 0),
+			    "KVM_GET_DIRTY_LOG: asks which pages of memory slot 1 were written to since "
+			    "it last asked");
 	region.memory_size = 0;
 	assert_string_equal(said(r, 5, KVM_SET_USER_MEMORY_REGION, &region, 0),
 			    "KVM_SET_USER_MEMORY_REGION: takes memory slot 1, at guest-physical "
@@ -235,6 +238,22 @@ static void test_kvm_kicks(void **state)
 			    "0x3fb, COM1, in a ring: they wait for the next exit");
 }
 
+static void test_kvm_debugger(void **state)
+{
+	struct rig *r = *state;
+	struct kvm_guest_debug debug = { .control = KVM_GUESTDBG_ENABLE };
+
+	assert_string_equal(said(r, 7, KVM_SET_GUEST_DEBUG, &debug, 0),
+			    "KVM_SET_GUEST_DEBUG: fd 7 (vCPU 0): a debugger is told of its breakpoints");
+	debug.control |= KVM_GUESTDBG_SINGLESTEP;
+	assert_string_equal(said(r, 7, KVM_SET_GUEST_DEBUG, &debug, 0),
+			    "KVM_SET_GUEST_DEBUG: fd 7 (vCPU 0): a debugger is told of its breakpoints, "
+			    "and of each instruction");
+	debug.control = 0;
+	assert_string_equal(said(r, 7, KVM_SET_GUEST_DEBUG, &debug, 0),
+			    "KVM_SET_GUEST_DEBUG: fd 7 (vCPU 0): no debugger any more");
+}
+
 static void test_tun(void **state)
 {
 	struct rig *r = *state;
@@ -263,6 +282,11 @@ static void test_tun(void **state)
 	ifr.ifr_flags = IFF_UP;
 	assert_string_equal(said(r, 32, SIOCGIFFLAGS, &ifr, 0),
 			    "SIOCGIFFLAGS: asks whether tap7 is up: yes");
+	memcpy(ifr.ifr_hwaddr.sa_data, "\x52\x54\0\x12\x34\x56", 6);
+	assert_string_equal(said(r, 21, SIOCGIFHWADDR, &ifr, 0),
+			    "SIOCGIFHWADDR: asks for the MAC address of fd 21: 52:54:00:12:34:56");
+	assert_string_equal(said(r, 21, TUNGETFEATURES, &ten, 0),
+			    "TUNGETFEATURES: asks what fd 21 can do: flags 0xa");
 	ifr.ifr_mtu = 1500;
 	assert_string_equal(said(r, 32, SIOCGIFMTU, &ifr, 0),
 			    "SIOCGIFMTU: asks for the MTU of tap7: 1500");
@@ -418,8 +442,8 @@ static void test_other_exits(void **state)
 	struct kvm_run run = { .exit_reason = KVM_EXIT_HLT };
 
 	assert_string_equal(said_exit(r, &run, 0),
-			    "KVM_EXIT_HLT: the guest halts, and without interrupt controllers in the "
-			    "kernel nothing can wake it");
+			    "KVM_EXIT_HLT: the guest halts; without an interrupt controller nothing can "
+			    "wake it");
 	assert_string_equal(cause(r, &run, 0), "HLT");
 	assert_string_equal(said_exit(r, &run, -EINTR),
 			    "KVM_RUN: back without an exit: a signal or immediate_exit wants the vCPU "
@@ -485,6 +509,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_kvm_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_kvm_interrupts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_kvm_kicks, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_kvm_debugger, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tun, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_vhost_rings, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_vhost_devices, setup, teardown),

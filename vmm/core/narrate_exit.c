@@ -12,16 +12,13 @@ static const char *const meanings[] = {
 	[KVM_EXIT_UNKNOWN] = "the CPU left the guest for a reason that KVM does not know",
 	[KVM_EXIT_HYPERCALL] = "the guest made a hypercall that is left to userspace",
 	[KVM_EXIT_DEBUG] = "a breakpoint, or a single step, of a debugger",
-	[KVM_EXIT_HLT] = "the guest halts, and without interrupt controllers in the kernel nothing "
-			 "can wake it",
+	[KVM_EXIT_HLT] = "the guest halts; without an interrupt controller nothing can wake it",
 	[KVM_EXIT_IRQ_WINDOW_OPEN] = "the guest could take an interrupt now",
 	[KVM_EXIT_SHUTDOWN] = "the CPU shuts down: a fault while it handled a double fault",
 	[KVM_EXIT_FAIL_ENTRY] = "the CPU refuses to enter the guest with this state",
 	[KVM_EXIT_INTR] = "a signal waits for this thread",
-	[KVM_EXIT_SET_TPR] = "the guest has written CR8, its task priority; without an APIC in the "
-			     "kernel userspace is told",
-	[KVM_EXIT_INTERNAL_ERROR] = "KVM cannot go on, most often with an instruction that it cannot "
-				    "emulate",
+	[KVM_EXIT_SET_TPR] = "the guest has written CR8, its task priority",
+	[KVM_EXIT_INTERNAL_ERROR] = "KVM cannot go on, as with an instruction it cannot emulate",
 };
 
 static void add_value(struct text *out, const void *data, unsigned size)

@@ -119,7 +119,8 @@ static void say_memory_region(struct text *out, const struct narration *n)
 		 ULL(region->guest_phys_addr),
 		 ULL(region->guest_phys_addr + region->memory_size - 1));
 	text_add_bytes(out, region->memory_size);
-	text_add(out, ", is Kinglet's own memory at 0x%llx", ULL(region->userspace_addr));
+	text_add(out, ", is Kinglet's own memory at 0x%llx%s", ULL(region->userspace_addr),
+		 region->flags & KVM_MEM_LOG_DIRTY_PAGES ? ", and KVM logs what is written to" : "");
 }
 
 static void say_irq_line(struct text *out, const struct narration *n)
@@ -240,6 +241,26 @@ static void say_set_mp_state(struct text *out, const struct narration *n)
 	text_add(out, " is %s", mp_state(state->mp_state));
 }
 
+static void say_dirty_log(struct text *out, const struct narration *n)
+{
+	const struct kvm_dirty_log *log = n->event->arg;
+
+	text_add(out, "asks which pages of memory slot %u were written to since it last asked",
+		 log->slot);
+}
+
+static void say_guest_debug(struct text *out, const struct narration *n)
+{
+	const struct kvm_guest_debug *debug = n->event->arg;
+
+	fd_names_add(n->names, n->event->fd, out);
+	if (!(debug->control & KVM_GUESTDBG_ENABLE))
+		text_add(out, ": no debugger any more");
+	else
+		text_add(out, ": a debugger is told of its breakpoints%s",
+			 debug->control & KVM_GUESTDBG_SINGLESTEP ? ", and of each instruction" : "");
+}
+
 #define ENTRY(request, doc, ...) { request, #request, doc, __VA_ARGS__ }
 static const struct narrate_entry entries[] = {
 	ENTRY(KVM_GET_API_VERSION, "api.rst 4.1", say_api_version, NULL),
@@ -247,6 +268,7 @@ static const struct narrate_entry entries[] = {
 	ENTRY(KVM_CHECK_EXTENSION, "api.rst 4.4", say_check_extension, NULL),
 	ENTRY(KVM_GET_VCPU_MMAP_SIZE, "api.rst 4.5", say_mmap_size, NULL),
 	ENTRY(KVM_CREATE_VCPU, "api.rst 4.7", say_create_vcpu, learn_vcpu),
+	ENTRY(KVM_GET_DIRTY_LOG, "api.rst 4.8", say_dirty_log, NULL),
 	ENTRY(KVM_IRQ_LINE, "api.rst 4.25", say_irq_line, NULL),
 	ENTRY(KVM_SET_USER_MEMORY_REGION, "api.rst 4.35", say_memory_region, NULL),
 	ENTRY(KVM_ENABLE_CAP, "api.rst 4.37", say_enable_cap, NULL),
@@ -255,6 +277,7 @@ static const struct narrate_entry entries[] = {
 	ENTRY(KVM_SET_GSI_ROUTING, "api.rst 4.52", say_gsi_routing, NULL),
 	ENTRY(KVM_IOEVENTFD, "api.rst 4.59", say_ioeventfd, NULL),
 	ENTRY(KVM_IRQFD, "api.rst 4.75", say_irqfd, NULL),
+	ENTRY(KVM_SET_GUEST_DEBUG, "api.rst 4.87", say_guest_debug, NULL),
 	ENTRY(KVM_REGISTER_COALESCED_MMIO, "api.rst 4.116", say_coalesce, NULL),
 };
 

@@ -82,11 +82,11 @@ void trace_flush(struct watched_thread *thread)
 static void add_string(struct text *out, const char *string)
 {
 	for (; *string; string++) {
-		unsigned char c = (unsigned char)*string;
+		bool plain = *string >= ' ' && *string <= '~';
 
-		if (c == '"' || c == '\\')
+		if (*string == '"' || *string == '\\')
 			text_add_char(out, '\\');
-		text_add_char(out, c < ' ' || c > '~' ? '?' : (char)c);
+		text_add_char(out, plain ? *string : '?');
 	}
 }
 

@@ -125,6 +125,16 @@ static void test_other_state(void **state)
 	assert_string_equal(said(r, KVM_SET_FPU, &fpu, 0),
 			    "KVM_SET_FPU: sets the x87 and SSE registers of fd 7 (vCPU 0): control "
 			    "words 0x37f and 0x1f80");
+	assert_string_equal(said(r, KVM_GET_FPU, &fpu, 0),
+			    "KVM_GET_FPU: reads the x87 and SSE registers of fd 7 (vCPU 0)");
+	assert_string_equal(said(r, KVM_TRANSLATE,
+				 &(struct kvm_translation){ 0xffff0000, 0x1000, 1, 0, 0, { 0 } }, 0),
+			    "KVM_TRANSLATE: asks where the page tables of fd 7 (vCPU 0) lead from "
+			    "0xffff0000: to 0x1000");
+	assert_string_equal(said(r, KVM_TRANSLATE,
+				 &(struct kvm_translation){ .linear_address = 0x10 }, 0),
+			    "KVM_TRANSLATE: asks where the page tables of fd 7 (vCPU 0) lead from 0x10: "
+			    "nowhere");
 	assert_string_equal(said(r, KVM_GET_LAPIC, &lapic, 0),
 			    "KVM_GET_LAPIC: reads the local APIC of fd 7 (vCPU 0)");
 	assert_string_equal(said(r, KVM_SET_LAPIC, &lapic, 0),

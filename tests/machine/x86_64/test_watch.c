@@ -310,7 +310,7 @@ static void test_page(void **state)
 		"<tr><td>KVM_CREATE_VM</td><td class=\"n\">1</td>",
 		"<h3>virtio-rng 0</h3>",
 		"<b>queue 0</b><i>has not run",
-		"RAM</td><td class=\"a\">0x0000000000</td><td class=\"a\">0x00007fffff</td>"
+		"RAM</td><td class=\"a\">0x0000000000</td><td class=\"a\">0x00007fffff</td>",
 		"<td class=\"n\">8 MiB</td>",
 		"<code>00:01.0</code> <b>virtio-rng 0</b>",
 		"COM1</td><td class=\"a\">0x03f8</td><td class=\"a\">0x03ff</td>",
