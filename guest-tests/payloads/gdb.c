@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Something to debug: a global variable, a function whose first instruction touches a device, and a
- * loop. The exit status is what the debugger made of it.
+ * Something to debug: variables, a function whose first instruction touches a device, and, with
+ * "wait" on the command line, a loop that only a debugger ends. The exit status is what the debugger
+ * made of it.
  *
  *	kinglet run gdb.elf --gdb 1234 &
  *	gdb gdb.elf -ex 'target remote :1234'
  */
 #include "guest.h"
 
-enum { NOWHERE = 0xd0000000 }; /* no RAM: reads all ones */
+enum {
+	CMD_LINE_PTR = 0x228,
+	NOWHERE = 0xd0000000, /* no RAM: reads all ones */
+};
 
 volatile uint32_t number = 42;
 volatile uint32_t turns;
+volatile uint32_t released;
 
 uint32_t touch(uintptr_t address);
 asm(".text\n"
@@ -27,11 +32,16 @@ __attribute__((noinline)) static uint32_t turn(uint32_t value)
 	return value + 1;
 }
 
-int main(const void *handoff)
+int main(const void *zero_page)
 {
+	const char *cmdline = (const char *)(uintptr_t)read32((uintptr_t)zero_page + CMD_LINE_PTR);
 	uint32_t value = number;
 
-	(void)handoff;
+	if (same_text(cmdline, "wait")) {
+		print("waiting\n");
+		while (!released)
+			asm volatile("pause");
+	}
 	check(touch(NOWHERE) == UINT32_MAX);
 	for (int i = 0; i < 3; i++)
 		value = turn(value);
