@@ -1,0 +1,92 @@
+# kinglet test on Linux guests: what they print and how they end comes out as verdict, exit status and
+# reports.
+# cases: outcomes place
+check=$GUEST_TESTS/../tests/kvm/check-report
+words='console=ttyS0 quiet panic=-1'
+
+# expect_report EXPRESSION...: of the reports json and xml.
+expect_report() {
+	local wrong
+	wrong=$("$check" json xml "$@" 2>&1)
+	[ -z "$wrong" ] || fail "$wrong"
+}
+
+# guest NAME <SCRIPT: makes the file NAME.
+guest() {
+	guest_runs
+	mv initrd "$1"
+}
+
+case $case in
+outcomes)
+	guest ktap <<'END'
+cat >/dev/kmsg <<'TAP'
+KTAP version 1
+1..2
+    # Subtest: suite
+    1..2
+    ok 1 one
+    ok 2 two # SKIP not here
+ok 1 suite
+TAP
+# kselftest prints past printk.
+printf 'ok 2 - \377\033[1mplain\033[0m\n'
+END
+	guest oops <<'END'
+echo '<0>BUG: kernel NULL pointer dereference, address: 0000000000000000' >/dev/kmsg
+echo '<0>---[ end trace 0000000000000000 ]---' >/dev/kmsg
+sleep 600
+END
+	guest panic <<'END'
+echo c >/proc/sysrq-trigger
+END
+	cat >list <<END
+ktap   $BZIMAGE --initrd ktap --append '$words loglevel=7'
+login  $VMLINUX --initrd $INITRD --append '$words' --expect 'This is a shell' --expect '^guest# '
+oops   $VMLINUX --initrd oops --append '$words'
+panic  $VMLINUX --initrd panic --append '$words'
+END
+	vm test --list list -j 2 --timeout 300s --report json --junit xml
+	cat console
+	expect_status 1
+	expect_output '^2 passed, 2 failed$'
+	expect_output '^PASS ktap outcome=powered-off .*tests=2-passed,1-skipped$'
+	expect_output '^PASS login outcome=expected '
+	expect_output '^FAIL oops outcome=oops .*"BUG: kernel NULL pointer dereference'
+	expect_output '^FAIL panic outcome=panic .*"Kernel panic - not syncing: sysrq triggered crash"'
+	expect_report '[t["status"] for t in r["tests"]] == [0, 0, 1, 102]' \
+		't["tap"]["tests"][0]["tests"][1]["reason"] == "not here"' \
+		't["tap"]["tests"][1]["name"] == "\ufffdplain"' \
+		'r["tests"][1]["expected"][1]["line"].startswith("guest# ")'
+	;;
+place)
+	# The kernel's own list of symbols, by a disk: where this boot has put it.
+	truncate -s 16M map
+	guest symbols <<'END'
+modprobe -a virtio_pci virtio_blk
+until [ -b /dev/vda ]; do
+	sleep 0.1
+done
+cat /proc/kallsyms >/dev/vda
+END
+	vm test "$BZIMAGE" --initrd symbols --disk map --append "$words" --timeout 300s
+	expect_status 0
+	tr -d '\0' <map >System.map
+
+	# Another boot, elsewhere. How long it takes until both CPUs sleep is not known beforehand.
+	guest sleeps <<'END'
+echo 'scenario: asleep'
+sleep 1000
+END
+	for seconds in 25 100 400; do
+		vm test "$VMLINUX" --initrd sleeps --cpus 2 --append "$words" --symbols System.map \
+			--timeout $seconds --report json --junit xml
+		cat console
+		expect_status 124
+		! grep -q 'scenario: asleep' console || break
+	done
+	expect_report '"scenario: asleep" in t["console"]' 'len(t["vcpus"]) == 2' \
+		'all(c["activity"] == "halted" for c in t["vcpus"])' \
+		'all("halt" in c["symbol"] or "idle" in c["symbol"] for c in t["vcpus"])'
+	;;
+esac
