@@ -1,5 +1,6 @@
-# The host's commands in docs/vhost.md, as they are written there.
-# cases: tap bridge scsi vsock direct
+# The host's commands in docs/vhost.md, and the examples of README.md for the same devices, as they are
+# written there.
+# cases: tap bridge scsi vsock direct readme-net readme-scsi readme-vsock
 
 # What the page assumes: programs in the path, modprobe that finds modules, a kernel, an initramfs.
 mkdir bin
@@ -46,10 +47,17 @@ block() {
 		inside' "$GUEST_TESTS/../docs/vhost.md"
 }
 
+# example TEXT: README's example whose comment has the text, with the commands that it has for root.
+example() {
+	awk -v text="$1" 'index($0, text) { wanted = 1 } wanted && !NF { exit } wanted' \
+		"$GUEST_TESTS/../README.md" | sed -n 's/^    #   //p; s/^    \([^#]\)/\1/p'
+}
+
 # try NAME TEXT TIMES: run it, and see the text in what it prints so often.
 try() {
-	block "$1" >commands
+	if [[ $1 == *' '* ]]; then example "$1"; else block "$1"; fi >commands
 	[ -s commands ]
+	cat commands
 	echo "+ block $1"
 	bash -e commands </dev/null >printed 2>&1 || { tail -n 20 printed; fail "block $1"; }
 	[ "$(grep -ac "$2" printed)" -eq "$3" ] || { tail -n 20 printed; fail "no '$2' in block $1"; }
@@ -64,4 +72,14 @@ scsi)
 	;;
 vsock) try vsock 'guest: vsock' 1 ;;
 direct) try direct 'each as it was sent' 1 ;;
+readme-net)
+	export USER=root
+	try "The same in the host's kernel for two CPUs" 'guest: net' 1
+	ip link delete tap1
+	;;
+readme-scsi)
+	truncate -s 16M disk.img
+	try 'A SCSI disk that the host' 'guest: scsi' 1
+	;;
+readme-vsock) try 'AF_VSOCK sockets between host' 'guest: vsock' 1 ;;
 esac
