@@ -54,8 +54,9 @@ ifneq ($(cross),)
 sysroot := $(shell tests/debs $(ARCH) sysroot)
 sysroot_packages := libc6-dev libcmocka-dev liburing-dev libcjson-dev $(packages_$(ARCH))
 sysroot_ready := $(sysroot)/.packages
-all_cflags += --sysroot=$(sysroot)
-all_ldflags += --sysroot=$(sysroot)
+sysroot_flag := --sysroot=$(sysroot)
+all_cflags += $(sysroot_flag)
+all_ldflags += $(sysroot_flag)
 export RUNNER := qemu-$(ARCH)-static -L $(sysroot)
 
 $(sysroot_ready): Makefile
@@ -109,7 +110,7 @@ $(O)/obj/%.o: %.S $(O)/flags | $(sysroot_ready)
 
 # Static and without a C library: six kilobytes that start at once.
 exec_init_cflags := -std=gnu17 -D_GNU_SOURCE -Os $(warnings) -ffreestanding -fno-pic -fno-pie \
-	-fno-stack-protector -fno-asynchronous-unwind-tables $(if $(cross),--sysroot=$(sysroot))
+	-fno-stack-protector -fno-asynchronous-unwind-tables $(sysroot_flag)
 exec_init_ldflags := -static -nostdlib -s -Wl,--build-id=none -Wl,-z,noexecstack
 
 $(exec_init): guest/init.c guest/sys.h guest/$(ARCH)/start.S $(O)/flags | $(sysroot_ready)
@@ -238,10 +239,10 @@ guest_tools := $(patsubst guest-tests/tools/%.c,$(O)/guest/%,$(wildcard guest-te
 .PHONY: guest-tools
 guest-tools: $(guest_tools)
 
-$(O)/guest/%: guest-tests/tools/%.c
+$(O)/guest/%: guest-tests/tools/%.c | $(sysroot_ready)
 	@echo "  CC      $<"
 	@mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -O2 $(warnings) -static -o $@ $<
+	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -O2 $(warnings) $(sysroot_flag) -static -o $@ $<
 
 # --- vhost without KVM: an example, and a scenario ---------------------------------------------
 direct_src := $(wildcard guest-tests/vhost-direct/*.c)
