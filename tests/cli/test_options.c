@@ -280,7 +280,6 @@ static void default_command_line_suits_the_machine(void **state)
 		{ { "k" }, "console=ttyS0 panic=-1" },
 		{ { "k", "--console", "stdio" }, "console=hvc0 panic=-1" },
 		{ { "k", "--serial", "off" }, "panic=-1" },
-		{ { "k", "--acpi", "off" }, "console=ttyS0 panic=-1 reboot=k" },
 		{ { "k", "--disk", "d" }, "console=ttyS0 panic=-1 root=/dev/vda rw" },
 		{ { "k", "--disk", "d,readonly" }, "console=ttyS0 panic=-1 root=/dev/vda ro" },
 		{ { "k", "--flat", "0" }, "" },
@@ -296,6 +295,21 @@ static void default_command_line_suits_the_machine(void **state)
 		assert_string_equal(o.config.boot.cmdline, cases[i].line);
 		options_destroy(&o.common);
 	}
+}
+
+static void default_command_line_suits_a_machine_without_tables(void **state)
+{
+	static const char *const args[8] = { "k", "--acpi", "off" };
+	const char *words = arch_linux_words.without_tables;
+	char line[80];
+	struct run_options o;
+
+	(void)state;
+	snprintf(line, sizeof(line), "console=ttyS0 panic=-1%s%s", words ? " " : "",
+		 words ? words : "");
+	parse_good(&o, args);
+	assert_string_equal(o.config.boot.cmdline, line);
+	options_destroy(&o.common);
 }
 
 static void init_arguments_are_quoted_for_the_kernel(void **state)
@@ -600,6 +614,7 @@ int main(void)
 		cmocka_unit_test(vsock_cid_reaches_its_field),
 		cmocka_unit_test(sizes_times_and_addresses_have_units),
 		cmocka_unit_test(default_command_line_suits_the_machine),
+		cmocka_unit_test(default_command_line_suits_a_machine_without_tables),
 		cmocka_unit_test(init_arguments_are_quoted_for_the_kernel),
 		cmocka_unit_test(console_on_stdio_takes_it_from_the_serial_port),
 		cmocka_unit_test(help_and_version_need_nothing_else),
