@@ -32,7 +32,7 @@ static const struct {
 	{ "rcu: INFO: ", KERNEL_WARNING }, /* stalls */
 };
 
-/* What stands behind "[    1.234567]" or, `time` false, a caller's "[    T1]"; NULL: neither does. */
+/* What stands behind "[    1.234567]" or, `time` false, a caller's "[    T1]"; NULL: no such. */
 static const char *skip_brackets(const char *line, bool time)
 {
 	const char *p = line;

@@ -38,7 +38,7 @@ static void complain(struct ktap *ktap, const char *fmt, ...)
 	va_end(args);
 }
 
-/* --- The tree ---------------------------------------------------------------------------------- */
+/* --- The tree --------------------------------------------------------------------------------- */
 
 static void free_tests(struct ktap_test *test)
 {
@@ -85,7 +85,7 @@ static struct ktap_test *new_test(struct ktap *ktap, char *name, char *reason,
 	return test;
 }
 
-/* --- Levels ------------------------------------------------------------------------------------ */
+/* --- Levels ----------------------------------------------------------------------------------- */
 
 static void check_plan(struct ktap *ktap, const struct ktap_level *level)
 {
@@ -147,7 +147,7 @@ static struct ktap_level *level_at(struct ktap *ktap, unsigned indent)
 	return &ktap->levels[ktap->depth - 1];
 }
 
-/* --- Lines ------------------------------------------------------------------------------------- */
+/* --- Lines ------------------------------------------------------------------------------------ */
 
 /* A version: another document begins at this level. */
 static void take_version(struct ktap *ktap, unsigned indent)

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* The largest symbol table read: a debug kernel has some 300,000 symbols, of 24 bytes and a name. */
+/* The largest table read: a debug kernel has some 300,000 symbols, of 24 bytes and a name. */
 enum { TABLE_MAX = 256 << 20 };
 /* How far the last symbol, or one of unknown size before a gap, is taken to reach. */
 enum { REACH = 1 << 20 };
@@ -50,24 +50,21 @@ static int read_part(int fd, uint64_t size, uint64_t off, uint64_t len, char **p
 
 	if (!range_fits(off, len, size) || len > TABLE_MAX)
 		return -ENOEXEC;
-	buf = malloc(len + 1);
+	buf = calloc(1, len + 1);
 	if (!buf)
 		return -ENOMEM;
 	while (done < len) {
 		ssize_t got = pread(fd, buf + done, len - done, (off_t)(off + done));
 
-		if (got < 0)
-			return -errno;
-		if (!got)
-			return -ENOEXEC; /* the file shrank */
+		if (got <= 0)
+			return got < 0 ? -EIO : -ENOEXEC; /* it shrank */
 		done += (size_t)got;
 	}
-	buf[len] = '\0';
 	*part = steal_ptr(buf);
 	return 0;
 }
 
-/* --- ELF --------------------------------------------------------------------------------------- */
+/* --- ELF -------------------------------------------------------------------------------------- */
 
 static bool is_wanted(const Elf64_Sym *sym, uint64_t names_len)
 {
@@ -145,7 +142,7 @@ static int load_elf(int fd, uint64_t size, struct symbols *symbols)
 				   symbols);
 }
 
-/* --- System.map -------------------------------------------------------------------------------- */
+/* --- System.map ------------------------------------------------------------------------------- */
 
 /* "ffffffff81000000 T _text", perhaps "… [module]" as in /proc/kallsyms; text symbols only. */
 static bool take_map_line(struct symbols *symbols, char *line)
@@ -184,7 +181,7 @@ static int load_map(int fd, uint64_t size, struct symbols *symbols)
 	return 0;
 }
 
-/* --- Both -------------------------------------------------------------------------------------- */
+/* --- Both ------------------------------------------------------------------------------------- */
 
 static int load(int fd, struct symbols *symbols)
 {

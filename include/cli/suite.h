@@ -28,7 +28,7 @@ enum {
 	EXIT_TEST_FAILED = 1,
 };
 
-/* --- Options (suite_options.c) ----------------------------------------------------------------- */
+/* --- Options (suite_options.c) ---------------------------------------------------------------- */
 
 struct test_options {
 	struct run_options run;
@@ -75,7 +75,7 @@ void suite_destroy(struct suite *suite);
  */
 __must_check int suite_split_line(char *line, char **words, int max);
 
-/* --- The observer of one run (suite_judge.c) --------------------------------------------------- */
+/* --- The observer of one run (suite_judge.c) -------------------------------------------------- */
 
 struct judge_pattern {
 	regex_t regex;
@@ -117,7 +117,7 @@ void judge_destroy(struct judge *judge);
 /* The guest has ended: takes what stands behind its last newline. */
 void judge_finish(struct judge *judge);
 
-/* --- Results (suite_result.c) ------------------------------------------------------------------ */
+/* --- Results (suite_result.c) ----------------------------------------------------------------- */
 
 /* What came of one run, as the report has it; NULL when memory is short. */
 cJSON *result_of_run(struct judge *judge, const struct verdict *verdict, double seconds,
@@ -137,17 +137,23 @@ static inline cJSON *json_get(const cJSON *object, const char *key)
 	return cJSON_GetObjectItemCaseSensitive(object, key);
 }
 
+/* The first of an array's or object's members, which go on with ->next; NULL of none. */
+static inline const cJSON *json_first(const cJSON *list)
+{
+	return list ? list->child : NULL;
+}
+
 /* The whole report: cases that have been run. NULL when memory is short. */
 cJSON *report_of_suite(const struct suite *suite, double seconds);
 
-/* --- Output ------------------------------------------------------------------------------------ */
+/* --- Output ----------------------------------------------------------------------------------- */
 
 /* The line of one test, and what its failure needs (suite_print.c). */
 void print_result(FILE *out, const char *name, const cJSON *attempts);
 /* The same report for JUnit's readers (suite_junit.c). */
 void junit_print(FILE *out, const cJSON *report);
 
-/* --- Running (suite_run.c) --------------------------------------------------------------------- */
+/* --- Running (suite_run.c) -------------------------------------------------------------------- */
 
 /*
  * Runs every case in a process of its own, `jobs` at a time, and prints each result when it is

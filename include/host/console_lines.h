@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* --- Which bytes are text ---------------------------------------------------------------------- */
+/* --- Which bytes are text --------------------------------------------------------------------- */
 
 /* All zeroes at the start. */
 struct console_filter {
@@ -23,7 +23,7 @@ struct console_filter {
  */
 bool console_filter_byte(struct console_filter *filter, uint8_t c);
 
-/* --- Lines ------------------------------------------------------------------------------------- */
+/* --- Lines ------------------------------------------------------------------------------------ */
 
 enum { CONSOLE_LINE_MAX = 1024 };
 

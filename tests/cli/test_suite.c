@@ -30,7 +30,7 @@ static void parse(struct test_options *options, const char *const *args)
 }
 #define PARSE(options, ...) parse(options, (const char *const[]){ "k", __VA_ARGS__, NULL })
 
-/* --- Options ----------------------------------------------------------------------------------- */
+/* --- Options ---------------------------------------------------------------------------------- */
 
 static void a_test_is_short_and_silent_unless_told(void **state)
 {
@@ -107,7 +107,7 @@ static void wrong_options_are_refused(void **state)
 	}
 }
 
-/* --- Lists ------------------------------------------------------------------------------------- */
+/* --- Lists ------------------------------------------------------------------------------------ */
 
 static void a_line_is_split_as_a_shell_would(void **state)
 {
@@ -217,7 +217,7 @@ static void a_wrong_line_is_named_before_anything_runs(void **state)
 	}
 }
 
-/* --- The observer ------------------------------------------------------------------------------ */
+/* --- The observer ----------------------------------------------------------------------------- */
 
 struct run {
 	struct test_options options;
@@ -461,7 +461,7 @@ static void the_last_lines_are_kept(void **state)
 	cJSON_Delete(finish(&run, &observed));
 }
 
-/* --- Reports ----------------------------------------------------------------------------------- */
+/* --- Reports ---------------------------------------------------------------------------------- */
 
 /* Serialised and parsed again: what a reader of the file gets. */
 static cJSON *reread(cJSON *json)

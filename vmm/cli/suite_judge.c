@@ -137,7 +137,7 @@ static bool see_console(void *owner, enum guest_stream stream, const uint8_t *da
 	return has_just_ended(before, judge, end);
 }
 
-/* A prompt ends without a newline: so a line is looked at, too, when it stands still for a while. */
+/* A prompt ends without a newline: so a line is looked at, too, when it stands still a while. */
 static bool see_tick(void *owner, struct verdict *end)
 {
 	struct judge *judge = owner;

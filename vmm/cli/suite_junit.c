@@ -40,8 +40,7 @@ static void print_console(FILE *out, const cJSON *test)
 {
 	const cJSON *line;
 
-	cJSON_ArrayForEach(line, json_get(test, "console"))
-	{
+	for (line = json_first(json_get(test, "console")); line; line = line->next) {
 		print_escaped(out, cJSON_GetStringValue(line));
 		fputc('\n', out);
 	}
@@ -96,7 +95,7 @@ static bool has_own_case(const cJSON *test)
 		return true;
 	if (strcmp(result_text(test, "result"), "fail") != 0)
 		return false;
-	cJSON_ArrayForEach(child, json_get(test, "tests"))
+	for (child = json_first(json_get(test, "tests")); child; child = child->next)
 		if (strcmp(result_text(child, "result"), "fail") == 0)
 			return false;
 	return true;
@@ -107,8 +106,7 @@ static void walk(FILE *out, const cJSON *tests, const char *class, struct tally 
 {
 	const cJSON *test;
 
-	cJSON_ArrayForEach(test, tests)
-	{
+	for (test = json_first(tests); test; test = test->next) {
 		_cleanup_free_ char *inner = NULL;
 
 		if (asprintf(&inner, "%s.%s", class, result_text(test, "name")) < 0) {
@@ -149,7 +147,7 @@ void junit_print(FILE *out, const cJSON *report)
 	const cJSON *test;
 
 	fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"kinglet\">\n", out);
-	cJSON_ArrayForEach(test, json_get(report, "tests"))
+	for (test = json_first(json_get(report, "tests")); test; test = test->next)
 		print_suite(out, test);
 	fputs("</testsuites>\n", out);
 }

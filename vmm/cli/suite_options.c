@@ -37,8 +37,8 @@ static const struct option test_table[] = {
 	},
 	{
 		.name = "fail-on", .kind = OPTION_WORD, .words = fail_on_words, .initial = "bug",
-		.help = "the mildest complaint of the guest's kernel that is a failure; milder ones "
-			"are counted in the report",
+		.help = "the mildest complaint of the guest's kernel that is a failure; milder "
+			"ones are counted in the report",
 		FIELD(fail_on),
 	},
 	{
@@ -150,7 +150,7 @@ int test_options_finish(struct common_options *common, int argc, char **argv)
 	return 0;
 }
 
-/* --- The list ---------------------------------------------------------------------------------- */
+/* --- The list --------------------------------------------------------------------------------- */
 
 /* Takes one character of a word, in place. */
 static int cut_word(char **in, char *out)
@@ -159,7 +159,7 @@ static int cut_word(char **in, char *out)
 
 	for (; **in && (quote || !strchr(" \t\r\n", **in)); ++*in) {
 		if (quote ? **in == quote : **in == '\'' || **in == '"') {
-			quote = quote ? '\0' : **in;
+			quote = (char)(quote ? '\0' : **in);
 			continue;
 		}
 		if (**in == '\\' && quote != '\'' && (*in)[1])
@@ -279,7 +279,8 @@ static int load_list(struct suite *suite, struct test_options *options, FILE *in
 		if (!ret)
 			ret = add_line(suite, options, line);
 		if (ret == -EINVAL)
-			log_error("%.200s: line %u is wrong, see above; nothing was run", path, number);
+			log_error("%.200s: line %u is wrong, see above; nothing was run", path,
+				  number);
 	}
 	options->list = path;
 	if (!ret && ferror(in)) {

@@ -47,7 +47,8 @@ static void print_line(FILE *out, const char *name, const cJSON *attempts, const
 		fprintf(out, " status=%d", number(result, "status"));
 	fprintf(out, " after=%.2fs", result_number(result, "seconds"));
 	if (cJSON_GetArraySize(attempts) > 1)
-		fprintf(out, " attempts=%d%s", cJSON_GetArraySize(attempts), passed ? " flaky" : "");
+		fprintf(out, " attempts=%d%s", cJSON_GetArraySize(attempts),
+			passed ? " flaky" : "");
 	if (cJSON_IsObject(json_get(result, "tap")))
 		print_tap(out, json_get(result, "tap"));
 	if (!passed && *result_text(result, "detail"))
@@ -61,8 +62,7 @@ static void print_registers(FILE *out, const cJSON *registers)
 	const cJSON *value;
 	unsigned column = 0;
 
-	cJSON_ArrayForEach(value, registers)
-	{
+	for (value = json_first(registers); value; value = value->next) {
 		if (strchr(cJSON_GetStringValue(value), ' '))
 			continue;
 		fprintf(out, "%s%7s %-*s", column ? " " : "   ", value->string, column < 2 ? 18 : 0,
@@ -73,7 +73,7 @@ static void print_registers(FILE *out, const cJSON *registers)
 	}
 	if (column)
 		fputc('\n', out);
-	cJSON_ArrayForEach(value, registers)
+	for (value = json_first(registers); value; value = value->next)
 		if (strchr(cJSON_GetStringValue(value), ' '))
 			fprintf(out, "   %7s %s\n", value->string, cJSON_GetStringValue(value));
 }
@@ -83,8 +83,7 @@ static void print_vcpus(FILE *out, const cJSON *result)
 	bool timeout = strcmp(result_text(result, "outcome"), "timeout") == 0;
 	const cJSON *vcpu;
 
-	cJSON_ArrayForEach(vcpu, json_get(result, "vcpus"))
-	{
+	for (vcpu = json_first(json_get(result, "vcpus")); vcpu; vcpu = vcpu->next) {
 		const char *symbol = result_text(vcpu, "symbol");
 
 		fprintf(out, "  vCPU %d: %s at %s%s%s (%s)\n", number(vcpu, "id"),
@@ -101,7 +100,7 @@ static void print_patterns(FILE *out, const cJSON *patterns, bool matched, const
 {
 	const cJSON *pattern;
 
-	cJSON_ArrayForEach(pattern, patterns)
+	for (pattern = json_first(patterns); pattern; pattern = pattern->next)
 		if (cJSON_IsString(json_get(pattern, "line")) == matched)
 			fprintf(out, "  %s: %s\n", what, result_text(pattern, "pattern"));
 }
@@ -110,8 +109,7 @@ static void print_failed_tests(FILE *out, const cJSON *tests, const char *path)
 {
 	const cJSON *test;
 
-	cJSON_ArrayForEach(test, tests)
-	{
+	for (test = json_first(tests); test; test = test->next) {
 		_cleanup_free_ char *inner = NULL;
 		const char *reason = result_text(test, "reason");
 
@@ -134,7 +132,7 @@ static void print_tap_problems(FILE *out, const cJSON *tap)
 	const cJSON *problem;
 
 	print_failed_tests(out, json_get(tap, "tests"), "");
-	cJSON_ArrayForEach(problem, json_get(tap, "problems"))
+	for (problem = json_first(json_get(tap, "problems")); problem; problem = problem->next)
 		fprintf(out, "  test results: %s\n", cJSON_GetStringValue(problem));
 }
 
@@ -154,7 +152,7 @@ static void print_tail(FILE *out, const cJSON *result)
 		return;
 	}
 	fputs(start ? "  The last lines of the console:\n" : "  The console:\n", out);
-	cJSON_ArrayForEach(line, console)
+	for (line = json_first(console); line; line = line->next)
 		if (start-- <= 0)
 			fprintf(out, "  | %s\n", cJSON_GetStringValue(line));
 }

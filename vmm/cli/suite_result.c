@@ -40,7 +40,7 @@ static void append(cJSON *array, cJSON *value)
 		cJSON_Delete(value);
 }
 
-/* --- The outcome ------------------------------------------------------------------------------- */
+/* --- The outcome ------------------------------------------------------------------------------ */
 
 struct conclusion {
 	const char *outcome;
@@ -166,7 +166,7 @@ static struct conclusion conclude(const struct judge *judge, const struct verdic
 	return c;
 }
 
-/* --- Its parts as JSON ------------------------------------------------------------------------- */
+/* --- Its parts as JSON ------------------------------------------------------------------------ */
 
 static cJSON *patterns_json(const struct judge_pattern *patterns, unsigned count)
 {
@@ -257,7 +257,10 @@ static cJSON *vcpus_json(const struct judge *judge, const struct symbols *symbol
 static cJSON *tests_json(const struct ktap_test *test)
 {
 	static const char *const names[] = {
-		[KTAP_PASS] = "pass", [KTAP_FAIL] = "fail", [KTAP_SKIP] = "skip", [KTAP_TODO] = "todo"
+		[KTAP_PASS] = "pass",
+		[KTAP_FAIL] = "fail",
+		[KTAP_SKIP] = "skip",
+		[KTAP_TODO] = "todo",
 	};
 	cJSON *array = cJSON_CreateArray();
 
@@ -344,7 +347,7 @@ cJSON *result_of_death(const char *detail, double seconds)
 	return result_new(&c, seconds);
 }
 
-/* --- Readers ----------------------------------------------------------------------------------- */
+/* --- Readers ---------------------------------------------------------------------------------- */
 
 const char *result_text(const cJSON *result, const char *key)
 {
@@ -377,7 +380,7 @@ bool result_may_be_retried(const cJSON *result)
 	return true;
 }
 
-/* --- The report -------------------------------------------------------------------------------- */
+/* --- The report ------------------------------------------------------------------------------- */
 
 /* The last attempt counts; of those before it, how they ended is kept. */
 static cJSON *case_json(const struct test_case *test)
@@ -388,7 +391,7 @@ static cJSON *case_json(const struct test_case *test)
 
 	set_text(item, "name", *test->name ? test->name : test->options->run.config.boot.kernel);
 	set(item, "flaky", cJSON_CreateBool(count > 1 && result_passed(last)));
-	cJSON_ArrayForEach(member, last)
+	for (member = json_first(last); member; member = member->next)
 		set(item, member->string, cJSON_Duplicate(member, true));
 	for (int i = 0; i + 1 < count; i++)
 		append(before, cJSON_Duplicate(cJSON_GetArrayItem(test->attempts, i), true));

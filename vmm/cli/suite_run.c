@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Runs tests in processes of their own and waits for their results: a Kinglet that dies is a result,
- * too. One loop; a worker is a place for one process.
+ * Runs tests in processes of their own and waits for their results: a Kinglet that dies is a
+ * result, too. One loop; a worker is a place for one process.
  */
 #include "cli/suite.h"
 
@@ -60,7 +60,7 @@ static double seconds_now(void)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* --- The process of one run -------------------------------------------------------------------- */
+/* --- The process of one run ------------------------------------------------------------------- */
 
 static struct symbols *load_symbols(const struct test_options *options)
 {
@@ -128,7 +128,7 @@ static _Noreturn void child_main(const struct runner *runner, const struct test_
 	_exit(!text || write_all(out_fd, text, strlen(text)) < 0);
 }
 
-/* --- Progress ---------------------------------------------------------------------------------- */
+/* --- Progress --------------------------------------------------------------------------------- */
 
 static void clear_progress(const struct runner *runner)
 {
@@ -175,7 +175,7 @@ static void draw_progress(const struct runner *runner)
 	fflush(stdout);
 }
 
-/* --- The supervisor ---------------------------------------------------------------------------- */
+/* --- The supervisor --------------------------------------------------------------------------- */
 
 static void result_arrives(struct loop_event *event, uint32_t events);
 
@@ -404,8 +404,9 @@ static int add_workers(struct runner *runner, unsigned count)
 	runner->workers = calloc(count, sizeof(*runner->workers));
 	if (!runner->workers)
 		return -ENOMEM;
-	for (; runner->worker_count < count; runner->worker_count++)
-		runner->workers[runner->worker_count] = (struct worker){
+	runner->worker_count = count;
+	for (unsigned i = 0; i < count; i++)
+		runner->workers[i] = (struct worker){
 			.runner = runner,
 			.pipe = { .fd = -1, .fn = result_arrives },
 		};
