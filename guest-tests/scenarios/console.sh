@@ -4,7 +4,7 @@
 guest_runs <<'END'
 if [ "$port" = hvc0 ]; then
 	modprobe -a virtio_pci virtio_console
-	until [ -c /dev/hvc0 ]; do
+	until (: </dev/hvc0) 2>/dev/null; do # its node comes before its driver is ready
 		sleep 0.1
 	done
 	exec <"/dev/$port" >"/dev/$port"

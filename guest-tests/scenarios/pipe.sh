@@ -9,7 +9,7 @@ esac
 random printed "$size"
 guest_runs printed <<'END'
 modprobe -a virtio_pci virtio_console
-until [ -c /dev/$port ]; do
+until (: </dev/$port) 2>/dev/null; do # the node of hvc0 comes before its driver is ready
 	sleep 0.1
 done
 exec <"/dev/$port" >"/dev/$port"

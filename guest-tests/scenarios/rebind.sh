@@ -10,7 +10,7 @@ guest_runs <<'END'
 serve() {
 	echo 3 >/proc/sys/vm/drop_caches
 	dd if=/dev/urandom of=/tmp/block bs=4k count=16
-	until [ -b /dev/vda ] && [ -d /sys/class/net/eth0 ] && [ -c /dev/hvc0 ]; do
+	until [ -b /dev/vda ] && [ -d /sys/class/net/eth0 ] && (: </dev/hvc0); do
 		sleep 0.1
 	done
 	dd if=/tmp/block of=/dev/vda conv=fsync

@@ -73,7 +73,7 @@ void virtio_set_queue(struct virtio *v, uint16_t index, volatile struct ring *ri
 	write_address(v, QUEUE_DRIVER, &ring->avail);
 	write_address(v, QUEUE_DEVICE, &ring->used);
 	write16(v->common + QUEUE_ENABLE, 1);
-	v->doorbells[index] = v->notify + read16(v->common + QUEUE_NOTIFY_OFF) * v->notify_multiplier;
+	v->doorbells[index] = read16(v->common + QUEUE_NOTIFY_OFF) * v->notify_multiplier;
 }
 
 void virtio_set_ring(struct virtio *v)
@@ -105,7 +105,7 @@ void ring_add(volatile struct ring *r, uint16_t head)
 
 void virtio_kick(struct virtio *v, uint16_t index)
 {
-	write16(v->doorbells[index], index);
+	write16(v->notify + v->doorbells[index], index);
 }
 
 void virtio_offer(struct virtio *v, uint16_t head)

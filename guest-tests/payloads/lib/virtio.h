@@ -73,7 +73,7 @@ struct virtio {
 	unsigned msix; /* its capability */
 	uintptr_t msix_table, msix_pba;
 	volatile struct ring *ring;
-	uintptr_t doorbells[VIRTIO_QUEUES];
+	unsigned doorbells[VIRTIO_QUEUES]; /* from notify on, which moves with the BAR */
 };
 
 /* Finds the device and its structures by its capabilities (§4.1.4). */
