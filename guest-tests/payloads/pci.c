@@ -107,12 +107,12 @@ static void test_old_doorbell(struct virtio *v, uintptr_t old, uintptr_t home)
 {
 	uint16_t used = v->ring->used.index;
 
-	v->doorbells[0] += old - home;
+	v->notify += old - home;
 	virtio_offer(v, 0);
-	v->doorbells[0] += home - old;
+	v->notify += home - old;
 	for (unsigned i = 0; i < 20000; i++)
 		check(v->ring->used.index == used);
-	virtio_kick(v, 0);
+	write16(v->notify, 0);
 	while (v->ring->used.index == used)
 		asm volatile("pause");
 }
@@ -130,7 +130,7 @@ static void test_device_moves(unsigned slot, uintptr_t home)
 
 	write32(pci_ecam(slot, PCI_BAR0), (uint32_t)home);
 	v.common += home - NEW_HOME;
-	v.doorbells[0] += home - NEW_HOME;
+	v.notify += home - NEW_HOME;
 	virtio_fill(&v, buffer, sizeof(buffer));
 	test_old_doorbell(&v, NEW_HOME, home);
 	virtio_reset(&v);
