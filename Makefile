@@ -271,9 +271,10 @@ $(O)/lessons/%: $(O)/obj/guest-tests/lessons/%.o $(lib)
 packages := make acpica-tools python3 $(if $(cross),gcc-$(cross)-linux-gnu qemu-user-static,gcc libc6-dev \
 	libcmocka-dev liburing-dev libcjson-dev $(packages_$(ARCH)))
 
+# Of the bare-metal guests and lessons there are none for other architectures than x86_64 yet.
+bare_metal := $(if $(filter x86_64,$(ARCH)),payloads lesson-tools)
 # Parts that need a KVM or a testbed; each is a program that counts its tests (see tests/run).
-parts := layers unit install $(if $(wildcard tests/kvm/run),kvm) \
-	$(if $(wildcard guest-tests/run-scenarios),guest)
+parts := layers unit install $(if $(bare_metal),kvm) guest
 
 export ARCH
 KINGLET ?= $(abspath $(bin))
@@ -282,7 +283,7 @@ export KINGLET
 .PHONY: check
 check: ## All tests; installs what they need; ends with one line of counts
 	$(Q)tests/need $(packages) python3
-	$(Q)$(MAKE) --no-print-directory all payloads guest-tools vhost-direct lesson-tools $(test_bins)
+	$(Q)$(MAKE) --no-print-directory all $(bare_metal) guest-tools vhost-direct $(test_bins)
 	$(Q)tests/run $(O) $(parts)
 
 .PHONY: check-unit

@@ -1,5 +1,6 @@
 # Devices are found and interrupt without ACPI (on the kernel's part, or no tables at all) and
 # without MSI. Without ACPI, nothing can power off: the guest reboots.
+# arch: x86_64
 # cases: nomsi acpi=off no-tables
 options=()
 case $case in

@@ -51,7 +51,7 @@ dd if=/tmp/half of=$block bs=1M conv=fsync
 
 cat /proc/interrupts
 if [ "${intx-}" = yes ]; then
-	grep -q 'IO-APIC.*virtio' /proc/interrupts
+	grep -qE '(IO-APIC|GICv3).*virtio' /proc/interrupts
 	! grep -q 'MSI' /proc/interrupts
 fi
 echo 'scenario: all work'

@@ -1,4 +1,5 @@
 # A triple fault is told apart from other ends. Linux makes one when it is to reboot so.
+# arch: x86_64
 guest_runs <<'END'
 reboot -f
 END

@@ -36,7 +36,7 @@ for more in '' pci=nomsi; do
 	vm run "$BZIMAGE" --initrd initrd --net tap=net0,vhost=on --append "$cmdline $more"
 	cat console messages
 	expect_status 0
-	if [ "$more" ]; then expect_output 'IO-APIC.*virtio'; else expect_output 'PCI-MSI.*virtio'; fi
+	if [ "$more" ]; then expect_output '(IO-APIC|GICv3).*virtio'; else expect_output '(PCI|ITS)-MSI.*virtio'; fi
 done
 kill $server
 wait $server || :

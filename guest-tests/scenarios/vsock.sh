@@ -39,7 +39,7 @@ connect_to_guest() {
 
 vm_start run "$BZIMAGE" --initrd initrd --vsock cid=3 --on-reboot restart --append "$cmdline $words"
 await_boot 1
-if [ "$case" = msix ]; then expect_output 'PCI-MSI.*virtio'; else expect_output 'IO-APIC.*virtio'; fi
+if [ "$case" = msix ]; then expect_output '(PCI|ITS)-MSI.*virtio'; else expect_output '(IO-APIC|GICv3).*virtio'; fi
 connect_to_guest
 fds=$(ls "/proc/$vm/fd")
 grep -qsx "vhost-$vm" /proc/[0-9]*/comm || fail 'no thread of vhost'
