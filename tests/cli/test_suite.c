@@ -455,7 +455,7 @@ static void the_last_lines_are_kept(void **state)
 		prints(&run, line);
 	}
 	assert_string_equal(console_tail_line(&run.judge.tail, 0), "line 7");
-	snprintf(line, sizeof(line), "line %u", CONSOLE_TAIL_LINES + 6);
+	snprintf(line, sizeof(line), "line %d", CONSOLE_TAIL_LINES + 6);
 	assert_string_equal(console_tail_line(&run.judge.tail, CONSOLE_TAIL_LINES - 1), line);
 	assert_null(console_tail_line(&run.judge.tail, CONSOLE_TAIL_LINES));
 	cJSON_Delete(finish(&run, &observed));

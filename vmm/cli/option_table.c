@@ -300,7 +300,7 @@ static const char *gdb_finish(void *item, uint64_t given)
 		return "names neither port nor socket; write --gdb PORT or --gdb SOCKET";
 	if (text[strspn(text, "0123456789")])
 		return NULL;
-	gdb->port = strlen(text) < 8 ? (unsigned)atoi(text) : 0;
+	gdb->port = strlen(text) < 8 ? (unsigned)strtoul(text, NULL, 10) : 0;
 	if (gdb->port < 1 || gdb->port > 65535)
 		return "has a port that is not 1 to 65535; a socket's path needs more than digits";
 	return NULL;
@@ -347,8 +347,8 @@ static const struct option_keys flat_keys = {
 
 #define BUDGET_KEY(key, phase, text)                                                               \
 	{                                                                                          \
-		.name = key, .metavar = "TIME", .kind = OPTION_DURATION, .min = MILLISECOND,       \
-		.max = 1000 * HOUR, .help = text, BUDGET(phase),                                   \
+		.name = (key), .metavar = "TIME", .kind = OPTION_DURATION, .min = MILLISECOND,     \
+		.max = 1000 * HOUR, .help = (text), BUDGET(phase),                                 \
 	}
 
 static const struct option budget_table[] = {

@@ -488,7 +488,7 @@ static void test_a_debugger_leaves(void **state)
 static void test_time_runs_out_before_a_debugger_comes(void **state)
 {
 	struct run *r = *state;
-	struct debugger d;
+	struct debugger d = { 0 };
 
 	r->guest = exits_with_7;
 	r->config.gdb.listen = socket_path(&d);
@@ -501,7 +501,7 @@ static void test_time_runs_out_before_a_debugger_comes(void **state)
 static void test_nobody_waits_for_a_debugger_with_nowait(void **state)
 {
 	struct run *r = *state;
-	struct debugger d;
+	struct debugger d = { 0 };
 
 	r->guest = exits_with_7;
 	r->config.gdb.listen = socket_path(&d);
@@ -514,7 +514,7 @@ static void test_nobody_waits_for_a_debugger_with_nowait(void **state)
 static void test_a_socket_that_is_taken_is_refused(void **state)
 {
 	struct run *r = *state;
-	struct debugger d;
+	struct debugger d = { 0 };
 	int fd = open(socket_path(&d), O_CREAT | O_CLOEXEC, 0600);
 
 	close_fd(&fd);
