@@ -36,7 +36,7 @@ int boot_claim(struct boot_job *job, uint64_t gpa, uint64_t len)
 	    !range_fits(gpa - ARM64_RAM_BASE, len, job->fdt - ARM64_RAM_BASE))
 		return boot_refuse(&job->kernel, -E2BIG,
 				   "needs RAM at %#llx..%#llx; there is some at %#llx..%#llx",
-				   (unsigned long long)gpa, (unsigned long long)gpa + len,
+				   (unsigned long long)gpa, (unsigned long long)(gpa + len),
 				   ARM64_RAM_BASE, (unsigned long long)job->fdt);
 	job->summary->kernel_start = gpa;
 	job->summary->kernel_end = gpa + len;
@@ -49,10 +49,12 @@ static int load_flat(struct boot_job *job)
 	int ret;
 
 	if (job->options->flat_mode != CPU_MODE_64)
-		return boot_refuse(&job->kernel, -ENOEXEC, "arm64 has no mode but 64: leave out mode=");
+		return boot_refuse(&job->kernel, -ENOEXEC,
+				   "arm64 has no mode but 64: leave out mode=");
 	if (address % 4)
-		return boot_refuse(&job->kernel, -ENOEXEC, "cannot be entered at %#llx: arm64 code lies "
-				   "at multiples of 4", (unsigned long long)address);
+		return boot_refuse(&job->kernel, -ENOEXEC,
+				   "cannot be entered at %#llx: arm64 code lies at multiples of 4",
+				   (unsigned long long)address);
 	ret = boot_claim(job, address, job->kernel.size);
 	if (!ret)
 		ret = boot_file_load(&job->kernel, job->mem, 0, address, job->kernel.size);
@@ -73,9 +75,9 @@ static int load_kernel(struct boot_job *job)
 		return load_flat(job);
 	if (!image_probe(&job->kernel))
 		return boot_refuse(&job->kernel, -ENOEXEC,
-				   "unknown format (%s); known are arm64 Image, also packed by gzip "
-				   "or zstd or as vmlinuz.efi, and a flat binary when it is named as "
-				   "one",
+				   "unknown format (%s); known are arm64 Image, also packed by "
+				   "gzip or zstd or as vmlinuz.efi, and a flat binary when it is "
+				   "named as one",
 				   foreign_name(&job->kernel));
 	if (!job->options->firmware_tables)
 		return boot_refuse(&job->kernel, -ENOEXEC,

@@ -5,8 +5,8 @@
  * RAM as the guest finds it: the kernel at its lower end, or a flat binary where the user wants it;
  * the initrd as high as it may lie; behind it 2 MiB for the device tree, whose address is in X0.
  *
- * As with arch/boot_file.h: files are hostile input, and functions that return int log one line that
- * names the file before they return a negative errno.
+ * As with arch/boot_file.h: files are hostile input, and functions that return int log one line
+ * that names the file before they return a negative errno.
  */
 #ifndef KINGLET_AARCH64_BOOT_H
 #define KINGLET_AARCH64_BOOT_H

@@ -84,7 +84,7 @@ int arch_boot_vcpu(struct vcpu *vcpu, const struct boot_state *state)
 	return ret;
 }
 
-/* --- Exits ------------------------------------------------------------------------------------- */
+/* --- Exits ----------------------------------------------------------------------------------- */
 
 /* As on a machine whose bus answers with an error: the guest gets an external abort. */
 static enum vcpu_end refuse_access(struct vcpu *vcpu, char *detail, size_t len)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The interrupt controller: KVM's GICv3 with an ITS, which turns messages into interrupts by device.
+ * The interrupt controller: KVM's GICv3 with an ITS, which makes interrupts of devices' messages.
  * (KVM devices/arm-vgic-v3.rst, arm-vgic-its.rst; GIC architecture specification IHI 0069)
  */
 #include "arm64.h"
@@ -85,7 +85,7 @@ int gic_start(struct kvm *kvm, struct arm64_vm *vm)
 	return ret;
 }
 
-/* --- Reset: KVM has none, so every register that a guest may have changed is written ------------ */
+/* --- Reset: KVM has none, so every register that a guest may have changed is written --------- */
 
 struct gic_range {
 	uint32_t first, last; /* offsets of 32-bit registers */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Linux's Image: plain, packed whole by gzip or zstd (Image.gz), or inside an EFI program that would
- * unpack it (vmlinuz.efi). (Documentation/arm64/booting.rst; drivers/firmware/efi/libstub/
+ * Linux's Image: plain, packed whole by gzip or zstd (Image.gz), or inside an EFI program that
+ * would unpack it (vmlinuz.efi). (Documentation/arm64/booting.rst; drivers/firmware/efi/libstub/
  * zboot-header.S)
  */
 #include "boot.h"

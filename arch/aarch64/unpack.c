@@ -16,14 +16,14 @@ struct unpack_ops {
 	void *(*open)(void);
 	void (*close)(void *state);
 	/*
-	 * Goes on from in/in_len to out/out_len and moves these. False when the data is damaged; sets
-	 * unpack->ended at its end.
+	 * Goes on from in/in_len to out/out_len and moves these. False when the data is damaged;
+	 * sets unpack->ended at its end.
 	 */
 	bool (*step)(struct unpack *unpack, const uint8_t **in, size_t *in_len, uint8_t **out,
 		     size_t *out_len);
 };
 
-/* --- As it stands ------------------------------------------------------------------------------ */
+/* --- As it stands ---------------------------------------------------------------------------- */
 
 static void *plain_open(void)
 {
@@ -46,7 +46,7 @@ static bool plain_step(struct unpack *unpack, const uint8_t **in, size_t *in_len
 
 static const struct unpack_ops plain = { .open = plain_open, .close = free, .step = plain_step };
 
-/* --- gzip (RFC 1952) --------------------------------------------------------------------------- */
+/* --- gzip (RFC 1952) ------------------------------------------------------------------------- */
 
 static void *gzip_open(void)
 {
@@ -93,7 +93,7 @@ static const struct unpack_ops gzip = {
 	.step = gzip_step,
 };
 
-/* --- Zstandard (RFC 8878) ---------------------------------------------------------------------- */
+/* --- Zstandard (RFC 8878) -------------------------------------------------------------------- */
 
 static void *zstd_open(void)
 {
@@ -128,7 +128,7 @@ static const struct unpack_ops zstd = {
 	.step = zstd_step,
 };
 
-/* --- All of them ------------------------------------------------------------------------------- */
+/* --- All of them ----------------------------------------------------------------------------- */
 
 static const struct unpack_ops *recognise(const uint8_t *magic)
 {

@@ -10,7 +10,7 @@
 
 enum { PAGE_MAX = 65536 }; /* the largest page of an arm64 host or guest */
 
-#define RAM_MIN (1ULL << 20)
+#define RAM_MIN (8ULL << 20) /* 2 MiB of it are for the device tree (boot.h) */
 #define RAM_MAX (1ULL << 47) /* leaves the 64-bit PCI window within 48 address bits */
 
 const struct arch_linux_words arch_linux_words = { .serial = "ttyS0" };
@@ -59,7 +59,7 @@ static void add_feature(struct kvm_vcpu_init *init, unsigned bit)
 	init->features[bit / 32] |= 1u << bit % 32;
 }
 
-/* What the host's CPU has, a guest may use. KVM wants both kinds of pointer authentication or none. */
+/* What the host's CPU has, a guest may use. Pointer authentication goes by both kinds or none. */
 static int choose_cpu(struct kvm *kvm, struct kvm_vcpu_init *init)
 {
 	int ret = kvm_vm_ioctl(kvm, KVM_ARM_PREFERRED_TARGET, init);

@@ -86,7 +86,8 @@ bool arch_irqchip_is_optional(void);
 
 /*
  * Where `size` bytes of RAM lie. Returns the number of ranges written (at most 2), or -EINVAL when
- * the size is not a multiple of the page size, under 1 MiB or beyond what the arch can address.
+ * the size is not a multiple of the page size, less than the arch can boot with (1 MiB, or more) or
+ * beyond what it can address.
  */
 __must_check int arch_ram_ranges(uint64_t size, struct gmem_range ranges[2]);
 

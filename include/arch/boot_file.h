@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A file that shall boot, for the loaders under arch/. All on the main thread, before any vCPU runs.
+ * A file that shall boot, for the loaders under arch/. Main thread, before any vCPU runs.
  *
  * A file is hostile input: every offset, size and address taken from it is checked before use.
  * Functions that return int log one line that names the file before they return a negative errno.
@@ -22,8 +22,8 @@ struct boot_file {
 };
 
 /*
- * Opens a regular file that is not empty and reads its head. The caller closes file->fd, whatever is
- * returned.
+ * Opens a regular file that is not empty and reads its head. The caller closes file->fd, whatever
+ * is returned.
  */
 __must_check int boot_file_open(struct boot_file *file, const char *what, const char *path);
 

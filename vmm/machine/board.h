@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What every architecture's board has, wherever it is: a serial port, the exit port, pvpanic. Private
- * to vmm/machine; a board_ARCH.c has the rest and implements the board functions of vm.h.
+ * What every architecture's board has, wherever it is: a serial port, the exit port, pvpanic.
+ * Private to vmm/machine; a board_ARCH.c has the rest and implements the board functions of vm.h.
  */
 #ifndef KINGLET_MACHINE_BOARD_H
 #define KINGLET_MACHINE_BOARD_H

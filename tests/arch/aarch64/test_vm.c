@@ -160,7 +160,7 @@ static void address_bits_follow_the_ram(void **state)
 
 static void impossible_sizes_are_refused(void **state)
 {
-	static const uint64_t sizes[] = { 0, 4096, 8 << 20 | 4096, 1ULL << 48, UINT64_MAX };
+	static const uint64_t sizes[] = { 0, 4096, 4 << 20, 8 << 20 | 4096, 1ULL << 48, UINT64_MAX };
 	struct gmem_range ranges[2];
 
 	(void)state;
