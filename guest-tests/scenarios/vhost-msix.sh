@@ -133,10 +133,10 @@ echo 'scenario: done'
 read -r _
 END
 
-# Those that reach Kinglet, as each architecture calls them.
+# Those that reach Kinglet, as each architecture calls them. On arm64 the console's line is among them.
 case $ARCH in
-x86_64) counter=mmio_exits ;;
-aarch64) counter=mmio_exit_user ;;
+x86_64) counter=mmio_exits allowed=0 ;;
+aarch64) counter=mmio_exit_user allowed=64 ;;
 esac
 user_exits() {
 	cat "/sys/kernel/debug/kvm/$vm-"*/$counter
@@ -150,7 +150,7 @@ before=$(user_exits)
 echo >&"$keyboard"
 await_output 'scenario: done'
 after=$(user_exits)
-[ $((after - before)) -eq 0 ] || fail "$((after - before)) accesses to devices went through Kinglet"
+[ $((after - before)) -le $allowed ] || fail "$((after - before)) accesses to devices went through Kinglet"
 [ "$fds" = "$(ls "/proc/$vm/fd")" ] || fail 'fds are not those of the beginning'
 echo >&"$keyboard"
 vm_wait
