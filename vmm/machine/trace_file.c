@@ -82,11 +82,12 @@ void trace_flush(struct watched_thread *thread)
 static void add_string(struct text *out, const char *string)
 {
 	for (; *string; string++) {
-		bool plain = *string >= ' ' && *string <= '~';
-
 		if (*string == '"' || *string == '\\')
 			text_add_char(out, '\\');
-		text_add_char(out, plain ? *string : '?');
+		if (*string >= ' ' && *string <= '~')
+			text_add_char(out, *string);
+		else
+			text_add_char(out, '?');
 	}
 }
 

@@ -379,11 +379,13 @@ static void the_reset_vector_is_named(void **state)
 static const struct arch_register *find_register(const struct arch_vcpu_state *state,
 						 const char *name)
 {
-	for (unsigned i = 0; i < state->register_count; i++)
-		if (strcmp(state->registers[i].name, name) == 0)
-			return &state->registers[i];
-	fail_msg("no register %s", name);
-	return NULL;
+	unsigned i = 0;
+
+	while (i < state->register_count && strcmp(state->registers[i].name, name) != 0)
+		i++;
+	if (i == state->register_count)
+		fail_msg("no register %s", name);
+	return &state->registers[i];
 }
 
 static void registers_have_names_and_flags_are_decoded(void **state)

@@ -112,17 +112,21 @@ static size_t offset_of(const char *name)
 /* gdb adds up the sizes that it reads in the description. */
 static void the_description_is_of_the_block(void **state)
 {
-	char text[ARCH_DEBUG_TARGET_MAX];
+	static const char attribute[] = "bitsize=\"";
+	char text[ARCH_DEBUG_TARGET_MAX], *end;
 	size_t sum = 0, offset, size;
-	unsigned number = 0, bits;
+	const char *bits;
+	unsigned number = 0;
 
 	(void)state;
 	arch_debug_describe(text, sizeof(text));
 	for (const char *p = text; (p = strstr(p, "<reg ")); p++) {
 		assert_true(arch_debug_register(number++, &offset, &size));
 		assert_int_equal(offset, sum);
-		assert_int_equal(sscanf(strstr(p, "bitsize"), "bitsize=\"%u\"", &bits), 1);
-		assert_int_equal(size, bits / 8);
+		bits = strstr(p, attribute);
+		assert_non_null(bits);
+		assert_int_equal(size, strtoul(bits + strlen(attribute), &end, 10) / 8);
+		assert_int_equal(*end, '"');
 		sum += size;
 	}
 	assert_false(arch_debug_register(number, &offset, &size));

@@ -393,10 +393,11 @@ static void registers_are_read_and_written(void **state)
 
 static void memory_is_read_and_written(void **state)
 {
+	static const uint8_t code[] = { 0x90, 0xf4 };
 	struct bench *b = *state;
 	uint8_t *ram = gmem_ptr(&b->mem, 0, RAM);
 
-	memcpy(ram + CODE, "\x90\xf4", 2);
+	memcpy(ram + CODE, code, sizeof(code));
 	CHECK("m1000,2", "90f4");
 	CHECK("M1001,2:aB01", "OK");
 	assert_memory_equal(ram + CODE, "\x90\xab\x01", 3);
