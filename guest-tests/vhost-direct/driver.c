@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { RAM = 16 << 20, PATIENCE_MS = 10000 };
+enum { RAM = 16 << 20, PATIENCE_MS = 60000 };
 
 void require(bool ok, const char *what)
 {
@@ -36,6 +36,8 @@ void host_init(struct host *host)
 
 	*host = (struct host){ .transport = { &no_transport } };
 	sys_init(&host->sys);
+	host->kvm = (struct kvm){ .sys = &host->sys, .dev_fd = -1, .vm_fd = -1 };
+	host->irqs.kvm = &host->kvm;
 	require(!gmem_init(&host->mem, &ram, 1, &options), "no memory");
 	require(!loop_init(&host->loop), "no event loop");
 	host->env = (struct virtio_env){

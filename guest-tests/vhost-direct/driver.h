@@ -26,7 +26,8 @@ struct host {
 	struct sys sys;
 	struct gmem mem;
 	struct loop loop; /* vhost.c watches its error eventfds here */
-	struct irqs irqs; /* never used: no KVM to tell */
+	struct kvm kvm;	  /* there is none: it names sys */
+	struct irqs irqs; /* routes nothing */
 	struct virtio_env env;
 	struct virtio_transport transport;
 	uint64_t next; /* first address that host_alloc() has not given away */

@@ -94,7 +94,7 @@ static void transmit_some(struct net *net, unsigned first, unsigned count)
 		struct pollfd arrived = { .fd = net->socket, .events = POLLIN };
 		ssize_t len;
 
-		require(poll(&arrived, 1, 10000) == 1, "a frame did not reach the tap");
+		require(poll(&arrived, 1, 60000) == 1, "a frame did not reach the tap");
 		len = recv(net->socket, seen, sizeof(seen), 0);
 		require(len > 0 && is_frame(seen, (size_t)len, first + i), "a frame was changed");
 	}

@@ -11,7 +11,6 @@
 #include "core/loop.h"
 
 #include <fcntl.h>
-#include <math.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -164,9 +163,9 @@ static void draw_progress(const struct runner *runner)
 
 		if (worker->pipe.fd < 0)
 			continue;
-		used += (size_t)snprintf(line + used, sizeof(line) - used, "%s%.60s %.0f s",
+		used += (size_t)snprintf(line + used, sizeof(line) - used, "%s%.60s %u s",
 					 between, case_title(worker->test),
-					 floor(seconds_now() - worker->start));
+					 (unsigned)(seconds_now() - worker->start));
 		between = ", ";
 	}
 	/* A line that wraps could not be drawn over. */
