@@ -33,8 +33,6 @@ static const struct arch_capability capabilities[] = {
 	WANTED(KVM_CAP_IOEVENTFD_ANY_LENGTH, "kicks of other than 16 bits without an exit"),
 	WANTED(KVM_CAP_ARM_NISV_TO_USER, "an abort, instead of the run's end, at accesses to "
 					 "devices by unusual instructions"),
-	WANTED(KVM_CAP_ARM_SVE, "scalable vectors"),
-	WANTED(KVM_CAP_ARM_PTRAUTH_ADDRESS, "pointer authentication"),
 };
 
 const struct arch_capability *arch_capabilities(unsigned *count)

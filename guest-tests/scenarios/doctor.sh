@@ -1,5 +1,6 @@
 # A host with everything is told so. What is taken away is missed, and the command that is offered
 # brings it back.
+# arch: x86_64
 trap 'sysctl -q vm.nr_hugepages=0' EXIT
 
 # doctor STATUS
