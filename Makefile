@@ -74,7 +74,7 @@ src_base := $(wildcard vmm/base/*.c)
 src_core := $(wildcard vmm/core/*.c)
 src_arch := $(wildcard arch/common/*.c arch/$(ARCH)/*.c)
 asm_arch := $(wildcard arch/$(ARCH)/*.S)
-src_devices := $(wildcard $(addprefix devices/,host/*.c pci/*.c virtio/*.c backend/*.c platform/*.c))
+src_devices := $(wildcard $(addprefix devices/,$(addsuffix /*.c,host pci virtio backend platform)))
 src_machine := $(filter-out vmm/machine/board_%.c,$(wildcard vmm/machine/*.c)) \
 	$(wildcard vmm/machine/board_$(ARCH).c)
 src_cli := $(wildcard vmm/cli/*.c)
@@ -273,8 +273,8 @@ $(O)/lessons/%: $(O)/obj/guest-tests/lessons/%.o $(lib)
 	$(Q)$(CC) $(all_ldflags) -o $@ $^ $(libs)
 
 # Debian packages that building and testing take.
-packages := make acpica-tools python3 $(if $(cross),gcc-$(cross)-linux-gnu qemu-user-static,gcc libc6-dev \
-	libcmocka-dev liburing-dev libcjson-dev $(packages_$(ARCH)))
+packages := make acpica-tools python3 $(if $(cross),gcc-$(cross)-linux-gnu qemu-user-static, \
+	gcc libc6-dev libcmocka-dev liburing-dev libcjson-dev $(packages_$(ARCH)))
 
 # Of the bare-metal guests and lessons there are none for other architectures than x86_64 yet.
 bare_metal := $(if $(filter x86_64,$(ARCH)),payloads lesson-tools)
@@ -310,7 +310,7 @@ bench: ## Kinglet beside QEMU; BENCH=boot, net or scsi for a part of it
 	$(Q)O=$(O) guest-tests/bench
 
 .PHONY: screenshots
-screenshots: all payloads ## A page of --explain=html as Chromium draws it, light and dark, to look at
+screenshots: all payloads ## A page of --explain=html as Chromium draws it, light and dark
 	$(Q)tests/need chromium
 	$(Q)O=$(O) guest-tests/screenshots
 
@@ -359,7 +359,8 @@ uninstall: ## Remove what install put there
 # --- Static analysis ---------------------------------------------------------------------------
 all_src := $(sort $(lib_src) $(main_src) $(test_support) $(test_src) $(fuzz_src) \
 	$(fuzz_support) $(direct_src) $(wildcard guest-tests/lessons/*.c) tools/docs.c)
-analysis_flags = $(filter-out $(hardening),$(common)) -Itests/support -DKINGLET_VERSION='"$(VERSION)"'
+analysis_flags = $(filter-out $(hardening),$(common)) -Itests/support \
+	-DKINGLET_VERSION='"$(VERSION)"'
 
 compile_commands.json: FORCE ## For editors and clang-tidy
 	$(Q)flags=$$(printf '%s' '$(subst ','\'',$(CC) $(analysis_flags))' | sed 's/["\\]/\\&/g'); \
@@ -372,7 +373,8 @@ compile_commands.json: FORCE ## For editors and clang-tidy
 lint: compile_commands.json ## cppcheck, clang-tidy and gcc's analyzer: nothing to say
 	$(Q)tests/need cppcheck clang-tidy gcc
 	$(Q)cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
-		--inline-suppr --suppressions-list=tests/cppcheck.txt --suppress=unmatchedSuppression \
+		--inline-suppr --suppressions-list=tests/cppcheck.txt \
+		--suppress=unmatchedSuppression \
 		--template=gcc $(filter -I% -D%,$(analysis_flags)) $(all_src)
 	$(Q)echo $(all_src) | xargs -n 1 -P 2 clang-tidy -p . --quiet 2>/dev/null
 # Of gcc's analyzer only what the others cannot: leaks, for it knows the cleanup attribute.

@@ -16,8 +16,8 @@
  *   0xffff0  BIOS entry: a few instructions that reset the machine
  *  0x100000  the kernel; the initrd as high as it may lie (Multiboot: behind the kernel)
  *
- * As with arch/boot_file.h: files are hostile input, and functions that return int log one line that
- * names the file before they return a negative errno.
+ * As with arch/boot_file.h: files are hostile input, and functions that return int log one line
+ * that names the file before they return a negative errno.
  */
 #ifndef KINGLET_X86_64_BOOT_H
 #define KINGLET_X86_64_BOOT_H

@@ -32,7 +32,9 @@ struct slot {
 	unsigned point;
 };
 
-/* Breaks points into what one debug register can watch. The number of slots, SLOTS + 1: too many. */
+/*
+ * Breaks points into what one debug register can watch. The number of slots, SLOTS + 1: too many.
+ */
 static unsigned make_slots(const struct arch_debug_point *points, unsigned count,
 			   struct slot slots[SLOTS])
 {

@@ -232,7 +232,7 @@ static int read_state(struct vcpu *vcpu, struct cpu_state *state)
 		ret = vcpu_ioctl(vcpu, KVM_GET_FPU, &state->fpu);
 	if (ret >= 0)
 		ret = kernel_gs_base(vcpu, KVM_GET_MSRS, &state->kernel_gs_base);
-	/* FXSAVE keeps one bit for "not empty"; gdb wants 3 for empty, and tells the rest itself. */
+	/* FXSAVE keeps one bit for "not empty"; gdb wants 3 for empty and tells the rest itself. */
 	for (unsigned i = 0; i < 8; i++)
 		if (!(state->fpu.ftwx >> i & 1))
 			state->tags |= (uint16_t)(3u << 2 * i);

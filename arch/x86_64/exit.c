@@ -84,7 +84,9 @@ void arch_vcpu_describe(struct vcpu *vcpu, char *text, size_t len)
 		snprintf(text, len, "rip unknown");
 		return;
 	}
-	/* SVM leaves the VMCB undefined at a shutdown, so KVM resets the vCPU before it tells us. */
+	/*
+	 * SVM leaves the VMCB undefined at a shutdown, so KVM resets the vCPU before it tells us.
+	 */
 	if (regs.rip == 0xfff0 && sregs.cs.base == 0xffff0000) {
 		snprintf(text, len, "rip 0xfff0 (the reset vector, where KVM on AMD puts a vCPU at "
 				    "a triple fault)");

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How to find out what this host's KVM can. Neither /dev/kvm nor CPUID tells: without virtualisation
- * hardware, or in real mode on CPUs that have no unrestricted guests, KVM may take guests and
- * interpret them, hundreds of times slower than the CPU and without all of its instructions.
+ * How to find out what this host's KVM can. Neither /dev/kvm nor CPUID tells: without
+ * virtualisation hardware, or in real mode on CPUs that have no unrestricted guests, KVM may take
+ * guests and interpret them, hundreds of times slower than the CPU and without all of its
+ * instructions.
  */
 #include "arch/probe.h"
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The requests of taps, in words. (Linux, Documentation/networking/tuntap.rst and linux/if_tun.h) */
+/*
+ * The requests of taps, in words. (Linux, Documentation/networking/tuntap.rst and linux/if_tun.h)
+ */
 #include "host/tap.h"
 
 #include <linux/if_tun.h>

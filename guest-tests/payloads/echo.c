@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Echoes what comes in on the serial port, up to a NUL byte: by polling, or with `irq` as its command
- * line by interrupts.
+ * Echoes what comes in on the serial port, up to a NUL byte: by polling, or with `irq` as its
+ * command line by interrupts.
  *
  *	printf 'hello\0' | kinglet run echo.elf --append irq
  */

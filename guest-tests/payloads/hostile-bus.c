@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Accesses of any kind to everything that can be reached: configuration space, BARs, ports. Nothing is
- * expected of them but that the machine lives on, and works when it is put in order again.
+ * Accesses of any kind to everything that can be reached: configuration space, BARs, ports. Nothing
+ * is expected of them but that the machine lives on, and works when it is put in order again.
  *
  *	kinglet run hostile-bus.elf
  */
@@ -9,7 +9,9 @@
 
 enum { ROUNDS = 2000, HIGH = 32 };
 
-/* The same sequence each time (Numerical Recipes' generator; its upper bits are the better ones). */
+/*
+ * The same sequence each time (Numerical Recipes' generator; its upper bits are the better ones).
+ */
 static unsigned dice(unsigned sides)
 {
 	static uint32_t state = 1;

@@ -7,7 +7,9 @@
  */
 #include "handoff.h"
 
-/* Somewhere in the image's first 8 KiB: magic, flags (page alignment, memory information), sum 0. */
+/*
+ * Somewhere in the image's first 8 KiB: magic, flags (page alignment, memory information), sum 0.
+ */
 asm(".section .header, \"a\"\n"
     "	.balign	4\n"
     "	.long	0x1badb002, 3, -(0x1badb002 + 3)\n"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Port I/O of every width, and the string instructions, of which INS moves many elements in one exit.
+ * Port I/O of every width, and the string instructions, of which INS moves many elements in one
+ * exit.
  *
  *	kinglet run pio.elf
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Starts the other CPUs: INIT and start-up interrupts wake each in real mode, where it counts itself.
- * The command line says how many there are.
+ * Starts the other CPUs: INIT and start-up interrupts wake each in real mode, where it counts
+ * itself. The command line says how many there are.
  *
  *	kinglet run smp.elf --cpus 4 --append 4
  */
@@ -43,7 +43,9 @@ static void send(unsigned apic_id, uint32_t command)
 		;
 }
 
-/* Intel SDM vol. 3A §8.4.4.1. A second start-up interrupt finds the CPU running and does nothing. */
+/*
+ * Intel SDM vol. 3A §8.4.4.1. A second start-up interrupt finds the CPU running and does nothing.
+ */
 static void start(unsigned apic_id)
 {
 	send(apic_id, ICR_INIT | ICR_ASSERT);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Interrupts from the two oldest and the two newest of a PC's timers, each on another way to the CPU.
+ * Interrupts from the two oldest and the two newest of a PC's timers, each on another way to the
+ * CPU.
  *
  *	kinglet run timers.elf
  */

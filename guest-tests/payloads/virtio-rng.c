@@ -105,7 +105,9 @@ static void test_msix(void)
 	print("MSI-X\n");
 }
 
-/* What happens while a vector is masked is pending, and comes once it is unmasked: nothing is lost. */
+/*
+ * What happens while a vector is masked is pending, and comes once it is unmasked: nothing is lost.
+ */
 static void test_masked(void (*mask)(bool on))
 {
 	unsigned before = msix_count;

@@ -88,7 +88,7 @@ static uint64_t next(uint64_t *state)
 	return *state = x;
 }
 
-/* --- TCP --------------------------------------------------------------------------------------- */
+/* --- TCP -------------------------------------------------------------------------------------- */
 
 static void write_all(int fd, const void *data, size_t len)
 {
@@ -169,7 +169,7 @@ static void tcp(const struct sockaddr_in *to, uint64_t bytes, bool send_them)
 	       (unsigned long long)bytes >> 20, (double)(bytes >> 20) / (now() - start));
 }
 
-/* --- UDP --------------------------------------------------------------------------------------- */
+/* --- UDP -------------------------------------------------------------------------------------- */
 
 static void fill(uint64_t *datagram, size_t size, uint64_t sequence)
 {
@@ -241,7 +241,7 @@ static void serve_datagrams(int fd)
 	}
 }
 
-/* ------------------------------------------------------------------------------------------------ */
+/* ---------------------------------------------------------------------------------------------- */
 
 static int bound(int type, const struct sockaddr_in *addr)
 {

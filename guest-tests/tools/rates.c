@@ -2,8 +2,8 @@
 /*
  * How much passes between a host and its guest, or a guest and its disk, in a given time.
  *
- *	rates serve PORT [DISK]              the guest's half, until killed; DISK is read and written
- *	rates ADDRESS PORT TEST SECONDS      (0.2, say) prints operations, bytes and seconds
+ *	rates serve PORT [DISK]           the guest's half, until killed; DISK is read and written
+ *	rates ADDRESS PORT TEST SECONDS   (0.2, say) prints operations, bytes and seconds
  *
  * The host's clock counts. Data is not looked at: net-check does that.
  */
@@ -82,7 +82,7 @@ static void read_all(int fd, void *data, size_t len)
 		die("receive");
 }
 
-/* --- Streams ----------------------------------------------------------------------------------- */
+/* --- Streams ---------------------------------------------------------------------------------- */
 
 static char chunk[CHUNK];
 
@@ -108,7 +108,7 @@ static struct count stream_receive(int fd)
 	return count;
 }
 
-/* --- Datagrams --------------------------------------------------------------------------------- */
+/* --- Datagrams -------------------------------------------------------------------------------- */
 
 /*
  * Both ends have a connected socket. The receiver acknowledges by its own count; a datagram of one
@@ -170,7 +170,7 @@ static void pong(int fd)
 	check(n, "no datagram");
 }
 
-/* --- Disk -------------------------------------------------------------------------------------- */
+/* --- Disk ------------------------------------------------------------------------------------- */
 
 struct access {
 	uint32_t block, depth;
@@ -251,7 +251,7 @@ static struct count disk_run(const char *disk, const struct access *access, unsi
 	return count;
 }
 
-/* --- Both halves ------------------------------------------------------------------------------- */
+/* --- Both halves ------------------------------------------------------------------------------ */
 
 enum kind { STREAM_IN, STREAM_OUT, BURST_IN, BURST_OUT, ROUND_TRIPS, DISK };
 

@@ -43,7 +43,7 @@ void *host_ptr(struct host *host, uint64_t gpa, uint64_t len);
 /* Ends the process with one line unless ok. */
 void require(bool ok, const char *what);
 
-/* One split virtqueue, driver's side (virtio 1.2 §2.7). One chain starts at each CHAIN_MAX-th entry. */
+/* One split virtqueue, driver's side (virtio 1.2 §2.7). Chains start at each CHAIN_MAX-th entry. */
 struct ring {
 	struct virtq *q; /* borrowed: the device's view of it */
 	struct vring_desc *desc;

@@ -153,8 +153,8 @@ struct arch_vcpu_state {
 	const char *mode;     /* "64-bit", …; static */
 	const char *activity; /* "running", "halted", "not started"; static */
 	/*
-	 * A symbol of Linux whose address the CPU knows, by which the offset that a kernel has given
-	 * itself at random shows; NULL when there is none yet. Static.
+	 * A symbol of Linux whose address the CPU knows, by which the offset that a kernel has
+	 * given itself at random shows; NULL when there is none yet. Static.
 	 */
 	const char *anchor_symbol;
 	uint64_t anchor;

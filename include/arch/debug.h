@@ -2,8 +2,8 @@
 /*
  * What a debugger needs of an architecture: registers in gdb's order, addresses, breakpoints.
  *
- * Every function wants a vCPU that is parked, has ended or was never started, and runs on the thread
- * that pauses it, but for arch_debug_event().
+ * Every function wants a vCPU that is parked, has ended or was never started, and runs on the
+ * thread that pauses it, but for arch_debug_event().
  */
 #ifndef KINGLET_ARCH_DEBUG_H
 #define KINGLET_ARCH_DEBUG_H
@@ -29,7 +29,9 @@ void arch_debug_describe(char *text, size_t len);
 /* Where register `number` is in the block, in bytes; false when there is none. */
 bool arch_debug_register(unsigned number, size_t *offset, size_t *size);
 
-/* The block is arch_debug_registers_size() bytes, at most ARCH_DEBUG_REGISTERS_MAX. Negative errno. */
+/*
+ * The block is arch_debug_registers_size() bytes, at most ARCH_DEBUG_REGISTERS_MAX. Negative errno.
+ */
 size_t arch_debug_registers_size(void);
 __must_check int arch_debug_get_registers(struct vcpu *vcpu, uint8_t *block);
 __must_check int arch_debug_set_registers(struct vcpu *vcpu, const uint8_t *block);

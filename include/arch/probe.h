@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What an architecture knows of how to find out whether this host's KVM is any good: what Kinglet
- * asks of it, and guests of some dozen instructions. Implemented once per folder under arch/, all in
- * static storage. Any thread.
+ * asks of it, and guests of some dozen instructions. Implemented once per folder under arch/, all
+ * in static storage. Any thread.
  */
 #ifndef KINGLET_ARCH_PROBE_H
 #define KINGLET_ARCH_PROBE_H

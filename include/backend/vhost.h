@@ -9,9 +9,10 @@
  *   stop      the switch off → per ring KICK, CALL, ERR unbound → GET_VRING_BASE
  *
  * Start comes at DRIVER_OK and nowhere earlier; RESET_OWNER is never used, nor is
- * SET_BACKEND_FEATURES, for all its bits are about an IOMMU, which is not offered here. While a ring runs, the
- * guest's kick is an ioeventfd that vhost polls and its call is the queue's irq_line: no thread of
- * ours wakes. What does wake us is the error eventfd: it marks the device NEEDS_RESET.
+ * SET_BACKEND_FEATURES, for all its bits are about an IOMMU, which is not offered here. While a
+ * ring runs, the guest's kick is an ioeventfd that vhost polls and its call is the queue's
+ * irq_line: no thread of ours wakes. What does wake us is the error eventfd: it marks the device
+ * NEEDS_RESET.
  *
  * Locking: start and stop run under the device's lock; guest RAM may change at any time, but never
  * under that lock; everything else on the main thread.
@@ -67,17 +68,18 @@ struct vhost {
 
 /*
  * Opens the kind's node, or takes an inherited `fd` of it over when >= 0 (also on failure), becomes
- * its owner and asks for its features. Logs one line that says what is missing: a warning when it is `optional`, for
- * the caller has another backend. -ENOENT or -ENODEV without the module, -EACCES, -EBADF for an
- * fd that was not inherited, -EBUSY for one that has an owner, and errors of the ioctls.
+ * its owner and asks for its features. Logs one line that says what is missing: a warning when it
+ * is `optional`, for the caller has another backend. -ENOENT or -ENODEV without the module,
+ * -EACCES, -EBADF for an fd that was not inherited, -EBUSY for one that has an owner, and errors of
+ * the ioctls.
  */
 __must_check int vhost_open(struct vhost *vhost, const struct vhost_kind *kind, struct sys *sys,
 			    int fd, bool optional);
 
 /*
  * Binds queues [first, first + count) of dev: the vhost's own ring 0 is the first of them. From now
- * on the memory table follows guest RAM. A queue that the model later binds elsewhere is left alone.
- * -ENOMEM, errors of eventfd(2); then vhost_close() is still due.
+ * on the memory table follows guest RAM. A queue that the model later binds elsewhere is left
+ * alone. -ENOMEM, errors of eventfd(2); then vhost_close() is still due.
  */
 __must_check int vhost_bind(struct vhost *vhost, struct virtio_dev *dev, unsigned first,
 			    unsigned count);

@@ -14,9 +14,9 @@
 struct vhost *vhost_net_open(struct sys *sys, int fd, bool optional, int *err);
 
 /*
- * Of the feature bits of virtio-net and the ring: those that may be offered when this vhost runs the
- * queues. vhost knows the ring's bits and MRG_RXBUF; all others are served by the tap and by the
- * VMM, so they pass.
+ * Of the feature bits of virtio-net and the ring: those that may be offered when this vhost runs
+ * the queues. vhost knows the ring's bits and MRG_RXBUF; all others are served by the tap and by
+ * the VMM, so they pass.
  */
 uint64_t vhost_net_features(const struct vhost *vhost);
 

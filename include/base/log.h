@@ -2,8 +2,8 @@
 /*
  * One line to stderr, `kinglet: ` before it and a newline after it. A line is one write(2), so
  * lines of several threads never mix; it is cut at 1,024 bytes and control characters become `?`,
- * so that no file name or guest text can break it or reach the terminal. The layer that knows the object
- * logs once, in the form `object: operation: reason` ("tap tap0: TUNSETIFF: Operation not
+ * so that no file name or guest text can break it or reach the terminal. The layer that knows the
+ * object logs once, in the form `object: operation: reason` ("tap tap0: TUNSETIFF: Operation not
  * permitted"); lower layers return a negative errno instead. Any thread.
  */
 #ifndef KINGLET_BASE_LOG_H

@@ -9,7 +9,8 @@
 
 /*
  * Starts a thread whose signal mask is `blocked`, less the signals of faults, from its first
- * instruction on. Its stack is small (see thread.c). The caller joins it. 0 or a negative errno. Any thread.
+ * instruction on. Its stack is small (see thread.c). The caller joins it. 0 or a negative errno.
+ * Any thread.
  */
 __must_check int thread_start(pthread_t *thread, const sigset_t *blocked, void *(*run)(void *),
 			      void *arg);

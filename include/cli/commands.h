@@ -23,7 +23,9 @@ struct command {
 	size_t options_size; /* bytes of its struct, which begins with struct common_options */
 	/* An argument that is no option; NULL: it takes none. Errors as of options_parse(). */
 	int (*argument)(struct common_options *options, const char *text);
-	/* Once all is parsed; argv: what stood behind `--`, argc -1 without `--`. NULL: none may. */
+	/*
+	 * Once all is parsed; argv: what stood behind `--`, argc -1 without `--`. NULL: none may.
+	 */
 	int (*finish)(struct common_options *options, int argc, char **argv);
 	/* Returns the exit status. */
 	int (*run)(struct common_options *options);

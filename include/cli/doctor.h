@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * `kinglet doctor`: can this host run a Linux guest, and how well? One table of checks; each is a
- * function that looks at one thing and says how it is, and which command would mend it. Main thread.
+ * function that looks at one thing and says how it is, and which command would mend it. Main
+ * thread.
  */
 #ifndef KINGLET_CLI_DOCTOR_H
 #define KINGLET_CLI_DOCTOR_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The tables of commands and options as text: for the terminal, the man page and bash. Main thread; errors of the
- * stream stay in the stream, for the caller to look at with ferror().
+ * The tables of commands and options as text: for the terminal, the man page and bash. Main thread;
+ * errors of the stream stay in the stream, for the caller to look at with ferror().
  */
 #ifndef KINGLET_CLI_HELP_H
 #define KINGLET_CLI_HELP_H

@@ -2,9 +2,9 @@
 /*
  * The options of the commands, described once.
  *
- * The tables feed four readers: the parser (options.c), `--help` (help.c), the man page and the bash
- * completion (docs.c). A default is written as one would type it and goes through the same parser,
- * so what the help says is what happens.
+ * The tables feed four readers: the parser (options.c), `--help` (help.c), the man page and the
+ * bash completion (docs.c). A default is written as one would type it and goes through the same
+ * parser, so what the help says is what happens.
  *
  * All functions run on the main thread.
  */
@@ -95,7 +95,8 @@ extern const struct option_list common_option_list;
  * Parses what follows the command's name: argv[0] is the first of it, argc their count. `options`
  * is the head of the command's own struct, all zeroes. 0, or -EINVAL after one logged line that
  * names the option, the value, what is allowed and what to do; -ENOMEM. Stops early, with only help
- * or version set, at --help and --version. Always pair with options_destroy(); argv must live as long.
+ * or version set, at --help and --version. Always pair with options_destroy(); argv must live as
+ * long.
  */
 __must_check int options_parse(const struct command *command, struct common_options *options,
 			       int argc, char **argv);

@@ -26,8 +26,8 @@ struct bus_ops {
 	uint64_t (*read)(void *owner, uint64_t offset, unsigned size);
 	void (*write)(void *owner, uint64_t offset, uint64_t value, unsigned size);
 	/*
-	 * Appends the name of the register at `offset`, for narration; nothing when it has none. Must
-	 * not take locks. NULL: the region has no names.
+	 * Appends the name of the register at `offset`, for narration; nothing when it has none.
+	 * Must not take locks. NULL: the region has no names.
 	 */
 	void (*describe)(void *owner, uint64_t offset, struct text *out);
 };

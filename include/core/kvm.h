@@ -33,8 +33,8 @@ __must_check int kvm_init(struct kvm *kvm, struct sys *sys, unsigned long machin
 void kvm_destroy(struct kvm *kvm);
 
 /*
- * The same questions to an open /dev/kvm, before there is a VM: the API version, or a negative errno;
- * 0 when the extension is absent, else its positive value.
+ * The same questions to an open /dev/kvm, before there is a VM: the API version, or a negative
+ * errno; 0 when the extension is absent, else its positive value.
  */
 __must_check int kvm_device_version(struct sys *sys, int dev_fd);
 int kvm_device_extension(struct sys *sys, int dev_fd, long extension);
@@ -50,9 +50,9 @@ __must_check int kvm_vm_ioctl_from(struct kvm *kvm, const struct sys_site *site,
 
 /*
  * Lets KVM collect guest writes to the ports [port, port + len) instead of leaving the guest for
- * each: vCPUs get them in order before their next exit is handled (KVM api.rst 4.116). For registers
- * whose write means nothing before another one is touched. Lasts as long as the VM. Where KVM cannot,
- * each write is an exit as before, and nothing is lost: hence no result.
+ * each: vCPUs get them in order before their next exit is handled (KVM api.rst 4.116). For
+ * registers whose write means nothing before another one is touched. Lasts as long as the VM. Where
+ * KVM cannot, each write is an exit as before, and nothing is lost: hence no result.
  */
 void kvm_coalesce_port(struct kvm *kvm, uint16_t port, unsigned len);
 

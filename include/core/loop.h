@@ -42,7 +42,9 @@ __must_check int loop_modify(struct loop *loop, struct loop_event *event, uint32
 /* Does nothing if it is not in the loop. Does not close the fd. */
 void loop_remove(struct loop *loop, struct loop_event *event);
 
-/* A timer that fires once, `ns` nanoseconds after loop_timer_set(); 0 disarms. Set timer->fn first. */
+/*
+ * A timer that fires once, `ns` nanoseconds after loop_timer_set(); 0 disarms. Set timer->fn first.
+ */
 __must_check int loop_timer_add(struct loop *loop, struct loop_timer *timer);
 __must_check int loop_timer_set(struct loop_timer *timer, uint64_t ns);
 /* Removes it and closes its timerfd. Idempotent. */
@@ -51,7 +53,10 @@ void loop_timer_remove(struct loop *loop, struct loop_timer *timer);
 /* Serves events until loop_stop(). 0, or the negative errno of epoll_wait(2). */
 __must_check int loop_run(struct loop *loop);
 
-/* Makes loop_run() return once the events at hand are served; stays set. Any thread, async-signal-safe. */
+/*
+ * Makes loop_run() return once the events at hand are served; stays set. Any thread,
+ * async-signal-safe.
+ */
 void loop_stop(struct loop *loop);
 
 /* Reads an eventfd's count and clears it; 0 when it was not signalled. The fd is non-blocking. */

@@ -54,8 +54,8 @@ struct gmem {
 struct gmem_options {
 	/*
 	 * RAM is a memfd that other processes can map (vhost-user, snapshots). Private RAM gets
-	 * transparent huge pages on every distribution, a memfd on few: some 30 times the page faults
-	 * of a boot (docs/performance.md), hence not the default.
+	 * transparent huge pages on every distribution, a memfd on few: some 30 times the page
+	 * faults of a boot (docs/performance.md), hence not the default.
 	 */
 	bool shared;
 	bool hugepages; /* from the reserved pool; size must be a multiple of 2 MiB */
@@ -79,7 +79,9 @@ __must_check int gmem_init(struct gmem *mem, const struct gmem_range *ranges, un
 /* Tells listeners that every slot is gone, then unmaps and closes. Idempotent. */
 void gmem_destroy(struct gmem *mem);
 
-/* All RAM reads as zero again, and costs nothing until it is touched. No vCPU runs. Negative errno. */
+/*
+ * All RAM reads as zero again, and costs nothing until it is touched. No vCPU runs. Negative errno.
+ */
 __must_check int gmem_clear(struct gmem *mem);
 
 /* Registers and replays the current slots. On error the listener is not registered. */
@@ -124,8 +126,8 @@ struct gmem_kvm {
 __must_check int gmem_kvm_attach(struct gmem_kvm *gk, struct gmem *mem, struct kvm *kvm);
 
 /*
- * Has KVM note for each page whether vCPUs write to it, or no longer: core/dirty.h. Logged errors of
- * KVM_SET_USER_MEMORY_REGION, and then no slot is noted.
+ * Has KVM note for each page whether vCPUs write to it, or no longer: core/dirty.h. Logged errors
+ * of KVM_SET_USER_MEMORY_REGION, and then no slot is noted.
  */
 __must_check int gmem_kvm_log_writes(struct gmem_kvm *gk, struct gmem *mem, bool on);
 

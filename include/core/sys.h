@@ -83,7 +83,9 @@ void sys_init(struct sys *sys);
 /* CLOCK_MONOTONIC, the clock of events. */
 uint64_t sys_now_ns(void);
 
-/* Opens a device node (/dev/kvm, /dev/net/tun, /dev/vhost-net). Caller owns the fd; negative errno. */
+/*
+ * Opens a device node (/dev/kvm, /dev/net/tun, /dev/vhost-net). Caller owns the fd; negative errno.
+ */
 #define sys_open(sys, path, flags) sys_open_from(sys, SYS_HERE, path, flags)
 __must_check int sys_open_from(struct sys *sys, const struct sys_site *site, const char *path,
 			       int flags);
@@ -106,8 +108,8 @@ __must_check int sys_run_from(struct sys *sys, const struct sys_site *site, int 
 			      const struct kvm_run *run);
 
 /*
- * Tells the tracer, if there is one, what no ioctl shows: one sentence, cut at 200 bytes. `fd`: what
- * it is about, or -1. The arguments are evaluated only when somebody listens. Any thread.
+ * Tells the tracer, if there is one, what no ioctl shows: one sentence, cut at 200 bytes. `fd`:
+ * what it is about, or -1. The arguments are evaluated only when somebody listens. Any thread.
  */
 #define sys_note(to, topic, fd, ...)                                                               \
 	do {                                                                                       \

@@ -40,14 +40,14 @@ struct vcpu_ops {
 	 */
 	enum vcpu_end (*exit)(struct vcpu *vcpu, char *detail, size_t len);
 	/*
-	 * The vCPU met a breakpoint or has done a single step (KVM_EXIT_DEBUG). Called on its thread,
-	 * which then parks: only vcpu_pause() and vcpu_resume(), or vcpu_stop(), get it out. NULL: such
-	 * an exit goes to exit().
+	 * The vCPU met a breakpoint or has done a single step (KVM_EXIT_DEBUG). Called on its
+	 * thread, which then parks: only vcpu_pause() and vcpu_resume(), or vcpu_stop(), get it
+	 * out. NULL: such an exit goes to exit().
 	 */
 	void (*debugged)(void *owner, struct vcpu *vcpu);
 	/*
-	 * The vCPU will not run again by itself. `detail` is one line, valid during the call. Called
-	 * on the vCPU's thread, which then waits for vcpu_stop().
+	 * The vCPU will not run again by itself. `detail` is one line, valid during the call.
+	 * Called on the vCPU's thread, which then waits for vcpu_stop().
 	 */
 	void (*ended)(void *owner, struct vcpu *vcpu, enum vcpu_end end, const char *detail);
 };
@@ -79,7 +79,9 @@ __must_check int vcpu_init(struct vcpu *vcpu, struct kvm *kvm, unsigned id, stru
 /* The thread must have been joined (vcpu_stop) or never started. Idempotent. */
 void vcpu_destroy(struct vcpu *vcpu);
 
-/* Starts the thread and enters the guest; of a paused vCPU, parks it before the first instruction. */
+/*
+ * Starts the thread and enters the guest; of a paused vCPU, parks it before the first instruction.
+ */
 __must_check int vcpu_start(struct vcpu *vcpu);
 
 /*

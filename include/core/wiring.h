@@ -26,7 +26,9 @@ struct wiring {
 
 void wiring_destroy(struct wiring *wiring);
 
-/* Learns from a call that succeeded, and from a queue that runs: it knows that one's kick fd then. */
+/*
+ * Learns from a call that succeeded, and from a queue that runs: it knows that one's kick fd then.
+ */
 void wiring_learn(struct wiring *wiring, const struct sys_event *event);
 
 /* What is known of an eventfd, or NULL. Valid until the next wiring_learn(). */

@@ -15,8 +15,8 @@ enum { KERNEL_VERSION_MAX = 128 }; /* with its NUL; Linux: 64 */
 
 /*
  * The release that a kernel's file names ("6.1.0-25-cloud-amd64"): in a bzImage the header's
- * kernel_version (Documentation/x86/boot.rst), in any that is not packed its banner. -ENODATA when it
- * names none; errors of open(2), mmap(2).
+ * kernel_version (Documentation/x86/boot.rst), in any that is not packed its banner. -ENODATA when
+ * it names none; errors of open(2), mmap(2).
  */
 __must_check int kernel_version(const char *path, char version[KERNEL_VERSION_MAX]);
 

@@ -52,7 +52,9 @@ void stream_in_resume(struct stream_in *in);
 struct stream_out_ops {
 	/* There is room again after stream_out_write() had taken less than all. */
 	void (*ready)(void *owner);
-	/* The reader has gone, or the disk is full: what is written from now on is dropped. Once. */
+	/*
+	 * The reader has gone, or the disk is full: what is written from now on is dropped. Once.
+	 */
 	void (*broken)(void *owner);
 };
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A tap: the host's end of a network card (Documentation/networking/tuntap.rst). A macvtap, which
- * is a card of its own on top of one of the host's, does as well where it is handed over. Every read(2) and
- * write(2) on the fd is one Ethernet frame behind a `virtio_net_hdr`, whose length tap_set_header()
- * sets; the fd is non-blocking.
+ * is a card of its own on top of one of the host's, does as well where it is handed over. Every
+ * read(2) and write(2) on the fd is one Ethernet frame behind a `virtio_net_hdr`, whose length
+ * tap_set_header() sets; the fd is non-blocking.
  *
  * Functions log one line that names the tap and what to do about a failure, and return a negative
  * errno. Set-up is done by the main thread; tap_attach_queue(), tap_set_header() and
@@ -56,8 +56,8 @@ __must_check int tap_adopt_queue(struct tap *tap, const struct tap *first, int f
 void tap_close(struct tap *tap);
 
 /*
- * Of a tap with several queues: the interface spreads frames over those that are attached, and drops
- * what waits in one when it is detached. Attached when opened; idempotent.
+ * Of a tap with several queues: the interface spreads frames over those that are attached, and
+ * drops what waits in one when it is detached. Attached when opened; idempotent.
  */
 __must_check int tap_attach_queue(struct tap *tap, bool attach);
 

@@ -125,8 +125,8 @@ struct machine_config {
 	/*
 	 * One program runs in the guest: the virtio console carries its standard streams, on ports
 	 * kinglet.stdin, kinglet.stdout and kinglet.stderr, to and from those of this process. A
-	 * status on kinglet.status ends the run, once all that was written before it has been passed
-	 * on. Goes with no_input, and with a console.
+	 * status on kinglet.status ends the run, once all that was written before it has been
+	 * passed on. Goes with no_input, and with a console.
 	 */
 	bool program;
 	struct machine_observer observers[CONFIG_MAX_OBSERVERS];

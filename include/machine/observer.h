@@ -22,20 +22,22 @@ enum guest_stream { GUEST_SERIAL, GUEST_HVC, GUEST_STREAMS };
 /* Members may be NULL. */
 struct machine_observer_ops {
 	/*
-	 * The guest printed on a console, whether or not that is seen on standard output. `data` may
-	 * be guest RAM, which the guest can change meanwhile: read each byte once. True: enough was
-	 * seen, and the run ends with OUTCOME_OBSERVER and what was put into status and detail of
-	 * *end, unless it has ended already. Calls go on until the vCPUs stand still. vCPU threads
-	 * and the loop thread, one call at a time; must neither block nor call into the machine.
+	 * The guest printed on a console, whether or not that is seen on standard output. `data`
+	 * may be guest RAM, which the guest can change meanwhile: read each byte once. True: enough
+	 * was seen, and the run ends with OUTCOME_OBSERVER and what was put into status and detail
+	 * of *end, unless it has ended already. Calls go on until the vCPUs stand still. vCPU
+	 * threads and the loop thread, one call at a time; must neither block nor call into the
+	 * machine.
 	 */
 	bool (*console)(void *owner, enum guest_stream stream, const uint8_t *data, size_t len,
 			struct verdict *end);
 	/*
-	 * Where a vCPU is when the run ends without the guest's doing: each one at a timeout, the one
-	 * that it came from at a triple fault or an internal error. Like console(), before the end.
+	 * Where a vCPU is when the run ends without the guest's doing: each one at a timeout, the
+	 * one that it came from at a triple fault or an internal error. Like console(), before the
+	 * end.
 	 */
 	void (*vcpu)(void *owner, unsigned id, const struct arch_vcpu_state *state);
-	/* Every MACHINE_TICK_MS while the machine runs. Returns as console(). Loop thread, as there. */
+	/* Every MACHINE_TICK_MS while the machine runs. Returns as console(). Loop thread. */
 	bool (*tick)(void *owner, struct verdict *end);
 };
 

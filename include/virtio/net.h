@@ -44,7 +44,9 @@ struct virtio_net_options {
 __must_check struct virtio_dev *virtio_net_new(const struct virtio_env *env, unsigned instance,
 					       const struct virtio_net_options *options);
 
-/* The tap queue of a pair, for the backend that carries its frames. Borrowed, open until destroy. */
+/*
+ * The tap queue of a pair, for the backend that carries its frames. Borrowed, open until destroy.
+ */
 int virtio_net_tap_fd(const struct virtio_dev *dev, unsigned pair);
 
 /* Not locked. */

@@ -152,7 +152,9 @@ void virtio_config_write(struct virtio_dev *dev, unsigned off, const void *buf, 
 /* The queue may be configured: selected, not yet enabled, and the driver not yet live. */
 bool virtio_queue_writable(const struct virtio_dev *dev, const struct virtq *q);
 
-/* A guest that breaks its device over and over must not fill the host's log: so often it is said. */
+/*
+ * A guest that breaks its device over and over must not fill the host's log: so often it is said.
+ */
 enum { VIRTIO_COMPLAINTS_MAX = 8 };
 
 /*

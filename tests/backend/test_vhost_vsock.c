@@ -251,7 +251,9 @@ static void test_nth_call_of_the_creation_fails(void **state)
 	}
 }
 
-/* A start that fails anywhere leaves the device broken, the kernel stopped and the next one good. */
+/*
+ * A start that fails anywhere leaves the device broken, the kernel stopped and the next one good.
+ */
 static void test_nth_call_of_the_start_fails(void **state)
 {
 	struct fixture *f = *state;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The committed documentation is what the tables of commands and options say. Runs in the source folder.
+ * The committed documentation is what the tables of commands and options say. Runs in the source
+ * folder.
  */
 #include "cli/commands.h"
 #include "cli/help.h"

@@ -47,7 +47,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* --- Command line ------------------------------------------------------------------------------ */
+/* --- Command line ----------------------------------------------------------------------------- */
 
 /* Status and messages of `kinglet exec`; `args` end with NULL. $D/ at their start is the folder. */
 static int exec(const char *const *args, char *said, size_t len)
@@ -112,7 +112,7 @@ static void test_wrong_use_is_refused_in_one_line(void **state)
 	}
 }
 
-/* --- Image ------------------------------------------------------------------------------------- */
+/* --- Image ------------------------------------------------------------------------------------ */
 
 /* Whether the archive has these bytes. */
 static bool holds(const struct cpio *cpio, const void *bytes, size_t len)
@@ -187,7 +187,7 @@ static void test_static_program_goes_to_bin(void **state)
 	cpio_destroy(&cpio);
 }
 
-/* --- Kernels ----------------------------------------------------------------------------------- */
+/* --- Kernels ---------------------------------------------------------------------------------- */
 
 static void list(const char *folder, char *text, size_t len)
 {

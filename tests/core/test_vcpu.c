@@ -87,7 +87,9 @@ static const struct vcpu_ops debugged_ops = {
 	.exit = arch_exit, .ended = ended, .debugged = debugged
 };
 
-/* Like KVM: immediate_exit returns at once; else the next scripted exit, or sleep until a signal. */
+/*
+ * Like KVM: immediate_exit returns at once; else the next scripted exit, or sleep until a signal.
+ */
 static int play(struct fake_sys *fake, int fd, struct kvm_run *run)
 {
 	struct machine *m = container_of(fake, struct machine, fake);

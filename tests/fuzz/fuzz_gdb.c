@@ -30,7 +30,9 @@ static int answer(struct fake_sys *fake, int fd, unsigned long request, void *ar
 	(void)fd;
 	switch (request) {
 	case KVM_TRANSLATE:
-		/* A page in four is not mapped; RAM comes again and again, and ends within a page. */
+		/*
+		 * A page in four is not mapped; RAM comes again and again, and ends within a page.
+		 */
 		t->valid = t->linear_address >> 12 & 3;
 		t->physical_address = t->linear_address & (2 * RAM - 1);
 		return 0;

@@ -25,7 +25,7 @@ struct fake_sys {
 	int (*hook)(struct fake_sys *fake, int fd, unsigned long request, void *arg);
 	void *hook_data;
 
-	/* Fails the Nth call (1 is the first; open, ioctl and mmap count) with fail_errno; 0: never. */
+	/* Fails the Nth call (from 1; open, ioctl and mmap count) with fail_errno; 0: never. */
 	unsigned fail_at;
 	int fail_errno;
 	unsigned calls;

@@ -2,8 +2,9 @@
 /*
  * A fake of the kernel's vhost, behind the hook of a fake_sys: it remembers what it was told,
  * refuses what drivers/vhost refuses, and has a worker that walks the rings once their switch is on
- * (VHOST_NET_SET_BACKEND for a ring, VHOST_VSOCK_SET_RUNNING or VHOST_SCSI_SET_ENDPOINT for all). It
- * sends back what it is sent. The worker is a guest of the event loop, which the tests run anyway.
+ * (VHOST_NET_SET_BACKEND for a ring, VHOST_VSOCK_SET_RUNNING or VHOST_SCSI_SET_ENDPOINT for all).
+ * It sends back what it is sent. The worker is a guest of the event loop, which the tests run
+ * anyway.
  *
  * Its code knows the ring by itself, so that it does not share Kinglet's mistakes.
  */

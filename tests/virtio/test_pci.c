@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The PCI transport, from the driver's side. Sections of virtio 1.2. All of it twice, for a driver
- * cannot tell who runs the queues: Kinglet, or vhost with a fake kernel, which leaves the last queue
- * to Kinglet as models do with their control queues.
+ * cannot tell who runs the queues: Kinglet, or vhost with a fake kernel, which leaves the last
+ * queue to Kinglet as models do with their control queues.
  */
 #include "backend/local.h"
 #include "backend/vhost.h"

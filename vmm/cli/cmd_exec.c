@@ -39,7 +39,7 @@ static struct exec_options *exec_options_of(struct common_options *common)
 	return container_of(common, struct exec_options, run.common);
 }
 
-/* --- Options -------------------------------------------------------------------------------------- */
+/* --- Options ---------------------------------------------------------------------------------- */
 
 #define EXEC(member)                                                                               \
 	.offset = offsetof(struct exec_options, member),                                           \
@@ -242,7 +242,7 @@ static int finish(struct common_options *common, int argc, char **argv)
 	return err;
 }
 
-/* --- Modules -------------------------------------------------------------------------------------- */
+/* --- Modules ---------------------------------------------------------------------------------- */
 
 static unsigned name_modules(const struct exec_options *options,
 			     const char *names[MAX_MODULES + MODULES_OF_DEVICES])
@@ -283,7 +283,7 @@ static int find_modules(const struct exec_options *options, const char *folder,
 	return err;
 }
 
-/* --- The console ---------------------------------------------------------------------------------- */
+/* --- The console ------------------------------------------------------------------------------ */
 
 /* What the kernel prints is shown only when that was the end of it. */
 struct exec_console {
@@ -321,7 +321,7 @@ static void print_console(struct exec_console *console)
 		fprintf(stderr, "  | %s\n", line);
 }
 
-/* --- The run -------------------------------------------------------------------------------------- */
+/* --- The run ---------------------------------------------------------------------------------- */
 
 static int build_image(struct exec_options *options, struct cpio *cpio)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The tables of commands and options as manual page and as bash completion. Only tools/docs.c and the tests link
- * this: the binary carries no documentation but its --help.
+ * The tables of commands and options as manual page and as bash completion. Only tools/docs.c and
+ * the tests link this: the binary carries no documentation but its --help.
  */
 #include "cli/help.h"
 #include "cli/commands.h"

@@ -153,7 +153,7 @@ void doctor_permission_fix(const struct doctor *doctor, const char *path, char *
 		snprintf(fix, len, "chown %s %s", doctor->user, path);
 }
 
-/* In modules.dep and modules.builtin a line begins with a path; dashes may stand for underscores. */
+/* Lines of modules.dep and modules.builtin begin with a path; dashes may be underscores. */
 static bool line_names(const char *line, const char *module)
 {
 	size_t path_len = strcspn(line, ":\n");

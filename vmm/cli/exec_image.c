@@ -45,7 +45,7 @@ static int add_file(struct cpio *cpio, const char *host, const char *guest, mode
 	return ret ? refuse(host, ret) : 0;
 }
 
-/* --- The program, where it is one of the host's --------------------------------------------------- */
+/* --- The program, where it is one of the host's ----------------------------------------------- */
 
 static bool runnable(const char *path)
 {
@@ -143,7 +143,7 @@ static int add_program(struct cpio *cpio, const char *name, char **guest)
 	return add_file(cpio, path, *guest, 0755);
 }
 
-/* --- Kinglet's own -------------------------------------------------------------------------------- */
+/* --- Kinglet's own ---------------------------------------------------------------------------- */
 
 static int add_entry(struct cpio *cpio, const char *path, mode_t mode, const void *data, uint64_t len)
 {

@@ -220,8 +220,8 @@ static const struct option *find_in_lists(const struct common_options *options, 
 }
 
 /*
- * The option whose name is `typed`, up to its end or to an equals sign; of two the longer one, for a
- * name may hold such a sign itself (explain=html). *len is the name's.
+ * The option whose name is `typed`, up to its end or to an equals sign; of two the longer one, for
+ * a name may hold such a sign itself (explain=html). *len is the name's.
  */
 static const struct option *find_typed(const struct common_options *options, const char *typed,
 				       size_t *len, unsigned *list, uint64_t *bit)

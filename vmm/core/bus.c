@@ -5,8 +5,8 @@
 #include "base/le.h"
 
 /*
- * Writers first: else guest CPUs that never stop reading keep one that moves a BAR waiting, and with
- * it the loop, which waits for that device. No reader takes the lock twice.
+ * Writers first: else guest CPUs that never stop reading keep one that moves a BAR waiting, and
+ * with it the loop, which waits for that device. No reader takes the lock twice.
  */
 int bus_init(struct bus *bus)
 {

@@ -205,8 +205,8 @@ void *gmem_ptr(const struct gmem *mem, uint64_t gpa, uint64_t len)
 }
 
 /*
- * Takes the next piece of [*gpa, *gpa + *len) that lies in one slot and steps over it; NULL when the
- * next byte is not RAM. A range that would wrap ends in a byte that is not RAM, so it needs no
+ * Takes the next piece of [*gpa, *gpa + *len) that lies in one slot and steps over it; NULL when
+ * the next byte is not RAM. A range that would wrap ends in a byte that is not RAM, so it needs no
  * check of its own.
  */
 static void *next_piece(const struct gmem *mem, uint64_t *gpa, uint64_t *len, size_t *piece)

@@ -114,7 +114,9 @@ int vm_add_devices(struct vm *vm)
 	bool console_stdio = config->console == CONSOLE_STDIO;
 	int ret = 0;
 
-	/* A machine without interrupt controllers is for bare metal: no driver could run a device. */
+	/*
+	 * A machine without interrupt controllers is for bare metal: no driver could run a device.
+	 */
 	if (!config->irqchip && (config->disk_count || config->net_count || config->scsi_count ||
 				 config->vsock.cid || console_stdio)) {
 		log_error("--irqchip off: --disk, --net, --scsi, --vsock and --console stdio need "

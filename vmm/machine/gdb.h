@@ -4,8 +4,8 @@
  * (gdb_server.c does) and knows nothing of the architecture (arch/debug.h does).
  *
  * All-stop: every vCPU is a thread, numbered from 1; when one meets a breakpoint, all stand still.
- * Guest RAM holds trap instructions only while vCPUs run. A guest that is reset in the process stops
- * again before its first instruction, without breakpoints.
+ * Guest RAM holds trap instructions only while vCPUs run. A guest that is reset in the process
+ * stops again before its first instruction, without breakpoints.
  *
  * Loop thread, but for gdb_vcpu_debugged().
  */

@@ -236,7 +236,9 @@ static bool insert_point(struct gdb *gdb, const char *args, struct gdb_reply *re
 
 	if (!take_point(&args, &type, &address, &len))
 		return refuse(reply, -EINVAL);
-	/* No reply in words: not supported. Conditions and commands are not, and never announced. */
+	/*
+	 * No reply in words: not supported. Conditions and commands are not, and never announced.
+	 */
 	if (type > GDB_POINT_ACCESS || *args)
 		return true;
 	ret = gdb_points_add(&gdb->points, gdb->options.mem, current(gdb), (enum gdb_point_type)type,
@@ -373,7 +375,7 @@ static bool kill_by_number(struct gdb *gdb, const char *args, struct gdb_reply *
 	return kill_guest(gdb, "", reply);
 }
 
-/* --- The two sides introduce themselves -------------------------------------------------------- */
+/* --- The two sides introduce themselves ------------------------------------------------------- */
 
 static bool tell_features(struct gdb *gdb, const char *args, struct gdb_reply *reply)
 {

@@ -38,9 +38,9 @@ struct gdb_points {
 };
 
 /*
- * A software breakpoint is an instruction in memory, or, where the address is not mapped yet, one of
- * the CPU's own, as long as there are any. 0, also when it is there already; -EOPNOTSUPP for a type
- * that no CPU has, -EFAULT, or -ENOSPC.
+ * A software breakpoint is an instruction in memory, or, where the address is not mapped yet, one
+ * of the CPU's own, as long as there are any. 0, also when it is there already; -EOPNOTSUPP for a
+ * type that no CPU has, -EFAULT, or -ENOSPC.
  */
 __must_check int gdb_points_add(struct gdb_points *points, const struct gmem *mem, struct vcpu *vcpu,
 				enum gdb_point_type type, uint64_t address, uint64_t len);

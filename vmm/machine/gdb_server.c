@@ -131,7 +131,9 @@ static void client_came(struct loop_event *event, uint32_t events)
 	(void)events;
 	if (fd < 0)
 		return; /* it has left again */
-	/* Replies are short and waited for. A socket of the file system does not know the option. */
+	/*
+	 * Replies are short and waited for. A socket of the file system does not know the option.
+	 */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	server->client.fn = client_ready;
 	server->client.fd = fd;
@@ -144,7 +146,7 @@ static void client_came(struct loop_event *event, uint32_t events)
 	gdb_attach(server->gdb);
 }
 
-/* --- What the debugger needs of the machine ---------------------------------------------------- */
+/* --- What the debugger needs of the machine --------------------------------------------------- */
 
 static void send_bytes(void *owner, const char *data, size_t len)
 {

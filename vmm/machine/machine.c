@@ -262,7 +262,7 @@ static void prepare_process(void)
 	struct rlimit files;
 
 	signal(SIGPIPE, SIG_IGN);
-	/* The usual soft limit of 1,024 is for select(2); each vCPU has a descriptor, each queue two. */
+	/* The usual soft limit of 1,024 is for select(2); a vCPU has a descriptor, a queue two. */
 	if (!getrlimit(RLIMIT_NOFILE, &files)) {
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);

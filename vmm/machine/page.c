@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * --explain=html: one page about the run that needs nothing else, neither scripts nor files. What
- * the machine was is put down when its vCPUs have stopped, for then it is still there; the rest when
- * it is gone, for then all is counted.
+ * the machine was is put down when its vCPUs have stopped, for then it is still there; the rest
+ * when it is gone, for then all is counted.
  */
 #include "page.h"
 

@@ -141,7 +141,7 @@ void vm_console_resized(struct vm *vm);
 /* Guest output, shown if its console has the terminal; returns what was taken. Any thread. */
 size_t vm_console_write(struct vm *vm, enum guest_stream stream, const uint8_t *data, size_t len);
 
-/* --- program.c: the streams of a program in the guest. Loop thread where not said otherwise. --- */
+/* --- program.c: the streams of a program in the guest. Loop thread where not said otherwise. -- */
 
 enum { VM_PROGRAM_PORTS = 3 };
 extern const char *const vm_program_ports[VM_PROGRAM_PORTS];
@@ -201,7 +201,9 @@ void board_reset(struct vm *vm);
 /* The serial console: input from, and room for output at, the terminal. Loop thread. */
 size_t board_serial_input(struct vm *vm, const uint8_t *data, size_t len);
 void board_serial_output_ready(struct vm *vm);
-/* No vCPU waits for room any more, so that it can be stopped; until _continue() or board_reset(). */
+/*
+ * No vCPU waits for room any more, so that it can be stopped; until _continue() or board_reset().
+ */
 void board_serial_stop(struct vm *vm);
 void board_serial_continue(struct vm *vm);
 

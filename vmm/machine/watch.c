@@ -195,7 +195,9 @@ static void see(struct sys *sys, const struct sys_event *event)
 	const struct narration n = narration_of(watch, event);
 	const struct narrate_entry *entry = NULL;
 
-	/* All that exits can tell of phases is told: for --budget they need not be slowed further. */
+	/*
+	 * All that exits can tell of phases is told: for --budget they need not be slowed further.
+	 */
 	if (!watch->details && event->kind == SYS_RUN && phases_seen(&watch->phases, PHASE_DEVICE))
 		return;
 	thread = this_thread(watch, event);

@@ -41,7 +41,9 @@
 2:
 .endm
 
-/* Prints BX in hexadecimal, all its digits, the most significant one first. Changes AL, CX and DX. */
+/*
+ * Prints BX in hexadecimal, all its digits, the most significant one first. Changes AL, CX and DX.
+ */
 .macro print_hex
 	mov	$COM1, %dx
 	mov	$(BITS / 4), REG(cx)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The frame of a bzImage (Documentation/x86/boot.rst): a boot sector, one setup sector, and the part
- * that is loaded at 1 MiB with its 64-bit entry at offset 0x200. A loader that uses that entry takes
- * from the first two only the header.
+ * The frame of a bzImage (Documentation/x86/boot.rst): a boot sector, one setup sector, and the
+ * part that is loaded at 1 MiB with its 64-bit entry at offset 0x200. A loader that uses that entry
+ * takes from the first two only the header.
  */
 	.section .setup, "a"
 setup:

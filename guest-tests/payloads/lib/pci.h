@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * PCI configuration space of bus 0, both ways: the two ports that PCs have had since 1992, and ECAM,
- * where it is memory.
+ * PCI configuration space of bus 0, both ways: the two ports that PCs have had since 1992, and
+ * ECAM, where it is memory.
  */
 #ifndef PAYLOAD_PCI_H
 #define PAYLOAD_PCI_H

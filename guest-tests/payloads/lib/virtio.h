@@ -91,7 +91,10 @@ uint8_t virtio_negotiate(struct virtio *v, uint32_t features);
 /* Clears the ring and gives it to queue 0. */
 void virtio_set_ring(struct virtio *v);
 
-/* Clears a ring and gives it to one of the first VIRTIO_QUEUES queues, whose interrupt gets a vector of MSI-X, or NO_VECTOR. */
+/*
+ * Clears a ring and gives it to one of the first VIRTIO_QUEUES queues, whose interrupt gets a
+ * vector of MSI-X, or NO_VECTOR.
+ */
 void virtio_set_queue(struct virtio *v, uint16_t index, volatile struct ring *ring,
 		      uint16_t vector);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For tests of x86_64 VM and vCPU set-up: a VM on the fake kernel, which keeps what a vCPU was told.
+ * For tests of x86_64 VM and vCPU set-up: a VM on the fake kernel, which keeps what a vCPU was
+ * told.
  */
 #ifndef KINGLET_TESTS_ARCH_VM_RIG_H
 #define KINGLET_TESTS_ARCH_VM_RIG_H

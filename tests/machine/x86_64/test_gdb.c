@@ -294,7 +294,7 @@ static bool debug_exit(struct kvm_run *run, unsigned exception, uint64_t pc, uin
 	return true;
 }
 
-/* --- Who is there ------------------------------------------------------------------------------- */
+/* --- Who is there ----------------------------------------------------------------------------- */
 
 static void the_two_sides_introduce_themselves(void **state)
 {
@@ -364,7 +364,7 @@ static void vcpus_are_threads(void **state)
 	CHECK("qThreadExtraInfo,9", "E03");
 }
 
-/* --- Registers, memory -------------------------------------------------------------------------- */
+/* --- Registers, memory ------------------------------------------------------------------------ */
 
 static void registers_are_read_and_written(void **state)
 {
@@ -435,7 +435,7 @@ static void memory_is_the_guests_own_view(void **state)
 	CHECK("mffffffff80001000,1", "5a");
 }
 
-/* --- Running ------------------------------------------------------------------------------------ */
+/* --- Running ---------------------------------------------------------------------------------- */
 
 static void nothing_runs_before_it_may(void **state)
 {
@@ -669,7 +669,7 @@ static void a_failing_resume_is_told(void **state)
 	CHECK("?", "T05thread:1;");
 }
 
-/* --- Ends --------------------------------------------------------------------------------------- */
+/* --- Ends ------------------------------------------------------------------------------------- */
 
 static void assert_runs_free(struct bench *b)
 {

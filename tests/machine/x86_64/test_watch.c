@@ -393,7 +393,7 @@ static void test_budget_of_a_run_that_fails(void **state)
 	assert_int_equal(r->verdict.status, 7);
 }
 
-/* Every Nth call of the kernel fails: the machine, its narration and its files come down all the same. */
+/* Every Nth call of the kernel fails: the machine, its narration and its files come down anyway. */
 static void test_failures_are_narrated(void **state)
 {
 	struct run *r = *state;
