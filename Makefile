@@ -279,7 +279,7 @@ packages := make acpica-tools python3 $(if $(cross),gcc-$(cross)-linux-gnu qemu-
 # Of the bare-metal guests and lessons there are none for other architectures than x86_64 yet.
 bare_metal := $(if $(filter x86_64,$(ARCH)),payloads lesson-tools)
 # Parts that need a KVM or a testbed; each is a program that counts its tests (see tests/run).
-parts := layers unit install $(if $(bare_metal),kvm) guest
+parts := layers unit install $(if $(bare_metal),kvm page) guest
 
 export ARCH
 KINGLET ?= $(abspath $(bin))
