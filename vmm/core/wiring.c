@@ -80,8 +80,10 @@ static void learn_routes(struct wiring *wiring, const struct kvm_irq_routing *ta
 
 void wiring_learn(struct wiring *wiring, const struct sys_event *event)
 {
-	if (event->kind == SYS_NOTE && event->topic == SYS_TOPIC_QUEUE && event->fd >= 0)
+	if (event->kind == SYS_NOTE && event->topic == SYS_TOPIC_QUEUE && event->fd >= 0) {
 		wire_of(wiring, event->fd);
+		return;
+	}
 	if (event->kind != SYS_IOCTL || event->result < 0)
 		return;
 	switch (event->request) {
