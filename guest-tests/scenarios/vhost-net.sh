@@ -25,7 +25,7 @@ ping -c 2 -s 8000 10.9.0.1 # fragments
 echo 'scenario: ready'
 read -r go
 /net-check udp 10.9.0.1 2000 5000 64
-/net-check tcp 10.9.1.1 2000 96
+/net-check tcp 10.9.1.1 2000 256
 echo 'scenario: done'
 read -r go
 EOF
