@@ -178,7 +178,7 @@ static void kick(void)
 
 static void expect_needs_reset(const char *name)
 {
-	for (unsigned tries = 0; tries < 20000; tries++)
+	for (unsigned tries = 0; tries < 10000000; tries++)
 		if (read8(rng.common + DEVICE_STATUS) & NEEDS_RESET)
 			return;
 	print(name);

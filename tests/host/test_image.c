@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <cmocka.h>
 
-enum { MIB = 1 << 20, IMAGE_SIZE = 4 * MIB, DEPTH = 64, PATIENCE_MS = 20000 };
+enum { MIB = 1 << 20, IMAGE_SIZE = 4 * MIB, DEPTH = 64, PATIENCE_MS = 60000 };
 
 /* A request and how it ended. */
 struct tracked {

@@ -490,7 +490,7 @@ static void type(struct fixture *f, const struct pty *pty, const char *text, siz
 	struct pollfd readable = { .fd = pty->slave, .events = POLLIN };
 
 	put(pty->master, text, len);
-	assert_int_equal(poll(&readable, 1, 1000), 1);
+	assert_int_equal(poll(&readable, 1, 30000), 1);
 	turn(f);
 }
 
@@ -578,7 +578,7 @@ static void help_names_the_keys(void **state)
 	start(f);
 	type(f, &pty, "\x01h", 2);
 	readable = (struct pollfd){ .fd = pty.master, .events = POLLIN };
-	assert_int_equal(poll(&readable, 1, 1000), 1);
+	assert_int_equal(poll(&readable, 1, 30000), 1);
 	len = get(pty.master, got, sizeof(got) - 1);
 	got[len] = '\0';
 	assert_non_null(strstr(got, "Ctrl-A x"));
@@ -678,7 +678,7 @@ static char child_says(struct fixture *f)
 	struct pollfd readable = { .fd = f->output_pipe[0], .events = POLLIN };
 	char what;
 
-	assert_int_equal(poll(&readable, 1, 5000), 1);
+	assert_int_equal(poll(&readable, 1, 30000), 1);
 	assert_int_equal(read(f->output_pipe[0], &what, 1), 1);
 	return what;
 }

@@ -141,7 +141,7 @@ static void run_machine(struct run *r)
 	close(ends[1]);
 	r->screen = ends[0];
 
-	alarm(20); /* a machine that hangs */
+	alarm(100); /* a machine that hangs */
 	machine_run(&r->config, &r->fake.sys, &r->verdict);
 	alarm(0);
 

@@ -125,7 +125,7 @@ static void run_machine(struct run *r)
 
 	r->ended = false;
 	capture_stderr_begin(&capture);
-	alarm(20); /* a machine that hangs */
+	alarm(100); /* a machine that hangs */
 	machine_run(&r->config, &r->fake.sys, &r->verdict);
 	alarm(0);
 	capture_stderr_end(&capture, r->said, LONG);
