@@ -71,6 +71,25 @@ static int check_abi(struct vhost *vhost)
 	return -EPROTONOSUPPORT;
 }
 
+/*
+ * Only the kernel knows whether another machine has the target, and tells by handing it over. There
+ * are no rings yet for it to run; and it is given back, for a driver may never come. Any other
+ * answer is for DRIVER_OK, when there are rings.
+ */
+static int check_free(struct vhost *vhost)
+{
+	struct vhost_scsi_target *target = &scsi_of(vhost)->target;
+	int ret = sys_ioctl(vhost->sys, vhost->fd, VHOST_SCSI_SET_ENDPOINT, target);
+
+	if (ret >= 0)
+		scsi_halt(vhost);
+	if (ret != -ENODEV)
+		return 0;
+	log_error("vhost-scsi: target %s does not exist, has no nexus, or another machine has it",
+		  target->vhost_wwpn);
+	return ret;
+}
+
 struct vhost *vhost_scsi_open(struct sys *sys, const char *wwpn, int *err)
 {
 	struct vhost_scsi *scsi = calloc(1, sizeof(*scsi));
@@ -87,6 +106,8 @@ struct vhost *vhost_scsi_open(struct sys *sys, const char *wwpn, int *err)
 		return NULL;
 	}
 	*err = check_abi(&scsi->vhost);
+	if (!*err)
+		*err = check_free(&scsi->vhost);
 	if (*err) {
 		vhost_scsi_close(&scsi->vhost);
 		return NULL;

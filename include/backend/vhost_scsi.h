@@ -2,7 +2,7 @@
 /*
  * All queues of a virtio-scsi device, run by /dev/vhost-scsi on a target of the kernel's SCSI
  * target (LIO). The endpoint, which ties the two together, is set at DRIVER_OK and cleared when the
- * device stops; until then nobody has the target.
+ * device stops; at other times nobody has the target.
  */
 #ifndef KINGLET_BACKEND_VHOST_SCSI_H
 #define KINGLET_BACKEND_VHOST_SCSI_H
@@ -13,8 +13,8 @@ enum { VHOST_SCSI_WWPN_MAX = 223 }; /* bytes of a target's name */
 
 /*
  * Opens /dev/vhost-scsi for the target `wwpn` ("naa.…"; copied; no longer than
- * VHOST_SCSI_WWPN_MAX), which need not exist yet. Logs on failure: NULL and a negative errno in
- * *err.
+ * VHOST_SCSI_WWPN_MAX). Logs on failure: NULL and a negative errno in *err; -ENODEV: there is no
+ * such target with a nexus that no other machine has.
  */
 struct vhost *vhost_scsi_open(struct sys *sys, const char *wwpn, int *err);
 

@@ -144,11 +144,13 @@ static void test_features(void **state)
 				 1ULL << VIRTIO_RING_F_EVENT_IDX | 1ULL << VIRTIO_SCSI_F_HOTPLUG);
 }
 
+/* Opening looks whether the target can be had, and leaves it to others until a driver is there. */
 static void test_no_endpoint_before_driver_ok(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(fake_sys_count(&f->env.fake, VHOST_SCSI_SET_ENDPOINT), 0);
+	assert_false(f->kernel.has_endpoint);
+	assert_int_equal(fake_sys_count(&f->env.fake, VHOST_SCSI_SET_ENDPOINT), 1);
 	assert_int_equal(fake_sys_count(&f->env.fake, VHOST_SCSI_GET_ABI_VERSION), 1);
 }
 
@@ -257,9 +259,11 @@ static void test_nth_failure_at_open(void **state)
 		assert_int_equal(err, -EIO);
 		assert_int_equal(fake_open_fds(), fds);
 	}
-	f->env.fake.fail_at = 0;
+	/* The endpoint: -EIO does not say that another machine has the target. */
+	f->env.fake.fail_at = f->env.fake.calls + 5;
 	vhost = vhost_scsi_open(&f->env.fake.sys, WWPN, &err);
 	assert_non_null(vhost);
+	assert_false(f->kernel.has_endpoint);
 	vhost_scsi_close(vhost);
 	assert_int_equal(fake_open_fds(), fds);
 }
@@ -290,6 +294,10 @@ static void test_open_says_what_is_wrong(void **state)
 	f->env.fake.fail_at = f->env.fake.calls + 4;
 	expect_open_line(f, "kinglet: vhost-scsi: VHOST_SCSI_GET_ABI_VERSION: "
 			    "Input/output error\n");
+	f->kernel.abi = VHOST_SCSI_ABI_VERSION;
+	f->kernel.wwpn = "naa.5001405000000043";
+	expect_open_line(f, "kinglet: vhost-scsi: target " WWPN " does not exist, has no nexus, or "
+			    "another machine has it\n");
 	f->env.fake.fail_at = f->env.fake.calls + 1;
 	f->env.fake.fail_errno = ENOENT;
 	expect_open_line(f, "kinglet: vhost-scsi: /dev/vhost-scsi: No such file or directory "
