@@ -399,6 +399,14 @@ static int start_rings(struct vhost *vhost)
 	return 0;
 }
 
+/* What was made available while nobody ran the rings has had no kick that anybody saw. */
+static void kick_rings(struct vhost *vhost)
+{
+	for (unsigned i = 0; i < vhost->ring_count; i++)
+		if (vhost->rings[i].bound)
+			eventfd_signal(vhost->rings[i].q->kick_fd);
+}
+
 int vhost_start(struct backend *backend, struct virtio_dev *dev)
 {
 	struct vhost *vhost = container_of(backend, struct vhost, backend);
@@ -417,6 +425,7 @@ int vhost_start(struct backend *backend, struct virtio_dev *dev)
 		return ret;
 	}
 	vhost->started = true;
+	kick_rings(vhost);
 	return 0;
 }
 

@@ -118,7 +118,8 @@ void pci_config_write(struct pci_dev *dev, unsigned off, uint32_t value, unsigne
 	if (ranges_overlap(off, len, PCI_COMMAND, 2) ||
 	    ranges_overlap(off, len, PCI_BASE_ADDRESS_0, 4 * PCI_BARS))
 		pci_update_bars(dev);
-	if (dev->msix && ranges_overlap(off, len, dev->msix->cap + PCI_MSIX_FLAGS, 2))
+	if (dev->msix && (ranges_overlap(off, len, PCI_COMMAND, 2) ||
+			  ranges_overlap(off, len, dev->msix->cap + PCI_MSIX_FLAGS, 2)))
 		msix_control_written(dev->msix);
 	pci_update_intx(dev);
 	if (dev->ops->config_written)

@@ -192,13 +192,15 @@ void msix_reset(struct msix *msix)
 void msix_control_written(struct msix *msix)
 {
 	uint16_t flags = get_le16(msix->dev->cfg + msix->cap + PCI_MSIX_FLAGS);
+	uint16_t command = get_le16(msix->dev->cfg + PCI_COMMAND);
 	bool was_enabled = msix->enabled;
 
 	if (was_enabled)
 		for (unsigned i = 0; i < msix->binding_count; i++)
 			drop_unbound(msix, &msix->bindings[i]);
 	msix->enabled = flags & PCI_MSIX_FLAGS_ENABLE;
-	msix->masked = flags & PCI_MSIX_FLAGS_MASKALL;
+	/* A message is a write to memory, which takes bus mastering (PCI 3.0 §6.2.2). */
+	msix->masked = flags & PCI_MSIX_FLAGS_MASKALL || !(command & PCI_COMMAND_MASTER);
 	apply_all(msix);
 }
 

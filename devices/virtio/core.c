@@ -217,22 +217,43 @@ static void note_status(const struct virtio_dev *dev)
 		 dev->status & VIRTIO_CONFIG_S_FAILED ? " FAILED" : "");
 }
 
-/* DRIVER_OK was set for the first time (§3.1.1 step 8). */
-static void driver_ok(struct virtio_dev *dev)
+/* Starts a device that is live and not broken, unless it may not reach guest memory. */
+static void go(struct virtio_dev *dev)
 {
 	char reason[64];
 	int ret;
 
-	if (dev->status & VIRTIO_CONFIG_S_NEEDS_RESET)
+	if (dev->dma_off || !(dev->status & VIRTIO_CONFIG_S_DRIVER_OK) ||
+	    dev->status & VIRTIO_CONFIG_S_NEEDS_RESET)
 		return;
-	if (!(dev->status & VIRTIO_CONFIG_S_FEATURES_OK)) {
-		virtio_broken(dev, "DRIVER_OK without FEATURES_OK");
-		return;
-	}
 	ret = start(dev);
 	if (ret) {
 		snprintf(reason, sizeof(reason), "start: %s", strerror(-ret));
 		virtio_broken(dev, reason);
+	}
+}
+
+/* DRIVER_OK was set for the first time (§3.1.1 step 8). */
+static void driver_ok(struct virtio_dev *dev)
+{
+	if (!(dev->status & VIRTIO_CONFIG_S_FEATURES_OK))
+		virtio_broken(dev, "DRIVER_OK without FEATURES_OK");
+	if (dev->dma_off)
+		sys_note(sys_of(dev), SYS_TOPIC_DEVICE, -1,
+			 "%s is live, but may not reach memory: its queues wait", dev->name);
+	go(dev);
+}
+
+void virtio_allow_dma(struct virtio_dev *dev, bool allowed)
+{
+	if (dev->dma_off == !allowed)
+		return;
+	dev->dma_off = !allowed;
+	if (allowed) {
+		go(dev);
+	} else {
+		stop(dev);
+		dev->status &= (uint8_t)~VIRTIO_CONFIG_S_DRIVER_OK;
 	}
 }
 

@@ -194,12 +194,23 @@ static void vp_config_reading(struct pci_dev *pci, unsigned off, unsigned len)
 		put_le_bytes(pci->cfg + vp->window + WINDOW_DATA, bar_read(vp, target, size), size);
 }
 
+/*
+ * A function without bus mastering is silent (PCI 3.0 §6.2.2): so a kernel can be sure, before it
+ * hands the machine over by kexec, that nobody writes to memory that will be the next one's.
+ */
+static bool is_bus_master(const struct pci_dev *pci)
+{
+	return get_le16(pci->cfg + PCI_COMMAND) & PCI_COMMAND_MASTER;
+}
+
 static void vp_config_written(struct pci_dev *pci, unsigned off, unsigned len)
 {
 	struct virtio_pci *vp = of_pci(pci);
 	uint32_t target;
 	unsigned size;
 
+	if (ranges_overlap(off, len, PCI_COMMAND, 2))
+		virtio_allow_dma(vp->dev, is_bus_master(pci));
 	if (touches_window(vp, off, len) && window_target(vp, &target, &size))
 		bar_write(vp, target, get_le_bytes(pci->cfg + vp->window + WINDOW_DATA, size),
 			  size);
@@ -216,6 +227,7 @@ static void vp_bar_changed(struct pci_dev *pci, unsigned index)
 static void vp_reset(struct pci_dev *pci)
 {
 	virtio_reset(of_pci(pci)->dev);
+	virtio_allow_dma(of_pci(pci)->dev, false);
 	vp_reset_registers(of_pci(pci));
 }
 
@@ -336,6 +348,7 @@ static int prepare(struct virtio_pci *vp)
 	if (ret)
 		return ret;
 
+	virtio_allow_dma(dev, false);
 	vp->transport.ops = &vp_transport_ops;
 	dev->transport = &vp->transport;
 	return vp_init_lines(vp);

@@ -1,7 +1,7 @@
-# Ten resets in turn by the driver, as after a kexec, and by the function, then a reboot in the
-# process, ten times over, all with requests in flight: a bare-metal guest that sees each byte which
-# a device writes to where it no longer may. Nothing of Kinglet's is used up; the same with frames in
-# Kinglet.
+# Twelve resets in turn by the driver, by the function and by bus mastering, as at a kexec, then a
+# reboot in the process, ten times over, all with requests in flight: a bare-metal guest that sees
+# each byte which a device writes to where it no longer may. Nothing of Kinglet's is used up; the
+# same with frames in Kinglet.
 # cases: vhost local
 payloads=$(dirname "$TOOLS")/payloads
 ip tuntap add reset0 mode tap vnet_hdr

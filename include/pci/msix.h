@@ -5,7 +5,8 @@
  * A line is bound to a vector (or to none). Its sink follows from the device's state:
  *   MSI-X disabled                          → RELAY (INTx)
  *   enabled, no vector                      → HELD, and events are thrown away at the next bind
- *   enabled, function or vector masked      → HELD (PBA)
+ *   enabled, function or vector masked,
+ *   or the function is no bus master        → HELD (PBA)
  *   enabled, unmasked                       → KVM, with the vector's message as it is at unmask
  * The guest writes a message dword by dword; it is committed whole, never torn: when the guest
  * writes the entry's vector control, or when the function is enabled or unmasked. A driver must
@@ -33,7 +34,7 @@ struct msix {
 	uint8_t *table; /* vectors * 16 bytes as the guest wrote them, owned */
 	struct msix_binding *bindings; /* owned */
 	unsigned binding_count, binding_max;
-	bool enabled, masked; /* function control, as last applied */
+	bool enabled, masked; /* function control and bus mastering, as last applied */
 	bool complained;      /* about a line that KVM would not take: once is enough */
 };
 
@@ -62,7 +63,7 @@ uint64_t msix_table_read(struct msix *msix, uint64_t off, unsigned size);
 void msix_table_write(struct msix *msix, uint64_t off, uint64_t value, unsigned size);
 uint64_t msix_pba_read(struct msix *msix, uint64_t off, unsigned size);
 
-/* The guest wrote message control: applies enable and function mask. Called by pci.c. */
+/* The guest wrote message control or the command register: applies them. Called by config.c. */
 void msix_control_written(struct msix *msix);
 
 #endif

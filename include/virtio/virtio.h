@@ -104,6 +104,7 @@ struct virtio_dev {
 	uint64_t acked;
 	uint8_t status;
 	bool started; /* backends run */
+	bool dma_off; /* the transport has closed the way to guest memory */
 	unsigned complaints; /* logged by virtio_broken() */
 	uint8_t config_generation; /* virtio 1.2 §2.5.2: counts virtio_config_changed() */
 	unsigned config_len; /* bytes of device configuration space */
@@ -146,6 +147,13 @@ void virtio_ack_features(struct virtio_dev *dev, unsigned word, uint32_t value);
 void virtio_set_status(struct virtio_dev *dev, uint8_t status);
 /* Stop everything started; status, features and queues as after power-on. */
 void virtio_reset(struct virtio_dev *dev);
+/*
+ * Whether the device may reach guest memory (PCI: bus mastering); at first it may. One that the
+ * driver set live is no longer when it loses that, and stays so when it gets it back, which may be
+ * the work of another kernel that knows nothing of the old one's rings: DRIVER_OK must come again,
+ * or a reset first. DRIVER_OK that comes while it may not takes effect when it may.
+ */
+void virtio_allow_dma(struct virtio_dev *dev, bool allowed);
 void virtio_config_read(struct virtio_dev *dev, unsigned off, void *buf, unsigned len);
 void virtio_config_write(struct virtio_dev *dev, unsigned off, const void *buf, unsigned len);
 

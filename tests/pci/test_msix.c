@@ -28,6 +28,7 @@ static int setup(void **state)
 	if (!f->d || rig_dev_add_msix(f->d, VECTORS) || pci_add(&f->rig.bus, &f->d->dev, SLOT))
 		return -1;
 	f->bar = f->d->dev.bars[RIG_MSIX_BAR].region.base;
+	rig_cfg_write(&f->rig, SLOT, PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER, 2);
 	return 0;
 }
 
@@ -237,6 +238,23 @@ static void test_6_8_2_function_mask_loses_nothing(void **state)
 	assert_null(delivered(f, 0));
 	assert_int_equal(pba(f), 1);
 	mask(f, 0, false);
+	assert_non_null(delivered(f, 0));
+	assert_true(event_waits(f, 0));
+}
+
+/* A message is a write to memory: without bus mastering it waits. */
+static void test_6_2_2_no_message_without_bus_mastering(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(bind_line(f, 0, 0), 0);
+	mask(f, 0, false);
+	control(f, PCI_MSIX_FLAGS_ENABLE);
+	rig_cfg_write(&f->rig, SLOT, PCI_COMMAND, PCI_COMMAND_MEMORY, 2);
+	assert_null(delivered(f, 0));
+	irq_line_raise(line_of(f, 0));
+	assert_int_equal(pba(f), 1);
+	rig_cfg_write(&f->rig, SLOT, PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER, 2);
 	assert_non_null(delivered(f, 0));
 	assert_true(event_waits(f, 0));
 }
@@ -475,6 +493,7 @@ int main(void)
 		TEST(test_6_8_2_enable_applies_all_vectors),
 		TEST(test_6_8_2_mask_and_unmask_lose_nothing),
 		TEST(test_6_8_2_function_mask_loses_nothing),
+		TEST(test_6_2_2_no_message_without_bus_mastering),
 		TEST(test_6_8_2_pba_has_one_bit_per_vector),
 		TEST(test_6_8_2_message_is_never_torn),
 		TEST(test_6_8_2_vector_changes_while_running),

@@ -222,10 +222,17 @@ static int switch_ring(struct fake_vring *ring, int fd)
 		ring->used = used->idx;
 	ring->backend = fd;
 	follow_kick(ring);
-	/* vhost_poll_start(): what waits is looked at. */
-	if (fd >= 0)
-		signal_fd(ring->kick);
 	return 0;
+}
+
+/* Of the kinds only this one looks at what waits already: vhost_poll_start() on the tap. */
+static int switch_net_ring(struct fake_vring *ring, int fd)
+{
+	int ret = switch_ring(ring, fd);
+
+	if (!ret && fd >= 0)
+		signal_fd(ring->kick);
+	return ret;
 }
 
 static int set_file(struct fake_vring *ring, unsigned long request, int fd)
@@ -295,7 +302,7 @@ static int ring_ioctl(struct fake_vhost *kernel, unsigned long request, void *ar
 	case VHOST_SET_VRING_KICK:
 		return set_file(ring, request, file->fd);
 	case VHOST_NET_SET_BACKEND:
-		return switch_ring(ring, file->fd);
+		return switch_net_ring(ring, file->fd);
 	default:
 		return -ENOTTY;
 	}

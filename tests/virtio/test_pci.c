@@ -24,6 +24,8 @@ enum {
 	       VIRTIO_CONFIG_S_DRIVER_OK,
 };
 
+enum { DECODING_MASTER = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER };
+
 /* A device that returns what it is sent. */
 struct echo {
 	struct virtio_dev dev;
@@ -954,15 +956,98 @@ static void test_ioeventfds_go_with_the_bar(void **state)
 	struct virtio_guest *g = &f->g;
 
 	go_live(f, 2);
-	guest_cfg_write(g, PCI_COMMAND, 0, 2);
+	guest_cfg_write(g, PCI_COMMAND, PCI_COMMAND_MASTER, 2);
 	assert_int_equal(g->env.fake.ioeventfd_count, 0);
-	guest_cfg_write(g, PCI_COMMAND, PCI_COMMAND_MEMORY, 2);
+	guest_cfg_write(g, PCI_COMMAND, DECODING_MASTER, 2);
 	assert_int_equal(g->env.fake.ioeventfd_count, 2);
 	assert_true(echo_works(f, 0));
 	/* Not while the device is not live. */
 	guest_reset(g);
-	guest_cfg_write(g, PCI_COMMAND, 0, 2);
+	guest_cfg_write(g, PCI_COMMAND, PCI_COMMAND_MASTER, 2);
+	guest_cfg_write(g, PCI_COMMAND, DECODING_MASTER, 2);
+	assert_int_equal(g->env.fake.ioeventfd_count, 0);
+}
+
+/* --- PCI 3.0 §6.2.2: bus mastering --- */
+
+/* Whether a request that waits in the ring is answered when everybody had a turn. */
+static bool answers(struct fixture *f)
+{
+	uint32_t written;
+	uint16_t head;
+
+	mock_env_dispatch(&f->g.env);
+	return mock_ring_reap(&f->rings[0], &head, &written);
+}
+
+static void add_request(struct fixture *f)
+{
+	const struct mock_buf bufs[] = { { f->data, 8, false }, { f->data + 64, 8, true } };
+
+	mock_ring_add_indirect(&f->rings[0], bufs, 2);
+}
+
+/*
+ * Kicked or not, a device that is no bus master moves nothing, nor when it is one again: that may be
+ * the next kernel's doing, after a kexec. A driver that says DRIVER_OK again goes on where it was.
+ */
+static void test_6_2_2_stands_still_without_bus_mastering(void **state)
+{
+	struct fixture *f = *state;
+	struct virtio_guest *g = &f->g;
+
+	go_live(f, 2);
+	assert_true(echo_works(f, 0));
+	for (unsigned i = 0; i < 3; i++) {
+		guest_cfg_write(g, PCI_COMMAND, PCI_COMMAND_MEMORY, 2);
+		assert_int_equal(g->env.fake.ioeventfd_count, 0);
+		add_request(f);
+		guest_kick(g, 0);
+		assert_false(answers(f));
+		guest_cfg_write(g, PCI_COMMAND, DECODING_MASTER, 2);
+		guest_kick(g, 0);
+		assert_false(answers(f));
+		assert_int_equal(common_get(g, device_status), LIVE & ~VIRTIO_CONFIG_S_DRIVER_OK);
+		guest_driver_ok(g);
+		assert_int_equal(g->env.fake.ioeventfd_count, 2);
+		assert_true(answers(f));
+		assert_true(echo_works(f, 0));
+	}
+}
+
+/* DRIVER_OK may come first. */
+static void test_6_2_2_starts_with_bus_mastering(void **state)
+{
+	struct fixture *f = *state;
+	struct virtio_guest *g = &f->g;
+
 	guest_cfg_write(g, PCI_COMMAND, PCI_COMMAND_MEMORY, 2);
+	go_live(f, 1);
+	add_request(f);
+	guest_kick(g, 0);
+	assert_false(answers(f));
+	guest_cfg_write(g, PCI_COMMAND, DECODING_MASTER, 2);
+	assert_true(answers(f));
+}
+
+/* What is broken or was reset meanwhile does not start again. */
+static void test_6_2_2_starts_nothing_that_is_not_live(void **state)
+{
+	struct fixture *f = *state;
+	struct virtio_guest *g = &f->g;
+
+	go_live(f, 1);
+	guest_cfg_write(g, PCI_COMMAND, PCI_COMMAND_MEMORY, 2);
+	guest_reset(g);
+	guest_cfg_write(g, PCI_COMMAND, DECODING_MASTER, 2);
+	assert_int_equal(g->env.fake.ioeventfd_count, 0);
+
+	go_live(f, 1);
+	guest_cfg_write(g, PCI_COMMAND, PCI_COMMAND_MEMORY, 2);
+	pthread_mutex_lock(&f->dev->lock);
+	virtio_broken(f->dev, "for the test");
+	pthread_mutex_unlock(&f->dev->lock);
+	guest_cfg_write(g, PCI_COMMAND, DECODING_MASTER, 2);
 	assert_int_equal(g->env.fake.ioeventfd_count, 0);
 }
 
@@ -1277,6 +1362,9 @@ int main(void)
 		T(test_3_1_1_kick_before_driver_ok),
 		T(test_ioeventfds_follow_the_bar),
 		T(test_ioeventfds_go_with_the_bar),
+		T(test_6_2_2_stands_still_without_bus_mastering),
+		T(test_6_2_2_starts_with_bus_mastering),
+		T(test_6_2_2_starts_nothing_that_is_not_live),
 		T(test_4_1_4_9_window),
 		T(test_4_1_4_9_window_bounds),
 		T(test_4_1_4_9_window_reads_isr),
