@@ -86,7 +86,8 @@ static void say_create_device(struct text *out, const struct narration *n)
 {
 	const struct kvm_create_device *device = n->event->arg;
 
-	text_add(out, "puts a %s into the kernel", device_name(device->type));
+	text_add(out, "puts %s %s into the kernel",
+		 device->type == KVM_DEV_TYPE_ARM_VGIC_ITS ? "an" : "a", device_name(device->type));
 	if (n->event->result >= 0)
 		text_add(out, "; it is fd %u", device->fd);
 }
