@@ -177,24 +177,37 @@ check-fuzz:
 endif
 
 # --- Bare-metal guests for tests/kvm/run -------------------------------------------------------
-# payloads/X.S is a flat binary that runs anywhere; X.c an ELF64 entered as vmlinux is, but for the
-# protocols that enter in 32 bits.
+# payloads/X.c is for every architecture, payloads/ARCH/X.c and X.S for one of them, each also in
+# lessons/. X.S becomes a flat binary that runs anywhere; X.c what Linux's boot protocol enters, but
+# on x86 for the protocols that enter in 32 bits.
 payload_dir := guest-tests/payloads
 payload_out := $(O)/payloads
-payload_c32 := pvh multiboot
-payload_names = $(patsubst $(payload_dir)/%,%,$(basename $(wildcard \
-	$(addprefix $(payload_dir)/,$(1) lessons/$(1)))))
-payload_c64 := $(filter-out $(payload_c32),$(call payload_names,*.c))
+payload_c32_x86_64 := pvh multiboot
+payload_names = $(patsubst $(ARCH)/%,%,$(patsubst $(payload_dir)/%,%,$(basename $(wildcard \
+	$(addprefix $(payload_dir)/,$(1) lessons/$(1) $(ARCH)/$(1) $(ARCH)/lessons/$(1))))))
+payload_c := $(filter-out $(payload_c32_$(ARCH)),$(call payload_names,*.c))
 payload_flat := $(call payload_names,*.S)
-payloads := $(addprefix $(payload_out)/,$(addsuffix .elf,$(payload_c32) $(payload_c64)) \
-	$(addsuffix .bin,$(payload_flat)) linux.bzImage)
+payload_suffix_x86_64 := .elf
+payload_suffix_aarch64 := .img
+payload_suffix := $(payload_suffix_$(ARCH))
+payload_more_x86_64 := $(addsuffix .elf,$(payload_c32_x86_64)) linux.bzImage
+payloads := $(addprefix $(payload_out)/,$(addsuffix $(payload_suffix),$(payload_c)) \
+	$(addsuffix .bin,$(payload_flat)) $(payload_more_$(ARCH)))
 
-payload_cflags := -std=gnu17 -O1 -I$(payload_dir)/lib $(warnings) -ffreestanding -fno-pic -fno-pie \
-	-fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none -mno-red-zone \
-	-mgeneral-regs-only -Wno-interrupt-service-routine
+payload_cflags_x86_64 := -fcf-protection=none -mno-red-zone -Wno-interrupt-service-routine
+payload_cflags_aarch64 := -mstrict-align
+payload_cflags := -std=gnu17 -O1 -I$(payload_dir)/lib -I$(payload_dir)/$(ARCH)/lib $(warnings) \
+	-ffreestanding -fno-pic -fno-pie -fno-stack-protector -fno-asynchronous-unwind-tables \
+	-mgeneral-regs-only $(payload_cflags_$(ARCH))
 payload_ld := $(CROSS_COMPILE)ld -z noexecstack -z max-page-size=4096
-payload_lib32 := $(patsubst %,$(payload_out)/obj32/lib/%.o,start32 console)
-payload_lib64 := $(patsubst %,$(payload_out)/obj64/lib/%.o,start64 console interrupt virtio)
+payload_script_x86_64 := $(payload_dir)/x86_64/lib/payload.ld
+payload_script_aarch64 := $(payload_dir)/aarch64/lib/image.ld
+payload_script := $(payload_script_$(ARCH))
+payload_link_x86_64 = $(call link_payload,$(1))
+payload_link_aarch64 = $(call link_binary,$(1))
+payload_lib32 := $(addprefix $(payload_out)/obj32/,x86_64/lib/start32.o lib/console.o)
+payload_lib := $(patsubst $(payload_dir)/%,$(payload_out)/obj/%.o,$(basename $(wildcard \
+	$(addprefix $(payload_dir)/,lib/*.c $(ARCH)/lib/*.c $(ARCH)/lib/start.S))))
 
 .PHONY: payloads
 payloads: $(payloads) ## Bare-metal guests, in build/payloads
@@ -202,7 +215,7 @@ payloads: $(payloads) ## Bare-metal guests, in build/payloads
 define compile_payload
 	@echo "  CC      $<"
 	@mkdir -p $(@D)
-	$(Q)$(CC) -m$(if $(findstring /obj32/,$@),32,64) $(payload_cflags) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(1) $(payload_cflags) -MMD -MP -c -o $@ $<
 endef
 
 define link_payload
@@ -211,31 +224,41 @@ define link_payload
 	$(Q)$(payload_ld) -o $@ $(1) $(filter %.o,$^)
 endef
 
+# The bytes as they lie in memory, and beside them the same with symbols.
+define link_binary
+	@echo "  LD      $@"
+	@mkdir -p $(@D)
+	$(Q)$(payload_ld) -o $@.elf $(1) $(filter %.o,$^)
+	$(Q)$(CROSS_COMPILE)objcopy -O binary $@.elf $@
+endef
+
+$(payload_out)/obj/%.o: $(payload_dir)/%.c $(O)/flags
+	$(call compile_payload)
+$(payload_out)/obj/%.o: $(payload_dir)/%.S $(O)/flags
+	$(call compile_payload)
 $(payload_out)/obj32/%.o: $(payload_dir)/%.c $(O)/flags
-	$(compile_payload)
+	$(call compile_payload,-m32)
 $(payload_out)/obj32/%.o: $(payload_dir)/%.S $(O)/flags
-	$(compile_payload)
-$(payload_out)/obj64/%.o: $(payload_dir)/%.c $(O)/flags
-	$(compile_payload)
-$(payload_out)/obj64/%.o: $(payload_dir)/%.S $(O)/flags
-	$(compile_payload)
+	$(call compile_payload,-m32)
 
-$(payload_out)/%.bin: $(payload_out)/obj64/%.o
-	$(call link_payload,--oformat binary -Ttext=0 -e _start)
+$(payload_out)/%.bin: $(payload_out)/obj/$(ARCH)/%.o
+	$(call link_binary,-Ttext=0 -e _start)
 
-$(payload_out)/linux.bzImage: $(payload_out)/obj64/linux.o $(payload_out)/obj64/lib/bzimage.o \
-		$(payload_lib64) $(payload_dir)/lib/bzimage.ld
-	$(call link_payload,--oformat binary -T $(payload_dir)/lib/bzimage.ld)
+$(payload_out)/linux.bzImage: $(addprefix $(payload_out)/obj/x86_64/,linux.o lib/bzimage.o) \
+		$(payload_lib) $(payload_dir)/x86_64/lib/bzimage.ld
+	$(call link_payload,--oformat binary -T $(payload_dir)/x86_64/lib/bzimage.ld)
 
-$(patsubst %,$(payload_out)/%.elf,$(payload_c32)): $(payload_out)/%.elf: $(payload_out)/obj32/%.o \
-		$(payload_lib32) $(payload_dir)/lib/payload.ld
-	$(call link_payload,-m elf_i386 -T $(payload_dir)/lib/payload.ld)
+$(patsubst %,$(payload_out)/%.elf,$(payload_c32_x86_64)): $(payload_out)/%.elf: \
+		$(payload_out)/obj32/x86_64/%.o $(payload_lib32) $(payload_script_x86_64)
+	$(call link_payload,-m elf_i386 -T $(payload_script_x86_64))
 
-$(payload_out)/%.elf: $(payload_out)/obj64/%.o $(payload_lib64) $(payload_dir)/lib/payload.ld
-	$(call link_payload,-T $(payload_dir)/lib/payload.ld)
+$(payload_out)/%$(payload_suffix): $(payload_out)/obj/%.o $(payload_lib) $(payload_script)
+	$(call payload_link_$(ARCH),-T $(payload_script))
+$(payload_out)/%$(payload_suffix): $(payload_out)/obj/$(ARCH)/%.o $(payload_lib) $(payload_script)
+	$(call payload_link_$(ARCH),-T $(payload_script))
 
 .PHONY: check-kvm
-check-kvm: all payloads lesson-tools ## Bare-metal guests on this machine's KVM: seconds
+check-kvm: all payloads lesson-tools ## Bare-metal guests, on this machine's KVM or in the testbed
 	$(Q)tests/run $(O) kvm
 
 # --- What scenarios use inside guests: linked statically, one program a file --------------------
@@ -264,8 +287,10 @@ $(O)/vhost-direct: $(call objects,$(direct_src)) $(lib)
 lesson-tools: $(O)/lessons/dirty-log
 
 .PHONY: lesson
-lesson: all payloads lesson-tools ## Run one of the ten lessons: make lesson N=3
+lesson: all payloads lesson-tools ## One of the ten lessons: make lesson N=3 [ARCH=aarch64]
 	$(Q)O=$(O) guest-tests/lesson '$(N)'
+
+$(O)/obj/guest-tests/lessons/%.o: private common += -Iguest-tests/lessons/$(ARCH)
 
 $(O)/lessons/%: $(O)/obj/guest-tests/lessons/%.o $(lib)
 	@echo "  LD      $@"
@@ -276,10 +301,9 @@ $(O)/lessons/%: $(O)/obj/guest-tests/lessons/%.o $(lib)
 packages := make acpica-tools python3 $(if $(cross),gcc-$(cross)-linux-gnu qemu-user-static, \
 	gcc libc6-dev libcmocka-dev liburing-dev libcjson-dev $(packages_$(ARCH)))
 
-# Of the bare-metal guests and lessons there are none for other architectures than x86_64 yet.
-bare_metal := $(if $(filter x86_64,$(ARCH)),payloads lesson-tools)
-# Parts that need a KVM or a testbed; each is a program that counts its tests (see tests/run).
-parts := layers unit install $(if $(bare_metal),kvm page) guest
+# Parts that need a KVM or a testbed; each is a program that counts its tests (see tests/run). The
+# page of --explain=html is drawn from a run on this machine.
+parts := layers unit install kvm $(if $(cross),,page) guest
 
 export ARCH
 KINGLET ?= $(abspath $(bin))
@@ -288,7 +312,8 @@ export KINGLET
 .PHONY: check
 check: ## All tests; installs what they need; ends with one line of counts
 	$(Q)tests/need $(packages) python3
-	$(Q)$(MAKE) --no-print-directory all $(bare_metal) guest-tools vhost-direct $(test_bins)
+	$(Q)$(MAKE) --no-print-directory all payloads lesson-tools guest-tools vhost-direct \
+		$(test_bins)
 	$(Q)tests/run $(O) $(parts)
 
 .PHONY: check-unit
@@ -360,6 +385,7 @@ uninstall: ## Remove what install put there
 all_src := $(sort $(lib_src) $(main_src) $(test_support) $(test_src) $(fuzz_src) \
 	$(fuzz_support) $(direct_src) $(wildcard guest-tests/lessons/*.c) tools/docs.c)
 analysis_flags = $(filter-out $(hardening),$(common)) -Itests/support \
+	-Iguest-tests/lessons/$(ARCH) \
 	-DKINGLET_VERSION='"$(VERSION)"'
 
 compile_commands.json: FORCE ## For editors and clang-tidy

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dirty-log GUEST - the host's side of lesson 9: a machine of one vCPU, 1 MiB of RAM and a single
- * port. Whenever the guest writes to that, the pages are printed that it has written since.
+ * dirty-log GUEST - the host's side of lesson 9: a machine of one vCPU, a little RAM and a single
+ * device. Whenever the guest writes to that, the pages are printed that it has written since.
  */
-#include "arch/arch.h"
+#include "dirty_machine.h"
+
 #include "core/bus.h"
 #include "core/dirty.h"
 #include "core/vcpu.h"
@@ -11,8 +12,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-enum { RAM = 1 << 20, LOAD_ADDRESS = 0x1000, ROUND_PORT = 0xf4 };
 
 struct machine {
 	struct sys sys;
@@ -23,7 +22,7 @@ struct machine {
 	struct arch_vm arch;
 	struct vcpu vcpu;
 	struct dirty_log log;
-	struct bus_region port;
+	struct bus_region device;
 	unsigned round;
 	sem_t ended;
 };
@@ -42,7 +41,7 @@ static void print_page(void *owner, uint64_t gpa)
 	printf(" 0x%" PRIx64, gpa);
 }
 
-/* On the vCPU's thread: the guest stands still in its OUT. */
+/* On the vCPU's thread: the guest stands still in its write. */
 static void round_ends(void *owner, uint64_t offset, uint64_t value, unsigned size)
 {
 	struct machine *m = owner;
@@ -63,15 +62,15 @@ static uint64_t nothing(void *owner, uint64_t offset, unsigned size)
 	return 0;
 }
 
-static const struct bus_ops port_ops = { .read = nothing, .write = round_ends };
+static const struct bus_ops device_ops = { .read = nothing, .write = round_ends };
 
 static void guest_ended(void *owner, struct vcpu *vcpu, enum vcpu_end end, const char *detail)
 {
 	struct machine *m = owner;
 
 	(void)vcpu;
-	if (end != VCPU_HALTED)
-		fprintf(stderr, "dirty-log: the guest ended otherwise than by HLT: %s\n", detail);
+	if (end != guest_ends)
+		fprintf(stderr, "dirty-log: the guest did not end as it should: %s\n", detail);
 	sem_post(&m->ended);
 }
 
@@ -79,7 +78,7 @@ static const struct vcpu_ops vcpu_ops = { .exit = arch_vcpu_exit, .ended = guest
 
 static void build(struct machine *m, const char *guest)
 {
-	const struct gmem_range ram = { .gpa = 0, .len = RAM };
+	const struct gmem_range ram = { .gpa = RAM_BASE, .len = RAM_SIZE };
 	const struct gmem_options private = { 0 };
 	const struct arch_vm_options no_irqchip = { .cpus = 1 };
 	const struct boot_options boot = {
@@ -87,7 +86,7 @@ static void build(struct machine *m, const char *guest)
 		.cmdline = "",
 		.format = BOOT_FORMAT_FLAT,
 		.flat_address = LOAD_ADDRESS,
-		.flat_mode = CPU_MODE_16,
+		.flat_mode = guest_mode,
 		.cpus = 1,
 	};
 	struct boot_state state;
@@ -95,10 +94,12 @@ static void build(struct machine *m, const char *guest)
 	sys_init(&m->sys);
 	sem_init(&m->ended, 0, 0);
 	require(!gmem_init(&m->mem, &ram, 1, &private), "no memory");
-	require(!kvm_init(&m->kvm, &m->sys, arch_machine_type(RAM)), "no KVM");
+	require(!kvm_init(&m->kvm, &m->sys, arch_machine_type(RAM_SIZE)), "no KVM");
 	require(!gmem_kvm_attach(&m->memslots, &m->mem, &m->kvm), "no memory slot");
-	m->port = (struct bus_region){ ROUND_PORT, 1, &port_ops, m, "round port" };
-	require(!bus_init(&m->pio) && !bus_init(&m->mmio) && !bus_add(&m->pio, &m->port), "no bus");
+	m->device = (struct bus_region){ ROUND, 1, &device_ops, m, "end of a round" };
+	require(!bus_init(&m->pio) && !bus_init(&m->mmio) &&
+			!bus_add(ROUND_IS_PORT ? &m->pio : &m->mmio, &m->device),
+		"no bus");
 	require(!arch_vm_init(&m->arch, &m->kvm, &no_irqchip), "no machine");
 	require(!vcpu_init(&m->vcpu, &m->kvm, 0, &m->pio, &m->mmio, &vcpu_ops, m) &&
 			!arch_vcpu_init(&m->arch, &m->vcpu),

@@ -5,52 +5,38 @@
  *
  *	printf 'hello\0' | kinglet run echo.elf --append irq
  */
-#include "interrupt.h"
-
-enum {
-	CMD_LINE_PTR = 0x228,
-	INTERRUPT_ENABLE = COM1 + 1,
-	FIFO_CONTROL = COM1 + 2,
-	LINE_STATUS = COM1 + 5,
-	DATA_READY = 1,
-	SERIAL_GSI = 4,
-	VECTOR = 0x34,
-};
+#include "irq.h"
 
 static volatile unsigned ended;
 
 /* Everything that has come; true when the NUL was among it. */
 static bool echo_available(void)
 {
-	while (inb(LINE_STATUS) & DATA_READY) {
-		uint8_t byte = inb(COM1);
+	while (serial_read(SERIAL_LINE_STATUS) & SERIAL_DATA_READY) {
+		uint8_t byte = serial_read(SERIAL_DATA);
 
 		if (!byte)
 			return true;
-		outb(COM1, byte);
+		serial_write(SERIAL_DATA, byte);
 	}
 	return false;
 }
 
-INTERRUPT received(struct interrupt_frame *frame)
+static void received(void)
 {
-	(void)frame;
 	if (echo_available())
 		ended = 1;
-	lapic_write(LAPIC_EOI, 0);
 }
 
-int main(const void *zero_page)
+int main(const void *handoff)
 {
-	const char *cmdline = (const char *)(uintptr_t)read32((uintptr_t)zero_page + CMD_LINE_PTR);
-
-	if (same_text(cmdline, "irq")) {
-		lapic_enable();
-		interrupt_set(VECTOR, received);
-		ioapic_route(SERIAL_GSI, VECTOR, false);
-		outb(FIFO_CONTROL, 0x81); /* FIFOs, interrupt from 8 bytes on, or after a pause */
-		outb(INTERRUPT_ENABLE, 1);
-		interrupt_wait(&ended, 0);
+	if (same_text(command_line(handoff), "irq")) {
+		irq_init();
+		irq_wire(SERIAL_IRQ, received);
+		/* FIFOs, interrupt from 8 bytes on, or after a pause */
+		serial_write(SERIAL_FIFO_CONTROL, 0x81);
+		serial_write(SERIAL_INTERRUPT_ENABLE, 1);
+		irq_wait(&ended, 0);
 	} else {
 		while (!echo_available())
 			;

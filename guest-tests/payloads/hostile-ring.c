@@ -10,12 +10,12 @@
 static struct virtio rng;
 static uint8_t buffer[64];
 
-static const uint64_t no_ram = 0xd0000000;
 static uint64_t own_bar;
 
 static void offer(uint16_t head)
 {
 	rng.ring->avail.ring[0] = head;
+	order_writes();
 	rng.ring->avail.index = 1;
 }
 
@@ -173,6 +173,7 @@ static const struct attack {
 
 static void kick(void)
 {
+	order_writes();
 	write16(rng.notify, 0);
 }
 
@@ -211,9 +212,12 @@ static void test_ring_addresses(void)
 		unsigned reg;
 		uint64_t address;
 	} bad[] = {
-		{ QUEUE_DESC, no_ram },	      { QUEUE_DRIVER, own_bar },
-		{ QUEUE_DEVICE, no_ram },     { QUEUE_DESC, UINT64_MAX - 15 },
-		{ QUEUE_DEVICE, 0x10000002 }, { QUEUE_DESC, 0x100008 },
+		{ QUEUE_DESC, no_ram },
+		{ QUEUE_DRIVER, own_bar },
+		{ QUEUE_DEVICE, no_ram },
+		{ QUEUE_DESC, UINT64_MAX - 15 },
+		{ QUEUE_DEVICE, ram_base + 0x100002 },
+		{ QUEUE_DESC, ram_base + 0x100008 },
 	};
 
 	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {

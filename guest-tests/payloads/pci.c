@@ -1,38 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * PCI as firmware and kernels drive it: the same registers both ways, a BAR that is sized, moved,
- * switched off and put above 4 GiB.
+ * PCI as firmware and kernels drive it: a BAR that is sized, moved, switched off and put above
+ * 4 GiB.
  *
  *	kinglet run pci.elf
  */
+#include "memory.h"
 #include "virtio.h"
 
-enum { BAR_SIZE = 0x8000, NEW_HOME = 0xd8000000 };
+enum { BAR_SIZE = 0x8000, HOLE = 0x200000 /* RAM that nobody uses */ };
 
 static const uint64_t above_4g = 0x100000000;
 
 static void test_absent(void)
 {
-	for (unsigned slot = 28; slot < 32; slot++) {
-		check(pci_port_read(slot, PCI_ID) == 0xffffffff);
+	for (unsigned slot = 28; slot < PCI_SLOTS; slot++)
 		check(read32(pci_ecam(slot, PCI_ID)) == 0xffffffff);
-	}
-	outl(0xcf8, 0); /* not enabled: nothing answers */
-	check(inl(0xcfc) == 0xffffffff);
 }
 
-static void test_both_ways(unsigned slot)
+static void test_read_only(unsigned slot)
 {
-	for (unsigned reg = 0; reg < 0x100; reg += 4)
-		check(pci_port_read(slot, reg) == read32(pci_ecam(slot, reg)));
-	pci_port_write(slot, PCI_INTERRUPT_LINE, 0xee);
-	check(read8(pci_ecam(slot, PCI_INTERRUPT_LINE)) == 0xee);
-	outl(0xcf8, 0x80000000u | slot << 11 | PCI_INTERRUPT_LINE);
-	outb(0xcfc, 0x77);
-	check(read8(pci_ecam(slot, PCI_INTERRUPT_LINE)) == 0x77);
-	check(inw(0xcfe) == read16(pci_ecam(slot, PCI_INTERRUPT_LINE + 2)));
-	write32(pci_ecam(slot, PCI_ID), 0); /* read-only */
+	write32(pci_ecam(slot, PCI_ID), 0);
 	check(read32(pci_ecam(slot, PCI_ID)) == VIRTIO_RNG);
+	write8(pci_ecam(slot, PCI_INTERRUPT_LINE), 0xee); /* this one is the guest's own */
+	check(read8(pci_ecam(slot, PCI_INTERRUPT_LINE)) == 0xee);
 }
 
 /* Ones into the register; the bits that stay zero are the size (PCI 3.0 §6.2.5.1). */
@@ -63,36 +54,24 @@ static void test_enable(unsigned slot, uintptr_t home)
 
 static void test_move(unsigned slot, uintptr_t home)
 {
-	write32(pci_ecam(slot, PCI_BAR0), NEW_HOME);
-	check(!answers(home) && answers(NEW_HOME));
+	write32(pci_ecam(slot, PCI_BAR0), (uint32_t)pci_new_home);
+	check(!answers(home) && answers(pci_new_home));
 	write32(pci_ecam(slot, PCI_BAR0), (uint32_t)home);
-	check(answers(home) && !answers(NEW_HOME));
+	check(answers(home) && !answers(pci_new_home));
 
 	/* Over RAM, over ECAM: the bridge does not forward these addresses. */
-	write32(pci_ecam(slot, PCI_BAR0), 0x200000);
-	write32(0x200000 + NUM_QUEUES, 0xabcd);
-	check(read16(0x200000 + NUM_QUEUES) == 0xabcd);
-	write32(pci_ecam(slot, PCI_BAR0), 0xe0000000);
-	check(read32(pci_ecam(0, PCI_ID)) == 0x00081b36);
+	write32(pci_ecam(slot, PCI_BAR0), (uint32_t)ram_base + HOLE);
+	write16(ram_base + HOLE + NUM_QUEUES, 0xabcd);
+	check(read16(ram_base + HOLE + NUM_QUEUES) == 0xabcd);
+	write32(pci_ecam(slot, PCI_BAR0), (uint32_t)pci_ecam_base);
+	check(read32(pci_ecam(0, PCI_ID)) == PCI_ID_BRIDGE);
 	write32(pci_ecam(slot, PCI_BAR0), (uint32_t)home);
 	check(answers(home));
 }
 
-/* The page tables that we start with end at 4 GiB: one page of 2 MiB more. */
-static void map_above_4g(void)
-{
-	static uint64_t directory[512] __attribute__((aligned(4096)));
-	uint64_t *pml4, *pdpt;
-
-	asm("mov %%cr3, %0" : "=r"(pml4));
-	pdpt = (uint64_t *)(pml4[0] & ~0xfffull);
-	directory[0] = above_4g | 0x83; /* large, writable, present */
-	pdpt[4] = (uintptr_t)directory | 3;
-}
-
 static void test_above_4g(unsigned slot, uintptr_t home)
 {
-	map_above_4g();
+	map_device(above_4g);
 	write32(pci_ecam(slot, PCI_BAR0), (uint32_t)above_4g);
 	write32(pci_ecam(slot, PCI_BAR0 + 4), (uint32_t)(above_4g >> 32));
 	check(pci_bar(slot) == above_4g);
@@ -114,7 +93,7 @@ static void test_old_doorbell(struct virtio *v, uintptr_t old, uintptr_t home)
 		check(v->ring->used.index == used);
 	write16(v->notify, 0);
 	while (v->ring->used.index == used)
-		asm volatile("pause");
+		relax();
 }
 
 /* A driver's doorbell follows the BAR: a device that moved still works. */
@@ -123,16 +102,16 @@ static void test_device_moves(unsigned slot, uintptr_t home)
 	static uint8_t buffer[16];
 	struct virtio v;
 
-	write32(pci_ecam(slot, PCI_BAR0), NEW_HOME);
+	write32(pci_ecam(slot, PCI_BAR0), (uint32_t)pci_new_home);
 	virtio_find(&v, VIRTIO_RNG);
 	virtio_start(&v, 0);
 	virtio_fill(&v, buffer, sizeof(buffer));
 
 	write32(pci_ecam(slot, PCI_BAR0), (uint32_t)home);
-	v.common += home - NEW_HOME;
-	v.notify += home - NEW_HOME;
+	v.common += home - pci_new_home;
+	v.notify += home - pci_new_home;
 	virtio_fill(&v, buffer, sizeof(buffer));
-	test_old_doorbell(&v, NEW_HOME, home);
+	test_old_doorbell(&v, pci_new_home, home);
 	virtio_reset(&v);
 }
 
@@ -143,7 +122,7 @@ int main(const void *handoff)
 
 	(void)handoff;
 	test_absent();
-	test_both_ways(slot);
+	test_read_only(slot);
 	test_size(slot, home);
 	test_enable(slot, home);
 	test_move(slot, home);

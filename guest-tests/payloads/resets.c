@@ -3,22 +3,19 @@
  * A network card and a SCSI disk, whichever there is, taken back twelve times with requests in
  * flight: by their status register, by the function, and by bus mastering, as a kernel does that
  * starts another one by kexec. Each time they start anew in other memory; not a byte of the old may
- * change any more. Then the
- * machine is rebooted in the midst of work, for each 'r' of serial input; 'q' ends.
+ * change any more. Then the machine is rebooted in the midst of work, for each 'r' of serial input;
+ * 'q' ends.
  *
  * The tap has the address 10.9.0.1, for which the card asks without end; the disk holds "kinglet\n"
  * throughout.
  *
  *	printf rrq | kinglet run resets.elf --net tap=tap0 --scsi path=disk.img --on-reboot restart
  */
-#include "interrupt.h"
+#include "irq.h"
 #include "virtio.h"
 
 enum {
 	RESETS = 12,
-	VECTOR = 0x50,
-	SERIAL_VECTOR = 0x51,
-	SERIAL_GSI = 4,
 	NET_RX = 0,
 	NET_TX = 1,
 	NET_HEADER = 12,
@@ -67,29 +64,29 @@ static const uint8_t question[] = {
 static struct scsi_request request;
 static volatile unsigned interrupts, keys;
 
-INTERRUPT arrived(struct interrupt_frame *stack)
+static void arrived(void)
 {
-	(void)stack;
 	interrupts++;
-	lapic_write(LAPIC_EOI, 0);
 }
 
-INTERRUPT key_pressed(struct interrupt_frame *stack)
+/* The wire stands until the byte is taken, so no more of it until then. */
+static void key_pressed(void)
 {
-	(void)stack;
 	keys++;
-	lapic_write(LAPIC_EOI, 0);
+	serial_write(SERIAL_INTERRUPT_ENABLE, 0);
 }
 
 /* A device with its MSI-X vector 0 for all queues, accepted up to FEATURES_OK. */
 static void introduce(struct virtio *v)
 {
+	struct irq_message message = irq_message(v->slot, 0, arrived);
+
 	write16(pci_ecam(v->slot, v->msix + MSIX_CONTROL), MSIX_ENABLE);
 	check(virtio_negotiate(v, 0) & FEATURES_OK);
 	write32(v->msix_table + MSIX_ENTRY_CONTROL, 1);
-	write32(v->msix_table, 0xfee00000 | (lapic_read(LAPIC_ID) >> 24) << 12);
-	write32(v->msix_table + 4, 0);
-	write32(v->msix_table + 8, VECTOR);
+	write32(v->msix_table, (uint32_t)message.address);
+	write32(v->msix_table + 4, (uint32_t)(message.address >> 32));
+	write32(v->msix_table + 8, message.data);
 	write32(v->msix_table + MSIX_ENTRY_CONTROL, 0);
 }
 
@@ -102,9 +99,11 @@ static uint32_t await_used(volatile struct ring *r, uint16_t *seen)
 	for (;;) {
 		unsigned before = interrupts;
 
-		if (r->used.index != *seen)
+		if (r->used.index != *seen) {
+			order_reads();
 			return r->used.ring[(*seen)++ % RING_SIZE].id;
-		interrupt_wait(&interrupts, before);
+		}
+		irq_wait(&interrupts, before);
 	}
 }
 
@@ -282,12 +281,11 @@ static uint8_t next_byte(void)
 {
 	unsigned before = keys;
 
-	interrupt_set(SERIAL_VECTOR, key_pressed);
-	ioapic_route(SERIAL_GSI, SERIAL_VECTOR, false);
-	outb(COM1 + 1, 1);
-	if (!(inb(COM1 + 5) & 1))
-		interrupt_wait(&keys, before);
-	return inb(COM1);
+	irq_wire(SERIAL_IRQ, key_pressed);
+	serial_write(SERIAL_INTERRUPT_ENABLE, 1);
+	if (!(serial_read(SERIAL_LINE_STATUS) & SERIAL_DATA_READY))
+		irq_wait(&keys, before);
+	return serial_read(SERIAL_DATA);
 }
 
 int main(const void *handoff)
@@ -296,8 +294,7 @@ int main(const void *handoff)
 
 	(void)handoff;
 	expect_words(areas, sizeof(areas), 0);
-	lapic_enable();
-	interrupt_set(VECTOR, arrived);
+	irq_init();
 	find_all();
 	start_all(0);
 	for (unsigned round = 0; round < RESETS; round++) {
@@ -311,9 +308,8 @@ int main(const void *handoff)
 	print("works\n");
 	if (next_byte() == 'r') {
 		start_all(0);
-		outb(POWER_PORT + 2, 1);
-		for (;;)
-			;
+		machine_reset();
+		sleep_forever();
 	}
 	return 0;
 }

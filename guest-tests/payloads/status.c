@@ -6,13 +6,8 @@
  */
 #include "guest.h"
 
-enum { CMD_LINE_PTR = 0x228 };
-
-int main(const void *zero_page)
+int main(const void *handoff)
 {
-	const char *cmdline = (const char *)(uintptr_t)read32((uintptr_t)zero_page + CMD_LINE_PTR);
-
-	/* A dword: the port takes any width; what is above a byte's range counts as 255. */
-	outl(EXIT_PORT, parse_number(cmdline));
+	exit_port_write(parse_number(command_line(handoff)));
 	return 99;
 }

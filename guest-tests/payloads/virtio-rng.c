@@ -1,47 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A virtio device driven by hand: requests that are polled for, then the three ways in which it can
+ * A virtio device driven by hand: requests that are polled for, then the two ways in which it can
  * interrupt.
  *
  *	kinglet run virtio-rng.elf
  */
-#include "interrupt.h"
+#include "irq.h"
 #include "virtio.h"
 
-enum {
-	MSIX_VECTOR = 0x50,
-	IOAPIC_VECTOR = 0x51,
-	ISR_QUEUE = 1,
-};
+enum { ISR_QUEUE = 1 };
 
 static struct virtio rng;
 static uint8_t buffer[64];
-static volatile unsigned msix_count, intx_count, pic_count;
+static volatile unsigned msix_count, intx_count;
 static volatile uint8_t isr_seen;
-static unsigned gsi;
+static unsigned wire;
 
-INTERRUPT msix_arrived(struct interrupt_frame *frame)
+static void msix_arrived(void)
 {
-	(void)frame;
 	msix_count++;
-	lapic_write(LAPIC_EOI, 0);
+}
+
+static void msix_astray(void)
+{
+	fail(__FILE__, __LINE__, "the message that was before comes no more");
 }
 
 /* INTx is a level: it stays until the device is told, by reading ISR status (§4.1.4.5). */
-INTERRUPT intx_arrived(struct interrupt_frame *frame)
+static void intx_arrived(void)
 {
-	(void)frame;
 	intx_count++;
 	isr_seen = read8(rng.isr);
-	lapic_write(LAPIC_EOI, 0);
-}
-
-INTERRUPT pic_arrived(struct interrupt_frame *frame)
-{
-	(void)frame;
-	pic_count++;
-	isr_seen = read8(rng.isr);
-	pic_eoi(gsi);
 }
 
 static void fill(void)
@@ -73,13 +62,13 @@ static void mask_vector(bool masked)
 	write32(rng.msix_table + MSIX_ENTRY_CONTROL, masked);
 }
 
-/* A message is a write: to the local APIC's page, with the vector as data (SDM vol. 3A §10.11). */
-static void set_message(void)
+static void set_message(unsigned number, irq_handler *handler)
 {
-	write32(rng.msix_table, 0xfee00000 | (lapic_read(LAPIC_ID) >> 24) << 12);
-	write32(rng.msix_table + 4, 0);
-	write32(rng.msix_table + 8, MSIX_VECTOR);
-	mask_vector(false);
+	struct irq_message message = irq_message(rng.slot, number, handler);
+
+	write32(rng.msix_table, (uint32_t)message.address);
+	write32(rng.msix_table + 4, (uint32_t)(message.address >> 32));
+	write32(rng.msix_table + 8, message.data);
 }
 
 static void wait_pending(void)
@@ -90,9 +79,9 @@ static void wait_pending(void)
 
 static void test_msix(void)
 {
-	interrupt_set(MSIX_VECTOR, msix_arrived);
 	set_msix(MSIX_ENABLE);
-	set_message();
+	set_message(0, msix_arrived);
+	mask_vector(false);
 	virtio_start(&rng, 0);
 	write16(rng.common + QUEUE_MSIX_VECTOR, 0);
 	check(read16(rng.common + QUEUE_MSIX_VECTOR) == 0);
@@ -100,7 +89,7 @@ static void test_msix(void)
 	check(read16(rng.common + CONFIG_MSIX_VECTOR) == 0xffff);
 	for (unsigned i = 0; i < 4; i++) {
 		fill();
-		interrupt_wait(&msix_count, i);
+		irq_wait(&msix_count, i);
 	}
 	print("MSI-X\n");
 }
@@ -118,10 +107,10 @@ static void test_masked(void (*mask)(bool on))
 	wait_pending();
 	fill();
 	wait_pending(); /* still, and with this access the device is done with the request */
-	asm volatile("sti; nop; nop; cli");
+	irq_take();
 	check(msix_count == before);
 	mask(false);
-	interrupt_wait(&msix_count, before);
+	irq_wait(&msix_count, before);
 	check(msix_count == before + 1); /* two while masked are one */
 	check(!(read32(rng.msix_pba) & 1));
 }
@@ -131,39 +120,19 @@ static void mask_function(bool on)
 	set_msix(MSIX_ENABLE | (on ? MSIX_MASK_ALL : 0));
 }
 
-/* The driver may move an interrupt to another vector: the change takes effect at the unmasking. */
+/* The driver may give a vector another message: the change takes effect at the unmasking. */
 static void test_retarget(void)
 {
 	unsigned before = msix_count;
 
 	mask_vector(true);
-	write32(rng.msix_table + 8, MSIX_VECTOR + 8);
-	interrupt_set(MSIX_VECTOR, intx_arrived);
-	interrupt_set(MSIX_VECTOR + 8, msix_arrived);
+	irq_message(rng.slot, 0, msix_astray);
+	set_message(1, msix_arrived);
 	fill();
 	wait_pending();
 	mask_vector(false);
-	interrupt_wait(&msix_count, before);
+	irq_wait(&msix_count, before);
 	print("masked, unmasked, moved\n");
-}
-
-static void test_intx_ioapic(void)
-{
-	set_msix(0);
-	interrupt_set(IOAPIC_VECTOR, intx_arrived);
-	ioapic_route(gsi, IOAPIC_VECTOR, true);
-	virtio_start(&rng, 0);
-	for (unsigned i = 0; i < 3; i++) {
-		fill();
-		interrupt_wait(&intx_count, i);
-		check(isr_seen == ISR_QUEUE);
-		check(!(read16(pci_ecam(rng.slot, PCI_STATUS)) & PCI_STATUS_INTERRUPT));
-	}
-	/* A level that was not taken back would come again at once. */
-	asm volatile("sti; nop; nop; cli");
-	check(intx_count == 3);
-	ioapic_route(gsi, 0, true);
-	print("INTx, I/O APIC\n");
 }
 
 static void test_intx_disabled(void)
@@ -175,39 +144,43 @@ static void test_intx_disabled(void)
 	fill();
 	while (!(read16(pci_ecam(rng.slot, PCI_STATUS)) & PCI_STATUS_INTERRUPT))
 		;
-	asm volatile("sti; nop; nop; cli");
-	check(pic_count == 0);
+	irq_take();
+	check(intx_count == 0);
 	write16(command, enabled);
-	interrupt_wait(&pic_count, 0);
+	irq_wait(&intx_count, 0);
 	check(isr_seen == ISR_QUEUE);
 }
 
-static void test_intx_pic(void)
+static void test_intx(void)
 {
-	pic_init();
-	interrupt_set(PIC_VECTORS + gsi, pic_arrived);
-	pic_unmask(gsi);
+	set_msix(0);
+	irq_wire(wire, intx_arrived);
+	virtio_start(&rng, 0);
 	test_intx_disabled();
 	for (unsigned i = 1; i < 4; i++) {
 		fill();
-		interrupt_wait(&pic_count, i);
+		irq_wait(&intx_count, i);
 		check(isr_seen == ISR_QUEUE);
+		check(!(read16(pci_ecam(rng.slot, PCI_STATUS)) & PCI_STATUS_INTERRUPT));
 	}
-	print("INTx, PIC\n");
+	/* A level that was not taken back would come again at once. */
+	irq_take();
+	check(intx_count == 4);
+	irq_wire(wire, NULL);
+	print("INTx\n");
 }
 
 int main(const void *handoff)
 {
 	(void)handoff;
-	lapic_enable();
+	irq_init();
 	virtio_find(&rng, VIRTIO_RNG);
-	gsi = read8(pci_ecam(rng.slot, PCI_INTERRUPT_LINE));
+	wire = read8(pci_ecam(rng.slot, PCI_INTERRUPT_LINE));
 	test_polled();
 	test_msix();
 	test_masked(mask_vector);
 	test_masked(mask_function);
 	test_retarget();
-	test_intx_ioapic();
-	test_intx_pic();
+	test_intx();
 	return 0;
 }

@@ -18,7 +18,7 @@ static const char *const meanings[] = {
 	[KVM_EXIT_FAIL_ENTRY] = "the CPU refuses to enter the guest with this state",
 	[KVM_EXIT_INTR] = "a signal waits for this thread",
 	[KVM_EXIT_SET_TPR] = "the guest has written CR8, its task priority",
-	[KVM_EXIT_ARM_NISV] = "an access to a device that the CPU does not describe: an abort for the guest",
+	[KVM_EXIT_ARM_NISV] = "an access to a device that the CPU does not describe",
 	[KVM_EXIT_INTERNAL_ERROR] = "KVM cannot go on, as with an instruction it cannot emulate",
 };
 

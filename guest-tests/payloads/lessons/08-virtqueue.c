@@ -41,11 +41,14 @@ int main(const void *handoff)
 	desc[3] = (struct descriptor){ (uintptr_t)third, 16, DESC_WRITE, 0 };
 	avail.ring[0] = 0; /* the heads of both chains */
 	avail.ring[1] = 1;
+	order_writes();
 	avail.index = 2; /* and now the device may look */
+	order_writes();
 	write16(bell, 0);
 
 	while (used.index != 2)
-		asm volatile("pause");
+		relax();
+	order_reads();
 	for (unsigned i = 0; i < 2; i++) {
 		print("chain ");
 		print_number(used.ring[i].id);

@@ -5,20 +5,20 @@ void print(const char *text)
 {
 	/* Kinglet's serial port is always ready to send. */
 	while (*text)
-		outb(COM1, (uint8_t)*text++);
+		serial_write(SERIAL_DATA, (uint8_t)*text++);
 }
 
 void print_hex(uint64_t value)
 {
 	for (int shift = 60; shift >= 0; shift -= 4)
-		outb(COM1, (uint8_t)"0123456789abcdef"[value >> shift & 15]);
+		serial_write(SERIAL_DATA, (uint8_t)"0123456789abcdef"[value >> shift & 15]);
 }
 
 void print_number(unsigned value)
 {
 	if (value > 9)
 		print_number(value / 10);
-	outb(COM1, (uint8_t)('0' + value % 10));
+	serial_write(SERIAL_DATA, (uint8_t)('0' + value % 10));
 }
 
 void *memset(void *to, int byte, size_t len)
@@ -58,9 +58,9 @@ unsigned parse_number(const char *text)
 
 void exit_guest(uint8_t status)
 {
-	outb(EXIT_PORT, status);
-	for (;;)
-		asm volatile("cli; hlt");
+	exit_port_write(status);
+	sleep_forever();
+	__builtin_unreachable();
 }
 
 void fail(const char *file, unsigned line, const char *what)

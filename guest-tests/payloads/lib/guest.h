@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For payloads in C, 32 or 64 bits, without any library: main() is entered with physical addresses
- * as they are, interrupts disabled, and what it returns is Kinglet's exit status.
+ * For payloads in C without any library: main() is entered with physical addresses as they are,
+ * interrupts disabled, and what it returns is Kinglet's exit status. What differs between machines
+ * is in arch.h, one for each architecture.
  */
 #ifndef PAYLOAD_GUEST_H
 #define PAYLOAD_GUEST_H
@@ -10,85 +11,39 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum {
-	COM1 = 0x3f8,
-	EXIT_PORT = 0xf4,
-	I8042_COMMAND = 0x64,
-	POWER_PORT = 0x600,
-};
-
 /* `handoff` is what the boot protocol left for the kernel: where, depends on the protocol. */
 int main(const void *handoff);
 
-static inline uint8_t inb(uint16_t port)
-{
-	uint8_t value;
+/*
+ * arch.h has, beside what is that machine's own:
+ *
+ *	read8 ... write64	device memory: exactly one access of exactly this width
+ *	serial_read, _write	registers of the serial port, by number
+ *	exit_port_write		ends the run with this status; what is above 255 counts as 255
+ *	machine_reset		as an operating system does it; may take effect a little later
+ *	order_writes, _reads	for others, what is written (read) before comes before the rest
+ *	relax			in a loop that waits for somebody
+ *	sleep_forever		there is nothing more to do
+ *	command_line		Linux's, from what main() gets
+ *	ram_base, pci_ecam_base	where they begin
+ *	no_ram			an address at which there is nothing
+ *	pci_new_home		a free address in the bridge's window below 4 GiB
+ *	STRICT_ALIGNMENT	a device access across a multiple of its width is a fault
+ *	SERIAL_IRQ		see irq.h
+ */
+#include "arch.h"
 
-	asm volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
-	return value;
-}
-
-static inline uint16_t inw(uint16_t port)
-{
-	uint16_t value;
-
-	asm volatile("inw %1, %0" : "=a"(value) : "Nd"(port));
-	return value;
-}
-
-static inline uint32_t inl(uint16_t port)
-{
-	uint32_t value;
-
-	asm volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
-	return value;
-}
-
-static inline void outb(uint16_t port, uint8_t value)
-{
-	asm volatile("outb %0, %1" : : "a"(value), "Nd"(port));
-}
-
-static inline void outw(uint16_t port, uint16_t value)
-{
-	asm volatile("outw %0, %1" : : "a"(value), "Nd"(port));
-}
-
-static inline void outl(uint16_t port, uint32_t value)
-{
-	asm volatile("outl %0, %1" : : "a"(value), "Nd"(port));
-}
-
-/* Device memory: exactly one access of exactly this width. */
-static inline uint8_t read8(uintptr_t address)
-{
-	return *(volatile uint8_t *)address;
-}
-
-static inline uint16_t read16(uintptr_t address)
-{
-	return *(volatile uint16_t *)address;
-}
-
-static inline uint32_t read32(uintptr_t address)
-{
-	return *(volatile uint32_t *)address;
-}
-
-static inline void write8(uintptr_t address, uint8_t value)
-{
-	*(volatile uint8_t *)address = value;
-}
-
-static inline void write16(uintptr_t address, uint16_t value)
-{
-	*(volatile uint16_t *)address = value;
-}
-
-static inline void write32(uintptr_t address, uint32_t value)
-{
-	*(volatile uint32_t *)address = value;
-}
+/* Registers of the serial port, a 16550. */
+enum {
+	SERIAL_DATA = 0,
+	SERIAL_INTERRUPT_ENABLE = 1,
+	SERIAL_FIFO_CONTROL = 2,
+	SERIAL_LINE_CONTROL = 3,
+	SERIAL_MODEM_CONTROL = 4,
+	SERIAL_LINE_STATUS = 5,
+	SERIAL_SCRATCH = 7,
+	SERIAL_DATA_READY = 1, /* in the line status */
+};
 
 /* --- console.c --- */
 

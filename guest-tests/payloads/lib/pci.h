@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * PCI configuration space of bus 0, both ways: the two ports that PCs have had since 1992, and
- * ECAM, where it is memory.
+ * PCI configuration space of bus 0, as memory (ECAM).
  */
 #ifndef PAYLOAD_PCI_H
 #define PAYLOAD_PCI_H
@@ -22,6 +21,8 @@ enum {
 	PCI_COMMAND_INTX_DISABLE = 0x400,
 	PCI_STATUS_INTERRUPT = 0x8,
 
+	PCI_ID_BRIDGE = 0x00081b36, /* in slot 0: Red Hat's, of QEMU's generic host bridge */
+
 	PCI_CAP_VENDOR = 0x09,
 	PCI_CAP_MSIX = 0x11,
 	PCI_CAP_AF = 0x13, /* byte 4, bit 0: function-level reset */
@@ -38,20 +39,7 @@ enum {
 /* The address of a function's register in ECAM (PCIe 5.0 §7.2.2). */
 static inline uintptr_t pci_ecam(unsigned slot, unsigned reg)
 {
-	return 0xe0000000u + (slot << 15) + reg;
-}
-
-/* The same register through ports 0xcf8 and 0xcfc. */
-static inline uint32_t pci_port_read(unsigned slot, unsigned reg)
-{
-	outl(0xcf8, 0x80000000u | slot << 11 | (reg & 0xfc));
-	return inl(0xcfc);
-}
-
-static inline void pci_port_write(unsigned slot, unsigned reg, uint32_t value)
-{
-	outl(0xcf8, 0x80000000u | slot << 11 | (reg & 0xfc));
-	outl(0xcfc, value);
+	return pci_ecam_base + (slot << 15) + reg;
 }
 
 enum { PCI_SLOTS = 32 };

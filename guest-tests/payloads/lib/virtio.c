@@ -98,13 +98,14 @@ void virtio_start(struct virtio *v, uint32_t features)
 
 void ring_add(volatile struct ring *r, uint16_t head)
 {
-	/* x86 keeps stores in order, so the index cannot be seen before the entry. */
 	r->avail.ring[r->avail.index % RING_SIZE] = head;
+	order_writes(); /* §2.7.13.3: who sees the index sees the entry */
 	r->avail.index++;
 }
 
 void virtio_kick(struct virtio *v, uint16_t index)
 {
+	order_writes();
 	write16(v->notify + v->doorbells[index], index);
 }
 
@@ -122,7 +123,8 @@ void virtio_fill(struct virtio *v, void *buffer, uint32_t len)
 	r->desc[0] = (struct descriptor){ (uintptr_t)buffer, len, DESC_WRITE, 0 };
 	virtio_offer(v, 0);
 	while (r->used.index == used)
-		asm volatile("pause");
+		relax();
+	order_reads();
 	check(r->used.ring[used % RING_SIZE].id == 0);
 	check(r->used.ring[used % RING_SIZE].len == len);
 }

@@ -8,7 +8,6 @@
 #include "interrupt.h"
 
 enum {
-	CMD_LINE_PTR = 0x228,
 	TRAMPOLINE = 0x8000, /* below 1 MiB, on a page: its number is the start-up vector */
 	STARTED = 0x9000,
 	DONE = 0x9004,
@@ -56,13 +55,12 @@ static void start(unsigned apic_id)
 static void wait_for(uintptr_t counter, unsigned count)
 {
 	while (read32(counter) != count)
-		asm volatile("pause");
+		relax();
 }
 
-int main(const void *zero_page)
+int main(const void *handoff)
 {
-	const char *cmdline = (const char *)(uintptr_t)read32((uintptr_t)zero_page + CMD_LINE_PTR);
-	unsigned others = parse_number(cmdline) - 1;
+	unsigned others = parse_number(command_line(handoff)) - 1;
 
 	/* RAM is zero at the first boot and at each later one. */
 	check(read32(STARTED) == 0 && read32(DONE) == 0);

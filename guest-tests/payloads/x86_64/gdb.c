@@ -9,11 +9,6 @@
  */
 #include "guest.h"
 
-enum {
-	CMD_LINE_PTR = 0x228,
-	NOWHERE = 0xd0000000, /* no RAM: reads all ones */
-};
-
 volatile uint32_t number = 42;
 volatile uint32_t turns;
 volatile uint32_t released;
@@ -32,17 +27,16 @@ __attribute__((noinline)) static uint32_t turn(uint32_t value)
 	return value + 1;
 }
 
-int main(const void *zero_page)
+int main(const void *handoff)
 {
-	const char *cmdline = (const char *)(uintptr_t)read32((uintptr_t)zero_page + CMD_LINE_PTR);
 	uint32_t value = number;
 
-	if (same_text(cmdline, "wait")) {
+	if (same_text(command_line(handoff), "wait")) {
 		print("waiting\n");
 		while (!released)
-			asm volatile("pause");
+			relax();
 	}
-	check(touch(NOWHERE) == UINT32_MAX);
+	check(touch(no_ram) == UINT32_MAX);
 	for (int i = 0; i < 3; i++)
 		value = turn(value);
 	return (int)(value - turns);

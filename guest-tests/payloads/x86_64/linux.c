@@ -15,7 +15,6 @@ enum {
 	TYPE_OF_LOADER = 0x210,
 	RAMDISK_IMAGE = 0x218,
 	RAMDISK_SIZE = 0x21c,
-	CMD_LINE_PTR = 0x228,
 	E820_TABLE = 0x2d0,
 };
 
@@ -43,7 +42,7 @@ int main(const void *handoff)
 	check(read8(zero_page + TYPE_OF_LOADER) == 0xff);      /* one without a number of its own */
 	check(read32(rsdp) == 0x20445352);		       /* "RSD PTR ", ACPI 6.4 §5.2.5.3 */
 	check(read32(rsdp + 4) == 0x20525450);
-	report_cmdline(read32(zero_page + CMD_LINE_PTR));
+	report_cmdline((uintptr_t)command_line(handoff));
 	report_initrd(read32(zero_page + RAMDISK_IMAGE), read32(zero_page + RAMDISK_SIZE));
 	report_memory_map(zero_page);
 	return 0;

@@ -43,5 +43,5 @@ header_end:
 	.org	1024
 
 	.section .text.bzimage, "ax"
-	.org	0x200			/* here comes _start of start64.S */
+	.org	0x200			/* here comes _start of start.S */
 	.section .note.GNU-stack, "", @progbits

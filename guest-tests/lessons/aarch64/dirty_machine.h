@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The machine of lesson 9: one that says by an address without RAM when a round is over. */
+#ifndef LESSON_DIRTY_MACHINE_H
+#define LESSON_DIRTY_MACHINE_H
+
+#include "arch/arch.h"
+
+enum { RAM_BASE = 0x40000000, RAM_SIZE = 8 << 20, LOAD_ADDRESS = RAM_BASE };
+enum { ROUND_IS_PORT = 0, ROUND = 0x10030000 };
+static const enum cpu_mode guest_mode = CPU_MODE_64;
+static const enum vcpu_end guest_ends = VCPU_POWEROFF;
+
+#endif

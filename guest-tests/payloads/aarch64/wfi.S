@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Waits for an interrupt that never comes: asleep in KVM_RUN, for the interrupt controller is in
+ * the kernel.
+ *
+ *	kinglet run wfi.bin --flat 1G --timeout 2s	(status 124)
+ */
+	.globl	_start
+_start:
+	wfi
+	b	_start
