@@ -63,17 +63,17 @@ static const uint8_t question[] = {
 };
 static struct scsi_request request;
 static volatile unsigned interrupts, keys;
+static volatile uint8_t key;
 
 static void arrived(void)
 {
 	interrupts++;
 }
 
-/* The wire stands until the byte is taken, so no more of it until then. */
 static void key_pressed(void)
 {
+	key = serial_read(SERIAL_DATA);
 	keys++;
-	serial_write(SERIAL_INTERRUPT_ENABLE, 0);
 }
 
 /* A device with its MSI-X vector 0 for all queues, accepted up to FEATURES_OK. */
@@ -279,13 +279,10 @@ static void reset_all(unsigned round)
 /* Asleep: others need the CPU. */
 static uint8_t next_byte(void)
 {
-	unsigned before = keys;
-
 	irq_wire(SERIAL_IRQ, key_pressed);
 	serial_write(SERIAL_INTERRUPT_ENABLE, 1);
-	if (!(serial_read(SERIAL_LINE_STATUS) & SERIAL_DATA_READY))
-		irq_wait(&keys, before);
-	return serial_read(SERIAL_DATA);
+	irq_wait(&keys, 0);
+	return key;
 }
 
 int main(const void *handoff)

@@ -3,7 +3,8 @@
 # each byte which a device writes to where it no longer may. Nothing of Kinglet's is used up; the
 # same with frames in Kinglet.
 # cases: vhost local
-payloads=$(dirname "$TOOLS")/payloads
+guest=$(dirname "$TOOLS")/payloads/resets
+[ -e "$guest.elf" ] && guest+=.elf || guest+=.img # as on x86_64, or on arm64
 ip tuntap add reset0 mode tap vnet_hdr
 ip addr add 10.9.0.1/24 dev reset0
 ip link set reset0 up
@@ -30,7 +31,7 @@ look() {
 	find /sys/kernel/config/target -mindepth 1 -maxdepth 3 | sort
 }
 
-vm_start run "$payloads/resets.elf" --memory 32M --rng off --console off --on-reboot restart \
+vm_start run "$guest" --memory 32M --rng off --console off --on-reboot restart \
 	--stats "${devices[@]}"
 for ((boot = 0; boot <= 10; boot++)); do
 	await_output works
