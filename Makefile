@@ -252,9 +252,9 @@ $(patsubst %,$(payload_out)/%.elf,$(payload_c32_x86_64)): $(payload_out)/%.elf: 
 		$(payload_out)/obj32/x86_64/%.o $(payload_lib32) $(payload_script_x86_64)
 	$(call link_payload,-m elf_i386 -T $(payload_script_x86_64))
 
-$(payload_out)/%$(payload_suffix): $(payload_out)/obj/%.o $(payload_lib) $(payload_script)
-	$(call payload_link_$(ARCH),-T $(payload_script))
 $(payload_out)/%$(payload_suffix): $(payload_out)/obj/$(ARCH)/%.o $(payload_lib) $(payload_script)
+	$(call payload_link_$(ARCH),-T $(payload_script))
+$(payload_out)/%$(payload_suffix): $(payload_out)/obj/%.o $(payload_lib) $(payload_script)
 	$(call payload_link_$(ARCH),-T $(payload_script))
 
 .PHONY: check-kvm
@@ -301,9 +301,10 @@ $(O)/lessons/%: $(O)/obj/guest-tests/lessons/%.o $(lib)
 packages := make acpica-tools python3 $(if $(cross),gcc-$(cross)-linux-gnu qemu-user-static, \
 	gcc libc6-dev libcmocka-dev liburing-dev libcjson-dev $(packages_$(ARCH)))
 
-# Parts that need a KVM or a testbed; each is a program that counts its tests (see tests/run). The
-# page of --explain=html is drawn from a run on this machine.
-parts := layers unit install kvm $(if $(cross),,page) guest
+# What the bare-metal guests and lessons of this architecture take.
+bare_metal := payloads lesson-tools
+# Parts that need a KVM or a testbed; each is a program that counts its tests (see tests/run).
+parts := layers unit install kvm $(if $(filter x86_64,$(ARCH)),page) guest
 
 export ARCH
 KINGLET ?= $(abspath $(bin))
@@ -312,8 +313,7 @@ export KINGLET
 .PHONY: check
 check: ## All tests; installs what they need; ends with one line of counts
 	$(Q)tests/need $(packages) python3
-	$(Q)$(MAKE) --no-print-directory all payloads lesson-tools guest-tools vhost-direct \
-		$(test_bins)
+	$(Q)$(MAKE) --no-print-directory all $(bare_metal) guest-tools vhost-direct $(test_bins)
 	$(Q)tests/run $(O) $(parts)
 
 .PHONY: check-unit
