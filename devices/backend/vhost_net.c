@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "host/tap.h"
 
-#include <linux/if_tun.h>
 #include <linux/vhost.h>
 #include <linux/virtio_net.h>
 #include <string.h>
@@ -21,20 +20,13 @@ static struct vhost_net *net_of(struct vhost *vhost)
 	return container_of(vhost, struct vhost_net, vhost);
 }
 
-/* A removed interface is a card without a link, and no reason not to start. */
-static bool tap_is_gone(struct vhost *vhost)
-{
-	struct ifreq ifr = {};
-
-	return tap_error_is_gone(sys_ioctl(vhost->sys, net_of(vhost)->tap_fd, TUNGETIFF, &ifr));
-}
-
 static int set_backend(struct vhost *vhost, unsigned index, int fd)
 {
 	struct vhost_vring_file file = { .index = index, .fd = fd };
 	int ret = sys_ioctl(vhost->sys, vhost->fd, VHOST_NET_SET_BACKEND, &file);
 
-	if (ret >= 0 || tap_is_gone(vhost))
+	/* A removed interface is a card without a link, and no reason not to start. */
+	if (ret >= 0 || tap_is_gone(vhost->sys, net_of(vhost)->tap_fd))
 		return 0;
 	if (vhost_may_log(vhost))
 		log_error("%s: VHOST_NET_SET_BACKEND: %s", vhost->dev->name, strerror(-ret));

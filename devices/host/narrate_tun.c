@@ -110,6 +110,22 @@ static void say_mac(struct text *out, const struct narration *n)
 			 mac[4], mac[5]);
 }
 
+static void say_index(struct text *out, const struct narration *n)
+{
+	const struct ifreq *ifr = n->event->arg;
+
+	text_add(out, "asks for the number of %.15s, by which its link is followed", name_of(n));
+	if (n->event->result >= 0)
+		text_add(out, ": %d", ifr->ifr_ifindex);
+}
+
+static void say_namespace(struct text *out, const struct narration *n)
+{
+	text_add(out, "asks for the network namespace of fd %d's interface", n->event->fd);
+	if (n->event->result >= 0)
+		text_add(out, ": fd %d", n->event->result);
+}
+
 #define ENTRY(request, doc, ...) { request, #request, doc, __VA_ARGS__ }
 static const struct narrate_entry entries[] = {
 	ENTRY(TUNSETIFF, "tuntap.rst", say_set_iff, learn_tap),
@@ -119,6 +135,8 @@ static const struct narrate_entry entries[] = {
 	ENTRY(TUNSETQUEUE, "tuntap.rst", say_queue, NULL),
 	ENTRY(TUNSETVNETHDRSZ, "if_tun.h", say_header_size, NULL),
 	ENTRY(TUNSETVNETLE, "if_tun.h", say_little_endian, NULL),
+	ENTRY(TUNGETDEVNETNS, "if_tun.h", say_namespace, NULL),
+	ENTRY(SIOCGIFINDEX, "netdevice(7)", say_index, NULL),
 	ENTRY(SIOCGIFMTU, "netdevice(7)", say_mtu, NULL),
 	ENTRY(SIOCGIFHWADDR, "netdevice(7)", say_mac, NULL),
 	ENTRY(SIOCGIFFLAGS, "netdevice(7)", say_flags, NULL),

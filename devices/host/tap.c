@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "host/tap.h"
+#include "tap_internal.h"
 
 #include "base/log.h"
 
@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 
 enum { TAP_FLAGS = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
 
@@ -43,6 +42,13 @@ static const struct hint attach_queue_hints[] = {
 bool tap_error_is_gone(int error)
 {
 	return error == -EBADFD || error == -ENOLINK;
+}
+
+bool tap_is_gone(struct sys *sys, int fd)
+{
+	struct ifreq ifr = {};
+
+	return tap_error_is_gone(sys_ioctl(sys, fd, TUNGETIFF, &ifr));
 }
 
 /*
@@ -105,22 +111,6 @@ static int tap_probe_offloads(struct tap *tap)
 	return tap_set_offloads(tap, 0);
 }
 
-/* Nice to know, so errors are not reported: the guest then has the usual MTU. */
-static void tap_ask_interface(struct tap *tap)
-{
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct ifreq ifr = {};
-
-	if (fd < 0)
-		return;
-	memcpy(ifr.ifr_name, tap->name, sizeof(tap->name));
-	if (!sys_ioctl(tap->sys, fd, SIOCGIFMTU, &ifr) && ifr.ifr_mtu > 0)
-		tap->mtu = (unsigned)ifr.ifr_mtu;
-	if (!sys_ioctl(tap->sys, fd, SIOCGIFFLAGS, &ifr) && !(ifr.ifr_flags & IFF_UP))
-		log_warning("tap %s: the interface is down (ip link set %s up)", tap->name,
-			    tap->name);
-}
-
 /* tap->name and the interface's queue of that name, or a new interface. */
 static int tap_open_named(struct tap *tap, bool multi_queue)
 {
@@ -164,7 +154,7 @@ int tap_open(struct tap *tap, struct sys *sys, const char *name, bool multi_queu
 		tap_close(tap);
 		return rc;
 	}
-	tap_ask_interface(tap);
+	tap_find_interface(tap, false);
 	return 0;
 }
 
@@ -261,9 +251,12 @@ int tap_adopt(struct tap *tap, struct sys *sys, int fd)
 	if (rc)
 		return rc;
 	rc = tap_probe_offloads(tap);
-	if (rc)
+	if (rc) {
 		tap_close(tap);
-	return rc;
+		return rc;
+	}
+	tap_find_interface(tap, true);
+	return 0;
 }
 
 int tap_adopt_queue(struct tap *tap, const struct tap *first, int fd)

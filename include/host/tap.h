@@ -24,6 +24,7 @@ struct tap {
 	char name[IFNAMSIZ];
 	unsigned offloads; /* TUN_F_* (linux/if_tun.h) that tap_set_offloads() may be given */
 	bool detached;     /* the interface has no use for this queue now */
+	unsigned ifindex;  /* in this process's network namespace; 0: not there, or not known */
 	unsigned mtu;      /* bytes of payload per frame when the tap was opened; 0: not known */
 	bool multi_queue;  /* opened as one of several queues */
 	bool gone;         /* the interface was removed: that has been said, and all ioctls fail */
@@ -45,7 +46,8 @@ __must_check int tap_open_queue(struct tap *tap, const struct tap *first);
 /*
  * Takes over an open tap fd that Kinglet inherited: checks that it is a tap or macvtap with
  * IFF_VNET_HDR and IFF_NO_PI. Owns the fd from the call on, also on failure, but for -EBADF: it was
- * not inherited. Its interface may be in another network namespace, so that its MTU is not known.
+ * not inherited. Its interface may be in another network namespace: then its index and MTU are not
+ * known.
  */
 __must_check int tap_adopt(struct tap *tap, struct sys *sys, int fd);
 
@@ -63,6 +65,8 @@ __must_check int tap_attach_queue(struct tap *tap, bool attach);
 
 /* Whether an ioctl's error says that the interface was removed from the host. */
 bool tap_error_is_gone(int error);
+/* Asks for it: of an fd of a tap, wherever its interface is. Any thread. */
+bool tap_is_gone(struct sys *sys, int fd);
 
 /* Frames carry a little-endian header of `len` bytes from now on: 10, or 12 with num_buffers. */
 __must_check int tap_set_header(struct tap *tap, unsigned len);

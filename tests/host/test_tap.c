@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -26,6 +27,8 @@ struct fake_tun {
 	bool macvtap;          /* takes TUNSETIFF for its flags at any time */
 	const char *adopted;   /* name of the interface of an fd */
 	int mtu;               /* negative: an errno */
+	const char *namespace; /* of the interface of an fd; NULL: the kernel does not tell */
+	const char *address;   /* of the interface of the name in our namespace */
 	/* What it was told. */
 	unsigned long offloads;
 	int header_len, little_endian;
@@ -56,12 +59,20 @@ static int set_iff(struct fake_tun *tun, struct ifreq *ifr)
 	return 0;
 }
 
+static int get_address(const struct fake_tun *tun, int fd, struct ifreq *ifr)
+{
+	struct stat st;
+
+	assert_int_equal(fstat(fd, &st), 0);
+	memcpy(ifr->ifr_hwaddr.sa_data, S_ISSOCK(st.st_mode) ? tun->address : "\2\1\2\3\4\5", 6);
+	return 0;
+}
+
 static int tun_ioctl(struct fake_sys *fake, int fd, unsigned long request, void *arg)
 {
 	struct fake_tun *tun = fake->hook_data;
 	struct ifreq *ifr = arg;
 
-	(void)fd;
 	switch (request) {
 	case TUNSETIFF:
 		return set_iff(tun, ifr);
@@ -74,7 +85,11 @@ static int tun_ioctl(struct fake_sys *fake, int fd, unsigned long request, void 
 				   (tun->macvtap ? 0 : IFF_TUN | IFF_ONE_QUEUE);
 		return 0;
 	case SIOCGIFHWADDR:
-		memcpy(ifr->ifr_hwaddr.sa_data, "\2\1\2\3\4\5", 6);
+		return get_address(tun, fd, ifr);
+	case TUNGETDEVNETNS:
+		return tun->namespace ? open(tun->namespace, O_RDONLY | O_CLOEXEC) : -EPERM;
+	case SIOCGIFINDEX:
+		ifr->ifr_ifindex = 42;
 		return 0;
 	case TUNSETOFFLOAD:
 		if ((unsigned long)arg & ~(unsigned long)tun->known)
@@ -91,7 +106,7 @@ static int tun_ioctl(struct fake_sys *fake, int fd, unsigned long request, void 
 		tun->queue_switch = ifr->ifr_flags;
 		return 0;
 	case SIOCGIFMTU:
-		assert_string_equal(ifr->ifr_name, "tap0");
+		assert_string_equal(ifr->ifr_name, tun->name[0] ? "tap0" : tun->adopted);
 		ifr->ifr_mtu = tun->mtu;
 		return tun->mtu < 0 ? tun->mtu : 0;
 	case SIOCGIFFLAGS:
@@ -114,6 +129,7 @@ static int setup(void **state)
 		.if_flags = IFF_UP,
 		.mtu = 9000,
 		.adopted = "tap7",
+		.address = "\2\1\2\3\4\6",
 	};
 	f->fds = fake_open_fds();
 	*state = f;
@@ -139,6 +155,7 @@ static void test_open(void **state)
 	assert_string_equal(f->tun.name, "tap0");
 	assert_int_equal(tap.offloads, ALL);
 	assert_int_equal(tap.mtu, 9000);
+	assert_int_equal(tap.ifindex, 42);
 	/* Nothing is asked of a driver before it has said what it can. */
 	assert_int_equal(f->tun.offloads, 0);
 
@@ -331,6 +348,52 @@ static void test_adopt(void **state)
 	tap_close(&tap);
 }
 
+/* Its index and MTU are known where the interface is in our network namespace. */
+static void test_adopt_where_the_interface_is(void **state)
+{
+	static const struct {
+		const char *namespace, *address;
+		bool macvtap, ours;
+	} cases[] = {
+		{ "/proc/self/ns/net", "\2\1\2\3\4\6", false, true },
+		{ "/proc/self/ns/uts", "\2\1\2\3\4\5", false, false },
+		/* The kernel does not tell: by its address. */
+		{ NULL, "\2\1\2\3\4\5", false, true },
+		{ NULL, "\2\1\2\3\4\6", false, false },
+		{ NULL, "\2\1\2\3\4\5", true, true },
+	};
+	struct fixture *f = *state;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct tap tap;
+
+		f->tun.namespace = cases[i].namespace;
+		f->tun.address = cases[i].address;
+		f->tun.macvtap = cases[i].macvtap;
+		assert_int_equal(tap_adopt(&tap, &f->fake.sys, fd_like_a_tap()), 0);
+		if (tap.ifindex != (cases[i].ours ? 42 : 0))
+			fail_msg("case %u: %u", i, tap.ifindex);
+		assert_int_equal(tap.mtu, cases[i].ours ? 9000 : 0);
+		tap_close(&tap);
+	}
+}
+
+static void test_removed(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_false(tap_is_gone(&f->fake.sys, STDIN_FILENO));
+	f->fake.fail_at = f->fake.calls + 1;
+	f->fake.fail_errno = EBADFD;
+	assert_true(tap_is_gone(&f->fake.sys, STDIN_FILENO));
+	f->fake.fail_at = f->fake.calls + 1;
+	f->fake.fail_errno = ENOLINK;
+	assert_true(tap_is_gone(&f->fake.sys, STDIN_FILENO));
+	f->fake.fail_at = f->fake.calls + 1;
+	f->fake.fail_errno = ENOTTY;
+	assert_false(tap_is_gone(&f->fake.sys, STDIN_FILENO));
+}
+
 /* It has an address of its own, and its flags can still be set. */
 static void test_adopt_macvtap(void **state)
 {
@@ -459,6 +522,7 @@ static void test_every_failure(void **state)
 	assert_int_equal(failures, 7);
 
 	f->tun.macvtap = true;
+	failures = 0;
 	for (unsigned n = 1; n < 100; n++) {
 		struct tap tap;
 		char text[512];
@@ -474,8 +538,13 @@ static void test_every_failure(void **state)
 		assert_int_equal(fake_open_fds(), f->fds);
 		if (f->fake.calls < n)
 			break;
-		assert_int_equal(rc, -EIO);
+		if (rc) {
+			failures++;
+			assert_int_equal(rc, -EIO);
+		}
 	}
+	/* TUNGETIFF, TUNGETFEATURES, SIOCGIFHWADDR, TUNSETOFFLOAD twice. */
+	assert_int_equal(failures, 5);
 }
 
 int main(void)
@@ -493,6 +562,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_names, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_warns_when_down, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_adopt, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_adopt_where_the_interface_is, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_removed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_adopt_macvtap, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_adopt_queues, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_adopt_refuses_other_fds, setup, teardown),

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of taps share: tap.c (queues), tap_interface.c (the interface they belong to). */
+#ifndef KINGLET_DEVICES_HOST_TAP_INTERNAL_H
+#define KINGLET_DEVICES_HOST_TAP_INTERNAL_H
+
+#include "host/tap.h"
+
+/*
+ * Fills in what is nice to know of the interface where it is in this process's network namespace:
+ * ifindex and mtu; warns when it is down. `inherited`: it may be in another. Fails silently.
+ */
+void tap_find_interface(struct tap *tap, bool inherited);
+
+#endif
