@@ -58,7 +58,10 @@ static int attach_pairs(struct net *net, unsigned n)
 
 	for (unsigned i = 1; i < net->pair_count && !rc; i++)
 		rc = tap_attach_queue(&net->pairs[i].tap, i < n);
-	return rc;
+	if (!tap_error_is_gone(rc))
+		return rc;
+	net_tap_is_gone(net, NULL);
+	return 0;
 }
 
 int net_use_pairs(struct net *net, unsigned n)
@@ -118,14 +121,6 @@ static void net_serve(struct virtio_dev *dev, struct virtq *q)
 		net_serve_tx(pair);
 }
 
-void net_link_lost(struct net *net)
-{
-	if (!net->link_up)
-		return;
-	net->link_up = false;
-	virtio_config_changed(&net->dev);
-}
-
 static int prepare_taps(struct net *net)
 {
 	int rc = 0;
@@ -140,11 +135,12 @@ static int net_activate(struct virtio_dev *dev)
 	struct net *net = net_of(dev);
 	int rc;
 
+	net->filter.by_vlan = virtio_has(dev, VIRTIO_NET_F_CTRL_VLAN);
 	if (net->pair_count > 1)
 		bind_third_queue(net);
 	rc = prepare_taps(net);
 	if (tap_error_is_gone(rc)) {
-		net_link_lost(net);
+		net_tap_is_gone(net, NULL);
 		rc = 0;
 	}
 	for (unsigned i = 0; i < net->pair_count && !rc && !net->in_kernel; i++)
@@ -171,6 +167,8 @@ static void net_reset(struct virtio_dev *dev)
 	if (net_use_pairs(net, 1))
 		log_warning("%s: frames may be lost until a driver uses all pairs", dev->name);
 	memcpy(net->mac, net->permanent_mac, sizeof(net->mac));
+	net_filter_reset(&net->filter);
+	net_forget_announcements(net);
 }
 
 static void net_config_read(struct virtio_dev *dev, unsigned off, void *buf, unsigned len)
@@ -180,7 +178,8 @@ static void net_config_read(struct virtio_dev *dev, unsigned off, void *buf, uns
 
 	memcpy(config + offsetof(struct virtio_net_config, mac), net->mac, sizeof(net->mac));
 	put_le16(config + offsetof(struct virtio_net_config, status),
-		 net->link_up ? VIRTIO_NET_S_LINK_UP : 0);
+		 (net->link_up ? VIRTIO_NET_S_LINK_UP : 0) |
+			 (net->announce ? VIRTIO_NET_S_ANNOUNCE : 0));
 	put_le16(config + offsetof(struct virtio_net_config, max_virtqueue_pairs),
 		 (uint16_t)net->pair_count);
 	put_le16(config + offsetof(struct virtio_net_config, mtu),
@@ -197,6 +196,7 @@ static void net_free(struct net *net)
 
 static void net_destroy(struct virtio_dev *dev)
 {
+	loop_timer_remove(dev->loop, &net_of(dev)->announce_timer);
 	virtio_dev_destroy(dev);
 	net_free(net_of(dev));
 }
@@ -214,17 +214,17 @@ static const struct virtio_model net_model = {
 };
 
 /*
- * Not CTRL_RX and CTRL_VLAN: a filter would have to be the kernel's, for with vhost it hands frames
- * over by itself. It has none for VLANs, and that for addresses (TUNSETTXFILTER) stays with a
- * persistent tap when its user is killed, and starves the next one. Without these features a driver
- * gets every frame, and drops what it has no use for.
- *
- * Not GUEST_ANNOUNCE: there is nothing to announce before a guest can be moved to another host.
+ * CTRL_RX and CTRL_VLAN also where the kernel carries the frames and hands all of them over, as
+ * §5.1.6.5.1 to .3 allow: filtering is best-effort, and a driver drops what it has no use for. A
+ * filter would have to be the kernel's then. It has none for VLANs, and that for addresses
+ * (TUNSETTXFILTER) stays with a persistent tap when its user is killed, and starves the next one.
  */
 static uint64_t net_features(const struct tap *tap, unsigned pairs)
 {
 	uint64_t features = 1ULL << VIRTIO_NET_F_MAC | 1ULL << VIRTIO_NET_F_STATUS |
 			    1ULL << VIRTIO_NET_F_MRG_RXBUF | 1ULL << VIRTIO_NET_F_CTRL_VQ |
+			    1ULL << VIRTIO_NET_F_CTRL_RX | 1ULL << VIRTIO_NET_F_CTRL_RX_EXTRA |
+			    1ULL << VIRTIO_NET_F_CTRL_VLAN | 1ULL << VIRTIO_NET_F_GUEST_ANNOUNCE |
 			    VIRTQ_FEATURES;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(offload_kinds); i++)
@@ -276,6 +276,8 @@ static struct net *net_alloc(const struct virtio_net_options *options)
 	else
 		mac_from_name(net->pairs[0].tap.name, net->permanent_mac);
 	memcpy(net->mac, net->permanent_mac, sizeof(net->mac));
+	net_filter_reset(&net->filter);
+	net->announce_timer = (struct loop_timer){ .event.fd = -1, .fn = net_announce_fired };
 	return net;
 }
 
@@ -296,12 +298,17 @@ struct virtio_dev *virtio_net_new(const struct virtio_env *env, unsigned instanc
 			     NET_QUEUES(net->pair_count), QUEUE_SIZE);
 	if (rc)
 		goto err_free;
+	rc = loop_timer_add(net->dev.loop, &net->announce_timer);
+	if (rc)
+		goto err_dev;
 	for (unsigned i = 0; i < net->pair_count; i++) {
 		net->pairs[i].rx = &net->dev.queues[NET_QUEUE_RX(i)];
 		net->pairs[i].tx = &net->dev.queues[NET_QUEUE_TX(i)];
 	}
 	return &net->dev;
 
+err_dev:
+	virtio_dev_destroy(&net->dev);
 err_free:
 	net_free(net);
 err_log:
@@ -312,6 +319,11 @@ err_log:
 int virtio_net_tap_fd(const struct virtio_dev *dev, unsigned pair)
 {
 	return container_of(dev, const struct net, dev)->pairs[pair].tap.fd;
+}
+
+unsigned virtio_net_ifindex(const struct virtio_dev *dev)
+{
+	return container_of(dev, const struct net, dev)->pairs[0].tap.ifindex;
 }
 
 void virtio_net_get_stats(struct virtio_dev *dev, struct virtio_net_stats *stats)

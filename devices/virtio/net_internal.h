@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the files of virtio-net share: net.c (features, configuration, life), net_control.c (the
- * control queue), net_pair.c (frames between a pair of queues and a tap queue).
+ * control queue), net_filter.c (which frames the driver wants), net_link.c (its link),
+ * net_pair.c (frames between a pair of queues and a tap queue).
  *
  * Everything here runs under the device's lock.
  */
 #ifndef KINGLET_DEVICES_VIRTIO_NET_INTERNAL_H
 #define KINGLET_DEVICES_VIRTIO_NET_INTERNAL_H
 
+#include "net_filter.h"
 #include "virtio/net.h"
 
 #include <limits.h>
@@ -24,6 +26,8 @@ enum {
 	MAX_FRAME = HEADER_LEN + ETH_HLEN + 2 * 4 + 65535,
 	WINDOW_CHAINS = QUEUE_SIZE,
 	WINDOW_IOV = IOV_MAX,
+	/* What the driver is asked for when the link comes back. */
+	NET_ANNOUNCEMENTS = 3,
 };
 
 /*
@@ -68,7 +72,11 @@ struct net {
 	uint8_t mac[ETH_ALEN];		 /* as the driver set it, */
 	uint8_t permanent_mac[ETH_ALEN]; /* and from power-on */
 	bool link_up;
-	bool in_kernel; /* somebody else carries the frames */
+	bool announce; /* VIRTIO_NET_S_ANNOUNCE: the driver is to, and has not acked */
+	unsigned announcements_left;
+	struct loop_timer announce_timer; /* until the next */
+	struct net_filter filter;
+	bool in_kernel; /* somebody else carries the frames, all of them */
 	struct virtio_net_stats stats;
 	struct virtq_chain chain; /* scratch */
 	unsigned active_pairs;	  /* that the driver uses; the other tap queues are detached */
@@ -94,8 +102,11 @@ void net_serve_tx(struct net_pair *pair);
 
 void net_serve_control(struct net *net, struct virtq *q);
 
-/* The interface was removed from the host: like a cable that is pulled. Says nothing. */
-void net_link_lost(struct net *net);
+/* The interface was removed from the host: like a cable that is pulled. Said once; NULL: not. */
+void net_tap_is_gone(struct net *net, const char *reason);
+/* loop_timer.fn of announce_timer. Not locked. */
+void net_announce_fired(struct loop_timer *timer);
+void net_forget_announcements(struct net *net);
 
 /* Tells the tap which work it may leave to a driver that acked these GUEST_ features. */
 __must_check int net_apply_offloads(struct net *net, uint64_t features);

@@ -4,7 +4,6 @@
 
 #include "base/iov.h"
 #include "base/le.h"
-#include "base/log.h"
 
 #include <string.h>
 
@@ -34,16 +33,9 @@ static void pair_unpoll(struct net_pair *pair)
 
 static void pair_lost_tap(struct net_pair *pair, const char *reason)
 {
-	struct net *net = pair->net;
-
 	pair_unpoll(pair);
 	pair->tx_blocked = false;
-	/* Each of its queues tells. */
-	if (!net->link_up)
-		return;
-	log_error("%s: tap %s: %s: link down", net->dev.name, pair->tap.name, reason);
-	pair->tap.gone = true;
-	net_link_lost(net);
+	net_tap_is_gone(pair->net, reason);
 }
 
 /* --- Receive ---------------------------------------------------------------------------------- */
@@ -134,22 +126,49 @@ static void window_push(struct net_pair *pair, size_t len)
 	memmove(w->iov, w->iov + iovs, w->iov_count * sizeof(w->iov[0]));
 }
 
-/* Reads a frame into the window or into pair->frame. False when there is none now. */
+/*
+ * A frame of `len` bytes begins in these pieces. Guest memory may be among them: what the driver
+ * does to it meanwhile is between it and its own filter.
+ */
+static bool rx_wants(struct net_pair *pair, const struct iovec *iov, unsigned count, size_t len)
+{
+	struct net *net = pair->net;
+	uint8_t head[NET_FILTER_HEAD] = { 0 };
+
+	if (len < MIN_FRAME) {
+		net->stats.rx_dropped++;
+		return false;
+	}
+	if (len > HEADER_LEN + sizeof(head))
+		len = HEADER_LEN + sizeof(head);
+	iov_read(iov, count, HEADER_LEN, head, len - HEADER_LEN);
+	if (net_filter_accepts(&net->filter, net->mac, head))
+		return true;
+	net->stats.rx_filtered++;
+	return false;
+}
+
+/*
+ * Reads a frame into the window or into pair->frame. False when there is none now. One that is not
+ * wanted leaves the window as it was: its buffers are for the next.
+ */
 static bool rx_read(struct net_pair *pair)
 {
 	struct window *w = &pair->window;
 	bool direct = w->room >= MAX_FRAME;
-	ssize_t len = direct ? readv(pair->tap.fd, w->iov, (int)w->iov_count)
-			     : read(pair->tap.fd, pair->frame, sizeof(pair->frame));
+	const struct iovec aside = { pair->frame, sizeof(pair->frame) };
+	const struct iovec *iov = direct ? w->iov : &aside;
+	unsigned count = direct ? w->iov_count : 1;
+	ssize_t len = readv(pair->tap.fd, iov, (int)count);
 
 	if (len <= 0) {
 		if (!len || (errno != EAGAIN && errno != EINTR))
 			pair_lost_tap(pair, len ? strerror(errno) : "closed");
 		return false;
 	}
-	if (len < MIN_FRAME)
-		pair->net->stats.rx_dropped++;
-	else if (direct)
+	if (!rx_wants(pair, iov, count, (size_t)len))
+		return true;
+	if (direct)
 		window_push(pair, (size_t)len);
 	else
 		pair->frame_len = (size_t)len;
@@ -258,7 +277,7 @@ void net_serve_tx(struct net_pair *pair)
 static void tap_serve(struct net_pair *pair, uint32_t events)
 {
 	if (events & (EPOLLERR | EPOLLHUP)) {
-		pair_lost_tap(pair, "interface is gone");
+		pair_lost_tap(pair, "the interface was removed");
 		return;
 	}
 	if (events & EPOLLOUT && pair->tx_blocked) {

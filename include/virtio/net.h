@@ -11,6 +11,7 @@
 #ifndef KINGLET_VIRTIO_NET_H
 #define KINGLET_VIRTIO_NET_H
 
+#include "host/link_watch.h"
 #include "host/tap.h"
 #include "virtio/virtio.h"
 
@@ -25,8 +26,9 @@ enum { VIRTIO_NET_MAX_PAIRS = 16 };
 /* Frames since the device was made, without those that another backend than the local carried. */
 struct virtio_net_stats {
 	uint64_t rx_frames, tx_frames;
-	uint64_t rx_dropped; /* too short, or too large for the driver's buffers */
-	uint64_t tx_dropped; /* too short, too large, or refused by the tap */
+	uint64_t rx_dropped;  /* too short, or too large for the driver's buffers */
+	uint64_t rx_filtered; /* not among those that the driver wants */
+	uint64_t tx_dropped;  /* too short, too large, or refused by the tap */
 };
 
 struct virtio_net_options {
@@ -48,6 +50,15 @@ __must_check struct virtio_dev *virtio_net_new(const struct virtio_env *env, uns
  * The tap queue of a pair, for the backend that carries its frames. Borrowed, open until destroy.
  */
 int virtio_net_tap_fd(const struct virtio_dev *dev, unsigned pair);
+
+/* The tap's interface, for who follows its link; 0: it cannot be followed. */
+unsigned virtio_net_ifindex(const struct virtio_dev *dev);
+
+/*
+ * What the tap's link is like now: the driver's follows. LINK_GONE: it is not where it was, and the
+ * tap tells whether it was removed. Loop thread, or before the vCPUs run. Not locked.
+ */
+void virtio_net_set_link(struct virtio_dev *dev, enum link_state state);
 
 /* Not locked. */
 void virtio_net_get_stats(struct virtio_dev *dev, struct virtio_net_stats *stats);

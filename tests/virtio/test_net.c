@@ -23,6 +23,9 @@ enum { ALL = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN | TUN_F_UFO };
 
 static const uint64_t MERGE = 1ULL << VIRTIO_NET_F_MRG_RXBUF;
 static const uint64_t CONTROL = 1ULL << VIRTIO_NET_F_CTRL_VQ;
+static const uint64_t FILTERS = 1ULL << VIRTIO_NET_F_CTRL_VQ | 1ULL << VIRTIO_NET_F_CTRL_RX |
+				1ULL << VIRTIO_NET_F_CTRL_RX_EXTRA | 1ULL << VIRTIO_NET_F_CTRL_VLAN;
+static const uint64_t ANNOUNCE = 1ULL << VIRTIO_NET_F_CTRL_VQ | 1ULL << VIRTIO_NET_F_GUEST_ANNOUNCE;
 
 struct fixture {
 	struct mock_env env;
@@ -36,6 +39,7 @@ struct fixture {
 	unsigned long offloads; /* TUNSETOFFLOAD */
 	int header_len, little_endian;
 	int offload_error;
+	bool removed; /* TUNGETIFF says so */
 };
 
 static int tun_ioctl(struct fake_sys *fake, int fd, unsigned long request, void *arg)
@@ -53,6 +57,8 @@ static int tun_ioctl(struct fake_sys *fake, int fd, unsigned long request, void 
 	case TUNSETVNETLE:
 		f->little_endian = *(int *)arg;
 		return 0;
+	case TUNGETIFF:
+		return f->removed ? -EBADFD : 0;
 	}
 	return FAKE_PASS;
 }
@@ -911,11 +917,25 @@ static void test_control_commands(void **state)
 		uint32_t len;
 		uint8_t answer;
 	} cases[] = {
-		/* Filters: see net_features(). */
-		{ VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_PROMISC, "\1", 1, VIRTIO_NET_ERR },
+		{ VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_PROMISC, "\1", 1, VIRTIO_NET_OK },
+		{ VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_NOBCAST, "\0", 1, VIRTIO_NET_OK },
+		{ VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_NOBCAST + 1, "\0", 1, VIRTIO_NET_ERR },
+		{ VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_ALLMULTI, "\2", 1, VIRTIO_NET_ERR },
+		{ VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_ALLMULTI, "", 0, VIRTIO_NET_ERR },
 		{ VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET, "\0\0\0\0\0\0\0\0", 8,
+		  VIRTIO_NET_OK },
+		{ VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET, "\0\0\0\0\0\0\0", 7,
 		  VIRTIO_NET_ERR },
-		{ VIRTIO_NET_CTRL_VLAN, VIRTIO_NET_CTRL_VLAN_ADD, "\1\0", 2, VIRTIO_NET_ERR },
+		{ VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET,
+		  "\0\0\0\0\1\0\0\0\1\2\3\4\5", 13, VIRTIO_NET_ERR },
+		{ VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET,
+		  "\xff\xff\xff\xff\0\0\0\0", 8, VIRTIO_NET_ERR },
+		{ VIRTIO_NET_CTRL_VLAN, VIRTIO_NET_CTRL_VLAN_ADD, "\xff\x0f", 2, VIRTIO_NET_OK },
+		{ VIRTIO_NET_CTRL_VLAN, VIRTIO_NET_CTRL_VLAN_DEL, "\1\0", 2, VIRTIO_NET_OK },
+		{ VIRTIO_NET_CTRL_VLAN, VIRTIO_NET_CTRL_VLAN_ADD, "\0\x10", 2, VIRTIO_NET_ERR },
+		{ VIRTIO_NET_CTRL_VLAN, VIRTIO_NET_CTRL_VLAN_ADD, "\1", 1, VIRTIO_NET_ERR },
+		{ VIRTIO_NET_CTRL_VLAN, VIRTIO_NET_CTRL_VLAN_DEL + 1, "\1\0", 2, VIRTIO_NET_ERR },
+		{ VIRTIO_NET_CTRL_ANNOUNCE, VIRTIO_NET_CTRL_ANNOUNCE_ACK, "", 0, VIRTIO_NET_OK },
 		{ VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, "\2\2\3\4\5\6", 6,
 		  VIRTIO_NET_OK },
 		{ VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, "\1\2\3\4\5\6", 6,
@@ -927,12 +947,11 @@ static void test_control_commands(void **state)
 		{ VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, "\1\0", 2, VIRTIO_NET_ERR },
 		{ 200, 0, "", 0, VIRTIO_NET_ERR },
 	};
-	const uint64_t filters = 1ULL << VIRTIO_NET_F_CTRL_RX | 1ULL << VIRTIO_NET_F_CTRL_VLAN |
-				 1ULL << VIRTIO_NET_F_CTRL_RX_EXTRA;
+	const uint64_t acked = FILTERS | ANNOUNCE | 1ULL << VIRTIO_NET_F_CTRL_MAC_ADDR;
 	struct fixture *f = *state;
 
-	assert_int_equal(virtio_offered(f->dev) & filters, 0);
-	start(f, CONTROL | 1ULL << VIRTIO_NET_F_CTRL_MAC_ADDR);
+	assert_int_equal(virtio_offered(f->dev) & acked, acked);
+	start(f, CONTROL | acked);
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++)
 		if (command(f, cases[i].class, cases[i].number, cases[i].data, cases[i].len) !=
 		    cases[i].answer)
@@ -946,6 +965,147 @@ static void test_control_commands(void **state)
 		assert_int_equal(
 			command(f, cases[i].class, cases[i].number, cases[i].data, cases[i].len),
 			VIRTIO_NET_ERR);
+}
+
+static void expect_ok(struct fixture *f, uint8_t class, uint8_t number, const void *data,
+		      uint32_t len)
+{
+	assert_int_equal(command(f, class, number, data, len), VIRTIO_NET_OK);
+}
+
+/* A frame to `to`, or one of VLAN 7. */
+static void wire_send_to(struct fixture *f, const char *to, bool vlan)
+{
+	uint8_t frame[HEADER + 60] = { 0 };
+
+	memcpy(frame + HEADER, to, 6);
+	memcpy(frame + HEADER + 12, vlan ? "\x81\x00\x00\x07" : "\x08\x00\x45\x00", 4);
+	assert_int_equal(send(f->wire, frame, sizeof(frame), 0), sizeof(frame));
+	mock_env_dispatch(&f->env);
+}
+
+/* Whether it arrives. Its buffer is given back. */
+static bool arrives(struct fixture *f, const char *to, bool vlan)
+{
+	uint8_t frame[BIG];
+	unsigned buffers;
+	bool arrived;
+
+	wire_send_to(f, to, vlan);
+	arrived = receive(f, frame, &buffers);
+	if (arrived) {
+		assert_memory_equal(frame + HEADER, to, 6);
+		give(f, 2048);
+		kick(f, &f->rx);
+	}
+	return arrived;
+}
+
+#define OWN "\2\2\3\4\5\6"
+#define FOREIGN "\2\2\3\4\5\7"
+#define GROUP "\x33\x33\0\0\0\1"
+
+/* With buffers for any frame, which is read into them, or for a small one, which is read aside. */
+static void filter_frames(struct fixture *f, unsigned buffers, uint64_t features)
+{
+	const struct virtq *q = &f->dev->queues[NET_QUEUE_RX(0)];
+	uint16_t taken;
+
+	bind_rings(f);
+	start(f, FILTERS | features | 1ULL << VIRTIO_NET_F_CTRL_MAC_ADDR);
+	give_many(f, buffers, 2048);
+	kick(f, &f->rx);
+	expect_ok(f, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, OWN, 6);
+	assert_true(arrives(f, FOREIGN, true));
+	expect_ok(f, VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_PROMISC, "\0", 1);
+	taken = q->state.last_avail;
+	assert_false(arrives(f, FOREIGN, false));
+	assert_false(arrives(f, GROUP, false));
+	assert_false(arrives(f, OWN, true));
+	assert_int_equal(stats_of(f).rx_filtered, 3);
+	assert_int_equal(q->state.last_avail, taken);
+	assert_true(arrives(f, OWN, false));
+
+	expect_ok(f, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET,
+		  "\1\0\0\0" FOREIGN "\1\0\0\0" GROUP, 20);
+	assert_true(arrives(f, FOREIGN, false));
+	assert_true(arrives(f, GROUP, false));
+	/* What is wrong in the second table leaves both as they were. */
+	assert_int_equal(command(f, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET,
+				 "\0\0\0\0\1\0\0\0", 8), VIRTIO_NET_ERR);
+	assert_true(arrives(f, FOREIGN, false));
+	expect_ok(f, VIRTIO_NET_CTRL_VLAN, VIRTIO_NET_CTRL_VLAN_ADD, "\7\0", 2);
+	assert_true(arrives(f, OWN, true));
+	expect_ok(f, VIRTIO_NET_CTRL_VLAN, VIRTIO_NET_CTRL_VLAN_DEL, "\7\0", 2);
+	assert_false(arrives(f, OWN, true));
+
+	/* The next driver has said nothing yet. */
+	mock_driver_status(f->dev, 0);
+	bind_rings(f);
+	start(f, features);
+	give_many(f, buffers, 2048);
+	kick(f, &f->rx);
+	assert_true(arrives(f, "\2\2\3\4\5\x8", true));
+	mock_driver_status(f->dev, 0);
+}
+
+static void test_filter_frames_in_place(void **state)
+{
+	filter_frames(*state, 60, MERGE);
+}
+
+static void test_filter_frames_read_aside(void **state)
+{
+	filter_frames(*state, 3, 0);
+}
+
+/* A table that is too long is as good as one with every address of its kind. */
+static void test_filter_tables_that_overflow(void **state)
+{
+	enum { MOST = 64 };
+	struct fixture *f = *state;
+	uint8_t data[4 + (MOST + 1) * 6 + 4 + 6] = { 0 };
+
+	start(f, FILTERS | MERGE);
+	give_many(f, 60, 2048);
+	kick(f, &f->rx);
+	expect_ok(f, VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_PROMISC, "\0", 1);
+	put_le32(data, MOST);
+	memcpy(data + 4 + (MOST - 1) * 6, FOREIGN, 6);
+	expect_ok(f, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET, data, 4 + MOST * 6 + 4);
+	assert_true(arrives(f, FOREIGN, false));
+	assert_false(arrives(f, OWN, false));
+	assert_false(arrives(f, GROUP, false));
+
+	put_le32(data, MOST + 1);
+	put_le32(data + 4 + (MOST + 1) * 6, 1);
+	memcpy(data + 8 + (MOST + 1) * 6, "\x33\x33\0\0\0\2", 6);
+	expect_ok(f, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET, data, sizeof(data));
+	assert_true(arrives(f, OWN, false));
+	/* The table behind it was found. */
+	assert_false(arrives(f, GROUP, false));
+	assert_true(arrives(f, "\x33\x33\0\0\0\2", false));
+}
+
+/* Unwanted frames do not keep the loop from the rest. */
+static void test_filter_takes_turns(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, FILTERS | MERGE);
+	give_many(f, 60, 2048);
+	kick(f, &f->rx);
+	expect_ok(f, VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_NOUNI, "\1", 1);
+	expect_ok(f, VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_PROMISC, "\0", 1);
+	for (unsigned i = 0; i < 80; i++) {
+		uint8_t frame[HEADER + 60] = { 0 };
+
+		assert_int_equal(send(f->wire, frame, sizeof(frame), 0), sizeof(frame));
+	}
+	assert_true(mock_env_wait(&f->env, 0));
+	assert_int_equal(stats_of(f).rx_filtered, TURN);
+	mock_env_dispatch(&f->env);
+	assert_int_equal(stats_of(f).rx_filtered, 80);
 }
 
 static void test_control_mac_until_reset(void **state)
@@ -1030,6 +1190,149 @@ static void test_broken_rings(void **state)
 	}
 }
 
+/* --- Link --- */
+
+static unsigned link_status(struct fixture *f)
+{
+	uint8_t config[12];
+
+	read_config(f, config);
+	return get_le16(config + 6);
+}
+
+/* The driver sees it at once, and is told of changes only. */
+static void test_link_follows(void **state)
+{
+	struct fixture *f = *state;
+
+	virtio_net_set_link(f->dev, LINK_DOWN);
+	assert_int_equal(link_status(f), 0);
+	start(f, MERGE);
+	give(f, 2048);
+	kick(f, &f->rx);
+	assert_int_equal(f->transport.config_changes, 0);
+	virtio_net_set_link(f->dev, LINK_UP);
+	assert_int_equal(link_status(f), VIRTIO_NET_S_LINK_UP);
+	virtio_net_set_link(f->dev, LINK_UP);
+	assert_int_equal(f->transport.config_changes, 1);
+	virtio_net_set_link(f->dev, LINK_DOWN);
+	assert_int_equal(f->transport.config_changes, 2);
+	assert_int_equal(link_status(f), 0);
+	/* It is the host's, not the driver's. */
+	mock_driver_status(f->dev, 0);
+	assert_int_equal(link_status(f), 0);
+	virtio_net_set_link(f->dev, LINK_UP);
+	bind_rings(f);
+	start(f, MERGE);
+	give(f, 2048);
+	kick(f, &f->rx);
+	wire_send(f, 100, 1);
+	mock_env_dispatch(&f->env);
+	expect_received(f, 100, 1, 1);
+}
+
+/* Who follows the interface, and the tap itself: whoever comes first says it, once. */
+static void test_removed_tap_is_said_once(void **state)
+{
+	struct fixture *f = *state;
+	struct capture capture;
+	char text[512];
+
+	for (unsigned tap_first = 0; tap_first < 2; tap_first++) {
+		f->removed = true;
+		start(f, MERGE);
+		capture_stderr_begin(&capture);
+		close_fd(&f->wire);
+		if (tap_first)
+			mock_env_dispatch(&f->env);
+		virtio_net_set_link(f->dev, LINK_GONE);
+		mock_env_dispatch(&f->env);
+		virtio_net_set_link(f->dev, LINK_UP);
+		capture_stderr_end(&capture, text, sizeof(text));
+		assert_string_equal(text, "kinglet: virtio-net 0: tap tap0: "
+					  "the interface was removed: link down\n");
+		assert_int_equal(link_status(f), 0);
+		assert_int_equal(f->transport.config_changes, 1);
+		drop_device(f, f->dev);
+		f->dev = make_device(f, "tap0", ALL, 1500, NULL);
+		bind_rings(f);
+	}
+}
+
+/* The tap works on: only nobody here can tell any more whether it is up. */
+static void test_tap_that_moved_to_another_namespace(void **state)
+{
+	struct fixture *f = *state;
+	struct capture capture;
+	char text[512];
+
+	virtio_net_set_link(f->dev, LINK_DOWN);
+	start(f, MERGE);
+	capture_stderr_begin(&capture);
+	virtio_net_set_link(f->dev, LINK_GONE);
+	capture_stderr_end(&capture, text, sizeof(text));
+	assert_non_null(strstr(text, "moved to another network namespace"));
+	assert_int_equal(link_status(f), VIRTIO_NET_S_LINK_UP);
+}
+
+/* Waits for the next request to announce itself; false when none comes. */
+static bool announcement_wanted(struct fixture *f, int ms)
+{
+	unsigned before = f->transport.config_changes;
+
+	if (!mock_env_wait(&f->env, ms))
+		return false;
+	assert_int_equal(f->transport.config_changes, before + 1);
+	assert_int_equal(link_status(f), VIRTIO_NET_S_LINK_UP | VIRTIO_NET_S_ANNOUNCE);
+	return true;
+}
+
+static void test_announcements(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, ANNOUNCE);
+	/* Nothing for a driver that finds the link up. */
+	assert_false(announcement_wanted(f, 0));
+	virtio_net_set_link(f->dev, LINK_DOWN);
+	virtio_net_set_link(f->dev, LINK_UP);
+	assert_int_equal(link_status(f), VIRTIO_NET_S_LINK_UP);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_true(announcement_wanted(f, 60000));
+		/* One is not acknowledged. */
+		if (i == 1)
+			continue;
+		expect_ok(f, VIRTIO_NET_CTRL_ANNOUNCE, VIRTIO_NET_CTRL_ANNOUNCE_ACK, "", 0);
+		assert_int_equal(link_status(f), VIRTIO_NET_S_LINK_UP);
+	}
+	assert_false(announcement_wanted(f, 0));
+}
+
+static void test_announcements_end(void **state)
+{
+	struct fixture *f = *state;
+
+	for (unsigned how = 0; how < 3; how++) {
+		bind_rings(f);
+		start(f, how == 2 ? CONTROL : ANNOUNCE);
+		virtio_net_set_link(f->dev, LINK_DOWN);
+		virtio_net_set_link(f->dev, LINK_UP);
+		/* The third driver does not know how to. */
+		assert_int_equal(announcement_wanted(f, how < 2 ? 60000 : 300), how < 2);
+		if (how == 0)
+			virtio_net_set_link(f->dev, LINK_DOWN);
+		else
+			mock_driver_status(f->dev, 0);
+		assert_false(link_status(f) & VIRTIO_NET_S_ANNOUNCE);
+		/* Longer than until the second would be due. */
+		assert_false(announcement_wanted(f, 600));
+		mock_driver_status(f->dev, 0);
+		virtio_net_set_link(f->dev, LINK_UP);
+	}
+}
+
+/* --- Failures --- */
+
 static void test_construction_failure_leaves_no_fd(void **state)
 {
 	struct fixture *f = *state;
@@ -1090,6 +1393,15 @@ int main(void)
 		TEST(test_rebind),
 		TEST(test_lost_tap_is_link_down),
 		TEST(test_event_after_stop_is_ignored),
+		TEST(test_link_follows),
+		TEST(test_removed_tap_is_said_once),
+		TEST(test_tap_that_moved_to_another_namespace),
+		TEST(test_announcements),
+		TEST(test_announcements_end),
+		TEST(test_filter_frames_in_place),
+		TEST(test_filter_frames_read_aside),
+		TEST(test_filter_tables_that_overflow),
+		TEST(test_filter_takes_turns),
 		TEST(test_control_commands),
 		TEST(test_control_mac_until_reset),
 		TEST(test_control_offloads),

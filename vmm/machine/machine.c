@@ -235,6 +235,7 @@ static const struct stage stages[] = {
 	{ vm_scsi_targets_up, vm_scsi_targets_down, BLAME_ERRNO },
 	{ pci_up, pci_down, BLAME_HOST },
 	{ vm_add_devices, NULL, BLAME_ERRNO }, /* the bus owns them */
+	{ vm_net_links_up, vm_net_links_down, BLAME_HOST },
 	{ vcpus_up, vcpus_down, BLAME_HOST },
 	{ vm_console_init, vm_console_destroy, BLAME_HOST },
 	{ vm_program_init, vm_program_destroy, BLAME_HOST },

@@ -23,6 +23,7 @@ struct program;
 struct watch;
 struct scsi_targets;
 struct gdb_server;
+struct net_links;
 
 /* A guest asks on a vCPU thread; the main thread grants it. */
 enum guest_wish { WISH_NONE, WISH_POWEROFF, WISH_RESET };
@@ -43,6 +44,7 @@ struct vm {
 	struct pci_bus pci;
 	struct virtio_dev *devices[PCI_SLOTS]; /* those on the bus, owned by it */
 	unsigned device_count;
+	struct net_links *net_links; /* owned; NULL without any */
 	struct scsi_targets *scsi; /* owned; NULL without any */
 	struct virtio_dev *hvc; /* virtio-console, owned by pci; or NULL */
 	struct vcpu *vcpus;	/* owned */
@@ -181,6 +183,12 @@ __must_check int vm_add_vsock(struct vm *vm);
 
 /* The network card config->nets[instance]. Logs on failure. */
 __must_check int vm_add_net(struct vm *vm, unsigned instance);
+
+/* --- net_links.c --- */
+
+/* Behind the devices: their links are those of their taps from now on. */
+__must_check int vm_net_links_up(struct vm *vm);
+void vm_net_links_down(struct vm *vm);
 
 /* --- scsi.c --- */
 
