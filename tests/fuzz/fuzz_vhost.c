@@ -226,6 +226,9 @@ static void step(struct scene *s, struct fuzz_input *in)
 	case 1:
 		s->fail_in = fuzz_pick(in, 20);
 		break;
+	case 23:
+		virtio_net_set_link(s->g.devs[NET], fuzz_pick(in, 2) ? LINK_UP : LINK_DOWN);
+		break;
 	default:
 		fuzz_guest_step(&s->g, in, which, queue);
 		break;

@@ -11,7 +11,9 @@
 #include "virtio/rng.h"
 
 #include <linux/if_tun.h>
+#include <linux/if_ether.h>
 #include <linux/virtio_blk.h>
+#include <linux/virtio_net.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
@@ -151,6 +153,33 @@ static void add_blk_request(struct scene *s, struct fuzz_input *in)
 	fuzz_make_available(&s->g, BLK, queue, (uint16_t)head);
 }
 
+/* A command that may be right: header, data, answer. */
+static void add_net_command(struct scene *s, struct fuzz_input *in)
+{
+	unsigned head = fuzz_pick(in, 16), queue = NET_QUEUE_CONTROL(1);
+	uint64_t at = fuzz_pick_buffer(in);
+	uint8_t command[2 + 600];
+	uint32_t len = 2 + (uint32_t)fuzz_take(in, 2) % 600;
+
+	command[0] = (uint8_t)fuzz_pick(in, 6);
+	command[1] = (uint8_t)fuzz_pick(in, 7);
+	memset(command + 2, (int)fuzz_take(in, 1), sizeof(command) - 2);
+	if (command[0] == VIRTIO_NET_CTRL_MAC && fuzz_pick(in, 4)) {
+		/* Tables that fit, or just not. */
+		unsigned unicast = fuzz_pick(in, 70), multicast = fuzz_pick(in, 24);
+
+		put_le32(command + 2, unicast);
+		put_le32(command + 6 + unicast * ETH_ALEN, multicast);
+		len = 10 + (unicast + multicast) * ETH_ALEN - (fuzz_pick(in, 4) ? 0 : 1);
+	} else if (fuzz_pick(in, 4)) {
+		put_le64(command + 2, fuzz_take(in, 2));
+	}
+	fuzz_put(&s->g, at, command, len);
+	fuzz_write_desc(&s->g, NET, queue, head, at, len, VRING_DESC_F_NEXT, (uint16_t)(head + 1));
+	fuzz_write_desc(&s->g, NET, queue, head + 1, fuzz_pick_buffer(in), 1, VRING_DESC_F_WRITE, 0);
+	fuzz_make_available(&s->g, NET, queue, (uint16_t)head);
+}
+
 /* --- The host --------------------------------------------------------------------------------- */
 
 static void use_wire(struct scene *s, struct fuzz_input *in)
@@ -208,6 +237,13 @@ static void step(struct scene *s, struct fuzz_input *in)
 	case 3:
 	case 4:
 		add_blk_request(s, in);
+		break;
+	case 5:
+	case 6:
+		add_net_command(s, in);
+		break;
+	case 7:
+		virtio_net_set_link(s->g.devs[NET], fuzz_pick(in, 16) ? fuzz_pick(in, 2) : LINK_GONE);
 		break;
 	default:
 		fuzz_guest_step(&s->g, in, which, queue);
