@@ -973,13 +973,19 @@ static void expect_ok(struct fixture *f, uint8_t class, uint8_t number, const vo
 	assert_int_equal(command(f, class, number, data, len), VIRTIO_NET_OK);
 }
 
-/* A frame to `to`, or one of VLAN 7. */
+static void put_address(uint8_t *at, const char *address)
+{
+	memcpy(at, address, 6);
+}
+
+/* A frame to `to`, also of VLAN 7. */
 static void wire_send_to(struct fixture *f, const char *to, bool vlan)
 {
 	uint8_t frame[HEADER + 60] = { 0 };
 
-	memcpy(frame + HEADER, to, 6);
-	memcpy(frame + HEADER + 12, vlan ? "\x81\x00\x00\x07" : "\x08\x00\x45\x00", 4);
+	put_address(frame + HEADER, to);
+	frame[HEADER + 12] = vlan ? 0x81 : 0x08;
+	frame[HEADER + 15] = 7;
 	assert_int_equal(send(f->wire, frame, sizeof(frame), 0), sizeof(frame));
 	mock_env_dispatch(&f->env);
 }
@@ -1071,7 +1077,7 @@ static void test_filter_tables_that_overflow(void **state)
 	kick(f, &f->rx);
 	expect_ok(f, VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_PROMISC, "\0", 1);
 	put_le32(data, MOST);
-	memcpy(data + 4 + (MOST - 1) * 6, FOREIGN, 6);
+	put_address(data + 4 + (MOST - 1) * 6, FOREIGN);
 	expect_ok(f, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET, data, 4 + MOST * 6 + 4);
 	assert_true(arrives(f, FOREIGN, false));
 	assert_false(arrives(f, OWN, false));
@@ -1079,7 +1085,7 @@ static void test_filter_tables_that_overflow(void **state)
 
 	put_le32(data, MOST + 1);
 	put_le32(data + 4 + (MOST + 1) * 6, 1);
-	memcpy(data + 8 + (MOST + 1) * 6, "\x33\x33\0\0\0\2", 6);
+	put_address(data + 8 + (MOST + 1) * 6, "\x33\x33\0\0\0\2");
 	expect_ok(f, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET, data, sizeof(data));
 	assert_true(arrives(f, OWN, false));
 	/* The table behind it was found. */
