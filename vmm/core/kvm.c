@@ -22,13 +22,6 @@ static const char *open_hint(int err)
 	}
 }
 
-static const char *create_hint(int err, unsigned long machine_type)
-{
-	return err == -EINVAL && machine_type ? " (fewer address bits than this guest's RAM takes; "
-						"give it less --memory)" :
-						"";
-}
-
 /* KVM api.rst 4.2: the type is only refused, never adjusted; EINTR is documented and transient. */
 static int create_vm(struct kvm *kvm, unsigned long machine_type)
 {
@@ -38,6 +31,18 @@ static int create_vm(struct kvm *kvm, unsigned long machine_type)
 		ret = sys_ioctl_value(kvm->sys, kvm->dev_fd, KVM_CREATE_VM, machine_type);
 	while (ret == -EINTR);
 	return ret;
+}
+
+/* KVM api.rst 4.2: a type other than 0 is a number of address bits, where KVM limits them. */
+static void log_create(struct kvm *kvm, int err, unsigned long machine_type)
+{
+	int bits = kvm_device_extension(kvm->sys, kvm->dev_fd, KVM_CAP_ARM_VM_IPA_SIZE);
+
+	if (err == -EINVAL && bits && machine_type > (unsigned)bits)
+		log_error("/dev/kvm: guests of this host have %d address bits, and this one takes "
+			  "%lu; give it less --memory", bits, machine_type);
+	else
+		log_error("/dev/kvm: KVM_CREATE_VM: %s", strerror(-err));
 }
 
 int kvm_init(struct kvm *kvm, struct sys *sys, unsigned long machine_type)
@@ -75,8 +80,7 @@ int kvm_init(struct kvm *kvm, struct sys *sys, unsigned long machine_type)
 
 	ret = create_vm(kvm, machine_type);
 	if (ret < 0) {
-		log_error("/dev/kvm: KVM_CREATE_VM: %s%s", strerror(-ret),
-			  create_hint(ret, machine_type));
+		log_create(kvm, ret, machine_type);
 		goto err_destroy;
 	}
 	kvm->vm_fd = ret;

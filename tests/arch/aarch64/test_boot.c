@@ -299,19 +299,76 @@ static void the_tree_tells_of_the_machine(void **state)
 	/* INTB of device 3 is wired as INTA of device 0. */
 	assert_int_equal(cell(fdt, "/pcie", "interrupt-map", 13 * 10 + 3), 2);
 	assert_int_equal(cell(fdt, "/pcie", "interrupt-map", 13 * 10 + 8), ARM64_INTX_SPI);
-	assert_int_not_equal(cell(fdt, "/chosen", "rng-seed", 0) |
-			     cell(fdt, "/chosen", "rng-seed", 1), 0);
+}
+
+/* As many as there can be, with the affinities that KVM gives them. */
+static void name_cpus(struct rig *rig)
+{
+	for (unsigned i = 0; i < ARM64_CPUS_MAX; i++)
+		rig->vm.mpidr[i] = (i & 15) | (uint64_t)i >> 4 << 8;
+	rig->options.cpus = ARM64_CPUS_MAX;
+}
+
+/* Else what the guest keeps secret is the same at each start. */
+static void seeds_differ_from_boot_to_boot(void **state)
+{
+	static const char *const names[] = { "rng-seed", "kaslr-seed" };
+	uint32_t before[ARRAY_SIZE(names)];
+	struct rig *rig = *state;
+
+	assert_int_equal(boot(rig), 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
+		before[i] = cell(tree_of(rig), "/chosen", names[i], 1);
+	assert_int_equal(boot(rig), 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
+		assert_int_not_equal(cell(tree_of(rig), "/chosen", names[i], 1), before[i]);
 }
 
 static void the_tree_has_room_for_all_cpus(void **state)
 {
 	struct rig *rig = *state;
 
-	for (unsigned i = 0; i < ARM64_CPUS_MAX; i++)
-		rig->vm.mpidr[i] = (i & 15) | (uint64_t)i >> 4 << 8;
-	rig->options.cpus = ARM64_CPUS_MAX;
+	name_cpus(rig);
 	assert_int_equal(boot(rig), 0);
 	assert_int_equal(cell(tree_of(rig), "/cpus/cpu@1f0f", "reg", 1), 0x1f0f);
+}
+
+/* The compiler decompiles it, with all its checks of it, in silence. */
+static void assert_compiler_agrees(struct rig *rig)
+{
+	char path[64], command[128], said[1000];
+	const void *fdt = tree_of(rig);
+	int fd = memory_file(fdt, fdt_totalsize(fdt), path);
+	size_t len;
+	FILE *dtc;
+
+	/* By this process's number, since the shell opens it. */
+	snprintf(command, sizeof(command), "dtc -I dtb -O dts -o /dev/null /proc/%d/fd/%d 2>&1",
+		 (int)getpid(), fd);
+	dtc = popen(command, "r");
+	assert_non_null(dtc);
+	len = fread(said, 1, sizeof(said) - 1, dtc);
+	said[len] = '\0';
+	assert_string_equal(said, "");
+	assert_int_equal(pclose(dtc), 0);
+	close(fd);
+}
+
+static void the_compiler_has_no_warning(void **state)
+{
+	struct rig *rig = *state;
+
+	if (access("/usr/bin/dtc", X_OK))
+		skip();
+	rig->options.cpus = 1;
+	assert_int_equal(boot(rig), 0);
+	assert_compiler_agrees(rig);
+
+	name_cpus(rig);
+	rig->initrd_fd = memory_file("an initrd", 9, rig->initrd_path);
+	rig->options.initrd = rig->initrd_path;
+	assert_int_equal(boot(rig), 0);
+	assert_compiler_agrees(rig);
 }
 
 static void the_tree_goes_to_a_file_as_well(void **state)
@@ -356,7 +413,9 @@ int main(void)
 		TEST(a_flat_binary_gets_the_tree_too),
 		TEST(linux_needs_its_tree),
 		TEST(the_tree_tells_of_the_machine),
+		TEST(seeds_differ_from_boot_to_boot),
 		TEST(the_tree_has_room_for_all_cpus),
+		TEST(the_compiler_has_no_warning),
 		TEST(the_tree_goes_to_a_file_as_well),
 		TEST(kernel_and_initrd_share_a_window),
 	};

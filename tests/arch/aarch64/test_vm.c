@@ -20,7 +20,11 @@ struct rig {
 	struct kvm kvm;
 	struct arch_vm arch;
 	struct vcpu vcpus[CPUS];
-	bool no_gic, sve;
+	bool no_gic;
+	long extensions[2]; /* of the optional ones, those that KVM has */
+	uint64_t ram;
+	unsigned long address_bits; /* the most that KVM_CREATE_VM takes; 0: any */
+	uint64_t enabled; /* the last KVM_ENABLE_CAP */
 	uint32_t devices[2];
 	unsigned device_count;
 	struct kvm_device_attr attrs[ATTRS_MAX];
@@ -53,13 +57,38 @@ static int get_one_reg(struct rig *rig, int fd, const struct kvm_one_reg *reg)
 	return 0;
 }
 
+static int check_extension(const struct rig *rig, long extension)
+{
+	static const long optional[] = {
+		KVM_CAP_ARM_SVE,	     KVM_CAP_ARM_PTRAUTH_ADDRESS,
+		KVM_CAP_ARM_PTRAUTH_GENERIC, KVM_CAP_ARM_NISV_TO_USER,
+		KVM_CAP_ARM_INJECT_EXT_DABT,
+	};
+
+	if (extension == KVM_CAP_ARM_VM_IPA_SIZE)
+		return (int)rig->address_bits;
+	for (unsigned i = 0; i < ARRAY_SIZE(rig->extensions); i++)
+		if (rig->extensions[i] == extension)
+			return 1;
+	for (unsigned i = 0; i < ARRAY_SIZE(optional); i++)
+		if (optional[i] == extension)
+			return 0;
+	return FAKE_PASS;
+}
+
 static int answer(struct fake_sys *fake, int fd, unsigned long request, void *arg)
 {
 	struct rig *rig = fake->hook_data;
 
 	switch (request) {
 	case KVM_CHECK_EXTENSION:
-		return (long)arg == KVM_CAP_ARM_SVE ? rig->sve : FAKE_PASS;
+		return check_extension(rig, (long)arg);
+	case KVM_CREATE_VM:
+		return rig->address_bits && (unsigned long)arg > rig->address_bits ? -EINVAL :
+										     FAKE_PASS;
+	case KVM_ENABLE_CAP:
+		rig->enabled = ((const struct kvm_enable_cap *)arg)->cap;
+		return 0;
 	case KVM_CREATE_DEVICE: {
 		struct kvm_create_device *device = arg;
 
@@ -95,10 +124,11 @@ static int answer(struct fake_sys *fake, int fd, unsigned long request, void *ar
 static int build(struct rig *rig)
 {
 	const struct arch_vm_options options = { .cpus = CPUS, .irqchip = true };
-	int ret = kvm_init(&rig->kvm, &rig->fake.sys, arch_machine_type(256 << 20));
+	int ret;
 
 	for (unsigned i = 0; i < CPUS; i++)
 		rig->vcpus[i].fd = -1;
+	ret = kvm_init(&rig->kvm, &rig->fake.sys, arch_machine_type(rig->ram));
 	if (ret)
 		return ret;
 	ret = arch_vm_init(&rig->arch, &rig->kvm, &options);
@@ -124,6 +154,7 @@ static int setup(void **state)
 
 	assert_non_null(rig);
 	fake_sys_init(&rig->fake);
+	rig->ram = 256 << 20;
 	rig->fake.hook = answer;
 	rig->fake.hook_data = rig;
 	*state = rig;
@@ -204,7 +235,7 @@ static void vectors_are_finalized_once(void **state)
 {
 	struct rig *rig = *state;
 
-	rig->sve = true;
+	rig->extensions[0] = KVM_CAP_ARM_SVE;
 	assert_int_equal(build(rig), 0);
 	assert_true(rig->features[0] & 1u << KVM_ARM_VCPU_SVE);
 	assert_int_equal(rig->finalized, CPUS);
@@ -212,6 +243,86 @@ static void vectors_are_finalized_once(void **state)
 	assert_int_equal(arch_vcpu_reset(&rig->arch, &rig->vcpus[1]), 0);
 	assert_int_equal(rig->finalized, CPUS);
 	assert_true(rig->features[1] & 1u << KVM_ARM_VCPU_POWER_OFF);
+	take_down(rig);
+}
+
+static bool has_feature(const struct rig *rig, unsigned feature)
+{
+	return rig->features[0] & rig->features[1] & 1u << feature;
+}
+
+/* KVM refuses the one without the other. */
+static void pointer_authentication_goes_by_both_kinds(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->extensions[0] = KVM_CAP_ARM_PTRAUTH_ADDRESS;
+	assert_int_equal(build(rig), 0);
+	assert_false(has_feature(rig, KVM_ARM_VCPU_PTRAUTH_ADDRESS));
+	assert_false(has_feature(rig, KVM_ARM_VCPU_PTRAUTH_GENERIC));
+	take_down(rig);
+
+	rig->fake.vcpu_count = rig->device_count = rig->attr_count = 0;
+	rig->extensions[1] = KVM_CAP_ARM_PTRAUTH_GENERIC;
+	assert_int_equal(build(rig), 0);
+	assert_true(has_feature(rig, KVM_ARM_VCPU_PTRAUTH_ADDRESS));
+	assert_true(has_feature(rig, KVM_ARM_VCPU_PTRAUTH_GENERIC));
+	assert_false(has_feature(rig, KVM_ARM_VCPU_SVE));
+	take_down(rig);
+}
+
+/* Only where the guest can then be given an abort. */
+static void undescribed_accesses_are_asked_for(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->extensions[0] = KVM_CAP_ARM_NISV_TO_USER;
+	assert_int_equal(build(rig), 0);
+	assert_int_equal(rig->enabled, 0);
+	take_down(rig);
+
+	rig->fake.vcpu_count = rig->device_count = rig->attr_count = 0;
+	rig->extensions[1] = KVM_CAP_ARM_INJECT_EXT_DABT;
+	assert_int_equal(build(rig), 0);
+	assert_int_equal(rig->enabled, KVM_CAP_ARM_NISV_TO_USER);
+	take_down(rig);
+}
+
+/* One line, and no more. */
+static void assert_build_refused(struct rig *rig, int err, const char *why)
+{
+	struct capture capture;
+
+	capture_stderr_begin(&capture);
+	assert_int_equal(build(rig), err);
+	capture_stderr_end(&capture, rig->said, sizeof(rig->said));
+	if (!strstr(rig->said, why))
+		fail_msg("\"%s\" is not in: %s", why, rig->said);
+	assert_ptr_equal(strchr(rig->said, '\n') + 1, rig->said + strlen(rig->said));
+	take_down(rig);
+}
+
+static void ram_beyond_the_address_bits_is_refused(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->address_bits = 40;
+	rig->ram = 1ULL << 39;
+	assert_int_equal(build(rig), 0);
+	take_down(rig);
+	rig->ram = 1ULL << 40;
+	assert_build_refused(rig, -EINVAL, "have 40 address bits, and this one takes 41");
+}
+
+static void cpus_are_as_many_as_both_can(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->fake.max_vcpus = 8;
+	assert_int_equal(build(rig), 0);
+	assert_int_equal(arch_max_cpus(&rig->kvm), 8);
+	rig->kvm.max_vcpus = 100000;
+	assert_int_equal(arch_max_cpus(&rig->kvm), ARM64_CPUS_MAX);
 	take_down(rig);
 }
 
@@ -271,14 +382,9 @@ static void an_access_that_kvm_cannot_tell_aborts(void **state)
 static void a_host_without_gicv3_is_named(void **state)
 {
 	struct rig *rig = *state;
-	struct capture capture;
 
 	rig->no_gic = true;
-	capture_stderr_begin(&capture);
-	assert_int_equal(build(rig), -ENODEV);
-	capture_stderr_end(&capture, rig->said, sizeof(rig->said));
-	assert_non_null(strstr(rig->said, "no GICv3"));
-	take_down(rig);
+	assert_build_refused(rig, -ENODEV, "no GICv3");
 }
 
 static void every_failure_is_undone(void **state)
@@ -319,6 +425,10 @@ int main(void)
 		TEST(the_gic_starts_behind_the_last_vcpu),
 		TEST(secondary_vcpus_wait),
 		TEST(vectors_are_finalized_once),
+		TEST(pointer_authentication_goes_by_both_kinds),
+		TEST(undescribed_accesses_are_asked_for),
+		TEST(ram_beyond_the_address_bits_is_refused),
+		TEST(cpus_are_as_many_as_both_can),
 		TEST(the_boot_cpu_gets_entry_and_tree),
 		TEST(a_reset_goes_over_the_whole_gic),
 		TEST(an_access_that_kvm_cannot_tell_aborts),
