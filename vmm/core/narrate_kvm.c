@@ -33,10 +33,14 @@ static const char *capability_name(long capability)
 		CAP(KVM_CAP_X2APIC_API),
 		CAP(KVM_CAP_ARM_VM_IPA_SIZE),
 		CAP(KVM_CAP_ARM_PSCI_0_2),
-#ifdef KVM_CAP_XCRS
-		CAP(KVM_CAP_XCRS),
-		CAP(KVM_CAP_XSAVE),
-#endif
+		CAP(KVM_CAP_ARM_SVE),
+		CAP(KVM_CAP_ARM_PTRAUTH_ADDRESS),
+		CAP(KVM_CAP_ARM_PTRAUTH_GENERIC),
+		CAP(KVM_CAP_ARM_NISV_TO_USER),
+		CAP(KVM_CAP_ARM_INJECT_EXT_DABT),
+		/* Names that the header has on x86 only. */
+		{ 55, "KVM_CAP_XSAVE" },
+		{ 56, "KVM_CAP_XCRS" },
 	};
 #undef CAP
 
