@@ -3,7 +3,12 @@
 #
 # What the groups of bench share. Sourced by bench.
 
-qemu=/usr/bin/qemu-system-x86_64
+# QEMU, and the package that has it.
+qemu=/usr/bin/qemu-system-$ARCH
+case $ARCH in
+x86_64) package=qemu-system-x86 ;;
+aarch64) package=qemu-system-arm ;;
+esac
 
 # qemu_command MACHINE MEMORY: the array vmm becomes QEMU with nothing but that and a serial port.
 qemu_command() {
