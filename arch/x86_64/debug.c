@@ -62,15 +62,12 @@ static unsigned make_slots(const struct arch_debug_point *points, unsigned count
 	return used;
 }
 
-bool arch_debug_is_available(void)
-{
-	return true;
-}
-
-bool arch_debug_points_fit(const struct arch_debug_point *points, unsigned count)
+bool arch_debug_points_fit(struct vcpu *vcpu, const struct arch_debug_point *points,
+			   unsigned count)
 {
 	struct slot slots[SLOTS];
 
+	(void)vcpu; /* every CPU has as many */
 	return make_slots(points, count, slots) <= SLOTS;
 }
 
@@ -139,11 +136,13 @@ void arch_debug_event(struct vcpu *vcpu, const struct arch_debug_point *points, 
 			event->point = (int)slots[i].point;
 }
 
-int arch_debug_translate(struct vcpu *vcpu, uint64_t address, uint64_t *gpa)
+int arch_debug_translate(const struct gmem *mem, struct vcpu *vcpu, uint64_t address,
+			 uint64_t *gpa)
 {
 	struct kvm_translation translation = { .linear_address = address };
 	int ret = vcpu_ioctl(vcpu, KVM_TRANSLATE, &translation);
 
+	(void)mem; /* KVM walks the tables */
 	if (ret < 0)
 		return ret;
 	if (!translation.valid)
@@ -157,4 +156,11 @@ unsigned arch_debug_trap(uint8_t bytes[ARCH_DEBUG_TRAP_MAX])
 {
 	bytes[0] = 0xcc;
 	return 1;
+}
+
+/* Its caches are coherent. */
+void arch_debug_wrote(const void *code, size_t len)
+{
+	(void)code;
+	(void)len;
 }

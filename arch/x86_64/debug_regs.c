@@ -4,9 +4,8 @@
  * KVM keeps each. (gdb manual, appendix G.5.3: features org.gnu.gdb.i386.*)
  */
 #include "arch/debug.h"
+#include "arch/debug_target.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #define MSR_KERNEL_GS_BASE 0xc0000102
@@ -21,14 +20,6 @@ struct cpu_state {
 	uint32_t zero;
 };
 
-struct reg {
-	const char *name;
-	const char *type; /* gdb's; NULL: an integer */
-	uint16_t bits;	  /* as gdb sees it */
-	uint16_t bytes;	  /* as KVM has it; gdb's other bytes are zero */
-	uint16_t offset;  /* in struct cpu_state */
-};
-
 #define SIZE(member) sizeof(((struct cpu_state *)0)->member)
 #define REG(name, type, bits, member)                                                              \
 	{ name, type, bits, SIZE(member), offsetof(struct cpu_state, member) }
@@ -37,7 +28,7 @@ struct reg {
 #define ST(n) { "st" #n, "i387_ext", 80, 10, offsetof(struct cpu_state, fpu.fpr[n]) }
 #define XMM(n) REG("xmm" #n, "vec128", 128, fpu.xmm[n])
 
-static const struct reg core_regs[] = {
+static const struct debug_reg core_regs[] = {
 	R64(rax),
 	R64(rbx),
 	R64(rcx),
@@ -81,18 +72,18 @@ static const struct reg core_regs[] = {
 	REG("fop", NULL, 32, fpu.last_opcode),
 };
 
-static const struct reg sse_regs[] = {
+static const struct debug_reg sse_regs[] = {
 	XMM(0),	 XMM(1),  XMM(2),  XMM(3),  XMM(4),  XMM(5),  XMM(6),  XMM(7),
 	XMM(8),	 XMM(9),  XMM(10), XMM(11), XMM(12), XMM(13), XMM(14), XMM(15),
 	REG("mxcsr", "i386_mxcsr", 32, fpu.mxcsr),
 };
 
-static const struct reg segment_regs[] = {
+static const struct debug_reg segment_regs[] = {
 	REG("fs_base", NULL, 64, sregs.fs.base),
 	REG("gs_base", NULL, 64, sregs.gs.base),
 };
 
-static const struct reg system_regs[] = {
+static const struct debug_reg system_regs[] = {
 	REG("k_gs_base", NULL, 64, kernel_gs_base),
 	REG("cr0", NULL, 64, sregs.cr0),
 	REG("cr2", NULL, 64, sregs.cr2),
@@ -130,68 +121,23 @@ static const char sse_types[] =
 	"<field name=\"OE\" start=\"3\" end=\"3\"/><field name=\"UE\" start=\"4\" end=\"4\"/>"
 	"<field name=\"PE\" start=\"5\" end=\"5\"/></flags>";
 
-static const struct feature {
-	const char *name, *types;
-	const struct reg *regs;
-	unsigned count;
-} features[] = {
+static const struct debug_feature features[] = {
 	{ "org.gnu.gdb.i386.core", core_types, core_regs, ARRAY_SIZE(core_regs) },
 	{ "org.gnu.gdb.i386.sse", sse_types, sse_regs, ARRAY_SIZE(sse_regs) },
 	{ "org.gnu.gdb.i386.segments", "", segment_regs, ARRAY_SIZE(segment_regs) },
 	{ "org.kinglet.x86.system", "", system_regs, ARRAY_SIZE(system_regs) },
 };
 
-static size_t append(char *text, size_t len, size_t at, const char *fmt, ...) __printf(4, 5);
-static size_t append(char *text, size_t len, size_t at, const char *fmt, ...)
-{
-	va_list args;
-	int more;
-
-	va_start(args, fmt);
-	more = vsnprintf(text + at, len - at, fmt, args);
-	va_end(args);
-	return more > 0 && (size_t)more < len - at ? at + (size_t)more : len - 1;
-}
+static const struct debug_target target = { "i386:x86-64", features, ARRAY_SIZE(features) };
 
 void arch_debug_describe(char *text, size_t len)
 {
-	size_t at = append(text, len, 0,
-			   "<?xml version=\"1.0\"?><!DOCTYPE target SYSTEM \"gdb-target.dtd\">"
-			   "<target><architecture>i386:x86-64</architecture>");
-
-	for (unsigned f = 0; f < ARRAY_SIZE(features); f++) {
-		at = append(text, len, at, "<feature name=\"%s\">%s", features[f].name,
-			    features[f].types);
-		for (unsigned i = 0; i < features[f].count; i++) {
-			const struct reg *reg = &features[f].regs[i];
-
-			at = append(text, len, at, "<reg name=\"%s\" bitsize=\"%u\" type=\"%s\"/>",
-				    reg->name, reg->bits,
-				    reg->type	    ? reg->type :
-				    reg->bits == 32 ? "int32" :
-						      "int64");
-		}
-		at = append(text, len, at, "</feature>");
-	}
-	append(text, len, at, "</target>");
-}
-
-static const struct reg *find(unsigned number, size_t *offset)
-{
-	*offset = 0;
-	for (unsigned f = 0; f < ARRAY_SIZE(features); f++) {
-		for (unsigned i = 0; i < features[f].count; i++) {
-			if (!number--)
-				return &features[f].regs[i];
-			*offset += features[f].regs[i].bits / 8;
-		}
-	}
-	return NULL;
+	debug_target_describe(&target, text, len);
 }
 
 bool arch_debug_register(unsigned number, size_t *offset, size_t *size)
 {
-	const struct reg *reg = find(number, offset);
+	const struct debug_reg *reg = debug_target_find(&target, number, offset);
 
 	*size = reg ? reg->bits / 8 : 0;
 	return reg;
@@ -201,7 +147,7 @@ size_t arch_debug_registers_size(void)
 {
 	size_t size;
 
-	(void)find(UINT32_MAX, &size);
+	(void)debug_target_find(&target, UINT32_MAX, &size);
 	return size;
 }
 
@@ -259,37 +205,32 @@ static int write_state(struct vcpu *vcpu, const struct cpu_state *old, struct cp
 	return ret < 0 ? ret : 0;
 }
 
-static size_t copied(const struct reg *reg)
-{
-	return reg->bytes < reg->bits / 8 ? reg->bytes : reg->bits / 8;
-}
-
 int arch_debug_get_registers(struct vcpu *vcpu, uint8_t *block)
 {
 	struct cpu_state state;
-	const struct reg *reg;
+	const struct debug_reg *reg;
 	size_t at;
 	int ret = read_state(vcpu, &state);
 
 	if (ret < 0)
 		return ret;
 	memset(block, 0, arch_debug_registers_size());
-	for (unsigned n = 0; (reg = find(n, &at)); n++)
-		memcpy(block + at, (const char *)&state + reg->offset, copied(reg));
+	for (unsigned n = 0; (reg = debug_target_find(&target, n, &at)); n++)
+		memcpy(block + at, (const char *)&state + reg->where, debug_reg_copied(reg));
 	return 0;
 }
 
 int arch_debug_set_registers(struct vcpu *vcpu, const uint8_t *block)
 {
 	struct cpu_state old, state;
-	const struct reg *reg;
+	const struct debug_reg *reg;
 	size_t at;
 	int ret = read_state(vcpu, &old);
 
 	if (ret < 0)
 		return ret;
 	state = old;
-	for (unsigned n = 0; (reg = find(n, &at)); n++)
-		memcpy((char *)&state + reg->offset, block + at, copied(reg));
+	for (unsigned n = 0; (reg = debug_target_find(&target, n, &at)); n++)
+		memcpy((char *)&state + reg->where, block + at, debug_reg_copied(reg));
 	return write_state(vcpu, &old, &state);
 }

@@ -1,15 +1,32 @@
 # Debian's kernel under gdb, from before its first instruction to its power-off: entry and single
 # steps, then Ctrl-C once it runs, both CPUs, and memory at the kernel's own addresses.
 #
-# No breakpoints: the CPU of the emulated host has neither debug registers in guests nor a way to
-# take INT3 out of them. tests/kvm/run has them.
+# On arm64 breakpoints, too: of software and of the CPU, and the kernel gets the traps that are its own
+# (kprobes). The CPU of x86_64's emulated host has neither debug registers in guests nor a way to take
+# INT3 out of them; tests/kvm/run has them.
+case $ARCH in
+x86_64) entry=0x1000... stepped='0x1000[0-9a-f]*' cpu=64-bit tables=cr3 text=0xffffffff words= ;;
+aarch64) entry=0x40000000 stepped='0x4[0-9a-f]*' cpu=EL1 tables=ttbr1_el1 text=0xffff words=probe=yes ;;
+esac
 guest_runs <<'END'
-echo "banner: $(sed -n 's/ [A-Za-z] linux_banner$//p' /proc/kallsyms)"
+address_of() {
+	sed -n "s/ [A-Za-z] $1\$//p" /proc/kallsyms
+}
+echo "banner: $(address_of linux_banner)"
+echo "off: $(address_of kernel_power_off) $(address_of machine_power_off)"
 echo ready
 read -r _
+if [ "${probe-}" = yes ]; then
+	mount -t tracefs tracefs /mnt
+	echo 'p:opens do_sys_openat2' >/mnt/kprobe_events
+	echo 1 >/mnt/events/kprobes/opens/enable
+	cat /proc/uptime
+	echo 0 >/mnt/events/kprobes/opens/enable
+	echo "probe hits: $(awk '{ print $2 }' /mnt/kprobe_profile)"
+fi
 END
 : >console
-vm_start run "$VMLINUX" --initrd initrd --cpus 2 --append "$cmdline nokaslr" --gdb "$PWD/socket"
+vm_start run "$VMLINUX" --initrd initrd --cpus 2 --append "$cmdline nokaslr $words" --gdb "$PWD/socket"
 until [ -S socket ]; do
 	kill -0 "$vm"
 	sleep 0.1
@@ -24,20 +41,38 @@ stepi
 stepi
 printf "stepped 0x%lx\n", $pc
 continue
+shell touch stopped
 info threads
 END
-env --default-signal=INT gdb -nx -batch -x first -x later "$VMLINUX" </dev/null >debugger 2>&1 &
+[ "$ARCH" = x86_64 ] && symbols=$VMLINUX || symbols= # an Image has none
+# shellcheck disable=SC2086 # none, or one
+env --default-signal=INT gdb -nx -batch -x first -x later $symbols </dev/null >debugger 2>&1 &
 gdb=$!
 await_output '^ready'
 banner=$(tr -d '\r' <console | sed -n 's/^banner: //p')
-cat >later <<END
-if \$cr3 != 0
-	printf "cr3 set\n"
-end
-x/s 0x$banner
-continue
-END
+read -r soft hard < <(tr -d '\r' <console | sed -n 's/^off: //p')
+{
+	cat <<-END
+	if \$$tables != 0
+		printf "tables set\n"
+	end
+	x/s 0x$banner
+	END
+	[ "$ARCH" = x86_64 ] || cat <<-END
+	break *0x$soft
+	hbreak *0x$hard
+	continue
+	printf "soft 0x%lx\n", \$pc
+	continue
+	printf "hard 0x%lx\n", \$pc
+	END
+	echo continue
+} >later
 kill -s INT "$gdb"
+until [ -e stopped ]; do
+	kill -0 "$gdb"
+	sleep 0.1
+done
 printf '\r' >&"$keyboard"
 wait "$gdb" || fail "gdb: $(<debugger)"
 cat debugger
@@ -46,12 +81,17 @@ expect_status 0
 seen() {
 	grep -qE -- "$1" debugger || fail "gdb did not print '$1'"
 }
-seen '^entry 0x1000[0-9a-f]{3}$'
-seen '^stepped 0x1000[0-9a-f]*$'
+seen "^entry $entry\$"
+seen "^stepped $stepped\$"
 seen 'received signal SIGINT'
-seen '^[* ] 1 .*vCPU 0: (running|halted), 64-bit'
-seen '^[* ] 2 .*vCPU 1: (running|halted), 64-bit'
-seen '^cr3 set$'
-seen '^0xffffffff[0-9a-f]*:.*"Linux version 6'
+seen "^[* ] 1 .*vCPU 0: (running|halted), $cpu"
+seen "^[* ] 2 .*vCPU 1: (running|halted), $cpu"
+seen '^tables set$'
+seen "^$text[0-9a-f]*:.*\"Linux version 6"
+if [ "$ARCH" = aarch64 ]; then
+	seen "^soft 0x$soft\$"
+	seen "^hard 0x$hard\$"
+	expect_output '^probe hits: [1-9]'
+fi
 seen 'exited normally'
 [ ! -e socket ]

@@ -8,6 +8,7 @@
 #ifndef KINGLET_ARCH_DEBUG_H
 #define KINGLET_ARCH_DEBUG_H
 
+#include "core/memory.h"
 #include "core/vcpu.h"
 
 enum {
@@ -15,9 +16,6 @@ enum {
 	ARCH_DEBUG_TARGET_MAX = 8192,	 /* bytes of the target description */
 	ARCH_DEBUG_TRAP_MAX = 4,	 /* bytes of the trap instruction */
 };
-
-/* False: this architecture cannot be debugged yet, and nothing below may be called. */
-bool arch_debug_is_available(void);
 
 /*
  * Writes gdb's target description (gdb manual, appendix G), with a NUL, at most
@@ -36,11 +34,18 @@ size_t arch_debug_registers_size(void);
 __must_check int arch_debug_get_registers(struct vcpu *vcpu, uint8_t *block);
 __must_check int arch_debug_set_registers(struct vcpu *vcpu, const uint8_t *block);
 
-/* Guest-virtual to guest-physical by the vCPU's own page tables. -EFAULT when it is not mapped. */
-__must_check int arch_debug_translate(struct vcpu *vcpu, uint64_t address, uint64_t *gpa);
+/*
+ * Guest-virtual to guest-physical by the vCPU's own page tables, which are in mem. -EFAULT when it is
+ * not mapped.
+ */
+__must_check int arch_debug_translate(const struct gmem *mem, struct vcpu *vcpu, uint64_t address,
+				      uint64_t *gpa);
 
 /* The instruction of a software breakpoint; its length in bytes. */
 unsigned arch_debug_trap(uint8_t bytes[ARCH_DEBUG_TRAP_MAX]);
+
+/* Has vCPUs fetch what this process has just written to guest RAM at `code`. */
+void arch_debug_wrote(const void *code, size_t len);
 
 enum arch_debug_kind { ARCH_DEBUG_EXECUTE, ARCH_DEBUG_WRITE, ARCH_DEBUG_ACCESS };
 
@@ -52,7 +57,8 @@ struct arch_debug_point {
 };
 
 /* Whether the CPU has so many, at such addresses. */
-bool arch_debug_points_fit(const struct arch_debug_point *points, unsigned count);
+bool arch_debug_points_fit(struct vcpu *vcpu, const struct arch_debug_point *points,
+			   unsigned count);
 
 enum arch_debug_give_back { ARCH_DEBUG_KEEP, ARCH_DEBUG_GIVE_TRAP, ARCH_DEBUG_GIVE_DEBUG };
 

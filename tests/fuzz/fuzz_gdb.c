@@ -221,7 +221,7 @@ static void step(struct scene *s, struct fuzz_input *in)
 	}
 }
 
-static void check(const struct scene *s)
+static void check(struct scene *s)
 {
 	const struct gdb *gdb = s->gdb;
 	bool any = false;
@@ -234,7 +234,7 @@ static void check(const struct scene *s)
 	FUZZ_CHECK(gdb->running || !gdb->points.in_memory);
 	FUZZ_CHECK(gdb->current < CPUS);
 	FUZZ_CHECK(gdb->points.hard_count <= gdb->points.count);
-	FUZZ_CHECK(arch_debug_points_fit(gdb->points.hard, gdb->points.hard_count));
+	FUZZ_CHECK(arch_debug_points_fit(&s->vcpus[0], gdb->points.hard, gdb->points.hard_count));
 }
 
 /* Breakpoints leave nothing behind. */

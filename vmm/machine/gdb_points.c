@@ -43,7 +43,7 @@ static bool can_patch(const struct gmem *mem, struct vcpu *vcpu, struct gdb_poin
 	unsigned len = arch_debug_trap(trap);
 
 	return point->address % PAGE_BYTES + len <= PAGE_BYTES &&
-	       arch_debug_translate(vcpu, point->address, &point->gpa) >= 0 &&
+	       arch_debug_translate(mem, vcpu, point->address, &point->gpa) >= 0 &&
 	       gmem_ptr(mem, point->gpa, len);
 }
 
@@ -62,7 +62,7 @@ int gdb_points_add(struct gdb_points *points, const struct gmem *mem, struct vcp
 	point.patched = type == GDB_POINT_SOFT && can_patch(mem, vcpu, &point);
 	points->points[points->count++] = point;
 	list_hard(points);
-	if (!point.patched && !arch_debug_points_fit(points->hard, points->hard_count)) {
+	if (!point.patched && !arch_debug_points_fit(vcpu, points->hard, points->hard_count)) {
 		points->count--;
 		list_hard(points);
 		return type == GDB_POINT_SOFT ? -EFAULT : -ENOSPC;
@@ -81,6 +81,17 @@ void gdb_points_remove(struct gdb_points *points, enum gdb_point_type type, uint
 	list_hard(points);
 }
 
+/* What a vCPU may execute next. */
+static int write_code(const struct gmem *mem, uint64_t gpa, const void *data, size_t len)
+{
+	const void *code = gmem_ptr(mem, gpa, len);
+	int ret = gmem_write(mem, gpa, data, len);
+
+	if (!ret && code)
+		arch_debug_wrote(code, len);
+	return ret;
+}
+
 void gdb_points_insert(struct gdb_points *points, const struct gmem *mem)
 {
 	uint8_t trap[ARCH_DEBUG_TRAP_MAX];
@@ -92,7 +103,7 @@ void gdb_points_insert(struct gdb_points *points, const struct gmem *mem)
 		struct gdb_point *point = &points->points[i];
 
 		if (point->patched && (gmem_read(mem, point->gpa, point->saved, len) ||
-				       gmem_write(mem, point->gpa, trap, len)))
+				       write_code(mem, point->gpa, trap, len)))
 			point->patched = false; /* RAM does not go away: never */
 	}
 	points->in_memory = true;
@@ -114,7 +125,7 @@ void gdb_points_take_out(struct gdb_points *points, const struct gmem *mem)
 		if (!point->patched || gmem_read(mem, point->gpa, now, len) ||
 		    memcmp(now, trap, len) != 0)
 			continue;
-		if (gmem_write(mem, point->gpa, point->saved, len))
+		if (write_code(mem, point->gpa, point->saved, len))
 			continue;
 	}
 	points->in_memory = false;
@@ -144,13 +155,14 @@ const struct gdb_point *gdb_points_find(const struct gdb_points *points,
 }
 
 /* The part of [address, address + len) that lies in one page, and where that is. */
-static int find_piece(struct vcpu *vcpu, uint64_t address, size_t *len, uint64_t *gpa)
+static int find_piece(const struct gmem *mem, struct vcpu *vcpu, uint64_t address, size_t *len,
+		      uint64_t *gpa)
 {
 	size_t in_page = PAGE_BYTES - address % PAGE_BYTES;
 
 	if (*len > in_page)
 		*len = in_page;
-	return arch_debug_translate(vcpu, address, gpa);
+	return arch_debug_translate(mem, vcpu, address, gpa);
 }
 
 int gdb_memory_read(const struct gmem *mem, struct vcpu *vcpu, uint64_t address, void *data,
@@ -162,7 +174,7 @@ int gdb_memory_read(const struct gmem *mem, struct vcpu *vcpu, uint64_t address,
 		size_t piece = len - done;
 		uint64_t gpa;
 
-		if (find_piece(vcpu, address + done, &piece, &gpa) < 0 ||
+		if (find_piece(mem, vcpu, address + done, &piece, &gpa) < 0 ||
 		    gmem_read(mem, gpa, (char *)data + done, piece))
 			break;
 		done += piece;
@@ -179,8 +191,8 @@ int gdb_memory_write(const struct gmem *mem, struct vcpu *vcpu, uint64_t address
 		size_t piece = len - done;
 		uint64_t gpa;
 
-		if (find_piece(vcpu, address + done, &piece, &gpa) < 0 ||
-		    gmem_write(mem, gpa, (const char *)data + done, piece))
+		if (find_piece(mem, vcpu, address + done, &piece, &gpa) < 0 ||
+		    write_code(mem, gpa, (const char *)data + done, piece))
 			break;
 		done += piece;
 	}

@@ -5,7 +5,6 @@
  */
 #include "watch.h"
 
-#include "arch/debug.h"
 #include "base/log.h"
 
 #include <string.h>
@@ -81,10 +80,6 @@ static int config_checked(struct vm *vm)
 	}
 	if (!vm->config->irqchip && !arch_irqchip_is_optional()) {
 		log_error("--irqchip off: this architecture's machines always have one; leave it out");
-		return -EINVAL;
-	}
-	if (vm->config->gdb.listen && !arch_debug_is_available()) {
-		log_error("--gdb: guests of this architecture cannot be debugged yet; leave it out");
 		return -EINVAL;
 	}
 	if (vm->config->cpus > 1 && !vm->config->irqchip) {

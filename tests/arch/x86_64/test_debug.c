@@ -241,7 +241,7 @@ static void a_point_may_take_several(void **state)
 	struct fixture *f = *state;
 	struct arch_debug_event event;
 
-	assert_true(arch_debug_points_fit(&wide, 1));
+	assert_true(arch_debug_points_fit(&f->rig->vcpu, &wide, 1));
 	control(f, &wanted);
 	assert_int_equal(f->debug.arch.debugreg[0], 0x1003);
 	assert_int_equal(f->debug.arch.debugreg[1], 0x1004);
@@ -256,20 +256,21 @@ static void a_point_may_take_several(void **state)
 
 static void more_than_there_are_do_not_fit(void **state)
 {
+	struct fixture *f = *state;
+	struct vcpu *vcpu = &f->rig->vcpu;
 	struct arch_debug_point points[5];
 
-	(void)state;
 	for (unsigned i = 0; i < 5; i++)
 		points[i] = (struct arch_debug_point){ ARCH_DEBUG_EXECUTE, i, 1 };
-	assert_true(arch_debug_points_fit(points, 4));
-	assert_false(arch_debug_points_fit(points, 5));
+	assert_true(arch_debug_points_fit(vcpu, points, 4));
+	assert_false(arch_debug_points_fit(vcpu, points, 5));
 	points[0] = (struct arch_debug_point){ ARCH_DEBUG_WRITE, 1, UINT64_MAX };
-	assert_false(arch_debug_points_fit(points, 1));
+	assert_false(arch_debug_points_fit(vcpu, points, 1));
 	points[0].len = 0;
-	assert_false(arch_debug_points_fit(points, 1));
+	assert_false(arch_debug_points_fit(vcpu, points, 1));
 	/* At the end of the address space, and around it. */
 	points[0] = (struct arch_debug_point){ ARCH_DEBUG_WRITE, UINT64_MAX, 2 };
-	assert_true(arch_debug_points_fit(points, 1));
+	assert_true(arch_debug_points_fit(vcpu, points, 1));
 }
 
 static void steps_and_exceptions_are_asked_for(void **state)
@@ -317,14 +318,16 @@ static void events_are_told_apart(void **state)
 static void addresses_are_translated_by_kvm(void **state)
 {
 	struct fixture *f = *state;
+	static const struct gmem none;
 	uint64_t gpa = 0;
 
 	f->translation = (struct kvm_translation){ .physical_address = 0x1234000, .valid = 1 };
-	assert_int_equal(arch_debug_translate(&f->rig->vcpu, 0xffffffff81000000, &gpa), 0);
+	assert_int_equal(arch_debug_translate(&none, &f->rig->vcpu, 0xffffffff81000000, &gpa),
+			 0);
 	assert_int_equal(gpa, 0x1234000);
 	assert_true(f->translation.linear_address == 0xffffffff81000000);
 	f->translation.valid = 0;
-	assert_int_equal(arch_debug_translate(&f->rig->vcpu, 0, &gpa), -EFAULT);
+	assert_int_equal(arch_debug_translate(&none, &f->rig->vcpu, 0, &gpa), -EFAULT);
 }
 
 int main(void)

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "arch/debug_target.h"
+
+#include "base/cleanup.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static size_t append(char *text, size_t len, size_t at, const char *fmt, ...) __printf(4, 5);
+static size_t append(char *text, size_t len, size_t at, const char *fmt, ...)
+{
+	va_list args;
+	int more;
+
+	va_start(args, fmt);
+	more = vsnprintf(text + at, len - at, fmt, args);
+	va_end(args);
+	return more > 0 && (size_t)more < len - at ? at + (size_t)more : len - 1;
+}
+
+static const char *type_of(const struct debug_reg *reg)
+{
+	if (reg->type)
+		return reg->type;
+	return reg->bits == 32 ? "int32" : "int64";
+}
+
+void debug_target_describe(const struct debug_target *target, char *text, size_t len)
+{
+	size_t at = append(text, len, 0,
+			   "<?xml version=\"1.0\"?><!DOCTYPE target SYSTEM \"gdb-target.dtd\">"
+			   "<target><architecture>%s</architecture>", target->architecture);
+
+	for (unsigned f = 0; f < target->count; f++) {
+		const struct debug_feature *feature = &target->features[f];
+
+		at = append(text, len, at, "<feature name=\"%s\">%s", feature->name, feature->types);
+		for (unsigned i = 0; i < feature->count; i++)
+			at = append(text, len, at, "<reg name=\"%s\" bitsize=\"%u\" type=\"%s\"/>",
+				    feature->regs[i].name, feature->regs[i].bits,
+				    type_of(&feature->regs[i]));
+		at = append(text, len, at, "</feature>");
+	}
+	append(text, len, at, "</target>");
+}
+
+const struct debug_reg *debug_target_find(const struct debug_target *target, unsigned number,
+					  size_t *offset)
+{
+	*offset = 0;
+	for (unsigned f = 0; f < target->count; f++) {
+		for (unsigned i = 0; i < target->features[f].count; i++) {
+			if (!number--)
+				return &target->features[f].regs[i];
+			*offset += target->features[f].regs[i].bits / 8;
+		}
+	}
+	return NULL;
+}
