@@ -2,7 +2,11 @@
 # One makefile, no recursion. `make help` lists the targets.
 
 .DEFAULT_GOAL := all
+# What `make check` tests: both architectures, but only one where anything is said of the build.
+said := $(foreach v,ARCH O BUILD CC CROSS_COMPILE CFLAGS LDFLAGS KINGLET, \
+	$(filter-out undefined default,$(origin $(v))))
 ARCH ?= $(shell uname -m)
+check_archs := $(if $(strip $(said)),$(ARCH),$(ARCH) $(if $(filter x86_64,$(ARCH)),aarch64))
 BUILD ?= release
 cross := $(filter-out $(shell uname -m),$(ARCH))
 O ?= build$(if $(filter release,$(BUILD)),,-$(BUILD))$(cross:%=/%)
@@ -298,7 +302,8 @@ $(O)/lessons/%: $(O)/obj/guest-tests/lessons/%.o $(lib)
 	$(Q)$(CC) $(all_ldflags) -o $@ $^ $(libs)
 
 # Debian packages that building and testing take.
-packages := make acpica-tools python3 $(if $(cross),gcc-$(cross)-linux-gnu qemu-user-static, \
+packages := make acpica-tools device-tree-compiler python3 $(if $(cross), \
+	gcc-$(cross)-linux-gnu qemu-user-static, \
 	gcc libc6-dev libcmocka-dev liburing-dev libcjson-dev $(packages_$(ARCH)))
 
 # What the bare-metal guests and lessons of this architecture take.
@@ -307,13 +312,25 @@ bare_metal := payloads lesson-tools
 parts := layers unit install kvm $(if $(filter x86_64,$(ARCH)),page) guest
 
 export ARCH
-KINGLET ?= $(abspath $(bin))
-export KINGLET
 
-.PHONY: check
-check: ## All tests; installs what they need; ends with one line of counts
-	$(Q)tests/need $(packages) python3
-	$(Q)$(MAKE) --no-print-directory all $(bare_metal) guest-tools vhost-direct $(test_bins)
+# All is built before anything is run; the counts of an architecture are added to those before it.
+.PHONY: check check-build check-run
+check: ## All tests, for both architectures or ARCH=; ends with one line of counts
+	$(Q)for arch in $(check_archs); do \
+		$(MAKE) --no-print-directory ARCH=$$arch check-build || exit 1; \
+	done
+	$(Q)rm -f $(O)/counts; status=0; \
+	for arch in $(check_archs); do \
+		COUNTS=$(abspath $(O))/counts $(MAKE) --no-print-directory ARCH=$$arch check-run || \
+			status=1; \
+	done; exit $$status
+
+check-build:
+	$(Q)tests/need $(packages)
+	$(Q)$(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc)) \
+		all $(bare_metal) guest-tools vhost-direct $(test_bins)
+
+check-run:
 	$(Q)tests/run $(O) $(parts)
 
 .PHONY: check-unit

@@ -9,8 +9,8 @@
  * A reboot inside the process stops the vCPUs, zeroes RAM, calls arch_vm_reset and, for each vCPU,
  * arch_vcpu_reset, then repeats from arch_boot_load.
  *
- * A new architecture takes a folder arch/ARCH with these functions, its address map in
- * include/arch/ARCH/layout.h, and vmm/machine/board_ARCH.c, which puts devices there.
+ * arch/probe.h and arch/debug.h are the rest of the interface; the whole list of what a new
+ * architecture takes is in docs/architecture.md.
  */
 #ifndef KINGLET_ARCH_ARCH_H
 #define KINGLET_ARCH_ARCH_H
@@ -78,7 +78,10 @@ struct arch_linux_words {
 };
 extern const struct arch_linux_words arch_linux_words;
 
-/* The machine type for KVM_CREATE_VM of a guest with so many bytes of RAM. */
+/*
+ * The machine type for KVM_CREATE_VM (KVM api.rst 4.2) of a guest with so many bytes of RAM: 0 for
+ * KVM's own choice. A VM of that type must have room for the highest address of layout.h, too.
+ */
 unsigned long arch_machine_type(uint64_t ram_size);
 
 /* False when every machine has in-kernel interrupt controllers (arch_vm_options.irqchip). */
@@ -94,9 +97,15 @@ __must_check int arch_ram_ranges(uint64_t size, struct gmem_range ranges[2]);
 /* The largest number of vCPUs that this arch's firmware tables and KVM can name. */
 unsigned arch_max_cpus(struct kvm *kvm);
 
-/* VM-wide set-up in KVM's order. Logs the reason on failure. */
+/*
+ * VM-wide set-up in KVM's order, up to what needs vCPUs (the last arch_vcpu_init() does that), and
+ * sets kvm->has_irqchip where there is one. Afterwards KVM takes GSI routes. A negative errno is the
+ * host's fault (exit status 101): one line says why, and nothing is left.
+ */
 __must_check int arch_vm_init(struct arch_vm *arch, struct kvm *kvm,
 			      const struct arch_vm_options *options);
+
+/* Closes and frees what arch_vm_init() made, behind the last vCPU; a second time does nothing. */
 void arch_vm_destroy(struct arch_vm *arch);
 
 /*
