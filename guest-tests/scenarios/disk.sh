@@ -1,6 +1,7 @@
 # Disks: both kinds of asynchronous I/O, several queues, a file system, a serial number, read-only,
 # discard; what the guest reads and writes is what the host has.
-# cases: uring threads
+# cases: uring
+# cases x86_64: threads
 random pattern 8M
 cp pattern a.img
 truncate -s 64M a.img b.img

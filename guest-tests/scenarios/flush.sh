@@ -1,6 +1,7 @@
 # What the guest was told is on the disk is in the file, also when Kinglet is killed. The disk is a
 # block device: its cache, which only a flush writes back, stands between Kinglet and the file.
-# cases: uring threads
+# cases: uring
+# cases x86_64: threads
 truncate -s 16M disk.img
 loop=$(losetup --find --show disk.img)
 trap 'losetup --detach "$loop"' EXIT

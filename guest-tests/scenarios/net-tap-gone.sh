@@ -1,6 +1,7 @@
 # The tap is removed from the host under a running guest: its card has no link any more, at once and
 # however often the driver is bound anew, which is said once; the guest lives on.
-# cases: vhost local
+# cases: vhost
+# cases x86_64: local
 ip tuntap add gone0 mode tap vnet_hdr
 ip link set gone0 up
 trap 'ip link delete gone0 2>/dev/null || :' EXIT

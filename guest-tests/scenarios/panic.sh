@@ -1,7 +1,7 @@
 # A panic is told apart from other ends, whether the guest then reboots, hangs, or says nothing on
 # a console that Kinglet sees.
-# cases: reboots hangs init-ends
-# cases x86_64: unseen
+# cases: reboots hangs
+# cases x86_64: init-ends unseen
 modules=
 case $case in
 reboots) words='panic=-1' ;;

@@ -1,5 +1,6 @@
 # The host's commands in docs/vhost.md, and the examples of README.md for the same devices, as they are
 # written there.
+# arch: x86_64
 # cases: tap bridge scsi vsock direct readme-net readme-scsi readme-vsock
 
 # What the page assumes: programs in the path, modprobe that finds modules, a kernel, an initramfs.

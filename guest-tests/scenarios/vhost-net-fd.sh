@@ -3,7 +3,8 @@
 # wrong with such descriptors.
 # cases: tap macvtap errors
 nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups)
-cp "$KINGLET" "$BZIMAGE" "$INITRD" .
+cp "$KINGLET" kinglet
+cp "$BZIMAGE" "$INITRD" .
 kinglet=$PWD/kinglet bzimage=$PWD/${BZIMAGE##*/}
 chmod 755 .
 chmod 666 /dev/kvm

@@ -2,7 +2,8 @@
 # reboot in the process, ten times over, all with requests in flight: a bare-metal guest that sees
 # each byte which a device writes to where it no longer may. Nothing of Kinglet's is used up; the
 # same with frames in Kinglet.
-# cases: vhost local
+# cases: vhost
+# cases x86_64: local
 guest=$(dirname "$TOOLS")/payloads/resets
 [ -e "$guest.elf" ] && guest+=.elf || guest+=.img # as on x86_64, or on arm64
 ip tuntap add reset0 mode tap vnet_hdr

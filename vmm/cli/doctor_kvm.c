@@ -149,6 +149,13 @@ struct finding doctor_guest_modes(struct doctor *doctor, const struct doctor_che
 	return doctor_find(native ? FINDING_OK : FINDING_DEGRADED, "", "%s", text);
 }
 
+static const char *why_not(const struct verdict *verdict)
+{
+	if (*verdict->detail)
+		return verdict->detail;
+	return verdict->outcome == OUTCOME_STATUS ? "no CPUID of KVM" : "no machine can be made";
+}
+
 struct finding doctor_guest_linux(struct doctor *doctor, const struct doctor_check *check)
 {
 	struct verdict verdict = { 0 };
@@ -164,7 +171,7 @@ struct finding doctor_guest_linux(struct doctor *doctor, const struct doctor_che
 	return doctor_find(FINDING_MISSING, "",
 			   "KVM does not execute what a kernel does at its start (%s): it takes a "
 			   "host with virtualisation hardware",
-			   *verdict.detail ? verdict.detail : "no CPUID of KVM");
+			   why_not(&verdict));
 }
 
 static const char *const nested_switches[] = {
