@@ -5,15 +5,15 @@
 # (kprobes). The CPU of x86_64's emulated host has neither debug registers in guests nor a way to take
 # INT3 out of them; tests/kvm/run has them.
 case $ARCH in
-x86_64) entry=0x1000... stepped='0x1000[0-9a-f]*' cpu=64-bit tables=cr3 text=0xffffffff words= ;;
-aarch64) entry=0x40000000 stepped='0x4[0-9a-f]*' cpu=EL1 tables=ttbr1_el1 text=0xffff words=probe=yes ;;
+x86_64) entry=0x1000... stepped='0x1000[0-9a-f]*' cpu=64-bit tables=cr3 words= ;;
+aarch64) entry=0x40000000 stepped='0x4[0-9a-f]*' cpu=EL1 tables=ttbr1_el1 words=probe=yes ;;
 esac
 guest_runs <<'END'
 address_of() {
 	sed -n "s/ [A-Za-z] $1\$//p" /proc/kallsyms
 }
 echo "banner: $(address_of linux_banner)"
-echo "off: $(address_of kernel_power_off) $(address_of machine_power_off)"
+echo "code: $(address_of _stext) $(address_of kernel_power_off) $(address_of machine_power_off)"
 echo ready
 read -r _
 if [ "${probe-}" = yes ]; then
@@ -50,15 +50,16 @@ env --default-signal=INT gdb -nx -batch -x first -x later $symbols </dev/null >d
 gdb=$!
 await_output '^ready'
 banner=$(tr -d '\r' <console | sed -n 's/^banner: //p')
-read -r soft hard < <(tr -d '\r' <console | sed -n 's/^off: //p')
+read -r text soft hard < <(tr -d '\r' <console | sed -n 's/^code: //p')
 {
 	cat <<-END
 	if \$$tables != 0
 		printf "tables set\n"
 	end
-	x/s 0x$banner
 	END
+	[ "$ARCH" = aarch64 ] || echo "x/s 0x$banner"
 	[ "$ARCH" = x86_64 ] || cat <<-END
+	x/2xw 0x$soft + 8
 	break *0x$soft
 	hbreak *0x$hard
 	continue
@@ -87,8 +88,13 @@ seen 'received signal SIGINT'
 seen "^[* ] 1 .*vCPU 0: (running|halted), $cpu"
 seen "^[* ] 2 .*vCPU 1: (running|halted), $cpu"
 seen '^tables set$'
-seen "^$text[0-9a-f]*:.*\"Linux version 6"
-if [ "$ARCH" = aarch64 ]; then
+if [ "$ARCH" = x86_64 ]; then
+	seen '^0xffffffff[0-9a-f]*:.*"Linux version 6'
+else
+	# What the Image has there, behind the two instructions that are patched for ftrace. Its own code
+	# begins after 64 KiB.
+	read -ra code < <(od -An -v -t x4 -j $((0x$soft - 0x$text + 65536 + 8)) -N 8 "$VMLINUX")
+	seen "^0xffff[0-9a-f]*:[[:space:]]0x${code[0]}[[:space:]]0x${code[1]}\$"
 	seen "^soft 0x$soft\$"
 	seen "^hard 0x$hard\$"
 	expect_output '^probe hits: [1-9]'

@@ -7,8 +7,7 @@ words='console=ttyS0 quiet panic=-1'
 # expect_report EXPRESSION...: of the reports json and xml.
 expect_report() {
 	local wrong
-	wrong=$("$check" json xml "$@" 2>&1)
-	[ -z "$wrong" ] || fail "$wrong"
+	wrong=$("$check" json xml "$@" 2>&1) && [ -z "$wrong" ] || fail "$wrong"
 }
 
 # guest NAME <SCRIPT: makes the file NAME.
@@ -60,6 +59,9 @@ END
 		'r["tests"][1]["expected"][1]["line"].startswith("guest# ")'
 	;;
 place)
+	# arm64's KVM tells of no vCPU that it halts, and of no address by which to know where Linux is.
+	idle=1
+	[ "$ARCH" = x86_64 ] || words+=' nokaslr' idle=0
 	# The kernel's own list of symbols, by a disk: where this boot has put it.
 	truncate -s 16M map
 	guest symbols <<'END'
@@ -86,7 +88,7 @@ END
 		! grep -q 'scenario: asleep' console || break
 	done
 	expect_report '"scenario: asleep" in t["console"]' 'len(t["vcpus"]) == 2' \
-		'all(c["activity"] == "halted" for c in t["vcpus"])' \
+		"not $idle or all(c[\"activity\"] == \"halted\" for c in t[\"vcpus\"])" \
 		'all("halt" in c["symbol"] or "idle" in c["symbol"] for c in t["vcpus"])'
 	;;
 esac

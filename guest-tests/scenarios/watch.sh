@@ -1,5 +1,9 @@
 # A Linux guest whose frames the kernel carries, watched in every way: the narration knows each call
 # that was made, the phases that only a kernel has are seen, and the page shows who runs which queue.
+case $ARCH in
+x86_64) serial=COM1 ;;
+aarch64) serial='serial port' ;;
+esac
 ip tuntap add net0 mode tap vnet_hdr
 trap 'ip link delete net0' EXIT
 ip addr add 10.9.0.1/24 dev net0
@@ -20,7 +24,7 @@ expect_status 0
 expect_message '^main    TUNSETIFF: fd [0-9]+ is the one queue of the tap net0 from now on'
 expect_message '^vCPU 0  VHOST_NET_SET_BACKEND: .*\(/dev/vhost-net\) ring 1: the kernel runs it from now on, on fd [0-9]+ \(tap net0\)  \['
 expect_message '^vCPU 0  KVM_IOEVENTFD: .*virtio-net 0 \(notification of queue 1\), signals fd [0-9]+ \(kick of queue 1 of virtio-net 0 at 00:[0-9a-f]+.0\) inside'
-expect_message '^vCPU 0  … [0-9,]+ more writes to COM1'
+expect_message "^vCPU 0  … .*[0-9,]+ more writes to $serial"
 expect_message 'run: the kernel prints its banner  \['
 expect_message 'run: the kernel starts init  \['
 
@@ -31,7 +35,7 @@ for phase in run device kernel driver init down; do
 	expect_output "^$phase +[0-9.]+ +[0-9.]+  "
 done
 expect_output '^vCPU 0 +[0-9.]+ +[0-9.]+  #'
-expect_output '^write to COM1 +[0-9]+ '
+expect_output "^write to $serial +[0-9]+ "
 
 # The carried queues need no thread of Kinglet's, the control queue does.
 for queue in 0 1; do
