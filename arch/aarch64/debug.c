@@ -3,7 +3,7 @@
  * Breakpoints and single steps. (KVM api.rst 4.87; Arm ARM DDI 0487, D2: debug exceptions, D13.2.37:
  * the syndrome of one)
  */
-#include "arch/debug.h"
+#include "debug_step.h"
 
 #include "base/cleanup.h"
 #include "regs.h"
@@ -187,6 +187,8 @@ int arch_debug_control(struct vcpu *vcpu, const struct arch_debug_control *contr
 	struct slots slots;
 	int ret = control->give_back == ARCH_DEBUG_KEEP ? 0 : give_back(vcpu);
 
+	if (ret >= 0 && control->step)
+		ret = debug_step_mask(control->mem, vcpu, control->note);
 	if (ret < 0)
 		return ret;
 	if (control->step)

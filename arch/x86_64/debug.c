@@ -118,6 +118,14 @@ int arch_debug_control(struct vcpu *vcpu, const struct arch_debug_control *contr
 	return vcpu_ioctl(vcpu, KVM_SET_GUEST_DEBUG, &debug);
 }
 
+/* KVM keeps interrupts back by itself. */
+int arch_debug_stopped(struct vcpu *vcpu, uint64_t *note)
+{
+	(void)vcpu;
+	(void)note;
+	return 0;
+}
+
 void arch_debug_event(struct vcpu *vcpu, const struct arch_debug_point *points, unsigned count,
 		      struct arch_debug_event *event)
 {

@@ -69,10 +69,20 @@ struct arch_debug_control {
 	enum arch_debug_give_back give_back; /* an exception that was the guest's own: it gets it */
 	const struct arch_debug_point *points; /* they fit */
 	unsigned count;
+	/* For a step. The note is the architecture's own, 0 at first: one for each vCPU. */
+	const struct gmem *mem;
+	uint64_t *note;
 };
 
 /* From the next vcpu_resume() on. Negative errno. */
 __must_check int arch_debug_control(struct vcpu *vcpu, const struct arch_debug_control *control);
+
+/*
+ * Takes back what arch_debug_control() has done to the vCPU's registers for a step, whether that was
+ * made or not. To be called each time that the vCPU has stopped, before anybody looks. A vCPU that
+ * is reset forgets it: then the note becomes 0. Negative errno.
+ */
+__must_check int arch_debug_stopped(struct vcpu *vcpu, uint64_t *note);
 
 /* Why KVM_EXIT_DEBUG came. */
 struct arch_debug_event {

@@ -76,9 +76,13 @@ void gdb_stop(struct gdb *gdb)
 		return;
 	ops->pausing(gdb->options.owner);
 	for (unsigned i = 0; i < gdb->options.vcpu_count; i++) {
-		if (gdb->vcpus[i].running)
+		struct gdb_vcpu *v = &gdb->vcpus[i];
+
+		if (v->running)
 			vcpu_pause(gdb_vcpu(gdb, i));
-		gdb->vcpus[i].running = false;
+		v->running = false;
+		if (arch_debug_stopped(gdb_vcpu(gdb, i), &v->note) < 0)
+			log_error("gdb: vCPU %u: its registers cannot be set", i);
 	}
 	ops->paused(gdb->options.owner);
 	gdb_points_take_out(&gdb->points, gdb->options.mem);
@@ -94,6 +98,8 @@ static int control(struct gdb *gdb, unsigned index)
 		.give_back = v->give_back,
 		.points = gdb->points.hard,
 		.count = gdb->points.hard_count,
+		.mem = gdb->options.mem,
+		.note = &v->note,
 	};
 
 	v->give_back = ARCH_DEBUG_KEEP;
@@ -184,6 +190,7 @@ void gdb_restarting(struct gdb *gdb)
 	for (unsigned i = 0; i < gdb->options.vcpu_count; i++) {
 		gdb->vcpus[i].running = false;
 		gdb->vcpus[i].give_back = ARCH_DEBUG_KEEP;
+		gdb->vcpus[i].note = 0;
 		atomic_store(&gdb->vcpus[i].hit, false);
 		vcpu_pause(gdb_vcpu(gdb, i));
 	}

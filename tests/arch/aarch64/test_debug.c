@@ -392,14 +392,80 @@ static void more_than_there_are_do_not_fit(void **state)
 static void steps_and_traps_are_asked_for(void **state)
 {
 	struct fixture *f = *state;
+	uint64_t note = 0;
 
-	control(f, &(struct arch_debug_control){ .step = true });
+	set(f, ARM64_CORE_REG(regs.pstate), PSR_MODE_EL1h | PSR_I_BIT | PSR_F_BIT);
+	control(f, &(struct arch_debug_control){ .step = true, .mem = &f->mem, .note = &note });
 	assert_int_equal(f->debug.control, KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP);
+	assert_int_equal(note, 0);
 	control(f, &(struct arch_debug_control){ .traps = true });
 	assert_int_equal(f->debug.control, KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP);
 	control(f, &(struct arch_debug_control){ .count = 0 });
 	assert_int_equal(f->debug.control, 0);
 	assert_int_equal(f->sets, 0);
+}
+
+static void step(struct fixture *f, uint32_t instruction, uint64_t *note)
+{
+	assert_int_equal(gmem_write(&f->mem, RAM + 0x1000, &instruction, sizeof(instruction)), 0);
+	set(f, ARM64_CORE_REG(regs.pc), RAM + 0x1000);
+	set(f, ARM64_CORE_REG(regs.pstate), PSR_MODE_EL1h | PSR_F_BIT);
+	control(f, &(struct arch_debug_control){ .step = true, .mem = &f->mem, .note = note });
+}
+
+/* Else a step from a breakpoint ends in the handler of the timer, which is pending by then. */
+static void a_step_takes_no_interrupt(void **state)
+{
+	const uint32_t nop = 0xd503201f;
+	const uint64_t open = PSR_MODE_EL1h | PSR_F_BIT, masked = open | PSR_I_BIT;
+	struct fixture *f = *state;
+	uint64_t note = 0;
+
+	set(f, ARM64_VBAR_EL1, RAM + 0x8000);
+	step(f, nop, &note);
+	assert_int_equal(get(f, ARM64_CORE_REG(regs.pstate)), masked);
+	set(f, ARM64_CORE_REG(regs.pc), RAM + 0x1004);
+	assert_int_equal(arch_debug_stopped(&f->vcpu, &note), 0);
+	assert_int_equal(get(f, ARM64_CORE_REG(regs.pstate)), open);
+	assert_int_equal(note, 0);
+
+	/* It faulted: what it returns to is not masked, the handler is. */
+	step(f, nop, &note);
+	set(f, ARM64_CORE_REG(regs.pc), RAM + 0x8200);
+	set(f, ARM64_SPSR_EL1, masked);
+	assert_int_equal(arch_debug_stopped(&f->vcpu, &note), 0);
+	assert_int_equal(get(f, ARM64_CORE_REG(regs.pstate)), masked);
+	assert_int_equal(get(f, ARM64_SPSR_EL1), open);
+
+	/* Nothing is done twice. */
+	f->sets = 0;
+	assert_int_equal(arch_debug_stopped(&f->vcpu, &note), 0);
+	assert_int_equal(f->sets, 0);
+}
+
+static void what_uses_the_masks_is_stepped_as_it_is(void **state)
+{
+	static const uint32_t users[] = {
+		0xd53b4223, /* mrs x3, daif */
+		0xd51b4223, /* msr daif, x3 */
+		0xd50342df, /* msr daifset, #2 */
+		0xd50342ff, /* msr daifclr, #2 */
+		0xd69f03e0, /* eret */
+		0xd69f0bff, /* eretaa */
+		0xd4000001, /* svc #0 */
+	};
+	struct fixture *f = *state;
+	uint64_t note = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(users); i++) {
+		step(f, users[i], &note);
+		assert_int_equal(get(f, ARM64_CORE_REG(regs.pstate)), PSR_MODE_EL1h | PSR_F_BIT);
+		assert_int_equal(note, 0);
+	}
+	/* Nor what cannot be read. */
+	set(f, ARM64_CORE_REG(regs.pc), RAM + 64 * MIB);
+	control(f, &(struct arch_debug_control){ .step = true, .mem = &f->mem, .note = &note });
+	assert_int_equal(note, 0);
 }
 
 static struct arch_debug_event event_of(struct fixture *f, uint32_t class, uint64_t far,
@@ -550,6 +616,8 @@ int main(void)
 		TEST(points_are_debug_registers),
 		TEST(more_than_there_are_do_not_fit),
 		TEST(steps_and_traps_are_asked_for),
+		TEST(a_step_takes_no_interrupt),
+		TEST(what_uses_the_masks_is_stepped_as_it_is),
 		TEST(events_are_told_apart),
 		TEST(the_guest_gets_its_own_trap),
 		TEST(the_guest_gets_its_own_watchpoint),

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Steps without interrupts. A vCPU that stood still for a while has its timer's pending, and a step
+ * would end in that one's handler: each "continue" from a breakpoint would come back to it. KVM
+ * cannot hold interrupts back on arm64, so they are masked for the step in the vCPU's own PSTATE.
+ */
+#include "debug_step.h"
+
+#include "regs.h"
+
+#include <asm/ptrace.h>
+
+#define MASKS (uint64_t)(PSR_I_BIT | PSR_F_BIT)
+#define VECTORS_BYTES 0x800
+
+struct pattern {
+	uint32_t mask, value;
+};
+
+/*
+ * Arm ARM C6: what reads or writes the masks, or takes them along to another level. Whoever steps
+ * over one of these may meet an interrupt.
+ */
+static const struct pattern mask_users[] = {
+	{ 0xffffffe0, 0xd53b4220 }, /* MRS Xt, DAIF */
+	{ 0xffffffe0, 0xd51b4220 }, /* MSR DAIF, Xt */
+	{ 0xfffff0df, 0xd50340df }, /* MSR DAIFSet and DAIFClr */
+	{ 0xfffff3e0, 0xd69f03e0 }, /* ERET, ERETAA, ERETAB */
+	{ 0xff000000, 0xd4000000 }, /* SVC, HVC, SMC, BRK, HLT */
+};
+
+/* True also where the instruction cannot be read. */
+static bool uses_masks(const struct gmem *mem, struct vcpu *vcpu, uint64_t pc)
+{
+	uint32_t instruction;
+	uint64_t gpa;
+
+	if (arch_debug_translate(mem, vcpu, pc, &gpa) < 0 ||
+	    gmem_read(mem, gpa, &instruction, sizeof(instruction)))
+		return true;
+	for (unsigned i = 0; i < ARRAY_SIZE(mask_users); i++)
+		if ((instruction & mask_users[i].mask) == mask_users[i].value)
+			return true;
+	return false;
+}
+
+int debug_step_mask(const struct gmem *mem, struct vcpu *vcpu, uint64_t *masked)
+{
+	uint64_t pc, pstate, added;
+	int ret = arm64_get_reg(vcpu, ARM64_CORE_REG(regs.pc), &pc);
+
+	if (ret >= 0)
+		ret = arm64_get_reg(vcpu, ARM64_CORE_REG(regs.pstate), &pstate);
+	if (ret < 0)
+		return ret;
+	added = MASKS & ~pstate;
+	if (!added || uses_masks(mem, vcpu, pc))
+		return 0;
+	ret = arm64_set_reg(vcpu, ARM64_CORE_REG(regs.pstate), pstate | added);
+	if (ret < 0)
+		return ret;
+	*masked = added;
+	return 0;
+}
+
+static int clear_bits(struct vcpu *vcpu, uint64_t id, uint64_t bits)
+{
+	uint64_t value;
+	int ret = arm64_get_reg(vcpu, id, &value);
+
+	return ret < 0 ? ret : arm64_set_reg(vcpu, id, value & ~bits);
+}
+
+/* An exception took the masks along to where it returns to; those in PSTATE are then its own. */
+int arch_debug_stopped(struct vcpu *vcpu, uint64_t *masked)
+{
+	uint64_t pc, vbar;
+	int ret;
+
+	if (!*masked)
+		return 0;
+	ret = arm64_get_reg(vcpu, ARM64_CORE_REG(regs.pc), &pc);
+	if (ret >= 0)
+		ret = arm64_get_reg(vcpu, ARM64_VBAR_EL1, &vbar);
+	if (ret >= 0)
+		ret = clear_bits(vcpu,
+				 pc - vbar < VECTORS_BYTES ? ARM64_SPSR_EL1 :
+							     ARM64_CORE_REG(regs.pstate),
+				 *masked);
+	if (ret >= 0)
+		*masked = 0;
+	return ret;
+}

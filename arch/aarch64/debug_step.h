@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Private to arch/aarch64. Threads as in arch/debug.h. */
+#ifndef KINGLET_AARCH64_DEBUG_STEP_H
+#define KINGLET_AARCH64_DEBUG_STEP_H
+
+#include "arch/debug.h"
+
+/*
+ * Masks interrupts for one step from where the vCPU stands, until arch_debug_stopped(). *masked, 0
+ * before, gets what that has to undo. Negative errno, and then nothing is changed.
+ */
+__must_check int debug_step_mask(const struct gmem *mem, struct vcpu *vcpu, uint64_t *masked);
+
+#endif
