@@ -321,8 +321,8 @@ check: ## All tests, for both architectures or ARCH=; ends with one line of coun
 	done
 	$(Q)rm -f $(O)/counts; status=0; \
 	for arch in $(check_archs); do \
-		COUNTS=$(abspath $(O))/counts $(MAKE) --no-print-directory ARCH=$$arch check-run || \
-			status=1; \
+		COUNTS=$(abspath $(O)/counts) \
+			$(MAKE) --no-print-directory ARCH=$$arch check-run || status=1; \
 	done; exit $$status
 
 check-build:

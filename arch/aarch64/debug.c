@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Breakpoints and single steps. (KVM api.rst 4.87; Arm ARM DDI 0487, D2: debug exceptions, D13.2.37:
- * the syndrome of one)
+ * Breakpoints and single steps. (KVM api.rst 4.87; Arm ARM DDI 0487: D2 debug exceptions, D13.2.37
+ * their syndromes)
  */
 #include "debug_step.h"
 

@@ -109,7 +109,7 @@ size_t arch_debug_registers_size(void)
 
 /*
  * What the vCPU has where the table has something more general: at EL1 a stack pointer of its own;
- * of vector registers, where they are SVE's, the lower end. (KVM api.rst 4.68: KVM then has no other)
+ * of vector registers, where they are SVE's, the lower end. (KVM api.rst 4.68: there are no others)
  */
 static uint64_t place(uint64_t id, uint64_t pstate, bool sve)
 {

@@ -53,7 +53,8 @@ static int walk(const struct gmem *mem, uint64_t table, uint64_t address, unsign
 		if (!levels && !(desc & DESC_TABLE))
 			return -EFAULT;
 		if (!levels || !(desc & DESC_TABLE)) {
-			*gpa = (desc & OUTPUT_MASK & ~low_bits(shift)) | (address & low_bits(shift));
+			*gpa = desc & OUTPUT_MASK & ~low_bits(shift);
+			*gpa |= address & low_bits(shift);
 			return 0;
 		}
 		table = desc & OUTPUT_MASK & ~low_bits(page_bits);

@@ -34,7 +34,8 @@ void debug_target_describe(const struct debug_target *target, char *text, size_t
 	for (unsigned f = 0; f < target->count; f++) {
 		const struct debug_feature *feature = &target->features[f];
 
-		at = append(text, len, at, "<feature name=\"%s\">%s", feature->name, feature->types);
+		at = append(text, len, at, "<feature name=\"%s\">%s", feature->name,
+			    feature->types);
 		for (unsigned i = 0; i < feature->count; i++)
 			at = append(text, len, at, "<reg name=\"%s\" bitsize=\"%u\" type=\"%s\"/>",
 				    feature->regs[i].name, feature->regs[i].bits,

@@ -1,6 +1,6 @@
-# Debian's kernel, packed and not, on each number of vCPUs and with RAM from the little that it can do
-# with to beyond 4 GiB, and the hole below that: all of it is there and keeps what is written. Devices
-# interrupt by messages, which on arm64 are LPIs from the ITS.
+# Debian's kernel, packed and not, on each number of vCPUs and with RAM from the little that it can
+# do with to beyond 4 GiB, and the hole below that: all of it is there and keeps what is written.
+# Devices interrupt by messages, which on arm64 are LPIs from the ITS.
 # cases x86_64: bzimage-1-96 vmlinux-1-4608 bzimage-2-1024 vmlinux-2-80 bzimage-4-4608 vmlinux-4-256
 # cases aarch64: image-1-96 gzip-1-256 image-2-4608 image-4-256
 IFS=- read -r kernel cpus mib <<<"$case"

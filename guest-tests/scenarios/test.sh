@@ -59,7 +59,7 @@ END
 		'r["tests"][1]["expected"][1]["line"].startswith("guest# ")'
 	;;
 place)
-	# arm64's KVM tells of no vCPU that it halts, and of no address by which to know where Linux is.
+	# arm64's KVM tells of no vCPU that it halts, and no register where Linux is.
 	idle=1
 	[ "$ARCH" = x86_64 ] || words+=' nokaslr' idle=0
 	# The kernel's own list of symbols, by a disk: where this boot has put it.

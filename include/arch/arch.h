@@ -99,8 +99,8 @@ unsigned arch_max_cpus(struct kvm *kvm);
 
 /*
  * VM-wide set-up in KVM's order, up to what needs vCPUs (the last arch_vcpu_init() does that), and
- * sets kvm->has_irqchip where there is one. Afterwards KVM takes GSI routes. A negative errno is the
- * host's fault (exit status 101): one line says why, and nothing is left.
+ * sets kvm->has_irqchip where there is one. Afterwards KVM takes GSI routes. A negative errno is
+ * the host's fault (exit status 101): one line says why, and nothing is left.
  */
 __must_check int arch_vm_init(struct arch_vm *arch, struct kvm *kvm,
 			      const struct arch_vm_options *options);

@@ -35,8 +35,8 @@ __must_check int arch_debug_get_registers(struct vcpu *vcpu, uint8_t *block);
 __must_check int arch_debug_set_registers(struct vcpu *vcpu, const uint8_t *block);
 
 /*
- * Guest-virtual to guest-physical by the vCPU's own page tables, which are in mem. -EFAULT when it is
- * not mapped.
+ * Guest-virtual to guest-physical by the vCPU's own page tables, which are in mem. -EFAULT when it
+ * is not mapped.
  */
 __must_check int arch_debug_translate(const struct gmem *mem, struct vcpu *vcpu, uint64_t address,
 				      uint64_t *gpa);
@@ -78,9 +78,9 @@ struct arch_debug_control {
 __must_check int arch_debug_control(struct vcpu *vcpu, const struct arch_debug_control *control);
 
 /*
- * Takes back what arch_debug_control() has done to the vCPU's registers for a step, whether that was
- * made or not. To be called each time that the vCPU has stopped, before anybody looks. A vCPU that
- * is reset forgets it: then the note becomes 0. Negative errno.
+ * Takes back what arch_debug_control() has done to the vCPU's registers for a step, whether that
+ * was made or not. To be called each time that the vCPU has stopped, before anybody looks. A vCPU
+ * that is reset forgets it: then the note becomes 0. Negative errno.
  */
 __must_check int arch_debug_stopped(struct vcpu *vcpu, uint64_t *note);
 

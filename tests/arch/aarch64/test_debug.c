@@ -284,7 +284,8 @@ static void without_mmu_addresses_are_physical(void **state)
 /* As Linux has it: four levels above, and a block. */
 static void four_levels_are_walked(void **state)
 {
-	const uint64_t pgd = RAM + 0x1000, pud = RAM + 0x2000, pmd = RAM + 0x3000, pte = RAM + 0x4000;
+	const uint64_t pgd = RAM + 0x1000, pud = RAM + 0x2000;
+	const uint64_t pmd = RAM + 0x3000, pte = RAM + 0x4000;
 	struct fixture *f = *state;
 
 	set(f, ARM64_SCTLR_EL1, 1);
