@@ -198,7 +198,7 @@ group_report() {
 		kib+=("$(column "$name" 5)")
 		case $name in
 		kinglet*) size+=("$(stripped_kib "$KINGLET")") ;;
-		*) size+=("$(stripped_kib "$qemu")") ;;
+		*) size+=("$(stripped_kib "$root$qemu")") ;;
 		esac
 	done
 	printf '%-28s' ''
