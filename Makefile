@@ -31,7 +31,7 @@ common := -std=gnu17 -D_GNU_SOURCE -Iinclude -pthread $(warnings) $(hardening)
 # Small: debuggers unwind by -g, nobody else unwinds; what nothing calls is left out, and relative
 # relocations, of which tables of strings have many, take a bit each where the linker can do that.
 cflags_release := -O2 -g -D_FORTIFY_SOURCE=2 -fno-asynchronous-unwind-tables \
-	-ffunction-sections -fdata-sections
+	-fno-unwind-tables -ffunction-sections -fdata-sections
 ldflags_release_x86_64 := -Wl,-z,pack-relative-relocs
 ldflags_release := -Wl,--gc-sections $(ldflags_release_$(ARCH))
 cflags_debug := -O0 -g3
