@@ -44,7 +44,7 @@ vmm() {
 # ---- inside: where the VMMs run ----
 
 first=$trace/instances/kinglet-bench # a trace that ends with the first KVM_RUN
-events=(sched/sched_process_exec kvm/$init_event kvm/kvm_userspace_exit)
+events=(sched/sched_process_exec "kvm/$init_event" kvm/kvm_userspace_exit)
 
 # The main trace ends with init's byte.
 trace_start() {

@@ -39,8 +39,7 @@ interrupts() {
 	awk -v msi="$msi" '$0 ~ msi && /virtio[0-9]+-input/ {
 		for (i = 2; $i ~ /^[0-9]+$/; i++)
 			sum += $i
-	}
-	END { print sum + 0 }' /proc/interrupts
+	} END { print sum + 0 }' /proc/interrupts
 }
 modprobe -a virtio_pci virtio_rng
 dd if=/dev/hwrng of=/dev/null bs=64 count=1
