@@ -321,8 +321,11 @@ check: ## All tests, for both architectures or ARCH=; ends with one line of coun
 	done
 	$(Q)echo 0 0 >$(O)/counts; status=0; \
 	for arch in $(check_archs); do \
+		echo "--- $$arch"; before=$$(cat $(O)/counts); \
 		COUNTS=$(abspath $(O)/counts) \
 			$(MAKE) --no-print-directory ARCH=$$arch check-run || status=1; \
+		[ "$$(cat $(O)/counts)" != "$$before" ] || \
+			echo "$${before% *} $$(($${before#* } + 1))" >$(O)/counts; \
 	done; \
 	awk '{ print $$1 " passed, " $$2 " failed" }' $(O)/counts; exit $$status
 

@@ -24,12 +24,18 @@ static struct vhost_scsi *scsi_of(struct vhost *vhost)
 	return container_of(vhost, struct vhost_scsi, vhost);
 }
 
+/* No portal group of the name is free. Kernels before 6.14 answer EEXIST (CVE-2025-22083). */
+static bool target_is_missing(int err)
+{
+	return err == -ENODEV || err == -EEXIST;
+}
+
 static int scsi_run(struct vhost *vhost)
 {
 	struct vhost_scsi *scsi = scsi_of(vhost);
 	int ret = vhost_ioctl(vhost, VHOST_SCSI_SET_ENDPOINT, &scsi->target);
 
-	if (ret == -ENODEV && vhost_may_log(vhost))
+	if (target_is_missing(ret) && vhost_may_log(vhost))
 		log_error("%s: target %s does not exist, has no nexus, or another machine has it",
 			  vhost->dev->name, scsi->target.vhost_wwpn);
 	return ret;
@@ -83,11 +89,11 @@ static int check_free(struct vhost *vhost)
 
 	if (ret >= 0)
 		scsi_halt(vhost);
-	if (ret != -ENODEV)
+	if (!target_is_missing(ret))
 		return 0;
 	log_error("vhost-scsi: target %s does not exist, has no nexus, or another machine has it",
 		  target->vhost_wwpn);
-	return ret;
+	return -ENODEV;
 }
 
 struct vhost *vhost_scsi_open(struct sys *sys, const char *wwpn, int *err)

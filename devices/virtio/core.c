@@ -238,7 +238,7 @@ static void driver_ok(struct virtio_dev *dev)
 {
 	if (!(dev->status & VIRTIO_CONFIG_S_FEATURES_OK))
 		virtio_broken(dev, "DRIVER_OK without FEATURES_OK");
-	if (dev->dma_off)
+	else if (dev->dma_off)
 		sys_note(sys_of(dev), SYS_TOPIC_DEVICE, -1,
 			 "%s is live, but may not reach memory: its queues wait", dev->name);
 	go(dev);

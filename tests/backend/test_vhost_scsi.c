@@ -26,6 +26,7 @@ static const uint64_t KERNEL_FEATURES =
 struct fake_vhost {
 	int abi;
 	const char *wwpn; /* of the only target */
+	int no_target;	  /* how it answers where there is none */
 	struct vhost_scsi_target endpoint;
 	bool has_endpoint;
 	unsigned rings_with_kick; /* bit per ring */
@@ -60,7 +61,7 @@ static int vhost_hook(struct fake_sys *fake, int fd, unsigned long request, void
 			return -EEXIST;
 		kernel->endpoint = *(struct vhost_scsi_target *)arg;
 		if (strcmp(kernel->endpoint.vhost_wwpn, kernel->wwpn) != 0)
-			return -ENODEV;
+			return kernel->no_target;
 		kernel->has_endpoint = true;
 		return 0;
 	case VHOST_SCSI_CLEAR_ENDPOINT:
@@ -90,7 +91,8 @@ static int setup(void **state)
 
 	mock_env_init(&f->env);
 	f->fds = fake_open_fds();
-	f->kernel = (struct fake_vhost){ .abi = VHOST_SCSI_ABI_VERSION, .wwpn = WWPN };
+	f->kernel = (struct fake_vhost){ .abi = VHOST_SCSI_ABI_VERSION, .wwpn = WWPN,
+					 .no_target = -ENODEV };
 	f->env.fake.hook = vhost_hook;
 	f->env.fake.hook_data = &f->kernel;
 	vhost = vhost_scsi_open(&f->env.fake.sys, WWPN, &err);
@@ -296,6 +298,9 @@ static void test_open_says_what_is_wrong(void **state)
 			    "Input/output error\n");
 	f->kernel.abi = VHOST_SCSI_ABI_VERSION;
 	f->kernel.wwpn = "naa.5001405000000043";
+	expect_open_line(f, "kinglet: vhost-scsi: target " WWPN " does not exist, has no nexus, or "
+			    "another machine has it\n");
+	f->kernel.no_target = -EEXIST;
 	expect_open_line(f, "kinglet: vhost-scsi: target " WWPN " does not exist, has no nexus, or "
 			    "another machine has it\n");
 	f->env.fake.fail_at = f->env.fake.calls + 1;
