@@ -78,15 +78,18 @@ static int check_abi(struct vhost *vhost)
 }
 
 /*
- * Only the kernel knows whether another machine has the target, and tells by handing it over. There
- * are no rings yet for it to run; and it is given back, for a driver may never come. Any other
- * answer is for DRIVER_OK, when there are rings.
+ * Only the kernel knows whether another machine has the target, and tells by handing it over, to
+ * whoever has a memory table, be it an empty one. There are no rings yet for it to run; and it is
+ * given back, for a driver may never come. Any other answer is for DRIVER_OK, when there are rings.
  */
 static int check_free(struct vhost *vhost)
 {
 	struct vhost_scsi_target *target = &scsi_of(vhost)->target;
-	int ret = sys_ioctl(vhost->sys, vhost->fd, VHOST_SCSI_SET_ENDPOINT, target);
+	struct vhost_memory empty = {};
+	int ret = sys_ioctl(vhost->sys, vhost->fd, VHOST_SET_MEM_TABLE, &empty);
 
+	if (ret >= 0)
+		ret = sys_ioctl(vhost->sys, vhost->fd, VHOST_SCSI_SET_ENDPOINT, target);
 	if (ret >= 0)
 		scsi_halt(vhost);
 	if (!target_is_missing(ret))

@@ -50,7 +50,7 @@ await_output 'scenario: ready'
 
 # While it runs nobody else gets the target, and is told so before there is a guest.
 other=0
-"$KINGLET" run "$BZIMAGE" --initrd initrd --scsi "wwpn=$wwpn" --append "$cmdline" \
+"$KINGLET" run "$BZIMAGE" --initrd initrd --scsi "wwpn=$wwpn" --append "$cmdline" --timeout 60 \
 	</dev/null >console.other 2>messages.other || other=$?
 cat messages.other
 [ $other -eq 101 ]
