@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The link of virtio-net (virtio 1.2 §5.1.4) and its driver's announcements (§5.1.6.5.4). */
+#include "base/le.h"
+#include "capture.h"
+#include "net_card.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+/* --- Link --- */
+
+static unsigned link_status(struct net_card *f)
+{
+	uint8_t config[12];
+
+	card_read_config(f, config);
+	return get_le16(config + 6);
+}
+
+/* The driver sees it at once, and is told of changes only. */
+static void test_link_follows(void **state)
+{
+	struct net_card *f = *state;
+
+	virtio_net_set_link(f->dev, LINK_DOWN);
+	assert_int_equal(link_status(f), 0);
+	card_start(f, CARD_MERGE);
+	card_give(f, 2048);
+	card_kick(f, &f->rx);
+	assert_int_equal(f->transport.config_changes, 0);
+	virtio_net_set_link(f->dev, LINK_UP);
+	assert_int_equal(link_status(f), VIRTIO_NET_S_LINK_UP);
+	virtio_net_set_link(f->dev, LINK_UP);
+	assert_int_equal(f->transport.config_changes, 1);
+	virtio_net_set_link(f->dev, LINK_DOWN);
+	assert_int_equal(f->transport.config_changes, 2);
+	assert_int_equal(link_status(f), 0);
+	/* It is the host's, not the driver's. */
+	mock_driver_status(f->dev, 0);
+	assert_int_equal(link_status(f), 0);
+	virtio_net_set_link(f->dev, LINK_UP);
+	card_bind_rings(f);
+	card_start(f, CARD_MERGE);
+	card_give(f, 2048);
+	card_kick(f, &f->rx);
+	card_wire_send(f, 100, 1);
+	mock_env_dispatch(&f->env);
+	card_expect_received(f, 100, 1, 1);
+}
+
+/* Who follows the interface, and the tap itself: whoever comes first says it, once. */
+static void test_removed_tap_is_said_once(void **state)
+{
+	struct net_card *f = *state;
+	struct capture capture;
+	char text[512];
+
+	for (unsigned tap_first = 0; tap_first < 2; tap_first++) {
+		f->removed = true;
+		card_start(f, CARD_MERGE);
+		capture_stderr_begin(&capture);
+		close_fd(&f->wire);
+		if (tap_first)
+			mock_env_dispatch(&f->env);
+		virtio_net_set_link(f->dev, LINK_GONE);
+		mock_env_dispatch(&f->env);
+		virtio_net_set_link(f->dev, LINK_UP);
+		capture_stderr_end(&capture, text, sizeof(text));
+		assert_string_equal(text, "kinglet: virtio-net 0: tap tap0: "
+					  "the interface was removed: link down\n");
+		assert_int_equal(link_status(f), 0);
+		assert_int_equal(f->transport.config_changes, 1);
+		card_drop(f);
+		card_make(f, "tap0", CARD_OFFLOADS, 1500, NULL);
+		card_bind_rings(f);
+	}
+}
+
+/* The tap works on: only nobody here can tell any more whether it is up. */
+static void test_tap_that_moved_to_another_namespace(void **state)
+{
+	struct net_card *f = *state;
+	struct capture capture;
+	char text[512];
+
+	virtio_net_set_link(f->dev, LINK_DOWN);
+	card_start(f, CARD_MERGE);
+	capture_stderr_begin(&capture);
+	virtio_net_set_link(f->dev, LINK_GONE);
+	capture_stderr_end(&capture, text, sizeof(text));
+	assert_non_null(strstr(text, "moved to another network namespace"));
+	assert_int_equal(link_status(f), VIRTIO_NET_S_LINK_UP);
+}
+
+/* Waits for the next request to announce itself; false when none comes. */
+static bool announcement_wanted(struct net_card *f, int ms)
+{
+	unsigned before = f->transport.config_changes;
+
+	if (!mock_env_wait(&f->env, ms))
+		return false;
+	assert_int_equal(f->transport.config_changes, before + 1);
+	assert_int_equal(link_status(f), VIRTIO_NET_S_LINK_UP | VIRTIO_NET_S_ANNOUNCE);
+	return true;
+}
+
+static void test_announcements(void **state)
+{
+	struct net_card *f = *state;
+
+	card_start(f, CARD_ANNOUNCE);
+	/* Nothing for a driver that finds the link up. */
+	assert_false(announcement_wanted(f, 0));
+	virtio_net_set_link(f->dev, LINK_DOWN);
+	virtio_net_set_link(f->dev, LINK_UP);
+	assert_int_equal(link_status(f), VIRTIO_NET_S_LINK_UP);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_true(announcement_wanted(f, 60000));
+		/* One is not acknowledged. */
+		if (i == 1)
+			continue;
+		card_command_ok(f, VIRTIO_NET_CTRL_ANNOUNCE, VIRTIO_NET_CTRL_ANNOUNCE_ACK, "", 0);
+		assert_int_equal(link_status(f), VIRTIO_NET_S_LINK_UP);
+	}
+	assert_false(announcement_wanted(f, 0));
+}
+
+static void test_announcements_end(void **state)
+{
+	struct net_card *f = *state;
+
+	for (unsigned how = 0; how < 3; how++) {
+		card_bind_rings(f);
+		card_start(f, how == 2 ? CARD_CONTROL : CARD_ANNOUNCE);
+		virtio_net_set_link(f->dev, LINK_DOWN);
+		virtio_net_set_link(f->dev, LINK_UP);
+		/* The third driver does not know how to. */
+		assert_int_equal(announcement_wanted(f, how < 2 ? 60000 : 300), how < 2);
+		if (how == 0)
+			virtio_net_set_link(f->dev, LINK_DOWN);
+		else
+			mock_driver_status(f->dev, 0);
+		assert_false(link_status(f) & VIRTIO_NET_S_ANNOUNCE);
+		/* Longer than until the second would be due. */
+		assert_false(announcement_wanted(f, 600));
+		mock_driver_status(f->dev, 0);
+		virtio_net_set_link(f->dev, LINK_UP);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CARD_TEST(test_link_follows),
+		CARD_TEST(test_removed_tap_is_said_once),
+		CARD_TEST(test_tap_that_moved_to_another_namespace),
+		CARD_TEST(test_announcements),
+		CARD_TEST(test_announcements_end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
