@@ -76,7 +76,7 @@ static bool command_announced(struct net *net, uint8_t command, const struct vir
 {
 	(void)command;
 	(void)chain;
-	net->announce = false;
+	net_announced(net);
 	return true;
 }
 

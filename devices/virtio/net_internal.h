@@ -106,6 +106,8 @@ void net_serve_control(struct net *net, struct virtq *q);
 void net_tap_is_gone(struct net *net, const char *reason);
 /* loop_timer.fn of announce_timer. Not locked. */
 void net_announce_fired(struct loop_timer *timer);
+/* The driver has acknowledged a request, or says so; the next follows some time after it. */
+void net_announced(struct net *net);
 void net_forget_announcements(struct net *net);
 
 /* Tells the tap which work it may leave to a driver that acked these GUEST_ features. */

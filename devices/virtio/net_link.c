@@ -8,9 +8,11 @@
 #include "base/log.h"
 
 /*
- * Milliseconds from the link's return to the first request for an announcement, and from one to the
- * next. Not at once: Linux (6.1) announces itself before it has taken the link up, and the frame is
- * dropped. Not once: where the tap leads to may need a moment, too.
+ * Milliseconds from the link's return to the first request for an announcement, and from a driver's
+ * acknowledgement to the next. Not at once: Linux (6.1) announces itself before it has taken the
+ * link up, and the frame is dropped. Not once: where the tap leads to may need a moment, too. And
+ * not by the clock alone: a guest that does not run would find all requests as one, along with the
+ * link's return, and that one announcement would be lost.
  */
 static const unsigned announce_after_ms[NET_ANNOUNCEMENTS] = { 100, 400, 1500 };
 
@@ -30,7 +32,6 @@ static void ask_for_announcement(struct net *net)
 		return;
 	virtio_count(&net->dev.loop_wakeups);
 	net->announcements_left--;
-	schedule_announcement(net);
 	net->announce = true;
 	virtio_config_changed(&net->dev);
 }
@@ -42,6 +43,14 @@ void net_announce_fired(struct loop_timer *timer)
 	pthread_mutex_lock(&net->dev.lock);
 	ask_for_announcement(net);
 	pthread_mutex_unlock(&net->dev.lock);
+}
+
+void net_announced(struct net *net)
+{
+	/* Unasked, it moves nothing: the timer may run for the first request. */
+	if (net->announce)
+		schedule_announcement(net);
+	net->announce = false;
 }
 
 void net_forget_announcements(struct net *net)
