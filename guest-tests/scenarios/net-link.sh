@@ -77,6 +77,10 @@ for _ in {1..50}; do
 	ip link set net0 down
 	ip link set net0 up
 done
+# It had a carrier before, too: what shows is that it still follows.
+ip link set net0 down
+expect_carrier 0
+ip link set net0 up
 expect_carrier 1
 ip link delete net0
 expect_carrier 0
