@@ -176,7 +176,8 @@ static void add_net_command(struct scene *s, struct fuzz_input *in)
 	}
 	fuzz_put(&s->g, at, command, len);
 	fuzz_write_desc(&s->g, NET, queue, head, at, len, VRING_DESC_F_NEXT, (uint16_t)(head + 1));
-	fuzz_write_desc(&s->g, NET, queue, head + 1, fuzz_pick_buffer(in), 1, VRING_DESC_F_WRITE, 0);
+	fuzz_write_desc(&s->g, NET, queue, head + 1, fuzz_pick_buffer(in), 1, VRING_DESC_F_WRITE,
+			0);
 	fuzz_make_available(&s->g, NET, queue, (uint16_t)head);
 }
 
@@ -243,7 +244,8 @@ static void step(struct scene *s, struct fuzz_input *in)
 		add_net_command(s, in);
 		break;
 	case 7:
-		virtio_net_set_link(s->g.devs[NET], fuzz_pick(in, 16) ? fuzz_pick(in, 2) : LINK_GONE);
+		virtio_net_set_link(s->g.devs[NET],
+				    fuzz_pick(in, 16) ? fuzz_pick(in, 2) : LINK_GONE);
 		break;
 	default:
 		fuzz_guest_step(&s->g, in, which, queue);

@@ -68,7 +68,7 @@ static void test_modes(void **state)
 		{ { VIRTIO_NET_CTRL_RX_NOUNI }, 1, false, false, false, true },
 		{ { VIRTIO_NET_CTRL_RX_NOBCAST }, 1, true, false, false, false },
 		{ { VIRTIO_NET_CTRL_RX_NOMULTI }, 1, true, false, false, true },
-		/* What suppresses is stronger than what allows; nothing is stronger than PROMISC. */
+		/* What suppresses is stronger than what allows; PROMISC is stronger than both. */
 		{ { VIRTIO_NET_CTRL_RX_ALLMULTI, VIRTIO_NET_CTRL_RX_NOMULTI }, 2, true, false,
 		  false, true },
 		{ { VIRTIO_NET_CTRL_RX_ALLUNI, VIRTIO_NET_CTRL_RX_NOUNI }, 2, false, false, false,
