@@ -326,9 +326,12 @@ unsigned virtio_net_ifindex(const struct virtio_dev *dev)
 	return container_of(dev, const struct net, dev)->pairs[0].tap.ifindex;
 }
 
-void virtio_net_get_stats(struct virtio_dev *dev, struct virtio_net_stats *stats)
+bool virtio_net_get_stats(struct virtio_dev *dev, struct virtio_net_stats *stats)
 {
+	struct net *net = net_of(dev);
+
 	pthread_mutex_lock(&dev->lock);
-	*stats = net_of(dev)->stats;
+	*stats = net->stats;
 	pthread_mutex_unlock(&dev->lock);
+	return !net->in_kernel;
 }

@@ -69,7 +69,8 @@ sends() {
 	expect_output "scenario: $1: $3[^0-9]*$"
 }
 
-vm_start run "$BZIMAGE" --initrd initrd --net "tap=net0,mac=$mac,vhost=off" --append "$cmdline"
+vm_start run "$BZIMAGE" --initrd initrd --stats --net "tap=net0,mac=$mac,vhost=off" \
+	--append "$cmdline"
 sends foreign 10.9.0.9 0
 sends group 239.1.2.3 0
 sends vlan 10.9.7.2 0
@@ -83,3 +84,5 @@ sends 'left vlan' 10.9.7.2 0
 vm_wait
 cat console messages
 expect_status 0
+# Five times 20, and what else the testbed may have sent.
+expect_message 'virtio-net 0: frames: [0-9]* received, 1[0-9][0-9] unwanted, 0 dropped; '

@@ -23,7 +23,7 @@ enum { VIRTIO_NET_MAX_PAIRS = 16 };
 #define NET_QUEUE_CONTROL(pairs) (2 * (pairs))
 #define NET_QUEUES(pairs) (2 * (pairs) + 1)
 
-/* Frames since the device was made, without those that another backend than the local carried. */
+/* Frames since the device was made. */
 struct virtio_net_stats {
 	uint64_t rx_frames, tx_frames;
 	uint64_t rx_dropped;  /* too short, or too large for the driver's buffers */
@@ -60,7 +60,7 @@ unsigned virtio_net_ifindex(const struct virtio_dev *dev);
  */
 void virtio_net_set_link(struct virtio_dev *dev, enum link_state state);
 
-/* Not locked. */
-void virtio_net_get_stats(struct virtio_dev *dev, struct virtio_net_stats *stats);
+/* False when another backend carries the frames: they are not counted. Not locked. */
+bool virtio_net_get_stats(struct virtio_dev *dev, struct virtio_net_stats *stats);
 
 #endif

@@ -111,7 +111,7 @@ struct virtio_net_stats card_stats(struct net_card *f)
 {
 	struct virtio_net_stats stats;
 
-	virtio_net_get_stats(f->dev, &stats);
+	assert_true(virtio_net_get_stats(f->dev, &stats));
 	return stats;
 }
 

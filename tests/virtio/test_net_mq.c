@@ -369,6 +369,7 @@ static void test_third_queue_has_the_backend_of_its_part(void **state)
 static void test_in_kernel_tap_is_not_polled(void **state)
 {
 	struct fixture *f = *state;
+	struct virtio_net_stats stats;
 	uint8_t frame[FRAME] = { 0 };
 
 	/* Nor does the device filter them, though a driver may say what it wants. */
@@ -377,6 +378,7 @@ static void test_in_kernel_tap_is_not_polled(void **state)
 	start(f, MQ, NET_QUEUES(PAIRS));
 	assert_int_equal(send(f->wires[0], frame, FRAME, 0), FRAME);
 	assert_false(mock_env_wait(&f->env, 0));
+	assert_false(virtio_net_get_stats(f->dev, &stats));
 	assert_int_equal(virtio_net_tap_fd(f->dev, 1), f->taps[1]);
 }
 

@@ -508,7 +508,8 @@ static const struct option machine_options[] = {
 	{
 		.name = "stats", .kind = OPTION_FLAG,
 		.help = "print at the end, and on SIGUSR1, how often vCPUs left the guest for "
-			"Kinglet, and for which device, and how often a device woke Kinglet",
+			"Kinglet, and for which device, how often a device woke Kinglet, and what "
+			"became of the frames that Kinglet carried",
 		RUN(config.stats),
 	},
 	{

@@ -3,6 +3,7 @@
 #include "vm.h"
 
 #include "base/log.h"
+#include "virtio/net.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -40,12 +41,8 @@ static void print_vcpus(const struct vm *vm)
 	log_error("%-24s %10" PRIu64, "  all", exits);
 }
 
-void vm_print_stats(struct vm *vm)
+static void print_devices(const struct vm *vm)
 {
-	print_vcpus(vm);
-	log_error("%-24s %10u", "interrupts by MSI", irqs_msi_count(&vm->irqs));
-	if (!vm->device_count)
-		return;
 	log_error("%-24s %10s %10s", "device, in use", "exits", "wake-ups");
 	for (unsigned i = 0; i < vm->device_count; i++) {
 		const struct virtio_dev *dev = vm->devices[i];
@@ -53,4 +50,27 @@ void vm_print_stats(struct vm *vm)
 		log_error("  %-22s %10" PRIu64 " %10" PRIu64, dev->name, load(&dev->guest_exits),
 			  load(&dev->loop_wakeups));
 	}
+}
+
+/* Nothing of a card whose frames do not pass through Kinglet. */
+static void print_frames(struct virtio_dev *dev)
+{
+	struct virtio_net_stats stats;
+
+	if (dev->model->id == VIRTIO_ID_NET && virtio_net_get_stats(dev, &stats))
+		log_error("%s: frames: %" PRIu64 " received, %" PRIu64 " unwanted, %" PRIu64
+			  " dropped; %" PRIu64 " sent, %" PRIu64 " dropped", dev->name,
+			  stats.rx_frames, stats.rx_filtered, stats.rx_dropped, stats.tx_frames,
+			  stats.tx_dropped);
+}
+
+void vm_print_stats(struct vm *vm)
+{
+	print_vcpus(vm);
+	log_error("%-24s %10u", "interrupts by MSI", irqs_msi_count(&vm->irqs));
+	if (!vm->device_count)
+		return;
+	print_devices(vm);
+	for (unsigned i = 0; i < vm->device_count; i++)
+		print_frames(vm->devices[i]);
 }
