@@ -35,7 +35,7 @@ tests_of_arch() {
 	guest 'accesses that the CPU does not describe' 'ok\n' mmio-abort.img
 	guest 'timers' 'virtual timer\nphysical timer\ninterrupt by software\n' timers.img
 	t 'exceptions without end' 124 '' 'timeout after [1-9].*vCPU 0: pc 0x200 ' \
-		run "$payloads/undefined.bin" "${flat[@]}" --timeout 1s
+		run "$payloads/undefined.bin" "${flat[@]}" --timeout 10s
 
 	head -c 60 "$payloads/linux.img" >"$work/cut.img"
 	refused 'a cut Image' 'unknown format|no arm64 Image' run "$work/cut.img"

@@ -4,7 +4,7 @@
  * either, and that one's as well, for ever: where an x86 CPU shuts down after the third, an arm64
  * CPU goes on, inside KVM. The time limit ends it.
  *
- *	kinglet run undefined.bin --flat 1G --timeout 2s	(status 124)
+ *	kinglet run undefined.bin --flat 1G --timeout 10s	(status 124)
  */
 	.globl	_start
 _start:

@@ -3,7 +3,7 @@
  * Waits for an interrupt that never comes: asleep in KVM_RUN, for the interrupt controller is in
  * the kernel.
  *
- *	kinglet run wfi.bin --flat 1G --timeout 2s	(status 124)
+ *	kinglet run wfi.bin --flat 1G --timeout 5s	(status 124)
  */
 	.globl	_start
 _start:
