@@ -84,28 +84,7 @@ static const struct debug_feature features[] = {
 	{ "org.kinglet.aarch64.system", "", system_regs, ARRAY_SIZE(system_regs) },
 };
 
-static const struct debug_target target = { "aarch64", features, ARRAY_SIZE(features) };
-
-void arch_debug_describe(char *text, size_t len)
-{
-	debug_target_describe(&target, text, len);
-}
-
-bool arch_debug_register(unsigned number, size_t *offset, size_t *size)
-{
-	const struct debug_reg *reg = debug_target_find(&target, number, offset);
-
-	*size = reg ? reg->bits / 8 : 0;
-	return reg;
-}
-
-size_t arch_debug_registers_size(void)
-{
-	size_t size;
-
-	(void)debug_target_find(&target, UINT32_MAX, &size);
-	return size;
-}
+const struct debug_target arch_debug_target = { "aarch64", features, ARRAY_SIZE(features) };
 
 /*
  * What the vCPU has where the table has something more general: at EL1 a stack pointer of its own;
@@ -144,7 +123,7 @@ int arch_debug_get_registers(struct vcpu *vcpu, uint8_t *block)
 	size_t at;
 	int ret = look(&cpu, vcpu);
 
-	for (unsigned n = 0; ret >= 0 && (reg = debug_target_find(&target, n, &at)); n++) {
+	for (unsigned n = 0; ret >= 0 && (reg = debug_target_find(n, &at)); n++) {
 		uint8_t value[REG_BYTES_MAX];
 
 		ret = arm64_get_any(vcpu, place(reg->where, cpu.pstate, cpu.sve), value);
@@ -174,7 +153,7 @@ int arch_debug_set_registers(struct vcpu *vcpu, const uint8_t *block)
 	size_t at;
 	int ret = look(&cpu, vcpu);
 
-	for (unsigned n = 0; ret >= 0 && (reg = debug_target_find(&target, n, &at)); n++)
+	for (unsigned n = 0; ret >= 0 && (reg = debug_target_find(n, &at)); n++)
 		ret = set_register(&cpu, reg, block + at);
 	return ret < 0 ? ret : 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "arch/debug_target.h"
 
+#include "arch/debug.h"
 #include "base/cleanup.h"
 
 #include <stdarg.h>
@@ -25,8 +26,9 @@ static const char *type_of(const struct debug_reg *reg)
 	return reg->bits == 32 ? "int32" : "int64";
 }
 
-void debug_target_describe(const struct debug_target *target, char *text, size_t len)
+void arch_debug_describe(char *text, size_t len)
 {
+	const struct debug_target *target = &arch_debug_target;
 	size_t at = append(text, len, 0,
 			   "<?xml version=\"1.0\"?><!DOCTYPE target SYSTEM \"gdb-target.dtd\">"
 			   "<target><architecture>%s</architecture>", target->architecture);
@@ -45,9 +47,10 @@ void debug_target_describe(const struct debug_target *target, char *text, size_t
 	append(text, len, at, "</target>");
 }
 
-const struct debug_reg *debug_target_find(const struct debug_target *target, unsigned number,
-					  size_t *offset)
+const struct debug_reg *debug_target_find(unsigned number, size_t *offset)
 {
+	const struct debug_target *target = &arch_debug_target;
+
 	*offset = 0;
 	for (unsigned f = 0; f < target->count; f++) {
 		for (unsigned i = 0; i < target->features[f].count; i++) {
@@ -57,4 +60,20 @@ const struct debug_reg *debug_target_find(const struct debug_target *target, uns
 		}
 	}
 	return NULL;
+}
+
+bool arch_debug_register(unsigned number, size_t *offset, size_t *size)
+{
+	const struct debug_reg *reg = debug_target_find(number, offset);
+
+	*size = reg ? reg->bits / 8 : 0;
+	return reg;
+}
+
+size_t arch_debug_registers_size(void)
+{
+	size_t size;
+
+	(void)debug_target_find(UINT32_MAX, &size);
+	return size;
 }

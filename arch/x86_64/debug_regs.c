@@ -128,28 +128,7 @@ static const struct debug_feature features[] = {
 	{ "org.kinglet.x86.system", "", system_regs, ARRAY_SIZE(system_regs) },
 };
 
-static const struct debug_target target = { "i386:x86-64", features, ARRAY_SIZE(features) };
-
-void arch_debug_describe(char *text, size_t len)
-{
-	debug_target_describe(&target, text, len);
-}
-
-bool arch_debug_register(unsigned number, size_t *offset, size_t *size)
-{
-	const struct debug_reg *reg = debug_target_find(&target, number, offset);
-
-	*size = reg ? reg->bits / 8 : 0;
-	return reg;
-}
-
-size_t arch_debug_registers_size(void)
-{
-	size_t size;
-
-	(void)debug_target_find(&target, UINT32_MAX, &size);
-	return size;
-}
+const struct debug_target arch_debug_target = { "i386:x86-64", features, ARRAY_SIZE(features) };
 
 static int kernel_gs_base(struct vcpu *vcpu, unsigned long request, uint64_t *value)
 {
@@ -215,7 +194,7 @@ int arch_debug_get_registers(struct vcpu *vcpu, uint8_t *block)
 	if (ret < 0)
 		return ret;
 	memset(block, 0, arch_debug_registers_size());
-	for (unsigned n = 0; (reg = debug_target_find(&target, n, &at)); n++)
+	for (unsigned n = 0; (reg = debug_target_find(n, &at)); n++)
 		memcpy(block + at, (const char *)&state + reg->where, debug_reg_copied(reg));
 	return 0;
 }
@@ -230,7 +209,7 @@ int arch_debug_set_registers(struct vcpu *vcpu, const uint8_t *block)
 	if (ret < 0)
 		return ret;
 	state = old;
-	for (unsigned n = 0; (reg = debug_target_find(&target, n, &at)); n++)
+	for (unsigned n = 0; (reg = debug_target_find(n, &at)); n++)
 		memcpy((char *)&state + reg->where, block + at, debug_reg_copied(reg));
 	return write_state(vcpu, &old, &state);
 }

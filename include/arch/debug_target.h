@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The table of registers that an architecture shows to gdb, for the files of arch/ARCH that
- * implement arch/debug.h. All in static storage. Any thread.
+ * implement arch/debug.h; what that header says of the table alone, arch/common does. All in static
+ * storage. Any thread.
  */
 #ifndef KINGLET_ARCH_DEBUG_TARGET_H
 #define KINGLET_ARCH_DEBUG_TARGET_H
@@ -30,15 +31,14 @@ struct debug_target {
 	unsigned count;
 };
 
-/* The text of arch_debug_describe(). */
-void debug_target_describe(const struct debug_target *target, char *text, size_t len);
+/* Each architecture has one. */
+extern const struct debug_target arch_debug_target;
 
 /*
  * The register of that number, and its place in the register block, in bytes; NULL when there is
  * none, and then the place is the length of the whole block.
  */
-const struct debug_reg *debug_target_find(const struct debug_target *target, unsigned number,
-					  size_t *offset);
+const struct debug_reg *debug_target_find(unsigned number, size_t *offset);
 
 /* How many bytes of a register are both gdb's and KVM's. */
 static inline size_t debug_reg_copied(const struct debug_reg *reg)

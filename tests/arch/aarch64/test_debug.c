@@ -3,12 +3,12 @@
 #include "../../../arch/aarch64/regs.h"
 #include "arch/debug.h"
 #include "base/le.h"
+#include "debug_block.h"
 #include "fake_sys.h"
 
 #include <asm/ptrace.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -135,51 +135,6 @@ static int teardown(void **state)
 }
 
 /* --- Registers -------------------------------------------------------------------------------- */
-
-/* Where the register that the description calls so is in the block. */
-static size_t offset_of(const char *name)
-{
-	char text[ARCH_DEBUG_TARGET_MAX], wanted[40];
-	const char *p = text, *end;
-	size_t offset, size;
-	unsigned number = 0;
-
-	arch_debug_describe(text, sizeof(text));
-	snprintf(wanted, sizeof(wanted), "<reg name=\"%s\"", name);
-	end = strstr(text, wanted);
-	assert_non_null(end);
-	while ((p = strstr(p, "<reg ")) < end) {
-		number++;
-		p++;
-	}
-	assert_true(arch_debug_register(number, &offset, &size));
-	return offset;
-}
-
-/* gdb adds up the sizes that it reads in the description. */
-static void the_description_is_of_the_block(void **state)
-{
-	static const char attribute[] = "bitsize=\"";
-	char text[ARCH_DEBUG_TARGET_MAX];
-	size_t sum = 0, offset, size;
-	const char *bits;
-	unsigned number = 0;
-
-	(void)state;
-	arch_debug_describe(text, sizeof(text));
-	for (const char *p = text; (p = strstr(p, "<reg ")); p++) {
-		assert_true(arch_debug_register(number++, &offset, &size));
-		assert_int_equal(offset, sum);
-		bits = strstr(p, attribute);
-		assert_non_null(bits);
-		assert_int_equal(size, strtoul(bits + strlen(attribute), NULL, 10) / 8);
-		sum += size;
-	}
-	assert_false(arch_debug_register(number, &offset, &size));
-	assert_int_equal(sum, arch_debug_registers_size());
-	assert_true(sum <= ARCH_DEBUG_REGISTERS_MAX);
-	assert_non_null(strstr(text, "</target>"));
-}
 
 static void registers_are_read(void **state)
 {
@@ -607,7 +562,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(the_description_is_of_the_block),
+		cmocka_unit_test(the_description_is_of_the_block),
 		TEST(registers_are_read),
 		TEST(only_what_differs_is_written),
 		TEST(vectors_of_sve_are_read_and_written),
