@@ -11,7 +11,14 @@
 #include <asm/ptrace.h>
 
 #define MASKS (uint64_t)(PSR_I_BIT | PSR_F_BIT)
+/* Arm ARM D1.10: sixteen vectors. */
 #define VECTORS_BYTES 0x800
+#define VECTOR_BYTES 0x80
+
+/* The note: the address that is stepped from, a multiple of 4, and in its place below, the masks. */
+#define NOTE_MASKS 3ULL
+#define NOTE_SHIFT 6
+_Static_assert(NOTE_MASKS << NOTE_SHIFT == MASKS, "I and F are side by side");
 
 struct pattern {
 	uint32_t mask, value;
@@ -29,13 +36,13 @@ static const struct pattern mask_users[] = {
 	{ 0xff000000, 0xd4000000 }, /* SVC, HVC, SMC, BRK, HLT */
 };
 
-/* True also where the instruction cannot be read. */
+/* True also where the instruction cannot be read, or fetched. */
 static bool uses_masks(const struct gmem *mem, struct vcpu *vcpu, uint64_t pc)
 {
 	uint32_t instruction;
 	uint64_t gpa;
 
-	if (arch_debug_translate(mem, vcpu, pc, &gpa) < 0 ||
+	if (pc % sizeof(instruction) || arch_debug_translate(mem, vcpu, pc, &gpa) < 0 ||
 	    gmem_read(mem, gpa, &instruction, sizeof(instruction)))
 		return true;
 	for (unsigned i = 0; i < ARRAY_SIZE(mask_users); i++)
@@ -44,7 +51,7 @@ static bool uses_masks(const struct gmem *mem, struct vcpu *vcpu, uint64_t pc)
 	return false;
 }
 
-int debug_step_mask(const struct gmem *mem, struct vcpu *vcpu, uint64_t *masked)
+int debug_step_mask(const struct gmem *mem, struct vcpu *vcpu, uint64_t *note)
 {
 	uint64_t pc, pstate, added;
 	int ret = arm64_get_reg(vcpu, ARM64_CORE_REG(regs.pc), &pc);
@@ -59,7 +66,7 @@ int debug_step_mask(const struct gmem *mem, struct vcpu *vcpu, uint64_t *masked)
 	ret = arm64_set_reg(vcpu, ARM64_CORE_REG(regs.pstate), pstate | added);
 	if (ret < 0)
 		return ret;
-	*masked = added;
+	*note = pc | added >> NOTE_SHIFT;
 	return 0;
 }
 
@@ -71,23 +78,36 @@ static int clear_bits(struct vcpu *vcpu, uint64_t id, uint64_t bits)
 	return ret < 0 ? ret : arm64_set_reg(vcpu, id, value & ~bits);
 }
 
-/* An exception took the masks along to where it returns to; those in PSTATE are then its own. */
-int arch_debug_stopped(struct vcpu *vcpu, uint64_t *masked)
+/* The instruction at `from` got an exception: the vCPU is at a vector, which returns there. */
+static int took_exception(struct vcpu *vcpu, uint64_t from, bool *took)
 {
-	uint64_t pc, vbar;
-	int ret;
+	uint64_t pc, vbar, elr, offset;
+	int ret = arm64_get_reg(vcpu, ARM64_CORE_REG(regs.pc), &pc);
 
-	if (!*masked)
-		return 0;
-	ret = arm64_get_reg(vcpu, ARM64_CORE_REG(regs.pc), &pc);
 	if (ret >= 0)
 		ret = arm64_get_reg(vcpu, ARM64_VBAR_EL1, &vbar);
 	if (ret >= 0)
-		ret = clear_bits(vcpu,
-				 pc - vbar < VECTORS_BYTES ? ARM64_SPSR_EL1 :
-							     ARM64_CORE_REG(regs.pstate),
-				 *masked);
+		ret = arm64_get_reg(vcpu, ARM64_CORE_REG(elr_el1), &elr);
+	if (ret < 0)
+		return ret;
+	offset = pc - vbar;
+	*took = offset < VECTORS_BYTES && offset % VECTOR_BYTES == 0 && elr == from;
+	return 0;
+}
+
+/* An exception took the masks along to where it returns to; those in PSTATE are then its own. */
+int arch_debug_stopped(struct vcpu *vcpu, uint64_t *note)
+{
+	bool took;
+	int ret;
+
+	if (!*note)
+		return 0;
+	ret = took_exception(vcpu, *note & ~NOTE_MASKS, &took);
 	if (ret >= 0)
-		*masked = 0;
+		ret = clear_bits(vcpu, took ? ARM64_SPSR_EL1 : ARM64_CORE_REG(regs.pstate),
+				 (*note & NOTE_MASKS) << NOTE_SHIFT);
+	if (ret >= 0)
+		*note = 0;
 	return ret;
 }

@@ -6,9 +6,9 @@
 #include "arch/debug.h"
 
 /*
- * Masks interrupts for one step from where the vCPU stands, until arch_debug_stopped(). *masked, 0
+ * Masks interrupts for one step from where the vCPU stands, until arch_debug_stopped(). *note, 0
  * before, gets what that has to undo. Negative errno, and then nothing is changed.
  */
-__must_check int debug_step_mask(const struct gmem *mem, struct vcpu *vcpu, uint64_t *masked);
+__must_check int debug_step_mask(const struct gmem *mem, struct vcpu *vcpu, uint64_t *note);
 
 #endif

@@ -388,6 +388,7 @@ static void a_step_takes_no_interrupt(void **state)
 	/* It faulted: what it returns to is not masked, the handler is. */
 	step(f, nop, &note);
 	set(f, ARM64_CORE_REG(regs.pc), RAM + 0x8200);
+	set(f, ARM64_CORE_REG(elr_el1), RAM + 0x1000);
 	set(f, ARM64_SPSR_EL1, masked);
 	assert_int_equal(arch_debug_stopped(&f->vcpu, &note), 0);
 	assert_int_equal(get(f, ARM64_CORE_REG(regs.pstate)), masked);
@@ -397,6 +398,33 @@ static void a_step_takes_no_interrupt(void **state)
 	f->sets = 0;
 	assert_int_equal(arch_debug_stopped(&f->vcpu, &note), 0);
 	assert_int_equal(f->sets, 0);
+}
+
+/* A handler that has let interrupts in again, still among the vectors, or jumping to one. */
+static void a_step_among_vectors_is_no_exception(void **state)
+{
+	static const struct {
+		uint64_t pc, elr;
+	} stops[] = {
+		{ RAM + 0x1004, RAM + 0x9000 },
+		{ RAM + 0x1004, RAM + 0x1000 }, /* another exception's, at the same place */
+		{ RAM + 0x1080, RAM + 0x9000 },
+	};
+	const uint64_t open = PSR_MODE_EL1h | PSR_F_BIT, masked = open | PSR_I_BIT;
+	struct fixture *f = *state;
+	uint64_t note = 0;
+
+	set(f, ARM64_VBAR_EL1, RAM + 0x1000);
+	set(f, ARM64_SPSR_EL1, masked);
+	for (unsigned i = 0; i < ARRAY_SIZE(stops); i++) {
+		step(f, 0xd503201f, &note);
+		set(f, ARM64_CORE_REG(regs.pc), stops[i].pc);
+		set(f, ARM64_CORE_REG(elr_el1), stops[i].elr);
+		assert_int_equal(arch_debug_stopped(&f->vcpu, &note), 0);
+		assert_int_equal(get(f, ARM64_CORE_REG(regs.pstate)), open);
+		assert_int_equal(get(f, ARM64_SPSR_EL1), masked);
+		assert_int_equal(note, 0);
+	}
 }
 
 static void what_uses_the_masks_is_stepped_as_it_is(void **state)
@@ -420,6 +448,9 @@ static void what_uses_the_masks_is_stepped_as_it_is(void **state)
 	}
 	/* Nor what cannot be read. */
 	set(f, ARM64_CORE_REG(regs.pc), RAM + 64 * MIB);
+	control(f, &(struct arch_debug_control){ .step = true, .mem = &f->mem, .note = &note });
+	assert_int_equal(note, 0);
+	set(f, ARM64_CORE_REG(regs.pc), RAM + 0x1002);
 	control(f, &(struct arch_debug_control){ .step = true, .mem = &f->mem, .note = &note });
 	assert_int_equal(note, 0);
 }
@@ -573,6 +604,7 @@ int main(void)
 		TEST(more_than_there_are_do_not_fit),
 		TEST(steps_and_traps_are_asked_for),
 		TEST(a_step_takes_no_interrupt),
+		TEST(a_step_among_vectors_is_no_exception),
 		TEST(what_uses_the_masks_is_stepped_as_it_is),
 		TEST(events_are_told_apart),
 		TEST(the_guest_gets_its_own_trap),
