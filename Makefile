@@ -309,7 +309,7 @@ packages := make acpica-tools device-tree-compiler python3 $(if $(cross), \
 # What the bare-metal guests and lessons of this architecture take.
 bare_metal := payloads lesson-tools
 # Parts that need a KVM or a testbed; each is a program that counts its tests (see tests/run).
-parts := layers unit install kvm $(if $(filter x86_64,$(ARCH)),page) guest
+parts := layers unit $(cross:%=kernel) install kvm $(if $(filter x86_64,$(ARCH)),page) guest
 
 export ARCH
 
