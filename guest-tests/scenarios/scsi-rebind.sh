@@ -1,7 +1,7 @@
 # A SCSI host serves a driver that is unbound and bound again ten times while requests are in flight,
 # and a guest that reboots in the same process while it writes. Nothing of Kinglet's is used up.
-# cases: restart
-# cases x86_64: virtio pci
+# cases: restart virtio
+# cases x86_64: pci
 random disk.img 16M
 cp disk.img before.img
 truncate -s 16M work.img
