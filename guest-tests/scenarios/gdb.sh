@@ -1,9 +1,9 @@
 # Debian's kernel under gdb, from before its first instruction to its power-off: entry and single
 # steps, then Ctrl-C once it runs, both CPUs, and memory at the kernel's own addresses.
 #
-# On arm64 breakpoints, too: of software and of the CPU, and the kernel gets the traps that are its
-# own (kprobes). The CPU of x86_64's emulated host has neither debug registers in guests nor a way to
-# take INT3 out of them; tests/kvm/run has them.
+# On arm64 breakpoints, too: of software and of the CPU, and a watchpoint; the kernel gets the traps
+# that are its own (kprobes), and goes on without gdb. The CPU of x86_64's emulated host has neither
+# debug registers in guests nor a way to take INT3 out of them; tests/kvm/run has them.
 case $ARCH in
 x86_64) entry=0x1000... stepped='0x1000[0-9a-f]*' cpu=64-bit tables=cr3 words= ;;
 aarch64) entry=0x40000000 stepped='0x4[0-9a-f]*' cpu=EL1 tables=ttbr1_el1 words=probe=yes ;;
@@ -58,17 +58,23 @@ read -r text soft hard < <(tr -d '\r' <console | sed -n 's/^code: //p')
 		printf "tables set\n"
 	end
 	END
-	[ "$ARCH" = aarch64 ] || echo "x/s 0x$banner"
+	[ "$ARCH" = aarch64 ] || printf '%s\n' "x/s 0x$banner" continue
 	[ "$ARCH" = x86_64 ] || cat <<-END
 	x/2xw 0x$soft + 8
 	break *0x$soft
 	hbreak *0x$hard
 	continue
 	printf "soft 0x%lx\n", \$pc
+	set var *(unsigned long *)(\$sp - 16) = 44
+	watch -l *(unsigned long *)(\$sp - 16)
+	printf "frame %lu\n", \$x29
+	continue
+	printf "watched 0x%lx\n", \$pc
+	delete 3
 	continue
 	printf "hard 0x%lx\n", \$pc
+	detach
 	END
-	echo continue
 } >later
 kill -s INT "$gdb"
 until [ -e stopped ]; do
@@ -91,14 +97,21 @@ seen "^[* ] 2 .*vCPU 1: (running|halted), $cpu"
 seen '^tables set$'
 if [ "$ARCH" = x86_64 ]; then
 	seen '^0xffffffff[0-9a-f]*:.*"Linux version 6'
+	seen 'exited normally'
 else
-	# What the Image has there, behind the two instructions that are patched for ftrace. _stext is 64
-	# KiB behind its beginning.
+	# What the Image has there, behind the two instructions that are patched for ftrace. _stext
+	# is 64 KiB behind its beginning.
 	read -ra code < <(od -An -v -t x4 -j $((0x$soft - 0x$text + 65536 + 8)) -N 8 "$VMLINUX")
 	seen "^0xffff[0-9a-f]*:[[:space:]]0x${code[0]}[[:space:]]0x${code[1]}\$"
 	seen "^soft 0x$soft\$"
+	# There the caller's frame and the return address are stored: stp x29, x30, [sp, #-16]!
+	[ "${code[1]}" = a9bf7bfd ]
+	seen '^Hardware watchpoint 3: '
+	seen '^Old value = 44$'
+	seen "^New value = $(sed -n 's/^frame //p' debugger)\$"
+	seen "^watched 0x$(printf '%x' $((0x$soft + 16)))\$"
 	seen "^hard 0x$hard\$"
 	expect_output '^probe hits: [1-9]'
+	seen 'detached'
 fi
-seen 'exited normally'
 [ ! -e socket ]
