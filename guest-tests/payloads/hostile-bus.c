@@ -15,7 +15,8 @@ enum { ROUNDS = 2000 };
 static void storm_ecam(void)
 {
 	for (unsigned i = 0; i < ROUNDS; i++)
-		storm_memory(pci_ecam(dice(8) ? dice(4) : dice(32), dice(4) ? dice(256) : dice(4096)));
+		storm_memory(pci_ecam(dice(8) ? dice(4) : dice(32),
+				      dice(4) ? dice(256) : dice(4096)));
 }
 
 /* A device's whole BAR, its doorbells and MSI-X table too; running, half set up, or broken. */

@@ -47,14 +47,16 @@ tests_of_arch() {
 	ends 'HLT without interrupt controllers' 0 '' hlt.bin --flat 0x1000,mode=16 --irqchip off
 	ends 'task priority without interrupt controllers' 0 '' tpr.bin --flat 0x1000 --irqchip off
 	ends 'reset by the keyboard controller' 0 '' reset-i8042.bin --flat 0x1000,mode=16
-	ends 'triple fault' 103 'triple fault after .*vCPU 0: rip 0x(100007 \(32-bit|fff0 \(the reset)' \
+	ends 'triple fault' 103 \
+		'triple fault after .*vCPU 0: rip 0x(100007 \(32-bit|fff0 \(the reset)' \
 		triple-fault.bin --flat 0x100000,mode=32
 	ends 'triple fault, with reboots restarting' 103 'triple fault after ' \
 		triple-fault.bin --flat 0x100000,mode=32 --on-reboot restart
 	ends 'internal error' 104 'internal error after .*rip 0xd0000000' \
 		run-nowhere.bin --flat 0x100000,mode=32
 
-	guest 'timers' 'PIT, PIC\nPIT, I/O APIC\nlocal APIC timer\nx2APIC timer and self-IPI\n' timers.elf
+	guest 'timers' 'PIT, PIC\nPIT, I/O APIC\nlocal APIC timer\nx2APIC timer and self-IPI\n' \
+		timers.elf
 	guest 'PCI by ports' '' pci-ports.elf
 	guest 'INTx on the PIC' 'INTx, PIC\n' intx-pic.elf
 
@@ -64,7 +66,8 @@ tests_of_arch() {
 		't["vcpus"][0]["registers"]["cr0"].startswith("0x")' \
 		"$payloads/triple-fault.bin" --flat 0x100000,mode=32
 	judged 'internal error' 104 '^FAIL outcome=internal-error .*bytes da 05 00 00 00 d0' \
-		't["vcpus"][0]["registers"]["rbx"] == "0x12345678" and t["vcpus"][0]["mode"] == "32-bit protected"' \
+		'(t["vcpus"][0]["registers"]["rbx"] == "0x12345678" and
+			t["vcpus"][0]["mode"] == "32-bit protected")' \
 		"$payloads/mmio-float.bin" --flat 0x100000,mode=32
 
 	. "$here/tests/kvm/gdb.sh"
@@ -75,7 +78,8 @@ tests_of_arch() {
 	refused 'a cut ELF' 'truncated or damaged ELF' run "$(cut_payload linux.elf 5000)"
 	refused 'a cut ELF header' 'truncated or damaged' run "$(cut_payload linux.elf 40)"
 	refused 'a cut PVH image' 'truncated or damaged ELF' run "$(cut_payload pvh.elf 4200)"
-	refused 'a cut Multiboot image' 'truncated or damaged ELF' run "$(cut_payload multiboot.elf 4200)"
+	refused 'a cut Multiboot image' 'truncated or damaged ELF' \
+		run "$(cut_payload multiboot.elf 4200)"
 	for image in linux.bzImage pvh.elf multiboot.elf; do
 		refused "an initrd beyond RAM, $image" 'big: .*give the guest more memory' \
 			run "$payloads/$image" --memory 16M --initrd "$work/big"
@@ -86,8 +90,10 @@ tests_of_arch() {
 		run "$payloads/linux.elf" --append "$(printf %02048d 0)"
 	refused 'a command line in 16-bit mode' 'takes no command line' \
 		run "$payloads/flat16.bin" --flat 0x7c00,mode=16 --append x
-	refused 'a flat binary outside RAM' 'there is 256 MiB' run "$payloads/hlt.bin" --flat 0x20000000
-	refused 'a flat binary over boot tables' 'boot tables lie at' run "$payloads/flat32.bin" --flat 0x80000
+	refused 'a flat binary outside RAM' 'there is 256 MiB' \
+		run "$payloads/hlt.bin" --flat 0x20000000
+	refused 'a flat binary over boot tables' 'boot tables lie at' \
+		run "$payloads/flat32.bin" --flat 0x80000
 	refused 'a 16-bit binary above 1 MiB' 'starts below 1 MiB' \
 		run "$payloads/flat16.bin" --flat 0x100000,mode=16
 	refused 'an initrd for a flat binary' 'takes no initrd' \
