@@ -42,6 +42,27 @@ required() {
 			met ? "met" : "MISSED" }'
 }
 
+# keeps_up WHAT <RATIOS, one a line: whether their median is at least 1; if not, whether 1 is in its
+# interval of 95 %: that between the two ratios which have the median between them in so many cases,
+# however ratios may be distributed.
+keeps_up() {
+	sort -n | awk -v what="$1" '
+		{ v[NR] = $1 }
+		END {
+			# How likely no more than k ratios are below the true median.
+			for (k = 0; k < NR / 2; k++) {
+				choose = k ? choose * (NR - k + 1) / k : 1
+				likely += choose / 2 ^ NR
+				if (likely > 0.025)
+					break
+			}
+			low = v[k > 0 ? k : 1]
+			high = v[k > 0 ? NR + 1 - k : NR]
+			median = (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2
+			verdict = median >= 1 ? "met" : high >= 1 ? "equal" : "MISSED"
+			printf "%-44s %8.3f   %.3f to %.3f   %s\n", what, median, low, high, verdict }'
+}
+
 ratio() {
 	awk -v a="$1" -v b="$2" 'BEGIN { print a / b }'
 }
