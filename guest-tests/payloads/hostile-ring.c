@@ -12,6 +12,7 @@ static uint8_t buffer[64];
 
 static uint64_t own_bar;
 
+/* Last: the device may look at the ring at any time, kicked or not. */
 static void offer(uint16_t head)
 {
 	rng.ring->avail.ring[0] = head;
@@ -34,8 +35,8 @@ static void loop_to_itself(void)
 
 static void loop_of_nothing(void)
 {
-	one_descriptor((uintptr_t)buffer, 0, DESC_WRITE | DESC_NEXT, 1);
 	rng.ring->desc[1] = (struct descriptor){ 0, 0, DESC_WRITE | DESC_NEXT, 0 };
+	one_descriptor((uintptr_t)buffer, 0, DESC_WRITE | DESC_NEXT, 1);
 }
 
 static void next_beyond_table(void)
@@ -70,8 +71,8 @@ static void buffer_of_4_gib(void)
 
 static void readable_after_writable(void)
 {
-	one_descriptor((uintptr_t)buffer, 8, DESC_WRITE | DESC_NEXT, 1);
 	rng.ring->desc[1] = (struct descriptor){ (uintptr_t)buffer, 8, 0, 0 };
+	one_descriptor((uintptr_t)buffer, 8, DESC_WRITE | DESC_NEXT, 1);
 }
 
 static void nothing_to_fill(void)
@@ -133,15 +134,15 @@ static void indirect_outside_ram(void)
 
 static void indirect_nested(void)
 {
-	indirect_table((uintptr_t)table, sizeof(table), DESC_INDIRECT);
 	table[0] = (struct descriptor){ (uintptr_t)table, sizeof(table), DESC_INDIRECT, 0 };
+	one_descriptor((uintptr_t)table, sizeof(table), DESC_INDIRECT, 0);
 }
 
 static void indirect_loop(void)
 {
-	indirect_table((uintptr_t)table, sizeof(table), DESC_INDIRECT);
 	table[0] = (struct descriptor){ (uintptr_t)buffer, 8, DESC_WRITE | DESC_NEXT, 1 };
 	table[1] = (struct descriptor){ (uintptr_t)buffer, 8, DESC_WRITE | DESC_NEXT, 0 };
+	one_descriptor((uintptr_t)table, sizeof(table), DESC_INDIRECT, 0);
 }
 
 static const struct attack {
