@@ -87,10 +87,12 @@ static enum irq_sink sink_of(const struct msix *msix, const struct msix_binding 
 {
 	const uint8_t *entry = msix->table + binding->vector * MSIX_ENTRY_SIZE;
 	uint16_t control = get_le16(msix->dev->cfg + msix->cap + PCI_MSIX_FLAGS);
+	uint16_t command = get_le16(msix->dev->cfg + PCI_COMMAND);
 
 	if (!(control & PCI_MSIX_FLAGS_ENABLE))
 		return IRQ_RELAY;
 	if (binding->vector == MSIX_NO_VECTOR || control & PCI_MSIX_FLAGS_MASKALL ||
+	    !(command & PCI_COMMAND_MASTER) ||
 	    entry[PCI_MSIX_ENTRY_VECTOR_CTRL] & PCI_MSIX_ENTRY_CTRL_MASKBIT)
 		return IRQ_HELD;
 	return IRQ_KVM;
