@@ -30,14 +30,19 @@ static bool target_is_missing(int err)
 	return err == -ENODEV || err == -EEXIST;
 }
 
+static void log_missing(const struct vhost *vhost, const struct vhost_scsi_target *target)
+{
+	log_error("%s: target %s does not exist, has no nexus, or another machine has it",
+		  vhost->dev ? vhost->dev->name : vhost->kind->ops.name, target->vhost_wwpn);
+}
+
 static int scsi_run(struct vhost *vhost)
 {
 	struct vhost_scsi *scsi = scsi_of(vhost);
 	int ret = vhost_ioctl(vhost, VHOST_SCSI_SET_ENDPOINT, &scsi->target);
 
 	if (target_is_missing(ret) && vhost_may_log(vhost))
-		log_error("%s: target %s does not exist, has no nexus, or another machine has it",
-			  vhost->dev->name, scsi->target.vhost_wwpn);
+		log_missing(vhost, &scsi->target);
 	return ret;
 }
 
@@ -94,8 +99,7 @@ static int check_free(struct vhost *vhost)
 		scsi_halt(vhost);
 	if (!target_is_missing(ret))
 		return 0;
-	log_error("vhost-scsi: target %s does not exist, has no nexus, or another machine has it",
-		  target->vhost_wwpn);
+	log_missing(vhost, target);
 	return -ENODEV;
 }
 
