@@ -14,6 +14,9 @@
 /* Exit statuses of Kinglet's own; those of a run come with its verdict. */
 enum { EXIT_USAGE = 100, EXIT_HOST = 101, EXIT_LOST = 104 };
 
+/* With an exit status: threads are left that use what the command has, so _exit(2) comes next. */
+enum { COMMAND_LEAVE = 0x100 };
+
 struct command {
 	const char *name;
 	const char *synopsis; /* what is written behind the name, or "" */
@@ -27,7 +30,7 @@ struct command {
 	 * Once all is parsed; argv: what stood behind `--`, argc -1 without `--`. NULL: none may.
 	 */
 	int (*finish)(struct common_options *options, int argc, char **argv);
-	/* Returns the exit status. */
+	/* Returns the exit status, or that and COMMAND_LEAVE. */
 	int (*run)(struct common_options *options);
 };
 
@@ -43,11 +46,18 @@ const struct command *command_find(const char *name);
 /* Logs one line with the commands that there are. */
 void command_log_unknown(const char *name);
 
-/* Parses what follows the command's name, and does what it says. Returns the exit status. */
+/*
+ * Parses what follows the command's name, and does what it says. Returns the exit status, or that
+ * and COMMAND_LEAVE.
+ */
 int command_execute(const struct command *command, int argc, char **argv);
 
-/* machine_run() on the host's kernel, and the seconds that it took. */
-double run_timed(const struct machine_config *config, struct verdict *verdict);
+/*
+ * machine_run() on the host's kernel, and the seconds since config->started_ns. 0, or COMMAND_LEAVE
+ * when it did not stop.
+ */
+__must_check int run_timed(const struct machine_config *config, struct verdict *verdict,
+			   double *seconds);
 
 /* EXIT_SUCCESS, or EXIT_HOST after one logged line when standard output takes no more. */
 int flush_stdout(void);

@@ -82,6 +82,7 @@ enum { OPTION_LISTS_MAX = 6 };
  */
 struct common_options {
 	const struct command *command;
+	uint64_t started_ns; /* when Kinglet was, CLOCK_MONOTONIC */
 	bool help, version;
 	uint64_t given[OPTION_LISTS_MAX]; /* bit i of given[l]: option i of list l */
 	char **owned;			  /* split key lists, and what options_own() was given */

@@ -117,6 +117,7 @@ struct machine_config {
 	enum on_reboot on_reboot;
 	struct gdb_config gdb;
 	uint64_t timeout_ns; /* 0: none */
+	uint64_t started_ns; /* since when it counts, CLOCK_MONOTONIC; 0: machine_run() */
 	struct watch_config watch;
 	bool stats; /* print what the run cost, at its end and on SIGUSR1 */
 	bool no_input;	/* standard input is left alone */

@@ -34,10 +34,18 @@ struct verdict {
 
 /*
  * Builds the machine, runs it until its verdict is known, and destroys it. Everything that was
- * opened is closed, the terminal restored, whatever happens. Main thread; signals SIGINT, SIGTERM,
- * SIGHUP and SIGQUIT end the run in order. Afterwards the process still ignores SIGPIPE and may
- * still open as many files as it is allowed at most.
+ * opened is closed, the terminal restored, whatever happens. Main thread, which meanwhile serves
+ * signals and config->timeout_ns; a thread of its own builds the machine and serves the devices.
+ *
+ * Signals that would end the process end the run in order, unless they are ignored. From the
+ * verdict on, that has two seconds; after a guest that ended by itself, two without progress. When
+ * they are over, false is returned: threads are left that use the config and what it points to, so
+ * that the process says its last words and ends by _exit(2). What would outlive it is seen to.
+ *
+ * Afterwards the process still ignores SIGPIPE, may still open as many files as it is allowed at
+ * most, and has those signals blocked: a second one must not end it before its verdict is said.
  */
-void machine_run(const struct machine_config *config, struct sys *sys, struct verdict *verdict);
+__must_check bool machine_run(const struct machine_config *config, struct sys *sys,
+			      struct verdict *verdict);
 
 #endif

@@ -19,12 +19,12 @@ symbols=(--symbols "$payloads/echo.img.elf") # an Image has none
 # There are no ports and no modes; Linux, the last one's, is a scenario.
 lessons='1 3 4 6 7 8 9'
 explained=(flat.bin "${flat[@]}")
-explanation='^main    open: /dev/kvm is fd [0-9]+  \[vmm/core/kvm.c:[0-9]+\]$
-^main    KVM_CREATE_VCPU: creates vCPU 0; it is fd [0-9]+  \[api.rst 4.7; vmm/core/vcpu.c:[0-9]+\]$
-^main    run: the kernel \(flat\) is in guest RAM from 0x40000000 to .* its entry is 0x40000000  \[
+explanation='^machine open: /dev/kvm is fd [0-9]+  \[vmm/core/kvm.c:[0-9]+\]$
+^machine KVM_CREATE_VCPU: creates vCPU 0; it is fd [0-9]+  \[api.rst 4.7; vmm/core/vcpu.c:[0-9]+\]$
+^machine run: the kernel \(flat\) is in guest RAM from 0x40000000 to .* its entry is 0x40000000  \[
 ^vCPU 0  KVM_EXIT_MMIO: the guest writes 1 byte, 0x45 .E., to 0x10000000.*: serial port \(data\)  \[
 ^vCPU 0  … 23 more writes to serial port$
-^main    run: the machine is taken down  \['
+^machine run: the machine is taken down  \['
 
 tests_of_arch() {
 	guest 'flat' 'EL1 at 0000000040200000\n' flat.bin --flat 0x40200000

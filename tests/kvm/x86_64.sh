@@ -21,12 +21,12 @@ symbols=()
 # Linux, the last one's, is a scenario.
 lessons='1 2 3 4 5 6 7 8 9'
 explained=(flat16.bin --flat '0x7c00,mode=16')
-explanation='^main    open: /dev/kvm is fd [0-9]+  \[vmm/core/kvm.c:[0-9]+\]$
-^main    KVM_CREATE_VCPU: creates vCPU 0; it is fd [0-9]+  \[api.rst 4.7; vmm/core/vcpu.c:[0-9]+\]$
-^main    run: the kernel \(flat\) is in guest RAM from 0x7c00 to .* its entry is 0x7c00  \[
+explanation='^machine open: /dev/kvm is fd [0-9]+  \[vmm/core/kvm.c:[0-9]+\]$
+^machine KVM_CREATE_VCPU: creates vCPU 0; it is fd [0-9]+  \[api.rst 4.7; vmm/core/vcpu.c:[0-9]+\]$
+^machine run: the kernel \(flat\) is in guest RAM from 0x7c00 to .* its entry is 0x7c00  \[
 ^vCPU 0  KVM_EXIT_IO: the guest writes 1 byte, 0x31 '\''1'\'', to port 0x3f8: COM1 \(data\)  \[
 ^vCPU 0  … 19 more writes to COM1$
-^main    run: the machine is taken down  \['
+^machine run: the machine is taken down  \['
 
 tests_of_arch() {
 	guest 'flat, 16-bit, boot sector' '16-bit at 0000:7c00\n' flat16.bin --flat 0x7c00,mode=16

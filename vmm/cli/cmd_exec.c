@@ -386,7 +386,7 @@ static int run_image(struct exec_options *options, const struct cpio *cpio)
 	struct verdict verdict = { 0 };
 	char path[32];
 	double seconds;
-	int status;
+	int leave, status;
 
 	if (!console) {
 		log_error("console: %s", strerror(ENOMEM));
@@ -401,8 +401,8 @@ static int run_image(struct exec_options *options, const struct cpio *cpio)
 		return dry_run_print(stdout, config) < 0 ? EXIT_USAGE : flush_stdout();
 	config->observers[config->observer_count++] =
 		(struct machine_observer){ .ops = &console_ops, .owner = console };
-	seconds = run_timed(config, &verdict);
-	status = report(options, &verdict, seconds, console);
+	leave = run_timed(config, &verdict, &seconds);
+	status = report(options, &verdict, seconds, console) | leave;
 	console_tail_destroy(&console->tail);
 	return status;
 }

@@ -5,36 +5,46 @@
 #include "cli/run_options.h"
 
 #include <string.h>
-#include <time.h>
 
-static double seconds_now(void)
-{
-	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
-double run_timed(const struct machine_config *config, struct verdict *verdict)
-{
-	double start = seconds_now();
+/* What a machine uses for as long as it is there. */
+struct kept {
+	struct machine_config config;
 	struct sys sys;
+};
 
-	sys_init(&sys);
-	machine_run(config, &sys, verdict);
-	return seconds_now() - start;
+int run_timed(const struct machine_config *config, struct verdict *verdict, double *seconds)
+{
+	uint64_t start = config->started_ns ? config->started_ns : sys_now_ns();
+	struct kept *kept = malloc(sizeof(*kept));
+	bool gone = true;
+
+	*verdict = (struct verdict){ .outcome = OUTCOME_HOST, .status = EXIT_HOST };
+	if (kept) {
+		kept->config = *config;
+		sys_init(&kept->sys);
+		gone = machine_run(&kept->config, &kept->sys, verdict);
+	} else {
+		log_error("machine: %s", strerror(ENOMEM));
+	}
+	*seconds = (double)(sys_now_ns() - start) / 1e9;
+	if (!gone)
+		return COMMAND_LEAVE;
+	free(kept);
+	return 0;
 }
 
 static int run_machine(const struct machine_config *config)
 {
-	struct verdict verdict = { 0 };
-	double seconds = run_timed(config, &verdict);
+	struct verdict verdict;
+	double seconds;
+	int leave = run_timed(config, &verdict, &seconds);
 	char line[300];
 
 	verdict_format(&verdict, seconds, line, sizeof(line));
 	if (*line)
 		log_error("%s", line);
-	return verdict.status;
+	return verdict.status | leave;
 }
 
 static int dry_run(const struct machine_config *config)

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "cli/help.h"
+#include "core/sys.h"
 
 #include <string.h>
 
@@ -57,14 +58,18 @@ static int execute(const struct command *command, struct common_options *options
 
 int command_execute(const struct command *command, int argc, char **argv)
 {
-	_cleanup_free_ struct common_options *options = calloc(1, command->options_size);
+	struct common_options *options = calloc(1, command->options_size);
 	int status;
 
 	if (!options) {
 		log_error("command line: %s", strerror(ENOMEM));
 		return EXIT_HOST;
 	}
+	options->started_ns = sys_now_ns();
 	status = execute(command, options, argc, argv);
+	if (status & COMMAND_LEAVE)
+		return status;
 	options_destroy(options);
+	free(options);
 	return status;
 }

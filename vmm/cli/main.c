@@ -32,7 +32,7 @@ static const struct command *find_command(const char *name)
 int main(int argc, char **argv)
 {
 	const struct command *command;
-	int err = fill_standard_fds();
+	int err = fill_standard_fds(), status;
 
 	if (err) {
 		log_error("/dev/null: open: %s", strerror(-err));
@@ -47,5 +47,8 @@ int main(int argc, char **argv)
 		command_log_unknown(argv[1]);
 		return EXIT_USAGE;
 	}
-	return command_execute(command, argc - 2, argv + 2);
+	status = command_execute(command, argc - 2, argv + 2);
+	if (status & COMMAND_LEAVE)
+		_exit(status & ~COMMAND_LEAVE);
+	return status;
 }

@@ -51,6 +51,7 @@ int run_options_check(struct run_options *options)
 	struct machine_config *config = &options->config;
 	int err;
 
+	config->started_ns = options->common.started_ns;
 	if (!config->boot.kernel) {
 		err = take_default_kernel(options);
 		if (err)

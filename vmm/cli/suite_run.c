@@ -82,12 +82,15 @@ static cJSON *run_once(const struct test_options *options)
 	struct judge judge;
 	cJSON *result;
 	double seconds;
+	int ret;
 
 	if (judge_init(&judge, options) < 0)
 		return NULL;
+	config.started_ns = sys_now_ns();
 	config.observers[config.observer_count++] =
 		(struct machine_observer){ .ops = &judge_ops, .owner = &judge };
-	seconds = run_timed(&config, &verdict);
+	ret = run_timed(&config, &verdict, &seconds);
+	(void)ret; /* what is left ends with the process, by _exit(2) in any case */
 	if (judge.vcpu_count)
 		symbols = load_symbols(options);
 	result = result_of_run(&judge, &verdict, seconds, symbols);

@@ -20,12 +20,12 @@ struct board {
 
 static void power_off(void *owner)
 {
-	vm_guest_wishes(owner, WISH_POWEROFF);
+	vm_request(owner, VM_POWER_OFF);
 }
 
 static void reset(void *owner)
 {
-	vm_guest_wishes(owner, WISH_RESET);
+	vm_request(owner, VM_RESET);
 }
 
 static int init_common(struct vm *vm)

@@ -348,7 +348,7 @@ void vm_gdb_destroy(struct vm *vm)
 		return;
 	/* Its last word may get lost; the end of the connection says enough then. */
 	if (server->client.fd >= 0) {
-		gdb_ended(server->gdb, vm->verdict->status);
+		gdb_ended(server->gdb, vm->verdict.status);
 		flush(server);
 		loop_remove(&vm->loop, &server->client);
 		close_fd(&server->client.fd);
@@ -364,4 +364,10 @@ void vm_gdb_destroy(struct vm *vm)
 	gdb_free(server->gdb);
 	free(server);
 	vm->gdb = NULL;
+}
+
+void vm_gdb_abandon(struct vm *vm)
+{
+	if (vm->gdb && vm->gdb->path)
+		unlink(vm->gdb->path);
 }

@@ -9,6 +9,7 @@
 
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 
 /* Whose fault the failure of a stage is: it decides the exit status. */
 enum blame {
@@ -22,20 +23,6 @@ struct stage {
 	void (*down)(struct vm *vm); /* NULL: nothing to undo */
 	enum blame blame;
 };
-
-static int loop_up(struct vm *vm)
-{
-	int ret = loop_init(&vm->loop);
-
-	if (ret)
-		log_error("event loop: %s", strerror(-ret));
-	return ret;
-}
-
-static void loop_down(struct vm *vm)
-{
-	loop_destroy(&vm->loop);
-}
 
 static int memory_up(struct vm *vm)
 {
@@ -217,8 +204,6 @@ static int run_up(struct vm *vm)
  * interrupt lines, buses, RAM.
  */
 static const struct stage stages[] = {
-	{ loop_up, loop_down, BLAME_HOST },
-	{ vm_events_init, vm_events_destroy, BLAME_HOST },
 	{ memory_up, memory_down, BLAME_ERRNO },
 	{ kvm_up, kvm_down, BLAME_HOST },
 	{ config_checked, NULL, BLAME_INPUT },
@@ -265,41 +250,138 @@ static void prepare_process(void)
 	}
 }
 
-void machine_run(const struct machine_config *config, struct sys *sys, struct verdict *verdict)
+/* Returns how many stages are up; all of them, or the run has ended. */
+static unsigned build(struct vm *vm)
 {
-	struct vm vm = { .config = config, .sys = sys, .control.fd = -1 };
 	unsigned built = 0;
-	int ret = 0;
 
-	prepare_process();
-	vm_verdict_init(&vm, verdict);
-	ret = watch_begin(&vm);
-	if (ret) {
-		vm_end(&vm, OUTCOME_USAGE, 0, "%s", "");
-		vm_verdict_destroy(&vm);
-		return;
-	}
-	while (built < ARRAY_SIZE(stages)) {
-		ret = stages[built].up(&vm);
-		if (ret)
+	while (built < ARRAY_SIZE(stages) && !vm_has_ended(vm)) {
+		int ret = stages[built].up(vm);
+
+		if (ret) {
+			/* The stage has said why; there is nothing to add. */
+			vm_end(vm, blame(&stages[built], ret), 0, "%s", "");
 			break;
+		}
 		built++;
 	}
+	return built;
+}
+
+static void serve(struct vm *vm)
+{
+	int ret;
+
+	atomic_store(&vm->running, true);
+	ret = loop_run(&vm->loop);
+	if (ret)
+		vm_end(vm, OUTCOME_HOST, 0, "event loop: %s", strerror(-ret));
+	if (vm->config->stats)
+		vm_print_stats(vm);
+}
+
+static void take_down(struct vm *vm, unsigned built)
+{
+	watch_phase(vm, PHASE_DOWN);
+	while (built--) {
+		if (stages[built].down)
+			stages[built].down(vm);
+		atomic_fetch_add(&vm->progress, 1);
+	}
+}
+
+void vm_main(struct vm *vm)
+{
+	unsigned built = 0;
+
+	if (watch_begin(vm))
+		vm_end(vm, OUTCOME_USAGE, 0, "%s", "");
+	else
+		built = build(vm);
+	if (built == ARRAY_SIZE(stages))
+		serve(vm);
+	take_down(vm, built);
+	watch_end(vm);
+}
+
+/* What it takes to run: the two loops. */
+static int prepare(struct vm *vm)
+{
+	int ret = loop_init(&vm->loop);
 
 	if (ret) {
-		/* The stage has said why; there is nothing to add. */
-		vm_end(&vm, blame(&stages[built], ret), 0, "%s", "");
-	} else {
-		ret = loop_run(&vm.loop);
-		if (ret)
-			vm_end(&vm, OUTCOME_HOST, 0, "event loop: %s", strerror(-ret));
-		if (config->stats)
-			vm_print_stats(&vm);
+		log_error("event loop: %s", strerror(-ret));
+		return ret;
 	}
+	ret = vm_requests_init(vm);
+	if (ret)
+		goto err_loop;
+	ret = control_init(vm);
+	if (ret)
+		goto err_requests;
+	vm_verdict_init(vm);
+	return 0;
 
-	while (built--)
-		if (stages[built].down)
-			stages[built].down(&vm);
-	watch_end(&vm);
-	vm_verdict_destroy(&vm);
+err_requests:
+	vm_requests_destroy(vm);
+err_loop:
+	loop_destroy(&vm->loop);
+	return ret;
+}
+
+static void dispose(struct vm *vm)
+{
+	control_destroy(vm);
+	vm_requests_destroy(vm);
+	loop_destroy(&vm->loop);
+	vm_verdict_destroy(vm);
+	free(vm);
+}
+
+/*
+ * The machine's thread is stuck, and so may others be. What would outlive the process is seen to
+ * here; all else goes with it. Who has the lock of the consoles keeps observers from being called.
+ */
+static void abandon(struct vm *vm)
+{
+	struct timespec soon;
+
+	clock_gettime(CLOCK_MONOTONIC, &soon);
+	soon = (struct timespec){ soon.tv_sec, soon.tv_nsec + 100000000 };
+	if (soon.tv_nsec >= 1000000000)
+		soon = (struct timespec){ soon.tv_sec + 1, soon.tv_nsec - 1000000000 };
+	if (pthread_mutex_clocklock(&vm->console_lock, CLOCK_MONOTONIC, &soon))
+		log_warning("the console's text may be incomplete");
+	terminal_restore(&vm->terminal);
+	vm_gdb_abandon(vm);
+	vm_scsi_targets_abandon(vm);
+	log_warning("the machine does not stop: the rest is left to the host's kernel");
+}
+
+bool machine_run(const struct machine_config *config, struct sys *sys, struct verdict *verdict)
+{
+	struct vm *vm = calloc(1, sizeof(*vm));
+	bool gone;
+
+	*verdict = (struct verdict){ .outcome = OUTCOME_HOST, .status = 101 };
+	if (!vm) {
+		log_error("machine: %s", strerror(ENOMEM));
+		return true;
+	}
+	vm->config = config;
+	vm->sys = sys;
+	prepare_process();
+	if (prepare(vm)) {
+		free(vm);
+		return true;
+	}
+	gone = control_run(vm);
+	if (!gone)
+		abandon(vm);
+	pthread_mutex_lock(&vm->verdict_lock);
+	*verdict = vm->verdict;
+	pthread_mutex_unlock(&vm->verdict_lock);
+	if (gone)
+		dispose(vm);
+	return gone;
 }

@@ -18,7 +18,7 @@ static void show(struct vm *vm, const struct sight *sight)
 
 	if (!vm->config->observer_count)
 		return;
-	pthread_mutex_lock(&vm->verdict_lock);
+	pthread_mutex_lock(&vm->console_lock);
 	for (unsigned i = 0; i < vm->config->observer_count; i++) {
 		struct verdict its = { 0 };
 
@@ -27,7 +27,7 @@ static void show(struct vm *vm, const struct sight *sight)
 		end = its;
 		enough = true;
 	}
-	pthread_mutex_unlock(&vm->verdict_lock);
+	pthread_mutex_unlock(&vm->console_lock);
 	if (enough)
 		vm_end(vm, OUTCOME_OBSERVER, end.status, "%s", end.detail);
 }
@@ -77,9 +77,9 @@ void vm_show_vcpu(struct vm *vm, struct vcpu *vcpu)
 
 	if (!config->observer_count || arch_vcpu_state(vcpu, &state) < 0)
 		return;
-	pthread_mutex_lock(&vm->verdict_lock);
+	pthread_mutex_lock(&vm->console_lock);
 	for (unsigned i = 0; i < config->observer_count; i++)
 		if (config->observers[i].ops->vcpu)
 			config->observers[i].ops->vcpu(config->observers[i].owner, vcpu->id, &state);
-	pthread_mutex_unlock(&vm->verdict_lock);
+	pthread_mutex_unlock(&vm->console_lock);
 }

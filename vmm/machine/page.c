@@ -64,7 +64,7 @@ static void print_fact(FILE *out, const char *what, const char *value)
 static void print_facts(FILE *out, const struct watch *watch)
 {
 	const struct machine_config *config = watch->vm->config;
-	const struct verdict *verdict = watch->vm->verdict;
+	const struct verdict *verdict = &watch->vm->verdict;
 	char buf[64];
 	struct text text = text_of(buf, sizeof(buf));
 

@@ -14,7 +14,7 @@ enum { PHASE_LINE = 96 };
 
 struct phases {
 	_Atomic uint64_t at[PHASES]; /* ns; 0: not seen (yet) */
-	char line[GUEST_STREAMS][PHASE_LINE]; /* what the guest is printing; under verdict_lock */
+	char line[GUEST_STREAMS][PHASE_LINE]; /* what the guest is printing; under console_lock */
 	unsigned len[GUEST_STREAMS];
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "machine/probe.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -25,7 +26,16 @@ void machine_run_probe(const struct arch_probe *probe, struct sys *sys, struct v
 {
 	char path[32];
 	_cleanup_close_ int fd = code_to_file(probe, path, sizeof(path));
-	const struct machine_config config = {
+	struct machine_config *config = fd < 0 ? NULL : malloc(sizeof(*config));
+	sigset_t before;
+
+	if (!config) {
+		*verdict = (struct verdict){ .outcome = OUTCOME_HOST, .status = 101 };
+		snprintf(verdict->detail, sizeof(verdict->detail), "memory: %s",
+			 strerror(fd < 0 ? -fd : ENOMEM));
+		return;
+	}
+	*config = (struct machine_config){
 		.boot = {
 			.kernel = path,
 			.cmdline = "",
@@ -40,12 +50,9 @@ void machine_run_probe(const struct arch_probe *probe, struct sys *sys, struct v
 		.serial = SERIAL_OFF,
 		.timeout_ns = 10ULL * 1000 * 1000 * 1000,
 	};
-
-	if (fd < 0) {
-		*verdict = (struct verdict){ .outcome = OUTCOME_HOST, .status = 101 };
-		snprintf(verdict->detail, sizeof(verdict->detail), "memory file: %s",
-			 strerror(-fd));
-		return;
-	}
-	machine_run(&config, sys, verdict);
+	/* More is to come than a verdict, so signals go on as before. */
+	pthread_sigmask(SIG_SETMASK, NULL, &before);
+	if (machine_run(config, sys, verdict))
+		free(config);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }

@@ -68,8 +68,9 @@ void vm_restart(struct vm *vm)
 	/* Or a vCPU waits for room in the output, and we for the vCPU. */
 	board_serial_stop(vm);
 	vm_stop_vcpus(vm);
-	if (!vm_forget_wishes(vm))
+	if (vm_has_ended(vm))
 		return;
+	vm_forget_guest_requests(vm);
 	ret = reset_machine(vm);
 	if (!ret)
 		ret = vm_load_guest(vm);

@@ -9,7 +9,10 @@
 #include "host/lio.h"
 #include "virtio/scsi.h"
 
+#include <poll.h>
 #include <string.h>
+#include <sys/pidfd.h>
+#include <unistd.h>
 
 struct scsi_targets {
 	struct lio lio;
@@ -90,6 +93,33 @@ void vm_scsi_targets_down(struct vm *vm)
 			lio_target_destroy(&scsi->targets[scsi->count]);
 	free(scsi);
 	vm->scsi = NULL;
+}
+
+/* In a process of its own, which has nothing open: a target that is in use cannot be removed. */
+static _Noreturn void remove_after(int process, const struct lio *lio)
+{
+	struct pollfd gone = { .fd = STDERR_FILENO + 1, .events = POLLIN };
+
+	setsid();
+	if (dup2(process, gone.fd) < 0 || close_range((unsigned)gone.fd + 1, ~0U, 0))
+		_exit(1);
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		close(fd);
+	while (poll(&gone, 1, -1) != 1)
+		;
+	lio_remove_stale(lio);
+	_exit(0);
+}
+
+void vm_scsi_targets_abandon(struct vm *vm)
+{
+	_cleanup_close_ int process = -1;
+
+	if (!vm->scsi || !makes_targets(vm))
+		return;
+	process = pidfd_open(getpid(), 0);
+	if (process >= 0 && fork() == 0)
+		remove_after(process, &vm->scsi->lio);
 }
 
 int vm_add_scsi(struct vm *vm, unsigned instance)

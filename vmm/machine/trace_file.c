@@ -250,7 +250,7 @@ int trace_file_open(struct watch *watch, const char *path)
 			"\"displayTimeUnit\":\"ns\",\n\"traceEvents\":[\n"
 			"{\"name\":\"process_name\",\"cat\":\"__metadata\",\"ph\":\"M\",\"ts\":0,"
 			"\"pid\":%d,\"tid\":%d,\"args\":{\"name\":\"kinglet\"}}",
-		 file->pid, file->pid);
+		 file->pid, gettid());
 	begin(&text, watch, "thread_name", "__metadata", 'M', PHASE_TRACK);
 	text_add(&text, ",\"ts\":0,\"args\":{\"name\":\"phases\"}}");
 	write_events(file, head, text.len);

@@ -41,18 +41,37 @@ void vm_end(struct vm *vm, enum outcome outcome, int status, const char *fmt, ..
 {
 	va_list args;
 
-	watch_phase(vm, PHASE_DOWN);
 	pthread_mutex_lock(&vm->verdict_lock);
 	if (!vm->ended) {
 		vm->ended = true;
-		vm->verdict->outcome = outcome;
-		vm->verdict->status = status_of(outcome, status);
+		vm->verdict.outcome = outcome;
+		vm->verdict.status = status_of(outcome, status);
 		va_start(args, fmt);
-		vsnprintf(vm->verdict->detail, sizeof(vm->verdict->detail), fmt, args);
+		vsnprintf(vm->verdict.detail, sizeof(vm->verdict.detail), fmt, args);
 		va_end(args);
 	}
 	pthread_mutex_unlock(&vm->verdict_lock);
-	eventfd_signal(vm->control.fd);
+	control_ended(vm);
+}
+
+bool vm_has_ended(struct vm *vm)
+{
+	bool ended;
+
+	pthread_mutex_lock(&vm->verdict_lock);
+	ended = vm->ended;
+	pthread_mutex_unlock(&vm->verdict_lock);
+	return ended;
+}
+
+bool vm_is_hurried(struct vm *vm)
+{
+	enum outcome outcome;
+
+	pthread_mutex_lock(&vm->verdict_lock);
+	outcome = vm->verdict.outcome;
+	pthread_mutex_unlock(&vm->verdict_lock);
+	return outcome == OUTCOME_SIGNAL || outcome == OUTCOME_TIMEOUT || outcome == OUTCOME_QUIT;
 }
 
 /* A guest that printed a panic has panicked, however it ends. */
@@ -61,12 +80,12 @@ static bool ended_by_panic(struct vm *vm)
 	char line[CONSOLE_SCAN_LINE] = "";
 	const char *printed = NULL;
 
-	pthread_mutex_lock(&vm->verdict_lock);
+	pthread_mutex_lock(&vm->console_lock);
 	for (unsigned i = 0; i < GUEST_STREAMS && !printed; i++)
 		printed = console_scan_panic(&vm->scans[i]);
 	if (printed)
 		snprintf(line, sizeof(line), "%s", printed);
-	pthread_mutex_unlock(&vm->verdict_lock);
+	pthread_mutex_unlock(&vm->console_lock);
 	if (printed)
 		vm_end(vm, OUTCOME_PANIC, 0, "%s", line);
 	return printed;
@@ -107,32 +126,12 @@ static void end_by_guest(struct vm *vm, enum outcome outcome, const char *how)
 		vm_end(vm, outcome, 0, "%s", how);
 }
 
-void vm_guest_wishes(struct vm *vm, enum guest_wish wish)
-{
-	pthread_mutex_lock(&vm->verdict_lock);
-	vm->wish = wish;
-	pthread_mutex_unlock(&vm->verdict_lock);
-	eventfd_signal(vm->control.fd);
-}
-
-bool vm_forget_wishes(struct vm *vm)
-{
-	bool ended;
-
-	pthread_mutex_lock(&vm->verdict_lock);
-	vm->wish = WISH_NONE;
-	vm->wish_deferred = false;
-	ended = vm->ended;
-	pthread_mutex_unlock(&vm->verdict_lock);
-	return !ended;
-}
-
-void vm_grant_poweroff(struct vm *vm)
+void vm_power_off(struct vm *vm)
 {
 	end_by_guest(vm, OUTCOME_POWEROFF, "powered off");
 }
 
-void vm_grant_reset(struct vm *vm)
+void vm_reset(struct vm *vm)
 {
 	if (vm->config->on_reboot == ON_REBOOT_EXIT || ended_by_panic(vm))
 		end_by_guest(vm, OUTCOME_REBOOT, "rebooted");
@@ -160,11 +159,11 @@ void vm_watch_console(struct vm *vm, enum guest_stream stream, const uint8_t *da
 	bool printed;
 
 	vm_show_console(vm, stream, data, len);
-	pthread_mutex_lock(&vm->verdict_lock);
+	pthread_mutex_lock(&vm->console_lock);
 	watch_console(vm, stream, data, len);
 	console_scan_feed(&vm->scans[stream], data, len);
 	printed = vm->panic_printed;
-	pthread_mutex_unlock(&vm->verdict_lock);
+	pthread_mutex_unlock(&vm->console_lock);
 	if (printed)
 		vm_guest_panicked(vm);
 }
@@ -179,10 +178,10 @@ void vm_vcpu_ended(void *owner, struct vcpu *vcpu, enum vcpu_end end, const char
 		vm_end(vm, OUTCOME_HALTED, 0, "halted");
 		break;
 	case VCPU_POWEROFF:
-		vm_guest_wishes(vm, WISH_POWEROFF);
+		vm_request(vm, VM_POWER_OFF);
 		break;
 	case VCPU_RESET:
-		vm_guest_wishes(vm, WISH_RESET);
+		vm_request(vm, VM_RESET);
 		break;
 	case VCPU_CRASH:
 		vm_guest_panicked(vm);
@@ -205,17 +204,17 @@ void vm_vcpu_ended(void *owner, struct vcpu *vcpu, enum vcpu_end end, const char
 	}
 }
 
-void vm_verdict_init(struct vm *vm, struct verdict *verdict)
+void vm_verdict_init(struct vm *vm)
 {
-	vm->verdict = verdict;
 	vm->guest_status = -1;
-	*verdict = (struct verdict){ 0 };
 	pthread_mutex_init(&vm->verdict_lock, NULL);
+	pthread_mutex_init(&vm->console_lock, NULL);
 	for (unsigned i = 0; i < GUEST_STREAMS; i++)
 		console_scan_init(&vm->scans[i], console_event, vm);
 }
 
 void vm_verdict_destroy(struct vm *vm)
 {
+	pthread_mutex_destroy(&vm->console_lock);
 	pthread_mutex_destroy(&vm->verdict_lock);
 }

@@ -3,11 +3,14 @@
  * struct vm owns everything of a running machine. Private to vmm/machine; other layers see only
  * machine_run().
  *
- * Threads: the main thread builds, runs the event loop and takes down; one thread a vCPU. What the
- * machine itself shares between them is the verdict, and the control event that wakes the loop.
+ * Threads: the machine's builds, runs the devices' event loop and takes down; one thread a vCPU;
+ * and the main thread (control.h), which keeps the clock and does no device work. What they share
+ * is the verdict, and requests that wake the loop.
  */
 #ifndef KINGLET_MACHINE_VM_H
 #define KINGLET_MACHINE_VM_H
+
+#include "control.h"
 
 #include "arch/arch.h"
 #include "host/console_scan.h"
@@ -25,12 +28,22 @@ struct scsi_targets;
 struct gdb_server;
 struct net_links;
 
-/* A guest asks on a vCPU thread; the main thread grants it. */
-enum guest_wish { WISH_NONE, WISH_POWEROFF, WISH_RESET };
+/* What other threads ask of the machine's. */
+enum vm_request {
+	VM_POWER_OFF, /* the guest */
+	VM_RESET,     /* the guest */
+	VM_RESIZE,
+	VM_SUSPEND,
+	VM_CONTINUE,
+	VM_PRINT_STATS,
+	VM_LOCATE_VCPUS, /* time is up */
+	VM_REQUESTS,
+};
 
 struct vm {
 	const struct machine_config *config; /* borrowed */
 	struct sys *sys;		     /* borrowed */
+	struct control control;	     /* the main thread's */
 	struct watch *watch;	     /* owned; NULL: nobody looks on */
 	struct boot_summary loaded;	     /* what vm_load_guest() has put into RAM */
 	struct loop loop;
@@ -53,42 +66,47 @@ struct vm {
 	struct gdb_server *gdb; /* owned; NULL without --gdb */
 	struct program *program; /* owned; NULL without one */
 
-	sigset_t signals_before; /* to restore */
-	struct loop_event signals;
-	struct loop_timer timeout, tick;
-	struct loop_event control; /* eventfd: somebody changed what verdict_lock guards */
+	struct loop_event request_event; /* eventfd, owned: there are requests */
+	_Atomic unsigned requests;	 /* bit n: enum vm_request n */
+	bool guest_waits; /* the loop has gone round once since the guest asked to go down */
+	struct loop_timer tick;
+	atomic_bool running;	    /* all is built */
+	_Atomic unsigned progress;  /* of taking it down: steps so far */
 
+	/* Held for no longer than it takes to read or write these. */
 	pthread_mutex_t verdict_lock;
-	struct verdict *verdict; /* the caller's */
-	bool ended;		 /* *verdict is final */
-	enum guest_wish wish;	 /* what the guest asked for last */
-	bool wish_deferred;	 /* the loop has gone round once since */
+	struct verdict verdict;
+	bool ended;	  /* verdict is known */
+	int guest_status; /* what the guest wrote to the port kinglet.status; -1: nothing */
+
+	/* What looks at the guest's consoles is called with it held. */
+	pthread_mutex_t console_lock;
 	struct console_scan scans[GUEST_STREAMS];
 	bool panic_printed; /* to its last line */
-	int guest_status;   /* what it wrote to the port kinglet.status; -1: nothing */
 };
+
+/* --- machine.c --- */
+
+/* Builds the machine, runs its devices until there is a verdict, takes it down. Its own thread. */
+void vm_main(struct vm *vm);
 
 /* --- verdict.c: how the run ends. Any thread, no lock needed. --- */
 
-void vm_verdict_init(struct vm *vm, struct verdict *verdict);
+void vm_verdict_init(struct vm *vm);
 void vm_verdict_destroy(struct vm *vm);
 /* The first caller decides; later calls are ignored. */
 void vm_end(struct vm *vm, enum outcome outcome, int status, const char *fmt, ...) __printf(4, 5);
-/* The guest asks to be powered off or reset: granted behind what it had asked of devices before. */
-void vm_guest_wishes(struct vm *vm, enum guest_wish wish);
-/*
- * What the guest asked for until its vCPUs stopped is not a wish of the next boot: Linux pulses the
- * reset line ten times. False when the run has ended meanwhile. Main thread.
- */
-bool vm_forget_wishes(struct vm *vm);
+bool vm_has_ended(struct vm *vm);
+/* It ended, and not by the guest's doing: by a signal, its time, or the user. */
+bool vm_is_hurried(struct vm *vm);
 /* Kept for a clean end: it becomes the exit status then. */
 void vm_guest_status(struct vm *vm, uint8_t status);
 /* What the guest wrote before its status has been passed on: with a program, the run's end. */
 void vm_guest_drained(struct vm *vm);
-/* A clean end, unless the guest had panicked. Main thread. */
-void vm_grant_poweroff(struct vm *vm);
-/* The same, or a reboot. Main thread. */
-void vm_grant_reset(struct vm *vm);
+/* VM_POWER_OFF: a clean end, unless the guest had panicked. Machine's thread. */
+void vm_power_off(struct vm *vm);
+/* VM_RESET: the same, or a reboot. Machine's thread. */
+void vm_reset(struct vm *vm);
 /* pvpanic, or the last line of a panic on a console. */
 void vm_guest_panicked(struct vm *vm);
 /*
@@ -99,7 +117,7 @@ void vm_watch_console(struct vm *vm, enum guest_stream stream, const uint8_t *da
 /* vcpu_ops.ended; owner is the vm. */
 void vm_vcpu_ended(void *owner, struct vcpu *vcpu, enum vcpu_end end, const char *detail);
 
-/* --- observe.c: what observers are shown. Any thread; takes verdict_lock. --- */
+/* --- observe.c: what observers are shown. Any thread; takes console_lock. --- */
 
 /* They may end the run. */
 void vm_show_console(struct vm *vm, enum guest_stream stream, const uint8_t *data, size_t len);
@@ -108,12 +126,20 @@ void vm_show_tick(struct vm *vm);
 void vm_show_vcpu(struct vm *vm, struct vcpu *vcpu);
 bool vm_has_ticks(const struct vm *vm);
 
-/* --- events.c: what ends a run from outside the guest. Main thread. --- */
+/* --- requests.c: of other threads to the machine's. --- */
 
-__must_check int vm_events_init(struct vm *vm);
-void vm_events_destroy(struct vm *vm);
+/* vm->loop is there. Logs on failure. */
+__must_check int vm_requests_init(struct vm *vm);
+void vm_requests_destroy(struct vm *vm);
+/* Any thread. What the guest asks is done after what it had asked of devices before. */
+void vm_request(struct vm *vm, enum vm_request request);
+/*
+ * What the guest asked for until its vCPUs stopped is not for the next boot: Linux pulses the reset
+ * line ten times. Machine's thread.
+ */
+void vm_forget_guest_requests(struct vm *vm);
 
-/* --- run.c: the vCPUs' life. Main thread. --- */
+/* --- run.c: the vCPUs' life. Machine's thread. --- */
 
 /* Kernel, initrd and firmware tables into RAM, vCPU 0 to the entry. */
 __must_check int vm_load_guest(struct vm *vm);
@@ -123,19 +149,21 @@ void vm_stop_vcpus(struct vm *vm);
 /* Reboots inside the process; a failure ends the run. */
 void vm_restart(struct vm *vm);
 
-/* --- gdb_server.c: the debugger. Main thread. --- */
+/* --- gdb_server.c: the debugger. Machine's thread. --- */
 
 /* Listens for one, as the config says; vCPUs that are started then wait for it. Logs on failure. */
 __must_check int vm_gdb_init(struct vm *vm);
 /* Tells it how the run has ended; the vCPUs are stopped. */
 void vm_gdb_destroy(struct vm *vm);
+/* The machine's thread is stuck: removes its socket. Any thread. */
+void vm_gdb_abandon(struct vm *vm);
 /* Around the start of the vCPUs after a reset. */
 void vm_gdb_restarting(struct vm *vm);
 void vm_gdb_restarted(struct vm *vm);
 /* vcpu_ops.debugged; owner is the vm. vCPU thread. */
 void vm_vcpu_debugged(void *owner, struct vcpu *vcpu);
 
-/* --- console.c: who has the terminal. Main thread where not said otherwise. --- */
+/* --- console.c: who has the terminal. Machine's thread where not said otherwise. --- */
 
 __must_check int vm_console_init(struct vm *vm);
 void vm_console_destroy(struct vm *vm);
@@ -143,12 +171,12 @@ void vm_console_resized(struct vm *vm);
 /* Guest output, shown if its console has the terminal; returns what was taken. Any thread. */
 size_t vm_console_write(struct vm *vm, enum guest_stream stream, const uint8_t *data, size_t len);
 
-/* --- program.c: the streams of a program in the guest. Loop thread where not said otherwise. -- */
+/* --- program.c: the streams of a program in the guest. Machine's thread where not said otherwise. -- */
 
 enum { VM_PROGRAM_PORTS = 3 };
 extern const char *const vm_program_ports[VM_PROGRAM_PORTS];
 
-/* Nothing is done when the config names no program. Main thread. */
+/* Nothing is done when the config names no program. Machine's thread. */
 __must_check int vm_program_init(struct vm *vm);
 void vm_program_destroy(struct vm *vm);
 /* Both inside the console's callbacks: returns what was taken. */
@@ -157,7 +185,7 @@ void vm_program_input_wanted(struct vm *vm);
 
 /* --- stats.c --- */
 
-/* To standard error. The vCPUs may run. Main thread. */
+/* To standard error. The vCPUs may run. Machine's thread. */
 void vm_print_stats(struct vm *vm);
 
 /* --- crash.c: a fault of our own restores this terminal and exits with 104. --- */
@@ -195,6 +223,8 @@ void vm_net_links_down(struct vm *vm);
 /* The targets that SCSI devices take, before there are devices; down behind these. */
 __must_check int vm_scsi_targets_up(struct vm *vm);
 void vm_scsi_targets_down(struct vm *vm);
+/* The machine's thread is stuck: a process is left that removes them after this one. Any thread. */
+void vm_scsi_targets_abandon(struct vm *vm);
 /* The SCSI device config->scsis[instance]. Logs on failure. */
 __must_check int vm_add_scsi(struct vm *vm, unsigned instance);
 
@@ -206,7 +236,7 @@ void board_destroy(struct vm *vm);
 void board_pci_options(struct vm *vm, struct pci_bus_options *options);
 /* Power-on state; no vCPU runs. */
 void board_reset(struct vm *vm);
-/* The serial console: input from, and room for output at, the terminal. Loop thread. */
+/* The serial console: input from, and room for output at, the terminal. Machine's thread. */
 size_t board_serial_input(struct vm *vm, const uint8_t *data, size_t len);
 void board_serial_output_ready(struct vm *vm);
 /*

@@ -67,8 +67,6 @@ static void name_thread(struct watched_thread *thread, const struct sys_event *e
 
 	if (event->kind == SYS_RUN)
 		fd_names_add_bare(&thread->watch->names, event->fd, &name);
-	else if (thread->tid == getpid())
-		text_add(&name, "main");
 	if (!name.len)
 		pthread_getname_np(pthread_self(), thread->name, sizeof(thread->name));
 }
@@ -286,7 +284,7 @@ int watch_begin(struct vm *vm)
 static void check_budgets(struct vm *vm)
 {
 	const uint64_t *budgets = vm->config->watch.budgets;
-	struct verdict *verdict = vm->verdict;
+	struct verdict *verdict = &vm->verdict;
 
 	for (unsigned i = 0; i < PHASES && !verdict->status; i++) {
 		struct text detail;
@@ -313,16 +311,16 @@ static void check_budgets(struct vm *vm)
 void watch_end(struct vm *vm)
 {
 	struct watch *watch = vm->watch;
-	struct watched_thread *main_thread;
+	struct watched_thread *thread;
 
 	if (!watch)
 		return;
 	watch_phase(vm, PHASE_GONE);
 	vm->sys->trace = NULL;
 	vm->sys->trace_data = NULL;
-	main_thread = pthread_getspecific(watch->key);
-	if (main_thread)
-		forget_thread(main_thread);
+	thread = pthread_getspecific(watch->key);
+	if (thread)
+		forget_thread(thread);
 	if (watch->trace)
 		trace_file_close(watch);
 	check_budgets(vm);

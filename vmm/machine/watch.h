@@ -79,7 +79,7 @@ void watch_machine_down(struct vm *vm);
 
 #define watch_phase(vm, phase) watch_phase_from(vm, SYS_HERE, phase)
 void watch_phase_from(struct vm *vm, const struct sys_site *site, enum phase phase);
-/* Under verdict_lock. */
+/* Under console_lock. */
 void watch_console(struct vm *vm, enum guest_stream stream, const uint8_t *data, size_t len);
 
 /* --- explain.c: the narration. The event's own thread. --- */

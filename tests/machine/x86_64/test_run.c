@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 #include <cmocka.h>
 
@@ -142,7 +143,7 @@ static void run_machine(struct run *r)
 	r->screen = ends[0];
 
 	alarm(100); /* a machine that hangs */
-	machine_run(&r->config, &r->fake.sys, &r->verdict);
+	assert_true(machine_run(&r->config, &r->fake.sys, &r->verdict));
 	alarm(0);
 
 	dup2(r->saved_in, STDIN_FILENO);
@@ -524,9 +525,204 @@ static void test_a_socket_that_is_taken_is_refused(void **state)
 	assert_int_equal(unlink(d.path), 0);
 }
 
+/* --- The clock, and signals --- */
+
+static int raised; /* what the guest of these tests brings about */
+
+static bool raises(struct run *r, unsigned cpu, struct kvm_run *run)
+{
+	(void)cpu;
+	(void)run;
+	if (!r->quiet++)
+		kill(getpid(), raised);
+	return false;
+}
+
+static bool raises_then_exits(struct run *r, unsigned cpu, struct kvm_run *run)
+{
+	raises(r, cpu, run);
+	/* Long enough for a signal that counts to have ended the run. */
+	return r->quiet > 200 && out(run, EXIT_PORT, 7);
+}
+
+static void test_every_signal_that_would_kill_ends_the_run(void **state)
+{
+	static const int numbers[] = { SIGINT,	SIGTERM,   SIGHUP,  SIGQUIT, SIGALRM, SIGVTALRM,
+				       SIGPROF, SIGXCPU,   SIGUSR1, SIGUSR2, SIGPOLL, SIGPWR,
+				       SIGSTKFLT };
+	struct run *r = *state;
+
+	r->guest = raises;
+	for (unsigned i = 0; i < ARRAY_SIZE(numbers); i++) {
+		raised = numbers[i];
+		r->quiet = 0;
+		run_machine(r);
+		close_fd(&r->screen);
+		assert_int_equal(r->verdict.outcome, OUTCOME_SIGNAL);
+		assert_int_equal(r->verdict.status, 128 + numbers[i]);
+	}
+}
+
+static void test_a_signal_that_is_ignored_stays_so(void **state)
+{
+	static const int numbers[] = { SIGINT, SIGHUP, SIGUSR2, SIGWINCH };
+	struct run *r = *state;
+
+	r->guest = raises_then_exits;
+	for (unsigned i = 0; i < ARRAY_SIZE(numbers); i++) {
+		sigset_t set;
+
+		/* As a process that has just been started: nothing is blocked. */
+		sigemptyset(&set);
+		sigprocmask(SIG_SETMASK, &set, NULL);
+		raised = numbers[i];
+		r->quiet = 0;
+		signal(raised, SIG_IGN);
+		run_machine(r);
+		signal(raised, SIG_DFL);
+		close_fd(&r->screen);
+		assert_int_equal(r->verdict.outcome, OUTCOME_STATUS);
+	}
+}
+
+/* A second one must not end the process before the verdict of the first is said. */
+static void test_a_second_signal_waits_for_the_verdict(void **state)
+{
+	const struct timespec now = { 0 };
+	struct run *r = *state;
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigprocmask(SIG_SETMASK, &set, NULL);
+	r->guest = raises;
+	raised = SIGTERM;
+	run_machine(r);
+	kill(getpid(), SIGTERM);
+	assert_int_equal(r->verdict.status, 128 + SIGTERM);
+	sigaddset(&set, SIGTERM);
+	assert_int_equal(sigtimedwait(&set, NULL, &now), SIGTERM);
+}
+
+static void test_the_timeout_counts_from_the_start_of_kinglet(void **state)
+{
+	struct run *r = *state;
+
+	r->guest = does_nothing;
+	r->config.timeout_ns = 3600 * UINT64_C(1000000000);
+	r->config.started_ns = sys_now_ns() - r->config.timeout_ns;
+	run_machine(r);
+	assert_int_equal(r->verdict.outcome, OUTCOME_TIMEOUT);
+}
+
+/* Where the machine's thread stands still for ever. */
+static void stand_still(void)
+{
+	for (;;)
+		pause();
+}
+
+static int stuck_in_building(struct fake_sys *fake, int fd, unsigned long request, void *arg)
+{
+	(void)fake;
+	(void)fd;
+	(void)arg;
+	if (request == KVM_CREATE_PIT2)
+		stand_still();
+	return FAKE_PASS;
+}
+
+static bool stuck_in_the_loop(void *owner, struct verdict *end)
+{
+	(void)owner;
+	(void)end;
+	stand_still();
+	return false;
+}
+
+/* At the reset that comes with a reboot inside the process. */
+static int stuck_in_a_reset(struct fake_sys *fake, int fd, unsigned long request, void *arg)
+{
+	(void)fd;
+	(void)arg;
+	if (request == KVM_SET_PIT2 && ++run_of(fake)->boots == 2)
+		stand_still();
+	return FAKE_PASS;
+}
+
+/* In a process of its own, which ends with threads in it. Returns the exit status. */
+static int run_stuck(struct run *r)
+{
+	pid_t child;
+	int status;
+
+	fflush(stdout);
+	child = fork();
+	if (child == 0) {
+		bool gone;
+
+		alarm(100);
+		gone = machine_run(&r->config, &r->fake.sys, &r->verdict);
+		_exit(gone ? 1 : r->verdict.status);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void test_a_timeout_while_building_is_stuck(void **state)
+{
+	struct run *r = *state;
+
+	r->guest = does_nothing;
+	r->fake.hook = stuck_in_building;
+	r->config.timeout_ns = TIMEOUT_NS;
+	assert_int_equal(run_stuck(r), 124);
+}
+
+static void test_a_timeout_while_the_loop_is_stuck(void **state)
+{
+	static const struct machine_observer_ops ops = { .tick = stuck_in_the_loop };
+	struct run *r = *state;
+
+	r->guest = does_nothing;
+	r->config.timeout_ns = 3 * TIMEOUT_NS;
+	r->config.observers[0] = (struct machine_observer){ &ops, NULL };
+	r->config.observer_count = 1;
+	assert_int_equal(run_stuck(r), 124);
+}
+
+static void test_a_signal_while_a_reset_is_stuck(void **state)
+{
+	struct run *r = *state;
+	struct debugger d = { 0 };
+
+	r->guest = resets_once;
+	r->fake.hook = stuck_in_a_reset;
+	r->config.on_reboot = ON_REBOOT_RESTART;
+	r->config.gdb.listen = socket_path(&d);
+	r->config.gdb.nowait = true;
+	r->config.timeout_ns = TIMEOUT_NS;
+	assert_int_equal(run_stuck(r), 124);
+	assert_int_equal(access(d.path, F_OK), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_every_signal_that_would_kill_ends_the_run,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_signal_that_is_ignored_stays_so, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_a_second_signal_waits_for_the_verdict, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_the_timeout_counts_from_the_start_of_kinglet,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_timeout_while_building_is_stuck, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_a_timeout_while_the_loop_is_stuck, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_a_signal_while_a_reset_is_stuck, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_the_guest_sets_the_status, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_panic_on_the_console_decides, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_observers_read_the_console_and_end_the_run,

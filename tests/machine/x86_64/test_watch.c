@@ -126,7 +126,7 @@ static void run_machine(struct run *r)
 	r->ended = false;
 	capture_stderr_begin(&capture);
 	alarm(100); /* a machine that hangs */
-	machine_run(&r->config, &r->fake.sys, &r->verdict);
+	assert_true(machine_run(&r->config, &r->fake.sys, &r->verdict));
 	alarm(0);
 	capture_stderr_end(&capture, r->said, LONG);
 	assert_null(r->fake.sys.trace);
@@ -174,13 +174,13 @@ static void test_every_call_has_a_sentence(void **state)
 
 	r->config.watch.explain = true;
 	run_machine(r);
-	assert_said(r, "main    open: /dev/kvm is fd ");
+	assert_said(r, "machine open: /dev/kvm is fd ");
 	assert_said(r, "vCPU 0  run: first KVM_RUN: the guest's first instruction  [vmm/core/vcpu.c:");
 	assert_said(r, "vCPU 0  KVM_EXIT_IO: the guest writes 1 byte, 0x0, to port 0xf4: exit port  [");
-	assert_said(r, "main    run: the machine is taken down  [");
+	assert_said(r, "machine run: the machine is taken down  [");
 	assert_null(strstr(r->said, "ioctl 0x"));
 	for (const char *line = r->said; *line; line = strchr(line, '\n') + 1)
-		if (strncmp(line, "main    ", 8) != 0 && strncmp(line, "vCPU 0  ", 8) != 0)
+		if (strncmp(line, "machine ", 8) != 0 && strncmp(line, "vCPU 0  ", 8) != 0)
 			fail_msg("whose line is this? %.80s", line);
 }
 
