@@ -37,21 +37,45 @@ static int status_of(enum outcome outcome, int number)
 	return 104;
 }
 
+static void decide(struct vm *vm, bool over_success, enum outcome outcome, int status,
+		   const char *fmt, va_list args)
+{
+	struct verdict *verdict = &vm->verdict;
+
+	pthread_mutex_lock(&vm->verdict_lock);
+	if (!vm->ended || (over_success && !verdict->status)) {
+		vm->ended = true;
+		verdict->outcome = outcome;
+		verdict->status = status_of(outcome, status);
+		vsnprintf(verdict->detail, sizeof(verdict->detail), fmt, args);
+	}
+	pthread_mutex_unlock(&vm->verdict_lock);
+	control_ended(vm);
+}
+
 void vm_end(struct vm *vm, enum outcome outcome, int status, const char *fmt, ...)
 {
 	va_list args;
 
-	pthread_mutex_lock(&vm->verdict_lock);
-	if (!vm->ended) {
-		vm->ended = true;
-		vm->verdict.outcome = outcome;
-		vm->verdict.status = status_of(outcome, status);
-		va_start(args, fmt);
-		vsnprintf(vm->verdict.detail, sizeof(vm->verdict.detail), fmt, args);
-		va_end(args);
-	}
-	pthread_mutex_unlock(&vm->verdict_lock);
-	control_ended(vm);
+	va_start(args, fmt);
+	decide(vm, false, outcome, status, fmt, args);
+	va_end(args);
+}
+
+void vm_fail(struct vm *vm, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	decide(vm, true, OUTCOME_HOST, 0, fmt, args);
+	va_end(args);
+}
+
+void vm_output_lost(struct vm *vm, const char *stream, int error)
+{
+	/* A reader may leave when it has seen enough, as head does. */
+	if (error != EPIPE)
+		vm_fail(vm, "%s: %s", stream, strerror(error));
 }
 
 bool vm_has_ended(struct vm *vm)
