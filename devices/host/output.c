@@ -28,6 +28,18 @@ int output_open(struct output *output, int fd)
 	return output->fd < 0 ? -errno : 0;
 }
 
+/*
+ * A pipe without a reader, a socket that the other side has reset, a terminal that has hung up: they
+ * have left, and that is no error of what was written.
+ */
+static bool reader_left(int fd, int error)
+{
+	struct stat st;
+
+	return error == EPIPE || error == ECONNRESET ||
+	       (error == EIO && !fstat(fd, &st) && S_ISCHR(st.st_mode));
+}
+
 ssize_t output_write(const struct output *output, const void *data, size_t len)
 {
 	struct pollfd ready = { .fd = output->fd, .events = POLLOUT };
@@ -44,6 +56,6 @@ ssize_t output_write(const struct output *output, const void *data, size_t len)
 		n = write(output->fd, data, len);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
-		return -errno;
+		return reader_left(output->fd, errno) ? -EPIPE : -errno;
 	return n || !len ? n : -EAGAIN;
 }

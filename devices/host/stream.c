@@ -138,11 +138,7 @@ void stream_in_destroy(struct stream_in *in)
 
 static void breach(struct stream_out *out, ssize_t err)
 {
-	/* Whoever ends a pipeline early, such as head, is no error. */
-	if (err != -EPIPE)
-		log_warning("%s: %s; the rest of the output is dropped", out->name,
-			    strerror((int)-err));
-	out->broken = true;
+	out->error = (int)-err;
 	eventfd_signal(out->breach.fd);
 }
 
@@ -163,7 +159,7 @@ size_t stream_out_write(struct stream_out *out, const void *data, size_t len)
 	const uint8_t *bytes = data;
 	size_t taken = 0;
 
-	while (taken < len && !out->broken && !out->waiting) {
+	while (taken < len && !out->error && !out->waiting) {
 		ssize_t n = output_write(&out->output, bytes + taken, len - taken);
 
 		if (n > 0)
@@ -173,7 +169,7 @@ size_t stream_out_write(struct stream_out *out, const void *data, size_t len)
 		else if (n < 0)
 			breach(out, n);
 	}
-	return out->broken ? len : taken;
+	return out->error ? len : taken;
 }
 
 static void writable(struct loop_event *event, uint32_t events)
@@ -195,7 +191,7 @@ static void breached(struct loop_event *event, uint32_t events)
 	out->ops->broken(out->owner);
 }
 
-int stream_out_init(struct stream_out *out, struct loop *loop, int fd, const char *name,
+int stream_out_init(struct stream_out *out, struct loop *loop, int fd,
 		    const struct stream_out_ops *ops, void *owner)
 {
 	int ret;
@@ -204,7 +200,6 @@ int stream_out_init(struct stream_out *out, struct loop *loop, int fd, const cha
 		.loop = loop,
 		.ops = ops,
 		.owner = owner,
-		.name = name,
 		.event.fn = writable,
 		.breach = { .fd = -1, .fn = breached },
 	};

@@ -223,12 +223,15 @@ void terminal_resume_input(struct terminal *terminal)
 
 /* --- Output ----------------------------------------------------------------------------------- */
 
-static void drop_output(struct terminal *terminal, int error)
+/* The owner hears of an error outside the lock: it may take locks of its own. */
+static void unlock_output(struct terminal *terminal)
 {
-	log_warning("console output: %s; the guest's output is dropped from here on",
-		    strerror(error));
-	terminal->out_broken = true;
-	terminal->out_len = 0;
+	int error = terminal->out_told ? 0 : terminal->out_error;
+
+	terminal->out_told = terminal->out_error;
+	pthread_mutex_unlock(&terminal->lock);
+	if (error && terminal->options.output_lost)
+		terminal->options.output_lost(terminal->options.owner, error);
 }
 
 /* Writes what can be written now. Returns false when something stays. Locked. */
@@ -240,7 +243,8 @@ static bool flush_output(struct terminal *terminal)
 		if (n == -EAGAIN)
 			return false;
 		if (n < 0) {
-			drop_output(terminal, (int)-n);
+			terminal->out_error = (int)-n;
+			terminal->out_len = 0;
 			break;
 		}
 		terminal->out_len -= (size_t)n;
@@ -283,7 +287,7 @@ static void retry_output(struct terminal *terminal, bool timer)
 		terminal->out_refused = false;
 		notify = true;
 	}
-	pthread_mutex_unlock(&terminal->lock);
+	unlock_output(terminal);
 	if (notify && terminal->options.output_ready)
 		terminal->options.output_ready(terminal->options.owner);
 }
@@ -305,7 +309,7 @@ size_t terminal_write(struct terminal *terminal, const void *data, size_t len)
 	size_t taken = 0;
 
 	pthread_mutex_lock(&terminal->lock);
-	while (taken < len && !terminal->out_broken) {
+	while (taken < len && !terminal->out_error) {
 		size_t room = sizeof(terminal->out_buf) - terminal->out_len;
 		size_t chunk = len - taken < room ? len - taken : room;
 
@@ -317,12 +321,12 @@ size_t terminal_write(struct terminal *terminal, const void *data, size_t len)
 			flush_or_wait(terminal);
 		taken += chunk;
 	}
-	if (terminal->out_broken)
+	if (terminal->out_error)
 		taken = len;
 	else if (terminal->out_len && !terminal->out_blocked)
 		arm_flush(terminal);
 	terminal->out_refused |= taken < len;
-	pthread_mutex_unlock(&terminal->lock);
+	unlock_output(terminal);
 	return taken;
 }
 
@@ -337,11 +341,14 @@ static void flush_last_words(struct terminal *terminal)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n != 1) {
-			log_warning("console output: nobody reads it; the last %zu bytes are lost",
+			log_warning("console output: its reader takes nothing; the last %zu bytes "
+				    "are lost",
 				    terminal->out_len);
-			return;
+			break;
 		}
 	}
+	pthread_mutex_lock(&terminal->lock);
+	unlock_output(terminal);
 }
 
 /* --- Life ------------------------------------------------------------------------------------- */
@@ -363,7 +370,7 @@ int terminal_init(struct terminal *terminal, const struct terminal_options *opti
 		goto err;
 	ret = output_open(&terminal->output, options->out_fd);
 	if (ret == -EBADF)
-		terminal->out_broken = true; /* started with it closed: nobody wants to see it */
+		terminal->out_error = EPIPE; /* started with it closed: it has no reader */
 	else if (ret < 0)
 		goto err_close;
 	terminal->out.fd = terminal->output.fd;

@@ -72,6 +72,14 @@ streams)
 	[ "$(cat status)" = 141 ] || fail "status $(cat status) of yes | head"
 	expect_same console <(printf 'y\ny\ny\n')
 
+	# Output that is lost is no success, whatever the program's status.
+	ln -sf /dev/full console
+	run_program -- "$BUSYBOX" echo lost </dev/null
+	rm console
+	expect_status 101
+	expect_message '^kinglet: host error after .* s: standard output: No space left on device$'
+	[ "$(wc -l <messages)" = 1 ] || fail "more than one line: $(cat messages)"
+
 	# Streams can be opened again, and processes left behind end with the program.
 	run_program -- "$BUSYBOX" sh -c \
 		'sleep 1000 & echo out >/dev/stdout; echo err >/dev/stderr; cat /dev/stdin' \

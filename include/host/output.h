@@ -21,8 +21,8 @@ struct output {
 __must_check int output_open(struct output *output, int fd);
 
 /*
- * How many bytes were written, or a negative errno; -EAGAIN when there is no room now. The caller
- * ignores SIGPIPE.
+ * How many bytes were written, or a negative errno: -EAGAIN when there is no room now, -EPIPE when
+ * the reader has left, whatever it read from. The caller ignores SIGPIPE.
  */
 __must_check ssize_t output_write(const struct output *output, const void *data, size_t len);
 

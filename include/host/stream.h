@@ -52,29 +52,29 @@ void stream_in_resume(struct stream_in *in);
 struct stream_out_ops {
 	/* There is room again after stream_out_write() had taken less than all. */
 	void (*ready)(void *owner);
-	/*
-	 * The reader has gone, or the disk is full: what is written from now on is dropped. Once.
-	 */
+	/* There is an error: what is written from now on is dropped. Once. */
 	void (*broken)(void *owner);
 };
 
 struct stream_out {
 	struct loop *loop; /* borrowed */
 	const struct stream_out_ops *ops;
-	void *owner;	  /* borrowed */
-	const char *name; /* for messages; borrowed */
+	void *owner; /* borrowed */
 	struct output output;
 	struct loop_event event;  /* of output */
 	struct loop_event breach; /* eventfd, owned: broken() is due */
 	bool waiting;		  /* for room; event is in the loop */
-	bool broken;
+	int error; /* an errno, EPIPE when the reader has left; 0: none so far */
 };
 
-/* Writes to what `fd` is; name: "standard output". Negative errno. */
-__must_check int stream_out_init(struct stream_out *out, struct loop *loop, int fd, const char *name,
+/* Writes to what `fd` is. Negative errno. */
+__must_check int stream_out_init(struct stream_out *out, struct loop *loop, int fd,
 				 const struct stream_out_ops *ops, void *owner);
 void stream_out_destroy(struct stream_out *out);
-/* Returns how many bytes were taken, and are written. Never calls back from inside. */
+/*
+ * Returns how many bytes were taken, and are written, or dropped as out->error says from this call
+ * on. Never calls back from inside.
+ */
 size_t stream_out_write(struct stream_out *out, const void *data, size_t len);
 
 #endif

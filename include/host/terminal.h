@@ -9,7 +9,8 @@
  *
  * Output: buffered, and written without ever blocking a thread: at each newline, when the buffer is
  * full, and 5 ms after anything else at the latest, so that a boot costs about one write(2) a line.
- * A reader that is slow makes terminal_write() take less; one that has gone away makes it drop all.
+ * A reader that is slow makes terminal_write() take less; after an error, or when the reader has
+ * left, it drops all.
  * The caller must ignore SIGPIPE.
  */
 #ifndef KINGLET_HOST_TERMINAL_H
@@ -29,13 +30,19 @@ struct terminal_options {
 	struct loop *loop; /* borrowed */
 	int in_fd, out_fd; /* borrowed; normally 0 and 1; in_fd -1: no input */
 	/*
-	 * All are called on the loop thread without any lock of the terminal, and may be NULL.
+	 * All are called without any lock of the terminal, on the loop thread where not said
+	 * otherwise, and may be NULL.
 	 *
 	 * Returns how many bytes it took; after less than all, terminal_resume_input() is owed.
 	 */
 	size_t (*input)(void *owner, const uint8_t *data, size_t len);
 	/* There is room again after terminal_write() had taken less than all. */
 	void (*output_ready)(void *owner);
+	/*
+	 * The output cannot be written, and is dropped from now on: an errno, EPIPE when its reader
+	 * has left. Once, by the thread that wrote: terminal_write()'s or terminal_destroy()'s, too.
+	 */
+	void (*output_lost)(void *owner, int error);
 	/* Ctrl-A x. */
 	void (*quit)(void *owner);
 	void *owner; /* borrowed */
@@ -66,7 +73,8 @@ struct terminal {
 	struct loop_event out; /* of output */
 	struct loop_timer flush_timer;
 	bool out_blocked; /* waiting for EPOLLOUT, or for the timer where there is none */
-	bool out_broken;  /* the reader has gone */
+	int out_error;    /* an errno: nothing can be written any more; 0: none so far */
+	bool out_told;    /* output_lost() of it */
 	bool out_refused; /* terminal_write() took less than all */
 	bool flush_armed;
 	uint8_t out_buf[TERMINAL_OUT_SIZE];

@@ -25,7 +25,8 @@ struct fixture {
 	char in[65536]; /* what the consumer got */
 	size_t in_len;
 	size_t in_room;
-	unsigned quits, output_readies;
+	unsigned quits, output_readies, losses;
+	int lost; /* the errno of the last loss */
 	int input_pipe[2], output_pipe[2];
 };
 
@@ -49,6 +50,16 @@ static void on_quit(void *owner)
 static void on_output_ready(void *owner)
 {
 	((struct fixture *)owner)->output_readies++;
+}
+
+static void on_output_lost(void *owner, int error)
+{
+	struct fixture *f = owner;
+
+	f->losses++;
+	f->lost = error;
+	/* Not locked: what a console prints on its way down is dropped. */
+	assert_int_equal(terminal_write(&f->terminal, "more\n", 5), 5);
 }
 
 /* Serves one event, which must come within a second. */
@@ -92,6 +103,7 @@ static int setup(void **state)
 		.out_fd = f->output_pipe[1],
 		.input = consume,
 		.output_ready = on_output_ready,
+		.output_lost = on_output_lost,
 		.quit = on_quit,
 		.owner = f,
 	};
@@ -413,6 +425,8 @@ static void a_reader_that_has_gone_takes_everything(void **state)
 	assert_int_equal(terminal_write(&f->terminal, "dropped\n", 8), 8);
 	assert_int_equal(turn(f), 0);
 	terminal_destroy(&f->terminal);
+	assert_int_equal(f->losses, 1);
+	assert_int_equal(f->lost, EPIPE);
 }
 
 static void a_reader_gone_from_the_start(void **state)
@@ -457,8 +471,26 @@ static void a_full_disk_is_no_spin(void **state)
 	f->options.out_fd = full;
 	start(f);
 	assert_int_equal(terminal_write(&f->terminal, "lost\n", 5), 5);
+	assert_int_equal(f->losses, 1);
+	assert_int_equal(f->lost, ENOSPC);
 	assert_int_equal(turn(f), 0);
 	terminal_destroy(&f->terminal);
+	assert_int_equal(f->losses, 1);
+	close(full);
+}
+
+static void the_last_words_may_be_lost(void **state)
+{
+	struct fixture *f = *state;
+	int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+
+	f->options.out_fd = full;
+	start(f);
+	assert_int_equal(terminal_write(&f->terminal, "prompt", 6), 6);
+	assert_int_equal(f->losses, 0);
+	terminal_destroy(&f->terminal);
+	assert_int_equal(f->losses, 1);
+	assert_int_equal(f->lost, ENOSPC);
 	close(full);
 }
 
@@ -616,7 +648,8 @@ static void a_hung_up_terminal_is_the_end_of_input(void **state)
 	close_fd(&pty.master);
 	turn(f);
 	assert_int_equal(turn(f), 0);
-	assert_int_equal(terminal_write(&f->terminal, "nobody\n", 7), 7);
+	assert_int_equal(terminal_write(&f->terminal, "unread\n", 7), 7);
+	assert_int_equal(f->lost, EPIPE);
 	terminal_destroy(&f->terminal);
 	close_fd(&pty.slave);
 }
@@ -795,6 +828,7 @@ int main(void)
 		TEST(a_reader_gone_from_the_start),
 		TEST(a_file_is_appended_to),
 		TEST(a_full_disk_is_no_spin),
+		TEST(the_last_words_may_be_lost),
 		TEST(raw_mode_is_entered_and_left),
 		TEST(escapes),
 		TEST(help_names_the_keys),

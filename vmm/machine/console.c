@@ -27,6 +27,14 @@ static void output_ready(void *owner)
 		board_serial_output_ready(vm);
 }
 
+static void output_lost(void *owner, int error)
+{
+	struct vm *vm = owner;
+
+	vm_output_lost(vm, vm->config->output_on_stderr ? "standard error" : "standard output",
+		       error);
+}
+
 static void quit(void *owner)
 {
 	vm_end(owner, OUTCOME_QUIT, 0, "ended by Ctrl-A x");
@@ -41,6 +49,7 @@ int vm_console_init(struct vm *vm)
 		.out_fd = vm->config->output_on_stderr ? STDERR_FILENO : STDOUT_FILENO,
 		.input = input,
 		.output_ready = output_ready,
+		.output_lost = output_lost,
 		.quit = quit,
 		.owner = vm,
 	};

@@ -26,6 +26,7 @@ const char *const vm_program_ports[VM_PROGRAM_PORTS] = {
 struct program_out {
 	struct vm *vm;
 	unsigned port;
+	const char *name;
 	struct stream_out stream;
 };
 
@@ -64,11 +65,16 @@ static void output_broken(void *owner)
 
 size_t vm_program_output(struct vm *vm, unsigned port, const uint8_t *data, size_t len)
 {
+	struct program_out *out = port == PORT_STDOUT ? &vm->program->out : &vm->program->err;
+	size_t taken;
+
 	if (port == PORT_STDIN)
 		return len;
-	return stream_out_write(port == PORT_STDOUT ? &vm->program->out.stream :
-						      &vm->program->err.stream,
-				data, len);
+	taken = stream_out_write(&out->stream, data, len);
+	/* At once: the program's status may come before the loop's next turn. */
+	if (out->stream.error)
+		vm_output_lost(vm, out->name, out->stream.error);
+	return taken;
 }
 
 void vm_program_input_wanted(struct vm *vm)
@@ -82,7 +88,8 @@ static int init_out(struct vm *vm, struct program_out *out, unsigned port, int f
 
 	out->vm = vm;
 	out->port = port;
-	return stream_out_init(&out->stream, &vm->loop, fd, name, &ops, out);
+	out->name = name;
+	return stream_out_init(&out->stream, &vm->loop, fd, &ops, out);
 }
 
 static int init_streams(struct vm *vm, struct program *program)

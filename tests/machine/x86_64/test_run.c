@@ -39,6 +39,7 @@ struct run {
 	_Atomic unsigned boots;
 	const char *text; /* what prints_then_resets() has still to print */
 	bool reader_leaves; /* when the timeout asks where the vCPU is, or at the second boot */
+	const char *output; /* standard output is this file, no pipe */
 };
 
 static struct run *run_of(struct fake_sys *fake)
@@ -126,7 +127,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* Standard input is empty, standard output a pipe that nobody reads. */
+/* Standard input is empty, standard output a pipe without a reader where no file is named. */
 static void run_machine(struct run *r)
 {
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC), ends[2];
@@ -138,6 +139,12 @@ static void run_machine(struct run *r)
 	r->saved_out = dup(STDOUT_FILENO);
 	dup2(null, STDIN_FILENO);
 	dup2(ends[1], STDOUT_FILENO);
+	if (r->output) {
+		int file = open(r->output, O_WRONLY | O_CLOEXEC);
+
+		assert_int_equal(dup2(file, STDOUT_FILENO), STDOUT_FILENO);
+		close(file);
+	}
 	close(null);
 	close(ends[1]);
 	r->screen = ends[0];
@@ -404,6 +411,49 @@ static void test_output_that_is_not_wanted_is_not_shown(void **state)
 	r->config.no_output = false;
 	run_machine(r);
 	assert_int_equal(read_screen(r, text, sizeof(text)), 5);
+}
+
+/* Whether the guest goes on for ever or goes down, and even where its last words are not flushed. */
+static void test_output_that_is_lost_is_a_host_error(void **state)
+{
+	static const struct {
+		const char *text; /* NULL: no end of it */
+		bool (*guest)(struct run *r, unsigned cpu, struct kvm_run *run);
+	} cases[] = {
+		{ NULL, prints_for_ever },
+		{ "a line\r\n", prints_then_resets },
+		{ "a prompt", prints_then_resets },
+	};
+	struct run *r = *state;
+
+	r->output = "/dev/full";
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		r->text = cases[i].text;
+		r->guest = cases[i].guest;
+		run_machine(r);
+		close_fd(&r->screen);
+		assert_int_equal(r->verdict.outcome, OUTCOME_HOST);
+		assert_int_equal(r->verdict.status, 101);
+		assert_string_equal(r->verdict.detail, "standard output: No space left on device");
+	}
+}
+
+static bool prints_a_last_word(struct run *r, struct kvm_run *run)
+{
+	return !r->quiet++ && out(run, COM1, 'x');
+}
+
+/* What is lost when the run has failed already changes nothing. */
+static void test_a_failure_stays_what_it_was_without_output(void **state)
+{
+	struct run *r = *state;
+
+	r->output = "/dev/full";
+	r->guest = exits_with_7;
+	r->last_word = prints_a_last_word;
+	run_machine(r);
+	assert_int_equal(r->verdict.outcome, OUTCOME_STATUS);
+	assert_int_equal(r->verdict.status, 7);
 }
 
 /* --- A debugger --- */
@@ -732,6 +782,10 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(test_output_that_is_not_wanted_is_not_shown, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(test_output_that_is_lost_is_a_host_error, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_a_failure_stays_what_it_was_without_output,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_debugger_lets_the_guest_run, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_debugger_kills_the_guest, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_debugger_leaves, setup, teardown),
