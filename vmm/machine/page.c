@@ -210,15 +210,17 @@ int page_open(struct watch *watch, const char *path)
 	return -errno;
 }
 
-void page_close(struct watch *watch)
+bool page_close(struct watch *watch)
 {
 	FILE *out = watch->page;
 	bool failed;
 
 	print_page(out, watch);
 	failed = ferror(out);
-	if (fclose(out) || failed)
+	failed |= fclose(out) != 0;
+	if (failed)
 		log_error("--explain=html %s: write: %s", watch->vm->config->watch.explain_page,
 			  strerror(errno));
 	watch->page = NULL;
+	return !failed;
 }

@@ -31,20 +31,20 @@ struct trace_file {
 	const char *path;
 	pthread_mutex_t lock;
 	off_t end;   /* where the next event goes; a pipe has no such place: -1 */
-	bool failed; /* and said so */
+	int error;   /* an errno, and said so; 0: none so far */
 };
 
 static void write_failed(struct trace_file *file)
 {
-	if (!file->failed)
+	if (!file->error)
 		log_error("--trace %s: write: %s", file->path, strerror(errno));
-	file->failed = true;
+	file->error = errno;
 }
 
 /* All of it, and at a place of its own in a file that has places. Lock held. */
 static void write_all(struct trace_file *file, const char *data, size_t len, off_t at)
 {
-	while (len && !file->failed) {
+	while (len && !file->error) {
 		ssize_t done = file->end < 0 ? write(file->fd, data, len) :
 					       pwrite(file->fd, data, len, at);
 
@@ -273,17 +273,21 @@ static void write_phase(struct watch *watch, enum phase phase)
 	write_events(watch->trace, buf, event.len);
 }
 
-void trace_file_close(struct watch *watch)
+bool trace_file_close(struct watch *watch)
 {
 	struct trace_file *file = watch->trace;
+	bool lost;
 
 	for (unsigned i = 0; i < PHASES; i++)
 		write_phase(watch, i);
 	if (file->end < 0)
 		write_all(file, tail, sizeof(tail) - 1, 0);
-	if (close(file->fd) && !file->failed)
+	if (close(file->fd) && !file->error)
 		write_failed(file);
+	/* A pipe's reader may leave when it has seen enough. */
+	lost = file->error && file->error != EPIPE;
 	pthread_mutex_destroy(&file->lock);
 	free(file);
 	watch->trace = NULL;
+	return !lost;
 }

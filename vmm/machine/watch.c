@@ -312,6 +312,7 @@ void watch_end(struct vm *vm)
 {
 	struct watch *watch = vm->watch;
 	struct watched_thread *thread;
+	bool whole = true;
 
 	if (!watch)
 		return;
@@ -322,10 +323,13 @@ void watch_end(struct vm *vm)
 	if (thread)
 		forget_thread(thread);
 	if (watch->trace)
-		trace_file_close(watch);
+		whole &= trace_file_close(watch);
 	check_budgets(vm);
 	if (watch->page)
-		page_close(watch);
+		whole &= page_close(watch);
+	/* It has been said which file is not. */
+	if (!whole)
+		vm_fail(vm, "%s", "");
 	free_watch(vm);
 }
 

@@ -346,6 +346,34 @@ static void test_page_that_cannot_be(void **state)
 			    "kinglet: --explain=html /proc/nonesuch/x: No such file or directory\n");
 }
 
+/* A success of the guest is not one of the run; a failure stays what it is. */
+static void test_files_that_do_not_fit(void **state)
+{
+	static const struct {
+		struct watch_config watch;
+		const char *said;
+	} cases[] = {
+		{ { .trace = "/dev/full" },
+		  "kinglet: --trace /dev/full: write: No space left on device\n" },
+		{ { .explain_page = "/dev/full" },
+		  "kinglet: --explain=html /dev/full: write: No space left on device\n" },
+	};
+	struct run *r = *state;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		r->config.watch = cases[i].watch;
+		r->status = 0;
+		run_machine(r);
+		assert_int_equal(r->verdict.outcome, OUTCOME_HOST);
+		assert_int_equal(r->verdict.status, 101);
+		assert_string_equal(r->said, cases[i].said);
+		r->status = 7;
+		run_machine(r);
+		assert_int_equal(r->verdict.outcome, OUTCOME_STATUS);
+		assert_int_equal(r->verdict.status, 7);
+	}
+}
+
 static void test_budget_that_is_kept(void **state)
 {
 	struct run *r = *state;
@@ -427,6 +455,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_trace_file_that_cannot_be, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_page, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_page_that_cannot_be, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_files_that_do_not_fit, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_budget_that_is_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_budget_that_is_not, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_budget_of_a_phase_that_does_not_come, setup,
