@@ -10,26 +10,13 @@
 
 struct watcher {
 	struct console_scan scan;
-	unsigned panics, ends;
-	char line[CONSOLE_SCAN_LINE]; /* as it was at CONSOLE_PANIC */
+	struct panic_report report;
 };
-
-static void on_event(void *owner, enum console_event event)
-{
-	struct watcher *w = owner;
-
-	if (event == CONSOLE_PANIC) {
-		w->panics++;
-		snprintf(w->line, sizeof(w->line), "%s", console_scan_panic(&w->scan));
-	} else {
-		w->ends++;
-	}
-}
 
 static void watch(struct watcher *w)
 {
 	memset(w, 0, sizeof(*w));
-	console_scan_init(&w->scan, on_event, w);
+	console_scan_init(&w->scan, &w->report);
 }
 
 static void feed(struct watcher *w, const char *text)
@@ -53,42 +40,85 @@ static void panic_in_any_pieces(void **state)
 		watch(&w);
 		console_scan_feed(&w.scan, panic, cut);
 		console_scan_feed(&w.scan, panic + cut, strlen(panic) - cut);
-		assert_int_equal(w.panics, 1);
-		assert_int_equal(w.ends, 1);
-		assert_string_equal(w.line,
+		assert_int_equal(w.report.stage, CONSOLE_PANIC_END);
+		assert_string_equal(w.report.line,
 				    "Kernel panic - not syncing: VFS: Unable to mount root fs");
 	}
 	watch(&w);
 	for (size_t i = 0; i < strlen(panic); i++)
 		console_scan_feed(&w.scan, panic + i, 1);
-	assert_int_equal(w.panics, 1);
-	assert_int_equal(w.ends, 1);
+	assert_int_equal(w.report.stage, CONSOLE_PANIC_END);
 }
 
-static void panic_event_comes_with_its_whole_line(void **state)
+static void the_line_is_there_as_far_as_it_has_come(void **state)
 {
 	struct watcher w;
 
 	(void)state;
 	watch(&w);
-	assert_null(console_scan_panic(&w.scan));
+	assert_int_equal(w.report.len, 0);
 	feed(&w, "login: Kernel panic - not syncing: Atte");
-	assert_int_equal(w.panics, 0);
-	assert_string_equal(console_scan_panic(&w.scan), "Kernel panic - not syncing: Atte");
-	feed(&w, "mpted to kill init!\n");
-	assert_int_equal(w.panics, 1);
-	assert_string_equal(w.line, "Kernel panic - not syncing: Attempted to kill init!");
+	assert_int_equal(w.report.stage, CONSOLE_PANIC_TEXT);
+	assert_string_equal(w.report.line, "Kernel panic - not syncing: Atte");
+	feed(&w, "mpted to kill init!\nCPU: 0");
+	assert_string_equal(w.report.line, "Kernel panic - not syncing: Attempted to kill init!");
 }
 
-static void only_the_first_panic_counts(void **state)
+static void the_first_panic_has_the_line(void **state)
 {
 	struct watcher w;
 
 	(void)state;
 	watch(&w);
 	feed(&w, "Kernel panic - not syncing: one\nKernel panic - not syncing: two\n");
-	assert_int_equal(w.panics, 1);
-	assert_string_equal(console_scan_panic(&w.scan), "Kernel panic - not syncing: one");
+	assert_string_equal(w.report.line, "Kernel panic - not syncing: one");
+}
+
+/* What comes next tells; what came before does not. */
+static void an_old_log_is_told_from_a_panic(void **state)
+{
+	static const struct {
+		const char *text;
+		enum console_panic stage;
+	} cases[] = {
+		{ "reboot: Power down\nLinux version 6.1\n", CONSOLE_PANIC_NONE },
+		{ "Kernel panic - not syncing: x\nroot@host# \n", CONSOLE_PANIC_TEXT },
+		{ "Kernel panic - not syncing: x\n[ 2.0] reboot: Power down\n",
+		  CONSOLE_PANIC_NONE },
+		{ "Kernel panic - not syncing: x\n# reboot: Restarting system\n",
+		  CONSOLE_PANIC_NONE },
+		{ "Kernel panic - not syncing: x\n[ 0.0] Linux version 6.1\n"
+		  "reboot: Restarting system\n",
+		  CONSOLE_PANIC_CRASH },
+		{ "---[ end Kernel panic - not syncing: x ]---\nreboot: Power down\n",
+		  CONSOLE_PANIC_END },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct watcher w;
+
+		watch(&w);
+		feed(&w, cases[i].text);
+		assert_int_equal(w.report.stage, cases[i].stage);
+		assert_int_equal(w.report.len > 0, cases[i].stage != CONSOLE_PANIC_NONE);
+	}
+}
+
+/* The text of a line that is half read when it turns out to be old belongs to no other panic. */
+static void the_rest_of_an_old_line_is_forgotten(void **state)
+{
+	struct panic_report report = { 0 };
+	struct console_scan one, two;
+
+	(void)state;
+	console_scan_init(&one, &report);
+	console_scan_init(&two, &report);
+	console_scan_feed(&one, "Kernel panic - not syncing: old", 31);
+	console_scan_feed(&two, "reboot: Power down", 18);
+	console_scan_feed(&one, " news", 5);
+	console_scan_feed(&two, "\nKernel panic - not syncing: y\n", 31);
+	assert_string_equal(report.line, "Kernel panic - not syncing: y");
 }
 
 static void escape_sequences_do_not_matter(void **state)
@@ -99,8 +129,7 @@ static void escape_sequences_do_not_matter(void **state)
 	watch(&w);
 	feed(&w,
 	     "\033[1;31mKernel \033[0mpanic\033[K -\a not\033]0;title\a syn\033(\033ccing\r: x\033[m\r\n");
-	assert_int_equal(w.panics, 1);
-	assert_string_equal(w.line, "Kernel panic - not syncing: x");
+	assert_string_equal(w.report.line, "Kernel panic - not syncing: x");
 }
 
 /* A sequence that never ends hides at most its own line. */
@@ -114,7 +143,7 @@ static void cut_sequences_end_with_the_line(void **state)
 		watch(&w);
 		feed(&w, cut[i]);
 		feed(&w, "\nKernel panic - not syncing: y\n");
-		assert_int_equal(w.panics, 1);
+		assert_int_equal(w.report.stage, CONSOLE_PANIC_TEXT);
 	}
 }
 
@@ -126,10 +155,13 @@ static void near_misses(void **state)
 	watch(&w);
 	feed(&w, "Kernel panic - not synching\nKernel panic\n - not syncing\n"
 		 "kernel panic - not syncing\n--[ end Kernel panic\n---[ end trace 0 ]---\n");
-	assert_int_equal(w.panics + w.ends, 0);
-	feed(&w, "KernelKernel panic - not syncing\n-----[ end Kernel panic\n");
-	assert_int_equal(w.panics, 1);
-	assert_int_equal(w.ends, 1);
+	assert_int_equal(w.report.stage, CONSOLE_PANIC_NONE);
+	feed(&w, "KernelKernel panic - not syncing\n");
+	assert_int_equal(w.report.stage, CONSOLE_PANIC_TEXT);
+	feed(&w, "reboot: Power\n down reboot: Restarting\n system Linux\nversion \n");
+	assert_int_equal(w.report.stage, CONSOLE_PANIC_TEXT);
+	feed(&w, "-----[ end Kernel panic\n");
+	assert_int_equal(w.report.stage, CONSOLE_PANIC_END);
 }
 
 /* At every place of a long line, so that it also lies across each move of the window. */
@@ -142,14 +174,13 @@ static void long_lines(void **state)
 		watch(&w);
 		for (unsigned i = 0; i < before; i++)
 			feed(&w, "-");
+		feed(&w, "Kernel panic - not syncing: reboot: Restarting system ");
+		assert_int_equal(w.report.stage, CONSOLE_PANIC_NONE);
 		feed(&w, "---[ end Kernel panic - not syncing: ");
-		assert_int_equal(w.ends, 1);
+		assert_int_equal(w.report.stage, CONSOLE_PANIC_END);
 		for (unsigned i = 0; i < 10 * CONSOLE_SCAN_LINE; i++)
 			feed(&w, "z");
-		assert_int_equal(w.panics, 1);
-		assert_int_equal(strlen(w.line), CONSOLE_SCAN_LINE - 1);
-		feed(&w, "\n");
-		assert_int_equal(w.panics, 1);
+		assert_int_equal(strlen(w.report.line), CONSOLE_SCAN_LINE - 1);
 	}
 }
 
@@ -169,16 +200,17 @@ static void any_bytes_are_harmless(void **state)
 	}
 	feed(&w, "\n");
 	feed(&w, panic);
-	assert_int_equal(w.panics, 1);
-	assert_int_equal(w.ends, 1);
+	assert_int_equal(w.report.stage, CONSOLE_PANIC_END);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(panic_in_any_pieces),
-		cmocka_unit_test(panic_event_comes_with_its_whole_line),
-		cmocka_unit_test(only_the_first_panic_counts),
+		cmocka_unit_test(the_line_is_there_as_far_as_it_has_come),
+		cmocka_unit_test(the_first_panic_has_the_line),
+		cmocka_unit_test(an_old_log_is_told_from_a_panic),
+		cmocka_unit_test(the_rest_of_an_old_line_is_forgotten),
 		cmocka_unit_test(escape_sequences_do_not_matter),
 		cmocka_unit_test(cut_sequences_end_with_the_line),
 		cmocka_unit_test(near_misses),

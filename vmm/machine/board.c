@@ -30,6 +30,8 @@ static void guest_crashed(void *owner, enum pvpanic_event event)
 {
 	if (event == PVPANIC_PANICKED)
 		vm_guest_panicked(owner);
+	else
+		vm_guest_crashes(owner);
 }
 
 int board_common_init(struct vm *vm, const struct board_addresses *at)

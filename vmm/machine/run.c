@@ -71,6 +71,7 @@ void vm_restart(struct vm *vm)
 	if (vm_has_ended(vm))
 		return;
 	vm_forget_guest_requests(vm);
+	vm_forget_boot(vm);
 	ret = reset_machine(vm);
 	if (!ret)
 		ret = vm_load_guest(vm);

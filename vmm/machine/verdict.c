@@ -98,21 +98,18 @@ bool vm_is_hurried(struct vm *vm)
 	return outcome == OUTCOME_SIGNAL || outcome == OUTCOME_TIMEOUT || outcome == OUTCOME_QUIT;
 }
 
-/* A guest that printed a panic has panicked, however it ends. */
-static bool ended_by_panic(struct vm *vm)
+/* The guest has gone down, and what is known of a panic is no less than `proof`. */
+static bool ended_by_panic(struct vm *vm, enum console_panic proof)
 {
-	char line[CONSOLE_SCAN_LINE] = "";
-	const char *printed = NULL;
+	struct panic_report panic;
 
 	pthread_mutex_lock(&vm->console_lock);
-	for (unsigned i = 0; i < GUEST_STREAMS && !printed; i++)
-		printed = console_scan_panic(&vm->scans[i]);
-	if (printed)
-		snprintf(line, sizeof(line), "%s", printed);
+	panic = vm->panic;
 	pthread_mutex_unlock(&vm->console_lock);
-	if (printed)
-		vm_end(vm, OUTCOME_PANIC, 0, "%s", line);
-	return printed;
+	if (panic.stage < proof)
+		return false;
+	vm_end(vm, OUTCOME_PANIC, 0, "%s", panic.len ? panic.line : "the guest reported a panic");
+	return true;
 }
 
 void vm_guest_status(struct vm *vm, uint8_t status)
@@ -139,25 +136,44 @@ static void end_by_guest(struct vm *vm, enum outcome outcome, const char *how)
 {
 	int status;
 
-	if (ended_by_panic(vm))
-		return;
 	pthread_mutex_lock(&vm->verdict_lock);
 	status = vm->guest_status;
 	pthread_mutex_unlock(&vm->verdict_lock);
-	if (status >= 0)
+	if (status > 0)
 		vm_end(vm, OUTCOME_STATUS, status, "port kinglet.status, then %s", how);
 	else
 		vm_end(vm, outcome, 0, "%s", how);
 }
 
+/* What the guest prints, from power-on. */
+static void begin_scans(struct vm *vm)
+{
+	vm->panic = (struct panic_report){ 0 };
+	for (unsigned i = 0; i < GUEST_STREAMS; i++)
+		console_scan_init(&vm->scans[i], &vm->panic);
+}
+
+void vm_forget_boot(struct vm *vm)
+{
+	pthread_mutex_lock(&vm->verdict_lock);
+	vm->guest_status = -1;
+	pthread_mutex_unlock(&vm->verdict_lock);
+	pthread_mutex_lock(&vm->console_lock);
+	begin_scans(vm);
+	pthread_mutex_unlock(&vm->console_lock);
+}
+
 void vm_power_off(struct vm *vm)
 {
-	end_by_guest(vm, OUTCOME_POWEROFF, "powered off");
+	if (!ended_by_panic(vm, CONSOLE_PANIC_CRASH))
+		end_by_guest(vm, OUTCOME_POWEROFF, "powered off");
 }
 
 void vm_reset(struct vm *vm)
 {
-	if (vm->config->on_reboot == ON_REBOOT_EXIT || ended_by_panic(vm))
+	if (ended_by_panic(vm, CONSOLE_PANIC_TEXT))
+		return;
+	if (vm->config->on_reboot == ON_REBOOT_EXIT)
 		end_by_guest(vm, OUTCOME_REBOOT, "rebooted");
 	else
 		vm_restart(vm);
@@ -165,17 +181,14 @@ void vm_reset(struct vm *vm)
 
 void vm_guest_panicked(struct vm *vm)
 {
-	if (!ended_by_panic(vm))
-		vm_end(vm, OUTCOME_PANIC, 0, "the guest reported a panic");
+	ended_by_panic(vm, CONSOLE_PANIC_NONE);
 }
 
-/* Inside console_scan_feed(), with the lock held. */
-static void console_event(void *owner, enum console_event event)
+void vm_guest_crashes(struct vm *vm)
 {
-	struct vm *vm = owner;
-
-	if (event == CONSOLE_PANIC_END)
-		vm->panic_printed = true;
+	pthread_mutex_lock(&vm->console_lock);
+	vm->panic.stage = CONSOLE_PANIC_CRASH;
+	pthread_mutex_unlock(&vm->console_lock);
 }
 
 void vm_watch_console(struct vm *vm, enum guest_stream stream, const uint8_t *data, size_t len)
@@ -186,7 +199,7 @@ void vm_watch_console(struct vm *vm, enum guest_stream stream, const uint8_t *da
 	pthread_mutex_lock(&vm->console_lock);
 	watch_console(vm, stream, data, len);
 	console_scan_feed(&vm->scans[stream], data, len);
-	printed = vm->panic_printed;
+	printed = vm->panic.stage == CONSOLE_PANIC_END;
 	pthread_mutex_unlock(&vm->console_lock);
 	if (printed)
 		vm_guest_panicked(vm);
@@ -211,7 +224,7 @@ void vm_vcpu_ended(void *owner, struct vcpu *vcpu, enum vcpu_end end, const char
 		vm_guest_panicked(vm);
 		break;
 	case VCPU_SHUTDOWN:
-		if (ended_by_panic(vm))
+		if (ended_by_panic(vm, CONSOLE_PANIC_TEXT))
 			break;
 		vm_show_vcpu(vm, vcpu);
 		arch_vcpu_describe(vcpu, where, sizeof(where));
@@ -233,8 +246,7 @@ void vm_verdict_init(struct vm *vm)
 	vm->guest_status = -1;
 	pthread_mutex_init(&vm->verdict_lock, NULL);
 	pthread_mutex_init(&vm->console_lock, NULL);
-	for (unsigned i = 0; i < GUEST_STREAMS; i++)
-		console_scan_init(&vm->scans[i], console_event, vm);
+	begin_scans(vm);
 }
 
 void vm_verdict_destroy(struct vm *vm)

@@ -82,7 +82,7 @@ struct vm {
 	/* What looks at the guest's consoles is called with it held. */
 	pthread_mutex_t console_lock;
 	struct console_scan scans[GUEST_STREAMS];
-	bool panic_printed; /* to its last line */
+	struct panic_report panic; /* what they know of one */
 };
 
 /* --- machine.c --- */
@@ -106,16 +106,20 @@ void vm_output_lost(struct vm *vm, const char *stream, int error);
 bool vm_has_ended(struct vm *vm);
 /* It ended, and not by the guest's doing: by a signal, its time, or the user. */
 bool vm_is_hurried(struct vm *vm);
+/* At a reset: the status and the consoles' text of one boot are not of the next. */
+void vm_forget_boot(struct vm *vm);
 /* Kept for a clean end: it becomes the exit status then. */
 void vm_guest_status(struct vm *vm, uint8_t status);
 /* What the guest wrote before its status has been passed on: with a program, the run's end. */
 void vm_guest_drained(struct vm *vm);
-/* VM_POWER_OFF: a clean end, unless the guest had panicked. Machine's thread. */
+/* VM_POWER_OFF: a clean end, unless it is proved that the guest has panicked. Machine's thread. */
 void vm_power_off(struct vm *vm);
-/* VM_RESET: the same, or a reboot. Machine's thread. */
+/* VM_RESET: the same, or a reboot; here a panic's text is proof, too. Machine's thread. */
 void vm_reset(struct vm *vm);
-/* pvpanic, or the last line of a panic on a console. */
+/* pvpanic, KVM's crash event, or the last line of a panic on a console. */
 void vm_guest_panicked(struct vm *vm);
+/* pvpanic: a crash kernel runs next, so that the run goes on; however it ends, it was a panic. */
+void vm_guest_crashes(struct vm *vm);
 /*
  * Shows what the guest prints to the observers, and looks for a panic in it. The run goes on until
  * the guest has printed the rest or gone down, so that the log is whole.

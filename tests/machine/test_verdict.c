@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How a guest's end is judged: by what it printed, what it reported, and how it went down. */
+#include "../../vmm/machine/vm.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include <cmocka.h>
+
+struct rig {
+	struct machine_config config;
+	struct vm vm;
+};
+
+static void begin(struct rig *rig)
+{
+	*rig = (struct rig){ 0 };
+	rig->vm.config = &rig->config;
+	rig->vm.control.ended.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	vm_verdict_init(&rig->vm);
+}
+
+static void end(struct rig *rig)
+{
+	vm_verdict_destroy(&rig->vm);
+	close_fd(&rig->vm.control.ended.fd);
+}
+
+static void prints(struct rig *rig, enum guest_stream stream, const char *text)
+{
+	vm_watch_console(&rig->vm, stream, (const uint8_t *)text, strlen(text));
+}
+
+#define PANIC "[    1.8] Kernel panic - not syncing: no init\n"
+#define DUMP "[    1.8] CPU: 0 PID: 1 Comm: swapper/0\n[    1.8] Kernel Offset: disabled\n"
+#define LAST "[    1.8] ---[ end Kernel panic - not syncing: no init ]---\n"
+#define BANNER "[    0.0] Linux version 6.1.0 (a@b)\n"
+#define POWER_DOWN "[    9.9] reboot: Power down\n"
+#define RESTARTING "[    9.9] reboot: Restarting system\n"
+
+static void powers_off(struct vm *vm)
+{
+	vm_power_off(vm);
+}
+
+static void resets(struct vm *vm)
+{
+	vm_reset(vm);
+}
+
+static void reports_panic(struct vm *vm)
+{
+	vm_guest_panicked(vm);
+}
+
+static void crash_kernel_powers_off(struct vm *vm)
+{
+	vm_guest_crashes(vm);
+	vm_power_off(vm);
+}
+
+static void goes_on(struct vm *vm)
+{
+	(void)vm;
+}
+
+static void a_panic_is_told_from_the_text_of_one(void **state)
+{
+	static const struct {
+		const char *serial;
+		void (*goes_down)(struct vm *vm);
+		enum outcome outcome;
+	} cases[] = {
+		{ "hello\n", powers_off, OUTCOME_POWEROFF },
+		{ "hello\n", resets, OUTCOME_REBOOT },
+		/* panic=-1 */
+		{ BANNER PANIC DUMP, resets, OUTCOME_PANIC },
+		{ BANNER "login: Kernel panic - not syncing: x", resets, OUTCOME_PANIC },
+		/* panic=0: it hangs, and would until the timeout. */
+		{ BANNER PANIC DUMP LAST, goes_on, OUTCOME_PANIC },
+		{ BANNER PANIC DUMP "[ 1.8] Rebooting in 5 seconds..\n", resets, OUTCOME_PANIC },
+		{ BANNER, reports_panic, OUTCOME_PANIC },
+		{ BANNER PANIC DUMP, reports_panic, OUTCOME_PANIC },
+		/* An old log is read, and the guest goes down in order. */
+		{ BANNER PANIC DUMP, powers_off, OUTCOME_POWEROFF },
+		{ BANNER PANIC DUMP POWER_DOWN, powers_off, OUTCOME_POWEROFF },
+		{ BANNER PANIC DUMP "guest# " RESTARTING, resets, OUTCOME_REBOOT },
+		/* And then it panics. */
+		{ BANNER PANIC DUMP RESTARTING PANIC DUMP, resets, OUTCOME_PANIC },
+		/* A crash kernel goes down in order: the panic was one all the same. */
+		{ BANNER PANIC DUMP BANNER POWER_DOWN, powers_off, OUTCOME_PANIC },
+		{ BANNER PANIC DUMP BANNER RESTARTING, resets, OUTCOME_PANIC },
+		{ "quiet\n", crash_kernel_powers_off, OUTCOME_PANIC },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct rig rig;
+
+		begin(&rig);
+		prints(&rig, GUEST_SERIAL, cases[i].serial);
+		cases[i].goes_down(&rig.vm);
+		if (!rig.vm.ended || rig.vm.verdict.outcome != cases[i].outcome)
+			fail_msg("case %zu: outcome %d", i, (int)rig.vm.verdict.outcome);
+		end(&rig);
+	}
+}
+
+/* A program's text on one console, the kernel's on the other. */
+static void both_consoles_tell_one_story(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	begin(&rig);
+	prints(&rig, GUEST_SERIAL, PANIC);
+	prints(&rig, GUEST_HVC, RESTARTING);
+	vm_reset(&rig.vm);
+	assert_int_equal(rig.vm.verdict.outcome, OUTCOME_REBOOT);
+	end(&rig);
+
+	begin(&rig);
+	prints(&rig, GUEST_HVC, PANIC);
+	prints(&rig, GUEST_SERIAL, PANIC DUMP);
+	vm_reset(&rig.vm);
+	assert_int_equal(rig.vm.verdict.outcome, OUTCOME_PANIC);
+	assert_string_equal(rig.vm.verdict.detail, "Kernel panic - not syncing: no init");
+	end(&rig);
+}
+
+static void a_status_counts_when_the_guest_goes_down(void **state)
+{
+	static const struct {
+		uint8_t status;
+		void (*goes_down)(struct vm *vm);
+		enum outcome outcome;
+	} cases[] = {
+		{ 7, powers_off, OUTCOME_STATUS },
+		{ 7, resets, OUTCOME_STATUS },
+		/* Nothing is wrong; but how it went down matters to `kinglet test`. */
+		{ 0, powers_off, OUTCOME_POWEROFF },
+		{ 0, resets, OUTCOME_REBOOT },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct rig rig;
+
+		begin(&rig);
+		vm_guest_status(&rig.vm, cases[i].status);
+		cases[i].goes_down(&rig.vm);
+		assert_int_equal(rig.vm.verdict.outcome, cases[i].outcome);
+		assert_int_equal(rig.vm.verdict.status, cases[i].status);
+		end(&rig);
+	}
+}
+
+static void a_boot_knows_nothing_of_the_one_before(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	begin(&rig);
+	vm_guest_status(&rig.vm, 7);
+	prints(&rig, GUEST_SERIAL, PANIC);
+	vm_forget_boot(&rig.vm);
+	vm_reset(&rig.vm);
+	assert_int_equal(rig.vm.verdict.outcome, OUTCOME_REBOOT);
+	end(&rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_panic_is_told_from_the_text_of_one),
+		cmocka_unit_test(both_consoles_tell_one_story),
+		cmocka_unit_test(a_status_counts_when_the_guest_goes_down),
+		cmocka_unit_test(a_boot_knows_nothing_of_the_one_before),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
