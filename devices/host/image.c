@@ -15,7 +15,14 @@
 #include <sys/stat.h>
 
 enum {
-	ZERO_CHUNK = 1 << 20, /* bytes that one write of zeroes moves at most */
+	STEP_BYTES = 1 << 20, /* that one system call moves at most */
+	/* What fallocate(2) does to a range: most file systems only note it, but some write. */
+	RANGE_STEP_BYTES = 64 << 20,
+	/*
+	 * What is under way at once: enough for fast storage, and little to wait for. It bounds a
+	 * turn, too: io_uring copies what is in the page cache when it is submitted.
+	 */
+	UNDER_WAY_BYTES = 8 << 20,
 	/*
 	 * What direct I/O needs at most of offsets, lengths and addresses where sectors have 4 KiB
 	 * or less; the exact number is known to Linux 6.1 and later only.
@@ -155,6 +162,7 @@ int image_open(struct image *image, const struct image_options *options)
 		.event_fd = -1,
 		.direct_fd = -1,
 	};
+	image_queue_init(&image->waiting);
 	image->fd = open_checked(options, &st);
 	if (image->fd < 0)
 		return image->fd;
@@ -166,7 +174,7 @@ int image_open(struct image *image, const struct image_options *options)
 	if (err)
 		goto err_close;
 	/* Never written, so it stays the kernel's one zero page. */
-	image->zeros = mmap(NULL, ZERO_CHUNK, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	image->zeros = mmap(NULL, STEP_BYTES, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (image->zeros == MAP_FAILED) {
 		err = fail(image->path, "mmap", -errno);
 		goto err_close;
@@ -177,7 +185,7 @@ int image_open(struct image *image, const struct image_options *options)
 	return 0;
 
 err_unmap:
-	munmap(image->zeros, ZERO_CHUNK);
+	munmap(image->zeros, STEP_BYTES);
 err_close:
 	close_fd(&image->direct_fd);
 	close_fd(&image->fd);
@@ -191,7 +199,7 @@ void image_close(struct image *image)
 	image->engine->ops->destroy(image->engine);
 	image->engine = NULL;
 	image->event_fd = -1;
-	munmap(image->zeros, ZERO_CHUNK);
+	munmap(image->zeros, STEP_BYTES);
 	close_fd(&image->direct_fd);
 	close_fd(&image->fd);
 }
@@ -221,25 +229,91 @@ static const struct {
 			       FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE },
 };
 
+static bool moves_data(const struct image_request *req)
+{
+	return req->step.call == IMAGE_READV || req->step.call == IMAGE_WRITEV;
+}
+
+static bool writes_zeroes(const struct image_request *req)
+{
+	return req->op == IMAGE_ZERO || req->op == IMAGE_ZERO_UNMAP;
+}
+
+/* The next piece of zeroes, where the host has no quicker way. */
+static void take_zeros(struct image *image, struct image_request *req)
+{
+	req->zeros.iov_base = image->zeros;
+	req->zeros.iov_len = req->len < STEP_BYTES ? req->len : STEP_BYTES;
+	req->iov = &req->zeros;
+	req->iov_count = 1;
+}
+
+/* As many of the request's entries as make a step. */
+static void take_entries(struct image_request *req)
+{
+	struct image_step *step = &req->step;
+
+	while (step->iov_count < req->iov_count && step->len < STEP_BYTES)
+		step->len += req->iov[step->iov_count++].iov_len;
+	if (step->len <= STEP_BYTES)
+		return;
+	step->cut = step->len - STEP_BYTES;
+	step->len = STEP_BYTES;
+	req->iov[step->iov_count - 1].iov_len -= step->cut;
+}
+
+/* A step ends where a file system's or a device's larger blocks end, too. */
+static void take_range(struct image_request *req)
+{
+	uint64_t len = RANGE_STEP_BYTES - req->offset % RANGE_STEP_BYTES;
+
+	req->step.len = len < req->len ? len : req->len;
+}
+
 static bool direct_capable(const struct image *image, const struct image_request *req)
 {
 	uint64_t align = image->logical_block > DIRECT_ALIGN ? image->logical_block : DIRECT_ALIGN;
 	uint64_t bits = req->offset;
 
-	for (unsigned i = 0; i < req->iov_count; i++)
+	for (unsigned i = 0; i < req->step.iov_count; i++)
 		bits |= (uintptr_t)req->iov[i].iov_base | req->iov[i].iov_len;
 	return !(bits % align);
 }
 
-/* Runs the request's next system call. */
-static void start_step(struct image *image, struct image_request *req)
+static void plan_step(struct image *image, struct image_request *req)
 {
-	bool moves_data = req->step.call == IMAGE_READV || req->step.call == IMAGE_WRITEV;
-
 	req->step.fd = image->fd;
-	if (image->direct_fd >= 0 && moves_data && direct_capable(image, req))
+	req->step.len = req->step.cut = 0;
+	req->step.iov_count = 0;
+	if (!moves_data(req)) {
+		take_range(req);
+		return;
+	}
+	if (writes_zeroes(req))
+		take_zeros(image, req);
+	take_entries(req);
+	if (image->direct_fd >= 0 && direct_capable(image, req))
 		req->step.fd = image->direct_fd;
-	image->engine->ops->start(image->engine, req);
+}
+
+static size_t step_cost(const struct image_request *req)
+{
+	return moves_data(req) ? req->step.len : STEP_BYTES;
+}
+
+/* Starts the steps that may be under way now; false as the engine's submit(). */
+static bool start_steps(struct image *image)
+{
+	struct image_engine *engine = image->engine;
+
+	while (image->waiting.first && image->under_way < UNDER_WAY_BYTES) {
+		struct image_request *req = image_queue_take(&image->waiting);
+
+		plan_step(image, req);
+		image->under_way += step_cost(req);
+		engine->ops->start(engine, req);
+	}
+	return !engine->ops->submit || engine->ops->submit(engine);
 }
 
 int image_submit(struct image *image, struct image_request *req)
@@ -255,7 +329,7 @@ int image_submit(struct image *image, struct image_request *req)
 	req->step.call = operations[req->op].call;
 	req->step.mode = operations[req->op].mode;
 	image->in_flight++;
-	start_step(image, req);
+	image_queue_append(&image->waiting, req);
 	return 0;
 }
 
@@ -272,22 +346,18 @@ static void finish(struct image *image, struct image_request *req, int result)
 	req->done(req, result);
 }
 
-/* The next piece of zeroes, where the host has no quicker way. */
-static void plan_zeros(struct image *image, struct image_request *req)
+static void cancel(struct image *image, struct image_request *req)
 {
-	req->step.call = IMAGE_WRITEV;
-	req->zeros.iov_base = image->zeros;
-	req->zeros.iov_len = req->len < ZERO_CHUNK ? req->len : ZERO_CHUNK;
-	req->iov = &req->zeros;
-	req->iov_count = 1;
+	image->in_flight--;
+	req->done(req, -ECANCELED);
 }
 
-/* Takes `bytes` that were transferred off the front. */
+/* Takes `bytes` that are done off the front. */
 static void consume(struct image_request *req, size_t bytes)
 {
 	req->offset += bytes;
 	req->len -= bytes;
-	while (bytes) {
+	while (bytes && moves_data(req)) {
 		struct iovec *iov = req->iov;
 		size_t n = bytes < iov->iov_len ? bytes : iov->iov_len;
 
@@ -301,60 +371,74 @@ static void consume(struct image_request *req, size_t bytes)
 	}
 }
 
+/* What a finished step came to: 1 when the request needs another, else the request's result. */
+static int conclude(struct image_request *req)
+{
+	int result = req->step.result;
+
+	if (result == -EINTR || result == -EAGAIN)
+		return 1;
+	if (req->step.call == IMAGE_FDATASYNC)
+		return result;
+	if (req->step.call == IMAGE_FALLOCATE) {
+		/* -EINVAL: a block device with blocks larger than the range's alignment. */
+		if (writes_zeroes(req) && (result == -EOPNOTSUPP || result == -EINVAL)) {
+			req->step.call = IMAGE_WRITEV;
+			return 1;
+		}
+		if (!result)
+			result = (int)req->step.len;
+	}
+	if (!result)
+		return -EIO; /* the file has been truncated since it was opened */
+	if (result < 0)
+		return result;
+	consume(req, (size_t)result);
+	return req->len > 0;
+}
+
 /* A step is over: on to the next, or done. */
 static void advance(struct image *image, struct image_request *req)
 {
-	bool zeroes = req->op == IMAGE_ZERO || req->op == IMAGE_ZERO_UNMAP;
-	int result = req->step.result;
+	int result;
 
-	if (result == -EINTR || result == -EAGAIN) {
-		start_step(image, req);
-		return;
-	}
-	if (req->step.call == IMAGE_FALLOCATE) {
-		/* -EINVAL: a block device with blocks larger than the range's alignment. */
-		if (zeroes && (result == -EOPNOTSUPP || result == -EINVAL)) {
-			plan_zeros(image, req);
-			start_step(image, req);
-			return;
-		}
-	} else if (result > 0) {
-		consume(req, (size_t)result);
-		if (req->len) {
-			if (zeroes)
-				plan_zeros(image, req);
-			start_step(image, req);
-			return;
-		}
-		result = 0;
-	} else if (!result && req->step.call != IMAGE_FDATASYNC) {
-		result = -EIO; /* the file has been truncated since it was opened */
-	}
-	finish(image, req, result);
+	image->under_way -= step_cost(req);
+	if (req->step.cut)
+		req->iov[req->step.iov_count - 1].iov_len += req->step.cut;
+	result = conclude(req);
+	if (result > 0)
+		image_queue_append(&image->waiting, req);
+	else
+		finish(image, req, result);
 }
 
-static void submit_steps(struct image *image)
+static void reap_steps(struct image *image)
 {
-	if (image->engine->ops->submit)
-		image->engine->ops->submit(image->engine);
+	struct image_request *req;
+
+	while ((req = image->engine->ops->reap(image->engine, false)))
+		advance(image, req);
 }
 
 void image_process(struct image *image)
 {
-	struct image_request *req;
-
-	submit_steps(image);
-	while ((req = image->engine->ops->reap(image->engine, false)))
-		advance(image, req);
-	submit_steps(image);
+	/* At once, for what was submitted may be over before it is awaited. */
+	start_steps(image);
+	do
+		reap_steps(image);
+	while (!start_steps(image));
 }
 
 void image_drain(struct image *image)
 {
 	while (image->in_flight) {
-		struct image_request *req;
+		struct image_request *req = image_queue_take(&image->waiting);
 
-		submit_steps(image);
+		if (req) {
+			cancel(image, req);
+			continue;
+		}
+		start_steps(image); /* for what rests in the engine */
 		req = image->engine->ops->reap(image->engine, true);
 		if (req)
 			advance(image, req);

@@ -10,15 +10,11 @@
 
 enum { WORKERS = 4 };
 
-struct list {
-	struct image_request *first, **tail;
-};
-
 struct threads {
 	struct image_engine engine;
 	pthread_mutex_t lock; /* of everything below */
 	pthread_cond_t work, finished;
-	struct list todo, done;
+	struct image_queue todo, done;
 	bool signalled; /* event_fd is readable */
 	bool stop;
 	unsigned count;
@@ -30,27 +26,10 @@ static struct threads *to_threads(struct image_engine *engine)
 	return (struct threads *)engine;
 }
 
-static void list_append(struct list *list, struct image_request *req)
-{
-	req->step.next = NULL;
-	*list->tail = req;
-	list->tail = &req->step.next;
-}
-
-static struct image_request *list_take(struct list *list)
-{
-	struct image_request *req = list->first;
-
-	list->first = req->step.next;
-	if (!list->first)
-		list->tail = &list->first;
-	return req;
-}
-
 static int run_step(const struct image_request *req)
 {
 	const struct image_step *step = &req->step;
-	int iov_count = (int)req->iov_count;
+	int iov_count = (int)step->iov_count;
 	ssize_t n = -1;
 
 	switch (step->call) {
@@ -64,10 +43,10 @@ static int run_step(const struct image_request *req)
 		n = fdatasync(step->fd);
 		break;
 	case IMAGE_FALLOCATE:
-		n = fallocate(step->fd, step->mode, (off_t)req->offset, (off_t)req->len);
+		n = fallocate(step->fd, step->mode, (off_t)req->offset, (off_t)step->len);
 		break;
 	}
-	return n < 0 ? -errno : (int)n; /* Linux moves less than 2^31 bytes at a time */
+	return n < 0 ? -errno : (int)n;
 }
 
 static void *worker_main(void *arg)
@@ -82,11 +61,11 @@ static void *worker_main(void *arg)
 			pthread_cond_wait(&threads->work, &threads->lock);
 		if (!threads->todo.first)
 			break;
-		req = list_take(&threads->todo);
+		req = image_queue_take(&threads->todo);
 		pthread_mutex_unlock(&threads->lock);
 		req->step.result = run_step(req);
 		pthread_mutex_lock(&threads->lock);
-		list_append(&threads->done, req);
+		image_queue_append(&threads->done, req);
 		if (!threads->signalled)
 			eventfd_signal(threads->engine.event_fd);
 		threads->signalled = true;
@@ -101,7 +80,7 @@ static void threads_start(struct image_engine *engine, struct image_request *req
 	struct threads *threads = to_threads(engine);
 
 	pthread_mutex_lock(&threads->lock);
-	list_append(&threads->todo, req);
+	image_queue_append(&threads->todo, req);
 	pthread_cond_signal(&threads->work);
 	pthread_mutex_unlock(&threads->lock);
 }
@@ -109,14 +88,13 @@ static void threads_start(struct image_engine *engine, struct image_request *req
 static struct image_request *threads_reap(struct image_engine *engine, bool wait)
 {
 	struct threads *threads = to_threads(engine);
-	struct image_request *req = NULL;
+	struct image_request *req;
 
 	pthread_mutex_lock(&threads->lock);
 	while (wait && !threads->done.first)
 		pthread_cond_wait(&threads->finished, &threads->lock);
-	if (threads->done.first) {
-		req = list_take(&threads->done);
-	} else if (threads->signalled) {
+	req = image_queue_take(&threads->done);
+	if (!req && threads->signalled) {
 		eventfd_drain(threads->engine.event_fd);
 		threads->signalled = false;
 	}
@@ -163,8 +141,8 @@ int image_threads_new(struct image_engine **out)
 		free(threads);
 		return err;
 	}
-	threads->todo.tail = &threads->todo.first;
-	threads->done.tail = &threads->done.first;
+	image_queue_init(&threads->todo);
+	image_queue_init(&threads->done);
 	pthread_mutex_init(&threads->lock, NULL);
 	pthread_cond_init(&threads->work, NULL);
 	pthread_cond_init(&threads->finished, NULL);

@@ -6,9 +6,8 @@
 struct uring {
 	struct image_engine engine;
 	struct io_uring ring;
-	/* In the submission queue and not yet taken by the kernel, oldest first. */
-	struct image_request *queued, **queued_tail;
-	struct image_request *failed; /* never reached the kernel */
+	struct image_queue queued; /* in the submission queue, and not yet taken by the kernel */
+	struct image_queue failed; /* never reached the kernel */
 	unsigned in_kernel;
 	bool dead; /* io_uring_enter() failed for good; the ring takes nothing any more */
 };
@@ -18,21 +17,10 @@ static struct uring *to_uring(struct image_engine *engine)
 	return (struct uring *)engine;
 }
 
-static struct image_request *uring_dequeue(struct uring *uring)
-{
-	struct image_request *req = uring->queued;
-
-	uring->queued = req->step.next;
-	if (!uring->queued)
-		uring->queued_tail = &uring->queued;
-	return req;
-}
-
 static void uring_fail(struct uring *uring, struct image_request *req)
 {
 	req->step.result = -EIO;
-	req->step.next = uring->failed;
-	uring->failed = req;
+	image_queue_append(&uring->failed, req);
 }
 
 static void uring_prepare(struct io_uring_sqe *sqe, struct image_request *req)
@@ -41,17 +29,17 @@ static void uring_prepare(struct io_uring_sqe *sqe, struct image_request *req)
 
 	switch (step->call) {
 	case IMAGE_READV:
-		io_uring_prep_readv(sqe, step->fd, req->iov, req->iov_count, req->offset);
+		io_uring_prep_readv(sqe, step->fd, req->iov, step->iov_count, req->offset);
 		break;
 	case IMAGE_WRITEV:
-		io_uring_prep_writev(sqe, step->fd, req->iov, req->iov_count, req->offset);
+		io_uring_prep_writev(sqe, step->fd, req->iov, step->iov_count, req->offset);
 		break;
 	case IMAGE_FDATASYNC:
 		io_uring_prep_fsync(sqe, step->fd, IORING_FSYNC_DATASYNC);
 		break;
 	case IMAGE_FALLOCATE:
 		io_uring_prep_fallocate(sqe, step->fd, step->mode, (off_t)req->offset,
-					(off_t)req->len);
+					(off_t)step->len);
 		break;
 	}
 	io_uring_sqe_set_data(sqe, req);
@@ -67,16 +55,12 @@ static void uring_start(struct image_engine *engine, struct image_request *req)
 		return;
 	}
 	uring_prepare(sqe, req);
-	req->step.next = NULL;
-	*uring->queued_tail = req;
-	uring->queued_tail = &req->step.next;
+	image_queue_append(&uring->queued, req);
 }
 
-static void uring_submit(struct image_engine *engine)
+static void uring_submit_queued(struct uring *uring)
 {
-	struct uring *uring = to_uring(engine);
-
-	while (uring->queued) {
+	while (uring->queued.first) {
 		int taken = io_uring_submit(&uring->ring);
 
 		if (taken == -EINTR)
@@ -86,28 +70,32 @@ static void uring_submit(struct image_engine *engine)
 			return;
 		if (taken <= 0) {
 			uring->dead = true;
-			while (uring->queued)
-				uring_fail(uring, uring_dequeue(uring));
+			while (uring->queued.first)
+				uring_fail(uring, image_queue_take(&uring->queued));
 			return;
 		}
-		for (; taken && uring->queued; taken--) {
-			uring_dequeue(uring);
+		for (; taken && image_queue_take(&uring->queued); taken--)
 			uring->in_kernel++;
-		}
 	}
+}
+
+static bool uring_submit(struct image_engine *engine)
+{
+	struct uring *uring = to_uring(engine);
+
+	uring_submit_queued(uring);
+	return !uring->failed.first;
 }
 
 static struct image_request *uring_reap(struct image_engine *engine, bool wait)
 {
 	struct uring *uring = to_uring(engine);
-	struct image_request *req = uring->failed;
+	struct image_request *req = image_queue_take(&uring->failed);
 	struct io_uring_cqe *cqe;
 	int err;
 
-	if (req) {
-		uring->failed = req->step.next;
+	if (req)
 		return req;
-	}
 	do {
 		err = wait ? io_uring_wait_cqe(&uring->ring, &cqe) :
 			     io_uring_peek_cqe(&uring->ring, &cqe);
@@ -160,7 +148,8 @@ int image_uring_new(unsigned depth, struct image_engine **out)
 	uring->engine.ops = &uring_ops;
 	/* The ring is itself pollable: readable while its completion queue is not empty. */
 	uring->engine.event_fd = uring->ring.ring_fd;
-	uring->queued_tail = &uring->queued;
+	image_queue_init(&uring->queued);
+	image_queue_init(&uring->failed);
 	*out = &steal_ptr(uring)->engine;
 	return 0;
 }

@@ -8,6 +8,11 @@
  * The image turns a request into system calls, continues short ones, and decides what an error
  * means; the engine (host/image_engine.h) only runs them without blocking the owner.
  *
+ * A guest can ask for 4 GiB in one request. No system call moves more than 1 MiB of it, or works on
+ * more than 64 MiB of a range; then the other requests have their turn, and only a few MiB are
+ * under way at once. So neither a turn nor a drain takes long, whatever the guest asked for. What
+ * cannot be bounded is fdatasync(2), and storage that does not answer.
+ *
  * Locking: an image has no lock of its own. Its owner has one (the virtio device's lock) and holds
  * it around every call here; `done` runs inside image_process() and image_drain(), so under that
  * lock too. image_drain() cannot deadlock, whichever thread calls it: finishing a request needs
@@ -44,13 +49,24 @@ enum image_op {
 	IMAGE_ZERO_UNMAP, /* may give the space back */
 };
 
-/* The system call that a request is waiting for. For the image and its engine only. */
+/*
+ * The system call that a request is waiting for, which does a share of it: for the image and its
+ * engine only.
+ */
 struct image_step {
 	enum image_call { IMAGE_READV, IMAGE_WRITEV, IMAGE_FDATASYNC, IMAGE_FALLOCATE } call;
-	int fd;	    /* borrowed */
-	int mode;   /* of fallocate(2) */
-	int result; /* what the call returned, or a negative errno */
+	int fd;		    /* borrowed */
+	int mode;	    /* of fallocate(2) */
+	size_t len;	    /* bytes from the request's offset on */
+	unsigned iov_count; /* of the request's entries, those that hold them */
+	size_t cut;	    /* bytes that the last of these is shorter for as long as the step lasts */
+	int result;	    /* what the call returned, or a negative errno */
 	struct image_request *next;
+};
+
+/* Requests, first come, first served. Linked by step.next, so each is in one queue at most. */
+struct image_queue {
+	struct image_request *first, **tail;
 };
 
 struct image_request {
@@ -85,6 +101,8 @@ struct image {
 	int direct_fd; /* owned; -1 unless `direct` */
 	struct image_engine *engine;
 	unsigned in_flight;
+	struct image_queue waiting; /* for their next step to be started */
+	size_t under_way;	    /* what the steps that were started cost, in bytes */
 	void *zeros;	 /* a read-only mapping of zero bytes, owned */
 	int flush_error; /* of the first flush that failed */
 	bool error_logged;
@@ -118,10 +136,17 @@ const char *image_engine_name(const struct image *image);
  */
 __must_check int image_submit(struct image *image, struct image_request *req);
 
-/* Starts what was submitted and calls `done` for what has finished. Never waits. */
+/*
+ * Starts what was submitted and calls `done` for what has finished. Never waits. What it leaves for
+ * the next turn makes event_fd readable.
+ */
 void image_process(struct image *image);
 
-/* Returns when nothing is in flight any more; calls `done` for everything that was. */
+/*
+ * Waits for the system calls that are under way, and for no more: a request that they do not
+ * complete is cancelled, so its `done` gets -ECANCELED; a part of it may have been done. Then
+ * nothing is in flight.
+ */
 void image_drain(struct image *image);
 
 #endif

@@ -14,8 +14,11 @@ struct image_engine_ops {
 	const char *name;
 	/* Takes a request whose step is to be run; it may rest until submit(). Never fails. */
 	void (*start)(struct image_engine *engine, struct image_request *req);
-	/* Sets everything taken in motion. May be NULL. */
-	void (*submit)(struct image_engine *engine);
+	/*
+	 * Sets everything taken in motion. False when some of it failed at once: reap() has it, but
+	 * event_fd does not tell. May be NULL.
+	 */
+	bool (*submit)(struct image_engine *engine);
 	/*
 	 * The next request whose step is over, with step.result set, or NULL when there is none.
 	 * `wait`: sleeps until there is one; the caller knows that one is under way.
@@ -29,6 +32,32 @@ struct image_engine {
 	const struct image_engine_ops *ops;
 	int event_fd; /* readable while reap() would find something; owned by the engine */
 };
+
+static inline void image_queue_init(struct image_queue *queue)
+{
+	queue->first = NULL;
+	queue->tail = &queue->first;
+}
+
+static inline void image_queue_append(struct image_queue *queue, struct image_request *req)
+{
+	req->step.next = NULL;
+	*queue->tail = req;
+	queue->tail = &req->step.next;
+}
+
+/* The first one, or NULL. */
+static inline struct image_request *image_queue_take(struct image_queue *queue)
+{
+	struct image_request *req = queue->first;
+
+	if (!req)
+		return NULL;
+	queue->first = req->step.next;
+	if (!queue->first)
+		queue->tail = &queue->first;
+	return req;
+}
 
 /*
  * At most `depth` requests are under way at once. Errors of io_uring_setup(2): -ENOSYS, -EPERM,

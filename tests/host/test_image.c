@@ -19,12 +19,12 @@
 #include <sys/wait.h>
 #include <cmocka.h>
 
-enum { MIB = 1 << 20, IMAGE_SIZE = 4 * MIB, DEPTH = 64, PATIENCE_MS = 60000 };
+enum { MIB = 1 << 20, IMAGE_SIZE = 4 * MIB, DEPTH = 64, PIECES = 64, PATIENCE_MS = 60000 };
 
 /* A request and how it ended. */
 struct tracked {
 	struct image_request req;
-	struct iovec iov[4];
+	struct iovec iov[PIECES];
 	unsigned dones;
 	int result;
 };
@@ -36,6 +36,7 @@ struct meddler {
 	size_t cut;	     /* move at most so many bytes of the first piece; 0: all */
 	int fallocate_error; /* instead of the call */
 	unsigned steps, fdatasyncs;
+	size_t longest; /* step */
 	int last_fd;
 	struct image_request inner, *outer, *refused;
 	struct iovec iov;
@@ -178,6 +179,7 @@ static void meddler_start(struct image_engine *engine, struct image_request *req
 	struct meddler *m = (struct meddler *)engine;
 
 	m->steps++;
+	m->longest = req->step.len > m->longest ? req->step.len : m->longest;
 	m->last_fd = req->step.fd;
 	m->fdatasyncs += req->step.call == IMAGE_FDATASYNC;
 	if (req->step.call == IMAGE_FALLOCATE && m->fallocate_error) {
@@ -185,24 +187,25 @@ static void meddler_start(struct image_engine *engine, struct image_request *req
 		m->refused = req;
 		return;
 	}
+	if (!m->cut || !req->step.iov_count) {
+		m->real->ops->start(m->real, req);
+		return;
+	}
 	m->outer = req;
 	m->inner = *req;
-	if (m->cut && req->iov_count) {
-		m->iov = req->iov[0];
-		if (m->iov.iov_len > m->cut)
-			m->iov.iov_len = m->cut;
-		m->inner.iov = &m->iov;
-		m->inner.iov_count = 1;
-	}
+	m->iov = req->iov[0];
+	if (m->iov.iov_len > m->cut)
+		m->iov.iov_len = m->cut;
+	m->inner.iov = &m->iov;
+	m->inner.step.iov_count = 1;
 	m->real->ops->start(m->real, &m->inner);
 }
 
-static void meddler_submit(struct image_engine *engine)
+static bool meddler_submit(struct image_engine *engine)
 {
 	struct meddler *m = (struct meddler *)engine;
 
-	if (m->real->ops->submit)
-		m->real->ops->submit(m->real);
+	return (!m->real->ops->submit || m->real->ops->submit(m->real)) && !m->refused;
 }
 
 static struct image_request *meddler_reap(struct image_engine *engine, bool wait)
@@ -214,8 +217,8 @@ static struct image_request *meddler_reap(struct image_engine *engine, bool wait
 	if (req)
 		return req;
 	req = m->real->ops->reap(m->real, wait);
-	if (!req)
-		return NULL;
+	if (req != &m->inner)
+		return req;
 	m->outer->step.result = req->step.result;
 	return m->outer;
 }
@@ -432,7 +435,7 @@ static void zeroes_are_written_where_fallocate_cannot(void **state)
 	m = meddle(f);
 	m->fallocate_error = -EOPNOTSUPP;
 	check_zeroes(f, IMAGE_ZERO);
-	assert_int_equal(m->steps, 5); /* the data, the refusal, 1 MiB, 1 MiB, 512 bytes */
+	assert_int_equal(m->steps, 8); /* 4 MiB of data, the refusal, 1 MiB, 1 MiB, 512 bytes */
 	check_zeroes(f, IMAGE_ZERO_UNMAP);
 	m->cut = 700000;
 	m->fallocate_error = -EINVAL;
@@ -448,6 +451,130 @@ static void other_fallocate_errors_are_errors(void **state)
 	assert_int_equal(run(f, IMAGE_ZERO, 0, NULL, 512), -ENOSPC);
 }
 
+/* A request for PIECES pieces of the same IMAGE_SIZE bytes of memory; the file becomes as large. */
+static void prepare_huge(struct fixture *f, struct tracked *t, enum image_op op)
+{
+	const struct image_options options = options_of(f);
+
+	make_file(f->path, (off_t)PIECES * IMAGE_SIZE);
+	reopen(f, &options);
+	prepare(t, op, 0, f->copy, (uint64_t)PIECES * IMAGE_SIZE);
+	for (unsigned i = 0; i < PIECES; i++)
+		t->iov[i] = (struct iovec){ f->copy, IMAGE_SIZE };
+	t->req.iov_count = PIECES;
+}
+
+static void a_step_is_no_longer_than_1_mib(void **state)
+{
+	struct fixture *f = *state;
+	struct meddler *m;
+	struct tracked t;
+
+	need_engine(f);
+	m = meddle(f);
+	/* Cut in the midst of the second entry, and of the third. */
+	prepare(&t, IMAGE_WRITE, 0, f->data, IMAGE_SIZE);
+	t.iov[0] = (struct iovec){ f->data, 700 };
+	t.iov[1] = (struct iovec){ f->data + 700, MIB };
+	t.iov[2] = (struct iovec){ f->data + 700 + MIB, 3 * MIB - 700 };
+	t.req.iov_count = 3;
+	assert_int_equal(image_submit(&f->image, &t.req), 0);
+	wait_done(f, &t);
+	assert_int_equal(t.result, 0);
+	assert_int_equal(m->steps, 4);
+	assert_int_equal(m->longest, MIB);
+	file_read(f, 0, f->copy, IMAGE_SIZE);
+	assert_memory_equal(f->copy, f->data, IMAGE_SIZE);
+}
+
+static void a_range_is_worked_on_in_steps(void **state)
+{
+	struct fixture *f = *state;
+	struct meddler *m;
+	struct tracked t;
+
+	need_engine(f);
+	prepare_huge(f, &t, IMAGE_READ);
+	m = meddle(f);
+	if (run(f, IMAGE_DISCARD, MIB, NULL, 150 * MIB) == -EOPNOTSUPP)
+		skip();
+	assert_int_equal(m->steps, 3); /* they end at 64 MiB, 128 MiB, 151 MiB */
+	assert_int_equal(m->longest, 64 * MIB);
+}
+
+static void a_long_request_lets_others_pass(void **state)
+{
+	struct fixture *f = *state;
+	struct tracked huge, small;
+
+	need_engine(f);
+	prepare_huge(f, &huge, IMAGE_READ);
+	prepare(&small, IMAGE_READ, 0, f->data, 512);
+	assert_int_equal(image_submit(&f->image, &huge.req), 0);
+	image_process(&f->image);
+	assert_int_equal(image_submit(&f->image, &small.req), 0);
+	wait_done(f, &small);
+	assert_int_equal(small.result, 0);
+	assert_int_equal(huge.dones, 0);
+	wait_done(f, &huge);
+	assert_int_equal(huge.result, 0);
+}
+
+static void little_is_under_way_at_once(void **state)
+{
+	struct fixture *f = *state;
+	struct meddler *m;
+	struct tracked *t;
+
+	need_engine(f);
+	m = meddle(f);
+	t = calloc(DEPTH, sizeof(*t));
+	assert_non_null(t);
+	for (unsigned i = 0; i < DEPTH; i++) {
+		prepare(&t[i], IMAGE_READ, 0, f->copy, MIB);
+		assert_int_equal(image_submit(&f->image, &t[i].req), 0);
+	}
+	image_process(&f->image);
+	assert_in_range(m->steps, 8, 16); /* some may have been over at once */
+	for (unsigned i = 0; i < DEPTH; i++) {
+		wait_done(f, &t[i]);
+		assert_int_equal(t[i].result, 0);
+	}
+	assert_int_equal(m->steps, DEPTH);
+	free(t);
+}
+
+static void drain_cancels_what_is_left(void **state)
+{
+	struct fixture *f = *state;
+	struct tracked huge, waiting, flush;
+	struct meddler *m;
+
+	need_engine(f);
+	prepare_huge(f, &huge, IMAGE_READ);
+	m = meddle(f);
+	prepare(&waiting, IMAGE_WRITE, 0, f->data, 512);
+	prepare(&flush, IMAGE_FLUSH, 0, NULL, 0);
+	assert_int_equal(image_submit(&f->image, &huge.req), 0);
+	image_process(&f->image);
+	assert_int_equal(image_submit(&f->image, &waiting.req), 0);
+	assert_int_equal(image_submit(&f->image, &flush.req), 0);
+	image_drain(&f->image);
+	assert_int_equal(f->image.in_flight, 0);
+	assert_in_range(m->steps, 1, 2);
+	assert_int_equal(m->fdatasyncs, 0);
+	assert_int_equal(huge.dones + waiting.dones + flush.dones, 3);
+	assert_int_equal(huge.result, -ECANCELED);
+	assert_int_equal(waiting.result, -ECANCELED);
+	assert_int_equal(flush.result, -ECANCELED);
+	file_read(f, 0, f->copy, 512);
+	assert_zero(f->copy, 512);
+
+	/* That was no error of the disk. */
+	assert_int_equal(run(f, IMAGE_FLUSH, 0, NULL, 0), 0);
+	assert_false(f->image.error_logged);
+}
+
 /* A reset drains on a vCPU thread. */
 static void *drain_main(void *arg)
 {
@@ -455,7 +582,7 @@ static void *drain_main(void *arg)
 	return NULL;
 }
 
-static void drain_finishes_what_is_in_flight(void **state)
+static void drain_waits_for_what_is_under_way(void **state)
 {
 	struct fixture *f = *state;
 	const uint64_t piece = IMAGE_SIZE / DEPTH;
@@ -468,10 +595,8 @@ static void drain_finishes_what_is_in_flight(void **state)
 	for (unsigned i = 0; i < DEPTH; i++) {
 		prepare(&t[i], IMAGE_WRITE, i * piece, f->data + i * piece, piece);
 		assert_int_equal(image_submit(&f->image, &t[i].req), 0);
-		/* Half of them started by this thread, half by the one that drains. */
-		if (i == DEPTH / 2)
-			image_process(&f->image);
 	}
+	image_process(&f->image);
 	assert_int_equal(pthread_create(&thread, NULL, drain_main, &f->image), 0);
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	assert_int_equal(f->image.in_flight, 0);
@@ -637,7 +762,7 @@ static int lose_io_uring(struct fixture *f)
 	prepare(&t, IMAGE_WRITE, 0, f->data, 4096);
 	if (image_submit(&f->image, &t.req))
 		return 4;
-	image_drain(&f->image);
+	image_process(&f->image);
 	if (t.dones != 1 || t.result != -EIO)
 		return 5;
 	return run(f, IMAGE_READ, 0, f->copy, 4096) == -EIO ? 0 : 6;
@@ -672,7 +797,12 @@ int main(void)
 		BOTH(zeroes_read_back_as_zero),
 		BOTH(zeroes_are_written_where_fallocate_cannot),
 		BOTH(other_fallocate_errors_are_errors),
-		BOTH(drain_finishes_what_is_in_flight),
+		BOTH(a_step_is_no_longer_than_1_mib),
+		BOTH(a_range_is_worked_on_in_steps),
+		BOTH(a_long_request_lets_others_pass),
+		BOTH(little_is_under_way_at_once),
+		BOTH(drain_cancels_what_is_left),
+		BOTH(drain_waits_for_what_is_under_way),
 		BOTH(direct_takes_any_alignment),
 		cmocka_unit_test_setup_teardown(wrong_files_are_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(locks_keep_writers_alone, setup, teardown),

@@ -794,6 +794,35 @@ static void reset_waits_for_what_is_in_flight(void **state)
 	assert_int_equal(*ram(f, f->data, 1), 200);
 }
 
+/* One request of 500 MiB, over the same memory again and again. */
+static void reset_cancels_what_is_left(void **state)
+{
+	enum { SEGMENTS = 125 };
+	struct fixture *f = *state;
+	struct mock_buf bufs[SEGMENTS + 2];
+
+	assert_int_equal(truncate(f->path, (off_t)SEGMENTS * MOCK_SLOT_LEN), 0);
+	reopen(f);
+	start(f);
+	put_header(f, f->header, VIRTIO_BLK_T_IN, 0);
+	*ram(f, f->status, 1) = 0xee;
+	bufs[0] = (struct mock_buf){ f->header, 16, false };
+	for (unsigned i = 1; i <= SEGMENTS; i++)
+		bufs[i] = (struct mock_buf){ MOCK_HIGH, MOCK_SLOT_LEN, true };
+	bufs[SEGMENTS + 1] = (struct mock_buf){ f->status, 1, true };
+	mock_ring_add(&f->rings[0], bufs, ARRAY_SIZE(bufs));
+	mock_ring_kick(&f->rings[0]);
+	pthread_mutex_lock(&f->dev->lock);
+	f->dev->model->serve(f->dev, &f->dev->queues[0]);
+	pthread_mutex_unlock(&f->dev->lock);
+	mock_driver_status(f->dev, 0);
+	assert_int_equal(mock_ring_used_index(&f->rings[0]), 1);
+	assert_int_equal(*ram(f, f->status, 1), VIRTIO_BLK_S_IOERR);
+
+	start(f);
+	assert_int_equal(do_read(f, 0, SECTOR), VIRTIO_BLK_S_OK);
+}
+
 static void queues_are_independent(void **state)
 {
 	struct fixture *f = *state;
@@ -864,6 +893,8 @@ int main(void)
 		UNIT(one_interrupt_for_a_batch),
 		UNIT(reset_waits_for_what_is_in_flight),
 		ON_THREADS(reset_waits_for_what_is_in_flight),
+		UNIT(reset_cancels_what_is_left),
+		ON_THREADS(reset_cancels_what_is_left),
 		UNIT(queues_are_independent),
 	};
 
