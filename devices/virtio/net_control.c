@@ -8,6 +8,12 @@
 
 #include <string.h>
 
+/*
+ * Commands for one turn of the queue. Some are slow: each tap queue that is attached or detached
+ * waits for the host's network, up to 15 of them for a number of pairs.
+ */
+enum { TURN_COMMANDS = 4 };
+
 /* Reads the command's data, and says whether there was so much. */
 static bool command_read(const struct virtq_chain *chain, void *buf, size_t len)
 {
@@ -159,7 +165,7 @@ static bool control_run(struct net *net, const struct virtq_chain *chain)
 void net_serve_control(struct net *net, struct virtq *q)
 {
 	struct virtq_chain *chain = &net->chain;
-	unsigned budget = QUEUE_SIZE;
+	unsigned budget = TURN_COMMANDS;
 	int rc;
 
 	virtq_disable_kicks(q);

@@ -73,6 +73,29 @@ static void test_control_commands(void **state)
 				 VIRTIO_NET_ERR);
 }
 
+/* A command may take the host's network some time: others than this queue get theirs. */
+static void test_control_takes_turns(void **state)
+{
+	enum { COMMANDS = 6, TURN = 4 };
+	static const uint8_t promiscuous[] = { VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_PROMISC, 1 };
+	struct net_card *f = *state;
+	uint64_t gpa = mock_alloc(&f->env, sizeof(promiscuous) + 1, 1);
+	struct mock_buf bufs[] = {
+		{ .gpa = gpa, .len = sizeof(promiscuous) },
+		{ .gpa = gpa + sizeof(promiscuous), .len = 1, .writable = true },
+	};
+
+	card_start(f, FILTERS);
+	assert_int_equal(gmem_write(&f->env.mem, gpa, promiscuous, sizeof(promiscuous)), 0);
+	for (unsigned i = 0; i < COMMANDS; i++)
+		mock_ring_add(&f->control, bufs, ARRAY_SIZE(bufs));
+	mock_ring_kick(&f->control);
+	assert_true(mock_env_wait(&f->env, 0));
+	assert_int_equal(mock_ring_used_index(&f->control), TURN);
+	mock_env_dispatch(&f->env);
+	assert_int_equal(mock_ring_used_index(&f->control), COMMANDS);
+}
+
 static void put_address(uint8_t *at, const char *address)
 {
 	memcpy(at, address, 6);
@@ -281,6 +304,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CARD_TEST(test_control_commands),
+		CARD_TEST(test_control_takes_turns),
 		CARD_TEST(test_filter_frames_in_place),
 		CARD_TEST(test_filter_frames_read_aside),
 		CARD_TEST(test_filter_tables_that_overflow),
