@@ -3,11 +3,18 @@
 
 #include "capture.h"
 
+#include "base/cleanup.h"
+
+#include <pty.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -52,12 +59,136 @@ static void a_long_message_is_cut_and_still_ends(void **state)
 	assert_int_equal(strchr(text, '\n') - text, strlen(text) - 1);
 }
 
+/* --- A reader that does not read --- */
+
+enum { PATIENCE_S = 60 };
+
+/* Two ends, [0] for reading. */
+static void make_pipe(int ends[2])
+{
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+}
+
+static void make_socket(int ends[2])
+{
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+}
+
+static void make_terminal(int ends[2])
+{
+	assert_int_equal(openpty(&ends[0], &ends[1], NULL, NULL, NULL), 0);
+}
+
+static void set_nonblocking(int fd, bool on)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	assert_int_equal(fcntl(fd, F_SETFL, on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK), 0);
+}
+
+/* To the last byte; then it is a blocking fd again, as a shell's standard error is. */
+static void fill(int fd)
+{
+	static const char big[4096];
+
+	set_nonblocking(fd, true);
+	while (write(fd, big, sizeof(big)) > 0 || write(fd, big, 1) > 0)
+		;
+	assert_int_equal(errno, EAGAIN);
+	set_nonblocking(fd, false);
+}
+
+/* Reads all that there is; the last of it is left in `text`. */
+static void empty(int fd, char *text, size_t len)
+{
+	ssize_t n;
+
+	set_nonblocking(fd, true);
+	*text = '\0';
+	while ((n = read(fd, text, len - 1)) > 0)
+		text[n] = '\0';
+}
+
+static void stall(void (*make)(int ends[2]))
+{
+	int ends[2], saved = dup(STDERR_FILENO), flags;
+	char text[4096], *end;
+
+	make(ends);
+	fill(ends[1]);
+	assert_int_equal(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
+	flags = fcntl(STDERR_FILENO, F_GETFL);
+	alarm(PATIENCE_S); /* instead of sitting in write(2) for ever */
+	for (unsigned i = 0; i < 1000; i++)
+		log_error("lost");
+	alarm(0);
+	empty(ends[0], text, sizeof(text));
+	log_error("read");
+	log_error("again");
+	assert_int_equal(fcntl(STDERR_FILENO, F_GETFL), flags);
+	assert_int_equal(dup2(saved, STDERR_FILENO), STDERR_FILENO);
+	empty(ends[0], text, sizeof(text));
+	/* Terminals end lines their own way. */
+	while ((end = strchr(text, '\r')))
+		memmove(end, end + 1, strlen(end));
+	assert_string_equal(text, "kinglet: standard error was full: 1000 lines lost\n"
+				  "kinglet: read\nkinglet: again\n");
+	close(saved);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static void a_pipe_that_is_not_read_stops_no_one(void **state)
+{
+	(void)state;
+	stall(make_pipe);
+}
+
+static void a_socket_that_is_not_read_stops_no_one(void **state)
+{
+	(void)state;
+	stall(make_socket);
+}
+
+static void a_terminal_that_is_not_read_stops_no_one(void **state)
+{
+	(void)state;
+	stall(make_terminal);
+}
+
+static void what_was_lost_is_said_at_the_end(void **state)
+{
+	int ends[2], saved = dup(STDERR_FILENO);
+	char text[4096];
+
+	(void)state;
+	make_pipe(ends);
+	fill(ends[1]);
+	assert_int_equal(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
+	log_settle(0);
+	log_error("lost");
+	log_settle(0);
+	empty(ends[0], text, sizeof(text));
+	log_settle(0);
+	log_settle(0);
+	assert_int_equal(dup2(saved, STDERR_FILENO), STDERR_FILENO);
+	empty(ends[0], text, sizeof(text));
+	assert_string_equal(text, "kinglet: standard error was full: 1 line lost\n");
+	close(saved);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_message_is_one_line_with_the_name),
 		cmocka_unit_test(control_characters_cannot_get_out),
 		cmocka_unit_test(a_long_message_is_cut_and_still_ends),
+		cmocka_unit_test(a_pipe_that_is_not_read_stops_no_one),
+		cmocka_unit_test(a_socket_that_is_not_read_stops_no_one),
+		cmocka_unit_test(a_terminal_that_is_not_read_stops_no_one),
+		cmocka_unit_test(what_was_lost_is_said_at_the_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,9 +1,86 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 
+#include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+/* For a reader that is only slow. One that has let this pass is not waited for until it reads. */
+enum { PATIENCE_MS = 200 };
+
+/*
+ * Lines lost since the last that was written. Of static duration, for whoever logs has no object to
+ * keep it in, least of all a signal handler.
+ */
+static atomic_uint lost;
+
+static bool wait_for_room(unsigned ms)
+{
+	struct pollfd out = { .fd = STDERR_FILENO, .events = POLLOUT };
+	struct timespec patience = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L };
+	sigset_t all;
+
+	/* A vCPU that is kicked meanwhile keeps its line. */
+	sigfillset(&all);
+	return ppoll(&out, 1, &patience, &all) > 0;
+}
+
+/*
+ * One write(2) that does not wait, -EAGAIN or short where there is no room. Standard error itself
+ * must stay as it is, for others share it: so the line goes through an open file description of our
+ * own. A file needs none, and would lose its place; a socket can do without; and where none can be
+ * had, what poll(2) said has to do: a pipe that is ready takes a line (pipe(7), PIPE_BUF).
+ */
+static ssize_t write_now(const char *line, size_t len)
+{
+	_cleanup_close_ int own = -1;
+	struct stat st;
+
+	if (fstat(STDERR_FILENO, &st))
+		return -1;
+	if (S_ISSOCK(st.st_mode))
+		return send(STDERR_FILENO, line, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (!S_ISREG(st.st_mode))
+		own = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return write(own >= 0 ? own : STDERR_FILENO, line, len);
+}
+
+/* False when there is no room. Nothing sensible is left to do when standard error itself fails. */
+static bool put(const char *line, size_t len, unsigned patience_ms)
+{
+	ssize_t n;
+
+	if (!wait_for_room(patience_ms))
+		return false;
+	n = write_now(line, len);
+	return n < 0 ? errno != EAGAIN : (size_t)n == len;
+}
+
+/* Says how many lines were lost, if any; false when that is lost, too. */
+static bool put_lost(unsigned patience_ms)
+{
+	unsigned count = atomic_exchange(&lost, 0);
+	char line[128];
+	int len = snprintf(line, sizeof(line), "kinglet: standard error was full: %u line%s lost\n",
+			   count, count == 1 ? "" : "s");
+
+	if (!count || put(line, (size_t)len, patience_ms))
+		return true;
+	atomic_fetch_add(&lost, count);
+	return false;
+}
+
+void log_settle(unsigned ms)
+{
+	if (wait_for_room(ms))
+		put_lost(0);
+}
 
 static void log_line(const char *prefix, const char *fmt, va_list args)
 {
@@ -11,6 +88,7 @@ static void log_line(const char *prefix, const char *fmt, va_list args)
 	int len = snprintf(line, sizeof(line), "%s", prefix);
 	int room = (int)sizeof(line) - len - 1;
 	int more = vsnprintf(line + len, (size_t)room, fmt, args);
+	int saved = errno;
 
 	if (more < 0)
 		return;
@@ -21,9 +99,9 @@ static void log_line(const char *prefix, const char *fmt, va_list args)
 			line[i] = '?';
 	}
 	line[len++] = '\n';
-	/* Nothing sensible is left to do when stderr itself fails. */
-	if (write(STDERR_FILENO, line, (size_t)len) < 0)
-		return;
+	if (!put_lost(0) || !put(line, (size_t)len, PATIENCE_MS))
+		atomic_fetch_add(&lost, 1);
+	errno = saved;
 }
 
 void log_error(const char *fmt, ...)

@@ -7,6 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* For a reader that has not kept up, at the end. */
+enum { LAST_LINES_MS = 200 };
+
 /*
  * What is opened later must not get the number of a standard descriptor that the caller has closed:
  * the guest's output would be written into it.
@@ -48,6 +51,7 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	status = command_execute(command, argc - 2, argv + 2);
+	log_settle(LAST_LINES_MS);
 	if (status & COMMAND_LEAVE)
 		_exit(status & ~COMMAND_LEAVE);
 	return status;
