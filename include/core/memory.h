@@ -42,6 +42,15 @@ struct gmem_listener {
 	struct gmem_listener *next;
 };
 
+/*
+ * Asked before each piece of work on all RAM, which may be a second's for each GiB: whether to give
+ * up. Main thread.
+ */
+struct gmem_stop {
+	bool (*wanted)(void *owner); /* NULL: never */
+	void *owner;
+};
+
 struct gmem {
 	struct gmem_slot slots[GMEM_MAX_SLOTS];
 	unsigned count;
@@ -49,6 +58,7 @@ struct gmem {
 	int fd;	       /* memfd behind every slot, owned; -1: private RAM */
 	uint8_t *base; /* one mapping of everything, owned */
 	struct gmem_listener *listeners;
+	struct gmem_stop stop;
 };
 
 struct gmem_options {
@@ -60,6 +70,7 @@ struct gmem_options {
 	bool shared;
 	bool hugepages; /* from the reserved pool; size must be a multiple of 2 MiB */
 	bool prefault;	/* populate now instead of at first touch */
+	struct gmem_stop stop; /* of prefault, and of gmem_clear() later */
 };
 
 /* A guest-physical range that the arch wants to be RAM. */
@@ -70,7 +81,7 @@ struct gmem_range {
 
 /*
  * Maps the ranges' total size once and adds one slot per range. Errors: -EINVAL for ranges that are
- * unaligned, overlapping, wrapping or too many; others, logged, of memfd_create(2), ftruncate(2),
+ * unaligned, overlapping, wrapping or too many; -ECANCELED when it was stopped; others, logged, of memfd_create(2), ftruncate(2),
  * mmap(2) and madvise(2).
  */
 __must_check int gmem_init(struct gmem *mem, const struct gmem_range *ranges, unsigned count,
@@ -80,7 +91,8 @@ __must_check int gmem_init(struct gmem *mem, const struct gmem_range *ranges, un
 void gmem_destroy(struct gmem *mem);
 
 /*
- * All RAM reads as zero again, and costs nothing until it is touched. No vCPU runs. Negative errno.
+ * All RAM reads as zero again, and costs nothing until it is touched. No vCPU runs. Negative errno;
+ * -ECANCELED: it was stopped, and some of it is as it was.
  */
 __must_check int gmem_clear(struct gmem *mem);
 

@@ -197,6 +197,47 @@ static void test_clear_zeroes_either_kind(void **state)
 	}
 }
 
+/* Counts how often it was asked, and wants a stop from one time on. */
+struct clock {
+	unsigned asked, stop_at;
+};
+
+static bool is_over(void *owner)
+{
+	struct clock *clock = owner;
+
+	return ++clock->asked == clock->stop_at;
+}
+
+static void test_work_on_all_ram_can_be_stopped(void **state)
+{
+	const struct gmem_range range = { .gpa = 0, .len = 64 << 20 };
+	struct clock clock = { .stop_at = 2 };
+	const struct gmem_options options = {
+		.prefault = true,
+		.stop = { .wanted = is_over, .owner = &clock },
+	};
+	char first = 'k', last = 'k';
+	struct gmem mem;
+
+	(void)state;
+	assert_int_equal(gmem_init(&mem, &range, 1, &options), -ECANCELED);
+	assert_int_equal(clock.asked, 2);
+
+	clock = (struct clock){ 0 };
+	assert_int_equal(gmem_init(&mem, &range, 1, &options), 0);
+	assert_in_range(clock.asked, 4, 64);
+	assert_int_equal(gmem_write(&mem, 0, &first, 1), 0);
+	assert_int_equal(gmem_write(&mem, range.len - 1, &last, 1), 0);
+	clock = (struct clock){ .stop_at = 2 };
+	assert_int_equal(gmem_clear(&mem), -ECANCELED);
+	assert_int_equal(gmem_read(&mem, 0, &first, 1), 0);
+	assert_int_equal(gmem_read(&mem, range.len - 1, &last, 1), 0);
+	assert_int_equal(first, 0);
+	assert_int_equal(last, 'k');
+	gmem_destroy(&mem);
+}
+
 struct recorder {
 	struct gmem_listener listener;
 	unsigned present, adds, fail_at;
@@ -282,6 +323,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_ram_is_aligned_to_huge_pages, setup, teardown),
 		cmocka_unit_test(test_shared_ram_is_a_memfd_others_can_map),
 		cmocka_unit_test(test_clear_zeroes_either_kind),
+		cmocka_unit_test(test_work_on_all_ram_can_be_stopped),
 		cmocka_unit_test_setup_teardown(test_listener_sees_all_slots_come_and_go, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_failing_listener_is_unwound, setup, teardown),

@@ -7,7 +7,11 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { PAGE = 4096, HUGE_PAGE = 2 << 20 };
+enum {
+	PAGE = 4096,
+	HUGE_PAGE = 2 << 20,
+	PIECE = 16 << 20, /* of work on all RAM, between looks at whether to give up */
+};
 
 /* Total size, or 0 when a range is empty, unaligned, wraps, or is not above the one before it. */
 static uint64_t ranges_size(const struct gmem_range *ranges, unsigned count)
@@ -76,6 +80,22 @@ static int map_aligned(struct gmem *mem, const struct gmem_options *options)
 	return 0;
 }
 
+static int advise_all(const struct gmem *mem, int advice)
+{
+	uint64_t left = mem->size;
+
+	while (left) {
+		uint64_t len = left < PIECE ? left : PIECE;
+
+		if (mem->stop.wanted && mem->stop.wanted(mem->stop.owner))
+			return -ECANCELED;
+		if (madvise(mem->base + mem->size - left, len, advice))
+			return -errno;
+		left -= len;
+	}
+	return 0;
+}
+
 static int map_ram(struct gmem *mem, const struct gmem_options *options)
 {
 	int ret = create_file(mem, options, &mem->fd);
@@ -91,9 +111,7 @@ static int map_ram(struct gmem *mem, const struct gmem_options *options)
 	 */
 	madvise(mem->base, mem->size, MADV_HUGEPAGE);
 	madvise(mem->base, mem->size, MADV_DONTDUMP);
-	if (options->prefault && madvise(mem->base, mem->size, MADV_POPULATE_WRITE))
-		return -errno;
-	return 0;
+	return options->prefault ? advise_all(mem, MADV_POPULATE_WRITE) : 0;
 }
 
 int gmem_init(struct gmem *mem, const struct gmem_range *ranges, unsigned count,
@@ -102,7 +120,7 @@ int gmem_init(struct gmem *mem, const struct gmem_range *ranges, unsigned count,
 	uint64_t offset = 0;
 	int ret;
 
-	*mem = (struct gmem){ .fd = -1 };
+	*mem = (struct gmem){ .fd = -1, .stop = options->stop };
 	if (!count || count > GMEM_MAX_SLOTS)
 		return -EINVAL;
 	mem->size = ranges_size(ranges, count);
@@ -110,10 +128,11 @@ int gmem_init(struct gmem *mem, const struct gmem_range *ranges, unsigned count,
 		return -EINVAL;
 
 	ret = map_ram(mem, options);
-	if (ret) {
+	if (ret && ret != -ECANCELED)
 		log_error("guest RAM: %llu bytes%s: %s", (unsigned long long)mem->size,
 			  options->hugepages ? " of huge pages (see /proc/sys/vm/nr_hugepages)" : "",
 			  strerror(-ret));
+	if (ret) {
 		gmem_destroy(mem);
 		return ret;
 	}
@@ -146,9 +165,7 @@ void gmem_destroy(struct gmem *mem)
 
 int gmem_clear(struct gmem *mem)
 {
-	int advice = mem->fd < 0 ? MADV_DONTNEED : MADV_REMOVE;
-
-	return madvise(mem->base, mem->size, advice) ? -errno : 0;
+	return advise_all(mem, mem->fd < 0 ? MADV_DONTNEED : MADV_REMOVE);
 }
 
 int gmem_add_listener(struct gmem *mem, struct gmem_listener *listener)
