@@ -317,6 +317,7 @@ size_t terminal_write(struct terminal *terminal, const void *data, size_t len)
 			break;
 		memcpy(terminal->out_buf + terminal->out_len, bytes + taken, chunk);
 		terminal->out_len += chunk;
+		terminal->out_in_line = bytes[taken + chunk - 1] != '\n';
 		if (chunk == room || memchr(bytes + taken, '\n', chunk))
 			flush_or_wait(terminal);
 		taken += chunk;
@@ -328,6 +329,13 @@ size_t terminal_write(struct terminal *terminal, const void *data, size_t len)
 	terminal->out_refused |= taken < len;
 	unlock_output(terminal);
 	return taken;
+}
+
+/* What comes next on a terminal, a verdict or the shell's prompt, has a line of its own. */
+static void end_line(struct terminal *terminal)
+{
+	if (terminal->out_in_line && isatty(terminal->out.fd))
+		terminal_write(terminal, "\n", 1);
 }
 
 /* The loop has ended: waits itself. */
@@ -404,6 +412,7 @@ void terminal_destroy(struct terminal *terminal)
 {
 	struct loop *loop = terminal->options.loop;
 
+	end_line(terminal);
 	flush_last_words(terminal);
 	terminal_restore(terminal);
 	watch_input(terminal, false);

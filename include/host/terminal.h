@@ -76,6 +76,7 @@ struct terminal {
 	int out_error;    /* an errno: nothing can be written any more; 0: none so far */
 	bool out_told;    /* output_lost() of it */
 	bool out_refused; /* terminal_write() took less than all */
+	bool out_in_line; /* what was taken last does not end with a newline */
 	bool flush_armed;
 	uint8_t out_buf[TERMINAL_OUT_SIZE];
 	size_t out_len;
@@ -85,8 +86,9 @@ struct terminal {
 __must_check int terminal_init(struct terminal *terminal, const struct terminal_options *options);
 
 /*
- * Writes what is buffered, giving up when the reader takes nothing for two seconds, restores the
- * terminal's modes and closes. The loop must not run any more.
+ * Writes what is buffered, and on a terminal the newline that it lacks, giving up when the reader
+ * takes nothing for two seconds, restores the terminal's modes and closes. The loop must not run
+ * any more.
  */
 void terminal_destroy(struct terminal *terminal);
 

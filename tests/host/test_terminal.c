@@ -638,6 +638,25 @@ static void quit_works_while_the_guest_takes_nothing(void **state)
 	close_pty(&pty);
 }
 
+/* A verdict or the shell's prompt comes next. */
+static void the_last_line_on_a_terminal_is_ended(void **state)
+{
+	static const char *const last[] = { "whole\n", "login: ", "\n# " };
+	static const char *const shown[] = { "whole\r\n", "login: \r\n", "\r\n# \r\n" };
+	struct fixture *f = *state;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(last); i++) {
+		struct pty pty;
+
+		open_pty(f, &pty);
+		start(f);
+		terminal_write(&f->terminal, last[i], strlen(last[i]));
+		terminal_destroy(&f->terminal);
+		check_output(pty.master, shown[i]);
+		close_pty(&pty);
+	}
+}
+
 static void a_hung_up_terminal_is_the_end_of_input(void **state)
 {
 	struct fixture *f = *state;
@@ -833,6 +852,7 @@ int main(void)
 		TEST(escapes),
 		TEST(help_names_the_keys),
 		TEST(quit_works_while_the_guest_takes_nothing),
+		TEST(the_last_line_on_a_terminal_is_ended),
 		TEST(a_hung_up_terminal_is_the_end_of_input),
 		TEST(window_size),
 		TEST(a_stopped_process_leaves_raw_mode),

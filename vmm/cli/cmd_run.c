@@ -76,7 +76,8 @@ const struct command command_run = {
 		 "Multiboot 1 image (x86_64); an Image, plain or packed (arm64); or with\n"
 		 "--flat any binary. Without it, the host's own from /boot is taken (see kinglet\n"
 		 "kernel list).\n"
-		 "Ctrl-A x ends the run, Ctrl-A Ctrl-A sends one Ctrl-A to the guest.\n",
+		 "Ctrl-A x ends the run, Ctrl-A Ctrl-A sends one Ctrl-A to the guest, Ctrl-A h\n"
+		 "lists the keys.\n",
 	.options = lists,
 	.options_size = sizeof(struct run_options),
 	.argument = run_options_kernel,

@@ -2,6 +2,7 @@
 /* The terminal has one guest console behind it: the serial port, or the virtio console. */
 #include "vm.h"
 
+#include "base/log.h"
 #include "virtio/console.h"
 
 static bool console_is_hvc(const struct vm *vm)
@@ -74,6 +75,12 @@ void vm_console_resized(struct vm *vm)
 
 	if (console_is_hvc(vm) && !terminal_get_size(&vm->terminal, &columns, &rows))
 		virtio_console_resize(vm->hvc, columns, rows);
+}
+
+void vm_console_greet(const struct vm *vm)
+{
+	if (vm->terminal.raw && isatty(STDERR_FILENO))
+		log_plain("kinglet: Ctrl-A x ends the run, Ctrl-A h lists the keys");
 }
 
 static bool is_shown(const struct vm *vm, enum guest_stream stream)

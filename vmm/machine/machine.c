@@ -192,8 +192,10 @@ static void run_down(struct vm *vm)
 
 static int run_up(struct vm *vm)
 {
-	int ret = vm_start_vcpus(vm);
+	int ret;
 
+	vm_console_greet(vm);
+	ret = vm_start_vcpus(vm);
 	if (ret)
 		run_down(vm);
 	return ret;

@@ -179,6 +179,8 @@ void vm_vcpu_debugged(void *owner, struct vcpu *vcpu);
 __must_check int vm_console_init(struct vm *vm);
 void vm_console_destroy(struct vm *vm);
 void vm_console_resized(struct vm *vm);
+/* To a person at a terminal: one line that says how to leave. */
+void vm_console_greet(const struct vm *vm);
 /* Guest output, shown if its console has the terminal; returns what was taken. Any thread. */
 size_t vm_console_write(struct vm *vm, enum guest_stream stream, const uint8_t *data, size_t len);
 

@@ -1,0 +1,39 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+#
+# check_terminal.py COMMAND...: runs COMMAND, a Kinglet whose guest echoes what it gets, on a terminal
+# of its own as a person would: waits for the line that says how to leave, types abc, and leaves.
+# Prints what was wrong.
+import os
+import pty
+import select
+import sys
+
+
+def read_until(fd, seen, wanted):
+    while wanted not in seen:
+        if not select.select([fd], [], [], 60)[0]:
+            sys.exit(f"no {wanted!r} in: {seen!r}")
+        try:
+            piece = os.read(fd, 4096)
+        except OSError:  # the terminal has hung up
+            piece = b""
+        if not piece:
+            return seen
+        seen += piece
+    return seen
+
+
+pid, fd = pty.fork()
+if not pid:
+    os.execv(sys.argv[1], sys.argv[1:])
+seen = read_until(fd, b"", b"kinglet: Ctrl-A x ends the run, Ctrl-A h lists the keys\r\n")
+os.write(fd, b"abc")
+seen = read_until(fd, seen, b"abc")
+os.write(fd, b"\x01x")
+seen = read_until(fd, seen, b"(never printed)")
+status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+if status:
+    print(f"exit status {status}: {seen!r}")
+if not seen.endswith(b"abc\r\n"):
+    print(f"no line of its own for what comes next: {seen!r}")
