@@ -111,45 +111,59 @@ static int tap_probe_offloads(struct tap *tap)
 	return tap_set_offloads(tap, 0);
 }
 
-/* tap->name and the interface's queue of that name, or a new interface. */
-static int tap_open_named(struct tap *tap, bool multi_queue)
+static int tap_open_tun(struct tap *tap)
 {
-	const struct hint *hints = multi_queue ? attach_queue_hints : attach_hints;
-	unsigned count = multi_queue ? ARRAY_SIZE(attach_queue_hints) : ARRAY_SIZE(attach_hints);
 	int rc = sys_open(tap->sys, "/dev/net/tun", O_RDWR | O_NONBLOCK);
 
 	if (rc < 0)
 		return tap_fail(tap, "/dev/net/tun", rc, open_hints, ARRAY_SIZE(open_hints));
 	tap->fd = rc;
-
-	rc = tap_attach(tap, multi_queue);
-	/* One queue of a tap made with multi_queue will do; it must be asked for as such. */
-	if (rc == -EINVAL && !multi_queue)
-		rc = tap_attach(tap, true);
-	if (rc) {
-		tap_close(tap);
-		return tap_fail(tap, "TUNSETIFF", rc, hints, count);
-	}
 	return 0;
 }
 
-int tap_open(struct tap *tap, struct sys *sys, const char *name, bool multi_queue)
+/* A queue of the interface tap->name, or of a new one. */
+static int tap_attach_named(struct tap *tap, bool multi_queue)
 {
-	size_t len = strlen(name);
+	const struct hint *hints = multi_queue ? attach_queue_hints : attach_hints;
+	unsigned count = multi_queue ? ARRAY_SIZE(attach_queue_hints) : ARRAY_SIZE(attach_hints);
+	int rc = tap_attach(tap, multi_queue);
+	/* One queue of a tap made with multi_queue will do; it must be asked for as such. */
+	if (rc == -EINVAL && !multi_queue)
+		rc = tap_attach(tap, true);
+	return rc ? tap_fail(tap, "TUNSETIFF", rc, hints, count) : 0;
+}
+
+int tap_check_exists(struct sys *sys, const struct tap_options *options)
+{
+	if (tap_interface_exists(sys, options->name))
+		return 0;
+	log_error("tap %s: no such interface (ip tuntap add %s mode tap vnet_hdr%s user $USER, or let "
+		  "Kinglet make it: --net tap=%s,create)",
+		  options->name, options->name, options->multi_queue ? " multi_queue" : "",
+		  options->name);
+	return -ENODEV;
+}
+
+int tap_open(struct tap *tap, struct sys *sys, const struct tap_options *options)
+{
+	size_t len = strlen(options->name);
 	int rc;
 
 	*tap = (struct tap){ .sys = sys, .fd = -1 };
-	if (!len || len >= sizeof(tap->name) || strpbrk(name, "/: \t\n")) {
-		log_error("tap %s: not an interface name (1 to %zu characters)", name,
+	if (!len || len >= sizeof(tap->name) || strpbrk(options->name, "/: \t\n")) {
+		log_error("tap %s: not an interface name (1 to %zu characters)", options->name,
 			  sizeof(tap->name) - 1);
 		return -EINVAL;
 	}
-	memcpy(tap->name, name, len);
+	memcpy(tap->name, options->name, len);
 
-	rc = tap_open_named(tap, multi_queue);
-	if (rc)
-		return rc;
-	rc = tap_probe_offloads(tap);
+	rc = tap_open_tun(tap);
+	if (!rc && !options->create)
+		rc = tap_check_exists(sys, options);
+	if (!rc)
+		rc = tap_attach_named(tap, options->multi_queue);
+	if (!rc)
+		rc = tap_probe_offloads(tap);
 	if (rc) {
 		tap_close(tap);
 		return rc;
@@ -160,9 +174,16 @@ int tap_open(struct tap *tap, struct sys *sys, const char *name, bool multi_queu
 
 int tap_open_queue(struct tap *tap, const struct tap *first)
 {
+	int rc;
+
 	*tap = *first;
 	tap->fd = -1;
-	return tap_open_named(tap, true);
+	rc = tap_open_tun(tap);
+	if (!rc)
+		rc = tap_attach_named(tap, true);
+	if (rc)
+		tap_close(tap);
+	return rc;
 }
 
 static int set_nonblocking(int fd)

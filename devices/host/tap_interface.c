@@ -65,3 +65,12 @@ void tap_find_interface(struct tap *tap, bool inherited)
 		log_warning("tap %s: the interface is down, and so is the guest's link until "
 			    "somebody sets it up (ip link set %s up)", tap->name, tap->name);
 }
+
+bool tap_interface_exists(struct sys *sys, const char *name)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq ifr = {};
+
+	strncpy(ifr.ifr_name, name, sizeof(ifr.ifr_name) - 1);
+	return fd < 0 || sys_ioctl(sys, fd, SIOCGIFINDEX, &ifr) != -ENODEV;
+}

@@ -11,4 +11,7 @@
  */
 void tap_find_interface(struct tap *tap, bool inherited);
 
+/* Whether this namespace has an interface of this name; true where that cannot be told. */
+bool tap_interface_exists(struct sys *sys, const char *name);
+
 #endif

@@ -29,7 +29,7 @@ packets() {
 	cat /sys/class/net/net0/statistics/rx_packets
 }
 vm_start run "$BZIMAGE" --initrd initrd --net tap=net0,mac=52:54:00:12:34:56,vhost=off \
-	--net tap=net1,vhost=off --append "$cmdline"
+	--net tap=net1,create,vhost=off --append "$cmdline"
 await_output 'scenario: ready'
 [ -d /sys/class/net/net1 ]
 before=$(packets)

@@ -12,7 +12,7 @@ echo "scenario: boot $boots"
 read -r _
 [ $boots -eq 3 ] || reboot -f
 END
-vm_start run "$VMLINUX" --initrd initrd --on-reboot restart --disk disk.img --net tap=restart0 \
+vm_start run "$VMLINUX" --initrd initrd --on-reboot restart --disk disk.img --net tap=restart0,create \
 	--cpus 2 --append "$cmdline"
 for boot in 1 2 3; do
 	await_output "scenario: boot $boot"

@@ -160,13 +160,14 @@ static void exchange(struct net *net)
 
 int net_run(struct host *host, const char *tap_name)
 {
+	const struct tap_options tap_options = { .name = tap_name };
 	struct net net = { .host = host };
 	struct vhost *vhost;
 	struct tap tap;
 	int err;
 
 	vhost = vhost_net_open(&host->sys, -1, false, &err);
-	if (!vhost || tap_open(&tap, &host->sys, tap_name, false) || tap_set_header(&tap, HEADER))
+	if (!vhost || tap_open(&tap, &host->sys, &tap_options) || tap_set_header(&tap, HEADER))
 		return 1;
 	err = virtio_dev_init(&net.dev, &model, &host->env, 0, vhost_net_features(vhost), 0, QUEUES,
 			      RING_SIZE);

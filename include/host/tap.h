@@ -32,13 +32,20 @@ struct tap {
 	uint8_t mac[6];    /* with macvtap */
 };
 
+struct tap_options {
+	const char *name;
+	bool multi_queue; /* several queues are wanted, one call each: a tap made without is refused */
+	bool create;	  /* where there is none of this name, make one for as long as it is open */
+};
+
 /*
- * Opens the tap `name`, or creates it for as long as it is open when there is none and the user
- * may. It may have been made with multi_queue or without. `multi_queue`: several queues are wanted,
- * one call each; then a tap made without is refused.
- * -EINVAL also for a name that no interface can have.
+ * Opens a tap, which may have been made with multi_queue or without. -ENODEV where there is none of
+ * this name; -EINVAL also for a name that no interface can have.
  */
-__must_check int tap_open(struct tap *tap, struct sys *sys, const char *name, bool multi_queue);
+__must_check int tap_open(struct tap *tap, struct sys *sys, const struct tap_options *options);
+
+/* 0, or -ENODEV as tap_open() without `create`. */
+__must_check int tap_check_exists(struct sys *sys, const struct tap_options *options);
 
 /* Another queue of the interface that `first` is a queue of, opened for several. */
 __must_check int tap_open_queue(struct tap *tap, const struct tap *first);

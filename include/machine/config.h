@@ -40,6 +40,7 @@ struct fd_list {
 
 struct net_config {
 	const char *tap;     /* interface name; NULL with fds */
+	bool create;	     /* the tap is made, for the time of the run, where there is none */
 	struct fd_list fds;  /* queues of a tap or macvtap; none with a name */
 	struct fd_list vhost_fds; /* of /dev/vhost-net, one for each pair; none: it is opened */
 	uint8_t mac[6];

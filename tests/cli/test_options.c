@@ -174,7 +174,7 @@ static void nets_reach_their_fields(void **state)
 
 	(void)state;
 	PARSE_GOOD(&o, "k", "--net", "tap=tap0,mac=52:54:00:Ab:cd:ef", "--net", "fd=7", "--net",
-		   "tap1,vhost=off,queues=4", "--net", "fd=9:8,vhostfd=3:4");
+		   "tap1,create,vhost=off,queues=4", "--net", "fd=9:8,vhostfd=3:4");
 	assert_int_equal(o.config.net_count, 4);
 	assert_string_equal(o.config.nets[0].tap, "tap0");
 	assert_int_equal(o.config.nets[0].fds.count, 0);
@@ -185,6 +185,7 @@ static void nets_reach_their_fields(void **state)
 	assert_int_equal(o.config.nets[1].fds.fds[0], 7);
 	assert_false(o.config.nets[1].mac_set);
 	assert_string_equal(o.config.nets[2].tap, "tap1");
+	assert_true(o.config.nets[2].create && !o.config.nets[0].create);
 	assert_int_equal(o.config.nets[2].fds.count, 0);
 	assert_int_equal(o.config.nets[0].vhost, VHOST_AUTO);
 	assert_int_equal(o.config.nets[0].queues, 1);
@@ -477,6 +478,7 @@ static void wrong_options_are_refused_in_one_line(void **state)
 		{ { "k", "--net", "fd=3,queues=2" }, { "queues= with fd=" } },
 		{ { "k", "--net", "t,queues=17" }, { "queues", "1 to 16" } },
 		{ { "k", "--net", "t,vhost=yes" }, { "vhost", "auto" } },
+		{ { "k", "--net", "fd=3,create" }, { "create with fd=" } },
 		{ { "k", "--net", "fd=2" }, { "fd 2: not file descriptors; write numbers from 3" } },
 		{ { "k", "--net", "fd=3:" }, { "fd 3:: not file descriptors" } },
 		{ { "k", "--net", "fd=3:4:3" }, { "names fd 3 twice" } },

@@ -34,6 +34,7 @@ struct fake_tun {
 	int header_len, little_endian;
 	char name[IFNAMSIZ];
 	short queue_switch; /* TUNSETQUEUE */
+	bool absent;	    /* there is no interface */
 };
 
 struct fixture {
@@ -90,7 +91,7 @@ static int tun_ioctl(struct fake_sys *fake, int fd, unsigned long request, void 
 		return tun->namespace ? open(tun->namespace, O_RDONLY | O_CLOEXEC) : -EPERM;
 	case SIOCGIFINDEX:
 		ifr->ifr_ifindex = 42;
-		return 0;
+		return tun->absent ? -ENODEV : 0;
 	case TUNSETOFFLOAD:
 		if ((unsigned long)arg & ~(unsigned long)tun->known)
 			return -EINVAL;
@@ -146,12 +147,19 @@ static int teardown(void **state)
 	return 0;
 }
 
+static int open_tap(struct fixture *f, struct tap *tap, const char *name, bool multi_queue)
+{
+	const struct tap_options options = { .name = name, .multi_queue = multi_queue };
+
+	return tap_open(tap, &f->fake.sys, &options);
+}
+
 static void test_open(void **state)
 {
 	struct fixture *f = *state;
 	struct tap tap;
 
-	assert_int_equal(tap_open(&tap, &f->fake.sys, "tap0", false), 0);
+	assert_int_equal(open_tap(f, &tap, "tap0", false), 0);
 	assert_string_equal(f->tun.name, "tap0");
 	assert_int_equal(tap.offloads, ALL);
 	assert_int_equal(tap.mtu, 9000);
@@ -177,7 +185,7 @@ static void test_offloads_of_old_kernels(void **state)
 		struct tap tap;
 
 		f->tun.known = known[i];
-		assert_int_equal(tap_open(&tap, &f->fake.sys, "tap0", false), 0);
+		assert_int_equal(open_tap(f, &tap, "tap0", false), 0);
 		assert_int_equal(tap.offloads, known[i]);
 		tap_close(&tap);
 	}
@@ -189,9 +197,9 @@ static void test_single_queue_of_multi_queue_tap(void **state)
 	struct tap tap;
 
 	f->tun.multi_queue = true;
-	assert_int_equal(tap_open(&tap, &f->fake.sys, "tap0", false), 0);
+	assert_int_equal(open_tap(f, &tap, "tap0", false), 0);
 	tap_close(&tap);
-	assert_int_equal(tap_open(&tap, &f->fake.sys, "tap0", true), 0);
+	assert_int_equal(open_tap(f, &tap, "tap0", true), 0);
 	tap_close(&tap);
 }
 
@@ -202,7 +210,7 @@ static void test_several_queues(void **state)
 	char text[512];
 
 	f->tun.multi_queue = true;
-	assert_int_equal(tap_open(&first, &f->fake.sys, "tap0", true), 0);
+	assert_int_equal(open_tap(f, &first, "tap0", true), 0);
 	/* The interface is down: once is enough to be told. */
 	f->tun.if_flags = 0;
 	capture_stderr_begin(&f->capture);
@@ -230,7 +238,7 @@ static void test_queues_are_attached_and_detached(void **state)
 	struct tap tap;
 
 	f->tun.multi_queue = true;
-	assert_int_equal(tap_open(&tap, &f->fake.sys, "tap0", true), 0);
+	assert_int_equal(open_tap(f, &tap, "tap0", true), 0);
 	assert_int_equal(tap_attach_queue(&tap, true), 0);
 	assert_int_equal(f->tun.queue_switch, 0);
 	assert_int_equal(tap_attach_queue(&tap, false), 0);
@@ -253,7 +261,7 @@ static void test_unknown_mtu(void **state)
 	struct tap tap;
 
 	f->tun.mtu = -ENODEV;
-	assert_int_equal(tap_open(&tap, &f->fake.sys, "tap0", false), 0);
+	assert_int_equal(open_tap(f, &tap, "tap0", false), 0);
 	assert_int_equal(tap.mtu, 0);
 	tap_close(&tap);
 }
@@ -267,7 +275,7 @@ static void expect_refusal(struct fixture *f, const char *name, bool multi_queue
 	int rc;
 
 	capture_stderr_begin(&f->capture);
-	rc = tap_open(&tap, &f->fake.sys, name, multi_queue);
+	rc = open_tap(f, &tap, name, multi_queue);
 	capture_stderr_end(&f->capture, text, sizeof(text));
 	assert_int_equal(rc, -error);
 	assert_int_equal(tap.fd, -1);
@@ -299,6 +307,24 @@ static void test_refusals_say_what_to_do(void **state)
 	expect_refusal(f, "tap0", false, EACCES, "permission");
 }
 
+/* A wrong name made an interface that led nowhere. */
+static void test_absent(void **state)
+{
+	const struct tap_options create = { .name = "tap0", .create = true };
+	struct fixture *f = *state;
+	struct tap tap;
+
+	f->tun.absent = true;
+	expect_refusal(f, "tap0", false, ENODEV,
+		       "tap tap0: no such interface (ip tuntap add tap0 mode tap vnet_hdr user");
+	expect_refusal(f, "tap0", true, ENODEV, "vnet_hdr multi_queue user");
+	expect_refusal(f, "tap0", false, ENODEV, "--net tap=tap0,create");
+	assert_string_equal(f->tun.name, "");
+	assert_int_equal(tap_open(&tap, &f->fake.sys, &create), 0);
+	assert_string_equal(f->tun.name, "tap0");
+	tap_close(&tap);
+}
+
 static void test_names(void **state)
 {
 	static const char *const bad[] = { "", "abcdefghijklmnop", "a/b", "a b", "a:b", "a\nb" };
@@ -317,7 +343,7 @@ static void test_warns_when_down(void **state)
 
 	f->tun.if_flags = 0;
 	capture_stderr_begin(&f->capture);
-	assert_int_equal(tap_open(&tap, &f->fake.sys, "tap0", false), 0);
+	assert_int_equal(open_tap(f, &tap, "tap0", false), 0);
 	capture_stderr_end(&f->capture, text, sizeof(text));
 	assert_non_null(strstr(text, "ip link set tap0 up"));
 	tap_close(&tap);
@@ -502,7 +528,7 @@ static void test_every_failure(void **state)
 		f->fake.fail_at = n;
 		f->fake.fail_errno = EIO;
 		capture_stderr_begin(&f->capture);
-		rc = tap_open(&tap, &f->fake.sys, "tap0", false);
+		rc = open_tap(f, &tap, "tap0", false);
 		if (!rc)
 			rc = tap_set_header(&tap, 12);
 		if (!rc)
@@ -559,6 +585,7 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(test_unknown_mtu, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refusals_say_what_to_do, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_absent, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_names, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_warns_when_down, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_adopt, setup, teardown),

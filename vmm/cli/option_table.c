@@ -115,7 +115,7 @@ static const struct option_keys disk_keys = {
 	.finish = disk_finish,
 };
 
-enum { NET_TAP, NET_FD, NET_MAC, NET_VHOST, NET_VHOSTFD, NET_QUEUES, NET_OFFLOADS };
+enum { NET_TAP, NET_CREATE, NET_FD, NET_MAC, NET_VHOST, NET_VHOSTFD, NET_QUEUES, NET_OFFLOADS };
 
 static const struct option net_table[] = {
 	[NET_TAP] = {
@@ -124,6 +124,12 @@ static const struct option net_table[] = {
 		.help = "tap interface of the host; to make one: ip tuntap add NAME mode tap "
 			"vnet_hdr user $USER",
 		NET(tap),
+	},
+	[NET_CREATE] = {
+		.name = "create", .kind = OPTION_FLAG,
+		.help = "with tap=: where there is no such interface, make it for the time of the "
+			"run, which takes root",
+		NET(create),
 	},
 	[NET_FD] = {
 		.name = "fd", .metavar = "N:N...", .kind = OPTION_FDS,
@@ -175,6 +181,8 @@ static const char *net_finish(void *item, uint64_t given)
 		return "has both tap= and fd=; give one of them";
 	if (!has_tap && !has_fd)
 		return "names no interface; write --net tap=NAME or --net fd=N";
+	if (has_fd && net->create)
+		return "has create with fd=, which is open already; leave it out";
 	if (has_fd && given >> NET_QUEUES & 1)
 		return "has queues= with fd=; give fd= as many numbers instead";
 	if (has_fd)

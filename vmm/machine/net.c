@@ -21,7 +21,12 @@ static int open_taps(struct vm *vm, const struct net_config *net, struct net_par
 {
 	struct tap *taps = parts->taps;
 	const int *fds = net->fds.fds;
-	int ret = net->tap ? tap_open(&taps[0], vm->sys, net->tap, parts->pairs > 1) :
+	const struct tap_options options = {
+		.name = net->tap,
+		.multi_queue = parts->pairs > 1,
+		.create = net->create,
+	};
+	int ret = net->tap ? tap_open(&taps[0], vm->sys, &options) :
 			     tap_adopt(&taps[0], vm->sys, fds[0]);
 
 	for (unsigned i = 1; i < parts->pairs && !ret; i++)
