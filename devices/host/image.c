@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "host/file_lock.h"
 #include "host/image_engine.h"
+#include "host/image_format.h"
 
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -151,7 +152,7 @@ static int start_engine(struct image *image, const struct image_options *options
 	return 0;
 }
 
-int image_open(struct image *image, const struct image_options *options)
+static int open_files(struct image *image, const struct image_options *options)
 {
 	struct stat st;
 	int err;
@@ -166,11 +167,35 @@ int image_open(struct image *image, const struct image_options *options)
 	image->fd = open_checked(options, &st);
 	if (image->fd < 0)
 		return image->fd;
-	err = read_geometry(image, &st);
+	err = options->raw ? 0 : image_refuse_foreign("disk", image->path, image->fd);
 	if (!err)
-		err = lock_image(image);
+		err = read_geometry(image, &st);
 	if (!err && options->direct)
 		err = open_direct(image);
+	if (err)
+		close_fd(&image->fd);
+	return err;
+}
+
+int image_check(const struct image_options *options)
+{
+	struct image image;
+	int err = open_files(&image, options);
+
+	if (err)
+		return err;
+	close_fd(&image.direct_fd);
+	close_fd(&image.fd);
+	return 0;
+}
+
+int image_open(struct image *image, const struct image_options *options)
+{
+	int err = open_files(image, options);
+
+	if (err)
+		return err;
+	err = lock_image(image);
 	if (err)
 		goto err_close;
 	/* Never written, so it stays the kernel's one zero page. */

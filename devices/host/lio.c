@@ -4,6 +4,7 @@
 #include "base/checked.h"
 #include "base/log.h"
 #include "host/file_lock.h"
+#include "host/image_format.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -396,12 +397,17 @@ static int refuse(const char *path, const char *reason)
 	return -EINVAL;
 }
 
-static int check_file(const char *path, const struct stat *st)
+static int check_kind(const char *path, const struct stat *st)
 {
 	if (S_ISDIR(st->st_mode))
 		return refuse(path, "is a directory, not an image");
 	if (!S_ISREG(st->st_mode) && !S_ISBLK(st->st_mode))
 		return refuse(path, "is neither a file nor a block device");
+	return 0;
+}
+
+static int check_size(const char *path, const struct stat *st)
+{
 	if (S_ISREG(st->st_mode) && !st->st_size)
 		return refuse(path, "is empty");
 	if (S_ISREG(st->st_mode) && st->st_size % SECTOR)
@@ -409,36 +415,53 @@ static int check_file(const char *path, const struct stat *st)
 	return 0;
 }
 
-/* Opens and locks; *st is that of the open file. */
-static int open_file(const char *path, bool readonly, struct stat *st)
+/* *st is that of the open file. */
+static int open_file(const struct lio_disk *disk, struct stat *st)
 {
 	_cleanup_close_ int fd = -1;
+	const char *path = disk->path;
 	int ret;
 
 	/* Before open(2), which may wait (a FIFO) or act (a tape). */
 	if (stat(path, st))
 		return fail(path, "open", -errno);
-	ret = check_file(path, st);
+	ret = check_kind(path, st);
 	if (ret)
 		return ret;
-	fd = open(path, O_CLOEXEC | (readonly ? O_RDONLY : O_RDWR));
+	fd = open(path, O_CLOEXEC | (disk->readonly ? O_RDONLY : O_RDWR));
 	if (fd < 0)
-		return fail(path, readonly ? "open" : "open for writing", -errno);
+		return fail(path, disk->readonly ? "open" : "open for writing", -errno);
 	if (fstat(fd, st))
 		return fail(path, "fstat", -errno);
-	ret = check_file(path, st);
-	if (ret)
-		return ret;
-	ret = file_lock(fd, readonly);
+	ret = check_kind(path, st);
+	if (!ret && !disk->raw)
+		ret = image_refuse_foreign("scsi", path, fd);
+	if (!ret)
+		ret = check_size(path, st);
+	return ret ? ret : steal_fd(&fd);
+}
+
+static int lock_file(const struct lio_disk *disk, int fd)
+{
+	int ret = file_lock(fd, disk->readonly);
+
 	if (ret == -EBUSY) {
 		log_error("scsi %s: in use by another program or another disk of this machine",
-			  path);
+			  disk->path);
 		return ret;
 	}
 	if (ret)
-		log_warning("scsi %s: lock: %s; nothing keeps others from writing to it", path,
+		log_warning("scsi %s: lock: %s; nothing keeps others from writing to it", disk->path,
 			    strerror(-ret));
-	return steal_fd(&fd);
+	return 0;
+}
+
+int lio_check_disk(const struct lio_disk *disk)
+{
+	struct stat st;
+	_cleanup_close_ int fd = open_file(disk, &st);
+
+	return fd < 0 ? fd : 0;
 }
 
 /*
@@ -497,18 +520,22 @@ static int do_steps(const char *file, const struct lio *lio, const struct places
 	return 0;
 }
 
-int lio_target_create(struct lio_target *target, const struct lio *lio, const char *path,
-		      bool readonly, unsigned index)
+int lio_target_create(struct lio_target *target, const struct lio *lio,
+		      const struct lio_disk *disk, unsigned index)
 {
 	_cleanup_close_ int fd = -1;
+	const char *path = disk->path;
 	struct places places;
 	struct owner owner;
 	struct stat st;
 	int ret;
 
-	fd = open_file(path, readonly, &st);
+	fd = open_file(disk, &st);
 	if (fd < 0)
 		return fd;
+	ret = lock_file(disk, fd);
+	if (ret)
+		return ret;
 	if (owner_self(&owner)) {
 		log_error("scsi %s: /proc: cannot be read", path);
 		return -EIO;
@@ -517,8 +544,8 @@ int lio_target_create(struct lio_target *target, const struct lio *lio, const ch
 	name_format(target->name, &owner, index);
 	places_init(&places, target->name, target->block_device);
 	snprintf(target->wwpn, sizeof(target->wwpn), "%s", strchr(places.text[TARGET], '/') + 1);
-	describe_file(&places, path, fd, &st, readonly);
-	ret = do_steps(path, lio, &places, readonly);
+	describe_file(&places, path, fd, &st, disk->readonly);
+	ret = do_steps(path, lio, &places, disk->readonly);
 	if (!ret)
 		target->fd = steal_fd(&fd);
 	return ret;

@@ -397,6 +397,7 @@ int virtio_blk_new(const struct virtio_env *env, unsigned instance,
 		.path = options->path,
 		.readonly = options->readonly,
 		.direct = options->direct,
+		.raw = options->raw,
 		.threads = options->threads,
 		.depth = options->queues * QUEUE_SIZE,
 	};

@@ -86,6 +86,7 @@ struct image_options {
 	const char *path; /* borrowed, outlives the image: for messages */
 	bool readonly;
 	bool direct;	/* O_DIRECT: past the host's page cache */
+	bool raw;	/* also what looks like an image of another format */
 	bool threads;	/* do not try io_uring */
 	unsigned depth; /* most requests the owner will have in flight */
 };
@@ -111,17 +112,21 @@ struct image {
 /*
  * Opens and locks an image: a writable one exclusively, a read-only one shared, by an open file
  * description lock over the whole file, which ends with the process. A writable block device is
- * also opened O_EXCL, so one that is mounted is refused. The format is raw and never guessed.
+ * also opened O_EXCL, so one that is mounted is refused. The format is raw; an image of another one
+ * (host/image_format.h) is refused unless `raw` says that this is none.
  *
  * Where io_uring is refused for whatever reason, or does not know the calls needed here (Linux
  * 5.6), threads do the work.
  *
  * Logs `disk PATH: what: reason` on failure. -EINVAL, -ENOENT and -ENOTDIR say that the path or the
- * file is wrong (a directory, a character device, empty, not a multiple of 512 bytes, O_DIRECT
- * asked of a file system that has none): usage. Everything else is trouble of the host, among them
+ * file is wrong (a directory, a character device, empty, of another format, not a multiple of 512
+ * bytes, O_DIRECT asked of a file system that has none): usage. Everything else is trouble of the host, among them
  * -EBUSY (locked by another process, or mounted), -EACCES, -EROFS, -ENOMEM.
  */
 __must_check int image_open(struct image *image, const struct image_options *options);
+
+/* Whether image_open() would open it, were it not locked; the same errors. */
+__must_check int image_check(const struct image_options *options);
 
 /* Closes and unlocks. Nothing may be in flight. Idempotent after a successful image_open(). */
 void image_close(struct image *image);

@@ -40,6 +40,13 @@ struct lio {
 	char root[LIO_ROOT_MAX]; /* "/sys/kernel/config/target" */
 };
 
+/* What a target is made of. */
+struct lio_disk {
+	const char *path; /* borrowed; file or block device */
+	bool readonly;
+	bool raw; /* also what looks like an image of another format */
+};
+
 struct lio_target {
 	const struct lio *lio;	 /* borrowed */
 	char name[LIO_NAME_MAX]; /* of the backstore */
@@ -63,14 +70,17 @@ void lio_log_not_found(int err);
  */
 __must_check int lio_check_target(const struct lio *lio, const char *wwpn);
 
+/* Whether the disk's file would do, were it not locked; errors as of lio_target_create(). */
+__must_check int lio_check_disk(const struct lio_disk *disk);
+
 /*
- * Makes a target with the file or block device `path` as its LUN 0. *lio is borrowed for as long.
+ * Makes a target with a file or block device as its LUN 0. *lio is borrowed for as long.
  * `index` tells several targets of one process apart. The file stays open and locked, as a disk
  * image is. On failure nothing is left behind. -EINVAL, -ENOENT and -ENOTDIR say that the path or
  * the file is wrong; everything else is trouble of the host.
  */
 __must_check int lio_target_create(struct lio_target *target, const struct lio *lio,
-				   const char *path, bool readonly, unsigned index);
+				   const struct lio_disk *disk, unsigned index);
 
 /*
  * Takes the target down; nobody may have it as endpoint any more. What cannot be removed is named

@@ -24,6 +24,7 @@ struct disk_config {
 	const char *path; /* raw image or block device */
 	bool readonly;
 	bool direct;	    /* O_DIRECT */
+	bool raw;	    /* also what looks like an image of another format */
 	const char *serial; /* at most 20 bytes; NULL: none */
 	unsigned queues;    /* 1..16 */
 	bool io_threads;    /* refuse io_uring, use threads: aio=threads */
@@ -58,6 +59,7 @@ struct scsi_config {
 	const char *wwpn; /* a target of vhost-scsi that exists; NULL with a path */
 	const char *path; /* file or block device, for which a target is made; NULL with a wwpn */
 	bool readonly;	  /* with a path */
+	bool raw;	  /* with a path: also what looks like an image of another format */
 	unsigned queues;  /* 1..16 */
 };
 

@@ -25,6 +25,7 @@ struct virtio_blk_options {
 	const char *path; /* raw image or block device; borrowed, outlives the device */
 	bool readonly;
 	bool direct;	    /* O_DIRECT */
+	bool raw;	    /* also what looks like an image of another format */
 	bool threads;	    /* do not try io_uring */
 	const char *serial; /* of at most 20 bytes, copied; NULL: none */
 	unsigned queues;    /* 1..VIRTIO_BLK_MAX_QUEUES */

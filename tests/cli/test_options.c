@@ -151,17 +151,18 @@ static void flags_of_a_disk_reach_their_fields(void **state)
 	const struct disk_config *d;
 
 	(void)state;
-	PARSE_GOOD(&o, "k", "--disk", "root.img,readonly,serial=X1,queues=4,direct,aio=threads",
+	PARSE_GOOD(&o, "k", "--disk", "root.img,readonly,serial=X1,queues=4,direct,aio=threads,"
+		   "format=raw",
 		   "--disk=path=b,,c=d.img");
 	assert_int_equal(o.config.disk_count, 2);
 	d = &o.config.disks[0];
 	assert_string_equal(d->path, "root.img");
-	assert_true(d->readonly && d->direct && d->io_threads);
+	assert_true(d->readonly && d->direct && d->io_threads && d->raw);
 	assert_string_equal(d->serial, "X1");
 	assert_int_equal(d->queues, 4);
 	d = &o.config.disks[1];
 	assert_string_equal(d->path, "b,c=d.img");
-	assert_false(d->readonly || d->direct || d->io_threads);
+	assert_false(d->readonly || d->direct || d->io_threads || d->raw);
 	assert_null(d->serial);
 	assert_int_equal(d->queues, 1);
 	options_destroy(&o.common);
@@ -427,6 +428,8 @@ static void wrong_options_are_refused_in_one_line(void **state)
 		{ { "k", "--scsi", "readonly=1" }, { "takes no value" } },
 		{ { "k", "--scsi", "queues=2" }, { "names no disk; write --scsi path=FILE" } },
 		{ { "k", "--scsi", "d,wwpn=naa.1" }, { "both path= and wwpn=" } },
+		{ { "k", "--scsi", "wwpn=naa.1,format=raw" }, { "format goes with path=" } },
+		{ { "k", "--disk", "d,format=qcow2" }, { "format qcow2: must be one of raw" } },
 		{ { "k", "--scsi", "wwpn=naa.1,readonly" }, { "readonly goes with path=" } },
 		{ { "k", "--scsi", "wwpn=../../core" }, { "wwpn is no name of a target" } },
 		{ { "k", "--scsi", "wwpn=.." }, { "wwpn is no name of a target" } },

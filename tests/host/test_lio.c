@@ -343,9 +343,17 @@ static void expect_nothing_left(const struct fixture *f)
 	assert_false(exists(f, "%s", "vhost"));
 }
 
+static int create_target(struct lio_target *target, const struct lio *lio, const char *path,
+			 bool readonly, unsigned index)
+{
+	const struct lio_disk disk = { .path = path, .readonly = readonly };
+
+	return lio_target_create(target, lio, &disk, index);
+}
+
 static void create(struct fixture *f, struct lio_target *target, bool readonly)
 {
-	assert_int_equal(lio_target_create(target, &f->lio, f->image, readonly, 0), 0);
+	assert_int_equal(create_target(target, &f->lio, f->image, readonly, 0), 0);
 }
 
 /* What is logged by `destroy` or by a cleanup. */
@@ -424,8 +432,8 @@ static void test_two_targets_of_one_process(void **state)
 	struct fixture *f = *state;
 	struct lio_target a, b;
 
-	assert_int_equal(lio_target_create(&a, &f->lio, f->image, true, 0), 0);
-	assert_int_equal(lio_target_create(&b, &f->lio, f->image, true, 1), 0);
+	assert_int_equal(create_target(&a, &f->lio, f->image, true, 0), 0);
+	assert_int_equal(create_target(&b, &f->lio, f->image, true, 1), 0);
 	assert_string_not_equal(a.wwpn, b.wwpn);
 	lio_target_destroy(&a);
 	assert_true(exists(f, "vhost/%s/tpgt_1/lun/lun_0/disk", b.wwpn));
@@ -442,7 +450,7 @@ static void test_lock(void **state)
 
 	create(f, &target, false);
 	capture_stderr_begin(&f->capture);
-	assert_int_equal(lio_target_create(&other, &f->lio, f->image, true, 1), -EBUSY);
+	assert_int_equal(create_target(&other, &f->lio, f->image, true, 1), -EBUSY);
 	capture_stderr_end(&f->capture, text, sizeof(text));
 	assert_non_null(strstr(text, "in use by another program"));
 	lio_target_destroy(&target);
@@ -467,7 +475,7 @@ static void test_nth_failure(void **state)
 			f->calls = 0;
 			f->fail_at = n;
 			capture_stderr_begin(&f->capture);
-			ret = lio_target_create(&target, &f->lio, f->image, readonly, 0);
+			ret = create_target(&target, &f->lio, f->image, readonly, 0);
 			capture_stderr_end(&f->capture, text, sizeof(text));
 			if (!ret) {
 				f->fail_at = 0;
@@ -543,7 +551,7 @@ static void expect_hint(struct fixture *f, unsigned call, int error, const char 
 	f->fail_at = call;
 	f->fail_errno = error;
 	capture_stderr_begin(&f->capture);
-	assert_int_equal(lio_target_create(&target, &f->lio, f->image, false, 0), -EIO);
+	assert_int_equal(create_target(&target, &f->lio, f->image, false, 0), -EIO);
 	capture_stderr_end(&f->capture, text, sizeof(text));
 	if (!strstr(text, hint))
 		fail_msg("no \"%s\" in: %s", hint, text);
@@ -566,7 +574,7 @@ static void expect_bad_file(struct fixture *f, const char *path, int error, cons
 	char text[300];
 
 	capture_stderr_begin(&f->capture);
-	assert_int_equal(lio_target_create(&target, &f->lio, path, true, 0), -error);
+	assert_int_equal(create_target(&target, &f->lio, path, true, 0), -error);
 	capture_stderr_end(&f->capture, text, sizeof(text));
 	if (!strstr(text, line))
 		fail_msg("no \"%s\" in: %s", line, text);
@@ -599,7 +607,7 @@ static void leave_behind(struct fixture *f, unsigned n, bool readonly)
 
 		f->calls = 0;
 		f->die_at = n;
-		_exit(lio_target_create(&target, &f->lio, f->image, readonly, 0) ? 1 : 2);
+		_exit(create_target(&target, &f->lio, f->image, readonly, 0) ? 1 : 2);
 	}
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
@@ -654,7 +662,7 @@ static void test_what_a_zombie_left_is_removed(void **state)
 	if (!pid) {
 		struct lio_target target;
 
-		_exit(lio_target_create(&target, &f->lio, f->image, false, 0) ? 1 : 0);
+		_exit(create_target(&target, &f->lio, f->image, false, 0) ? 1 : 0);
 	}
 	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
 	assert_int_equal(info.si_status, 0);

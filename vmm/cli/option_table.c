@@ -52,6 +52,11 @@ static const struct option_word aio_words[] = {
 	{ NULL, 0 },
 };
 
+static const struct option_word format_words[] = {
+	{ "raw", true },
+	{ NULL, 0 },
+};
+
 static const struct option_word vhost_words[] = {
 	{ "auto", VHOST_AUTO },
 	{ "on", VHOST_ON },
@@ -66,7 +71,7 @@ static const struct option_word mode_words[] = {
 	{ NULL, 0 },
 };
 
-enum { DISK_PATH, DISK_READONLY, DISK_DIRECT, DISK_SERIAL, DISK_QUEUES, DISK_AIO };
+enum { DISK_PATH, DISK_READONLY, DISK_DIRECT, DISK_SERIAL, DISK_QUEUES, DISK_AIO, DISK_FORMAT };
 
 static const struct option disk_table[] = {
 	[DISK_PATH] = {
@@ -100,6 +105,12 @@ static const struct option disk_table[] = {
 		.help = "how requests reach the host's kernel; io_uring falls back to threads where "
 			"the host refuses it",
 		DISK(io_threads),
+	},
+	[DISK_FORMAT] = {
+		.name = "format", .kind = OPTION_WORD, .words = format_words,
+		.help = "take it as it is, also when a guest has made it look like an image of "
+			"another format, which is refused otherwise",
+		DISK(raw),
 	},
 };
 
@@ -203,7 +214,7 @@ static const struct option_keys net_keys = {
 	.finish = net_finish,
 };
 
-enum { SCSI_PATH, SCSI_READONLY, SCSI_WWPN, SCSI_QUEUES };
+enum { SCSI_PATH, SCSI_READONLY, SCSI_WWPN, SCSI_QUEUES, SCSI_FORMAT };
 
 static const struct option scsi_table[] = {
 	[SCSI_PATH] = {
@@ -229,6 +240,11 @@ static const struct option scsi_table[] = {
 		.initial = "1", .help = "request queues",
 		SCSI(queues),
 	},
+	[SCSI_FORMAT] = {
+		.name = "format", .kind = OPTION_WORD, .words = format_words,
+		.help = "with path=: as of --disk",
+		SCSI(raw),
+	},
 };
 
 static const char *scsi_finish(void *item, uint64_t given)
@@ -241,6 +257,8 @@ static const char *scsi_finish(void *item, uint64_t given)
 		return "has both path= and wwpn=; give one of them";
 	if (!has_path && !has_wwpn)
 		return "names no disk; write --scsi path=FILE or --scsi wwpn=NAME";
+	if (has_wwpn && scsi->raw)
+		return "format goes with path=; leave it out";
 	if (has_wwpn && scsi->readonly)
 		return "readonly goes with path=; a target's owner decides what may be written";
 	/* It becomes the name of a folder. */

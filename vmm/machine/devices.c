@@ -47,6 +47,7 @@ static int add_disk(struct vm *vm, unsigned instance)
 		.path = disk->path,
 		.readonly = disk->readonly,
 		.direct = disk->direct,
+		.raw = disk->raw,
 		.threads = disk->io_threads,
 		.serial = disk->serial,
 		.queues = disk->queues,

@@ -48,13 +48,19 @@ static bool makes_targets(const struct vm *vm)
 static int target_up(struct scsi_targets *scsi, const struct scsi_config *config, unsigned i,
 		     int found)
 {
+	const struct lio_disk disk = {
+		.path = config->path,
+		.readonly = config->readonly,
+		.raw = config->raw,
+	};
+
 	if (config->wwpn)
 		return check_existing(&scsi->lio, found, config->wwpn);
 	if (found) {
 		lio_log_not_found(found);
 		return host_error(found);
 	}
-	return lio_target_create(&scsi->targets[i], &scsi->lio, config->path, config->readonly, i);
+	return lio_target_create(&scsi->targets[i], &scsi->lio, &disk, i);
 }
 
 int vm_scsi_targets_up(struct vm *vm)
