@@ -43,6 +43,9 @@ extern const struct command *const command_table[];
 /* NULL when there is none of this name. */
 const struct command *command_find(const char *name);
 
+/* Whether the list is one of the command's. */
+bool command_takes(const struct command *command, const struct option_list *list);
+
 /* Logs one line with the commands that there are. */
 void command_log_unknown(const char *name);
 

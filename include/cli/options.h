@@ -128,8 +128,8 @@ void option_format_value(enum option_kind kind, uint64_t value, char *text, size
 /* Writes the argument's name for people: "FILE", "on|off", "FILE[,KEY…]"; empty for flags. */
 void option_format_argument(const struct option *option, char *text, size_t len);
 
-/* The name in the lists, whose last is NULL, that `typed` was most likely meant to be, or NULL. */
-const struct option *option_nearest(const struct option_list *const *lists, const char *typed);
+/* What to do instead of an option of QEMU, by its name without dashes; NULL: it has none such. */
+const char *option_habit(const char *typed);
 
 static inline bool option_is_repeatable(const struct option *option)
 {

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "cli/help.h"
+#include "cli/nearest.h"
 #include "core/sys.h"
 
 #include <string.h>
@@ -28,16 +29,33 @@ const struct command *command_find(const char *name)
 	return *command;
 }
 
+bool command_takes(const struct command *command, const struct option_list *list)
+{
+	const struct option_list *const *taken = command->options;
+
+	while (*taken && *taken != list)
+		taken++;
+	return *taken;
+}
+
 void command_log_unknown(const char *name)
 {
+	struct nearest nearest = { .typed = name };
 	char known[200] = "";
 	size_t used = 0;
 
-	for (const struct command *const *command = command_table; *command; command++)
+	for (const struct command *const *command = command_table; *command; command++) {
+		nearest_offer(&nearest, (*command)->name);
 		used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s",
 					 used ? ", " : "", (*command)->name);
-	log_error("%.80s: unknown command; known: %s (a kernel is booted by: kinglet run KERNEL)",
-		  name, known);
+	}
+	if (*name == '-')
+		log_error("%.80s: a command comes first: kinglet run KERNEL, or kinglet --help", name);
+	else if (nearest.name)
+		log_error("%.80s: unknown command; did you mean %s?", name, nearest.name);
+	else
+		log_error("%.80s: unknown command; known: %s (a kernel is booted by: kinglet run "
+			  "KERNEL)", name, known);
 }
 
 static int execute(const struct command *command, struct common_options *options, int argc,

@@ -70,15 +70,6 @@ static void roff_option(FILE *out, const struct option *option)
 	fputs(".RE\n", out);
 }
 
-static bool takes(const struct command *command, const struct option_list *list)
-{
-	const struct option_list *const *taken = command->options;
-
-	while (*taken && *taken != list)
-		taken++;
-	return *taken;
-}
-
 /*
  * Calls `print` for each option list once, in the order of the first command that takes it; lists
  * that every command takes come last.
@@ -92,7 +83,7 @@ static void for_each_list(FILE *out, void (*print)(FILE *out, const struct optio
 			bool seen = *list == &common_option_list;
 
 			for (unsigned before = 0; before < c; before++)
-				seen = seen || takes(command_table[before], *list);
+				seen = seen || command_takes(command_table[before], *list);
 			if (!seen)
 				print(out, *list);
 		}
@@ -107,7 +98,7 @@ static void roff_list(FILE *out, const struct option_list *list)
 
 	fprintf(out, ".SS %s", list->title);
 	for (unsigned c = 0; list != &common_option_list && command_table[c]; c++) {
-		if (!takes(command_table[c], list))
+		if (!command_takes(command_table[c], list))
 			continue;
 		fprintf(out, "%s%s", between, command_table[c]->name);
 		between = ", ";

@@ -101,8 +101,6 @@ void help_print(FILE *out)
 
 void help_print_command(FILE *out, const struct command *command)
 {
-	bool runs_machine = false;
-
 	fprintf(out, "Usage: kinglet %s%s%s\n\n%c%s.\n", command->name,
 		*command->synopsis ? " " : "", command->synopsis, toupper(command->summary[0]),
 		command->summary + 1);
@@ -112,8 +110,7 @@ void help_print_command(FILE *out, const struct command *command)
 		fprintf(out, "\n%s:\n", (*list)->title);
 		for (unsigned i = 0; i < (*list)->count; i++)
 			print_option(out, &(*list)->table[i]);
-		runs_machine = runs_machine || *list == &machine_option_list;
 	}
-	if (runs_machine)
+	if (command_takes(command, &machine_option_list))
 		print_exit_statuses(out);
 }

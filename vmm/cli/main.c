@@ -22,10 +22,10 @@ static int fill_standard_fds(void)
 	return 0;
 }
 
-/* `--help` and `--version` are commands, too. */
+/* `--help`, `-h` and `--version` are commands, too. */
 static const struct command *find_command(const char *name)
 {
-	if (strcmp(name, "--help") == 0)
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
 		return &command_help;
 	if (strcmp(name, "--version") == 0)
 		return &command_version;

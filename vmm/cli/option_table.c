@@ -460,12 +460,12 @@ const struct option_list boot_option_list = {
 
 static const struct option machine_options[] = {
 	{
-		.name = "cpus", .metavar = "N", .kind = OPTION_NUMBER, .min = 1, .max = 1024,
+		.name = "cpus", .letter = 'c', .metavar = "N", .kind = OPTION_NUMBER, .min = 1, .max = 1024,
 		.initial = "1", .help = "virtual CPUs, as many as the host's KVM allows",
 		RUN(config.cpus),
 	},
 	{
-		.name = "memory", .metavar = "SIZE", .kind = OPTION_SIZE,
+		.name = "memory", .letter = 'm', .metavar = "SIZE", .kind = OPTION_SIZE,
 		.min = 8 * MIB, .max = 4 * TIB, .initial = "256M",
 		.help = "guest RAM, with K, M, G or T; a plain number is MiB",
 		RUN(config.memory),
@@ -579,7 +579,7 @@ const struct option_list machine_option_list = {
 
 static const struct option common_options[] = {
 	{
-		.name = "help", .kind = OPTION_FLAG, .help = "print this help, and end",
+		.name = "help", .letter = 'h', .kind = OPTION_FLAG, .help = "print this help, and end",
 		FIELD(struct common_options, help),
 	},
 	{

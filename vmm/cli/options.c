@@ -3,6 +3,8 @@
 
 #include "base/log.h"
 #include "cli/commands.h"
+#include "cli/nearest.h"
+#include "cli/run_options.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -22,26 +24,19 @@ static const struct option *find(const struct option *table, unsigned count, con
 	return NULL;
 }
 
-/* Writes "; did you mean X? known: A, B, C", each name behind `dashes`. */
-static void describe_known(const struct option_list *const *lists, const char *typed,
-			   const char *dashes, char *text, size_t len)
+/* Writes "; did you mean X?", or where no name is near, `otherwise`. */
+static void suggest(const struct option_list *const *lists, const char *typed, const char *dashes,
+		    const char *otherwise, char *text, size_t len)
 {
-	const struct option *nearest = option_nearest(lists, typed);
-	const char *before = nearest ? " (known: " : "; known: ";
-	size_t used = 0;
+	struct nearest nearest = { .typed = typed };
 
-	text[0] = '\0';
-	if (nearest)
-		used = (size_t)snprintf(text, len, "; did you mean %s%s?", dashes, nearest->name);
-	for (; *lists; lists++) {
-		for (unsigned i = 0; i < (*lists)->count && used < len; i++) {
-			used += (size_t)snprintf(text + used, len - used, "%s%s%s", before, dashes,
-						 (*lists)->table[i].name);
-			before = ", ";
-		}
-	}
-	if (nearest && used < len)
-		snprintf(text + used, len - used, ")");
+	for (; *lists; lists++)
+		for (unsigned i = 0; i < (*lists)->count; i++)
+			nearest_offer(&nearest, (*lists)->table[i].name);
+	if (nearest.name)
+		snprintf(text, len, "; did you mean %s%s?", dashes, nearest.name);
+	else
+		snprintf(text, len, "%s", otherwise);
 }
 
 static int set_initial(const struct option *table, unsigned count, void *base)
@@ -91,6 +86,29 @@ static char *cut_item(char **rest)
 	return start;
 }
 
+/* `item` is no key, with or without a value, of which the first key's may be a name. */
+static void log_unknown_key(const struct option *option, const char *text, const char *item,
+			    bool first, bool has_value)
+{
+	const struct option_keys *keys = option->keys;
+	const struct option_list list = { .table = keys->table, .count = keys->count };
+	const struct option_list *const lists[] = { &list, NULL };
+	bool may_be_name = keys->table[0].kind == OPTION_STRING;
+	char known[300], why[300], hint[64] = "";
+	size_t used = 0;
+
+	for (unsigned i = 0; i < keys->count; i++)
+		used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s",
+					 i ? ", " : "; known: ", keys->table[i].name);
+	if (may_be_name && first)
+		snprintf(hint, sizeof(hint), "; to give a name with = in it, begin with %s=",
+			 keys->table[0].name);
+	else if (may_be_name && !has_value)
+		snprintf(known + used, sizeof(known) - used, "; a comma in a name is written twice");
+	suggest(lists, item, "", known, why, sizeof(why));
+	log_error("--%s %.80s: unknown key %.40s%s%s", option->name, text, item, why, hint);
+}
+
 static int parse_item(const struct option *option, const char *text, char *item, bool first,
 		      void *base, uint64_t *given)
 {
@@ -99,17 +117,11 @@ static int parse_item(const struct option *option, const char *text, char *item,
 	const char *value = item[name_len] ? item + name_len + 1 : NULL;
 	const struct option *key = first && !value ? &keys->table[0] :
 						     find(keys->table, keys->count, item, name_len);
-	char why[400];
+	char why[160];
 
 	if (!key) {
-		const struct option_list list = { .table = keys->table, .count = keys->count };
-		const struct option_list *const lists[] = { &list, NULL };
-
 		item[name_len] = '\0';
-		describe_known(lists, item, "", why, sizeof(why));
-		log_error("--%s %.80s: unknown key %.40s%s%s%s%s", option->name, text, item, why,
-			  first ? "; to give a name with = in it, begin with " : "",
-			  first ? keys->table[0].name : "", first ? "=" : "");
+		log_unknown_key(option, text, item, first, value);
 		return -EINVAL;
 	}
 	if (first && !value)
@@ -276,37 +288,81 @@ static int parse_option(struct common_options *options, const struct option *opt
 	return parse_value(option, text, field_of(option, options), options);
 }
 
+/* The name of an option that may have its value behind an equals sign. */
+static void cut_name(const char *text, char name[32])
+{
+	snprintf(name, 32, "%.*s", (int)strcspn(text, "="), text);
+}
+
+/* -append is no -a with a value: QEMU's long options have one dash. */
+static bool is_long_name(const struct common_options *options, const char *text)
+{
+	unsigned list;
+	char name[32];
+	uint64_t bit;
+
+	cut_name(text, name);
+	return name[0] && name[1] &&
+	       (option_habit(name) || find_in_lists(options, name, strlen(name), &list, &bit));
+}
+
+/* `name` is `arg` without its dashes. With two of them, a slip is likelier than QEMU's name. */
+static void log_unknown_option(const struct common_options *options, const char *arg,
+			       const char *name)
+{
+	const struct command *command = options->command;
+	char typed[32], otherwise[120], why[160];
+	const char *habit = NULL;
+
+	cut_name(name, typed);
+	if (command_takes(command, &machine_option_list))
+		habit = option_habit(typed);
+	if (habit)
+		snprintf(otherwise, sizeof(otherwise), "; %s", habit);
+	else
+		snprintf(otherwise, sizeof(otherwise), "; see kinglet %s --help", command->name);
+	suggest(command->options, typed, "--", otherwise, why, sizeof(why));
+	log_error("%.80s: unknown option%s", arg, habit && arg[1] != '-' ? otherwise : why);
+}
+
 /*
- * One argument that begins with a dash, and its value: behind `=`, or behind the letter of -j4, or
- * the next argument. Returns how many arguments were used.
+ * The option of an argument that begins with a dash; *value is what stands behind its `=`, or
+ * behind the letter of -j4, else NULL. NULL after one logged line.
+ */
+static const struct option *find_option(const struct common_options *options, const char *arg,
+					const char **value, unsigned *list, uint64_t *bit)
+{
+	const struct option *option = NULL;
+	const char *name = arg + 1;
+	size_t len = 1;
+
+	if (*name == '-')
+		option = find_typed(options, ++name, &len, list, bit);
+	else if (!is_long_name(options, name))
+		option = find_letter(options, *name, list, bit);
+	if (!option)
+		log_unknown_option(options, arg, name);
+	else if (name[len])
+		*value = name + len + (arg[1] == '-');
+	return option;
+}
+
+/*
+ * One argument that begins with a dash, and its value: in the same argument, or the next one.
+ * Returns how many arguments were used.
  */
 static int take_option(struct common_options *options, int argc, char **argv)
 {
-	const char *name = argv[0] + 2, *value = NULL;
+	const char *value = NULL;
 	const struct option *option;
-	char text[800];
+	char text[160];
 	int used = 1, err;
 	unsigned list;
 	uint64_t bit;
 
-	if (argv[0][1] == '-') {
-		size_t name_len;
-
-		option = find_typed(options, name, &name_len, &list, &bit);
-		value = option && name[name_len] ? name + name_len + 1 : NULL;
-	} else {
-		option = find_letter(options, argv[0][1], &list, &bit);
-		value = *name ? name : NULL;
-	}
-	if (!option) {
-		char typed[32];
-
-		snprintf(typed, sizeof(typed), "%.*s", (int)strcspn(argv[0], "="), argv[0]);
-		describe_known(options->command->options, typed + strspn(typed, "-"), "--", text,
-			       sizeof(text));
-		log_error("%.80s: unknown option%s", argv[0], text);
+	option = find_option(options, argv[0], &value, &list, &bit);
+	if (!option)
 		return -EINVAL;
-	}
 	if (option->kind == OPTION_FLAG && value) {
 		log_error("%.80s: takes no value; write --%s alone, or leave it out", argv[0],
 			  option->name);
