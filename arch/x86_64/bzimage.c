@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define SECTOR 512u
+#define PARAGRAPH 16u /* syssize counts these, the last one perhaps not whole */
 #define HEADER_AT offsetof(struct boot_params, hdr)
 #define BOOT_FLAG_AT 0x1fe
 #define JUMP_LEN_AT 0x201 /* the header's length behind 0x202: operand of a short jump */
@@ -69,10 +70,11 @@ static int place(const struct boot_job *job, const struct setup_header *header,
 {
 	const struct boot_file *file = &job->kernel;
 	uint64_t sectors = header->setup_sects ? header->setup_sects : SETUP_SECTORS_DEFAULT;
-	uint64_t promised = (uint64_t)header->syssize * 16;
+	uint64_t promised = (uint64_t)header->syssize * PARAGRAPH;
 
 	p->file_off = (sectors + 1) * SECTOR;
-	if (p->file_off + ENTRY_64 >= file->size || promised > file->size - p->file_off)
+	if (p->file_off + ENTRY_64 >= file->size ||
+	    promised > align_up(file->size - p->file_off, PARAGRAPH))
 		return boot_refuse(file, -ENOEXEC,
 				   "truncated bzImage: %llu bytes of %llu that its header names",
 				   (unsigned long long)file->size,
