@@ -84,7 +84,8 @@ __must_check int boot_put_string(struct boot_job *job, const char *first, const 
 
 /* --- boot_tables.c: what the CPU needs at the entry ------------------------------------------ */
 
-__must_check int boot_write_gdt(struct gmem *mem);
+/* With a code segment for 32-bit or 64-bit mode. */
+__must_check int boot_write_gdt(struct gmem *mem, enum cpu_mode mode);
 __must_check int boot_write_page_tables(struct gmem *mem);
 
 /* --- One file per format --------------------------------------------------------------------- */
@@ -104,8 +105,9 @@ __must_check int multiboot_load_elf(struct boot_job *job, const struct elf_image
 __must_check int flat_load(struct boot_job *job);
 
 /*
- * Enters 64-bit Linux at `entry` with a zero page made of `header` (linux.c). The kernel is loaded
- * and claimed; initrd and command line are placed here, within the limits given in the header.
+ * Enters Linux at `entry` in job->regs.mode, 32 or 64-bit, with a zero page made of `header`
+ * (linux.c). The kernel is loaded and claimed; initrd and command line are placed here, within the
+ * limits given in the header.
  */
 __must_check int linux_enter(struct boot_job *job, const struct setup_header *header,
 			     uint64_t entry);

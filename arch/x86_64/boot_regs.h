@@ -9,11 +9,10 @@
 #include "arch/arch.h"
 
 /*
- * Selectors of the GDT at BOOT_GDT. The Linux boot protocol fixes 0x10 and 0x18 for its 64-bit
- * entry; PVH and Multiboot leave the numbers free.
+ * Selectors of the GDT at BOOT_GDT. The Linux boot protocol fixes 0x10 for code, of either size, and
+ * 0x18 for data; PVH and Multiboot leave the numbers free.
  */
-#define BOOT_CS32 0x08
-#define BOOT_CS64 0x10
+#define BOOT_CS 0x10
 #define BOOT_DS 0x18
 #define BOOT_TSS 0x20
 #define BOOT_GDT_LEN 0x30

@@ -12,11 +12,11 @@ enum { TABLE_ENTRIES = 512, DIRECTORIES = BOOT_MAPPED >> 30 };
 
 _Static_assert(BOOT_PD + DIRECTORIES * X86_PAGE_SIZE <= BOOT_STRINGS, "boot area");
 
-int boot_write_gdt(struct gmem *mem)
+int boot_write_gdt(struct gmem *mem, enum cpu_mode mode)
 {
-	static const uint64_t gdt[] = {
-		[BOOT_CS32 / 8] = 0x00cf9b000000ffff, /* flat, 4 GiB */
-		[BOOT_CS64 / 8] = 0x00af9b000000ffff,
+	const uint64_t gdt[] = {
+		/* Flat, 4 GiB. */
+		[BOOT_CS / 8] = mode == CPU_MODE_64 ? 0x00af9b000000ffff : 0x00cf9b000000ffff,
 		[BOOT_DS / 8] = 0x00cf93000000ffff,
 		[BOOT_TSS / 8] = 0x00008b0000000067, /* busy; two entries in long mode */
 		[BOOT_TSS / 8 + 1] = 0,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bzImage by its 64-bit entry: no BIOS, no real mode. The compressed kernel is read straight into
- * guest RAM as it is and unpacks itself. (Documentation/x86/boot.rst)
+ * bzImage by its 64-bit entry, or where it has none by the 32-bit one: no BIOS, no real mode. The
+ * compressed kernel is read straight into guest RAM as it is and unpacks itself.
+ * (Documentation/x86/boot.rst)
  */
 #include "boot.h"
 
@@ -20,7 +21,7 @@
 #define MAGIC "HdrS"
 #define VERSION_MIN 0x020c /* xloadflags, init_size; Linux 3.8 */
 #define SETUP_SECTORS_DEFAULT 4
-#define ENTRY_64 0x200
+#define ENTRY_64 0x200 /* the 32-bit entry is the first byte */
 #define LOAD_LOWEST BOOT_HIGH_MEMORY /* and the only address when it is not relocatable */
 
 bool bzimage_probe(const struct boot_file *file)
@@ -48,8 +49,6 @@ static int check_header(const struct boot_file *file, const struct setup_header 
 		return boot_refuse(file, -ENOEXEC,
 				   "bzImage with boot protocol %u.%02u; 2.12 or newer is needed",
 				   header->version >> 8, header->version & 0xff);
-	if (!(header->xloadflags & XLF_KERNEL_64))
-		return boot_refuse(file, -ENOEXEC, "bzImage of a 32-bit kernel (no 64-bit entry)");
 	if (!(header->loadflags & LOADED_HIGH))
 		return boot_refuse(file, -ENOEXEC, "zImage, which loads low; a bzImage is needed");
 	if (header->relocatable_kernel && !is_power_of_two(header->kernel_alignment))
@@ -100,11 +99,16 @@ int bzimage_load(struct boot_job *job)
 {
 	struct setup_header header;
 	struct placement p = { 0 };
+	uint64_t entry = 0;
 	int ret;
 
 	job->summary->format = "bzImage";
-	job->regs.mode = CPU_MODE_64;
+	job->regs.mode = CPU_MODE_32;
 	ret = read_header(&job->kernel, &header);
+	if (!ret && header.xloadflags & XLF_KERNEL_64) {
+		job->regs.mode = CPU_MODE_64;
+		entry = ENTRY_64;
+	}
 	if (!ret)
 		ret = check_header(&job->kernel, &header);
 	if (!ret)
@@ -117,5 +121,5 @@ int bzimage_load(struct boot_job *job)
 		ret = boot_load_bytes(job, p.file_off, p.load, p.len);
 	if (ret)
 		return ret;
-	return linux_enter(job, &header, p.load + ENTRY_64);
+	return linux_enter(job, &header, p.load + entry);
 }

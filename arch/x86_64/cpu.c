@@ -302,9 +302,9 @@ static void enter_real_mode(struct kvm_sregs *sregs, const struct boot_regs *ent
 }
 
 /* The caches of the segments agree with the GDT that boot_write_gdt() wrote. */
-static void enter_protected_mode(struct kvm_sregs *sregs, uint16_t cs, bool is_64bit)
+static void enter_protected_mode(struct kvm_sregs *sregs, bool is_64bit)
 {
-	sregs->cs = flat_segment(cs, SEGMENT_CODE, is_64bit);
+	sregs->cs = flat_segment(BOOT_CS, SEGMENT_CODE, is_64bit);
 	sregs->ds = flat_segment(BOOT_DS, SEGMENT_DATA, false);
 	sregs->es = sregs->fs = sregs->gs = sregs->ss = sregs->ds;
 	sregs->tr = (struct kvm_segment){
@@ -317,7 +317,7 @@ static void enter_protected_mode(struct kvm_sregs *sregs, uint16_t cs, bool is_6
 
 static void enter_long_mode(struct kvm_sregs *sregs)
 {
-	enter_protected_mode(sregs, BOOT_CS64, true);
+	enter_protected_mode(sregs, true);
 	sregs->cr3 = BOOT_PML4;
 	sregs->cr4 |= X86_CR4_PAE;
 	sregs->cr0 |= X86_CR0_PG;
@@ -339,7 +339,7 @@ int arch_boot_vcpu(struct vcpu *vcpu, const struct boot_state *state)
 		enter_real_mode(&sregs, &entry);
 		break;
 	case CPU_MODE_32:
-		enter_protected_mode(&sregs, BOOT_CS32, false);
+		enter_protected_mode(&sregs, false);
 		break;
 	case CPU_MODE_64:
 		enter_long_mode(&sregs);

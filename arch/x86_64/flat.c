@@ -42,7 +42,7 @@ static int enter_flat(struct boot_job *job)
 		return ret;
 	job->regs.rip = job->options->flat_address;
 	job->regs.rsp = BOOT_AREA;
-	ret = boot_write_gdt(job->mem);
+	ret = boot_write_gdt(job->mem, job->regs.mode);
 	if (!ret && job->regs.mode == CPU_MODE_64)
 		ret = boot_write_page_tables(job->mem);
 	if (ret)

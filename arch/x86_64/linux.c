@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The 64-bit entry of Linux: zero page, command line, initrd, registers. (Documentation/x86:
- * boot.rst "64-bit boot protocol", zero-page.rst)
+ * The 64-bit and 32-bit entries of Linux: zero page, command line, initrd, registers.
+ * (Documentation/x86: boot.rst "64-bit boot protocol" and "32-bit boot protocol", zero-page.rst)
  */
 #include "boot.h"
 #include "elf_image.h"
@@ -55,12 +55,13 @@ int linux_enter(struct boot_job *job, const struct setup_header *header, uint64_
 	fill_zero_page(&params, job, header, cmdline);
 	ret = gmem_write(job->mem, BOOT_INFO, &params, sizeof(params));
 	if (!ret)
-		ret = boot_write_gdt(job->mem);
-	if (!ret)
+		ret = boot_write_gdt(job->mem, job->regs.mode);
+	if (!ret && job->regs.mode == CPU_MODE_64)
 		ret = boot_write_page_tables(job->mem);
 	if (ret)
 		return boot_refuse(&job->kernel, ret, "boot tables: %s", strerror(-ret));
-	job->regs = (struct boot_regs){ .mode = CPU_MODE_64, .rip = entry, .rsi = BOOT_INFO };
+	job->regs.rip = entry;
+	job->regs.rsi = BOOT_INFO;
 	return 0;
 }
 

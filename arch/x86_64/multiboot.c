@@ -224,7 +224,7 @@ int multiboot_load_elf(struct boot_job *job, const struct elf_image *image)
 	fill_page(&page, job, cmdline, initrd_string);
 	ret = gmem_write(job->mem, BOOT_INFO, &page, sizeof(page));
 	if (!ret)
-		ret = boot_write_gdt(job->mem);
+		ret = boot_write_gdt(job->mem, job->regs.mode);
 	if (ret)
 		return boot_refuse(&job->kernel, ret, "boot tables: %s", strerror(-ret));
 	job->regs.rax = LOADER_MAGIC;

@@ -95,7 +95,7 @@ int pvh_load(struct boot_job *job, const struct elf_image *image, uint64_t entry
 	fill_page(&page, job, cmdline);
 	ret = gmem_write(job->mem, BOOT_INFO, &page, sizeof(page));
 	if (!ret)
-		ret = boot_write_gdt(job->mem);
+		ret = boot_write_gdt(job->mem, job->regs.mode);
 	if (ret)
 		return boot_refuse(&job->kernel, ret, "boot tables: %s", strerror(-ret));
 	job->regs.rbx = BOOT_INFO;

@@ -203,8 +203,8 @@ static inline void assert_gdt(struct rig *rig)
 	const uint64_t *gdt = guest(rig, BOOT_GDT, BOOT_GDT_LEN);
 
 	assert_int_equal(gdt[0], 0);
-	assert_int_equal(gdt[BOOT_CS32 / 8], 0x00cf9b000000ffff);
-	assert_int_equal(gdt[BOOT_CS64 / 8], 0x00af9b000000ffff);
+	assert_int_equal(gdt[BOOT_CS / 8],
+			 rig->regs.mode == CPU_MODE_64 ? 0x00af9b000000ffff : 0x00cf9b000000ffff);
 	assert_int_equal(gdt[BOOT_DS / 8], 0x00cf93000000ffff);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Linux by its 64-bit entry: bzImage and ELF64 vmlinux.
+ * Linux by its 64-bit and 32-bit entries: bzImage and ELF64 vmlinux.
  */
 #include "boot_rig.h"
 #include "fake_sys.h"
@@ -264,7 +264,26 @@ static void command_line_may_fill_the_boot_area(void **state)
 	assert_refused(&f->rig, &f->image, -E2BIG, "65536 bytes, this kernel takes 65535");
 }
 
-static void old_or_32_bit_kernels_are_refused(void **state)
+/* boot.rst, "32-bit boot protocol": entered where it is loaded, with the same zero page. */
+static void kernel_without_64_bit_entry_gets_the_32_bit_one(void **state)
+{
+	struct fixture *f = *state;
+	struct rig *rig = &f->rig;
+	const struct boot_params *params;
+
+	header_of(&f->image)->xloadflags = 0;
+	rig->options.cmdline = "quiet";
+	assert_int_equal(rig_boot_image(rig, &f->image), 0);
+	assert_int_equal(rig->regs.mode, CPU_MODE_32);
+	assert_int_equal(rig->regs.rip, 16 * MIB);
+	assert_int_equal(rig->regs.rsi, BOOT_INFO);
+	assert_int_equal(rig->regs.rbx, 0);
+	assert_gdt(rig);
+	params = guest(rig, BOOT_INFO, sizeof(*params));
+	assert_string_equal(guest(rig, params->hdr.cmd_line_ptr, 6), "quiet");
+}
+
+static void old_kernels_are_refused(void **state)
 {
 	struct fixture *f = *state;
 	struct setup_header *h = header_of(&f->image);
@@ -272,9 +291,6 @@ static void old_or_32_bit_kernels_are_refused(void **state)
 	h->version = 0x020b;
 	assert_refused(&f->rig, &f->image, -ENOEXEC, "boot protocol 2.11");
 	h->version = 0x020c;
-	h->xloadflags = 0;
-	assert_refused(&f->rig, &f->image, -ENOEXEC, "32-bit kernel");
-	h->xloadflags = XLF_KERNEL_64;
 	h->loadflags = 0;
 	assert_refused(&f->rig, &f->image, -ENOEXEC, "zImage");
 }
@@ -456,7 +472,8 @@ int main(void)
 		T(bad_initrds_are_refused),
 		T(command_line_may_have_what_the_header_says),
 		T(command_line_may_fill_the_boot_area),
-		T(old_or_32_bit_kernels_are_refused),
+		T(kernel_without_64_bit_entry_gets_the_32_bit_one),
+		T(old_kernels_are_refused),
 		T(last_paragraph_may_be_short),
 		T(truncated_bzimages_are_refused),
 		T(damaged_headers_are_refused),

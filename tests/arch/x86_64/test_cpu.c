@@ -181,7 +181,7 @@ static void entry_in_protected_mode(void **state)
 	enter(rig, &(struct boot_regs){ .mode = CPU_MODE_32, .rip = 0x100000, .rax = 1, .rbx = 2 });
 	assert_int_equal(rig->sregs.cr0, 0x11);
 	assert_int_equal(rig->sregs.cr4 | rig->sregs.efer | rig->sregs.cr3, 0);
-	assert_int_equal(rig->sregs.cs.selector, BOOT_CS32);
+	assert_int_equal(rig->sregs.cs.selector, BOOT_CS);
 	assert_int_equal(rig->sregs.cs.limit, UINT32_MAX);
 	assert_int_equal(rig->sregs.cs.type, 11);
 	assert_int_equal(rig->sregs.cs.db, 1);
