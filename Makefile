@@ -368,7 +368,7 @@ bench-watch: all payloads ## What --trace and --explain cost an exit, on this ma
 check-layers: ## Each file includes only what its layer may
 	$(Q)tests/check-layers
 
-# --- Documentation that follows from the tables of commands and options -----------------------
+# --- Documentation that follows from the sources: options, completion, quoted lines --------------
 docs_tool := $(O)/docs
 
 $(docs_tool): $(call objects,tools/docs.c) $(lib)
@@ -376,7 +376,7 @@ $(docs_tool): $(call objects,tools/docs.c) $(lib)
 	$(Q)$(CC) $(all_ldflags) -o $@ $^ $(libs)
 
 .PHONY: man
-man: $(docs_tool) ## Write the man page's options and the bash completion anew
+man: $(docs_tool) ## Write the man page's options, the completion and the lines that pages quote anew
 	$(Q)cp docs/kinglet.1 $(O)/kinglet.1
 	$(Q)for part in commands options; do \
 		$(docs_tool) $$part >$(O)/$$part.roff && \
@@ -386,6 +386,7 @@ man: $(docs_tool) ## Write the man page's options and the bash completion anew
 	done
 	$(Q)cmp -s $(O)/kinglet.1 docs/kinglet.1 || cp $(O)/kinglet.1 docs/kinglet.1
 	$(Q)$(docs_tool) completion >docs/kinglet.bash
+	$(Q)tools/quotes --update
 
 # --- Installation ------------------------------------------------------------------------------
 bindir := $(DESTDIR)$(PREFIX)/bin
