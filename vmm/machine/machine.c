@@ -24,12 +24,18 @@ struct stage {
 	enum blame blame;
 };
 
+static bool memory_may_stop(void *owner)
+{
+	return vm_has_ended(owner);
+}
+
 static int memory_up(struct vm *vm)
 {
 	const struct gmem_options options = {
 		.shared = vm->config->shared_memory,
 		.hugepages = vm->config->hugepages,
 		.prefault = vm->config->prefault,
+		.stop = { .wanted = memory_may_stop, .owner = vm },
 	};
 	struct gmem_range ranges[2];
 	int count = arch_ram_ranges(vm->config->memory, ranges);
