@@ -63,22 +63,6 @@ static void a_long_message_is_cut_and_still_ends(void **state)
 
 enum { PATIENCE_S = 60 };
 
-/* Two ends, [0] for reading. */
-static void make_pipe(int ends[2])
-{
-	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-}
-
-static void make_socket(int ends[2])
-{
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-}
-
-static void make_terminal(int ends[2])
-{
-	assert_int_equal(openpty(&ends[0], &ends[1], NULL, NULL, NULL), 0);
-}
-
 static void set_nonblocking(int fd, bool on)
 {
 	int flags = fcntl(fd, F_GETFL);
@@ -109,12 +93,11 @@ static void empty(int fd, char *text, size_t len)
 		text[n] = '\0';
 }
 
-static void stall(void (*make)(int ends[2]))
+/* What is said then and, when all of that has been read, later; the latter is in `text`. */
+static void stall(int ends[2], char *text, size_t len)
 {
-	int ends[2], saved = dup(STDERR_FILENO), flags;
-	char text[4096], *end;
+	int saved = dup(STDERR_FILENO), flags;
 
-	make(ends);
 	fill(ends[1]);
 	assert_int_equal(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
 	flags = fcntl(STDERR_FILENO, F_GETFL);
@@ -122,38 +105,52 @@ static void stall(void (*make)(int ends[2]))
 	for (unsigned i = 0; i < 1000; i++)
 		log_error("lost");
 	alarm(0);
-	empty(ends[0], text, sizeof(text));
+	empty(ends[0], text, len);
 	log_error("read");
 	log_error("again");
 	assert_int_equal(fcntl(STDERR_FILENO, F_GETFL), flags);
 	assert_int_equal(dup2(saved, STDERR_FILENO), STDERR_FILENO);
-	empty(ends[0], text, sizeof(text));
-	/* Terminals end lines their own way. */
-	while ((end = strchr(text, '\r')))
-		memmove(end, end + 1, strlen(end));
-	assert_string_equal(text, "kinglet: standard error was full: 1000 lines lost\n"
-				  "kinglet: read\nkinglet: again\n");
+	log_settle(0); /* none is left for the next test */
+	empty(ends[0], text, len);
 	close(saved);
 	close(ends[0]);
 	close(ends[1]);
 }
 
+#define SAID_LATER                                                                                 \
+	"kinglet: standard error was full: 1000 lines lost\nkinglet: read\nkinglet: again\n"
+
 static void a_pipe_that_is_not_read_stops_no_one(void **state)
 {
+	char text[4096];
+	int ends[2];
+
 	(void)state;
-	stall(make_pipe);
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	stall(ends, text, sizeof(text));
+	assert_string_equal(text, SAID_LATER);
 }
 
 static void a_socket_that_is_not_read_stops_no_one(void **state)
 {
+	char text[4096];
+	int ends[2];
+
 	(void)state;
-	stall(make_socket);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	stall(ends, text, sizeof(text));
+	assert_string_equal(text, SAID_LATER);
 }
 
 static void a_terminal_that_is_not_read_stops_no_one(void **state)
 {
+	char text[4096];
+	int ends[2];
+
 	(void)state;
-	stall(make_terminal);
+	assert_int_equal(openpty(&ends[0], &ends[1], NULL, NULL, NULL), 0);
+	/* The kernel moves what is in it when it likes: there may be room for some, at any time. */
+	stall(ends, text, sizeof(text));
 }
 
 static void what_was_lost_is_said_at_the_end(void **state)
@@ -162,7 +159,7 @@ static void what_was_lost_is_said_at_the_end(void **state)
 	char text[4096];
 
 	(void)state;
-	make_pipe(ends);
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
 	fill(ends[1]);
 	assert_int_equal(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
 	log_settle(0);

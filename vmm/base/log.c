@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 
-#include <poll.h>
-#include <signal.h>
+#include "base/room.h"
+
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -11,25 +11,11 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-/* For a reader that is only slow. One that has let this pass is not waited for until it reads. */
-enum { PATIENCE_MS = 200 };
-
 /*
  * Lines lost since the last that was written. Of static duration, for whoever logs has no object to
  * keep it in, least of all a signal handler.
  */
 static atomic_uint lost;
-
-static bool wait_for_room(unsigned ms)
-{
-	struct pollfd out = { .fd = STDERR_FILENO, .events = POLLOUT };
-	struct timespec patience = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L };
-	sigset_t all;
-
-	/* A vCPU that is kicked meanwhile keeps its line. */
-	sigfillset(&all);
-	return ppoll(&out, 1, &patience, &all) > 0;
-}
 
 /*
  * One write(2) that does not wait, -EAGAIN or short where there is no room. Standard error itself
@@ -56,7 +42,7 @@ static bool put(const char *line, size_t len, unsigned patience_ms)
 {
 	ssize_t n;
 
-	if (!wait_for_room(patience_ms))
+	if (!room_wait(STDERR_FILENO, patience_ms))
 		return false;
 	n = write_now(line, len);
 	return n < 0 ? errno != EAGAIN : (size_t)n == len;
@@ -78,7 +64,7 @@ static bool put_lost(unsigned patience_ms)
 
 void log_settle(unsigned ms)
 {
-	if (wait_for_room(ms))
+	if (room_wait(STDERR_FILENO, ms))
 		put_lost(0);
 }
 
@@ -99,7 +85,7 @@ static void log_line(const char *prefix, const char *fmt, va_list args)
 			line[i] = '?';
 	}
 	line[len++] = '\n';
-	if (!put_lost(0) || !put(line, (size_t)len, PATIENCE_MS))
+	if (!put_lost(0) || !put(line, (size_t)len, ROOM_PATIENCE_MS))
 		atomic_fetch_add(&lost, 1);
 	errno = saved;
 }
