@@ -62,7 +62,7 @@ int command_execute(const struct command *command, int argc, char **argv);
 __must_check int run_timed(const struct machine_config *config, struct verdict *verdict,
 			   double *seconds);
 
-/* EXIT_SUCCESS, or EXIT_HOST after one logged line when standard output takes no more. */
+/* EXIT_SUCCESS, or EXIT_HOST after one logged line when standard output has not taken all. */
 int flush_stdout(void);
 
 /*

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/wait.h>
 
 #include <cmocka.h>
 
@@ -43,10 +44,33 @@ static void bad_ends_have_one_line_and_good_ends_none(void **state)
 	}
 }
 
+/* `test` writes each result as it comes; what is lost there is not forgotten at the end. */
+static void a_lost_result_is_a_host_error(void **state)
+{
+	int status;
+	pid_t pid;
+
+	(void)state;
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		if (freopen("/dev/null", "w", stderr) && freopen("/dev/full", "w", stdout)) {
+			puts("PASS");
+			fflush(stdout);
+			_exit(flush_stdout());
+		}
+		_exit(1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), EXIT_HOST);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bad_ends_have_one_line_and_good_ends_none),
+		cmocka_unit_test(a_lost_result_is_a_host_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,11 +14,13 @@ struct help_options {
 
 int flush_stdout(void)
 {
-	if (fflush(stdout) == EOF) {
-		log_error("standard output: %s", strerror(errno));
-		return EXIT_HOST;
-	}
-	return EXIT_SUCCESS;
+	/* A piece that could not be written before is forgotten by now, and its errno, too. */
+	bool lost = ferror(stdout);
+
+	if (fflush(stdout) != EOF && !lost)
+		return EXIT_SUCCESS;
+	log_error("standard output: %s", lost ? "cannot be written" : strerror(errno));
+	return EXIT_HOST;
 }
 
 static struct help_options *help_options_of(struct common_options *options)
