@@ -19,10 +19,17 @@ enum {
 };
 
 enum {
-	A_32KHZ = 0x20, /* and bit 7 clear: no update in progress */
+	A_32KHZ = 0x20,
+	A_UPDATING = 0x80,
 	B_24_HOURS = 0x02,
 	D_VALID = 0x80,
 };
+
+/*
+ * How long before a second's end the chip says that its registers are about to change: 244 us, and
+ * the 1984 us that it takes. Xen looks for the second by the flag's fall.
+ */
+enum { SECOND_NS = 1000000000, UPDATE_NS = 2228000 };
 
 static uint8_t bcd(int value)
 {
@@ -31,10 +38,12 @@ static uint8_t bcd(int value)
 
 static uint8_t read_clock(uint8_t index)
 {
-	time_t now = time(NULL);
+	struct timespec now;
 	struct tm tm;
 
-	gmtime_r(&now, &tm);
+	/* Not time(2), whose second may begin some milliseconds later. */
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &tm);
 	switch (index) {
 	case SECONDS:
 		return bcd(tm.tm_sec);
@@ -53,7 +62,7 @@ static uint8_t read_clock(uint8_t index)
 	case CENTURY:
 		return bcd((tm.tm_year + 1900) / 100);
 	case STATUS_A:
-		return A_32KHZ;
+		return A_32KHZ | (now.tv_nsec >= SECOND_NS - UPDATE_NS ? A_UPDATING : 0);
 	case STATUS_B:
 		return B_24_HOURS;
 	case STATUS_D:

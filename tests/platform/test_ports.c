@@ -278,13 +278,13 @@ static int from_bcd(unsigned value)
 static void cmos_tells_the_time(void **state)
 {
 	struct cmos cmos;
-	time_t before, after;
+	struct timespec before, after;
 	struct tm tm;
 
 	(void)state;
 	assert_int_equal(cmos_init(&cmos, X86_CMOS_INDEX), 0);
 	do {
-		before = time(NULL);
+		clock_gettime(CLOCK_REALTIME, &before);
 		tm = (struct tm){
 			.tm_sec = from_bcd(cmos_get(&cmos, 0x00)),
 			.tm_min = from_bcd(cmos_get(&cmos, 0x02)),
@@ -294,20 +294,48 @@ static void cmos_tells_the_time(void **state)
 			.tm_year = from_bcd(cmos_get(&cmos, 0x09)) +
 				   100 * from_bcd(cmos_get(&cmos, 0x32)) - 1900,
 		};
-		after = time(NULL);
-	} while (before != after);
-	assert_int_equal(timegm(&tm), before);
+		clock_gettime(CLOCK_REALTIME, &after);
+	} while (before.tv_sec != after.tv_sec);
+	assert_int_equal(timegm(&tm), before.tv_sec);
 	assert_int_equal(from_bcd(cmos_get(&cmos, 0x06)), tm.tm_wday + 1);
 	cmos_destroy(&cmos);
 }
 
-static void cmos_is_never_updating_and_read_only(void **state)
+/* Whether an update is in progress between two times of a second. */
+static bool cmos_is_updating_at(struct cmos *cmos, long first_ns, long last_ns)
+{
+	struct timespec before, after;
+	unsigned status;
+
+	do {
+		clock_gettime(CLOCK_REALTIME, &before);
+		before.tv_sec += before.tv_nsec > first_ns;
+		before.tv_nsec = first_ns;
+		clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &before, NULL);
+		status = cmos_get(cmos, 0x0a);
+		clock_gettime(CLOCK_REALTIME, &after);
+	} while (after.tv_sec != before.tv_sec || after.tv_nsec > last_ns);
+	return status & 0x80;
+}
+
+/* Xen's cmos-rtc-probe waits a second for the flag, and 3 ms for its fall. */
+static void cmos_is_updating_before_each_second(void **state)
 {
 	struct cmos cmos;
 
 	(void)state;
 	assert_int_equal(cmos_init(&cmos, X86_CMOS_INDEX), 0);
-	assert_int_equal(cmos_get(&cmos, 0x0a) & 0x80, 0);
+	assert_true(cmos_is_updating_at(&cmos, 997800000, 999999999));
+	assert_false(cmos_is_updating_at(&cmos, 0, 997000000));
+	cmos_destroy(&cmos);
+}
+
+static void cmos_is_read_only(void **state)
+{
+	struct cmos cmos;
+
+	(void)state;
+	assert_int_equal(cmos_init(&cmos, X86_CMOS_INDEX), 0);
 	assert_int_equal(cmos_get(&cmos, 0x0b), 0x02);
 	assert_int_equal(cmos_get(&cmos, 0x0c), 0);
 	assert_int_equal(cmos_get(&cmos, 0x0d), 0x80);
@@ -331,7 +359,8 @@ int main(void)
 		cmocka_unit_test(exit_port_passes_the_byte),
 		cmocka_unit_test(pvpanic_reports),
 		cmocka_unit_test(cmos_tells_the_time),
-		cmocka_unit_test(cmos_is_never_updating_and_read_only),
+		cmocka_unit_test(cmos_is_updating_before_each_second),
+		cmocka_unit_test(cmos_is_read_only),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
