@@ -146,7 +146,7 @@ static int build_acpi(struct boot_job *job)
  * Whoever jumps to F000:FFF0 wants to reboot: old programs, and Linux that sees hardware-reduced
  * ACPI and no EFI (its reboot_init() then skips ACPI and the keyboard controller).
  */
-static int write_bios_entry(struct boot_job *job)
+static int write_bios_entry(struct gmem *mem)
 {
 	static const uint8_t code[] = {
 		0xb0, 0xfe,		/* mov $0xfe, %al: pulse the reset line */
@@ -154,10 +154,30 @@ static int write_bios_entry(struct boot_job *job)
 		0xf4,			/* hlt */
 		0xeb, 0xfd,		/* jmp to the hlt */
 	};
-	int ret = gmem_write(job->mem, BOOT_BIOS_ENTRY, code, sizeof(code));
+
+	return gmem_write(mem, BOOT_BIOS_ENTRY, code, sizeof(code));
+}
+
+/*
+ * Where conventional memory ends, as firmware leaves it for the kernel: Xen puts its trampoline
+ * below. An EBDA begins with its size in KiB.
+ */
+static int write_bios_data(struct gmem *mem)
+{
+	static const uint16_t segment = X86_EBDA_BASE >> 4, base_kib = X86_EBDA_BASE >> 10;
+	static const uint8_t ebda_kib = 1;
+
+	return gmem_write(mem, BOOT_BDA_EBDA, &segment, sizeof(segment)) ?:
+	       gmem_write(mem, BOOT_BDA_BASE_KIB, &base_kib, sizeof(base_kib)) ?:
+	       gmem_write(mem, X86_EBDA_BASE, &ebda_kib, sizeof(ebda_kib));
+}
+
+static int write_bios(struct boot_job *job)
+{
+	int ret = write_bios_entry(job->mem) ?: write_bios_data(job->mem);
 
 	if (ret)
-		log_error("BIOS entry: %s", strerror(-ret));
+		log_error("BIOS data: %s", strerror(-ret));
 	return ret;
 }
 
@@ -191,7 +211,7 @@ int arch_boot_load(struct arch_vm *arch, struct gmem *mem, const struct boot_opt
 	}
 	ret = boot_file_open(&job.kernel, "kernel", options->kernel);
 	if (!ret)
-		ret = write_bios_entry(&job);
+		ret = write_bios(&job);
 	if (!ret)
 		ret = build_acpi(&job);
 	if (!ret)

@@ -4,14 +4,15 @@
  *
  * Low memory as the guest finds it:
  *
- *   0x00000  free: real-mode vectors, BIOS data, flat binaries, the kernel's own trampolines
+ *   0x00000  free: real-mode vectors, flat binaries, the kernel's own trampolines
+ *   0x0040e  BIOS data: where the EBDA begins; 0x00413: KiB of RAM below it
  *   0x80000  GDT (boot_regs.h)             \
  *   0x81000  zero page, hvm_start_info or    |
  *            Multiboot information           |  the boot area: RAM that the kernel may use once
  *   0x82000  PML4, PDPT, 4 page directories  |  it has read what it needs. Nothing is written
  *   0x88000  command line, module strings   /   there that the format at hand does not need.
  *   0x98000  free
- *   0x9fc00  reserved in the memory map, up to 1 MiB
+ *   0x9fc00  EBDA: reserved in the memory map, as all up to 1 MiB
  *   0xe0000  ACPI tables (acpi.h)
  *   0xffff0  BIOS entry: a few instructions that reset the machine
  *  0x100000  the kernel; the initrd as high as it may lie (Multiboot: behind the kernel)
@@ -39,6 +40,8 @@
 /* The page tables of the 64-bit entry map this much, each page onto itself. */
 #define BOOT_MAPPED 0x100000000ULL
 
+#define BOOT_BDA_EBDA 0x40eULL	  /* real-mode segment of the EBDA */
+#define BOOT_BDA_BASE_KIB 0x413ULL /* KiB below it */
 #define BOOT_BIOS_ENTRY 0xffff0ULL
 #define BOOT_HIGH_MEMORY 0x100000ULL
 

@@ -9,11 +9,6 @@
 
 #include <asm/e820.h>
 
-/*
- * The real-mode areas: the EBDA and what follows it up to 1 MiB is RAM here (the ACPI tables lie in
- * it) but is nobody's to allocate, as on a PC.
- */
-#define EBDA_BASE 0x9fc00ULL
 #define HIGH_MEMORY 0x100000ULL
 
 #define RAM_MIN (1ULL << 20)
@@ -61,8 +56,8 @@ unsigned memmap_build(const struct gmem *mem, struct boot_e820_entry map[MEMMAP_
 {
 	uint64_t low_end = memmap_low_end(mem), high_end = memmap_high_end(mem);
 	const struct boot_e820_entry entries[] = {
-		{ 0, EBDA_BASE, E820_RAM },
-		{ EBDA_BASE, HIGH_MEMORY - EBDA_BASE, E820_RESERVED },
+		{ 0, X86_EBDA_BASE, E820_RAM },
+		{ X86_EBDA_BASE, HIGH_MEMORY - X86_EBDA_BASE, E820_RESERVED },
 		{ HIGH_MEMORY, low_end - HIGH_MEMORY, E820_RAM },
 		/* Linux trusts MCFG only when it is reserved (PCI firmware spec 3.3 §4.1.2). */
 		{ X86_ECAM_BASE, X86_ECAM_LEN, E820_RESERVED },

@@ -28,7 +28,6 @@
 #define INFO_LOADER_NAME (1u << 9)
 
 #define LOADER_NAME "Kinglet"
-#define LOWER_KIB 639 /* up to the EBDA */
 
 struct header {
 	uint32_t magic, flags, checksum;
@@ -178,7 +177,7 @@ static void fill_page(struct info_page *page, const struct boot_job *job, uint64
 		.info = {
 			.flags = INFO_MEMORY | INFO_CMDLINE | INFO_MODULES | INFO_MMAP |
 				 INFO_LOADER_NAME,
-			.mem_lower = LOWER_KIB,
+			.mem_lower = X86_EBDA_BASE / 1024,
 			.mem_upper = (uint32_t)((job->low_end - BOOT_HIGH_MEMORY) / 1024),
 			.cmdline = (uint32_t)cmdline,
 			.mods_addr = BOOT_INFO + offsetof(struct info_page, initrd),

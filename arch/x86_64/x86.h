@@ -37,6 +37,12 @@ uint64_t memmap_low_end(const struct gmem *mem);
 uint64_t memmap_high_end(const struct gmem *mem);
 
 /*
+ * The real-mode areas: the EBDA and what follows it up to 1 MiB is RAM here (the ACPI tables lie in
+ * it) but is nobody's to allocate, as on a PC.
+ */
+#define X86_EBDA_BASE 0x9fc00ULL
+
+/*
  * The memory map as every boot protocol gives it to the guest, sorted. Types are E820_* of
  * <asm/e820.h>, which PVH and Multiboot share. Returns the number of entries.
  */

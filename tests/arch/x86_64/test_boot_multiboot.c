@@ -142,6 +142,18 @@ static void information_without_module(void **state)
 	assert_int_equal(info_word(&f->rig, 20), 0);
 }
 
+/* Xen 4.17 looks there for a place for its trampoline, whatever the information says. */
+static void bios_data_says_where_low_memory_ends(void **state)
+{
+	struct fixture *f = *state;
+
+	make_elf_kernel(&f->image, WANTS_MEMORY);
+	assert_int_equal(rig_boot_image(&f->rig, &f->image), 0);
+	assert_int_equal(get_le16(guest(&f->rig, 0x40e, 2)), 0x9fc0);
+	assert_int_equal(get_le16(guest(&f->rig, 0x413, 2)), 639);
+	assert_int_equal(*(uint8_t *)guest(&f->rig, 0x9fc00, 1), 1);
+}
+
 static void header_lies_anywhere_in_8_kib(void **state)
 {
 	static const size_t good[] = { 0x100, 0x1ffc - 8 }, bad[] = { 0x102, 0x1ff8, 0x2000 };
@@ -315,6 +327,7 @@ int main(void)
 		T(higher_half_entry_is_translated),
 		T(information_says_what_the_kernel_needs),
 		T(information_without_module),
+		T(bios_data_says_where_low_memory_ends),
 		T(header_lies_anywhere_in_8_kib),
 		T(wrong_checksum_is_no_header),
 		T(unknown_demands_are_refused),
