@@ -76,8 +76,7 @@ static int load_kernel(struct boot_job *job)
 	if (!image_probe(&job->kernel))
 		return boot_refuse(&job->kernel, -ENOEXEC,
 				   "unknown format (%s); known are arm64 Image, also packed by "
-				   "gzip or zstd or as vmlinuz.efi, and a flat binary when it is "
-				   "named as one",
+				   "gzip or zstd or as vmlinuz.efi; a flat binary: --flat ADDRESS",
 				   foreign_name(&job->kernel));
 	if (!job->options->firmware_tables)
 		return boot_refuse(&job->kernel, -ENOEXEC,

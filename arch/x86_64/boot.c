@@ -23,8 +23,8 @@ static const struct boot_format_ops {
 };
 
 #define KNOWN_FORMATS                                                                              \
-	"known are bzImage, ELF (PVH, Multiboot 1, 64-bit Linux), Multiboot 1, "                   \
-	"and a flat binary when it is named as one"
+	"known are bzImage, ELF (PVH, Multiboot 1, 64-bit Linux) and Multiboot 1; "                \
+	"a flat binary: --flat ADDRESS,mode=16|32|64"
 
 int boot_load_bytes(const struct boot_job *job, uint64_t off, uint64_t gpa, uint64_t len)
 {
