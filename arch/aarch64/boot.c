@@ -35,9 +35,11 @@ int boot_claim(struct boot_job *job, uint64_t gpa, uint64_t len)
 	if (gpa < ARM64_RAM_BASE ||
 	    !range_fits(gpa - ARM64_RAM_BASE, len, job->fdt - ARM64_RAM_BASE))
 		return boot_refuse(&job->kernel, -E2BIG,
-				   "needs RAM at %#llx..%#llx; there is some at %#llx..%#llx",
+				   "needs RAM at %#llx..%#llx; there is some at %#llx..%#llx%s",
 				   (unsigned long long)gpa, (unsigned long long)(gpa + len),
-				   ARM64_RAM_BASE, (unsigned long long)job->fdt);
+				   ARM64_RAM_BASE, (unsigned long long)job->fdt,
+				   gpa < ARM64_RAM_BASE ? "" :
+							  ": give the guest more by --memory");
 	job->summary->kernel_start = gpa;
 	job->summary->kernel_end = gpa + len;
 	return 0;
@@ -91,7 +93,7 @@ static int place_initrd(struct boot_job *job, const struct boot_file *initrd)
 	if (floor > job->fdt || initrd->size > job->fdt - floor)
 		return boot_refuse(initrd, -E2BIG,
 				   "%llu KiB do not fit into RAM between the kernel's end at %#llx "
-				   "and %#llx: give the guest more memory",
+				   "and %#llx: give the guest more by --memory",
 				   (unsigned long long)(initrd->size + 1023) / 1024,
 				   (unsigned long long)floor, (unsigned long long)job->fdt);
 	gpa = (job->fdt - initrd->size) & ~(uint64_t)(BOOT_ALIGN - 1);

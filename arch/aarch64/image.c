@@ -72,7 +72,7 @@ static int read_rest(struct unpack *stream, uint8_t *to, uint64_t room, uint64_t
 		ret = unpack_read(stream, &beyond, 1, &more);
 	if (!ret && more)
 		ret = boot_refuse(stream->file, -E2BIG,
-				  "does not fit into RAM: give the guest more memory");
+				  "does not fit into RAM: give the guest more by --memory");
 	return ret;
 }
 

@@ -49,7 +49,8 @@ int boot_claim(struct boot_job *job, uint64_t gpa, uint64_t len)
 
 	if (!range_fits(gpa, len, job->low_end))
 		return boot_refuse(&job->kernel, -E2BIG,
-				   "needs RAM at %#llx..%#llx; there is %llu MiB below 4 GiB",
+				   "needs RAM at %#llx..%#llx; there is %llu MiB below 4 GiB: "
+				   "give the guest more by --memory",
 				   (unsigned long long)gpa, (unsigned long long)(gpa + len),
 				   (unsigned long long)job->low_end >> 20);
 	if (overlaps_boot_area(job, gpa, len))
@@ -79,7 +80,7 @@ static int place_initrd(struct boot_job *job, const struct boot_file *initrd, ui
 	if (floor > ceiling || initrd->size > ceiling - floor)
 		return boot_refuse(initrd, -E2BIG,
 				   "%llu KiB do not fit into RAM between the kernel's end at %#llx "
-				   "and %#llx: give the guest more memory",
+				   "and %#llx: give the guest more by --memory",
 				   (unsigned long long)(initrd->size + 1023) / 1024,
 				   (unsigned long long)floor, (unsigned long long)ceiling);
 	gpa = low ? floor : (ceiling - initrd->size) & ~(uint64_t)(X86_PAGE_SIZE - 1);

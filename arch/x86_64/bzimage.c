@@ -81,7 +81,8 @@ static int place(const struct boot_job *job, const struct setup_header *header,
 	p->len = file->size - p->file_off;
 
 	if (header->pref_address >= job->low_end)
-		return boot_refuse(file, -E2BIG, "wants to run at %#llx; there is %llu MiB of RAM",
+		return boot_refuse(file, -E2BIG, "wants to run at %#llx; there is %llu MiB of RAM: give "
+				   "the guest more by --memory",
 				   (unsigned long long)header->pref_address,
 				   (unsigned long long)job->low_end >> 20);
 	p->load = LOAD_LOWEST;

@@ -191,6 +191,8 @@ static void a_wrong_line_is_named_before_anything_runs(void **state)
 	} cases[] = {
 		{ "", "no test is in it" },
 		{ "a k\nb k --cpus 0\n", "line 2 is wrong" },
+		{ "a k\nb --cpus 1\n", "no KERNEL is given; write NAME KERNEL" },
+		{ "a k\nb --cpus 1\n", "line 2 is wrong" },
 		{ "a k\na k\n", "a: a second test of this name" },
 		{ "a k 'x\n", "a quote is not closed" },
 		{ "a k --report f\n", "stand on the command line" },

@@ -52,6 +52,10 @@ int run_options_check(struct run_options *options)
 	int err;
 
 	config->started_ns = options->common.started_ns;
+	if (!config->boot.kernel && options->kernel_needed) {
+		log_error("no KERNEL is given; write NAME KERNEL [options]");
+		return -EINVAL;
+	}
 	if (!config->boot.kernel) {
 		err = take_default_kernel(options);
 		if (err)

@@ -216,8 +216,9 @@ static int parse_line(struct test_options *base, struct test_case *test, int arg
 	struct common_options *common = &test->options->run.common;
 	int ret;
 
-	/* The whole list's: to a line, there is none. */
+	/* The whole list's: to a line, there is none. One that forgets its kernel tests nothing. */
 	base->list = NULL;
+	base->run.kernel_needed = true;
 	ret = options_parse_on(&base->run.common, common, argc, argv);
 	if (!ret && names_the_suite(common)) {
 		log_error("--list, --jobs, --report and --junit stand on the command line");

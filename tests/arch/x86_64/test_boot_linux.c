@@ -348,13 +348,15 @@ static void kernels_that_do_not_fit_are_refused(void **state)
 	h->init_size = 48 * MIB;
 	assert_int_equal(rig_boot_image(&f->rig, &f->image), 0);
 	h->init_size = 48 * MIB + 1;
-	assert_refused(&f->rig, &f->image, -E2BIG, "there is 64 MiB");
+	assert_refused(&f->rig, &f->image, -E2BIG,
+		       "64 MiB below 4 GiB: give the guest more by --memory");
 	h->init_size = UINT32_MAX;
 	assert_refused(&f->rig, &f->image, -E2BIG, "there is 64 MiB");
 	make_bzimage(&f->image);
 	for (size_t i = 0; i < ARRAY_SIZE(addresses); i++) {
 		h->pref_address = addresses[i];
-		assert_refused(&f->rig, &f->image, -E2BIG, "there is 64 MiB");
+		assert_refused(&f->rig, &f->image, -E2BIG,
+			       "64 MiB of RAM: give the guest more by --memory");
 	}
 	h->pref_address = 16 * MIB;
 	h->kernel_alignment = 1u << 31;
