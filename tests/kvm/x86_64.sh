@@ -81,7 +81,7 @@ tests_of_arch() {
 	refused 'a cut Multiboot image' 'truncated or damaged ELF' \
 		run "$(cut_payload multiboot.elf 4200)"
 	for image in linux.bzImage pvh.elf multiboot.elf; do
-		refused "an initrd beyond RAM, $image" 'big: .*give the guest more memory' \
+		refused "an initrd beyond RAM, $image" 'big: .*give the guest more by --memory' \
 			run "$payloads/$image" --memory 16M --initrd "$work/big"
 	done
 	refused 'a long command line, bzImage' 'has 64 bytes, this kernel takes 63' \
