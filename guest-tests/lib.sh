@@ -45,11 +45,11 @@ vm() {
 }
 
 # vm_start ARGUMENT...: the same in the background; what is written to descriptor
-# $keyboard is typed on its standard input.
+# $keyboard is typed on its standard input. What a shell has in the background would ignore SIGINT.
 vm_start() {
 	echo "+ kinglet $* &"
 	open_keyboard
-	"$KINGLET" "$@" <keys >console 2>messages {keyboard}>&- &
+	env --default-signal=INT,QUIT "$KINGLET" "$@" <keys >console 2>messages {keyboard}>&- &
 	vm=$!
 }
 

@@ -12,7 +12,7 @@
 enum {
 	ESCAPE = 0x01, /* Ctrl-A */
 	FLUSH_DELAY_NS = 5000000,
-	LAST_WORDS_MS = 2000,
+	LAST_WORDS_MS = 1000,
 };
 
 static const char help[] = "\r\n"

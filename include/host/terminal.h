@@ -87,7 +87,7 @@ __must_check int terminal_init(struct terminal *terminal, const struct terminal_
 
 /*
  * Writes what is buffered, and on a terminal the newline that it lacks, giving up when the reader
- * takes nothing for two seconds, restores the terminal's modes and closes. The loop must not run
+ * takes nothing for a second, restores the terminal's modes and closes. The loop must not run
  * any more.
  */
 void terminal_destroy(struct terminal *terminal);

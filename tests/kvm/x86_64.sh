@@ -28,6 +28,18 @@ explanation='^machine open: /dev/kvm is fd [0-9]+  \[vmm/core/kvm.c:[0-9]+\]$
 ^vCPU 0  … 19 more writes to COM1$
 ^machine run: the machine is taken down  \['
 
+# What keeps Kinglet busy does not keep it from its clock.
+test_hostile_loads() {
+	local line
+	selected 'hostile load' || return 0
+	while read -r line; do
+		case $line in
+		'not ok '*) verdict "hostile load ${line#not ok }" "${line#*: }" ;;
+		*) verdict "hostile load ${line#ok }" '' ;;
+		esac
+	done < <("$here/tests/kvm/hostile_loads.py" "$kinglet" "$payloads/hostile-load.$c" 2>&1)
+}
+
 tests_of_arch() {
 	guest 'flat, 16-bit, boot sector' '16-bit at 0000:7c00\n' flat16.bin --flat 0x7c00,mode=16
 	guest 'flat, 16-bit, above 64 KiB' '16-bit at 2000:0000\n' flat16.bin --flat 0x20000,mode=16
@@ -100,4 +112,5 @@ tests_of_arch() {
 		run "$payloads/flat64.bin" --flat 0x1000 --initrd "$work/initrd"
 	refused 'CPUs without interrupt controllers' 'irqchip' \
 		run "$payloads/linux.elf" --cpus 2 --irqchip off
+	test_hostile_loads
 }

@@ -8,7 +8,13 @@
 #include "pci.h"
 
 /* PCI ids: device, vendor. */
-enum { VIRTIO_NET = 0x10411af4, VIRTIO_RNG = 0x10441af4, VIRTIO_SCSI = 0x10481af4 };
+enum {
+	VIRTIO_NET = 0x10411af4,
+	VIRTIO_BLK = 0x10421af4,
+	VIRTIO_CONSOLE = 0x10431af4,
+	VIRTIO_RNG = 0x10441af4,
+	VIRTIO_SCSI = 0x10481af4,
+};
 
 /* The common configuration structure, §4.1.4.3. */
 enum {
@@ -28,7 +34,7 @@ enum {
 	QUEUE_DRIVER = 0x28,
 	QUEUE_DEVICE = 0x30,
 };
-enum { VIRTIO_QUEUES = 3, NO_VECTOR = 0xffff };
+enum { VIRTIO_QUEUES = 3, VIRTIO_QUEUES_MAX = 64, NO_VECTOR = 0xffff };
 
 /* Bits of DEVICE_STATUS, §2.1. */
 enum {
@@ -73,7 +79,7 @@ struct virtio {
 	unsigned msix; /* its capability */
 	uintptr_t msix_table, msix_pba;
 	volatile struct ring *ring;
-	unsigned doorbells[VIRTIO_QUEUES]; /* from notify on, which moves with the BAR */
+	unsigned doorbells[VIRTIO_QUEUES_MAX]; /* from notify on, which moves with the BAR */
 };
 
 /* Finds the device and its structures by its capabilities (§4.1.4). */
@@ -92,7 +98,7 @@ uint8_t virtio_negotiate(struct virtio *v, uint32_t features);
 void virtio_set_ring(struct virtio *v);
 
 /*
- * Clears a ring and gives it to one of the first VIRTIO_QUEUES queues, whose interrupt gets a
+ * Clears a ring and gives it to one of the first VIRTIO_QUEUES_MAX queues, whose interrupt gets a
  * vector of MSI-X, or NO_VECTOR.
  */
 void virtio_set_queue(struct virtio *v, uint16_t index, volatile struct ring *ring,

@@ -5,17 +5,13 @@
  *
  *	kinglet run smp.elf --cpus 4 --append 4
  */
+#include "cpus.h"
 #include "interrupt.h"
 
 enum {
 	TRAMPOLINE = 0x8000, /* below 1 MiB, on a page: its number is the start-up vector */
 	STARTED = 0x9000,
 	DONE = 0x9004,
-
-	ICR_INIT = 0x500,
-	ICR_STARTUP = 0x600,
-	ICR_ASSERT = 0x4000,
-	ICR_PENDING = 0x1000,
 };
 
 /* Real mode; CS is TRAMPOLINE / 16. */
@@ -34,24 +30,6 @@ asm(".section .rodata\n"
     "	.code64\n"
     ".text\n");
 
-static void send(unsigned apic_id, uint32_t command)
-{
-	lapic_write(LAPIC_ICR_HIGH, apic_id << 24);
-	lapic_write(LAPIC_ICR, command);
-	while (lapic_read(LAPIC_ICR) & ICR_PENDING)
-		;
-}
-
-/*
- * Intel SDM vol. 3A §8.4.4.1. A second start-up interrupt finds the CPU running and does nothing.
- */
-static void start(unsigned apic_id)
-{
-	send(apic_id, ICR_INIT | ICR_ASSERT);
-	send(apic_id, ICR_STARTUP | ICR_ASSERT | TRAMPOLINE >> 12);
-	send(apic_id, ICR_STARTUP | ICR_ASSERT | TRAMPOLINE >> 12);
-}
-
 static void wait_for(uintptr_t counter, unsigned count)
 {
 	while (read32(counter) != count)
@@ -67,14 +45,14 @@ int main(const void *handoff)
 	memcpy((void *)TRAMPOLINE, trampoline, (size_t)(trampoline_end - trampoline));
 	lapic_enable();
 	for (unsigned id = 1; id <= others; id++) {
-		start(id);
+		cpu_wake(id, TRAMPOLINE);
 		wait_for(DONE, id);
 	}
 	check(read32(STARTED) == others);
 
 	/* INIT puts a running CPU back to the start. */
 	for (unsigned id = 1; id <= others; id++) {
-		start(id);
+		cpu_wake(id, TRAMPOLINE);
 		wait_for(DONE, others + id);
 	}
 	print_number(others + 1);
