@@ -6,10 +6,14 @@
  * Each thread collects its events and writes them a buffer at a time, so a run of any length takes
  * the same memory. What ends the array is written behind every buffer, and over by the next one: so
  * the file is whole JSON after each write, also when Kinglet is killed.
+ *
+ * A pipe whose reader does not read stops no thread: a buffer that it has not begun to take when the
+ * next one is full is waited for a moment, and then the events of that next one are lost.
  */
 #include "watch.h"
 
 #include "base/log.h"
+#include "base/room.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -32,6 +36,11 @@ struct trace_file {
 	pthread_mutex_t lock;
 	off_t end;   /* where the next event goes; a pipe has no such place: -1 */
 	int error;   /* an errno, and said so; 0: none so far */
+	/* Of a pipe: */
+	char rest[BUFFER]; /* of the last buffer, what the pipe has not taken yet */
+	size_t rest_at, rest_len;
+	bool stalled;  /* its reader has been waited for */
+	uint64_t lost; /* events */
 };
 
 static void write_failed(struct trace_file *file)
@@ -41,12 +50,11 @@ static void write_failed(struct trace_file *file)
 	file->error = errno;
 }
 
-/* All of it, and at a place of its own in a file that has places. Lock held. */
-static void write_all(struct trace_file *file, const char *data, size_t len, off_t at)
+/* All of it, at a place of its own. Lock held. */
+static void write_file(struct trace_file *file, const char *data, size_t len, off_t at)
 {
 	while (len && !file->error) {
-		ssize_t done = file->end < 0 ? write(file->fd, data, len) :
-					       pwrite(file->fd, data, len, at);
+		ssize_t done = pwrite(file->fd, data, len, at);
 
 		if (done < 0 && errno == EINTR)
 			continue;
@@ -60,14 +68,50 @@ static void write_all(struct trace_file *file, const char *data, size_t len, off
 	}
 }
 
+/* False when the pipe has no room for the rest, within so many milliseconds. Lock held. */
+static bool write_rest(struct trace_file *file, unsigned ms)
+{
+	while (file->rest_len && !file->error) {
+		ssize_t done = write(file->fd, file->rest + file->rest_at, file->rest_len);
+
+		if (done < 0 && errno == EAGAIN && !room_wait(file->fd, ms))
+			return false;
+		if (done < 0 && errno != EAGAIN && errno != EINTR)
+			write_failed(file);
+		if (done < 0)
+			continue;
+		file->rest_at += (size_t)done;
+		file->rest_len -= (size_t)done;
+	}
+	return true;
+}
+
+/* All of it or none. Lock held. */
+static void write_pipe(struct trace_file *file, const char *data, size_t len)
+{
+	file->stalled = !write_rest(file, file->stalled ? 0 : ROOM_PATIENCE_MS);
+	if (file->stalled) {
+		for (size_t i = 0; i < len; i++)
+			file->lost += data[i] == '\n';
+		return;
+	}
+	memcpy(file->rest, data, len);
+	file->rest_at = 0;
+	file->rest_len = len;
+	write_rest(file, 0);
+}
+
 /* `data` has room for the tail behind it. */
 static void write_events(struct trace_file *file, char *data, size_t len)
 {
 	pthread_mutex_lock(&file->lock);
-	memcpy(data + len, tail, sizeof(tail));
-	write_all(file, data, len + (file->end < 0 ? 0 : sizeof(tail) - 1), file->end);
-	if (file->end >= 0)
+	if (file->end < 0) {
+		write_pipe(file, data, len);
+	} else {
+		memcpy(data + len, tail, sizeof(tail));
+		write_file(file, data, len + sizeof(tail) - 1, file->end);
 		file->end += (off_t)len;
+	}
 	pthread_mutex_unlock(&file->lock);
 }
 
@@ -244,6 +288,9 @@ int trace_file_open(struct watch *watch, const char *path)
 		return err;
 	}
 	file->end = lseek(file->fd, 0, SEEK_CUR);
+	/* The open file description is ours alone. */
+	if (file->end < 0)
+		fcntl(file->fd, F_SETFL, O_WRONLY | O_NONBLOCK);
 	pthread_mutex_init(&file->lock, NULL);
 	watch->trace = file;
 	text_add(&text, "{\"otherData\":{\"producer\":\"Kinglet " KINGLET_VERSION "\"},\n"
@@ -273,19 +320,33 @@ static void write_phase(struct watch *watch, enum phase phase)
 	write_events(watch->trace, buf, event.len);
 }
 
+/* Whether the reader of a pipe has got everything. */
+static bool finish_pipe(struct trace_file *file)
+{
+	uint64_t lost = file->lost;
+	bool ended;
+
+	write_pipe(file, tail, sizeof(tail) - 1);
+	ended = !file->stalled && write_rest(file, ROOM_PATIENCE_MS);
+	if (!ended || lost)
+		log_error("--trace %s: its reader is too slow: %s%llu events are lost", file->path,
+			  ended ? "" : "the end and ", (unsigned long long)lost);
+	return ended && !lost;
+}
+
 bool trace_file_close(struct watch *watch)
 {
 	struct trace_file *file = watch->trace;
-	bool lost;
+	bool lost = false;
 
 	for (unsigned i = 0; i < PHASES; i++)
 		write_phase(watch, i);
 	if (file->end < 0)
-		write_all(file, tail, sizeof(tail) - 1, 0);
+		lost = !finish_pipe(file);
 	if (close(file->fd) && !file->error)
 		write_failed(file);
 	/* A pipe's reader may leave when it has seen enough. */
-	lost = file->error && file->error != EPIPE;
+	lost |= file->error && file->error != EPIPE;
 	pthread_mutex_destroy(&file->lock);
 	free(file);
 	watch->trace = NULL;

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-enum { COM1 = 0x3f8, LINE_STATUS = COM1 + 5, EXIT_PORT = 0xf4, LONG = 64 << 10 };
+enum { COM1 = 0x3f8, LINE_STATUS = COM1 + 5, EXIT_PORT = 0xf4, LONG = 64 << 10, PIPED = 4 << 20 };
 
 struct run {
 	struct fake_sys fake;
@@ -268,6 +268,70 @@ static void test_trace_file(void **state)
 }
 
 /* Also when it outgrows the buffer of its thread many times. */
+/* Into a pipe that is read to its end, or not at all. */
+struct pipe_reader {
+	int ends[2];
+	char *text;
+	size_t len;
+};
+
+static void *read_pipe(void *arg)
+{
+	struct pipe_reader *reader = arg;
+	ssize_t n;
+
+	do {
+		n = read(reader->ends[0], reader->text + reader->len, PIPED - reader->len);
+		reader->len += n > 0 ? (size_t)n : 0;
+	} while (n > 0);
+	return NULL;
+}
+
+static void trace_into_pipe(struct run *r, struct pipe_reader *reader, bool is_read)
+{
+	char text[2000 + 1], path[32];
+	pthread_t thread;
+
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	r->text = text;
+	assert_int_equal(pipe2(reader->ends, O_CLOEXEC), 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", reader->ends[1]);
+	r->config.watch.trace = path;
+	if (is_read)
+		assert_int_equal(pthread_create(&thread, NULL, read_pipe, reader), 0);
+	run_machine(r);
+	close(reader->ends[1]);
+	if (is_read)
+		pthread_join(thread, NULL);
+	close(reader->ends[0]);
+}
+
+static void test_trace_into_a_pipe(void **state)
+{
+	struct run *r = *state;
+	struct pipe_reader reader = { .text = calloc(1, PIPED + 1) };
+
+	assert_non_null(reader.text);
+	trace_into_pipe(r, &reader, true);
+	assert_string_equal(r->said, "");
+	assert_true(reader.len > LONG);
+	assert_string_equal(reader.text + reader.len - 4, "\n]}\n");
+	assert_true(count(reader.text, "write to COM1") >= 2000);
+	free(reader.text);
+}
+
+static void test_trace_into_a_pipe_that_is_not_read(void **state)
+{
+	struct run *r = *state;
+	struct pipe_reader reader;
+
+	trace_into_pipe(r, &reader, false);
+	assert_said(r, ": its reader is too slow: the end and ");
+	assert_said(r, " events are lost\n");
+	assert_int_equal(r->verdict.status, 101);
+}
+
 static void test_trace_file_of_a_long_run(void **state)
 {
 	struct run *r = *state;
@@ -451,6 +515,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_alternating_repeats_are_folded, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_phases_come_from_the_console, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_trace_file, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_trace_into_a_pipe, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_trace_into_a_pipe_that_is_not_read, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_trace_file_of_a_long_run, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_trace_file_that_cannot_be, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_page, setup, teardown),
