@@ -49,14 +49,14 @@ static bool put(const char *line, size_t len, unsigned patience_ms)
 }
 
 /* Says how many lines were lost, if any; false when that is lost, too. */
-static bool put_lost(unsigned patience_ms)
+static bool put_lost(void)
 {
 	unsigned count = atomic_exchange(&lost, 0);
 	char line[128];
 	int len = snprintf(line, sizeof(line), "kinglet: standard error was full: %u line%s lost\n",
 			   count, count == 1 ? "" : "s");
 
-	if (!count || put(line, (size_t)len, patience_ms))
+	if (!count || put(line, (size_t)len, 0))
 		return true;
 	atomic_fetch_add(&lost, count);
 	return false;
@@ -65,7 +65,7 @@ static bool put_lost(unsigned patience_ms)
 void log_settle(unsigned ms)
 {
 	if (room_wait(STDERR_FILENO, ms))
-		put_lost(0);
+		put_lost();
 }
 
 static void log_line(const char *prefix, const char *fmt, va_list args)
@@ -85,7 +85,7 @@ static void log_line(const char *prefix, const char *fmt, va_list args)
 			line[i] = '?';
 	}
 	line[len++] = '\n';
-	if (!put_lost(0) || !put(line, (size_t)len, ROOM_PATIENCE_MS))
+	if (!put_lost() || !put(line, (size_t)len, ROOM_PATIENCE_MS))
 		atomic_fetch_add(&lost, 1);
 	errno = saved;
 }
