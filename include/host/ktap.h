@@ -1,11 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Test results in a guest's console: TAP 13 and 14 (testanything.org) and KTAP 1
- * (Documentation/dev-tools/ktap.rst), as KUnit and kselftest print them: nested by indentation or,
- * in kselftest's way, behind `# `. Other lines between them do not matter.
+ * Test results in a guest's console: TAP 12 to 14 (testanything.org) and KTAP 1
+ * (Documentation/dev-tools/ktap.rst), as KUnit, kselftest and the producers of other languages
+ * print them: nested by indentation or, in kselftest's way, behind `# `.
  *
- * Results count from the first version line or plan on. Memory is bounded: KTAP_TESTS_MAX results,
- * KTAP_DEPTH_MAX levels; `truncated` says that there was more. The caller serialises.
+ * What counts. A console has other lines, too, and a lost failure is worse than a false one:
+ *  - `TAP version N`, `KTAP version N` and a plan, `1..N`, begin a document. So do `not ok` and
+ *    `ok 1`, each as words; any other `ok` outside a document counts only if a plan follows that
+ *    it meets. In a document whose results have numbers, an `ok` without one is noise.
+ *  - A document has a plan, before or after its results, which are as many, and whose numbers are
+ *    1 to N, each once. Only KTAP may leave the plan out: without one, who knows what is missing?
+ *  - Documents follow one another: a version, a plan, or a result after a plan that stands last or
+ *    a number 1 after all that were planned begins the next.
+ *  - Subtests belong to the next result that is less indented. What fails under one that is
+ *    skipped or expected to fail is expected, too; under any other it is a failure.
+ *  - Behind `# ` are only comments, but under kselftest's `# selftests: ` and `# TAP version`.
+ *  - `Bail out!` is a failure wherever it stands. So is `not ok N` inside a line, and an `ok`
+ *    after a line that is or may be a `not` which printk cut off.
+ *
+ * Memory is bounded: KTAP_TESTS_MAX results, KTAP_DEPTH_MAX levels; more than that is a failure.
+ * So is the work for a line, but for the last line of a document, which looks at each result
+ * again. The caller serialises.
  */
 #ifndef KINGLET_HOST_KTAP_H
 #define KINGLET_HOST_KTAP_H
@@ -20,8 +35,10 @@ enum ktap_status { KTAP_PASS, KTAP_FAIL, KTAP_SKIP, KTAP_TODO };
 
 struct ktap_test {
 	char *name;   /* owned, never NULL */
-	char *reason; /* what stands behind SKIP, TODO and the like; owned, or NULL */
+	char *reason; /* what stands behind #, without SKIP, TODO and the like; owned, or NULL */
 	enum ktap_status status;
+	long number;   /* counted on where the line has none */
+	bool numbered; /* it has one */
 	struct ktap_test *children; /* its subtests, owned */
 	struct ktap_test *next;
 };
@@ -30,18 +47,38 @@ struct ktap_tests {
 	struct ktap_test *first, *last;
 };
 
-struct ktap_level {
-	unsigned indent; /* columns */
-	long plan;	 /* -1: none was seen */
-	long seen;	 /* results since the plan or version line */
-	char *name;	 /* of `# Subtest: NAME`; owned, or NULL */
-	struct ktap_tests tests;
+/* All zeroes at its start. */
+struct ktap_document {
+	struct ktap_tests tests, orphans; /* orphans: subtests without a result of their own */
+	long plan, seen, number; /* number: the last one */
+	bool planned, plan_last; /* plan_last: there were results before it */
+	bool sure;		 /* more than an `ok` says that it is one */
+	bool ktap;
+	bool numbered, disordered; /* its results; disordered: not 1, 2, 3 … */
 };
 
+struct ktap_level {
+	unsigned indent;	/* columns */
+	char *name;		/* of `# Subtest: NAME`; owned, or NULL */
+	struct ktap_tests done; /* of the documents before this one */
+	struct ktap_document doc;
+};
+
+/* All zeroes at the start. */
 struct ktap {
-	struct ktap_level levels[KTAP_DEPTH_MAX]; /* outermost first */
+	struct ktap_level levels[KTAP_DEPTH_MAX]; /* the outermost, in column 0, first */
 	unsigned depth;
-	struct ktap_tests tests; /* finished ones of the outermost level */
+	unsigned hashes; /* so many `# ` are nesting */
+	unsigned doubt;	 /* so many lines may have lost a `not ` */
+	struct {
+		bool open, possible; /* possible: the last that counted was a result */
+		unsigned indent;     /* of its first line, or of that result */
+	} yaml;
+	struct {
+		char *name; /* owned, or NULL */
+		unsigned indent;
+	} subtest; /* announced, and not begun */
+	struct ktap_tests tests; /* after ktap_finish() */
 	unsigned count;		 /* all nodes */
 	bool truncated, cut;
 	/* What is wrong with the form, in words: a failure. Owned. */

@@ -2,6 +2,8 @@
 #include "host/ktap.h"
 
 #include "base/cleanup.h"
+#include "host/console_lines.h"
+#include "host/kernel_log.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -67,18 +69,47 @@ static void results_have_names_and_directives(void **state)
 		     "ok 1 - one\nok 2 two\nnot ok 3 - three\nok 4\n"
 		     "ok 5 five # SKIP no disk\nnot ok 6 six # TODO later\nnot ok 7 # skip\n"
 		     "not ok 8 eight # TIMEOUT 45 seconds\nok 9 nine # time=3ms\n",
-		     "+one +two -three + ~five ?six ~ -eight +nine", NULL);
+		     "+one +two -three +test 4 ~five ?six ~test 7 -eight +nine", NULL);
 	assert_tests("1..2\nok 1 XFAIL # XFAIL known\nok 2 a#b\n", "?XFAIL +a#b", NULL);
+	assert_tests("1..7\nok 1 - a \\# SKIP\nok 2 - b \\\\# skip c\nok 3 - #SkIp d\n"
+		     "ok 4 - e # Skipped: f\nok 5 - issue #42 # g # TODO\nnot ok 6 - h # g # TODO\n"
+		     "not ok 7 - i \\# TODO\n",
+		     "+a # SKIP ~b \\ ~test 3 ~e +issue #42 -h -i # TODO", NULL);
+	/* KTAP's words contradict an ok; in TAP, "error" is as good as any. */
+	assert_tests("1..3\nok 1 a # ERROR b\nok 2 c # error handling\nok 3 d # TIMEOUTS\n",
+		     "-a +c +d", NULL);
+	assert_tests("1..3\nok 1 - 7 of 9\nok\t2\tb\nok 3 -\n", "+7 of 9 +b +test 3", NULL);
 }
 
 static void other_lines_do_not_matter(void **state)
 {
 	(void)state;
-	/* Before a version or a plan nothing is a result; nor is prose at any time. */
-	assert_tests("ok 1 early\n1..1\nsystemd: ok\nok computer\nok\n# ok\nok 1 a\nokay 2\n"
-		     "not ok\n1..\n1..x\n",
-		     "+a", NULL);
-	assert_tests("ok 1 a\nnot ok 2 b\n", "", NULL);
+	/* Prose at any time, and what might be a result outside a document. */
+	assert_tests("ok\nok 3 disks\nok go\nok 1, go\n1..\n1..x\n1..2 of 3\nok1\nTAP version x\n",
+		     "", NULL);
+	assert_tests("ok 3 disks\nTAP version 13\n1..1\nok 1 a\n", "+a", NULL);
+	assert_tests("ok\n1..2\nok 1 a\nsystemd: ok\nok computer\nok\n# ok\nokay 2\nok 2 b\nok\n",
+		     "+a +b", NULL);
+	assert_tests("1..1\n  ok then\n# not ok 7\n# 1..3\n#ok 3\n  prose\nok 1 a\n", "+a", NULL);
+	/* Noise has no subtests. */
+	assert_tests("1..1\n    1..1\nok\n    not ok 1 a\nok\nnot ok 1 b\n", "-b(-a)", NULL);
+}
+
+static void results_count_without_a_version(void **state)
+{
+	(void)state;
+	assert_tests("not ok 1 - thing\n", "-thing", "no plan");
+	assert_tests("not ok\n", "-test 1", "no plan");
+	assert_tests("ok 1 - thing\n", "+thing", "no plan");
+	assert_tests("ok 1\nok 2\n1..2\n", "+test 1 +test 2", NULL);
+	assert_tests("ok - a\nok\n1..2\n", "+a +test 2", NULL);
+	assert_tests("1..2\nok a\nnot ok b # TODO\n", "+a ?b", NULL);
+	assert_tests("Bail out! no more\n", "", "Bail out! no more");
+	/* All of it indented, and the outer ones first. */
+	assert_tests("  1..1\n  ok 1 a\n", "+a", NULL);
+	assert_tests("  1..2\n  ok 1 a\n", "+a", "2 planned, 1 seen");
+	assert_tests("        ok 1 - a\n        1..1\n    ok 1 - b\n    1..1\nok 1 - c\n1..1\n",
+		     "+c(+b(+a))", NULL);
 }
 
 static void kunit_nests_by_indentation(void **state)
@@ -111,14 +142,148 @@ static void a_plan_that_is_not_met_is_a_problem(void **state)
 	(void)state;
 	assert_tests("1..3\nok 1 a\nok 2 b\n", "+a +b", "3 planned, 2 seen");
 	assert_tests("TAP version 14\nok 1 a\nok 2 b\n1..2\n", "+a +b", NULL);
-	assert_tests("TAP version 14\n1..0 # SKIP not here\n", "", NULL);
+	assert_tests("TAP version 14\n1..0 # SKIP not here\n", "~all tests", NULL);
 	assert_tests("1..2\nok 1 a\nBail out! no more\n", "+a", "Bail out!");
 	assert_tests("KTAP version 1\n1..1\n  KTAP version 1\n  # Subtest: s\n  1..2\n  ok 1 a\n"
 		     "ok 1 s\n",
 		     "+s(+a)", "s: 2 planned, 1 seen");
+	assert_tests("TAP version 14\n", "", "no plan");
+	assert_tests("KTAP version 1\n", "", "no plan");
+	assert_tests("KTAP version 1\nok 1 a\n", "+a", NULL);
+	assert_tests("1..0\nok 1 a\n", "~all tests +a", "no plan");
+	assert_tests("1..2\nok 1 a\nok 2 b\nok 3 c\n", "+a +b +c", "2 planned, 3 seen");
+	assert_tests("1..2\nok 1 a\nok 2 b\nok 1 c\n", "+a +b +c", "no plan");
+	assert_tests("ok 1 a\n1..1\nok 2 b\n", "+a +b", "no plan");
+	assert_tests("1..2\n1..2\nok 1 a\nok 2 b\n", "+a +b", "2 planned, 0 seen");
+	assert_tests("TAP version 13\n1..99999999999999999999\nok 1 a\n", "+a", "planned, 1 seen");
 	/* Two documents, one after the other. */
+	assert_tests("1..1\nok 1 a\n1..1\nok 1 b\nok 1 c\n1..1\nok d\n1..1\n", "+a +b +c +d",
+		     NULL);
 	assert_tests("TAP version 13\n1..2\nok 1 a\nTAP version 13\n1..1\nok 1 b\n", "+a +b",
 		     "2 planned, 1 seen");
+}
+
+static void every_number_is_there_once(void **state)
+{
+	(void)state;
+	assert_tests("TAP version 14\n1..3\nok 2 b\nok 3 c\nok 1 a\n", "+b +c +a", NULL);
+	assert_tests("1..3\nok 1 a\nok 2 b\nok 2 c\n", "+a +b +c", "number 2 (c)");
+	assert_tests("1..3\nok 1 a\nok 4 b\nok 2 c\n", "+a +b +c", "number 4 (b)");
+	assert_tests("1..2\nok 0 a\nok 1 b\n", "+a +b", "number 0 (a)");
+	assert_tests("KTAP version 1\nok 1 a\nok 3 c\n", "+a +c", "number 3 (c)");
+	assert_tests("1..1\n    1..2\n    ok 1 a\n    ok 1 b\nok 1 s\n", "+s(+a +b)", "s: number 1");
+}
+
+static void diagnoses_are_no_results(void **state)
+{
+	(void)state;
+	assert_tests("1..2\nnot ok 1 a\n  ---\n  got: |\n    1..7\n    not ok 3 b\n\nnoise\n"
+		     "    ok 4\n  ...\n    ok 1 c\n    1..1\nok 2 s\n",
+		     "-a +s(+c)", NULL);
+	/* Without its end, it ends where the next result is. */
+	assert_tests("1..2\nok 1 a\n  ---\n  x: 1\nnot ok 2 b\n", "+a -b", NULL);
+}
+
+static void what_fails_where_it_may_is_expected(void **state)
+{
+	(void)state;
+	assert_tests("1..3\n    1..3\n    not ok 1 a\n    ok 2 b\nnot ok 1 s # TODO\n"
+		     "    not ok 1 c\n    1..1\nok 2 t # SKIP\n"
+		     "    not ok 1 d\n    1..1\nok 3 u\n",
+		     "?s(?a +b) ~t(?c) +u(-d)", NULL);
+}
+
+static void lines_that_noise_cut_are_no_pass(void **state)
+{
+	static const char cut[] = "may be a \"not ok\"", inside[] = "inside another line";
+
+	(void)state;
+	assert_tests("1..1\nnot [   12.345678] random: crng init done\nok 1 a\n", "+a", cut);
+	assert_tests("1..1\nnot[   12.345678][    T1] random\ncpu 3 is up\n ok 1 a\n",
+		     "-unnamed test(+a)", cut);
+	assert_tests("1..1\nnot \nok 1 a\n", "+a", cut);
+	assert_tests("1..1\nnot random: crng init done\nok 1 a\n", "+a", cut);
+	/* Not these: it does not matter, or it is prose, and not the line before. */
+	assert_tests("1..2\nnot a tty\nok 1 a # SKIP\nnot a tty\nhm\nok 2 b\n", "~a +b", NULL);
+	assert_tests("1..1\nusb 1-1: new not ok 1 a\n", "", inside);
+	assert_tests("+ echo 'not ok 1'\n", "", inside);
+	assert_tests("1..1\nno[   12.345678] random: crng init done\nt ok 1 a\n", "",
+		     "1 planned, 0 seen");
+	assert_tests("1..2\nok 1[   12.345678] noise\n2 a\n", "+1[   12.345678] noise",
+		     "2 planned, 1 seen");
+}
+
+static bool passes(const char *text)
+{
+	struct ktap ktap = { 0 };
+	bool passed;
+
+	feed(&ktap, text);
+	ktap_finish(&ktap, false);
+	passed = !ktap_count(&ktap).failed && !ktap.problem_count;
+	ktap_destroy(&ktap);
+	return passed;
+}
+
+#define NESTED(b, parent)                                                                          \
+	"KTAP version 1\n1..2\n    KTAP version 1\n    # Subtest: s\n    1..2\n"                    \
+	"    ok 1 a\n    " b " 2 b\n" parent " 1 s\nok 2 t\n"
+
+static void a_failure_survives_noise_at_any_place(void **state)
+{
+	static const char *const streams[] = {
+		"TAP version 13\n1..3\nok 1 - a\nnot ok 2 - b\nok 3 - c\n",
+		"ok 1 - a\nnot ok 2 - b\n1..2\n",
+		"1..2\nnot ok - a\nok - b\n",
+		NESTED("not ok", "not ok"),
+		"TAP version 13\n1..1\n# selftests: a: b\n# TAP version 13\n# 1..1\n# not ok 1 x\n"
+		"not ok 1 selftests: a: b # exit=1\n",
+	};
+	static const char *const noises[] = {
+		"[   12.345678] random: crng init done\n", "random: crng init done\n", "\n", "noise",
+		"\nnoise\n", "\n[   12.345678] random: crng init done\n",
+	};
+	char text[512];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(streams) * ARRAY_SIZE(noises); i++) {
+		const char *stream = streams[i / ARRAY_SIZE(noises)];
+
+		for (int at = 0; at <= (int)strlen(stream); at++) {
+			snprintf(text, sizeof(text), "%.*s%s%s\n", at, stream,
+				 noises[i % ARRAY_SIZE(noises)], stream + at);
+			if (passes(text))
+				fail_msg("passes: %s", text);
+		}
+	}
+}
+
+/* Wherever the guest dies after the first line, and before the last one says all that it must. */
+static void a_stream_cut_short_is_no_pass(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t spare; /* bytes at the end */
+	} streams[] = {
+		{ "TAP version 13\n1..3\nok 1\nok 2\nok 3\n", 2 },
+		{ "ok 1\nok 2\nok 3\n1..3\n", 2 },
+		{ "1..3\nok\nok\nok\n", 2 },
+		{ NESTED("ok", "ok"), 4 },
+	};
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(streams); i++) {
+		const char *stream = streams[i].text;
+		size_t whole = strlen(stream) - streams[i].spare;
+
+		assert_true(passes(stream));
+		for (size_t len = strcspn(stream, "\n"); len <= whole; len++) {
+			snprintf(text, sizeof(text), "%.*s\n", (int)len, stream);
+			if (passes(text))
+				fail_msg("passes: %s", text);
+		}
+	}
 }
 
 static void subtests_without_a_result_failed(void **state)
@@ -145,7 +310,7 @@ static void missing_plans_are_noted(void **state)
 	struct ktap ktap = { 0 };
 
 	(void)state;
-	feed(&ktap, "TAP version 13\nok 1 a\n");
+	feed(&ktap, "KTAP version 1\nok 1 a\n");
 	ktap_finish(&ktap, false);
 	assert_true(ktap.unplanned);
 	assert_int_equal(ktap.problem_count, 0);
@@ -175,11 +340,16 @@ static void a_flood_is_bounded(void **state)
 	char line[64];
 
 	(void)state;
-	ktap_line(&ktap, "1..1");
-	for (unsigned i = 0; i < KTAP_TESTS_MAX + 10; i++)
-		ktap_line(&ktap, "ok 1 x");
+	ktap_line(&ktap, "KTAP version 1");
+	for (unsigned i = 1; i < KTAP_TESTS_MAX + 10; i++) {
+		snprintf(line, sizeof(line), "ok %u x", i);
+		ktap_line(&ktap, line);
+	}
 	assert_int_equal(ktap.count, KTAP_TESTS_MAX);
 	assert_true(ktap.truncated);
+	ktap_finish(&ktap, false);
+	/* The one that failed may be among those that were not kept. */
+	assert_int_equal(ktap.problem_count, 1);
 	ktap_destroy(&ktap);
 
 	for (unsigned depth = 0; depth < 2 * KTAP_DEPTH_MAX; depth++) {
@@ -196,18 +366,159 @@ static void a_flood_is_bounded(void **state)
 	ktap_destroy(&ktap);
 }
 
+/* Pieces of TAP in any order, each line perhaps cut, or with a byte of it changed. */
+static void a_line_of_pieces(char *line, size_t size, unsigned *seed)
+{
+	static const char *const pieces[] = {
+		"ok",	   "not ok", " ",     "    ",	   "\t",	"# ",	"1",	 "2",
+		"7",	   "1..",    "- ",    "name",	   "\\",	"#",	"SKIP",	 " # TODO ",
+		"---",	   "  ...",  "not ",  "[   1.25] ", "Bail out!", "p[1]: ", "\xff",
+		"TAP version 13", "KTAP version 1", "# Subtest: s", "# selftests: a: b",
+	};
+	unsigned count = (unsigned)rand_r(seed) % 6;
+
+	*line = '\0';
+	for (unsigned i = 0; i < count; i++)
+		strncat(line, pieces[(unsigned)rand_r(seed) % ARRAY_SIZE(pieces)],
+			size - strlen(line) - 1);
+	if (*line && rand_r(seed) % 8 == 0)
+		line[(unsigned)rand_r(seed) % strlen(line)] = (char)rand_r(seed);
+}
+
+/* What holds of any input: bounds, and that a tree's failure is never without a word. */
+static void any_lines_are_survived(void **state)
+{
+	(void)state;
+	for (unsigned round = 0; round < 2000; round++) {
+		unsigned seed = round, lines = 1 + round % 97;
+		struct ktap ktap = { 0 };
+		struct ktap_counts counts;
+		char line[128];
+
+		for (unsigned i = 0; i < lines; i++) {
+			a_line_of_pieces(line, sizeof(line), &seed);
+			ktap_line(&ktap, line);
+			assert_in_range(ktap.depth, 1, KTAP_DEPTH_MAX);
+			assert_in_range(ktap.count, 0, 2 * (i + 1));
+			assert_in_range(ktap.problem_count, 0, KTAP_PROBLEMS_MAX);
+		}
+		ktap_finish(&ktap, round % 2);
+		assert_int_equal(ktap.depth, 0);
+		counts = ktap_count(&ktap);
+		assert_in_range(counts.passed + counts.failed + counts.skipped + counts.todo, 0,
+				ktap.count);
+		ktap_destroy(&ktap);
+		assert_int_equal(ktap.count, 0);
+	}
+}
+
+/* --- The corpus ------------------------------------------------------------------------------- */
+
+/* As the console's watcher does. */
+static void feed_console(struct ktap *ktap, FILE *file)
+{
+	struct console_lines lines = { 0 };
+	const char *line;
+	int c;
+
+	while ((c = getc(file)) != EOF)
+		if ((line = console_lines_feed(&lines, (uint8_t)c)))
+			ktap_line(ktap, kernel_log_message(line, NULL));
+	if ((line = console_lines_end(&lines)))
+		ktap_line(ktap, kernel_log_message(line, NULL));
+}
+
+/* What producers print: the real thing, or written after their sources. */
+static void what_producers_print_is_understood(void **state)
+{
+	/* Passed, failed, skipped, todo; a part of the first problem. */
+	static const struct {
+		const char *file;
+		struct ktap_counts counts;
+		const char *problem;
+	} corpus[] = {
+		{ "automake-driver", { 0, 0, 0, 0 }, NULL },
+		{ "bats", { 1, 1, 2, 0 }, NULL },
+		{ "bats-tap13", { 1, 1, 2, 0 }, NULL },
+		{ "bats-timing", { 1, 1, 2, 0 }, NULL },
+		{ "boot-noise", { 0, 0, 0, 0 }, NULL },
+		{ "colours-crlf", { 1, 1, 1, 0 }, NULL },
+		{ "git-sharness", { 3, 0, 1, 1 }, NULL },
+		{ "glib", { 2, 1, 1, 0 }, "Bail out!" },
+		{ "go-tap", { 1, 1, 1, 0 }, NULL },
+		{ "kselftest", { 2, 3, 2, 0 }, NULL },
+		{ "kselftest-harness", { 1, 1, 1, 1 }, NULL },
+		{ "kselftest-killed", { 2, 1, 0, 0 }, "2 planned, 1 seen" },
+		{ "kunit", { 3, 1, 2, 0 }, NULL },
+		{ "kunit-callers", { 0, 1, 0, 0 }, NULL },
+		{ "kunit-crash", { 3, 1, 0, 0 }, "second: 3 planned, 1 seen" },
+		{ "kunit-module-6.1", { 3, 0, 0, 0 }, NULL },
+		{ "kunit-old", { 2, 1, 0, 0 }, NULL },
+		{ "libtap-c", { 2, 1, 1, 1 }, NULL },
+		{ "node-tap", { 3, 1, 1, 0 }, NULL },
+		{ "node-test", { 2, 1, 2, 1 }, NULL },
+		{ "noise-between", { 3, 0, 0, 0 }, NULL },
+		{ "perl-bail-out", { 1, 0, 0, 0 }, "Bail out!  no database" },
+		{ "perl-died", { 1, 0, 0, 0 }, "no plan" },
+		{ "perl-one-after-another", { 10, 0, 1, 0 }, NULL },
+		{ "perl-skip-all", { 0, 0, 1, 0 }, NULL },
+		{ "perl-test-more", { 5, 1, 2, 1 }, NULL },
+		{ "pgtap", { 1, 1, 1, 1 }, NULL },
+		{ "prove-verbose", { 4, 0, 0, 0 }, NULL },
+		{ "pytest-tap", { 2, 1, 1, 1 }, NULL },
+		{ "rust-tap", { 1, 1, 1, 0 }, NULL },
+		{ "service-log", { 1, 1, 0, 0 }, NULL },
+		{ "tape", { 2, 1, 1, 1 }, NULL },
+		{ "unnumbered", { 3, 1, 1, 1 }, NULL },
+		{ "unnumbered-plan-last", { 4, 0, 0, 0 }, NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(corpus); i++) {
+		const struct ktap_counts *want = &corpus[i].counts;
+		struct ktap ktap = { 0 };
+		struct ktap_counts got;
+		char path[80];
+		FILE *file;
+
+		snprintf(path, sizeof(path), "tests/host/ktap_corpus/%s.txt", corpus[i].file);
+		file = fopen(path, "re");
+		assert_non_null(file);
+		feed_console(&ktap, file);
+		fclose(file);
+		ktap_finish(&ktap, false);
+		got = ktap_count(&ktap);
+		if (memcmp(&got, want, sizeof(got)) != 0)
+			fail_msg("%s: %u passed, %u failed, %u skipped, %u todo", path, got.passed,
+				 got.failed, got.skipped, got.todo);
+		if (!corpus[i].problem != !ktap.problem_count ||
+		    (ktap.problem_count && !strstr(ktap.problems[0], corpus[i].problem)))
+			fail_msg("%s: %s", path, ktap.problem_count ? ktap.problems[0] : "no problem");
+		ktap_destroy(&ktap);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(results_have_names_and_directives),
 		cmocka_unit_test(other_lines_do_not_matter),
+		cmocka_unit_test(results_count_without_a_version),
 		cmocka_unit_test(kunit_nests_by_indentation),
 		cmocka_unit_test(kselftest_nests_behind_hashes),
 		cmocka_unit_test(a_plan_that_is_not_met_is_a_problem),
+		cmocka_unit_test(every_number_is_there_once),
+		cmocka_unit_test(diagnoses_are_no_results),
+		cmocka_unit_test(what_fails_where_it_may_is_expected),
+		cmocka_unit_test(lines_that_noise_cut_are_no_pass),
+		cmocka_unit_test(a_failure_survives_noise_at_any_place),
+		cmocka_unit_test(a_stream_cut_short_is_no_pass),
 		cmocka_unit_test(subtests_without_a_result_failed),
 		cmocka_unit_test(missing_plans_are_noted),
 		cmocka_unit_test(leaves_are_counted_and_parents_that_failed_by_themselves),
 		cmocka_unit_test(a_flood_is_bounded),
+		cmocka_unit_test(any_lines_are_survived),
+		cmocka_unit_test(what_producers_print_is_understood),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
