@@ -541,11 +541,61 @@ static void reports_survive_whatever_the_guest_prints(void **state)
 		"<&\"']]>\xef\xbf\xbd\xef\xbf\xbd \xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd end");
 
 	xml = as_text(junit_print, report);
-	assert_non_null(strstr(xml, "tests=\"3\" failures=\"2\" errors=\"0\" skipped=\"1\""));
+	assert_non_null(strstr(xml, "tests=\"3\" failures=\"1\" errors=\"0\" skipped=\"1\""));
 	assert_non_null(strstr(xml, "name=\"&lt;in&quot;ner&gt;\""));
 	assert_non_null(strstr(xml, "<failure message=\"a&amp;b\"/>"));
 	assert_non_null(strstr(xml, "]]&gt;"));
 	cJSON_Delete(report);
+}
+
+/* Of a guest that prints `console`; the caller frees. */
+static char *junit_of(const char *console)
+{
+	struct test_options options = { .run.config.boot.kernel = "k" };
+	struct test_case test = { .name = (char *)"n", .options = &options };
+	struct suite suite = { &test, 1 };
+	struct verdict off;
+	struct run run;
+	cJSON *report;
+	char *xml;
+
+	powered_off(&off);
+	START(&run, NULL);
+	prints(&run, console);
+	test.attempts = cJSON_CreateArray();
+	cJSON_AddItemToArray(test.attempts, finish(&run, &off));
+	report = report_of_suite(&suite, 1);
+	cJSON_Delete(test.attempts);
+	xml = as_text(junit_print, report);
+	cJSON_Delete(report);
+	return xml;
+}
+
+static void one_failed_line_is_one_junit_failure(void **state)
+{
+	static const struct {
+		const char *console, *counts, *failure;
+	} cases[] = {
+		{ "1..2\nnot ok 1 - a\nok 2 - b # SKIP\n", "tests=\"3\" failures=\"1\"",
+		  "name=\"a\" classname=\"n\">\n      <failure message=\"not ok\"/>" },
+		{ "1..1\nnot ok 1 - a # exit=1\n", "tests=\"2\" failures=\"1\"",
+		  "<failure message=\"exit=1\"/>" },
+		{ "1..1\n    1..1\n        1..1\n        not ok 1 a\n    ok 1 b\nnot ok 1 c\n",
+		  "tests=\"2\" failures=\"1\"", "classname=\"n.c.b\"" },
+		/* The form's failure is the guest's, and does not hide behind a test's. */
+		{ "1..2\nok 1 a\n", "tests=\"2\" failures=\"1\"",
+		  "<failure type=\"tests-failed\" message=\"all tests: 2 planned, 1 seen\"/>" },
+		{ "1..3\nnot ok 1 a\n", "tests=\"2\" failures=\"2\"",
+		  "<failure type=\"tests-failed\" message=\"all tests: 3 planned, 1 seen\"/>" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_free_ char *xml = junit_of(cases[i].console);
+
+		if (!strstr(xml, cases[i].counts) || !strstr(xml, cases[i].failure))
+			fail_msg("%s", xml);
+	}
 }
 
 static void one_line_tells_a_result(void **state)
@@ -631,6 +681,7 @@ int main(void)
 		cmocka_unit_test(a_run_that_broke_is_told_by_the_machine),
 		cmocka_unit_test(the_last_lines_are_kept),
 		cmocka_unit_test(reports_survive_whatever_the_guest_prints),
+		cmocka_unit_test(one_failed_line_is_one_junit_failure),
 		cmocka_unit_test(one_line_tells_a_result),
 		cmocka_unit_test(registers_and_places_are_told),
 	};

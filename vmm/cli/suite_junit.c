@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The report as JUnit XML: one suite a guest, with a case for the guest's own verdict and one for
- * each test that it ran inside. Texts of the report are valid UTF-8 of characters that XML allows.
+ * each test that it ran inside. A test inside that failed is no failure of the guest's: it would
+ * count twice. Texts of the report are valid UTF-8 of characters that XML allows.
  */
 #include "cli/suite.h"
 
@@ -46,80 +47,103 @@ static void print_console(FILE *out, const cJSON *test)
 	}
 }
 
-static void print_guest_case(FILE *out, const cJSON *test, const char *name)
+static void print_message(FILE *out, const char *element, const char *type, const char *message)
+{
+	fprintf(out, "      <%s", element);
+	if (type)
+		print_attribute(out, "type", type);
+	print_attribute(out, "message", message);
+	fputs("/>\n", out);
+}
+
+/* NULL: there is no failure but those of the tests inside, of which there are `inner`. */
+static const char *guest_failure(const cJSON *test, unsigned inner)
+{
+	const cJSON *problem = json_first(json_get(json_get(test, "tap"), "problems"));
+
+	if (result_passed(test))
+		return NULL;
+	if (inner && strcmp(result_text(test, "outcome"), "tests-failed") == 0)
+		return cJSON_GetStringValue(problem);
+	return result_text(test, "detail");
+}
+
+static void print_guest_case(FILE *out, const cJSON *test, const char *name, const char *failure)
 {
 	fputs("    <testcase", out);
 	print_attribute(out, "name", name);
 	print_attribute(out, "classname", "kinglet");
 	fprintf(out, " time=\"%.3f\">\n", result_number(test, "seconds"));
-	if (!result_passed(test)) {
-		fputs("      <failure", out);
-		print_attribute(out, "type", result_text(test, "outcome"));
-		print_attribute(out, "message", result_text(test, "detail"));
-		fputs("/>\n", out);
-	}
+	if (failure)
+		print_message(out, "failure", result_text(test, "outcome"), failure);
 	fputs("      <system-out>", out);
 	print_console(out, test);
 	fputs("</system-out>\n    </testcase>\n", out);
 }
 
+/* How JUnit has a test's result, and what it says where the test gave no reason. */
+enum { FAILED, SKIPPED, EXPECTED, KINDS };
+
+static const struct {
+	const char *result, *element, *message;
+} kinds[KINDS] = {
+	[FAILED] = { "fail", "failure", "not ok" },
+	[SKIPPED] = { "skip", "skipped", "skipped" },
+	[EXPECTED] = { "todo", "skipped", "failed as expected" },
+};
+
+struct tally {
+	unsigned tests, kinds[KINDS];
+};
+
+static unsigned kind_of(const cJSON *test)
+{
+	unsigned kind = 0;
+
+	while (kind < KINDS && strcmp(result_text(test, "result"), kinds[kind].result) != 0)
+		kind++;
+	return kind;
+}
+
 static void print_inner_case(FILE *out, const cJSON *test, const char *class)
 {
-	const char *result = result_text(test, "result");
-	const char *element = strcmp(result, "fail") == 0 ? "failure" :
-			      strcmp(result, "pass") == 0 ? NULL :
-							    "skipped";
+	const char *reason = result_text(test, "reason");
+	unsigned kind = kind_of(test);
 
 	fputs("    <testcase", out);
 	print_attribute(out, "name", result_text(test, "name"));
 	print_attribute(out, "classname", class);
-	if (!element) {
+	if (kind == KINDS) {
 		fputs("/>\n", out);
 		return;
 	}
-	fprintf(out, ">\n      <%s", element);
-	print_attribute(out, "message", result_text(test, "reason"));
-	fputs("/>\n    </testcase>\n", out);
+	fputs(">\n", out);
+	print_message(out, kinds[kind].element, NULL, *reason ? reason : kinds[kind].message);
+	fputs("    </testcase>\n", out);
 }
 
-struct tally {
-	unsigned tests, failures, skipped;
-};
-
-/* The failure of a parent that its subtests do not show is a case of its own. */
-static bool has_own_case(const cJSON *test)
-{
-	const cJSON *child;
-
-	if (!json_get(test, "tests"))
-		return true;
-	if (strcmp(result_text(test, "result"), "fail") != 0)
-		return false;
-	for (child = json_first(json_get(test, "tests")); child; child = child->next)
-		if (strcmp(result_text(child, "result"), "fail") == 0)
-			return false;
-	return true;
-}
-
-/* `out` NULL: only counts. */
+/*
+ * A test with subtests has no case of its own, but when it failed without one of theirs. `out`
+ * NULL: only counts.
+ */
 static void walk(FILE *out, const cJSON *tests, const char *class, struct tally *tally)
 {
 	const cJSON *test;
 
 	for (test = json_first(tests); test; test = test->next) {
 		_cleanup_free_ char *inner = NULL;
+		unsigned kind = kind_of(test), failed = tally->kinds[FAILED];
 
 		if (asprintf(&inner, "%s.%s", class, result_text(test, "name")) < 0) {
 			inner = NULL;
 			continue;
 		}
 		walk(out, json_get(test, "tests"), inner, tally);
-		if (!has_own_case(test))
+		if (json_get(test, "tests") && (kind != FAILED || tally->kinds[FAILED] != failed))
 			continue;
 		tally->tests++;
-		tally->failures += strcmp(result_text(test, "result"), "fail") == 0;
-		tally->skipped += strcmp(result_text(test, "result"), "skip") == 0 ||
-				  strcmp(result_text(test, "result"), "todo") == 0;
+		if (kind < KINDS)
+			tally->kinds[kind]++;
 		if (out)
 			print_inner_case(out, test, class);
 	}
@@ -129,16 +153,18 @@ static void print_suite(FILE *out, const cJSON *test)
 {
 	const char *name = result_text(test, "name");
 	const cJSON *inner = json_get(json_get(test, "tap"), "tests");
-	struct tally tally = { .tests = 1, .failures = !result_passed(test) };
+	struct tally tally = { .tests = 1 }, printed = { 0 };
+	const char *failure;
 
 	walk(NULL, inner, name, &tally);
+	failure = guest_failure(test, tally.kinds[FAILED]);
 	fputs("  <testsuite", out);
 	print_attribute(out, "name", name);
 	fprintf(out, " tests=\"%u\" failures=\"%u\" errors=\"0\" skipped=\"%u\" time=\"%.3f\">\n",
-		tally.tests, tally.failures, tally.skipped,
-		result_number(test, "seconds"));
-	print_guest_case(out, test, name);
-	walk(out, inner, name, &tally);
+		tally.tests, tally.kinds[FAILED] + (failure != NULL),
+		tally.kinds[SKIPPED] + tally.kinds[EXPECTED], result_number(test, "seconds"));
+	print_guest_case(out, test, name, failure);
+	walk(out, inner, name, &printed);
 	fputs("  </testsuite>\n", out);
 }
 

@@ -105,26 +105,30 @@ static void print_patterns(FILE *out, const cJSON *patterns, bool matched, const
 			fprintf(out, "  %s: %s\n", what, result_text(pattern, "pattern"));
 }
 
-static void print_failed_tests(FILE *out, const cJSON *tests, const char *path)
+/* Returns their number: a parent is told of when nothing that it has tells why. */
+static unsigned print_failed_tests(FILE *out, const cJSON *tests, const char *path)
 {
+	unsigned printed = 0;
 	const cJSON *test;
 
 	for (test = json_first(tests); test; test = test->next) {
 		_cleanup_free_ char *inner = NULL;
 		const char *reason = result_text(test, "reason");
+		unsigned below;
 
-		if (strcmp(result_text(test, "result"), "fail") != 0)
-			continue;
 		if (asprintf(&inner, "%s%s%s", path, *path ? " / " : "",
 			     result_text(test, "name")) < 0) {
 			inner = NULL;
 			continue;
 		}
-		if (json_get(test, "tests"))
-			print_failed_tests(out, json_get(test, "tests"), inner);
-		else
-			fprintf(out, "  not ok: %s%s%s\n", inner, *reason ? ": " : "", reason);
+		below = print_failed_tests(out, json_get(test, "tests"), inner);
+		printed += below;
+		if (below || strcmp(result_text(test, "result"), "fail") != 0)
+			continue;
+		fprintf(out, "  not ok: %s%s%s\n", inner, *reason ? ": " : "", reason);
+		printed++;
 	}
+	return printed;
 }
 
 static void print_tap_problems(FILE *out, const cJSON *tap)
