@@ -234,12 +234,16 @@ static void start(struct run *run, const char *const *args)
 #define START(run, ...) start(run, (const char *const[]){ "k", __VA_ARGS__, NULL })
 
 /* True when it ended the run. */
-static bool prints(struct run *run, const char *text)
+static bool prints_to(struct run *run, enum guest_stream stream, const char *text)
 {
 	struct verdict end = { 0 };
 
-	return judge_ops.console(&run->judge, GUEST_SERIAL, (const uint8_t *)text, strlen(text),
-				 &end);
+	return judge_ops.console(&run->judge, stream, (const uint8_t *)text, strlen(text), &end);
+}
+
+static bool prints(struct run *run, const char *text)
+{
+	return prints_to(run, GUEST_SERIAL, text);
 }
 
 static bool waits(struct run *run, unsigned ticks)
@@ -399,12 +403,25 @@ static void tests_inside_the_guest_decide(void **state)
 	assert_result(&run, &off, "tests-failed", 1, "1 of 2 tests failed, first: b");
 
 	START(&run, NULL);
+	prints(&run, "not ok 1 - thing\n");
+	assert_result(&run, &off, "tests-failed", 1, "1 of 1 tests failed, first: thing");
+	START(&run, NULL);
+	prints(&run, "ok 1\r\nok 2\r\n1..2\r\n");
+	assert_result(&run, &off, "powered-off", 0, "");
+
+	START(&run, NULL);
 	prints(&run, "TAP version 13\n1..2\nok 1 a\n");
 	assert_result(&run, &off, "tests-failed", 1, "2 planned, 1 seen");
 
 	START(&run, NULL);
 	prints(&run, "TAP version 13\n1..2\nok 1 a\nok 2 b # SKIP\n");
 	assert_result(&run, &off, "powered-off", 0, "");
+
+	/* Of two consoles, the one that fails. */
+	START(&run, NULL);
+	prints(&run, "1..1\nok 1 a\n");
+	prints_to(&run, GUEST_HVC, "1..1\nnot ok 1 b\n");
+	assert_result(&run, &off, "tests-failed", 1, "1 of 1 tests failed, first: b");
 
 	/* What was not seen because we left is not missing; what has failed has. */
 	START(&run, "--expect", "^ok 1");

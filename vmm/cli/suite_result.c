@@ -74,13 +74,23 @@ static void fail(struct conclusion *c, const char *outcome, const char *detail)
 	snprintf(c->detail, sizeof(c->detail), "%s", detail);
 }
 
-/* The console that has results; both have the same when the guest prints to both. */
+/*
+ * The console whose results count: both have the same when the guest prints to both; where one
+ * fails, that one.
+ */
 static const struct ktap *ktap_of(const struct judge *judge)
 {
-	for (unsigned i = 0; i < GUEST_STREAMS; i++)
-		if (judge->ktap[i].count || judge->ktap[i].problem_count)
-			return &judge->ktap[i];
-	return NULL;
+	const struct ktap *found = NULL;
+
+	for (unsigned i = 0; i < GUEST_STREAMS; i++) {
+		const struct ktap *ktap = &judge->ktap[i];
+
+		if (ktap->problem_count || ktap_count(ktap).failed)
+			return ktap;
+		if (!found && ktap->count)
+			found = ktap;
+	}
+	return found;
 }
 
 static const struct ktap_test *first_failure(const struct ktap_test *test)
