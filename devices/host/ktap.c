@@ -163,7 +163,7 @@ static void check_document(struct ktap *ktap, const struct ktap_document *doc, c
 	ktap->unplanned |= !doc->planned && doc->seen;
 	if (doc->planned && doc->plan != doc->seen)
 		complain(ktap, "%s: %ld planned, %ld seen", name, doc->plan, doc->seen);
-	else if (outermost && !doc->planned && !(doc->ktap && doc->seen))
+	else if (outermost && !doc->planned && !doc->failed && !(doc->ktap && doc->seen))
 		complain(ktap, "%s: no plan (1..N) tells whether the %ld results seen are all",
 			 name, doc->seen);
 	else if (stray)
@@ -509,6 +509,7 @@ static void add_result(struct ktap *ktap, unsigned indent, struct ktap_test *tes
 	}
 	doc->sure |= adopted || test->status == KTAP_FAIL || test->status == KTAP_TODO ||
 		     (test->numbered && test->number == 1);
+	doc->failed |= test->status == KTAP_FAIL;
 	doc->ktap |= is_ktap;
 	doc->numbered |= test->numbered;
 	doc->disordered |= test->number != doc->number + 1;

@@ -9,7 +9,8 @@
  *    `ok 1`, each as words; any other `ok` outside a document counts only if a plan follows that
  *    it meets. In a document whose results have numbers, an `ok` without one is noise.
  *  - A document has a plan, before or after its results, which are as many, and whose numbers are
- *    1 to N, each once. Only KTAP may leave the plan out: without one, who knows what is missing?
+ *    1 to N, each once. Only KTAP may leave the plan out: elsewhere, results may be missing then,
+ *    which is a failure where none of them is.
  *  - Documents follow one another: a version, a plan, or a result after a plan that stands last or
  *    a number 1 after all that were planned begins the next.
  *  - Subtests belong to the next result that is less indented. What fails under one that is
@@ -53,6 +54,7 @@ struct ktap_document {
 	long plan, seen, number; /* number: the last one */
 	bool planned, plan_last; /* plan_last: there were results before it */
 	bool sure;		 /* more than an `ok` says that it is one */
+	bool failed;		 /* one of its results */
 	bool ktap;
 	bool numbered, disordered; /* its results; disordered: not 1, 2, 3 … */
 };

@@ -595,6 +595,7 @@ static void one_failed_line_is_one_junit_failure(void **state)
 	} cases[] = {
 		{ "1..2\nnot ok 1 - a\nok 2 - b # SKIP\n", "tests=\"3\" failures=\"1\"",
 		  "name=\"a\" classname=\"n\">\n      <failure message=\"not ok\"/>" },
+		{ "not ok 1 - a\n", "tests=\"2\" failures=\"1\"", "<failure message=\"not ok\"/>" },
 		{ "1..1\nnot ok 1 - a # exit=1\n", "tests=\"2\" failures=\"1\"",
 		  "<failure message=\"exit=1\"/>" },
 		{ "1..1\n    1..1\n        1..1\n        not ok 1 a\n    ok 1 b\nnot ok 1 c\n",
