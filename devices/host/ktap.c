@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "host/ktap.h"
+/* What a line says. Which results belong together is ktap_tree.c's. */
+#include "ktap_internal.h"
 
 #include "base/cleanup.h"
 #include "host/kernel_log.h"
 
 #include <ctype.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,274 +54,9 @@ static char *copy_text(const char *text, size_t len)
 	return copy;
 }
 
-static void complain(struct ktap *ktap, const char *fmt, ...) __printf(2, 3);
-static void complain(struct ktap *ktap, const char *fmt, ...)
-{
-	va_list args;
-
-	if (ktap->problem_count == KTAP_PROBLEMS_MAX || ktap->cut)
-		return;
-	va_start(args, fmt);
-	if (vasprintf(&ktap->problems[ktap->problem_count], fmt, args) >= 0)
-		ktap->problem_count++;
-	va_end(args);
-}
-
-static void truncate_results(struct ktap *ktap)
-{
-	if (!ktap->truncated)
-		complain(ktap, "more than %d results or %d levels: not all were read",
-			 KTAP_TESTS_MAX, KTAP_DEPTH_MAX);
-	ktap->truncated = true;
-}
-
-/* --- The tree --------------------------------------------------------------------------------- */
-
-static void free_tests(struct ktap *ktap, struct ktap_test *test)
-{
-	while (test) {
-		struct ktap_test *next = test->next;
-
-		free_tests(ktap, test->children); /* KTAP_DEPTH_MAX deep at most */
-		free(test->name);
-		free(test->reason);
-		free(test);
-		ktap->count--;
-		test = next;
-	}
-}
-
-static void append(struct ktap_tests *tests, struct ktap_tests more)
-{
-	if (!more.first)
-		return;
-	if (tests->last)
-		tests->last->next = more.first;
-	else
-		tests->first = more.first;
-	tests->last = more.last;
-}
-
-static void append_one(struct ktap_tests *tests, struct ktap_test *test)
-{
-	append(tests, (struct ktap_tests){ test, test });
-}
-
-/* Takes name and reason. NULL when there are too many. */
-static struct ktap_test *new_test(struct ktap *ktap, char *name, char *reason,
-				  enum ktap_status status)
-{
-	struct ktap_test *test = NULL;
-
-	if (name && ktap->count < KTAP_TESTS_MAX)
-		test = calloc(1, sizeof(*test));
-	if (!test) {
-		truncate_results(ktap);
-		free(name);
-		free(reason);
-		return NULL;
-	}
-	ktap->count++;
-	test->name = name;
-	test->reason = reason;
-	test->status = status;
-	return test;
-}
-
-/* Under a test that may fail, all may. */
-static void excuse(struct ktap_test *test)
-{
-	for (; test; test = test->next) {
-		if (test->status == KTAP_FAIL)
-			test->status = KTAP_TODO;
-		excuse(test->children);
-	}
-}
-
-/* --- Documents -------------------------------------------------------------------------------- */
-
-/* One whose number is not in 1 to the number of results, or another's; NULL: each is there once. */
-static const struct ktap_test *find_stray(const struct ktap_document *doc)
-{
-	_cleanup_free_ bool *there = calloc((size_t)doc->seen + 1, sizeof(*there));
-	const struct ktap_test *test;
-
-	for (test = doc->tests.first; test && there; test = test->next) {
-		if (test->number < 1 || test->number > doc->seen || there[test->number])
-			return test;
-		there[test->number] = true;
-	}
-	return test;
-}
-
-static void check_document(struct ktap *ktap, const struct ktap_document *doc, const char *name,
-			   bool outermost)
-{
-	const struct ktap_test *stray = doc->disordered ? find_stray(doc) : NULL;
-
-	ktap->unplanned |= !doc->planned && doc->seen;
-	if (doc->planned && doc->plan != doc->seen)
-		complain(ktap, "%s: %ld planned, %ld seen", name, doc->plan, doc->seen);
-	else if (outermost && !doc->planned && !doc->failed && !(doc->ktap && doc->seen))
-		complain(ktap, "%s: no plan (1..N) tells whether the %ld results seen are all",
-			 name, doc->seen);
-	else if (stray)
-		complain(ktap, "%s: number %ld (%.200s) is there twice, or beyond the plan", name,
-			 stray->number, stray->name);
-}
-
-/* Results have numbers, so what has none is none. */
-static void drop_unnumbered(struct ktap *ktap, struct ktap_document *doc)
-{
-	struct ktap_tests kept = { 0 };
-	struct ktap_test *test = doc->tests.first, *next;
-
-	for (; test; test = next) {
-		next = test->next;
-		test->next = NULL;
-		if (test->numbered || test->status != KTAP_PASS || test->children) {
-			append_one(&kept, test);
-			continue;
-		}
-		free_tests(ktap, test);
-		doc->seen--;
-	}
-	doc->tests = kept;
-}
-
-/* `name`: whose tests they are. `excused`: what is wrong does not matter. */
-static void end_document(struct ktap *ktap, struct ktap_level *level, const char *name,
-			 bool excused)
-{
-	struct ktap_document *doc = &level->doc;
-
-	if (!doc->sure) {
-		free_tests(ktap, doc->tests.first);
-	} else {
-		if (doc->numbered)
-			drop_unnumbered(ktap, doc);
-		if (!excused)
-			check_document(ktap, doc, name, level == ktap->levels);
-		append(&level->done, doc->tests);
-	}
-	append(&level->done, doc->orphans);
-	*doc = (struct ktap_document){ 0 };
-}
-
-static void end_level_document(struct ktap *ktap, struct ktap_level *level)
-{
-	const char *name = level == ktap->levels ? "all tests" : "unnamed test";
-
-	end_document(ktap, level, level->name ? level->name : name, false);
-}
-
-/* --- Levels ----------------------------------------------------------------------------------- */
-
-static struct ktap_level *innermost(struct ktap *ktap)
-{
-	return &ktap->levels[ktap->depth - 1];
-}
-
-/* Takes the innermost level away. */
-static struct ktap_tests close_level(struct ktap *ktap)
-{
-	struct ktap_level *level = innermost(ktap);
-	struct ktap_tests tests = level->done;
-
-	ktap->depth--;
-	free(level->name);
-	*level = (struct ktap_level){ 0 };
-	return tests;
-}
-
-/* All of it is indented, then: the level below is the outermost one. */
-static bool is_outermost(const struct ktap *ktap, const struct ktap_level *level)
-{
-	const struct ktap_document *outer = &level[-1].doc;
-
-	return level == &ktap->levels[1] && level->doc.sure && !level->doc.ktap && !level->name &&
-	       !outer->sure && !outer->seen;
-}
-
-/* Subtests whose parent has no result: the run ended among them. */
-static void orphan_level(struct ktap *ktap)
-{
-	struct ktap_level *level = innermost(ktap), *outer = level - 1;
-	struct ktap_test *parent;
-
-	if (is_outermost(ktap, level)) {
-		append(&outer->done, outer->doc.orphans);
-		outer->doc = level->doc;
-		append(&outer->done, close_level(ktap));
-		return;
-	}
-	end_level_document(ktap, level);
-	if (!level->done.first) {
-		close_level(ktap);
-		return;
-	}
-	parent = new_test(ktap, strdup(level->name ? level->name : "unnamed test"),
-			  strdup("no result"), ktap->cut ? KTAP_SKIP : KTAP_FAIL);
-	if (!parent) {
-		free_tests(ktap, close_level(ktap).first);
-		return;
-	}
-	complain(ktap, "%s: no result", parent->name);
-	parent->children = close_level(ktap).first;
-	append_one(&outer->doc.orphans, parent);
-}
-
-/* The level at this indentation, opened if need be; NULL: too deep. */
-static struct ktap_level *level_at(struct ktap *ktap, unsigned indent)
-{
-	while (ktap->depth > 1 && innermost(ktap)->indent > indent)
-		orphan_level(ktap);
-	if (innermost(ktap)->indent == indent)
-		return innermost(ktap);
-	if (ktap->depth == KTAP_DEPTH_MAX) {
-		truncate_results(ktap);
-		return NULL;
-	}
-	ktap->levels[ktap->depth++] = (struct ktap_level){ .indent = indent };
-	if (ktap->subtest.indent < indent)
-		innermost(ktap)->name = steal_ptr(ktap->subtest.name);
-	return innermost(ktap);
-}
-
-/*
- * Makes the deeper levels the subtests of `parent`, whose own level is at `indent`. True when there
- * were some; *is_ktap: of KTAP's kind.
- */
-static bool adopt_deeper(struct ktap *ktap, struct ktap_test *parent, unsigned indent,
-			 bool *is_ktap)
-{
-	bool excused = parent->status == KTAP_SKIP || parent->status == KTAP_TODO;
-	struct ktap_level *level;
-
-	if (innermost(ktap)->indent <= indent)
-		return false;
-	while (ktap->levels[ktap->depth - 2].indent > indent)
-		orphan_level(ktap);
-	level = innermost(ktap);
-	/* TAP 14 lets `# Subtest: NAME` name both. */
-	if (!*parent->name && level->name) {
-		free(parent->name);
-		parent->name = steal_ptr(level->name);
-	}
-	*is_ktap = level->doc.ktap;
-	end_document(ktap, level, *parent->name ? parent->name : "unnamed test", excused);
-	parent->children = close_level(ktap).first;
-	if (excused)
-		excuse(parent->children);
-	return parent->children;
-}
-
-/* --- Lines ------------------------------------------------------------------------------------ */
-
 static bool take_version(struct ktap *ktap, unsigned indent, const char *text)
 {
 	bool is_ktap = *text == 'K';
-	struct ktap_level *level;
 	const char *number;
 
 	text += is_ktap;
@@ -331,12 +65,7 @@ static bool take_version(struct ktap *ktap, unsigned indent, const char *text)
 	number = text + 12;
 	if (*skip_blanks(number + strspn(number, "0123456789")))
 		return false;
-	level = level_at(ktap, indent);
-	if (!level)
-		return true;
-	end_level_document(ktap, level);
-	level->doc.sure = true;
-	level->doc.ktap = is_ktap;
+	ktap_add_version(ktap, indent, is_ktap);
 	return true;
 }
 
@@ -348,35 +77,10 @@ static const char *behind_directive(const char *text, const char *word)
 	return text + strcspn(text, blanks);
 }
 
-/* All was skipped. */
-static void skip_document(struct ktap *ktap, struct ktap_level *level, const char *text)
-{
-	const char *reason = skip_blanks(text + (*text == '#'));
-	const char *behind = behind_directive(reason, "SKIP");
-	struct ktap_test *test;
-
-	if (behind)
-		reason = behind;
-	test = new_test(ktap, strdup("all tests"), copy_text(reason, strlen(reason)), KTAP_SKIP);
-	if (test)
-		append_one(&level->done, test);
-}
-
-/* KUnit announces subtests where they stand, TAP 14 before their parent. */
-static void name_kunit_suite(struct ktap *ktap, struct ktap_level *level)
-{
-	if (!level->name && ktap->subtest.name && ktap->subtest.indent == level->indent &&
-	    level->indent && !level->doc.seen) {
-		level->name = steal_ptr(ktap->subtest.name);
-		level->doc.ktap = true;
-	}
-}
-
 /* "1..N", perhaps "1..0 # SKIP reason"; false: it is none. */
 static bool take_plan(struct ktap *ktap, unsigned indent, const char *text)
 {
-	struct ktap_document *doc;
-	struct ktap_level *level;
+	const char *behind;
 	char *end;
 	long plan;
 
@@ -386,18 +90,11 @@ static bool take_plan(struct ktap *ktap, unsigned indent, const char *text)
 	text = skip_blanks(end);
 	if (*text && *text != '#')
 		return false;
-	level = level_at(ktap, indent);
-	if (!level)
-		return true;
-	doc = &level->doc;
-	if (doc->planned || (!doc->sure && (plan != doc->seen || find_stray(doc))))
-		end_level_document(ktap, level);
-	name_kunit_suite(ktap, level);
-	doc->planned = doc->sure = true;
-	doc->plan = plan;
-	doc->plan_last = doc->seen;
-	if (!plan && !doc->seen && level == ktap->levels)
-		skip_document(ktap, level, text);
+	text = skip_blanks(text + (*text == '#'));
+	behind = behind_directive(text, "SKIP");
+	if (behind)
+		text = behind;
+	ktap_add_plan(ktap, indent, plan, copy_text(text, strlen(text)));
 	return true;
 }
 
@@ -466,56 +163,8 @@ static struct ktap_test *parse_description(struct ktap *ktap, bool ok, const cha
 
 		reason = behind ? behind : hash + 1;
 	}
-	return new_test(ktap, copy_text(text, (size_t)(hash - text)),
-			reason ? copy_text(reason, strlen(reason)) : NULL, status);
-}
-
-/*
- * Another document, when this one has said that it is whole. Subtests do not follow one another
- * so: their parent would stand between.
- */
-static void begin_next(struct ktap *ktap, struct ktap_level *level, const struct ktap_test *test)
-{
-	const struct ktap_document *doc = &level->doc;
-
-	if (level != ktap->levels || !doc->planned)
-		return;
-	if (doc->plan_last || (test->numbered && test->number == 1 && doc->seen >= doc->plan)) {
-		end_level_document(ktap, level);
-		level->doc.sure = test->numbered;
-	}
-}
-
-/* Takes the test. */
-static void add_result(struct ktap *ktap, unsigned indent, struct ktap_test *test)
-{
-	bool is_ktap = false, adopted = adopt_deeper(ktap, test, indent, &is_ktap);
-	struct ktap_level *level = level_at(ktap, indent);
-	struct ktap_document *doc;
-	char *name;
-
-	free(steal_ptr(ktap->subtest.name));
-	if (!level) {
-		free_tests(ktap, test);
-		return;
-	}
-	begin_next(ktap, level, test);
-	doc = &level->doc;
-	if (!test->numbered)
-		test->number = doc->number + 1;
-	if (!*test->name && asprintf(&name, "test %ld", test->number) >= 0) {
-		free(test->name);
-		test->name = name;
-	}
-	doc->sure |= adopted || test->status == KTAP_FAIL || test->status == KTAP_TODO ||
-		     (test->numbered && test->number == 1);
-	doc->failed |= test->status == KTAP_FAIL;
-	doc->ktap |= is_ktap;
-	doc->numbered |= test->numbered;
-	doc->disordered |= test->number != doc->number + 1;
-	doc->number = test->number;
-	doc->seen++;
-	append_one(&doc->tests, test);
+	return ktap_new_test(ktap, copy_text(text, (size_t)(hash - text)),
+			     reason ? copy_text(reason, strlen(reason)) : NULL, status);
 }
 
 /*
@@ -545,32 +194,26 @@ static bool take_result(struct ktap *ktap, unsigned indent, const char *text)
 	behind = skip_blanks(text + 2);
 	number = strtol(behind, &end, 10);
 	numbered = isdigit((unsigned char)*behind) && ends_word(*end);
-	if (!not_ok && !numbered && !may_be_parent(innermost(ktap), indent))
+	if (!not_ok && !numbered && !may_be_parent(ktap_innermost(ktap), indent))
 		return false;
 	test = parse_description(ktap, !not_ok, numbered ? skip_blanks(end) : behind);
 	if (!test)
 		return true;
 	if (ktap->doubt && test->status == KTAP_PASS)
-		complain(ktap, "\"%.200s\" may be a \"not ok\" that another line cut", line);
+		ktap_complain(ktap, "\"%.200s\" may be a \"not ok\" that another line cut", line);
 	ktap->doubt = 0;
 	test->number = numbered ? number : 0;
 	test->numbered = numbered;
-	add_result(ktap, indent, test);
+	ktap_add_result(ktap, indent, test);
 	return true;
 }
 
-/* No more of this document follows, and nothing in it is missing. */
 static bool take_bail_out(struct ktap *ktap, const char *text)
 {
-	bool cut = ktap->cut;
-
 	if (strncasecmp(text, "Bail out!", 9) != 0)
 		return false;
-	complain(ktap, "%.400s", text);
-	ktap->cut = true;
-	level_at(ktap, 0);
-	end_level_document(ktap, ktap->levels);
-	ktap->cut = cut;
+	ktap_complain(ktap, "%.400s", text);
+	ktap_bail_out(ktap);
 	return true;
 }
 
@@ -578,7 +221,6 @@ static bool take_bail_out(struct ktap *ktap, const char *text)
 static void take_comment(struct ktap *ktap, unsigned indent, unsigned hashes, const char *text)
 {
 	static const char subtest[] = "Subtest: ";
-	struct ktap_level *level = innermost(ktap);
 
 	text = skip_blanks(text + 1);
 	if (starts_with(text, "selftests: ")) {
@@ -589,11 +231,7 @@ static void take_comment(struct ktap *ktap, unsigned indent, unsigned hashes, co
 	} else {
 		return;
 	}
-	free(ktap->subtest.name);
-	ktap->subtest.name = copy_text(text, strlen(text));
-	ktap->subtest.indent = indent;
-	if (level->indent == indent && level->doc.ktap)
-		name_kunit_suite(ktap, level);
+	ktap_announce(ktap, indent, copy_text(text, strlen(text)));
 }
 
 /* True: this line counts. */
@@ -626,7 +264,7 @@ static void look_for_pieces(struct ktap *ktap, const char *text)
 	while ((p = strstr(p, not_ok))) {
 		p += sizeof(not_ok) - 1;
 		if (isdigit((unsigned char)*skip_blanks(p))) {
-			complain(ktap, "a result inside another line: \"%.200s\"", text);
+			ktap_complain(ktap, "a result inside another line: \"%.200s\"", text);
 			return;
 		}
 	}
@@ -689,53 +327,4 @@ void ktap_line(struct ktap *ktap, const char *line)
 	} else if (hashes <= ktap->hashes) {
 		look_for_pieces(ktap, text);
 	}
-}
-
-void ktap_finish(struct ktap *ktap, bool cut)
-{
-	if (!ktap->depth)
-		return;
-	ktap->cut = cut;
-	end_level_document(ktap, level_at(ktap, 0));
-	ktap->tests = close_level(ktap);
-}
-
-static void count_tests(const struct ktap_test *test, struct ktap_counts *counts)
-{
-	for (; test; test = test->next) {
-		unsigned failed = counts->failed;
-
-		if (test->children) {
-			count_tests(test->children, counts);
-			counts->failed += test->status == KTAP_FAIL && counts->failed == failed;
-			continue;
-		}
-		counts->passed += test->status == KTAP_PASS;
-		counts->failed += test->status == KTAP_FAIL;
-		counts->skipped += test->status == KTAP_SKIP;
-		counts->todo += test->status == KTAP_TODO;
-	}
-}
-
-struct ktap_counts ktap_count(const struct ktap *ktap)
-{
-	struct ktap_counts counts = { 0 };
-
-	count_tests(ktap->tests.first, &counts);
-	return counts;
-}
-
-void ktap_destroy(struct ktap *ktap)
-{
-	for (unsigned i = 0; i < ktap->depth; i++) {
-		free_tests(ktap, ktap->levels[i].done.first);
-		free_tests(ktap, ktap->levels[i].doc.tests.first);
-		free_tests(ktap, ktap->levels[i].doc.orphans.first);
-		free(ktap->levels[i].name);
-	}
-	free_tests(ktap, ktap->tests.first);
-	free(ktap->subtest.name);
-	for (unsigned i = 0; i < ktap->problem_count; i++)
-		free(ktap->problems[i]);
-	*ktap = (struct ktap){ 0 };
 }
