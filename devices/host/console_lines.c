@@ -52,15 +52,23 @@ static const char *take(struct console_lines *lines)
 const char *console_lines_feed(struct console_lines *lines, uint8_t c)
 {
 	bool seen = console_filter_byte(&lines->filter, c);
+	const char *before = NULL;
 
-	if (c == '\n')
+	if (c == '\n') {
+		lines->returned = false;
 		return take(lines);
+	}
+	if (c == '\r')
+		lines->returned = true;
 	/* A tab moves on: it parts words. */
 	if (!seen && (c != '\t' || lines->filter.state != TEXT))
 		return NULL;
+	if (lines->returned && lines->len)
+		before = take(lines);
+	lines->returned = false;
 	lines->raw[lines->len++] = (char)c;
 	lines->grown = true;
-	return lines->len == sizeof(lines->raw) ? take(lines) : NULL;
+	return lines->len == sizeof(lines->raw) ? take(lines) : before;
 }
 
 const char *console_lines_partial(struct console_lines *lines)

@@ -32,13 +32,15 @@ struct console_lines {
 	struct console_filter filter;
 	size_t len;
 	bool grown;			  /* since console_lines_partial() */
+	bool returned;			  /* to the start of the line */
 	char raw[CONSOLE_LINE_MAX];	  /* the line so far */
 	char text[CONSOLE_LINE_MAX + 64]; /* what was handed out last */
 };
 
 /*
- * One byte of the stream. Returns the line that it ends, or NULL. A line of CONSOLE_LINE_MAX bytes
- * ends there. Valid until the next call.
+ * One byte of the stream. Returns the line that it ends, or NULL. A carriage return, too, ends a
+ * line when text follows it, as after a progress bar. A line of CONSOLE_LINE_MAX bytes ends there.
+ * Valid until the next call.
  */
 const char *console_lines_feed(struct console_lines *lines, uint8_t c);
 

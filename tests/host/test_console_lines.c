@@ -38,6 +38,7 @@ static void lines_are_what_is_seen(void **state)
 {
 	(void)state;
 	ASSERT_LINES("one\r\ntwo\n\nrest", "one|two||");
+	ASSERT_LINES("1%\r2%\r\x1b[K3%\r\r\n\rfour\n", "1%|2%|3%|four|");
 	ASSERT_LINES("\x1b[1;31mred\x1b[0m\tend\n", "red end|");
 	ASSERT_LINES("\x1b]0;title\x07text\x08\n", "text|");
 	ASSERT_LINES("cut \x1b[1\nnext\n", "cut |next|");

@@ -464,6 +464,7 @@ static void what_producers_print_is_understood(void **state)
 		{ "perl-skip-all", { 0, 0, 1, 0 }, NULL },
 		{ "perl-test-more", { 5, 1, 2, 1 }, NULL },
 		{ "pgtap", { 1, 1, 1, 1 }, NULL },
+		{ "progress-bar", { 1, 1, 0, 0 }, NULL },
 		{ "prove-verbose", { 4, 0, 0, 0 }, NULL },
 		{ "pytest-tap", { 2, 1, 1, 1 }, NULL },
 		{ "rust-tap", { 1, 1, 1, 0 }, NULL },
