@@ -71,6 +71,14 @@ static void say_set_pit(struct text *out, const struct narration *n)
 	text_add(out, "sets the three channels of the i8254 timer");
 }
 
+static void say_set_clock(struct text *out, const struct narration *n)
+{
+	const struct kvm_clock_data *clock = n->event->arg;
+
+	text_add(out, "sets kvmclock, the time that KVM tells its guests, to %llu ns",
+		 ULL(clock->clock));
+}
+
 static void say_supported_cpuid(struct text *out, const struct narration *n)
 {
 	const struct kvm_cpuid2 *cpuid = n->event->arg;
@@ -162,6 +170,36 @@ static void say_vcpu_events(struct text *out, const struct narration *n)
 				    "no exception, no interrupt, no NMI");
 }
 
+static void say_get_debugregs(struct text *out, const struct narration *n)
+{
+	text_add(out, "reads the debug registers of ");
+	fd_names_add(n->names, n->event->fd, out);
+}
+
+static void say_get_vcpu_events(struct text *out, const struct narration *n)
+{
+	text_add(out, "reads what is on its way to ");
+	fd_names_add(n->names, n->event->fd, out);
+}
+
+static void say_get_nested(struct text *out, const struct narration *n)
+{
+	text_add(out, "reads how far ");
+	fd_names_add(n->names, n->event->fd, out);
+	text_add(out, " is with guests of its own");
+}
+
+static void say_set_nested(struct text *out, const struct narration *n)
+{
+	const struct kvm_nested_state *nested = n->event->arg;
+
+	if (nested->flags & KVM_STATE_NESTED_GUEST_MODE)
+		text_add(out, "puts a guest of its own into ");
+	else
+		text_add(out, "takes guests of its own, if there are any, from ");
+	fd_names_add(n->names, n->event->fd, out);
+}
+
 static void say_get_fpu(struct text *out, const struct narration *n)
 {
 	text_add(out, "reads the x87 and SSE registers of ");
@@ -181,13 +219,11 @@ static void say_translate(struct text *out, const struct narration *n)
 		text_add(out, ": nowhere");
 }
 
-static void say_fpu(struct text *out, const struct narration *n)
+static void say_get_xcrs(struct text *out, const struct narration *n)
 {
-	const struct kvm_fpu *fpu = n->event->arg;
-
-	text_add(out, "sets the x87 and SSE registers of ");
+	text_add(out, "reads XCR0 of ");
 	fd_names_add(n->names, n->event->fd, out);
-	text_add(out, ": control words 0x%x and 0x%x", fpu->fcw, fpu->mxcsr);
+	text_add(out, ", which says what extended registers are on");
 }
 
 static void say_xcrs(struct text *out, const struct narration *n)
@@ -200,10 +236,45 @@ static void say_xcrs(struct text *out, const struct narration *n)
 		 ULL(xcrs->xcrs[0].value));
 }
 
+static void say_fpu(struct text *out, const struct narration *n)
+{
+	const struct kvm_fpu *fpu = n->event->arg;
+
+	text_add(out, "sets the x87 and SSE registers of ");
+	fd_names_add(n->names, n->event->fd, out);
+	text_add(out, ": control words 0x%x and 0x%x", fpu->fcw, fpu->mxcsr);
+}
+
+static void say_get_xsave(struct text *out, const struct narration *n)
+{
+	text_add(out, "reads all x87, SSE and AVX registers of ");
+	fd_names_add(n->names, n->event->fd, out);
+}
+
 static void say_xsave(struct text *out, const struct narration *n)
 {
 	text_add(out, "sets all x87, SSE and AVX registers of ");
 	fd_names_add(n->names, n->event->fd, out);
+}
+
+static void say_list_msrs(struct text *out, const struct narration *n)
+{
+	const struct kvm_msr_list *list = n->event->arg;
+
+	text_add(out, "asks which model-specific registers KVM keeps for a vCPU");
+	if (n->event->result >= 0)
+		text_add(out, ": %u", list->nmsrs);
+}
+
+/* Reading and setting both stop at the first that this KVM does not have. */
+static void add_stop(struct text *out, const struct narration *n)
+{
+	const struct kvm_msrs *msrs = n->event->arg;
+	int done = n->event->result;
+
+	if (done >= 0 && (unsigned)done < msrs->nmsrs)
+		text_add(out, ", but stops behind %d of them, at 0x%x, which it does not have", done,
+			 msrs->entries[done].index);
 }
 
 static void say_get_msrs(struct text *out, const struct narration *n)
@@ -213,19 +284,16 @@ static void say_get_msrs(struct text *out, const struct narration *n)
 	text_add(out, "reads %u model-specific registers of ", msrs->nmsrs);
 	fd_names_add(n->names, n->event->fd, out);
 	text_add(out, ", from 0x%x on", msrs->nmsrs ? msrs->entries[0].index : 0);
+	add_stop(out, n);
 }
 
-/* It stops at the first that this KVM does not have. */
 static void say_set_msrs(struct text *out, const struct narration *n)
 {
 	const struct kvm_msrs *msrs = n->event->arg;
-	int done = n->event->result;
 
 	text_add(out, "sets %u model-specific registers of ", msrs->nmsrs);
 	fd_names_add(n->names, n->event->fd, out);
-	if (done >= 0 && (unsigned)done < msrs->nmsrs)
-		text_add(out, ", but stops behind %d of them, at 0x%x, which it does not have", done,
-			 msrs->entries[done].index);
+	add_stop(out, n);
 }
 
 static void say_get_lapic(struct text *out, const struct narration *n)
@@ -242,6 +310,7 @@ static void say_set_lapic(struct text *out, const struct narration *n)
 
 #define ENTRY(request, doc, say) { request, #request, doc, say, NULL }
 static const struct narrate_entry entries[] = {
+	ENTRY(KVM_GET_MSR_INDEX_LIST, "api.rst 4.3", say_list_msrs),
 	ENTRY(KVM_GET_REGS, "api.rst 4.11", say_get_regs),
 	ENTRY(KVM_SET_REGS, "api.rst 4.12", say_set_regs),
 	ENTRY(KVM_GET_SREGS, "api.rst 4.13", say_get_sregs),
@@ -255,11 +324,16 @@ static const struct narrate_entry entries[] = {
 	ENTRY(KVM_CREATE_IRQCHIP, "api.rst 4.24", say_create_irqchip),
 	ENTRY(KVM_GET_IRQCHIP, "api.rst 4.26", say_get_irqchip),
 	ENTRY(KVM_SET_IRQCHIP, "api.rst 4.27", say_set_irqchip),
+	ENTRY(KVM_SET_CLOCK, "api.rst 4.30", say_set_clock),
+	ENTRY(KVM_GET_VCPU_EVENTS, "api.rst 4.31", say_get_vcpu_events),
 	ENTRY(KVM_SET_VCPU_EVENTS, "api.rst 4.32", say_vcpu_events),
+	ENTRY(KVM_GET_DEBUGREGS, "api.rst 4.33", say_get_debugregs),
 	ENTRY(KVM_SET_DEBUGREGS, "api.rst 4.34", say_debugregs),
 	ENTRY(KVM_SET_TSS_ADDR, "api.rst 4.36", say_tss),
 	ENTRY(KVM_SET_IDENTITY_MAP_ADDR, "api.rst 4.40", say_identity_map),
+	ENTRY(KVM_GET_XSAVE, "api.rst 4.42", say_get_xsave),
 	ENTRY(KVM_SET_XSAVE, "api.rst 4.43", say_xsave),
+	ENTRY(KVM_GET_XCRS, "api.rst 4.44", say_get_xcrs),
 	ENTRY(KVM_SET_XCRS, "api.rst 4.45", say_xcrs),
 	ENTRY(KVM_GET_SUPPORTED_CPUID, "api.rst 4.46", say_supported_cpuid),
 	ENTRY(KVM_GET_LAPIC, "api.rst 4.57", say_get_lapic),
@@ -267,6 +341,8 @@ static const struct narrate_entry entries[] = {
 	ENTRY(KVM_CREATE_PIT2, "api.rst 4.71", say_create_pit),
 	ENTRY(KVM_GET_PIT2, "api.rst 4.72", say_get_pit),
 	ENTRY(KVM_SET_PIT2, "api.rst 4.73", say_set_pit),
+	ENTRY(KVM_GET_NESTED_STATE, "api.rst 4.114", say_get_nested),
+	ENTRY(KVM_SET_NESTED_STATE, "api.rst 4.115", say_set_nested),
 };
 
 const struct narrate_table arch_narration = { entries, ARRAY_SIZE(entries) };

@@ -154,10 +154,10 @@ int arch_vm_init(struct arch_vm *arch, struct kvm *kvm, const struct arch_vm_opt
 		ret = create_irqchip(kvm, vm);
 		if (ret < 0)
 			goto err_destroy;
-		ret = arch_vm_reset(arch);
-		if (ret < 0)
-			goto err_destroy;
 	}
+	ret = arch_vm_reset(arch);
+	if (ret < 0)
+		goto err_destroy;
 	if (options->cpus > CPUS_MAX_8BIT) {
 		ret = enable_32bit_ids(kvm);
 		if (ret < 0)
@@ -181,6 +181,7 @@ void arch_vm_destroy(struct arch_vm *arch)
 
 	if (!vm)
 		return;
+	free(vm->power_on);
 	free(vm->supported);
 	free(vm);
 	arch->priv = NULL;
@@ -189,10 +190,11 @@ void arch_vm_destroy(struct arch_vm *arch)
 int arch_vm_reset(struct arch_vm *arch)
 {
 	struct x86_vm *vm = arch->priv;
-	int ret;
+	struct kvm_clock_data since_power_on = { 0 };
+	int ret = VM_CALL(arch->kvm, KVM_SET_CLOCK, &since_power_on);
 
-	if (!arch->kvm->has_irqchip)
-		return 0;
+	if (ret < 0 || !arch->kvm->has_irqchip)
+		return ret < 0 ? ret : 0;
 	for (unsigned i = 0; i < ARRAY_SIZE(vm->chips); i++) {
 		ret = VM_CALL(arch->kvm, KVM_SET_IRQCHIP, &vm->chips[i]);
 		if (ret < 0)

@@ -8,14 +8,34 @@
 #include "arch/arch.h"
 
 #include <asm/bootparam.h>
+#include <stddef.h>
 
 enum { X86_PAGE_SIZE = 4096 };
+
+/* All that KVM keeps of a vCPU, as it gives and takes it. (inventory.c) */
+struct x86_inventory {
+	struct kvm_nested_state nested;
+	struct kvm_vcpu_events events;
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+	struct kvm_debugregs debugregs;
+	struct kvm_xcrs xcrs;
+	uint32_t xsave[1024]; /* struct kvm_xsave */
+	struct kvm_lapic_state lapic;
+	struct kvm_mp_state mp_state;
+	unsigned msr_count;
+	struct kvm_msr_entry msrs[]; /* those that can be read; some may be there twice */
+};
 
 /* arch_vm.priv */
 struct x86_vm {
 	struct kvm_cpuid2 *supported; /* what KVM can give a vCPU, owned */
 	bool tsc_deadline;	      /* the local APIC timer has its TSC-deadline mode */
-	/* Power-on states, valid with an in-kernel irqchip: */
+	/*
+	 * What a reset brings back: a vCPU's power-on state, owned, from the first vCPU on; and,
+	 * valid with an in-kernel irqchip, the controllers'.
+	 */
+	struct x86_inventory *power_on;
 	struct kvm_irqchip chips[3]; /* by KVM_IRQCHIP_PIC_MASTER, PIC_SLAVE, IOAPIC */
 	struct kvm_pit_state2 pit;
 };
@@ -31,6 +51,16 @@ __must_check int cpuid_get_supported(struct kvm *kvm, struct kvm_cpuid2 **cpuid)
  * and the bits that depend on what KVM emulates. Negative errno, nothing is logged.
  */
 __must_check int cpuid_set(const struct arch_vm *arch, struct vcpu *vcpu);
+
+/* An ioctl of a vCPU that must not fail: its result. Logs on failure. (cpu.c) */
+__must_check int cpu_call(struct vcpu *vcpu, const struct sys_site *site, unsigned long request,
+			  const char *name, void *arg);
+#define CPU_CALL(vcpu, request, arg) cpu_call(vcpu, SYS_HERE, request, #request, arg)
+
+/* Reads it; the caller frees it. Logs on failure. Neither runs while the vCPU does. */
+__must_check int inventory_take(struct vcpu *vcpu, struct x86_inventory **inventory);
+/* Writes it: to the same vCPU, or another one with the same CPUID. Logs on failure. */
+__must_check int inventory_put(struct vcpu *vcpu, const struct x86_inventory *inventory);
 
 /* GPA behind the RAM below the hole, and behind all RAM (X86_RAM_HIGH when none is above it). */
 uint64_t memmap_low_end(const struct gmem *mem);

@@ -142,6 +142,13 @@ static int answer(struct fake_sys *fake, unsigned long request, void *arg)
 		fake->levels[irq->irq] = irq->level;
 		return 0;
 	}
+	/* x86's KVM_GET_MSR_INDEX_LIST lists none; its KVM_GET_MSRS and KVM_SET_MSRS do all. */
+	case _IOWR(KVMIO, 0x02, uint32_t):
+		*(uint32_t *)arg = 0;
+		return 0;
+	case _IOWR(KVMIO, 0x88, uint64_t):
+	case _IOW(KVMIO, 0x89, uint64_t):
+		return (int)*(const uint32_t *)arg;
 	default:
 		return 0;
 	}

@@ -108,7 +108,30 @@ static void test_other_state(void **state)
 	struct kvm_xcrs xcrs = { .nr_xcrs = 1, .xcrs = { { .value = 7 } } };
 	struct kvm_fpu fpu = { .fcw = 0x37f, .mxcsr = 0x1f80 };
 	struct kvm_lapic_state lapic;
+	struct kvm_nested_state nested = { .flags = KVM_STATE_NESTED_GIF_SET };
+	struct kvm_clock_data clock = { .clock = 5 };
 
+	assert_string_equal(said(r, KVM_GET_DEBUGREGS, &debug, 0),
+			    "KVM_GET_DEBUGREGS: reads the debug registers of fd 7 (vCPU 0)");
+	assert_string_equal(said(r, KVM_GET_VCPU_EVENTS, &events, 0),
+			    "KVM_GET_VCPU_EVENTS: reads what is on its way to fd 7 (vCPU 0)");
+	assert_string_equal(said(r, KVM_GET_XCRS, &xcrs, 0),
+			    "KVM_GET_XCRS: reads XCR0 of fd 7 (vCPU 0), which says what extended "
+			    "registers are on");
+	assert_string_equal(said(r, KVM_GET_XSAVE, &xcrs, 0),
+			    "KVM_GET_XSAVE: reads all x87, SSE and AVX registers of fd 7 (vCPU 0)");
+	assert_string_equal(said(r, KVM_GET_NESTED_STATE, &nested, 0),
+			    "KVM_GET_NESTED_STATE: reads how far fd 7 (vCPU 0) is with guests of its "
+			    "own");
+	assert_string_equal(said(r, KVM_SET_NESTED_STATE, &nested, 0),
+			    "KVM_SET_NESTED_STATE: takes guests of its own, if there are any, from fd "
+			    "7 (vCPU 0)");
+	nested.flags = KVM_STATE_NESTED_GUEST_MODE;
+	assert_string_equal(said(r, KVM_SET_NESTED_STATE, &nested, 0),
+			    "KVM_SET_NESTED_STATE: puts a guest of its own into fd 7 (vCPU 0)");
+	assert_string_equal(said(r, KVM_SET_CLOCK, &clock, 0),
+			    "KVM_SET_CLOCK: sets kvmclock, the time that KVM tells its guests, to 5 "
+			    "ns");
 	assert_string_equal(said(r, KVM_SET_DEBUGREGS, &debug, 0),
 			    "KVM_SET_DEBUGREGS: sets the debug registers of fd 7 (vCPU 0): no "
 			    "breakpoint is on");
@@ -158,6 +181,13 @@ static void test_msrs(void **state)
 	assert_string_equal(said(r, KVM_GET_MSRS, msrs, 2),
 			    "KVM_GET_MSRS: reads 2 model-specific registers of fd 7 (vCPU 0), from "
 			    "0x1a0 on");
+	assert_string_equal(said(r, KVM_GET_MSRS, msrs, 0),
+			    "KVM_GET_MSRS: reads 2 model-specific registers of fd 7 (vCPU 0), from "
+			    "0x1a0 on, but stops behind 0 of them, at 0x1a0, which it does not have");
+	assert_string_equal(said(r, KVM_GET_MSR_INDEX_LIST, &(struct kvm_msr_list){ .nmsrs = 41 },
+				 0),
+			    "KVM_GET_MSR_INDEX_LIST: asks which model-specific registers KVM keeps for "
+			    "a vCPU: 41");
 	assert_string_equal(said(r, KVM_SET_MSRS, msrs, 2),
 			    "KVM_SET_MSRS: sets 2 model-specific registers of fd 7 (vCPU 0)");
 	assert_string_equal(said(r, KVM_SET_MSRS, msrs, 1),

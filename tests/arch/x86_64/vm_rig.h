@@ -30,14 +30,18 @@ struct vm_rig {
 	/* What this KVM has. */
 	struct kvm_cpuid_entry2 leaves[RIG_LEAVES_MAX];
 	unsigned leaf_count;
-	uint64_t lstar;
-	uint32_t missing_msr; /* 0: none */
+	struct kvm_msr_entry msrs[RIG_MSRS_MAX]; /* those that it has, with their values */
+	unsigned msr_count;
+	unsigned listed_max;  /* KVM_GET_MSR_INDEX_LIST refuses smaller buffers */
+	uint32_t missing_msr, read_only_msr; /* 0: none */
 	struct kvm_irqchip chips[3];
+	struct kvm_pit_state2 pit;
 	long missing_cap; /* 0: none */
 
-	/* What the vCPU was told last. */
+	/* What the vCPU is; at first as KVM makes it. */
 	struct kvm_cpuid_entry2 cpuid[RIG_LEAVES_MAX];
 	unsigned cpuid_count;
+	struct kvm_nested_state nested;
 	struct kvm_sregs sregs;
 	struct kvm_regs regs;
 	struct kvm_lapic_state lapic;
@@ -45,8 +49,8 @@ struct vm_rig {
 	struct kvm_xcrs xcrs;
 	struct kvm_vcpu_events events;
 	struct kvm_debugregs debug;
-	struct kvm_msr_entry msrs[RIG_MSRS_MAX];
-	unsigned msr_count;
+	struct kvm_clock_data clock;
+	unsigned msrs_written;
 	struct kvm_enable_cap enabled;
 	uint64_t identity_map, tss;
 	struct kvm_xsave xsave; /* last: it ends in a flexible array */
@@ -61,13 +65,57 @@ static inline int rig_get_supported(struct vm_rig *rig, struct kvm_cpuid2 *cpuid
 	return 0;
 }
 
+static inline struct kvm_msr_entry *rig_msr(struct vm_rig *rig, uint32_t index)
+{
+	for (unsigned i = 0; i < rig->msr_count; i++)
+		if (rig->msrs[i].index == index && index != rig->missing_msr)
+			return &rig->msrs[i];
+	return NULL;
+}
+
+/* MTRRs and machine checks are not in KVM's list. */
+static inline int rig_list_msrs(const struct vm_rig *rig, struct kvm_msr_list *list)
+{
+	unsigned room = list->nmsrs;
+
+	list->nmsrs = rig->listed_max;
+	if (room < rig->listed_max)
+		return -E2BIG;
+	list->nmsrs = 0;
+	for (unsigned i = 0; i < rig->msr_count; i++) {
+		uint32_t index = rig->msrs[i].index;
+
+		if (index < 0x200 || index == 0x277 || index > 0x47f)
+			list->indices[list->nmsrs++] = index;
+	}
+	list->indices[list->nmsrs++] = 0x40000000; /* Hyper-V's */
+	return 0;
+}
+
+static inline int rig_get_msrs(struct vm_rig *rig, struct kvm_msrs *msrs)
+{
+	assert_true(msrs->nmsrs < 256);
+	for (uint32_t i = 0; i < msrs->nmsrs; i++) {
+		const struct kvm_msr_entry *msr = rig_msr(rig, msrs->entries[i].index);
+
+		assert_int_not_equal(msrs->entries[i].index, 0x40000000);
+		if (!msr)
+			return (int)i;
+		msrs->entries[i].data = msr->data;
+	}
+	return (int)msrs->nmsrs;
+}
+
 static inline int rig_set_msrs(struct vm_rig *rig, const struct kvm_msrs *msrs)
 {
+	assert_true(msrs->nmsrs < 256);
 	for (uint32_t i = 0; i < msrs->nmsrs; i++) {
-		if (msrs->entries[i].index == rig->missing_msr)
+		struct kvm_msr_entry *msr = rig_msr(rig, msrs->entries[i].index);
+
+		if (!msr || msr->index == rig->read_only_msr)
 			return (int)i;
-		assert_true(rig->msr_count < RIG_MSRS_MAX);
-		rig->msrs[rig->msr_count++] = msrs->entries[i];
+		msr->data = msrs->entries[i].data;
+		rig->msrs_written++;
 	}
 	return (int)msrs->nmsrs;
 }
@@ -94,10 +142,19 @@ static inline int rig_ioctl(struct fake_sys *fake, int fd, unsigned long request
 		GET(KVM_GET_LAPIC, lapic);
 		SET(KVM_SET_MP_STATE, mp_state);
 		GET(KVM_GET_MP_STATE, mp_state);
+		SET(KVM_SET_NESTED_STATE, nested);
+		GET(KVM_GET_NESTED_STATE, nested);
 		SET(KVM_SET_XSAVE, xsave);
+		GET(KVM_GET_XSAVE, xsave);
 		SET(KVM_SET_XCRS, xcrs);
+		GET(KVM_GET_XCRS, xcrs);
 		SET(KVM_SET_VCPU_EVENTS, events);
+		GET(KVM_GET_VCPU_EVENTS, events);
 		SET(KVM_SET_DEBUGREGS, debug);
+		GET(KVM_GET_DEBUGREGS, debug);
+		SET(KVM_SET_PIT2, pit);
+		GET(KVM_GET_PIT2, pit);
+		SET(KVM_SET_CLOCK, clock);
 		SET(KVM_ENABLE_CAP, enabled);
 		SET(KVM_SET_IDENTITY_MAP_ADDR, identity_map);
 #undef SET
@@ -115,16 +172,10 @@ static inline int rig_ioctl(struct fake_sys *fake, int fd, unsigned long request
 		memcpy(rig->cpuid, cpuid->entries, cpuid->nent * sizeof(rig->cpuid[0]));
 		return 0;
 	}
-	case KVM_GET_MSRS: {
-		struct kvm_msrs *msrs = arg;
-
-		assert_int_equal(msrs->nmsrs, 1);
-		if (msrs->entries[0].index == rig->missing_msr)
-			return 0;
-		/* LSTAR; else MISC_ENABLE: no PEBS, no BTS */
-		msrs->entries[0].data = msrs->entries[0].index == 0xc0000082 ? rig->lstar : 0x1800;
-		return 1;
-	}
+	case KVM_GET_MSR_INDEX_LIST:
+		return rig_list_msrs(rig, arg);
+	case KVM_GET_MSRS:
+		return rig_get_msrs(rig, arg);
 	case KVM_SET_MSRS:
 		return rig_set_msrs(rig, arg);
 	case KVM_GET_IRQCHIP: {
@@ -146,6 +197,42 @@ static inline int rig_ioctl(struct fake_sys *fake, int fd, unsigned long request
 	}
 }
 
+/* Intel SDM vol. 3A table 10-1: after RESET. */
+static inline void rig_power_on(struct vm_rig *rig)
+{
+	static const struct kvm_msr_entry msrs[] = {
+		{ .index = 0x10, .data = 123456 },	     /* TSC */
+		{ .index = 0x3b },			     /* TSC_ADJUST */
+		{ .index = 0xce, .data = 0x80000000 },	     /* PLATFORM_INFO */
+		{ .index = 0x1a0, .data = 0x1800 },	     /* MISC_ENABLE: no PEBS, no BTS */
+		{ .index = 0x200 }, { .index = 0x20f },	     /* MTRRs */
+		{ .index = 0x277, .data = 0x0007040600070406 }, /* PAT */
+		{ .index = 0x2ff },			     /* MTRR_DEF_TYPE */
+		{ .index = 0x400 }, { .index = 0x47f },	     /* machine checks */
+		{ .index = 0x4b564d01 },		     /* kvmclock */
+		{ .index = 0xc0000082 },		     /* LSTAR */
+	};
+	static const uint32_t apic[][2] = {
+		{ 0x30, 0x50014 }, { 0xe0, UINT32_MAX }, { 0xf0, 0xff },
+		{ 0x320, 0x10000 }, { 0x350, 0x700 }, { 0x360, 0x10000 }, { 0x370, 0x10000 },
+	};
+
+	rig->nested.flags = KVM_STATE_NESTED_GIF_SET;
+	rig->sregs.cr0 = 0x60000010;
+	rig->sregs.cs = (struct kvm_segment){ .selector = 0xf000, .base = 0xffff0000 };
+	rig->regs = (struct kvm_regs){ .rip = 0xfff0, .rflags = 2, .rdx = 0x600 };
+	rig->debug = (struct kvm_debugregs){ .dr6 = 0xffff0ff0, .dr7 = 0x400 };
+	rig->xcrs = (struct kvm_xcrs){ .nr_xcrs = 1, .xcrs = { { .value = 1 } } };
+	rig->xsave.region[0] = 0x37f;
+	rig->xsave.region[6] = 0x1f80;
+	rig->events.flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SMM;
+	for (unsigned i = 0; i < ARRAY_SIZE(apic); i++)
+		memcpy(&rig->lapic.regs[apic[i][0]], &apic[i][1], sizeof(uint32_t));
+	rig->pit.channels[0].count = 65536;
+	rig->msr_count = ARRAY_SIZE(msrs);
+	memcpy(rig->msrs, msrs, sizeof(msrs));
+}
+
 static inline struct vm_rig *vm_rig_new(void)
 {
 	struct vm_rig *rig = test_calloc(1, sizeof(*rig));
@@ -156,6 +243,7 @@ static inline struct vm_rig *vm_rig_new(void)
 	rig->vcpu.fd = -1;
 	for (unsigned i = 0; i < ARRAY_SIZE(rig->chips); i++)
 		rig->chips[i].chip_id = i;
+	rig_power_on(rig);
 	assert_int_equal(kvm_init(&rig->kvm, &rig->fake.sys, arch_machine_type(256 << 20)), 0);
 	return rig;
 }

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * All that KVM keeps of a vCPU, as a list of what it has calls for. A vCPU that KVM has just made
+ * is in its power-on state: it is read then, and written whenever that is wanted back, so no
+ * register has to be known here for a reset to reach it.
+ */
+#include "x86.h"
+
+#include "base/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct state_group {
+	unsigned long get, set;
+	const char *get_name, *set_name;
+	size_t offset; /* in struct x86_inventory */
+	long needs;    /* a capability, or 0 */
+	bool irqchip;  /* only with an in-kernel local APIC */
+};
+
+#define STATE(what, field, ...)                                                                    \
+	{                                                                                          \
+		.get = KVM_GET_##what, .set = KVM_SET_##what, .get_name = "KVM_GET_" #what,        \
+		.set_name = "KVM_SET_" #what, .offset = offsetof(struct x86_inventory, field),     \
+		__VA_ARGS__                                                                        \
+	}
+
+/*
+ * As they are written. A nested guest ends, and SMM is left, while the mode is still the one that
+ * they began in: with VMX on, KVM takes no CR4 without it. The APIC's base, one of the SREGS, says
+ * in which mode the local APIC's registers are.
+ */
+static const struct state_group groups[] = {
+	STATE(NESTED_STATE, nested, .needs = KVM_CAP_NESTED_STATE),
+	STATE(VCPU_EVENTS, events),
+	STATE(SREGS, sregs),
+	STATE(REGS, regs),
+	STATE(DEBUGREGS, debugregs),
+	STATE(XCRS, xcrs, .needs = KVM_CAP_XCRS),
+	STATE(XSAVE, xsave),
+	STATE(LAPIC, lapic, .irqchip = true),
+	STATE(MP_STATE, mp_state, .irqchip = true),
+};
+
+/* What guests may write although KVM_GET_MSR_INDEX_LIST leaves it out. (SDM vol. 4; APM vol. 2) */
+static const struct msr_range {
+	uint32_t first, count;
+} unlisted[] = {
+	{ 0x8c, 4 },	   /* SGXLEPUBKEYHASH, Intel's only */
+	{ 0x1d9, 1 },	   /* DEBUGCTL */
+	{ 0x200, 16 },	   /* MTRRs: variable, */
+	{ 0x250, 1 },	   /* of 64 KiB each, */
+	{ 0x258, 2 },	   /* of 16 KiB, */
+	{ 0x268, 8 },	   /* of 4 KiB, */
+	{ 0x2ff, 1 },	   /* and where there is none */
+	{ 0x400, 4 * 32 }, /* machine checks, of as many banks as KVM has */
+	{ 0xc0000103, 1 }, /* TSC_AUX, listed if the host has RDTSCP */
+	{ 0xc0010114, 1 }, /* VM_CR, AMD's only */
+};
+
+/*
+ * Hyper-V's: a guest is refused them, as CPUID does not offer them; but when Kinglet asks, KVM
+ * makes what they need.
+ */
+static bool is_hyperv(uint32_t msr)
+{
+	return msr >= 0x40000000 && msr < 0x40000200;
+}
+
+enum { LISTED_FIRST_GUESS = 512, UNLISTED_MAX = 256 };
+
+static bool has_group(struct kvm *kvm, const struct state_group *group)
+{
+	return (!group->irqchip || kvm->has_irqchip) &&
+	       (!group->needs || kvm_check_extension(kvm, group->needs));
+}
+
+/* --- MSRs --------------------------------------------------------------------------------------
+ */
+
+enum { MSRS_A_CALL = 255, REFUSED = 1 }; /* KVM takes no more */
+
+/*
+ * KVM_GET_MSRS or KVM_SET_MSRS, each of which stops at an MSR that this KVM or CPU does not have:
+ * that one is marked, and stepped over.
+ */
+static int msrs_call(struct vcpu *vcpu, const struct sys_site *site, unsigned long request,
+		     const char *name, struct kvm_msr_entry *entries, unsigned count)
+{
+	_Alignas(
+		struct kvm_msrs) char buf[sizeof(struct kvm_msrs) + MSRS_A_CALL * sizeof(*entries)];
+	struct kvm_msrs *msrs = (struct kvm_msrs *)buf;
+	unsigned done = 0;
+
+	while (done < count) {
+		unsigned n = count - done < MSRS_A_CALL ? count - done : MSRS_A_CALL;
+		int ret;
+
+		*msrs = (struct kvm_msrs){ .nmsrs = n };
+		memcpy(msrs->entries, entries + done, n * sizeof(*entries));
+		ret = cpu_call(vcpu, site, request, name, msrs);
+		if (ret < 0)
+			return ret;
+		memcpy(entries + done, msrs->entries, (unsigned)ret * sizeof(*entries));
+		done += (unsigned)ret;
+		if ((unsigned)ret < n)
+			entries[done++].reserved = REFUSED;
+	}
+	return 0;
+}
+#define MSRS_CALL(vcpu, request, entries, count)                                                   \
+	msrs_call(vcpu, SYS_HERE, request, #request, entries, count)
+
+static int list_msrs(struct kvm *kvm, struct kvm_msr_list **listed)
+{
+	unsigned count = LISTED_FIRST_GUESS;
+	int ret;
+
+	do {
+		struct kvm_msr_list *list = calloc(1, sizeof(*list) + count * sizeof(uint32_t));
+
+		if (!list)
+			return -ENOMEM;
+		list->nmsrs = count;
+		ret = sys_ioctl(kvm->sys, kvm->dev_fd, KVM_GET_MSR_INDEX_LIST, list);
+		if (ret >= 0) {
+			*listed = list;
+			return 0;
+		}
+		/* KVM api.rst 4.3: it says then how many there are. */
+		if (ret == -E2BIG && list->nmsrs <= count)
+			ret = -EPROTO;
+		count = list->nmsrs;
+		free(list);
+	} while (ret == -E2BIG);
+	return ret;
+}
+
+/* The MSRs that this KVM has for a vCPU, with their values. */
+static int read_msrs(struct vcpu *vcpu, const struct kvm_msr_list *listed,
+		     struct x86_inventory *inventory)
+{
+	struct kvm_msr_entry *msrs = inventory->msrs;
+	unsigned count = 0;
+	int ret;
+
+	for (unsigned i = 0; i < listed->nmsrs; i++)
+		if (!is_hyperv(listed->indices[i]))
+			msrs[count++].index = listed->indices[i];
+	for (unsigned i = 0; i < ARRAY_SIZE(unlisted); i++)
+		for (uint32_t n = 0; n < unlisted[i].count; n++)
+			msrs[count++].index = unlisted[i].first + n;
+	ret = MSRS_CALL(vcpu, KVM_GET_MSRS, msrs, count);
+	for (unsigned i = 0; i < count && ret >= 0; i++)
+		if (msrs[i].reserved != REFUSED)
+			msrs[inventory->msr_count++] = msrs[i];
+	return ret;
+}
+
+/*
+ * Those only that are not as they should be: some are read-only, and always are, and others may not
+ * be written any more once the vCPU has run.
+ */
+static int write_msrs(struct vcpu *vcpu, const struct x86_inventory *inventory)
+{
+	size_t len = inventory->msr_count * sizeof(inventory->msrs[0]);
+	_cleanup_free_ struct kvm_msr_entry *msrs = malloc(len);
+	unsigned changed = 0;
+	int ret;
+
+	if (!msrs) {
+		log_error("out of memory");
+		return -ENOMEM;
+	}
+	memcpy(msrs, inventory->msrs, len);
+	ret = MSRS_CALL(vcpu, KVM_GET_MSRS, msrs, inventory->msr_count);
+	if (ret < 0)
+		return ret;
+	for (unsigned i = 0; i < inventory->msr_count; i++)
+		if (msrs[i].data != inventory->msrs[i].data)
+			msrs[changed++] = inventory->msrs[i];
+	return MSRS_CALL(vcpu, KVM_SET_MSRS, msrs, changed);
+}
+
+/* --- All of it ---------------------------------------------------------------------------------
+ */
+
+static int read_all(struct vcpu *vcpu, const struct kvm_msr_list *listed,
+		    struct x86_inventory *inventory)
+{
+	inventory->nested.size = sizeof(inventory->nested);
+	for (unsigned i = 0; i < ARRAY_SIZE(groups); i++) {
+		const struct state_group *group = &groups[i];
+		int ret;
+
+		if (!has_group(vcpu->kvm, group))
+			continue;
+		ret = cpu_call(vcpu, SYS_HERE, group->get, group->get_name,
+			       (char *)inventory + group->offset);
+		if (ret < 0)
+			return ret;
+	}
+	return read_msrs(vcpu, listed, inventory);
+}
+
+int inventory_take(struct vcpu *vcpu, struct x86_inventory **inventory)
+{
+	_cleanup_free_ struct kvm_msr_list *listed = NULL;
+	struct x86_inventory *taken;
+	int ret = list_msrs(vcpu->kvm, &listed);
+
+	if (ret < 0) {
+		log_error("/dev/kvm: KVM_GET_MSR_INDEX_LIST: %s", strerror(-ret));
+		return ret;
+	}
+	taken = calloc(1, sizeof(*taken) + (listed->nmsrs + UNLISTED_MAX) * sizeof(taken->msrs[0]));
+	if (!taken) {
+		log_error("out of memory");
+		return -ENOMEM;
+	}
+	ret = read_all(vcpu, listed, taken);
+	if (ret < 0) {
+		free(taken);
+		return ret;
+	}
+	*inventory = taken;
+	return 0;
+}
+
+int inventory_put(struct vcpu *vcpu, const struct x86_inventory *inventory)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(groups); i++) {
+		const struct state_group *group = &groups[i];
+		int ret;
+
+		if (!has_group(vcpu->kvm, group))
+			continue;
+		ret = cpu_call(vcpu, SYS_HERE, group->set, group->set_name,
+			       (char *)inventory + group->offset);
+		if (ret < 0)
+			return ret;
+	}
+	return write_msrs(vcpu, inventory);
+}
