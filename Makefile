@@ -261,8 +261,17 @@ $(payload_out)/%$(payload_suffix): $(payload_out)/obj/$(ARCH)/%.o $(payload_lib)
 $(payload_out)/%$(payload_suffix): $(payload_out)/obj/%.o $(payload_lib) $(payload_script)
 	$(call payload_link_$(ARCH),-T $(payload_script))
 
+# --- For tests/kvm/run and a scenario: compares a machine after a reset with one after power-on --
+.PHONY: kvm-tools
+kvm-tools: $(O)/tests/kvm/reset
+
+$(O)/tests/kvm/reset: $(call objects,tests/kvm/reset.c tests/kvm/reset_$(ARCH).c) $(lib)
+	@echo "  LD      $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(all_ldflags) -o $@ $^ $(libs)
+
 .PHONY: check-kvm
-check-kvm: all payloads lesson-tools ## Bare-metal guests, on this machine's KVM or in the testbed
+check-kvm: all payloads lesson-tools kvm-tools ## Bare-metal guests, on this KVM or in the testbed
 	$(Q)tests/run $(O) kvm
 
 # --- What scenarios use inside guests: linked statically, one program a file --------------------
@@ -306,8 +315,8 @@ packages := make acpica-tools device-tree-compiler python3 $(if $(cross), \
 	gcc-$(cross)-linux-gnu qemu-user-static, \
 	gcc libc6-dev libcmocka-dev liburing-dev libcjson-dev $(packages_$(ARCH)))
 
-# What the bare-metal guests and lessons of this architecture take.
-bare_metal := payloads lesson-tools
+# What the tests on a KVM and the lessons of this architecture take.
+bare_metal := payloads lesson-tools kvm-tools
 # Parts that need a KVM or a testbed; each is a program that counts its tests (see tests/run).
 parts := layers unit $(cross:%=kernel) install kvm $(if $(filter x86_64,$(ARCH)),page) guest
 

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What each architecture tells tests/kvm/reset.c of its machine. */
+#ifndef KINGLET_TESTS_KVM_RESET_H
+#define KINGLET_TESTS_KVM_RESET_H
+
+#include "arch/arch.h"
+#include "base/checked.h"
+
+enum { CPUS = 2, VALUES_MAX = 16384, RAM_SIZE = 16 << 20 };
+
+struct machine {
+	struct sys sys;
+	struct kvm kvm;
+	struct gmem mem;
+	struct gmem_kvm memslots;
+	struct bus pio, mmio;
+	struct arch_vm arch;
+	struct vcpu vcpus[CPUS];
+};
+
+/* All that KVM tells of a machine, in words with names. */
+struct inventory {
+	unsigned count;
+	struct value {
+		char name[48];
+		uint64_t value;
+	} values[VALUES_MAX];
+};
+
+void add_value(struct inventory *inventory, uint64_t value, const char *fmt, ...) __printf(3, 4);
+/* Words of 32 bits, named "NAME+0x10". */
+void add_words(struct inventory *inventory, const char *name, const void *data, size_t len);
+
+/* Ends the test, with status 1, unless ok. */
+void require(bool ok, const char *what);
+
+/* What may differ after a reset, by its whole name. `why` is for readers. */
+struct exception {
+	const char *name, *why;
+};
+extern const struct exception exceptions[]; /* up to one without a name */
+
+/* What make_dirty() must have changed, or it would not be tested: names, or those of groups. */
+extern const char *const dirty[]; /* up to NULL */
+
+void take_inventory(struct machine *m, struct inventory *inventory);
+
+/* Sets whatever KVM lets one set, and so whatever a guest can, to something else. */
+void make_dirty(struct machine *m);
+
+#endif
