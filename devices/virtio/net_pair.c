@@ -34,6 +34,9 @@ static void pair_unpoll(struct net_pair *pair)
 static void pair_lost_tap(struct net_pair *pair, const char *reason)
 {
 	pair_unpoll(pair);
+	/* What waits for room there now goes nowhere: it is served once more, and given back. */
+	if (pair->tx_blocked)
+		eventfd_signal(pair->tx->kick_fd);
 	pair->tx_blocked = false;
 	net_tap_is_gone(pair->net, reason);
 }

@@ -624,6 +624,42 @@ static void test_lost_tap_is_link_down(void **state)
 	assert_int_equal(card_stats(f).tx_dropped, 1);
 }
 
+/* Else a driver that was told not to kick waits for its frames for ever. */
+static void test_tap_lost_while_frames_wait_for_room(void **state)
+{
+	struct net_card *f = *state;
+	struct capture capture;
+	unsigned back = 0, sent = 0;
+	uint32_t written;
+	uint16_t head;
+	char text[256];
+
+	card_start(f, CARD_MERGE);
+	do {
+		transmit(f, 60000, ++sent);
+		card_kick(f, &f->tx);
+		back += mock_ring_reap(&f->tx, &head, &written);
+	} while (back == sent && sent < CARD_RING / 2);
+	assert_true(back < sent);
+	for (unsigned i = 0; i < 2 * CARD_TURN / 3; i++)
+		transmit(f, 100, ++sent);
+	signal(SIGPIPE, SIG_IGN);
+	close_fd(&f->wire);
+	capture_stderr_begin(&capture);
+	for (unsigned turn = 0; turn < 8; turn++)
+		mock_env_dispatch(&f->env);
+	capture_stderr_end(&capture, text, sizeof(text));
+	assert_non_null(strstr(text, "tap tap0"));
+	while (mock_ring_reap(&f->tx, &head, &written))
+		back++;
+	assert_int_equal(back, sent);
+
+	/* And it may kick again. */
+	transmit(f, 100, ++sent);
+	card_kick(f, &f->tx);
+	assert_true(mock_ring_reap(&f->tx, &head, &written));
+}
+
 /* The device stops itself in one callback; the tap's event was seen before and comes after. */
 static void test_event_after_stop_is_ignored(void **state)
 {
@@ -726,6 +762,7 @@ int main(void)
 		CARD_TEST(test_stop_gives_buffers_back),
 		CARD_TEST(test_rebind),
 		CARD_TEST(test_lost_tap_is_link_down),
+		CARD_TEST(test_tap_lost_while_frames_wait_for_room),
 		CARD_TEST(test_event_after_stop_is_ignored),
 		CARD_TEST(test_broken_rings),
 		CARD_TEST(test_construction_failure_leaves_no_fd),
