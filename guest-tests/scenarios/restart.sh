@@ -1,5 +1,7 @@
 # --on-reboot restart: the guest boots anew, twice, in the same process, with all its devices,
-# which keep no descriptor from before.
+# which keep no descriptor from before, and all huge pages, which are no others' meanwhile.
+sysctl -q vm.nr_hugepages=128
+trap 'sysctl -q vm.nr_hugepages=0' EXIT
 truncate -s 1M disk.img
 guest_runs <<'END'
 modprobe -a virtio_pci virtio_blk virtio_net virtio_rng virtio_console
@@ -13,10 +15,12 @@ read -r _
 [ $boots -eq 3 ] || reboot -f
 END
 vm_start run "$VMLINUX" --initrd initrd --on-reboot restart --disk disk.img --net tap=restart0,create \
-	--cpus 2 --append "$cmdline"
+	--cpus 2 --memory 256M --hugepages --append "$cmdline"
 for boot in 1 2 3; do
 	await_output "scenario: boot $boot"
 	readlink "/proc/$vm/fd/"* | sort >"descriptors.$boot"
+	[ "$(awk '/HugePages_(Free|Rsvd)/ { print $2 }' /proc/meminfo | uniq | wc -l)" -eq 1 ] ||
+		fail "huge pages given away: $(grep HugePages /proc/meminfo)"
 	echo >&"$keyboard"
 done
 vm_wait

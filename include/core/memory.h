@@ -56,6 +56,7 @@ struct gmem {
 	unsigned count;
 	uint64_t size; /* bytes of RAM in all slots */
 	int fd;	       /* memfd behind every slot, owned; -1: private RAM */
+	bool hugepages; /* from the reserved pool */
 	uint8_t *base; /* one mapping of everything, owned */
 	struct gmem_listener *listeners;
 	struct gmem_stop stop;
@@ -91,8 +92,8 @@ __must_check int gmem_init(struct gmem *mem, const struct gmem_range *ranges, un
 void gmem_destroy(struct gmem *mem);
 
 /*
- * All RAM reads as zero again, and costs nothing until it is touched. No vCPU runs. Negative errno;
- * -ECANCELED: it was stopped, and some of it is as it was.
+ * All RAM reads as zero again, and costs nothing until it is touched; huge pages stay. No vCPU
+ * runs. Negative errno; -ECANCELED: it was stopped, and some of it is as it was.
  */
 __must_check int gmem_clear(struct gmem *mem);
 

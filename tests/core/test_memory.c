@@ -7,10 +7,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <cmocka.h>
 
 #define GIB (1ULL << 30)
+#define HUGE (2ULL << 20)
 
 /* Two adjacent slots, a hole, and a third: what a machine with a hole below 4 GiB looks like. */
 static const struct gmem_range three[] = {
@@ -238,6 +240,41 @@ static void test_work_on_all_ram_can_be_stopped(void **state)
 	gmem_destroy(&mem);
 }
 
+static bool is_present(const struct gmem *mem, uint64_t gpa)
+{
+	unsigned char present = 0;
+
+	assert_int_equal(mincore(gmem_ptr(mem, gpa, 4096), 4096, &present), 0);
+	return present & 1;
+}
+
+/* Given back, they are another's, and missing at the next touch. Usual pages stand in for them. */
+static void test_clear_keeps_huge_pages(void **state)
+{
+	const struct gmem_range range = { .gpa = 0, .len = 3 * HUGE };
+
+	(void)state;
+	for (int with_fd = 0; with_fd < 2; with_fd++) {
+		const struct gmem_options options = { .shared = with_fd };
+		struct gmem mem;
+		char byte = 'k';
+
+		assert_int_equal(gmem_init(&mem, &range, 1, &options), 0);
+		mem.hugepages = true;
+		assert_int_equal(gmem_write(&mem, HUGE, &byte, 1), 0);
+		assert_int_equal(gmem_write(&mem, 2 * HUGE - 1, &byte, 1), 0);
+		assert_int_equal(gmem_clear(&mem), 0);
+		assert_true(is_present(&mem, HUGE));
+		if (!with_fd)
+			assert_false(is_present(&mem, 0));
+		for (uint64_t gpa = HUGE; gpa < 2 * HUGE; gpa += HUGE - 1) {
+			assert_int_equal(gmem_read(&mem, gpa, &byte, 1), 0);
+			assert_int_equal(byte, 0);
+		}
+		gmem_destroy(&mem);
+	}
+}
+
 struct recorder {
 	struct gmem_listener listener;
 	unsigned present, adds, fail_at;
@@ -324,6 +361,7 @@ int main(void)
 		cmocka_unit_test(test_shared_ram_is_a_memfd_others_can_map),
 		cmocka_unit_test(test_clear_zeroes_either_kind),
 		cmocka_unit_test(test_work_on_all_ram_can_be_stopped),
+		cmocka_unit_test(test_clear_keeps_huge_pages),
 		cmocka_unit_test_setup_teardown(test_listener_sees_all_slots_come_and_go, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_failing_listener_is_unwound, setup, teardown),

@@ -80,18 +80,47 @@ static int map_aligned(struct gmem *mem, const struct gmem_options *options)
 	return 0;
 }
 
-static int advise_all(const struct gmem *mem, int advice)
+/* Does `work` on all of it, in pieces between which it can be stopped. */
+static int work_through(const struct gmem *mem,
+			int (*work)(const struct gmem *mem, uint8_t *at, uint64_t len, int advice),
+			int advice)
 {
 	uint64_t left = mem->size;
 
 	while (left) {
 		uint64_t len = left < PIECE ? left : PIECE;
+		int ret;
 
 		if (mem->stop.wanted && mem->stop.wanted(mem->stop.owner))
 			return -ECANCELED;
-		if (madvise(mem->base + mem->size - left, len, advice))
-			return -errno;
+		ret = work(mem, mem->base + mem->size - left, len, advice);
+		if (ret)
+			return ret;
 		left -= len;
+	}
+	return 0;
+}
+
+static int advise(const struct gmem *mem, uint8_t *at, uint64_t len, int advice)
+{
+	(void)mem;
+	return madvise(at, len, advice) ? -errno : 0;
+}
+
+/*
+ * A huge page that is given back is free for anybody, its reservation included, and the guest's next
+ * touch would be a SIGBUS. Those of private RAM that have not been touched are left alone.
+ */
+static int zero_huge_pages(const struct gmem *mem, uint8_t *at, uint64_t len, int advice)
+{
+	(void)advice;
+	for (; len; at += HUGE_PAGE, len -= HUGE_PAGE) {
+		unsigned char touched = 1;
+
+		if (mem->fd < 0 && mincore(at, PAGE, &touched))
+			return -errno;
+		if (touched & 1)
+			memset(at, 0, HUGE_PAGE);
 	}
 	return 0;
 }
@@ -111,7 +140,7 @@ static int map_ram(struct gmem *mem, const struct gmem_options *options)
 	 */
 	madvise(mem->base, mem->size, MADV_HUGEPAGE);
 	madvise(mem->base, mem->size, MADV_DONTDUMP);
-	return options->prefault ? advise_all(mem, MADV_POPULATE_WRITE) : 0;
+	return options->prefault ? work_through(mem, advise, MADV_POPULATE_WRITE) : 0;
 }
 
 int gmem_init(struct gmem *mem, const struct gmem_range *ranges, unsigned count,
@@ -120,7 +149,9 @@ int gmem_init(struct gmem *mem, const struct gmem_range *ranges, unsigned count,
 	uint64_t offset = 0;
 	int ret;
 
-	*mem = (struct gmem){ .fd = -1, .stop = options->stop };
+	*mem = (struct gmem){
+		.fd = -1, .hugepages = options->hugepages, .stop = options->stop
+	};
 	if (!count || count > GMEM_MAX_SLOTS)
 		return -EINVAL;
 	mem->size = ranges_size(ranges, count);
@@ -165,7 +196,9 @@ void gmem_destroy(struct gmem *mem)
 
 int gmem_clear(struct gmem *mem)
 {
-	return advise_all(mem, mem->fd < 0 ? MADV_DONTNEED : MADV_REMOVE);
+	if (mem->hugepages)
+		return work_through(mem, zero_huge_pages, 0);
+	return work_through(mem, advise, mem->fd < 0 ? MADV_DONTNEED : MADV_REMOVE);
 }
 
 int gmem_add_listener(struct gmem *mem, struct gmem_listener *listener)
