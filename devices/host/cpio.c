@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
-enum { HEADER_LEN = 110, ALIGN = 4 };
+enum { HEADER_LEN = 110, ALIGN = 4, PAGE = 4096 };
 
 static const char trailer[] = "TRAILER!!!";
 
@@ -145,6 +145,7 @@ static int put_entry(struct cpio *cpio, const struct cpio_entry *entry, const ch
 	/* A field has 32 bits; of `max` too. */
 	if (entry->len > cpio->max)
 		return -EFBIG;
+	cpio->pages += align_up(entry->len, PAGE) / PAGE;
 	ret = put_header(cpio, entry, path, ino, links);
 	if (!ret && entry->data)
 		ret = put(cpio, entry->data, entry->len);

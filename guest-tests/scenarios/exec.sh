@@ -127,6 +127,20 @@ files)
 	run_program -- ./nonesuch </dev/null
 	expect_status 100
 	expect_message './nonesuch: No such file or directory'
+
+	# A root that does not fit is refused, or what the kernel says about it is explained, with a
+	# number that is enough.
+	truncate -s 40M root/large
+	run_program --root root --memory 64M -- sh -c 'exit 5' </dev/null
+	expect_status 100
+	enough=$(sed -n 's/^kinglet: --memory 64M: too little .*; --memory \(.*\)M would do$/\1/p' \
+		messages)
+	run_program --root root --memory $((enough - 254))M -- sh -c 'exit 5' </dev/null
+	expect_status 102
+	expect_message '^  \| .*Initramfs unpacking failed: write error'
+	expect_message "^kinglet: --memory .*: the kernel had no room .*; --memory ${enough}M would do$"
+	run_program --root root --memory "${enough}M" -- sh -c 'exit 5' </dev/null
+	expect_status 5
 	;;
 kernels)
 	# As on a host where Debian's kernel is installed.

@@ -38,4 +38,10 @@ struct exec_image {
  */
 __must_check int exec_image_build(struct cpio *cpio, const struct exec_image *image);
 
+/*
+ * Bytes of guest RAM without which the archive cannot be unpacked: it lies in RAM, and its files
+ * come into a tmpfs that takes half of what is left, in pages and in files.
+ */
+uint64_t exec_image_memory(const struct cpio *cpio);
+
 #endif

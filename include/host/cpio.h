@@ -30,6 +30,7 @@ struct cpio {
 	uint64_t len;  /* bytes so far */
 	uint64_t max;  /* bytes that it may have */
 	uint32_t inos; /* given out so far */
+	uint64_t pages; /* of 4 KiB, that the files have once they are unpacked */
 	void *paths;   /* tsearch(3): what was added */
 	/* Files of a folder that have several names, in chains by the host's number; owned. */
 	struct cpio_link *links[CPIO_LINK_CHAINS];

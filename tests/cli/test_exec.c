@@ -29,7 +29,7 @@ static int setup(void **state)
 		"echo 1 >lib/modules/6.1/a/virtio_console.ko && "
 		"echo 2 >lib/modules/6.1/a/virtio_pci.ko && echo 3 >lib/modules/6.1/b/virtio.ko && "
 		"printf '#!/bin/sh\\n' >script && echo text >text && chmod +x script text && "
-		"echo x >root/bin/x && echo y >dir/y";
+		"echo x >root/bin/x && echo y >dir/y && mkdir big && truncate -s 8M big/file";
 	char *folder = test_malloc(64);
 
 	snprintf(folder, 64, "/tmp/test_exec.XXXXXX");
@@ -100,6 +100,8 @@ static void test_wrong_use_is_refused_in_one_line(void **state)
 		{ { "$D/text", "--root", "$D/none", "--", "x" }, "/none: No such file" },
 		{ { "$D/text", "--root", "$D/root", "--dir", "$D/dir:/bin/x/d", "--", "x" },
 		  "/bin/x/d in the guest: Not a directory" },
+		{ { "$D/text", "--root", "$D/big", "--memory", "24M", "--", "x" },
+		  "--memory 24M: too little to unpack the guest's files in; --memory 282M would do" },
 	};
 
 	(void)state;
@@ -165,6 +167,32 @@ static void test_image_tells_init_what_to_do(void **state)
 	assert_true(holds(&cpio, guest_init, guest_init_len));
 	cpio_destroy(&cpio);
 	kernel_modules_destroy(&modules);
+}
+
+/* In RAM as it is, and once more in a tmpfs, which takes half of the rest in pages and in files. */
+static void test_memory_for_the_image(void **state)
+{
+	static const char *const paths[] = { "a", "b", "c/d" };
+	static const char bytes[5 * 4096];
+	struct cpio cpio;
+
+	(void)state;
+	assert_int_equal(cpio_init(&cpio, 1 << 20), 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(paths); i++) {
+		const struct cpio_entry entry = {
+			.path = paths[i], .mode = S_IFREG | 0600, .data = "x", .len = 1, .fd = -1
+		};
+
+		assert_int_equal(cpio_add(&cpio, &entry), 0);
+	}
+	/* Three pages, but with the folder four files. */
+	assert_int_equal(exec_image_memory(&cpio), cpio.len + 2 * 4 * 4096);
+	assert_int_equal(cpio_add(&cpio, &(struct cpio_entry){ .path = "e", .mode = S_IFREG | 0600,
+							       .data = bytes,
+							       .len = sizeof(bytes) - 1, .fd = -1 }),
+			 0);
+	assert_int_equal(exec_image_memory(&cpio), cpio.len + 2 * 8 * 4096);
+	cpio_destroy(&cpio);
 }
 
 /* Our own init is a static program as good as any. */
@@ -266,6 +294,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_wrong_use_is_refused_in_one_line),
 		TEST(test_image_tells_init_what_to_do),
+		TEST(test_memory_for_the_image),
 		TEST(test_static_program_goes_to_bin),
 		TEST(test_list_says_what_is_missing),
 		TEST(test_modules_folder),

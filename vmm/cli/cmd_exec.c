@@ -16,8 +16,9 @@
 enum { MAX_DIRS = 16, MAX_ENV = 256, MAX_MODULES = 32, MODULES_OF_DEVICES = 8 };
 
 #define MIB (UINT64_C(1) << 20)
-/* The image is in the guest's memory twice, until it is unpacked. */
+/* The guest's memory is some three times that, and what the kernel and PROGRAM may need beside it. */
 #define IMAGE_MAX (1024 * MIB)
+#define BESIDE_IMAGE (256 * MIB)
 
 static char default_path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 static char default_home[] = "HOME=/";
@@ -30,6 +31,7 @@ struct exec_options {
 	bool verbose;
 	char **args; /* the program and what follows it */
 	bool without_modules; /* there is no folder of them */
+	uint64_t enough;      /* memory for the image, the kernel and PROGRAM */
 	struct exec_dir parsed_dirs[MAX_DIRS];
 	char *parsed_env[MAX_ENV + 3]; /* and PATH, HOME, NULL */
 };
@@ -289,7 +291,17 @@ static int find_modules(const struct exec_options *options, const char *folder,
 struct exec_console {
 	struct console_lines lines[GUEST_STREAMS];
 	struct console_tail tail;
+	bool image_failed; /* to be unpacked */
 };
+
+static void take_line(struct exec_console *console, const char *line)
+{
+	if (!line)
+		return;
+	console->image_failed |= strstr(line, "Initramfs unpacking failed") ||
+				 strstr(line, "rootfs image is not initramfs");
+	console_tail_add(&console->tail, line);
+}
 
 static bool take_output(void *owner, enum guest_stream stream, const uint8_t *data, size_t len,
 			struct verdict *end)
@@ -297,12 +309,8 @@ static bool take_output(void *owner, enum guest_stream stream, const uint8_t *da
 	struct exec_console *console = owner;
 
 	(void)end;
-	for (size_t i = 0; i < len; i++) {
-		const char *line = console_lines_feed(&console->lines[stream], data[i]);
-
-		if (line)
-			console_tail_add(&console->tail, line);
-	}
+	for (size_t i = 0; i < len; i++)
+		take_line(console, console_lines_feed(&console->lines[stream], data[i]));
 	return false;
 }
 
@@ -312,11 +320,8 @@ static void print_console(struct exec_console *console)
 {
 	const char *line;
 
-	for (unsigned i = 0; i < GUEST_STREAMS; i++) {
-		line = console_lines_end(&console->lines[i]);
-		if (line)
-			console_tail_add(&console->tail, line);
-	}
+	for (unsigned i = 0; i < GUEST_STREAMS; i++)
+		take_line(console, console_lines_end(&console->lines[i]));
 	for (unsigned i = 0; (line = console_tail_line(&console->tail, i)); i++)
 		fprintf(stderr, "  | %s\n", line);
 }
@@ -353,6 +358,15 @@ static int build_image(struct exec_options *options, struct cpio *cpio)
 	return err;
 }
 
+static void log_memory(const struct exec_options *options, const char *what)
+{
+	uint64_t memory = options->run.config.memory;
+	uint64_t enough = options->enough > memory ? options->enough : 2 * memory;
+
+	log_error("--memory %lluM: %s; --memory %lluM would do",
+		  (unsigned long long)(memory / MIB), what, (unsigned long long)(enough / MIB));
+}
+
 /* A guest that went down before it had a status to tell has failed, whatever it did that for. */
 static int report(const struct exec_options *options, const struct verdict *verdict,
 		  double seconds, struct exec_console *console)
@@ -376,7 +390,24 @@ static int report(const struct exec_options *options, const struct verdict *verd
 		log_error("%s: no modules of it were found in /lib/modules; where virtio is not built "
 			  "in, give their folder with --modules DIR",
 			  options->run.config.boot.kernel);
+	if (console->image_failed)
+		log_memory(options, "the kernel had no room to unpack the guest's files");
 	return verdict->status;
+}
+
+/* As much as is needed, or what was asked for if that can do. */
+static int set_memory(struct exec_options *options, const struct cpio *cpio)
+{
+	struct machine_config *config = &options->run.config;
+	uint64_t image = align_up(exec_image_memory(cpio), 2 * MIB);
+
+	options->enough = image + BESIDE_IMAGE;
+	if (!options_given(&options->run.common, "memory"))
+		config->memory = options->enough;
+	if (config->memory > image)
+		return 0;
+	log_memory(options, "too little to unpack the guest's files in");
+	return -EINVAL;
 }
 
 static int run_image(struct exec_options *options, const struct cpio *cpio)
@@ -395,8 +426,8 @@ static int run_image(struct exec_options *options, const struct cpio *cpio)
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", cpio->fd);
 	config->boot.initrd = path;
-	if (!options_given(&options->run.common, "memory"))
-		config->memory += align_up(2 * cpio->len, 2 * MIB);
+	if (set_memory(options, cpio) < 0)
+		return EXIT_USAGE;
 	if (options->run.dry_run)
 		return dry_run_print(stdout, config) < 0 ? EXIT_USAGE : flush_stdout();
 	config->observers[config->observer_count++] =

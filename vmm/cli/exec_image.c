@@ -219,6 +219,13 @@ static int add_all(struct cpio *cpio, const struct exec_image *image, FILE *todo
 	return ret;
 }
 
+uint64_t exec_image_memory(const struct cpio *cpio)
+{
+	uint64_t pages = cpio->pages > cpio->inos ? cpio->pages : cpio->inos;
+
+	return cpio->len + 2 * 4096 * pages;
+}
+
 int exec_image_build(struct cpio *cpio, const struct exec_image *image)
 {
 	_cleanup_free_ char *text = NULL;
