@@ -29,13 +29,13 @@ static int watch(struct stream_in *in, bool on)
 
 static void read_some(struct stream_in *in)
 {
-	ssize_t n = read(in->event.fd, in->data, sizeof(in->data));
+	ssize_t n = input_read(&in->input, in->data, sizeof(in->data));
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	if (n == -EAGAIN)
 		return;
 	/* A terminal that hangs up reads EIO: its end, as 0 is that of everything else. */
-	if (n < 0 && errno != EIO)
-		log_warning("standard input: read: %s", strerror(errno));
+	if (n < 0 && n != -EIO)
+		log_warning("standard input: read: %s", strerror((int)-n));
 	if (n <= 0)
 		in->ended = true;
 	else
@@ -117,12 +117,17 @@ int stream_in_init(struct stream_in *in, struct loop *loop, int fd, const struct
 	in->loop = loop;
 	in->ops = ops;
 	in->owner = owner;
-	in->event = (struct loop_event){ .fd = fd, .fn = readable };
 	in->resume = (struct loop_event){ .fd = -1, .fn = resumed };
 	in->watched = in->always_ready = in->ended = in->told = false;
 	in->len = 0;
+	ret = input_open(&in->input, fd);
+	if (ret)
+		return ret;
+	in->event = (struct loop_event){ .fd = in->input.fd, .fn = readable };
 	ret = add_eventfd(loop, &in->resume);
-	if (!ret)
+	if (ret)
+		input_close(&in->input);
+	else
 		stream_in_resume(in); /* the first look is the loop's */
 	return ret;
 }
@@ -132,6 +137,7 @@ void stream_in_destroy(struct stream_in *in)
 	if (in->watched)
 		loop_remove(in->loop, &in->event);
 	remove_eventfd(in->loop, &in->resume);
+	input_close(&in->input);
 }
 
 /* --- Output ----------------------------------------------------------------------------------- */

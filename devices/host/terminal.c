@@ -158,8 +158,8 @@ static void read_input(struct terminal *terminal)
 
 	if (!room || terminal->in_ended)
 		return;
-	n = read(terminal->in.fd, terminal->in_buf + terminal->in_len, room);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	n = input_read(&terminal->input, terminal->in_buf + terminal->in_len, room);
+	if (n == -EAGAIN)
 		return;
 	/* A terminal that hangs up reads EIO: its end, as 0 is that of everything else. */
 	if (n <= 0)
@@ -367,7 +367,8 @@ int terminal_init(struct terminal *terminal, const struct terminal_options *opti
 
 	*terminal = (struct terminal){
 		.options = *options,
-		.in = { .fd = options->in_fd, .fn = input_readable },
+		.input = { .fd = -1 },
+		.in = { .fd = -1, .fn = input_readable },
 		.resume = { .fd = -1, .fn = input_resumed },
 		.output = { .fd = -1 },
 		.out = { .fd = -1, .fn = output_writable },
@@ -392,8 +393,11 @@ int terminal_init(struct terminal *terminal, const struct terminal_options *opti
 		ret = loop_add(options->loop, &terminal->resume, EPOLLIN);
 	if (ret)
 		goto err_close;
-	terminal->in_ended = options->in_fd < 0 || !options->input;
-	terminal->is_tty = !terminal->in_ended && isatty(options->in_fd);
+	/* Started with it closed, or no descriptor to be had: there is no input. */
+	terminal->in_ended = options->in_fd < 0 || !options->input ||
+			     input_open(&terminal->input, options->in_fd) < 0;
+	terminal->in.fd = terminal->input.fd;
+	terminal->is_tty = !terminal->in_ended && isatty(terminal->in.fd);
 	enter_raw_mode(terminal);
 	terminal_resume_input(terminal); /* the first look at the input is the loop's */
 	return 0;
@@ -420,6 +424,7 @@ void terminal_destroy(struct terminal *terminal)
 	loop_remove(loop, &terminal->resume);
 	loop_timer_remove(loop, &terminal->flush_timer);
 	close_fd(&terminal->resume.fd);
+	input_close(&terminal->input);
 	output_close(&terminal->output);
 	pthread_mutex_destroy(&terminal->lock);
 }

@@ -12,6 +12,7 @@
 #define KINGLET_HOST_STREAM_H
 
 #include "core/loop.h"
+#include "host/input.h"
 #include "host/output.h"
 
 #include <stddef.h>
@@ -31,7 +32,8 @@ struct stream_in {
 	struct loop *loop; /* borrowed */
 	const struct stream_in_ops *ops;
 	void *owner;		  /* borrowed */
-	struct loop_event event;  /* of the descriptor, borrowed */
+	struct input input;
+	struct loop_event event;  /* of input */
 	struct loop_event resume; /* eventfd, owned */
 	bool watched;		  /* in the loop */
 	bool always_ready;	  /* a file: epoll refuses it, reads never block */

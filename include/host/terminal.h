@@ -17,6 +17,7 @@
 #define KINGLET_HOST_TERMINAL_H
 
 #include "core/loop.h"
+#include "host/input.h"
 #include "host/output.h"
 
 #include <pthread.h>
@@ -52,7 +53,8 @@ struct terminal {
 	struct terminal_options options;
 
 	/* Input; loop thread only. */
-	struct loop_event in;
+	struct input input;
+	struct loop_event in;	  /* of input */
 	struct loop_event resume; /* eventfd, owned */
 	bool in_watched;          /* in the loop */
 	bool in_always_ready;     /* a file: epoll refuses it, reads never block */

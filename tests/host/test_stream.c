@@ -5,14 +5,18 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pty.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -192,6 +196,89 @@ static void test_input_that_cannot_be_read_ends(void **state)
 	close_fd(&fd);
 }
 
+/*
+ * Another process that shares the input takes what the loop has seen there. Where that would block,
+ * the alarm ends the test.
+ */
+static void input_is_taken_by_another(struct fixture *f, int reader, int writer)
+{
+	struct epoll_event seen;
+	struct loop_event *event;
+	char byte;
+
+	alarm(60);
+	start_in(f, reader);
+	assert_true(dispatch(f, 8));
+	assert_int_equal(write(writer, "a\n", 2), 2);
+	assert_int_equal(epoll_wait(f->loop.epoll_fd, &seen, 1, 30000), 1);
+	assert_int_equal(fcntl(reader, F_GETFL) & O_NONBLOCK, 0);
+	assert_int_equal(read(reader, &byte, 1), 1);
+	assert_int_equal(read(reader, &byte, 1), 1);
+	event = seen.data.ptr;
+	event->fn(event, seen.events);
+	assert_int_equal(f->len, 0);
+	assert_int_equal(f->ended, 0);
+	/* What comes next is ours again. */
+	assert_int_equal(write(writer, "b\n", 2), 2);
+	assert_int_equal(epoll_wait(f->loop.epoll_fd, &seen, 1, 30000), 1);
+	event->fn(event, seen.events);
+	assert_memory_equal(f->got, "b\n", 2);
+	alarm(0);
+	stream_in_destroy(&f->in);
+}
+
+static void test_shared_pipe_does_not_block(void **state)
+{
+	struct fixture *f = *state;
+
+	input_is_taken_by_another(f, f->pipe[0], f->pipe[1]);
+}
+
+static void test_shared_socket_does_not_block(void **state)
+{
+	int ends[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	input_is_taken_by_another(*state, ends[0], ends[1]);
+	close_fd(&ends[0]);
+	close_fd(&ends[1]);
+}
+
+static void test_shared_terminal_does_not_block(void **state)
+{
+	int master, slave;
+
+	assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
+	input_is_taken_by_another(*state, slave, master);
+	close_fd(&slave);
+	close_fd(&master);
+}
+
+/* A reader that opens it anew is not told of writers that left before. */
+static void test_input_of_a_fifo_whose_writer_has_left(void **state)
+{
+	char folder[] = "/tmp/test_stream.XXXXXX", path[40];
+	struct fixture *f = *state;
+	int reader, writer;
+
+	assert_non_null(mkdtemp(folder));
+	snprintf(path, sizeof(path), "%s/fifo", folder);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	reader = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	writer = open(path, O_WRONLY | O_CLOEXEC);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(folder), 0);
+	assert_int_equal(fcntl(reader, F_SETFL, 0), 0);
+	assert_int_equal(write(writer, "last", 4), 4);
+	close_fd(&writer);
+	start_in(f, reader);
+	assert_true(dispatch(f, 8));
+	assert_memory_equal(f->got, "last", 4);
+	assert_int_equal(f->ended, 1);
+	stream_in_destroy(&f->in);
+	close_fd(&reader);
+}
+
 static void output_waits_for_room(struct fixture *f, int reader, int writer)
 {
 	static uint8_t data[4 << 20];
@@ -308,6 +395,10 @@ int main(void)
 		TEST(test_refused_input_waits),
 		TEST(test_input_of_a_file),
 		TEST(test_input_that_cannot_be_read_ends),
+		TEST(test_shared_pipe_does_not_block),
+		TEST(test_shared_socket_does_not_block),
+		TEST(test_shared_terminal_does_not_block),
+		TEST(test_input_of_a_fifo_whose_writer_has_left),
 		TEST(test_output_to_a_pipe),
 		TEST(test_output_to_a_socket),
 		TEST(test_output_whose_reader_leaves),

@@ -176,6 +176,27 @@ static void piped_input_reaches_the_consumer(void **state)
 	terminal_destroy(&f->terminal);
 }
 
+/* Another process that shares the input takes what the loop has seen there. */
+static void shared_input_does_not_block(void **state)
+{
+	struct fixture *f = *state;
+	struct epoll_event seen;
+	struct loop_event *event;
+	char byte;
+
+	start(f);
+	put(f->input_pipe[1], "x", 1);
+	assert_int_equal(epoll_wait(f->loop.epoll_fd, &seen, 1, 30000), 1);
+	assert_int_equal(read(f->input_pipe[0], &byte, 1), 1);
+	event = seen.data.ptr;
+	alarm(60);
+	event->fn(event, seen.events);
+	alarm(0);
+	assert_int_equal(f->in_len, 0);
+	assert_int_equal(fcntl(f->input_pipe[0], F_GETFL) & O_NONBLOCK, 0);
+	terminal_destroy(&f->terminal);
+}
+
 static void end_of_input_is_noted_once(void **state)
 {
 	struct fixture *f = *state;
@@ -832,6 +853,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(piped_input_reaches_the_consumer),
+		TEST(shared_input_does_not_block),
 		TEST(end_of_input_is_noted_once),
 		TEST(input_waits_for_the_consumer),
 		TEST(files_are_read_although_epoll_refuses_them),

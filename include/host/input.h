@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading standard input without ever blocking, and without making it non-blocking for others that
+ * share it: what epoll has seen there, another process may have taken by now. Any thread, one at a
+ * time.
+ */
+#ifndef KINGLET_HOST_INPUT_H
+#define KINGLET_HOST_INPUT_H
+
+#include "base/cleanup.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct input {
+	int fd;	     /* owned: an open file description of our own where that can be had */
+	bool socket; /* recv(2) can be told not to wait */
+	bool shared; /* neither of them: a look first */
+};
+
+/* fd is borrowed. 0 or a negative errno; then input->fd is -1. */
+__must_check int input_open(struct input *input, int fd);
+
+/* How many bytes were read, 0 at the end, or a negative errno; -EAGAIN when there are none now. */
+__must_check ssize_t input_read(const struct input *input, void *data, size_t len);
+
+static inline void input_close(struct input *input)
+{
+	close_fd(&input->fd);
+}
+
+#endif
