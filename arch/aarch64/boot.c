@@ -150,6 +150,12 @@ static int load_fdt(struct boot_job *job, const struct arm64_vm *vm)
 	return job->options->dump_fdt ? dump(job->options->dump_fdt, blob, len) : 0;
 }
 
+bool arch_kernel_may_be_linux(const char *path)
+{
+	(void)path;
+	return true;
+}
+
 int arch_boot_load(struct arch_vm *arch, struct gmem *mem, const struct boot_options *options,
 		   struct boot_state *state)
 {

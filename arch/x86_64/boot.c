@@ -9,6 +9,7 @@
 #include "base/checked.h"
 #include "base/log.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -108,7 +109,8 @@ int boot_put_string(struct boot_job *job, const char *first, const char *second,
 {
 	_cleanup_free_ char *text = NULL;
 	uint64_t room = BOOT_STRINGS_LEN - job->strings_used;
-	int len = asprintf(&text, "%s%s%s", first, second ? " " : "", second ? second : "");
+	bool both = second && *second;
+	int len = asprintf(&text, "%s%s%s", first, both ? " " : "", both ? second : "");
 	int ret;
 
 	if (len < 0) {
@@ -180,6 +182,16 @@ static int write_bios(struct boot_job *job)
 	if (ret)
 		log_error("BIOS data: %s", strerror(-ret));
 	return ret;
+}
+
+bool arch_kernel_may_be_linux(const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct boot_file file;
+	ssize_t len = fd < 0 ? 0 : pread(fd, file.head, sizeof(file.head), 0);
+
+	file.head_len = len > 0 ? (size_t)len : 0;
+	return !multiboot_probe(&file);
 }
 
 static int load_kernel(struct boot_job *job)

@@ -79,6 +79,12 @@ struct arch_linux_words {
 extern const struct arch_linux_words arch_linux_words;
 
 /*
+ * False when the file is for sure no Linux (a Multiboot kernel), which has no use for those words.
+ * A file that cannot be read is for arch_boot_load() to complain of.
+ */
+bool arch_kernel_may_be_linux(const char *path);
+
+/*
  * The machine type for KVM_CREATE_VM (KVM api.rst 4.2) of a guest with so many bytes of RAM: 0 for
  * KVM's own choice. A VM of that type must have room for the highest address of layout.h, too.
  */

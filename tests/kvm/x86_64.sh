@@ -53,6 +53,8 @@ tests_of_arch() {
 	guest 'PVH' "cmdline: one two\n$handed_over" pvh.elf "${with_all[@]}"
 	guest 'Multiboot' "cmdline: $payloads/multiboot.elf one two\n$handed_over" \
 		multiboot.elf "${with_all[@]}"
+	guest 'Multiboot, no words for Linux' "cmdline: $payloads/multiboot.elf\n$handed_over" \
+		multiboot.elf --memory 16M --initrd "$work/initrd"
 
 	guest 'port I/O' 'rep outsb\n' pio.elf
 	guest 'MMIO across the end of RAM' '' mmio-edge.elf --memory 16M

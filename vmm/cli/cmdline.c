@@ -13,7 +13,8 @@
 static void write_default(FILE *out, const struct machine_config *config)
 {
 	/* A program that is no Linux kernel reads its own arguments here, if any. */
-	if (config->boot.format == BOOT_FORMAT_FLAT)
+	if (config->boot.format == BOOT_FORMAT_FLAT ||
+	    !arch_kernel_may_be_linux(config->boot.kernel))
 		return;
 	if (config->serial == SERIAL_STDIO)
 		fprintf(out, "console=%s ", arch_linux_words.serial);

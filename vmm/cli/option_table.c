@@ -408,8 +408,8 @@ static const struct option boot_options[] = {
 	},
 	{
 		.name = "append", .metavar = "TEXT", .kind = OPTION_STRING, .max = 65535,
-		.help = "kernel command line, passed on exactly; without it Kinglet makes one that "
-			"suits the other options",
+		.help = "kernel command line, passed on exactly; without it Kinglet makes one for "
+			"Linux that suits the other options",
 		RUN(append),
 	},
 	{

@@ -133,6 +133,25 @@ static void information_says_what_the_kernel_needs(void **state)
 	assert_string_equal(guest(rig, info_word(rig, 64), 8), "Kinglet");
 }
 
+/* Its command line is its name alone where none is given; Linux's words are not for it. */
+static void kernel_is_no_linux(void **state)
+{
+	struct fixture *f = *state;
+	struct rig *rig = &f->rig;
+
+	make_elf_kernel(&f->image, WANTS_MEMORY);
+	assert_int_equal(rig_boot_image(rig, &f->image), 0);
+	assert_string_equal(guest(rig, info_word(rig, 16), 64), rig->kernel_path);
+	assert_false(arch_kernel_may_be_linux(rig->kernel_path));
+
+	memset(&f->image, 0, sizeof(f->image));
+	f->image.len = 0x3000;
+	rig_set_kernel(rig, &f->image);
+	assert_true(arch_kernel_may_be_linux(rig->kernel_path));
+	assert_true(arch_kernel_may_be_linux("/nonexistent/kernel"));
+	assert_true(arch_kernel_may_be_linux("/"));
+}
+
 static void information_without_module(void **state)
 {
 	struct fixture *f = *state;
@@ -326,6 +345,7 @@ int main(void)
 		T(elf_kernel_is_loaded_by_its_segments),
 		T(higher_half_entry_is_translated),
 		T(information_says_what_the_kernel_needs),
+		T(kernel_is_no_linux),
 		T(information_without_module),
 		T(bios_data_says_where_low_memory_ends),
 		T(header_lies_anywhere_in_8_kib),
