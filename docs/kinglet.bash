@@ -7,6 +7,7 @@ _kinglet()
 	local boot="
 		--initrd
 		--append
+		--module
 		--serial
 		--console
 		--acpi
@@ -87,6 +88,9 @@ _kinglet()
 		COMPREPLY=($(compgen -f -- "$cur"))
 		return ;;
 	--append)
+		return ;;
+	--module)
+		COMPREPLY=($(compgen -f -- "$cur"))
 		return ;;
 	--serial)
 		COMPREPLY=($(compgen -W "stdio off" -- "$cur"))

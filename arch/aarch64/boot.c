@@ -169,6 +169,11 @@ int arch_boot_load(struct arch_vm *arch, struct gmem *mem, const struct boot_opt
 	int ret;
 
 	memset(state, 0, sizeof(*state));
+	if (options->module_count) {
+		log_error("--module: only Multiboot kernels take modules, which are of x86_64; leave "
+			  "it out");
+		return -EINVAL;
+	}
 	ret = boot_file_open(&job.kernel, "kernel", options->kernel);
 	if (!ret)
 		ret = load_kernel(&job);

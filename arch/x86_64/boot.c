@@ -71,36 +71,44 @@ int boot_claim(struct boot_job *job, uint64_t gpa, uint64_t len)
 	return 0;
 }
 
-static int place_initrd(struct boot_job *job, const struct boot_file *initrd, uint64_t ceiling,
-			bool low)
+static int place_file(struct boot_job *job, const struct boot_file *file, uint64_t floor,
+		      uint64_t ceiling, bool low, struct gmem_range *at)
 {
-	uint64_t end = job->summary->kernel_end;
-	uint64_t floor = align_up(end > BOOT_HIGH_MEMORY ? end : BOOT_HIGH_MEMORY, X86_PAGE_SIZE);
-	uint64_t gpa;
-
-	if (floor > ceiling || initrd->size > ceiling - floor)
-		return boot_refuse(initrd, -E2BIG,
-				   "%llu KiB do not fit into RAM between the kernel's end at %#llx "
-				   "and %#llx: give the guest more by --memory",
-				   (unsigned long long)(initrd->size + 1023) / 1024,
+	floor = align_up(floor > BOOT_HIGH_MEMORY ? floor : BOOT_HIGH_MEMORY, X86_PAGE_SIZE);
+	if (floor > ceiling || file->size > ceiling - floor)
+		return boot_refuse(file, -E2BIG,
+				   "%llu KiB do not fit into the RAM that is left for it, %#llx to "
+				   "%#llx: give the guest more by --memory",
+				   (unsigned long long)(file->size + 1023) / 1024,
 				   (unsigned long long)floor, (unsigned long long)ceiling);
-	gpa = low ? floor : (ceiling - initrd->size) & ~(uint64_t)(X86_PAGE_SIZE - 1);
-	job->summary->initrd_start = gpa;
-	job->summary->initrd_len = initrd->size;
-	return boot_file_load(initrd, job->mem, 0, gpa, initrd->size);
+	at->gpa = low ? floor : (ceiling - file->size) & ~(uint64_t)(X86_PAGE_SIZE - 1);
+	at->len = file->size;
+	return boot_file_load(file, job->mem, 0, at->gpa, at->len);
 }
 
-int boot_load_initrd(struct boot_job *job, uint64_t ceiling, bool low)
+int boot_load_file(struct boot_job *job, const char *what, const char *path, uint64_t floor,
+		   uint64_t ceiling, bool low, struct gmem_range *at)
 {
-	struct boot_file initrd;
-	int ret;
+	struct boot_file file;
+	int ret = boot_file_open(&file, what, path);
 
-	if (!job->options->initrd)
-		return 0;
-	ret = boot_file_open(&initrd, "initrd", job->options->initrd);
 	if (!ret)
-		ret = place_initrd(job, &initrd, ceiling, low);
-	close_fd(&initrd.fd);
+		ret = place_file(job, &file, floor, ceiling, low, at);
+	close_fd(&file.fd);
+	return ret;
+}
+
+int boot_load_initrd(struct boot_job *job, uint64_t ceiling)
+{
+	struct boot_summary *summary = job->summary;
+	struct gmem_range at = { 0 };
+	int ret = 0;
+
+	if (job->options->initrd)
+		ret = boot_load_file(job, "initrd", job->options->initrd, summary->kernel_end,
+				     ceiling, false, &at);
+	summary->initrd_start = at.gpa;
+	summary->initrd_len = at.len;
 	return ret;
 }
 
@@ -229,6 +237,11 @@ int arch_boot_load(struct arch_vm *arch, struct gmem *mem, const struct boot_opt
 		ret = build_acpi(&job);
 	if (!ret)
 		ret = load_kernel(&job);
+	if (!ret && options->module_count && !job.takes_modules)
+		ret = boot_refuse(&job.kernel, -ENOEXEC,
+				  "%s takes no modules; only Multiboot kernels do: leave out "
+				  "--module",
+				  state->summary.format);
 	close_fd(&job.kernel.fd);
 	state->summary.entry = job.regs.rip + (job.regs.mode == CPU_MODE_16 ? job.regs.cs << 4 : 0);
 	memcpy(state->words, &job.regs, sizeof(job.regs));

@@ -15,7 +15,8 @@
  *   0x9fc00  EBDA: reserved in the memory map, as all up to 1 MiB
  *   0xe0000  ACPI tables (acpi.h)
  *   0xffff0  BIOS entry: a few instructions that reset the machine
- *  0x100000  the kernel; the initrd as high as it may lie (Multiboot: behind the kernel)
+ *  0x100000  the kernel; the initrd as high as it may lie (Multiboot: after the kernel, and so the
+ *            modules)
  *
  * As with arch/boot_file.h: files are hostile input, and functions that return int log one line
  * that names the file before they return a negative errno.
@@ -53,6 +54,7 @@ struct boot_job {
 	uint64_t low_end;      /* GPA behind the RAM below the hole */
 	uint64_t rsdp;	       /* GPA of the ACPI RSDP; 0: the guest gets no tables */
 	uint64_t strings_used; /* bytes taken of BOOT_STRINGS */
+	bool takes_modules;    /* the format does */
 	struct boot_summary *summary;
 	struct boot_regs regs;
 };
@@ -72,11 +74,17 @@ __must_check int boot_load_bytes(const struct boot_job *job, uint64_t off, uint6
 __must_check int boot_claim(struct boot_job *job, uint64_t gpa, uint64_t len);
 
 /*
- * Puts the initrd, if there is one, page-aligned behind the loaded kernel, never below 1 MiB, and
- * below `ceiling`: as high as possible, or as low as possible when `low`. The summary says where.
- * -E2BIG when it does not fit.
+ * Puts a file page-aligned at or above `floor`, never below 1 MiB, and below `ceiling`: as high as
+ * possible, or as low as possible when `low`. Says where. -E2BIG when it does not fit.
  */
-__must_check int boot_load_initrd(struct boot_job *job, uint64_t ceiling, bool low);
+__must_check int boot_load_file(struct boot_job *job, const char *what, const char *path,
+				uint64_t floor, uint64_t ceiling, bool low, struct gmem_range *at);
+
+/*
+ * Puts the initrd, if there is one, after the loaded kernel and as high as possible below
+ * `ceiling`. The summary says where.
+ */
+__must_check int boot_load_initrd(struct boot_job *job, uint64_t ceiling);
 
 /*
  * Writes a string, or `first`, a space and `second`, and its NUL into the boot area. `max` is the

@@ -45,7 +45,7 @@ int linux_enter(struct boot_job *job, const struct setup_header *header, uint64_
 	/* All of it lies below 4 GiB: XLF_CAN_BE_LOADED_ABOVE_4G is not needed. */
 	if (ceiling > job->low_end)
 		ceiling = job->low_end;
-	ret = boot_load_initrd(job, ceiling, false);
+	ret = boot_load_initrd(job, ceiling);
 	if (ret)
 		return ret;
 	ret = boot_put_string(job, job->options->cmdline, NULL, header->cmdline_size, &cmdline);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Multiboot 1: 32-bit protected mode without paging, EAX holds the loader's magic, EBX the GPA of
- * the information structure. The initrd is the first module, behind the kernel, where loaders put
- * modules and small kernels look. (Multiboot Specification 0.6.96)
+ * the information structure. The initrd is the first module; they lie after the kernel, where
+ * loaders put modules and small kernels look. (Multiboot Specification 0.6.96)
  */
 #include "elf_image.h"
 
@@ -62,7 +62,7 @@ struct range {
 /* All at BOOT_INFO. */
 struct info_page {
 	struct info info;
-	struct module initrd;
+	struct module modules[1 + BOOT_MODULES_MAX];
 	struct range mmap[MEMMAP_MAX];
 	char loader_name[sizeof(LOADER_NAME)];
 };
@@ -167,60 +167,83 @@ static int load_image(struct boot_job *job, const struct elf_image *image)
 	return elf_physical_entry(job, image, image->entry, &job->regs.rip);
 }
 
-static void fill_page(struct info_page *page, const struct boot_job *job, uint64_t cmdline,
-		      uint64_t initrd_string)
+/* As from other loaders, each string begins with the file's own name (§3.3, cmdline). */
+static int add_module(struct boot_job *job, struct info_page *page, const char *what,
+		      const struct boot_module *module, struct gmem_range *at)
+{
+	uint64_t string;
+	int ret = boot_load_file(job, what, module->path, at->gpa + at->len, job->low_end, true,
+				 at);
+
+	if (!ret)
+		ret = boot_put_string(job, module->path, module->args, UINT64_MAX, &string);
+	if (ret)
+		return ret;
+	page->modules[page->info.mods_count++] = (struct module){
+		.start = (uint32_t)at->gpa,
+		.end = (uint32_t)(at->gpa + at->len),
+		.string = (uint32_t)string,
+	};
+	return 0;
+}
+
+static int add_modules(struct boot_job *job, struct info_page *page)
+{
+	const struct boot_options *options = job->options;
+	const struct boot_module initrd = { .path = options->initrd };
+	struct gmem_range at = { .gpa = job->summary->kernel_end };
+	int ret = 0;
+
+	if (initrd.path) {
+		ret = add_module(job, page, "initrd", &initrd, &at);
+		job->summary->initrd_start = at.gpa;
+		job->summary->initrd_len = at.len;
+	}
+	for (unsigned i = 0; i < options->module_count && !ret; i++)
+		ret = add_module(job, page, "module", &options->modules[i], &at);
+	return ret;
+}
+
+static void fill_page(struct info_page *page, const struct boot_job *job, uint64_t cmdline)
 {
 	struct boot_e820_entry map[MEMMAP_MAX];
 	unsigned count = memmap_build(job->mem, map);
+	struct info *info = &page->info;
 
-	*page = (struct info_page){
-		.info = {
-			.flags = INFO_MEMORY | INFO_CMDLINE | INFO_MODULES | INFO_MMAP |
-				 INFO_LOADER_NAME,
-			.mem_lower = X86_EBDA_BASE / 1024,
-			.mem_upper = (uint32_t)((job->low_end - BOOT_HIGH_MEMORY) / 1024),
-			.cmdline = (uint32_t)cmdline,
-			.mods_addr = BOOT_INFO + offsetof(struct info_page, initrd),
-			.mmap_length = count * (uint32_t)sizeof(struct range),
-			.mmap_addr = BOOT_INFO + offsetof(struct info_page, mmap),
-			.boot_loader_name = BOOT_INFO + offsetof(struct info_page, loader_name),
-		},
-		.loader_name = LOADER_NAME,
-	};
+	info->flags = INFO_MEMORY | INFO_CMDLINE | INFO_MODULES | INFO_MMAP | INFO_LOADER_NAME;
+	info->mem_lower = X86_EBDA_BASE / 1024;
+	info->mem_upper = (uint32_t)((job->low_end - BOOT_HIGH_MEMORY) / 1024);
+	info->cmdline = (uint32_t)cmdline;
+	info->mods_addr = BOOT_INFO + offsetof(struct info_page, modules);
+	info->mmap_length = count * (uint32_t)sizeof(struct range);
+	info->mmap_addr = BOOT_INFO + offsetof(struct info_page, mmap);
+	info->boot_loader_name = BOOT_INFO + offsetof(struct info_page, loader_name);
+	memcpy(page->loader_name, LOADER_NAME, sizeof(page->loader_name));
 	for (unsigned i = 0; i < count; i++)
 		page->mmap[i] = (struct range){
 			.size = sizeof(struct range) - sizeof(uint32_t), .e820 = map[i]
 		};
-	if (!job->summary->initrd_len)
-		return;
-	page->info.mods_count = 1;
-	page->initrd.start = (uint32_t)job->summary->initrd_start;
-	page->initrd.end = (uint32_t)(job->summary->initrd_start + job->summary->initrd_len);
-	page->initrd.string = (uint32_t)initrd_string;
 }
 
 int multiboot_load_elf(struct boot_job *job, const struct elf_image *image)
 {
 	const struct boot_options *options = job->options;
-	uint64_t cmdline, initrd_string = 0;
-	struct info_page page;
+	struct info_page page = { 0 };
+	uint64_t cmdline;
 	int ret;
 
 	job->summary->format = "Multiboot";
 	job->regs.mode = CPU_MODE_32;
+	job->takes_modules = true;
 	ret = load_image(job, image);
-	if (ret)
-		return ret;
-	ret = boot_load_initrd(job, job->low_end, true);
-	/* As from other loaders, the kernel's own name comes first (§3.3, cmdline). */
+	if (!ret)
+		ret = add_modules(job, &page);
 	if (!ret)
 		ret = boot_put_string(job, options->kernel, options->cmdline, UINT64_MAX, &cmdline);
-	if (!ret && options->initrd)
-		ret = boot_put_string(job, options->initrd, NULL, UINT64_MAX, &initrd_string);
 	if (ret)
 		return ret;
 
-	fill_page(&page, job, cmdline, initrd_string);
+	fill_page(&page, job, cmdline);
 	ret = gmem_write(job->mem, BOOT_INFO, &page, sizeof(page));
 	if (!ret)
 		ret = boot_write_gdt(job->mem, job->regs.mode);

@@ -85,7 +85,7 @@ int pvh_load(struct boot_job *job, const struct elf_image *image, uint64_t entry
 	if (!ret)
 		ret = elf_physical_entry(job, image, entry, &job->regs.rip);
 	if (!ret)
-		ret = boot_load_initrd(job, job->low_end, false);
+		ret = boot_load_initrd(job, job->low_end);
 	/* The protocol knows no limit; Linux silently cuts at 2,047 bytes. */
 	if (!ret)
 		ret = boot_put_string(job, job->options->cmdline, NULL, UINT64_MAX, &cmdline);

@@ -28,10 +28,20 @@ enum boot_format {
 	BOOT_FORMAT_FLAT, /* no magic: bytes at flat_address, entered at their first byte */
 };
 
+/* A file beside the kernel (Multiboot), with a string of its own. */
+struct boot_module {
+	const char *path;
+	const char *args; /* or NULL */
+};
+
+enum { BOOT_MODULES_MAX = 16 };
+
 /* What to boot. All strings borrowed, valid until arch_boot_load() returns. */
 struct boot_options {
 	const char *kernel;    /* path */
 	const char *initrd;    /* path, or NULL; Multiboot: the first module */
+	struct boot_module modules[BOOT_MODULES_MAX]; /* the initrd not among them */
+	unsigned module_count;
 	const char *cmdline;   /* never NULL */
 	const char *dump_fdt;  /* file that gets the device tree as well, or NULL */
 	enum boot_format format;

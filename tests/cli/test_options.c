@@ -169,6 +169,20 @@ static void commands_are_guessed(void **state)
 	}
 }
 
+static void modules_have_strings_of_their_own(void **state)
+{
+	struct run_options o;
+
+	(void)state;
+	PARSE_GOOD(&o, "k", "--module", "vmlinuz,args=console=hvc0 a,,b", "--module=initrd");
+	assert_int_equal(o.config.boot.module_count, 2);
+	assert_string_equal(o.config.boot.modules[0].path, "vmlinuz");
+	assert_string_equal(o.config.boot.modules[0].args, "console=hvc0 a,b");
+	assert_string_equal(o.config.boot.modules[1].path, "initrd");
+	assert_null(o.config.boot.modules[1].args);
+	options_destroy(&o.common);
+}
+
 static void equals_sign_and_next_argument_are_the_same(void **state)
 {
 	struct run_options o;
@@ -667,6 +681,7 @@ int main(void)
 		cmocka_unit_test(every_option_reaches_its_field),
 		cmocka_unit_test(letters_stand_for_options),
 		cmocka_unit_test(commands_are_guessed),
+		cmocka_unit_test(modules_have_strings_of_their_own),
 		cmocka_unit_test(equals_sign_and_next_argument_are_the_same),
 		cmocka_unit_test(flags_of_a_disk_reach_their_fields),
 		cmocka_unit_test(nets_reach_their_fields),

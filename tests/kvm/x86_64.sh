@@ -55,6 +55,11 @@ tests_of_arch() {
 		multiboot.elf "${with_all[@]}"
 	guest 'Multiboot, no words for Linux' "cmdline: $payloads/multiboot.elf\n$handed_over" \
 		multiboot.elf --memory 16M --initrd "$work/initrd"
+	guest 'Multiboot, modules' "cmdline: $payloads/multiboot.elf\n$(
+		)${handed_over%RAM*}cmdline: $work/initrd a b,c\n${handed_over%RAM*}$(
+		)cmdline: $work/initrd\n$handed_over" \
+		multiboot.elf --memory 16M --initrd "$work/initrd" \
+		--module "$work/initrd,args=a b,,c" --module "$work/initrd"
 
 	guest 'port I/O' 'rep outsb\n' pio.elf
 	guest 'MMIO across the end of RAM' '' mmio-edge.elf --memory 16M
@@ -110,6 +115,10 @@ tests_of_arch() {
 		run "$payloads/flat32.bin" --flat 0x80000
 	refused 'a 16-bit binary above 1 MiB' 'starts below 1 MiB' \
 		run "$payloads/flat16.bin" --flat 0x100000,mode=16
+	refused 'a module for Linux' 'bzImage takes no modules' \
+		run "$payloads/linux.bzImage" --module "$work/initrd"
+	refused 'a missing module' 'module nonesuch: No such file' \
+		run "$payloads/multiboot.elf" --module nonesuch
 	refused 'an initrd for a flat binary' 'takes no initrd' \
 		run "$payloads/flat64.bin" --flat 0x1000 --initrd "$work/initrd"
 	refused 'CPUs without interrupt controllers' 'irqchip' \

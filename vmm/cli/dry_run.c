@@ -135,6 +135,15 @@ static void print_boot_format(FILE *out, const struct boot_options *boot)
 			modes[boot->flat_mode]);
 }
 
+static int print_module(FILE *out, const struct boot_module *module)
+{
+	int err = print_file(out, "module", module->path, "");
+
+	if (!err && module->args)
+		print_row(out, "", module->args);
+	return err;
+}
+
 static void print_serial(FILE *out, const struct machine_config *config)
 {
 	const char *where = " on stdio";
@@ -167,6 +176,11 @@ int dry_run_print(FILE *out, const struct machine_config *config)
 	print_boot_format(out, &config->boot);
 	if (config->boot.initrd) {
 		err = print_file(out, "initrd", config->boot.initrd, "");
+		if (err)
+			return err;
+	}
+	for (unsigned i = 0; i < config->boot.module_count; i++) {
+		err = print_module(out, &config->boot.modules[i]);
 		if (err)
 			return err;
 	}

@@ -371,6 +371,33 @@ static const struct option_keys flat_keys = {
 	.finish = flat_finish,
 };
 
+enum { MODULE_PATH, MODULE_ARGS };
+
+static const struct option module_table[] = {
+	[MODULE_PATH] = {
+		.name = "path", .metavar = "FILE", .kind = OPTION_STRING, .min = 1, .max = 4095,
+		.help = "the module; a comma in its name is written twice",
+		FIELD(struct boot_module, path),
+	},
+	[MODULE_ARGS] = {
+		.name = "args", .metavar = "TEXT", .kind = OPTION_STRING, .max = 65535,
+		.help = "what stands after its name in its string; commas are written twice",
+		FIELD(struct boot_module, args),
+	},
+};
+
+static const char *module_finish(void *item, uint64_t given)
+{
+	(void)item;
+	return given >> MODULE_PATH & 1 ? NULL : "names no file; write --module FILE,args=TEXT";
+}
+
+static const struct option_keys module_keys = {
+	.table = module_table,
+	.count = ARRAY_SIZE(module_table),
+	.finish = module_finish,
+};
+
 #define BUDGET_KEY(key, phase, text)                                                               \
 	{                                                                                          \
 		.name = (key), .metavar = "TIME", .kind = OPTION_DURATION, .min = MILLISECOND,     \
@@ -411,6 +438,13 @@ static const struct option boot_options[] = {
 		.help = "kernel command line, passed on exactly; without it Kinglet makes one for "
 			"Linux that suits the other options",
 		RUN(append),
+	},
+	{
+		.name = "module", .metavar = "FILE", .kind = OPTION_KEYS, .keys = &module_keys,
+		.help = "a module of a Multiboot kernel, after those given before and the initrd",
+		RUN(config.boot.modules),
+		.max_items = BOOT_MODULES_MAX,
+		.count_offset = offsetof(struct run_options, config.boot.module_count),
 	},
 	{
 		.name = "serial", .kind = OPTION_WORD, .words = serial_words, .initial = "stdio",

@@ -3,7 +3,7 @@
  * Multiboot 1, as GRUB and kvm-unit-tests use it: EAX holds the loader's magic, EBX points to its
  * information. (Multiboot Specification 0.6.96)
  *
- *	kinglet run multiboot.elf --initrd FILE --append TEXT
+ *	kinglet run multiboot.elf --initrd FILE --module FILE,args=TEXT --append TEXT
  */
 #include "handoff.h"
 
@@ -55,6 +55,12 @@ static void report_memory_map(const struct info *info)
 	report_ram(ram);
 }
 
+static void report_module(const struct module *module)
+{
+	check(module->start % 4096 == 0); /* asked for by the header's flag 0 */
+	report_initrd(module->start, module->end - module->start);
+}
+
 int main(const void *handoff)
 {
 	const struct info *info = handoff;
@@ -63,10 +69,14 @@ int main(const void *handoff)
 
 	check(loader_magic == 0x2badb002);
 	check((info->flags & needed) == needed);
-	check(info->mods_count == 1);
-	check(module->start % 4096 == 0); /* asked for by the header's flag 0 */
+	check(info->mods_count >= 1);
 	report_cmdline(info->cmdline);
-	report_initrd(module->start, module->end - module->start);
+	report_module(module);
+	for (unsigned i = 1; i < info->mods_count; i++) {
+		check(module[i].start >= module[i - 1].end);
+		report_cmdline(module[i].string);
+		report_module(&module[i]);
+	}
 	report_memory_map(info);
 	return 0;
 }

@@ -162,6 +162,71 @@ static void information_without_module(void **state)
 }
 
 /* Xen 4.17 looks there for a place for its trampoline, whatever the information says. */
+/* §3.3: each has a string of its own; QEMU and GRUB put the file's name first. */
+static void modules_follow_the_initrd(void **state)
+{
+	static const char initrd[5000] = "an initrd";
+	struct fixture *f = *state;
+	struct rig *rig = &f->rig;
+	uint32_t modules, start = 1 * MIB + 0x2000;
+	char string[128];
+
+	make_elf_kernel(&f->image, WANTS_MEMORY);
+	rig_set_initrd(rig, initrd, sizeof(initrd));
+	rig->options.modules[0] = (struct boot_module){ rig->initrd_path, "console=hvc0 a,b" };
+	rig->options.modules[1] = (struct boot_module){ rig->initrd_path, NULL };
+	rig->options.module_count = 2;
+	assert_int_equal(rig_boot_image(rig, &f->image), 0);
+	assert_int_equal(rig->state.summary.initrd_start, start);
+	assert_int_equal(info_word(rig, 20), 3);
+	modules = info_word(rig, 24);
+	for (unsigned i = 0; i < 3; i++, start += 0x2000) {
+		const uint32_t *module = guest(rig, modules + i * 16, 16);
+
+		snprintf(string, sizeof(string), i == 1 ? "%s console=hvc0 a,b" : "%s",
+			 rig->initrd_path);
+		assert_int_equal(module[0], start);
+		assert_int_equal(module[1], start + sizeof(initrd));
+		assert_string_equal(guest(rig, module[2], 64), string);
+		assert_guest_bytes(rig, start, initrd, sizeof(initrd));
+	}
+
+	rig->options.initrd = NULL;
+	assert_int_equal(rig_boot(rig), 0);
+	assert_int_equal(info_word(rig, 20), 2);
+	assert_int_equal(rig->state.summary.initrd_start, 0);
+}
+
+static void as_many_modules_as_can_be_named(void **state)
+{
+	struct fixture *f = *state;
+	struct rig *rig = &f->rig;
+
+	make_elf_kernel(&f->image, WANTS_MEMORY);
+	rig_set_initrd(rig, "x", 1);
+	for (unsigned i = 0; i < BOOT_MODULES_MAX; i++)
+		rig->options.modules[i] = (struct boot_module){ rig->initrd_path, NULL };
+	rig->options.module_count = BOOT_MODULES_MAX;
+	assert_int_equal(rig_boot_image(rig, &f->image), 0);
+	assert_int_equal(info_word(rig, 20), 1 + BOOT_MODULES_MAX);
+	rig->options.modules[3].path = "/nonexistent/module";
+	assert_int_equal(rig_boot(rig), -ENOENT);
+	assert_non_null(strstr(rig->said, "module /nonexistent/module"));
+}
+
+static void only_multiboot_has_modules(void **state)
+{
+	struct fixture *f = *state;
+
+	f->rig.options.format = BOOT_FORMAT_FLAT;
+	f->rig.options.flat_mode = CPU_MODE_32;
+	f->rig.options.flat_address = 1 * MIB;
+	f->rig.options.modules[0].path = "/dev/null";
+	f->rig.options.module_count = 1;
+	f->image.len = 16;
+	assert_refused(&f->rig, &f->image, -ENOEXEC, "flat takes no modules");
+}
+
 static void bios_data_says_where_low_memory_ends(void **state)
 {
 	struct fixture *f = *state;
@@ -347,6 +412,9 @@ int main(void)
 		T(information_says_what_the_kernel_needs),
 		T(kernel_is_no_linux),
 		T(information_without_module),
+		T(modules_follow_the_initrd),
+		T(as_many_modules_as_can_be_named),
+		T(only_multiboot_has_modules),
 		T(bios_data_says_where_low_memory_ends),
 		T(header_lies_anywhere_in_8_kib),
 		T(wrong_checksum_is_no_header),
