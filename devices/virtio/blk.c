@@ -229,17 +229,17 @@ static int get_id(struct blk_request *req, const struct virtq_chain *chain,
 
 static const struct command {
 	uint32_t type;
-	unsigned feature; /* the driver must have taken it */
+	uint64_t feature; /* its bit, which the driver must have taken; 0: any driver may */
 	/* 0: req->io is planned; 1: done without I/O; else a negative errno. */
 	int (*plan)(struct blk_request *req, const struct virtq_chain *chain,
 		    const struct virtio_blk_outhdr *header);
 } commands[] = {
-	{ VIRTIO_BLK_T_IN, VIRTIO_F_VERSION_1, plan_read },
-	{ VIRTIO_BLK_T_OUT, VIRTIO_F_VERSION_1, plan_write },
-	{ VIRTIO_BLK_T_FLUSH, VIRTIO_F_VERSION_1, plan_flush },
-	{ VIRTIO_BLK_T_GET_ID, VIRTIO_F_VERSION_1, get_id },
-	{ VIRTIO_BLK_T_DISCARD, VIRTIO_BLK_F_DISCARD, plan_range },
-	{ VIRTIO_BLK_T_WRITE_ZEROES, VIRTIO_BLK_F_WRITE_ZEROES, plan_range },
+	{ VIRTIO_BLK_T_IN, 0, plan_read },
+	{ VIRTIO_BLK_T_OUT, 0, plan_write },
+	{ VIRTIO_BLK_T_FLUSH, 0, plan_flush },
+	{ VIRTIO_BLK_T_GET_ID, 0, get_id },
+	{ VIRTIO_BLK_T_DISCARD, 1ULL << VIRTIO_BLK_F_DISCARD, plan_range },
+	{ VIRTIO_BLK_T_WRITE_ZEROES, 1ULL << VIRTIO_BLK_F_WRITE_ZEROES, plan_range },
 };
 
 static int plan(struct blk_request *req, const struct virtq_chain *chain)
@@ -251,7 +251,7 @@ static int plan(struct blk_request *req, const struct virtq_chain *chain)
 	for (unsigned i = 0; i < ARRAY_SIZE(commands); i++) {
 		if (le32toh(header.type) != commands[i].type)
 			continue;
-		if (!virtio_has(req->q->dev, commands[i].feature))
+		if (commands[i].feature & ~req->q->dev->acked)
 			break;
 		return commands[i].plan(req, chain, &header);
 	}

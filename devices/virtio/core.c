@@ -15,8 +15,6 @@ enum {
 	INTRODUCED = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER,
 };
 
-static const uint64_t VERSION_1 = 1ULL << VIRTIO_F_VERSION_1;
-
 /* What the driver set up, as after power-on (virtio 1.2 §4.1.4.3: size is the offered maximum). */
 static struct virtq_state fresh_state(const struct virtq *q)
 {
@@ -52,7 +50,7 @@ int virtio_dev_init(struct virtio_dev *dev, const struct virtio_model *model,
 		.model = model,
 		.mem = env->mem,
 		.loop = env->loop,
-		.offered = features | VERSION_1,
+		.offered = features | 1ULL << VIRTIO_F_VERSION_1,
 		.config_len = config_len,
 	};
 	snprintf(dev->name, sizeof(dev->name), "%s %u", model->name, instance);
@@ -125,12 +123,6 @@ void virtio_ack_features(struct virtio_dev *dev, unsigned word, uint32_t value)
 	if (word > 1 || dev->status & VIRTIO_CONFIG_S_FEATURES_OK)
 		return;
 	dev->acked = (dev->acked & ~(0xffffffffULL << shift)) | (uint64_t)value << shift;
-}
-
-/* §2.2.2, §6.1: nothing that was not offered, and VERSION_1, for there is no legacy device here. */
-static bool features_acceptable(const struct virtio_dev *dev)
-{
-	return !(dev->acked & ~dev->offered) && dev->acked & VERSION_1;
 }
 
 static void stop_backends(struct virtio_dev *dev, unsigned below)
@@ -267,8 +259,13 @@ void virtio_set_status(struct virtio_dev *dev, uint8_t status)
 	}
 	/* §2.1.1: the driver only adds bits; NEEDS_RESET is the device's own. */
 	dev->status |= status & DRIVER_BITS;
+	/*
+	 * §2.2.2: nothing that was not offered. A driver without VERSION_1 breaks a rule of its own
+	 * (§6.1), which leaves it to the device to fail then. QEMU goes on, and small drivers that
+	 * take no feature at all rely on it.
+	 */
 	if (~before & dev->status & VIRTIO_CONFIG_S_FEATURES_OK &&
-	    ((dev->status & INTRODUCED) != INTRODUCED || !features_acceptable(dev)))
+	    ((dev->status & INTRODUCED) != INTRODUCED || dev->acked & ~dev->offered))
 		dev->status &= (uint8_t)~VIRTIO_CONFIG_S_FEATURES_OK;
 	if (before != dev->status)
 		note_status(dev);

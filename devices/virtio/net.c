@@ -126,7 +126,7 @@ static int prepare_taps(struct net *net)
 	int rc = 0;
 
 	for (unsigned i = 0; i < net->pair_count && !rc; i++)
-		rc = tap_set_header(&net->pairs[i].tap, HEADER_LEN);
+		rc = tap_set_header(&net->pairs[i].tap, net->header_len);
 	return rc ? rc : net_apply_offloads(net, net->dev.acked);
 }
 
@@ -135,6 +135,10 @@ static int net_activate(struct virtio_dev *dev)
 	struct net *net = net_of(dev);
 	int rc;
 
+	net->header_len = virtio_has(dev, VIRTIO_F_VERSION_1) ||
+					  virtio_has(dev, VIRTIO_NET_F_MRG_RXBUF) ?
+				  sizeof(struct virtio_net_hdr_v1) :
+				  sizeof(struct virtio_net_hdr);
 	net->filter.by_vlan = virtio_has(dev, VIRTIO_NET_F_CTRL_VLAN);
 	if (net->pair_count > 1)
 		bind_third_queue(net);

@@ -19,11 +19,8 @@
 
 enum {
 	QUEUE_SIZE = 256,
-	/* §5.1.6.1: with VERSION_1, which every driver here has, the header has num_buffers. */
-	HEADER_LEN = sizeof(struct virtio_net_hdr_v1),
-	MIN_FRAME = HEADER_LEN + ETH_HLEN,
 	/* The largest segment that a tap hands over: a 64 KiB packet with two VLAN tags. */
-	MAX_FRAME = HEADER_LEN + ETH_HLEN + 2 * 4 + 65535,
+	MAX_FRAME = sizeof(struct virtio_net_hdr_v1) + ETH_HLEN + 2 * 4 + 65535,
 	WINDOW_CHAINS = QUEUE_SIZE,
 	WINDOW_IOV = IOV_MAX,
 	/* What the driver is asked for when the link comes back. */
@@ -71,6 +68,8 @@ struct net {
 	struct virtio_dev dev;
 	uint8_t mac[ETH_ALEN];		 /* as the driver set it, */
 	uint8_t permanent_mac[ETH_ALEN]; /* and from power-on */
+	/* §5.1.6.1: num_buffers, its end, is there with VERSION_1 or merged buffers only. */
+	unsigned header_len;
 	bool link_up;
 	bool announce; /* VIRTIO_NET_S_ANNOUNCE: the driver is to, and has not acked */
 	unsigned announcements_left;

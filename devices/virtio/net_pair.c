@@ -74,7 +74,7 @@ static int window_fill(struct net_pair *pair)
 		if (rc <= 0)
 			return rc;
 		/* §5.1.6.3.1: a buffer holds at least the header. */
-		if (net->chain.in_len < HEADER_LEN || net->chain.in_count > WINDOW_IOV)
+		if (net->chain.in_len < net->header_len || net->chain.in_count > WINDOW_IOV)
 			return -EPROTO;
 		if (!window_add(w, &net->chain)) {
 			virtq_unpop(pair->rx, &net->chain);
@@ -118,8 +118,9 @@ static void window_push(struct net_pair *pair, size_t len)
 	}
 	/* The tap leaves this field of its header alone. */
 	put_le16(num_buffers, (uint16_t)count);
-	iov_write(w->iov, w->iov_count, offsetof(struct virtio_net_hdr_v1, num_buffers),
-		  num_buffers, sizeof(num_buffers));
+	if (pair->net->header_len == sizeof(struct virtio_net_hdr_v1))
+		iov_write(w->iov, w->iov_count, offsetof(struct virtio_net_hdr_v1, num_buffers),
+			  num_buffers, sizeof(num_buffers));
 	virtq_push_many(pair->rx, used, count);
 	pair->net->stats.rx_frames++;
 
@@ -138,13 +139,13 @@ static bool rx_wants(struct net_pair *pair, const struct iovec *iov, unsigned co
 	struct net *net = pair->net;
 	uint8_t head[NET_FILTER_HEAD] = { 0 };
 
-	if (len < MIN_FRAME) {
+	if (len < net->header_len + ETH_HLEN) {
 		net->stats.rx_dropped++;
 		return false;
 	}
-	if (len > HEADER_LEN + sizeof(head))
-		len = HEADER_LEN + sizeof(head);
-	iov_read(iov, count, HEADER_LEN, head, len - HEADER_LEN);
+	if (len > net->header_len + sizeof(head))
+		len = net->header_len + sizeof(head);
+	iov_read(iov, count, net->header_len, head, len - net->header_len);
 	if (net_filter_accepts(&net->filter, net->mac, head))
 		return true;
 	net->stats.rx_filtered++;
@@ -232,7 +233,7 @@ static bool tx_send(struct net_pair *pair, const struct virtq_chain *chain)
 {
 	struct virtio_net_stats *stats = &pair->net->stats;
 
-	if (chain->out_len < MIN_FRAME || chain->out_len > MAX_FRAME ||
+	if (chain->out_len < pair->net->header_len + ETH_HLEN || chain->out_len > MAX_FRAME ||
 	    chain->out_count > IOV_MAX) {
 		stats->tx_dropped++;
 		return true;

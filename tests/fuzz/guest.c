@@ -138,7 +138,7 @@ static void bring_up(struct fuzz_guest *g, struct fuzz_input *in, unsigned which
 	const struct virtio_dev *dev = g->devs[which];
 	uint64_t features = fuzz_pick(in, 2) ? UINT64_MAX : fuzz_take(in, 6);
 
-	features = dev->offered & (features | 1ULL << VIRTIO_F_VERSION_1);
+	features = dev->offered & features;
 	rig_cfg_write(&g->rig, 1 + which, PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER, 2);
 	common_set(g, which, device_status, 0);
 	common_set(g, which, device_status, VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER);

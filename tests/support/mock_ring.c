@@ -352,10 +352,15 @@ void mock_driver_status(struct virtio_dev *dev, uint8_t status)
 
 uint8_t mock_driver_start(struct virtio_dev *dev, struct mock_transport *mock, uint64_t features)
 {
+	return mock_driver_start_exactly(dev, mock, features | 1ULL << VIRTIO_F_VERSION_1);
+}
+
+uint8_t mock_driver_start_exactly(struct virtio_dev *dev, struct mock_transport *mock,
+				  uint64_t features)
+{
 	uint8_t status = VIRTIO_CONFIG_S_ACKNOWLEDGE;
 
 	mock_transport_init(mock, dev);
-	features |= 1ULL << VIRTIO_F_VERSION_1;
 	mock_driver_status(dev, status);
 	mock_driver_status(dev, status |= VIRTIO_CONFIG_S_DRIVER);
 	pthread_mutex_lock(&dev->lock);

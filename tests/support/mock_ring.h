@@ -128,6 +128,9 @@ void mock_transport_init(struct mock_transport *mock, struct virtio_dev *dev);
  * counting transport, and returns the status that it then shows. Queues are bound before.
  */
 uint8_t mock_driver_start(struct virtio_dev *dev, struct mock_transport *mock, uint64_t features);
+/* The same without VERSION_1, unless it is among them. */
+uint8_t mock_driver_start_exactly(struct virtio_dev *dev, struct mock_transport *mock,
+				  uint64_t features);
 /* Writes device status under the lock; 0 resets. */
 void mock_driver_status(struct virtio_dev *dev, uint8_t status);
 

@@ -191,10 +191,14 @@ static void add_status(struct virtio_guest *g, uint8_t bits)
 
 bool guest_negotiate(struct virtio_guest *g, uint64_t features)
 {
+	return guest_negotiate_exactly(g, features | 1ULL << VIRTIO_F_VERSION_1);
+}
+
+bool guest_negotiate_exactly(struct virtio_guest *g, uint64_t features)
+{
 	guest_reset(g);
 	add_status(g, VIRTIO_CONFIG_S_ACKNOWLEDGE);
 	add_status(g, VIRTIO_CONFIG_S_DRIVER);
-	features |= 1ULL << VIRTIO_F_VERSION_1;
 	common_set(g, guest_feature_select, 0);
 	common_set(g, guest_feature, (uint32_t)features);
 	common_set(g, guest_feature_select, 1);

@@ -73,6 +73,8 @@ void guest_probe(struct virtio_guest *g, unsigned slot);
  * 1 to 6). False when the device refused.
  */
 bool guest_negotiate(struct virtio_guest *g, uint64_t features);
+/* The same without VERSION_1, unless it is among them. */
+bool guest_negotiate_exactly(struct virtio_guest *g, uint64_t features);
 uint64_t guest_offered(struct virtio_guest *g);
 
 /* Tells the device where the ring is and enables the queue; binds its vector unless "no vector". */

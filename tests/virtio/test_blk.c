@@ -67,12 +67,17 @@ static void close_device(struct fixture *f)
 	f->dev->model->destroy(f->dev);
 }
 
-static void start_with(struct fixture *f, uint64_t features)
+static void bind_rings(struct fixture *f)
 {
 	for (unsigned i = 0; i < f->options.queues; i++) {
 		mock_ring_init(&f->rings[i], &f->env, RING_SIZE);
 		mock_ring_bind(&f->rings[i], &f->dev->queues[i]);
 	}
+}
+
+static void start_with(struct fixture *f, uint64_t features)
+{
+	bind_rings(f);
 	assert_true(mock_driver_start(f->dev, &f->transport, features & f->dev->offered) &
 		    VIRTIO_CONFIG_S_DRIVER_OK);
 }
@@ -484,6 +489,21 @@ static void one_request_is_bounded(void **state)
 			 VIRTIO_BLK_S_IOERR);
 }
 
+/* Reads, writes, flushes and the serial number are every driver's, one without VERSION_1, too. */
+static void driver_without_features_is_served(void **state)
+{
+	struct fixture *f = *state;
+
+	bind_rings(f);
+	mock_driver_start_exactly(f->dev, &f->transport, 0);
+	assert_int_equal(do_read(f, 0, SECTOR), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_write(f, 1, SECTOR), VIRTIO_BLK_S_OK);
+	assert_sector(f, 1, original(0));
+	assert_int_equal(request(f, VIRTIO_BLK_T_FLUSH, 0, 0, false, NULL), VIRTIO_BLK_S_OK);
+	assert_int_equal(request(f, VIRTIO_BLK_T_GET_ID, 0, 20, true, NULL), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_range(f, VIRTIO_BLK_T_DISCARD, 0, 8, 0), VIRTIO_BLK_S_UNSUPP);
+}
+
 static void commands_not_negotiated_are_unsupported(void **state)
 {
 	struct fixture *f = *state;
@@ -875,6 +895,7 @@ int main(void)
 		UNIT(discard_discards),
 		UNIT(malformed_ranges_are_refused),
 		UNIT(one_request_is_bounded),
+		UNIT(driver_without_features_is_served),
 		UNIT(commands_not_negotiated_are_unsupported),
 		UNIT(unknown_commands_are_unsupported),
 		UNIT(out_of_range_is_an_error),

@@ -370,6 +370,58 @@ static void test_receive_buffer_in_pieces(void **state)
 	assert_int_equal(get_le16(got + 10), 1);
 }
 
+/*
+ * §5.1.6.1: without VERSION_1 and merged buffers the header ends before num_buffers, which would be
+ * the first bytes of the frame. With the latter it has it, as ever.
+ */
+static void test_header_of_a_driver_without_version_1(void **state)
+{
+	static const struct {
+		uint64_t features;
+		int header_len;
+	} cases[] = {
+		{ 0, 10 },
+		{ CARD_MERGE, 12 },
+		{ 1ULL << VIRTIO_F_VERSION_1, 12 },
+	};
+	struct net_card *f = *state;
+	uint8_t frame[100], got[100];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		size_t len = (size_t)cases[i].header_len + 14;
+		uint32_t written;
+		uint16_t head;
+
+		card_bind_rings(f);
+		mock_driver_start_exactly(f->dev, &f->transport, cases[i].features);
+		assert_int_equal(f->header_len, cases[i].header_len);
+		memset(frame, 0x5a, sizeof(frame));
+		memset(frame, 0, (size_t)cases[i].header_len);
+
+		/* The shortest frame that there is goes out whole, and one byte less does not. */
+		assert_int_equal(gmem_write(&f->env.mem, MOCK_SEAM, frame, sizeof(frame)), 0);
+		mock_ring_add(&f->tx, &(struct mock_buf){ .gpa = MOCK_SEAM, .len = len - 1 }, 1);
+		mock_ring_add(&f->tx, &(struct mock_buf){ .gpa = MOCK_SEAM, .len = len }, 1);
+		card_kick(f, &f->tx);
+		assert_int_equal(recv(f->wire, got, sizeof(got), MSG_DONTWAIT), len);
+		assert_memory_equal(got, frame, len);
+		assert_int_equal(recv(f->wire, got, sizeof(got), MSG_DONTWAIT), -1);
+
+		/* And comes in as it is, but for num_buffers. */
+		card_give(f, 2048);
+		card_kick(f, &f->rx);
+		assert_int_equal(send(f->wire, frame, len, 0), len);
+		mock_env_dispatch(&f->env);
+		assert_true(mock_ring_reap(&f->rx, &head, &written));
+		assert_int_equal(written, len);
+		assert_int_equal(gmem_read(&f->env.mem, f->gpa[head], got, len), 0);
+		if (cases[i].header_len == 12)
+			put_le16(frame + 10, 1);
+		assert_memory_equal(got, frame, len);
+		mock_driver_status(f->dev, 0);
+	}
+}
+
 /* No buffers: frames wait in the tap, which is not polled in vain. */
 static void receive_waits_for_buffers(struct net_card *f, uint64_t features)
 {
@@ -751,6 +803,7 @@ int main(void)
 		CARD_TEST(test_receive_one),
 		CARD_TEST(test_receive_merges_buffers),
 		CARD_TEST(test_receive_buffer_in_pieces),
+		CARD_TEST(test_header_of_a_driver_without_version_1),
 		CARD_TEST(test_receive_waits_for_buffers),
 		CARD_TEST(test_receive_waits_for_buffers_event_index),
 		CARD_TEST(test_receive_waits_for_buffers_unmerged),

@@ -425,6 +425,7 @@ static void test_3_1_1_features_refused(void **state)
 
 	assert_false(guest_negotiate(g, 1 << 6));
 	assert_false(guest_negotiate(g, 1ULL << VIRTIO_F_RING_PACKED));
+	assert_true(guest_negotiate_exactly(g, 0));
 	assert_true(guest_negotiate(g, 1 << FEATURE));
 	/* §3.1.1: settled. */
 	common_set(g, guest_feature_select, 0);
