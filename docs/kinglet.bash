@@ -56,7 +56,8 @@ _kinglet()
 		--append
 		--verbose"
 	local doctor="
-		--json"
+		--json
+		--fix"
 	local common="
 		--help
 		--version"

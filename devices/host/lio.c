@@ -560,7 +560,9 @@ void lio_target_destroy(struct lio_target *target)
 	close_fd(&target->fd);
 }
 
-static void remove_stale_of(const struct lio *lio, bool block_devices)
+/* Calls `fn` for each backstore that a process made which has ended. */
+static void for_each_stale(const struct lio *lio, bool block_devices, void *arg,
+			   void (*fn)(const struct lio *lio, const struct places *places, void *arg))
 {
 	struct places places;
 	char path[PATH_SIZE];
@@ -578,15 +580,37 @@ static void remove_stale_of(const struct lio *lio, bool block_devices)
 		if (!name_parse(entry->d_name, &owner) || !owner_is_dead(&owner))
 			continue;
 		places_init(&places, entry->d_name, block_devices);
-		undo(lio, &places, ARRAY_SIZE(steps));
+		fn(lio, &places, arg);
 	}
 	closedir(dir);
 }
 
+static void remove_stale(const struct lio *lio, const struct places *places, void *arg)
+{
+	(void)arg;
+	undo(lio, places, ARRAY_SIZE(steps));
+}
+
 void lio_remove_stale(const struct lio *lio)
 {
-	remove_stale_of(lio, false);
-	remove_stale_of(lio, true);
+	for_each_stale(lio, false, NULL, remove_stale);
+	for_each_stale(lio, true, NULL, remove_stale);
+}
+
+static void note_stale(const struct lio *lio, const struct places *places, void *arg)
+{
+	struct lio_stale *stale = arg;
+
+	if (!stale->count++)
+		snprintf(stale->first, sizeof(stale->first), "%s/%s", lio->root,
+			 places->text[STORE]);
+}
+
+void lio_find_stale(const struct lio *lio, struct lio_stale *stale)
+{
+	*stale = (struct lio_stale){ 0 };
+	for_each_stale(lio, false, stale, note_stale);
+	for_each_stale(lio, true, stale, note_stale);
 }
 
 /* --- Targets of others ------------------------------------------------------------------------ */

@@ -47,6 +47,20 @@ vm_wait
 expect_status 137
 expect_targets 2
 
+# Only looked at, then removed when asked for; the next start removes what the last one left.
+"$KINGLET" doctor >report || :
+grep -q '^degraded *lio *1 target left by runs that were killed, of .*/a.img$' report ||
+	fail "$(cat report)"
+expect_targets 2
+"$KINGLET" doctor --fix >report || :
+grep -q '^ok *lio ' report || fail "$(cat report)"
+expect_targets 1
+vm_start run "$BZIMAGE" --initrd initrd --scsi path=a.img --append "$cmdline again=yes"
+await_output 'scenario: written'
+kill -KILL "$vm"
+vm_wait
+expect_targets 2
+
 vm_start run "$BZIMAGE" --initrd initrd --scsi path=c.img --append "$cmdline again=yes"
 await_output 'scenario: written'
 expect_targets 2

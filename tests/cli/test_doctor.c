@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <cmocka.h>
 
@@ -333,6 +334,48 @@ static void test_lio(void **state)
 	expect(f, "lio", FINDING_DEGRADED, "only root", "");
 }
 
+/* A process that has ended, for the name of what it left: a child that was waited for. */
+static pid_t dead_process(void)
+{
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (!pid)
+		_exit(0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	return pid;
+}
+
+static void test_lio_leftovers(void **state)
+{
+	struct fixture *f = *state;
+	char path[256];
+	struct stat ns;
+	pid_t pid = dead_process();
+
+	assert_int_equal(stat("/proc/self/ns/pid", &ns), 0);
+	/* One of a process that lives, and what somebody else made. */
+	snprintf(path, sizeof(path),
+		 "/sys/kernel/config/target/core/fileio_18763/kinglet-%ju-%d-1-0/udev_path",
+		 (uintmax_t)ns.st_ino + 1, pid);
+	put(f, path, "/tmp/of-another-namespace.img");
+	put(f, "/sys/kernel/config/target/core/fileio_18763/disk0/udev_path", "/tmp/others.img");
+	expect(f, "lio", FINDING_OK, "is there", "");
+
+	snprintf(path, sizeof(path),
+		 "/sys/kernel/config/target/core/iblock_18763/kinglet-%ju-%d-1-0/udev_path",
+		 (uintmax_t)ns.st_ino, pid);
+	put(f, path, "/dev/sdz\n");
+	expect(f, "lio", FINDING_DEGRADED, "1 target left by runs that were killed, of /dev/sdz",
+	       "kinglet doctor --fix");
+	snprintf(path, sizeof(path),
+		 "/sys/kernel/config/target/core/fileio_18763/kinglet-%ju-%d-1-1/udev_path",
+		 (uintmax_t)ns.st_ino, pid);
+	put(f, path, "/tmp/killed.img\n");
+	expect(f, "lio", FINDING_DEGRADED, "2 targets left by runs that were killed, of "
+	       "/tmp/killed.img and others", "kinglet doctor --fix");
+}
+
 static void test_lio_built_in(void **state)
 {
 	struct fixture *f = *state;
@@ -468,6 +511,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_kvm),	      TEST(test_capabilities), TEST(test_modes),
 		TEST(test_linux),     TEST(test_nested),       TEST(test_node),
+		TEST(test_lio_leftovers),
 		TEST(test_lio),	      TEST(test_lio_built_in), TEST(test_huge_pages),   TEST(test_thp),
 		TEST(test_io_uring),  TEST(test_limits),       TEST(test_examine),
 		TEST(test_failures),  TEST(test_probes),

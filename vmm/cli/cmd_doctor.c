@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "cli/doctor.h"
+#include "host/lio.h"
 
 #include <cjson/cJSON.h>
 #include <pwd.h>
@@ -12,13 +13,19 @@
 
 struct doctor_options {
 	struct common_options common;
-	bool json;
+	bool json, fix;
 };
 
 static const struct option doctor_options[] = {
 	{
 		.name = "json", .kind = OPTION_FLAG, .help = "print one JSON object, for programs",
 		.offset = offsetof(struct doctor_options, json), .size = sizeof(bool),
+	},
+	{
+		.name = "fix", .kind = OPTION_FLAG,
+		.help = "first remove the SCSI targets (--scsi path=FILE) that killed runs of "
+			"Kinglet left; takes root",
+		.offset = offsetof(struct doctor_options, fix), .size = sizeof(bool),
 	},
 };
 
@@ -111,6 +118,15 @@ static void describe_host(struct doctor *doctor, struct sys *sys)
 	snprintf(doctor->release, sizeof(doctor->release), "%s", host.release);
 }
 
+/* What is left is the examination's to tell. */
+static void fix_leftovers(void)
+{
+	struct lio lio;
+
+	if (lio_find(&lio, "/proc/mounts") == 0)
+		lio_remove_stale(&lio);
+}
+
 static int run(struct common_options *common)
 {
 	const struct doctor_options *options = container_of(common, struct doctor_options, common);
@@ -122,6 +138,8 @@ static int run(struct common_options *common)
 
 	while (count < FINDINGS_MAX && doctor_checks[count].name)
 		count++;
+	if (options->fix)
+		fix_leftovers();
 	describe_host(&doctor, &sys);
 	doctor_examine(&doctor, findings, count);
 	if (options->json)
@@ -147,7 +165,8 @@ const struct command command_doctor = {
 	.summary = "examine this host: can it run guests, how well, and what would mend it",
 	.about = "Each line is ok, degraded or missing; the line below tells for what, and which\n"
 		 "command would mend it. Small guests are run to learn whether KVM executes or\n"
-		 "emulates them. Exit status: 0 when a Linux guest can run, else 101.\n",
+		 "emulates them. Nothing is changed without --fix. Exit status: 0 when a Linux\n"
+		 "guest can run, else 101.\n",
 	.options = lists,
 	.options_size = sizeof(struct doctor_options),
 	.run = run,

@@ -2,6 +2,8 @@
 /* What concerns the rest of the host: device nodes, LIO, memory, io_uring, limits. */
 #include "cli/doctor.h"
 
+#include "host/lio.h"
+
 #include <fcntl.h>
 #include <inttypes.h>
 #include <liburing.h>
@@ -53,6 +55,30 @@ struct finding doctor_node(struct doctor *doctor, const struct doctor_check *che
 	return node_absent(doctor, device, fd);
 }
 
+/*
+ * Targets of runs that could not remove them (SIGKILL). The next run with a disk of this kind does,
+ * but until then each holds its file, and that file's lock is gone.
+ */
+static bool find_leftovers(const struct doctor *doctor, struct finding *finding)
+{
+	struct lio lio = { .ops = NULL };
+	char attribute[LIO_ROOT_MAX + 300], file[128];
+	struct lio_stale stale;
+
+	snprintf(lio.root, sizeof(lio.root), "%s/sys/kernel/config/target", doctor->root);
+	lio_find_stale(&lio, &stale);
+	if (!stale.count)
+		return false;
+	snprintf(attribute, sizeof(attribute), "%s/udev_path", stale.first + strlen(doctor->root));
+	if (doctor_read(doctor, attribute, file, sizeof(file)) <= 0)
+		snprintf(file, sizeof(file), "a file that is not named");
+	*finding = doctor_find(FINDING_DEGRADED, "kinglet doctor --fix",
+			       "%u target%s left by runs that were killed, of %s%s", stale.count,
+			       stale.count == 1 ? "" : "s", file,
+			       stale.count == 1 ? "" : " and others");
+	return true;
+}
+
 /* Targets are folders in configfs; their files and block devices are modules of their own. */
 struct finding doctor_lio(struct doctor *doctor, const struct doctor_check *check)
 {
@@ -65,6 +91,7 @@ struct finding doctor_lio(struct doctor *doctor, const struct doctor_check *chec
 	/* What a kernel has built in is in no list where it came without /lib/modules. */
 	bool there = doctor_exists(doctor, "/sys/kernel/config/target");
 	char fix[160] = "modprobe -a";
+	struct finding leftovers;
 
 	(void)check;
 	for (unsigned i = 0; i < ARRAY_SIZE(modules); i++) {
@@ -91,6 +118,8 @@ struct finding doctor_lio(struct doctor *doctor, const struct doctor_check *chec
 		return doctor_find(FINDING_MISSING,
 				   "mount -t configfs configfs /sys/kernel/config",
 				   "/sys/kernel/config/target: configfs is not mounted");
+	if (find_leftovers(doctor, &leftovers))
+		return leftovers;
 	if (strcmp(doctor->user, "root") != 0)
 		return doctor_find(FINDING_DEGRADED, "",
 				   "only root makes targets; --scsi wwpn=NAME takes one that root has "

@@ -219,8 +219,9 @@ enum { SCSI_PATH, SCSI_READONLY, SCSI_WWPN, SCSI_QUEUES, SCSI_FORMAT };
 static const struct option scsi_table[] = {
 	[SCSI_PATH] = {
 		.name = "path", .metavar = "FILE", .kind = OPTION_STRING, .min = 1, .max = 4095,
-		.help = "raw image or block device; Kinglet makes a target of it, which takes "
-			"root, and removes it at the end",
+		.help = "raw image or block device; Kinglet makes a target of it, as root, and "
+			"removes it at the end; after SIGKILL the next such run does, or kinglet "
+			"doctor --fix",
 		SCSI(path),
 	},
 	[SCSI_READONLY] = {
