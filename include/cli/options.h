@@ -31,6 +31,9 @@ enum option_kind {
 	OPTION_KEYS,	 /* value,key=value,flag,…; described by keys */
 };
 
+/* What becomes of the file that a string names. */
+enum option_file { FILE_NONE, FILE_INPUT, FILE_OUTPUT };
+
 /* A word list ends with a NULL word. */
 struct option_word {
 	const char *word;
@@ -50,6 +53,7 @@ struct option {
 	uint64_t min, max;		 /* numbers: value; strings: bytes */
 	const struct option_word *words; /* OPTION_WORD */
 	const struct option_keys *keys;	 /* OPTION_KEYS */
+	enum option_file file;		 /* OPTION_STRING: it names one */
 	size_t offset, size; /* the field, inside the command's struct or the key list's item */
 	unsigned max_items;  /* repeatable: the field is an array of so many; else 0 */
 	size_t count_offset; /* repeatable: unsigned, how many were given */

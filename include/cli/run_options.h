@@ -6,6 +6,7 @@
 #ifndef KINGLET_CLI_RUN_OPTIONS_H
 #define KINGLET_CLI_RUN_OPTIONS_H
 
+#include "cli/files.h"
 #include "cli/options.h"
 #include "host/kernel.h"
 #include "machine/config.h"
@@ -29,6 +30,13 @@ __must_check int run_options_kernel(struct common_options *options, const char *
 
 /* Checks the machine's options as they fit together; takes a default kernel where none is given. */
 __must_check int run_options_check(struct run_options *options);
+
+/* Adds the kernel and the files of the command's options, but for those of the list `without`. */
+__must_check int run_options_add_files(struct file_set *set, const struct run_options *options,
+				       const struct option_list *without);
+
+/* No file of the run may be written over another, nor over the host's `program`, or NULL. */
+__must_check int run_options_check_files(const struct run_options *options, const char *program);
 
 /*
  * struct command's `finish`: what follows from several options together, and the kernel command

@@ -532,7 +532,8 @@ static void wrong_options_are_refused_in_one_line(void **state)
 		{ { "k", "--disk", "my=d" }, { "unknown key my", "begin with path=" } },
 		{ { "k", "--disk", "my,root.img" }, { "key root.img", "a comma in a name is written twice" } },
 		/* Their first keys are no names. */
-		{ { "k", "--budget", "boot=1s" }, { "known: init, load, run, device, kernel, driver, down\n" } },
+		{ { "k", "--budget", "boot=1s" },
+		  { "known: init, load, run, device, kernel, driver, down\n" } },
 		{ { "k", "--vsock", "id=3" }, { "did you mean cid?\n" } },
 		{ { "k", "--disk", "d," }, { "unknown key" } },
 		{ { "k", "--disk", "d,path=e" }, { "path is given twice" } },

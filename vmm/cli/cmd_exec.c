@@ -230,6 +230,8 @@ static int finish(struct common_options *common, int argc, char **argv)
 	}
 	options->args = argv;
 	err = run_options_check(&options->run);
+	if (!err)
+		err = run_options_check_files(&options->run, options->root ? NULL : argv[0]);
 	for (unsigned i = 0; i < options->dir_count && !err; i++)
 		err = parse_dir(options, options->dirs[i], &options->parsed_dirs[i]);
 	if (!err)

@@ -76,6 +76,7 @@ enum { DISK_PATH, DISK_READONLY, DISK_DIRECT, DISK_SERIAL, DISK_QUEUES, DISK_AIO
 static const struct option disk_table[] = {
 	[DISK_PATH] = {
 		.name = "path", .metavar = "FILE", .kind = OPTION_STRING, .min = 1, .max = 4095,
+		.file = FILE_INPUT,
 		.help = "raw image or block device; a comma in its name is written twice",
 		DISK(path),
 	},
@@ -219,6 +220,7 @@ enum { SCSI_PATH, SCSI_READONLY, SCSI_WWPN, SCSI_QUEUES, SCSI_FORMAT };
 static const struct option scsi_table[] = {
 	[SCSI_PATH] = {
 		.name = "path", .metavar = "FILE", .kind = OPTION_STRING, .min = 1, .max = 4095,
+		.file = FILE_INPUT,
 		.help = "raw image or block device; Kinglet makes a target of it, as root, and "
 			"removes it at the end; after SIGKILL the next such run does, or kinglet "
 			"doctor --fix",
@@ -431,6 +433,7 @@ static const struct option_keys budget_keys = {
 static const struct option boot_options[] = {
 	{
 		.name = "initrd", .metavar = "FILE", .kind = OPTION_STRING, .min = 1, .max = 4095,
+		.file = FILE_INPUT,
 		.help = "initial RAM disk; for a Multiboot kernel its first module",
 		RUN(config.boot.initrd),
 	},
@@ -465,6 +468,7 @@ static const struct option boot_options[] = {
 	},
 	{
 		.name = "dump-fdt", .metavar = "FILE", .kind = OPTION_STRING, .min = 1, .max = 4095,
+		.file = FILE_OUTPUT,
 		.help = "write the device tree that the guest gets to this file as well; arm64 only",
 		RUN(config.boot.dump_fdt),
 	},
@@ -582,12 +586,14 @@ static const struct option machine_options[] = {
 	{
 		.name = "explain=html", .metavar = "FILE", .kind = OPTION_STRING, .min = 1,
 		.max = 4095,
+		.file = FILE_OUTPUT,
 		.help = "write a page about the run: timeline, memory map, PCI, queues, what exits "
 			"cost",
 		RUN(config.watch.explain_page),
 	},
 	{
 		.name = "trace", .metavar = "FILE", .kind = OPTION_STRING, .min = 1, .max = 4095,
+		.file = FILE_OUTPUT,
 		.help = "write every exit, ioctl, interrupt and phase as trace events (JSON) for "
 			"ui.perfetto.dev, or for kinglet report",
 		RUN(config.watch.trace),

@@ -72,6 +72,29 @@ int run_options_check(struct run_options *options)
 	return 0;
 }
 
+int run_options_add_files(struct file_set *set, const struct run_options *options,
+			  const struct option_list *without)
+{
+	const struct option_list *const *lists = options->common.command->options;
+	int err = file_set_add_input(set, "KERNEL", options->config.boot.kernel);
+
+	for (; *lists && !err; lists++)
+		if (*lists != without)
+			err = file_set_add_options(set, &options->common, *lists);
+	return err;
+}
+
+int run_options_check_files(const struct run_options *options, const char *program)
+{
+	struct file_set set = { 0 };
+	int err = file_set_add_input(&set, "PROGRAM", program);
+
+	if (!err)
+		err = run_options_add_files(&set, options, NULL);
+	file_set_destroy(&set);
+	return err;
+}
+
 int run_options_finish(struct common_options *common, int init_argc, char **init_argv)
 {
 	struct run_options *options = run_options_of(common);
@@ -79,6 +102,8 @@ int run_options_finish(struct common_options *common, int init_argc, char **init
 	char *line = NULL;
 	int err = run_options_check(options);
 
+	if (!err)
+		err = run_options_check_files(options, NULL);
 	if (err)
 		return err;
 	/* Standard input has one reader. */

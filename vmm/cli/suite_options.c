@@ -50,6 +50,7 @@ static const struct option test_table[] = {
 	},
 	{
 		.name = "symbols", .metavar = "FILE", .kind = OPTION_STRING, .min = 1, .max = 4095,
+		.file = FILE_INPUT,
 		.help = "vmlinux or System.map that names the addresses where vCPUs stand; KERNEL "
 			"itself where it is an ELF file with symbols",
 		FIELD(symbols),
@@ -71,16 +72,19 @@ const struct option_list test_option_list = {
 static const struct option suite_table[] = {
 	{
 		.name = "report", .metavar = "FILE", .kind = OPTION_STRING, .min = 1, .max = 4095,
+		.file = FILE_OUTPUT,
 		.help = "write the results as JSON",
 		FIELD(report),
 	},
 	{
 		.name = "junit", .metavar = "FILE", .kind = OPTION_STRING, .min = 1, .max = 4095,
+		.file = FILE_OUTPUT,
 		.help = "write the results as JUnit XML",
 		FIELD(junit),
 	},
 	{
 		.name = "list", .metavar = "FILE", .kind = OPTION_STRING, .min = 1, .max = 4095,
+		.file = FILE_INPUT,
 		.help = "run many tests: each line is a name and arguments as on the command line, "
 			"whose options hold for all lines",
 		FIELD(list),
@@ -231,12 +235,14 @@ static int parse_line(struct test_options *base, struct test_case *test, int arg
 	return ret;
 }
 
-static int add_line(struct suite *suite, struct test_options *base, char *line)
+/* `files`: those of the lines before, and of the suite. */
+static int add_line(struct suite *suite, struct test_options *base, char *line,
+		    struct file_set *files)
 {
 	enum { WORDS_MAX = 256 };
 	char *words[WORDS_MAX + 1];
 	struct test_case *test;
-	int count = suite_split_line(line, words, WORDS_MAX);
+	int count = suite_split_line(line, words, WORDS_MAX), ret;
 
 	if (count < 0) {
 		log_error(count == -EINVAL ? "a quote is not closed" : "more than 256 words");
@@ -257,14 +263,17 @@ static int add_line(struct suite *suite, struct test_options *base, char *line)
 	test->name = strdup(words[0]);
 	if (!test->options || !test->name)
 		return -ENOMEM;
-	return parse_line(base, test, count - 1, words + 1);
+	ret = parse_line(base, test, count - 1, words + 1);
+	return ret ? ret :
+		     run_options_add_files(files, &test->options->run, &suite_option_list);
 }
 
-static int load_list(struct suite *suite, struct test_options *options, FILE *in)
+static int load_lines(struct suite *suite, struct test_options *options, FILE *in,
+		      struct file_set *files)
 {
 	const char *path = options->list;
 	unsigned number = 0;
-	int ret = 0;
+	int ret = file_set_add_options(files, &options->run.common, &suite_option_list);
 
 	while (!ret) {
 		char *line = NULL;
@@ -278,7 +287,7 @@ static int load_list(struct suite *suite, struct test_options *options, FILE *in
 		/* Options borrow their strings from it. */
 		ret = options_own(&options->run.common, line);
 		if (!ret)
-			ret = add_line(suite, options, line);
+			ret = add_line(suite, options, line, files);
 		if (ret == -EINVAL)
 			log_error("%.200s: line %u is wrong, see above; nothing was run", path,
 				  number);
@@ -292,6 +301,15 @@ static int load_list(struct suite *suite, struct test_options *options, FILE *in
 		log_error("%.200s: no test is in it; write lines with a name and arguments", path);
 		ret = -EINVAL;
 	}
+	return ret;
+}
+
+static int load_list(struct suite *suite, struct test_options *options, FILE *in)
+{
+	struct file_set files = { 0 };
+	int ret = load_lines(suite, options, in, &files);
+
+	file_set_destroy(&files);
 	return ret;
 }
 

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* No output overwrites an input, or another output; under whatever names. */
+#include "cli/commands.h"
+#include "cli/files.h"
+
+#include "capture.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+struct folder {
+	char path[32];
+	char before[4096];
+};
+
+static void write_file(const char *name, const char *text)
+{
+	FILE *out = fopen(name, "we");
+
+	assert_non_null(out);
+	fputs(text, out);
+	assert_int_equal(fclose(out), 0);
+}
+
+/* A folder with a kernel under three names, and links to what is not there. */
+static int setup(void **state)
+{
+	struct folder *folder = calloc(1, sizeof(*folder));
+
+	if (!folder || !getcwd(folder->before, sizeof(folder->before)))
+		return -1;
+	strcpy(folder->path, "/tmp/kinglet-files-XXXXXX");
+	if (!mkdtemp(folder->path) || chdir(folder->path) < 0)
+		return -1;
+	write_file("kernel", "a kernel");
+	write_file("initrd", "an initrd");
+	write_file("disk", "a disk");
+	write_file("two", "a kernel --trace t\nb kernel --trace ./t\n");
+	write_file("chain", "a kernel --trace t\nb t\n");
+	write_file("one", "a kernel\n");
+	write_file("pair", "a kernel\nb kernel\n");
+	mkdir("sub", 0700);
+	if (symlink("kernel", "link") || link("kernel", "hard") || symlink("new", "dangling") ||
+	    symlink("../new", "sub/dangling") || symlink("sub", "folder"))
+		return -1;
+	*state = folder;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	static const char *const files[] = { "kernel", "initrd", "disk", "two", "chain", "one",
+					     "pair", "link", "hard", "dangling", "sub/dangling",
+					     "folder" };
+	struct folder *folder = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		unlink(files[i]);
+	if (rmdir("sub") || chdir(folder->before) || rmdir(folder->path))
+		return -1;
+	free(folder);
+	return 0;
+}
+
+static void nothing_is_overwritten(void **state)
+{
+	static const struct {
+		const struct command *command;
+		const char *args[8];
+		const char *says;
+	} cases[] = {
+		{ &command_run, { "kernel", "--trace", "kernel" },
+		  "--trace kernel: would overwrite KERNEL kernel" },
+		{ &command_run, { "--trace", "link", "kernel" }, "--trace link: would overwrite" },
+		{ &command_run, { "kernel", "--explain=html", "hard" }, "would overwrite KERNEL" },
+		{ &command_run, { "kernel", "--dump-fdt", "sub/../kernel" }, "would overwrite KERNEL" },
+		{ &command_run, { "kernel", "--initrd", "initrd", "--trace=initrd" },
+		  "--trace initrd: would overwrite --initrd initrd" },
+		{ &command_run, { "kernel", "--disk", "disk,readonly", "--trace", "./disk" },
+		  "would overwrite --disk disk" },
+		{ &command_run, { "kernel", "--disk=kernel", "--disk=disk", "--trace=disk" },
+		  "would overwrite --disk disk" },
+		{ &command_run, { "kernel", "--scsi=disk", "--trace=disk" },
+		  "would overwrite --scsi disk" },
+		/* Files that are not there yet. */
+		{ &command_run, { "kernel", "--trace", "new", "--explain=html", "./new" },
+		  "--trace new: --explain=html ./new writes to the same file; name another one" },
+		{ &command_run, { "kernel", "--trace", "folder/new", "--explain=html", "sub/new" },
+		  "writes to the same file" },
+		{ &command_run, { "kernel", "--trace", "dangling", "--explain=html", "new" },
+		  "writes to the same file" },
+		{ &command_run, { "kernel", "--trace", "sub/dangling", "--explain=html", "new" },
+		  "writes to the same file" },
+		/* The other commands. */
+		{ &command_exec, { "kernel", "--trace", "disk", "--", "./disk" },
+		  "--trace disk: would overwrite PROGRAM ./disk" },
+		{ &command_test, { "kernel", "--report", "r", "--junit", "r" },
+		  "--junit r: --report r writes to the same file" },
+		{ &command_test, { "kernel", "--symbols", "disk", "--report", "disk" },
+		  "--report disk: would overwrite --symbols disk" },
+		{ &command_test, { "--list", "one", "--junit", "one" },
+		  "--junit one: would overwrite --list one" },
+		{ &command_test, { "--list", "one", "--report", "link" },
+		  "--report link: would overwrite KERNEL kernel" },
+		{ &command_test, { "--list", "two" }, "--trace ./t: --trace t writes to the same" },
+		{ &command_test, { "--list", "pair", "--trace", "t" }, "writes to the same file" },
+		{ &command_test, { "--list", "chain" }, "--trace t: would overwrite KERNEL t" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct capture capture;
+		char said[2048], *argv[8];
+		int argc = 0, status;
+		struct stat st;
+
+		for (; argc < 8 && cases[i].args[argc]; argc++)
+			argv[argc] = (char *)cases[i].args[argc];
+		capture_stderr_begin(&capture);
+		status = command_execute(cases[i].command, argc, argv);
+		capture_stderr_end(&capture, said, sizeof(said));
+		assert_int_equal(status, EXIT_USAGE);
+		if (!strstr(said, cases[i].says))
+			fail_msg("case %zu: no \"%s\" in: %s", i, cases[i].says, said);
+		assert_int_equal(stat("kernel", &st), 0);
+		assert_int_equal(st.st_size, 8);
+		assert_int_equal(stat("disk", &st), 0);
+		assert_int_equal(st.st_size, 6);
+	}
+}
+
+static void what_is_not_the_same_may_be(void **state)
+{
+	static const char *const paths[][2] = {
+		{ "sub/new", "new" },	/* one name, two folders */
+		{ "new", "other" },	/* one folder, two names */
+		{ "kernel", "initrd" },
+		{ "/dev/null", "/dev/null" },	/* keeps nothing */
+		{ "no/folder", "no/folder" }, /* whoever opens it says so */
+	};
+	struct file_id a, b;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
+		if (!file_identify(paths[i][0], &a) && !file_identify(paths[i][1], &b))
+			assert_false(file_id_equal(&a, &b));
+	assert_int_equal(file_identify("/dev/null", &a), -ENOTSUP);
+	assert_int_equal(file_identify("no/folder", &a), -ENOENT);
+	assert_int_equal(file_identify("/kinglet-new", &a), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nothing_is_overwritten),
+		cmocka_unit_test(what_is_not_the_same_may_be),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

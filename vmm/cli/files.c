@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/files.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { LINKS_MAX = 40 }; /* as Linux's MAXSYMLINKS */
+
+struct named_file {
+	const char *dashes, *what, *path;
+	enum option_file use;
+	struct file_id id;
+};
+
+/* --- Which file ------------------------------------------------------------------------------- */
+
+/* A link that leads to nothing yet is followed, as open(2) would. */
+static void follow_links(char path[PATH_MAX])
+{
+	char target[PATH_MAX], whole[2 * PATH_MAX];
+
+	for (unsigned i = 0; i < LINKS_MAX; i++) {
+		ssize_t len = readlink(path, target, sizeof(target) - 1);
+		const char *slash = strrchr(path, '/');
+
+		if (len <= 0)
+			return;
+		target[len] = '\0';
+		snprintf(whole, sizeof(whole), "%.*s%s",
+			 *target != '/' && slash ? (int)(slash - path) + 1 : 0, path, target);
+		snprintf(path, PATH_MAX, "%.*s", PATH_MAX - 1, whole);
+	}
+}
+
+int file_identify(const char *path, struct file_id *id)
+{
+	char missing[PATH_MAX], *slash;
+	const char *name = missing, *folder = ".";
+	struct stat st;
+
+	*id = (struct file_id){ 0 };
+	if (!stat(path, &st)) {
+		id->dev = st.st_dev;
+		id->ino = st.st_ino;
+		return S_ISREG(st.st_mode) || S_ISBLK(st.st_mode) ? 0 : -ENOTSUP;
+	}
+	snprintf(missing, sizeof(missing), "%s", path);
+	follow_links(missing);
+	slash = strrchr(missing, '/');
+	if (slash) {
+		*slash = '\0';
+		name = slash + 1;
+		folder = slash == missing ? "/" : missing;
+	}
+	if (stat(folder, &st))
+		return -errno;
+	id->dev = st.st_dev;
+	id->ino = st.st_ino;
+	snprintf(id->name, sizeof(id->name), "%.*s", NAME_MAX, name);
+	return 0;
+}
+
+bool file_id_equal(const struct file_id *a, const struct file_id *b)
+{
+	return a->dev == b->dev && a->ino == b->ino && strcmp(a->name, b->name) == 0;
+}
+
+/* --- Sets of files ---------------------------------------------------------------------------- */
+
+static int refuse(const struct named_file *file, const struct named_file *before)
+{
+	const struct named_file *written = file->use == FILE_OUTPUT ? file : before;
+	const struct named_file *other = written == file ? before : file;
+
+	log_error(other->use == FILE_OUTPUT ?
+			  "%s%s %.200s: %s%s %.200s writes to the same file; name another one" :
+			  "%s%s %.200s: would overwrite %s%s %.200s; name another file",
+		  written->dashes, written->what, written->path, other->dashes, other->what,
+		  other->path);
+	return -EINVAL;
+}
+
+static int add(struct file_set *set, struct named_file file)
+{
+	struct named_file *files;
+
+	if (!file.path || file_identify(file.path, &file.id))
+		return 0;
+	for (unsigned i = 0; i < set->count; i++) {
+		const struct named_file *before = &set->files[i];
+
+		if ((file.use == FILE_OUTPUT || before->use == FILE_OUTPUT) &&
+		    file_id_equal(&file.id, &before->id))
+			return refuse(&file, before);
+	}
+	files = reallocarray(set->files, set->count + 1, sizeof(*files));
+	if (!files)
+		return -ENOMEM;
+	set->files = files;
+	files[set->count++] = file;
+	return 0;
+}
+
+int file_set_add_input(struct file_set *set, const char *what, const char *path)
+{
+	return add(set, (struct named_file){
+				.dashes = "", .what = what, .path = path, .use = FILE_INPUT });
+}
+
+/* The file that `option`, or the key of it that `string` describes, names in `base`. */
+static int add_string(struct file_set *set, const struct option *option,
+		      const struct option *string, const char *base)
+{
+	struct named_file file = { .dashes = "--", .what = option->name, .use = string->file };
+
+	if (!string->file)
+		return 0;
+	memcpy(&file.path, base + string->offset, sizeof(file.path));
+	return add(set, file);
+}
+
+static int add_option(struct file_set *set, const struct option *option, const char *options)
+{
+	unsigned count = 1;
+	size_t size = option->size;
+	int err = 0;
+
+	if (!option->keys)
+		return add_string(set, option, option, options);
+	if (option_is_repeatable(option)) {
+		memcpy(&count, options + option->count_offset, sizeof(count));
+		size /= option->max_items;
+	}
+	for (unsigned i = 0; i < count; i++)
+		for (unsigned k = 0; k < option->keys->count && !err; k++)
+			err = add_string(set, option, &option->keys->table[k],
+					 options + option->offset + i * size);
+	return err;
+}
+
+int file_set_add_options(struct file_set *set, const struct common_options *options,
+			 const struct option_list *list)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < list->count && !err; i++)
+		err = add_option(set, &list->table[i], (const char *)options);
+	return err;
+}
+
+void file_set_destroy(struct file_set *set)
+{
+	free(set->files);
+	*set = (struct file_set){ 0 };
+}
