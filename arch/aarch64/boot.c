@@ -180,7 +180,7 @@ int arch_boot_load(struct arch_vm *arch, struct gmem *mem, const struct boot_opt
 	close_fd(&job.kernel.fd);
 	if (!ret)
 		ret = load_initrd(&job);
-	if (!ret && options->firmware_tables)
+	if (!ret && arch && options->firmware_tables)
 		ret = load_fdt(&job, arch->priv);
 	regs = (struct boot_regs){
 		.pc = state->summary.entry,

@@ -31,8 +31,10 @@ without_configfs() {
 refused 100 'scsi nowhere: open: No such file' -- --scsi path=nowhere
 refused 100 'scsi odd.img: its size is not a multiple' -- --scsi path=odd.img
 refused 100 'scsi /: is a directory' -- --scsi path=/
-refused 101 'scsi disk.img: in use by' -- --scsi path=disk.img --scsi path=disk.img,readonly
-refused 101 'disk disk.img: lock: in use by' -- --scsi path=disk.img --disk disk.img
+ln disk.img link.img
+refused 100 'scsi link.img: is --scsi disk.img, too' -- \
+	--scsi path=disk.img --scsi path=link.img,readonly
+refused 100 'scsi link.img: is --disk disk.img, too' -- --scsi path=link.img --disk disk.img
 refused 101 'scsi naa.5001405000000009: no such target' -- --scsi wwpn=naa.5001405000000009
 without_configfs 101 'configfs is not mounted \(mount' -- --scsi path=disk.img
 refused 101 '/fileio_18763: Permission denied \(making a target takes root' "${as_nobody[@]}" -- \

@@ -149,7 +149,8 @@ __must_check int arch_vcpu_reset(struct arch_vm *arch, struct vcpu *vcpu);
  * Loads kernel, initrd, command line, memory map and firmware tables into RAM. Logs one line that
  * names the file and what is wrong with it. Errors: -ENOENT, -EACCES, … of open(2); -ENOEXEC for a
  * file that is no known format or is damaged; -E2BIG when it does not fit in RAM or the command
- * line is too long. Every one of them is a usage error (exit status 100).
+ * line is too long. Every one of them is a usage error (exit status 100). `arch` NULL: only to learn
+ * whether it would go well; there is no device tree then, nor its dump.
  */
 __must_check int arch_boot_load(struct arch_vm *arch, struct gmem *mem,
 				const struct boot_options *options, struct boot_state *state);

@@ -66,8 +66,9 @@ __must_check int run_timed(const struct machine_config *config, struct verdict *
 int flush_stdout(void);
 
 /*
- * Prints the machine that `config` describes, for --dry-run. 0, or -EINVAL after one logged line
- * when a file is missing or the memory cannot be laid out.
+ * Looks at all that machine_run() would look at without /dev/kvm, then prints the machine that
+ * `config` describes, for --dry-run. 0, or a negative errno after one logged line; then nothing is
+ * printed.
  */
 __must_check int dry_run_print(FILE *out, const struct machine_config *config);
 

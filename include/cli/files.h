@@ -36,7 +36,7 @@ struct file_set {
 /*
  * Add a file that the argument `what` names, and those of a list's options; NULL is no file. Strings
  * are borrowed. -EINVAL after one logged line when one of the new files and one before it must not
- * be the same; -ENOMEM.
+ * be the same, or the folder of one that is written is not there; -ENOMEM.
  */
 __must_check int file_set_add_input(struct file_set *set, const char *what, const char *path);
 __must_check int file_set_add_options(struct file_set *set, const struct common_options *options,

@@ -33,6 +33,12 @@ struct verdict {
 };
 
 /*
+ * -EINVAL after one logged line when these parts do not fit together on any host. machine_run()
+ * looks, too.
+ */
+__must_check int machine_check(const struct machine_config *config);
+
+/*
  * Builds the machine, runs it until its verdict is known, and destroys it. Everything that was
  * opened is closed, the terminal restored, whatever happens. Main thread, which meanwhile serves
  * signals and config->timeout_ns; a thread of its own builds the machine and serves the devices.

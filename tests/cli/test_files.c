@@ -90,6 +90,11 @@ static void nothing_is_overwritten(void **state)
 		  "would overwrite --disk disk" },
 		{ &command_run, { "kernel", "--scsi=disk", "--trace=disk" },
 		  "would overwrite --scsi disk" },
+		/* Disks of one machine. */
+		{ &command_run, { "kernel", "--disk=disk", "--disk=./disk,readonly" },
+		  "--disk ./disk: is --disk disk, too; give it once, or readonly both times" },
+		{ &command_run, { "kernel", "--disk=disk,readonly", "--scsi=sub/../disk" },
+		  "--scsi sub/../disk: is --disk disk, too" },
 		/* Files that are not there yet. */
 		{ &command_run, { "kernel", "--trace", "new", "--explain=html", "./new" },
 		  "--trace new: --explain=html ./new writes to the same file; name another one" },
@@ -112,6 +117,8 @@ static void nothing_is_overwritten(void **state)
 		  "--report link: would overwrite KERNEL kernel" },
 		{ &command_test, { "--list", "two" }, "--trace ./t: --trace t writes to the same" },
 		{ &command_test, { "--list", "pair", "--trace", "t" }, "writes to the same file" },
+		{ &command_run, { "kernel", "--trace", "no/folder" },
+		  "--trace no/folder: No such file or directory" },
 		{ &command_test, { "--list", "chain" }, "--trace t: would overwrite KERNEL t" },
 	};
 

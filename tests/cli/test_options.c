@@ -565,6 +565,14 @@ static void wrong_options_are_refused_in_one_line(void **state)
 		{ { "k", "--net", "t,mac=" }, { "not a MAC address" } },
 		{ { "k", "--net", "t,mac=01:00:5e:00:00:01" }, { "first byte must be even" } },
 		{ { "k", "--net", "t,mac=00:00:00:00:00:00" }, { "not a station" } },
+		/* Twice */
+		{ { "k", "--net=t", "--net=tap=t" }, { "--net tap=t: is given twice" } },
+		{ { "k", "--net=t,mac=52:54:00:00:00:01", "--net=u,mac=52:54:00:00:00:01" },
+		  { "--net: mac=52:54:00:00:00:01 is given twice" } },
+		{ { "k", "--net=fd=3", "--net=fd=4:3" }, { "--net: fd 3 is given twice" } },
+		{ { "k", "--net=fd=3,vhostfd=3" }, { "--net: fd 3 is given twice" } },
+		{ { "k", "--scsi=wwpn=naa.1", "--scsi=wwpn=naa.1" },
+		  { "--scsi wwpn=naa.1: is given twice" } },
 		/* Init arguments */
 		{ { "k", "--", "say \"hi\"" }, { "-- say \"hi\": a double quote" } },
 	};
@@ -589,29 +597,31 @@ static void wrong_options_are_refused_in_one_line(void **state)
 static void repeatable_options_have_an_end(void **state)
 {
 	static const struct {
-		const char *option;
+		const char *format;
 		unsigned max;
 		size_t count_offset;
 	} cases[] = {
-		{ "--disk=d", CONFIG_MAX_DISKS, offsetof(struct run_options, config.disk_count) },
-		{ "--net=t", CONFIG_MAX_NETS, offsetof(struct run_options, config.net_count) },
-		{ "--scsi=d", CONFIG_MAX_SCSIS, offsetof(struct run_options, config.scsi_count) },
+		{ "--disk=d%u", CONFIG_MAX_DISKS, offsetof(struct run_options, config.disk_count) },
+		{ "--net=t%u", CONFIG_MAX_NETS, offsetof(struct run_options, config.net_count) },
+		{ "--scsi=d%u", CONFIG_MAX_SCSIS, offsetof(struct run_options, config.scsi_count) },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		const char *args[MAX_ARGS] = { "k" };
+		char said[2048], texts[MAX_ARGS][16];
 		struct run_options o;
-		char said[2048];
 		unsigned count;
 
-		for (unsigned n = 1; n <= cases[i].max; n++)
-			args[n] = cases[i].option;
+		for (unsigned n = 1; n <= cases[i].max; n++) {
+			snprintf(texts[n], sizeof(texts[n]), cases[i].format, n);
+			args[n] = texts[n];
+		}
 		parse_good(&o, args);
 		memcpy(&count, (char *)&o + cases[i].count_offset, sizeof(count));
 		assert_int_equal(count, cases[i].max);
 		options_destroy(&o.common);
-		args[cases[i].max + 1] = cases[i].option;
+		args[cases[i].max + 1] = args[1];
 		assert_int_equal(parse(&o, args, said, sizeof(said)), -EINVAL);
 		assert_non_null(strstr(said, "are possible; leave out one"));
 		options_destroy(&o.common);

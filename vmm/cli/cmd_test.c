@@ -107,14 +107,33 @@ static int run_and_report(struct suite *suite, const struct test_options *option
 	return err ? EXIT_HOST : status;
 }
 
+static int print_machines(FILE *out, const struct suite *suite)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < suite->count && !err; i++) {
+		if (*suite->cases[i].name)
+			fprintf(out, "%s:\n", suite->cases[i].name);
+		err = dry_run_print(out, &suite->cases[i].options->run.config);
+	}
+	return err;
+}
+
+/* A wrong line is all that a list has to say. */
 static int dry_run(const struct suite *suite)
 {
-	for (unsigned i = 0; i < suite->count; i++) {
-		if (*suite->cases[i].name)
-			printf("%s:\n", suite->cases[i].name);
-		if (dry_run_print(stdout, &suite->cases[i].options->run.config) < 0)
-			return EXIT_USAGE;
-	}
+	_cleanup_free_ char *page = NULL;
+	size_t len;
+	FILE *out = open_memstream(&page, &len);
+	int err = out ? print_machines(out, suite) : -ENOMEM;
+
+	if (out && fclose(out) == EOF)
+		err = -ENOMEM;
+	if (err == -ENOMEM)
+		log_error("dry run: %s", strerror(-err));
+	if (err)
+		return err == -ENOMEM ? EXIT_HOST : EXIT_USAGE;
+	fputs(page, stdout);
 	return flush_stdout();
 }
 

@@ -4,6 +4,9 @@
 #include "arch/arch.h"
 #include "base/log.h"
 #include "cli/options.h"
+#include "host/image.h"
+#include "host/lio.h"
+#include "host/tap.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -26,44 +29,108 @@ static void format_bytes(uint64_t bytes, char *text, size_t len)
 	snprintf(text, len, unit && value < 10 ? "%.1f %s" : "%.0f %s", value, units[unit]);
 }
 
-static int print_file(FILE *out, const char *name, const char *path, const char *more)
+/* --- What machine_run() would find out --------------------------------------------------------- */
+
+/* Loads what shall boot, into RAM of no machine. */
+static int check_boot(const struct machine_config *config, struct boot_summary *summary)
 {
-	struct stat st;
-	char size[32] = "block device";
+	const struct gmem_options options = { .shared = false };
+	struct gmem_range ranges[2];
+	int count = arch_ram_ranges(config->memory, ranges), err;
+	struct boot_state state;
+	struct gmem mem;
+	char size[32];
 
-	if (stat(path, &st) < 0 || access(path, R_OK) < 0) {
-		int err = -errno;
-
-		log_error("%s %s: %s", name, path, strerror(-err));
-		return err;
+	if (count < 0) {
+		option_format_value(OPTION_SIZE, config->memory, size, sizeof(size));
+		log_error("--memory %s: cannot be laid out in the guest; give less", size);
+		return count;
 	}
-	if (!S_ISBLK(st.st_mode))
-		format_bytes((uint64_t)st.st_size, size, sizeof(size));
-	fprintf(out, "%-10s %s (%s)%s\n", name, path, size, more);
-	return 0;
+	err = gmem_init(&mem, ranges, (unsigned)count, &options);
+	if (err)
+		return err;
+	err = arch_boot_load(NULL, &mem, &config->boot, &state);
+	gmem_destroy(&mem);
+	*summary = state.summary;
+	return err;
 }
 
-static int print_memory(FILE *out, const struct machine_config *config)
+static int check_disk(const struct disk_config *disk)
+{
+	const struct image_options options = {
+		.path = disk->path,
+		.readonly = disk->readonly,
+		.direct = disk->direct,
+		.raw = disk->raw,
+	};
+
+	return image_check(&options);
+}
+
+static int check_net(const struct net_config *net)
+{
+	const struct tap_options options = { .name = net->tap, .multi_queue = net->queues > 1 };
+	struct sys sys;
+
+	sys_init(&sys);
+	return net->tap && !net->create ? tap_check_exists(&sys, &options) : 0;
+}
+
+static int check_scsi(const struct scsi_config *scsi)
+{
+	const struct lio_disk disk = {
+		.path = scsi->path,
+		.readonly = scsi->readonly,
+		.raw = scsi->raw,
+	};
+
+	return scsi->path ? lio_check_disk(&disk) : 0;
+}
+
+static int check(const struct machine_config *config, struct boot_summary *summary)
+{
+	int err = machine_check(config);
+
+	if (!err)
+		err = check_boot(config, summary);
+	for (unsigned i = 0; i < config->disk_count && !err; i++)
+		err = check_disk(&config->disks[i]);
+	for (unsigned i = 0; i < config->net_count && !err; i++)
+		err = check_net(&config->nets[i]);
+	for (unsigned i = 0; i < config->scsi_count && !err; i++)
+		err = check_scsi(&config->scsis[i]);
+	return err;
+}
+
+/* --- The page --------------------------------------------------------------------------------- */
+
+/* All were looked at before. */
+static void print_file(FILE *out, const char *name, const char *path, const char *more)
+{
+	struct stat st = { 0 };
+	char size[32] = "block device";
+
+	if (stat(path, &st) || !S_ISBLK(st.st_mode))
+		format_bytes((uint64_t)st.st_size, size, sizeof(size));
+	fprintf(out, "%-10s %s (%s)%s\n", name, path, size, more);
+}
+
+static void print_memory(FILE *out, const struct machine_config *config)
 {
 	struct gmem_range ranges[2];
 	char size[32];
 	int count = arch_ram_ranges(config->memory, ranges);
 
 	option_format_value(OPTION_SIZE, config->memory, size, sizeof(size));
-	if (count < 0) {
-		log_error("--memory %s: cannot be laid out in the guest; give less", size);
-		return count;
-	}
 	fprintf(out, "%-10s %s%s%s%s\n", "memory", size, config->shared_memory ? ", shared" : "",
 		config->hugepages ? ", huge pages" : "",
 		config->prefault ? ", allocated at the start" : "");
 	for (int i = 0; i < count; i++)
 		fprintf(out, "%-10s 0x%012" PRIx64 "-0x%012" PRIx64 "\n", "", ranges[i].gpa,
 			ranges[i].gpa + ranges[i].len - 1);
-	return 0;
 }
 
-static int print_disk(FILE *out, unsigned index, const struct disk_config *disk)
+static void print_disk(FILE *out, unsigned index, const struct disk_config *disk)
 {
 	char name[16], more[128];
 
@@ -73,7 +140,7 @@ static int print_disk(FILE *out, unsigned index, const struct disk_config *disk)
 		 disk->queues == 1 ? "" : "s", disk->io_threads ? "I/O threads" : "io_uring",
 		 disk->direct ? ", direct" : "", disk->serial ? ", serial " : "",
 		 disk->serial ? disk->serial : "");
-	return print_file(out, name, disk->path, more);
+	print_file(out, name, disk->path, more);
 }
 
 static void format_fds(char *text, size_t len, const struct fd_list *list)
@@ -108,7 +175,7 @@ static void print_net(FILE *out, unsigned index, const struct net_config *net)
 	print_row(out, name, text);
 }
 
-static int print_scsi(FILE *out, unsigned index, const struct scsi_config *scsi)
+static void print_scsi(FILE *out, unsigned index, const struct scsi_config *scsi)
 {
 	const char *plural = scsi->queues == 1 ? "" : "s";
 	char name[16], text[320];
@@ -117,11 +184,11 @@ static int print_scsi(FILE *out, unsigned index, const struct scsi_config *scsi)
 	if (scsi->path) {
 		snprintf(text, sizeof(text), ", %s, %u queue%s",
 			 scsi->readonly ? "read-only" : "writable", scsi->queues, plural);
-		return print_file(out, name, scsi->path, text);
+		print_file(out, name, scsi->path, text);
+		return;
 	}
 	snprintf(text, sizeof(text), "target %s, %u queue%s", scsi->wwpn, scsi->queues, plural);
 	print_row(out, name, text);
-	return 0;
 }
 
 static void print_boot_format(FILE *out, const struct boot_options *boot)
@@ -135,13 +202,11 @@ static void print_boot_format(FILE *out, const struct boot_options *boot)
 			modes[boot->flat_mode]);
 }
 
-static int print_module(FILE *out, const struct boot_module *module)
+static void print_module(FILE *out, const struct boot_module *module)
 {
-	int err = print_file(out, "module", module->path, "");
-
-	if (!err && module->args)
+	print_file(out, "module", module->path, "");
+	if (module->args)
 		print_row(out, "", module->args);
-	return err;
 }
 
 static void print_serial(FILE *out, const struct machine_config *config)
@@ -164,26 +229,22 @@ int dry_run_print(FILE *out, const struct machine_config *config)
 		[CONSOLE_NULL] = "kinglet.status; hvc0 dropped",
 		[CONSOLE_STDIO] = "hvc0 on stdio",
 	};
-	char timeout[32] = "none";
-	int err;
+	struct boot_summary summary = { .format = "" };
+	char timeout[32] = "none", format[40] = "";
+	int err = check(config, &summary);
 
-	fprintf(out, "%-10s %u\n", "cpus", config->cpus);
-	err = print_memory(out, config);
-	if (!err)
-		err = print_file(out, "kernel", config->boot.kernel, "");
 	if (err)
 		return err;
+	fprintf(out, "%-10s %u\n", "cpus", config->cpus);
+	print_memory(out, config);
+	if (config->boot.format != BOOT_FORMAT_FLAT)
+		snprintf(format, sizeof(format), ", %s", summary.format);
+	print_file(out, "kernel", config->boot.kernel, format);
 	print_boot_format(out, &config->boot);
-	if (config->boot.initrd) {
-		err = print_file(out, "initrd", config->boot.initrd, "");
-		if (err)
-			return err;
-	}
-	for (unsigned i = 0; i < config->boot.module_count; i++) {
-		err = print_module(out, &config->boot.modules[i]);
-		if (err)
-			return err;
-	}
+	if (config->boot.initrd)
+		print_file(out, "initrd", config->boot.initrd, "");
+	for (unsigned i = 0; i < config->boot.module_count; i++)
+		print_module(out, &config->boot.modules[i]);
 	print_row(out, "cmdline", config->boot.cmdline);
 	print_row(out, "acpi", config->acpi ? "on" : "off");
 	print_row(out, "irqchip", config->irqchip ? "on" : "off");
@@ -192,18 +253,12 @@ int dry_run_print(FILE *out, const struct machine_config *config)
 	if (config->program)
 		print_row(out, "program", "stdin, stdout and stderr on ports of the console");
 	print_row(out, "rng", config->rng ? "on" : "off");
-	for (unsigned i = 0; i < config->disk_count; i++) {
-		err = print_disk(out, i, &config->disks[i]);
-		if (err)
-			return err;
-	}
+	for (unsigned i = 0; i < config->disk_count; i++)
+		print_disk(out, i, &config->disks[i]);
 	for (unsigned i = 0; i < config->net_count; i++)
 		print_net(out, i, &config->nets[i]);
-	for (unsigned i = 0; i < config->scsi_count; i++) {
-		err = print_scsi(out, i, &config->scsis[i]);
-		if (err)
-			return err;
-	}
+	for (unsigned i = 0; i < config->scsi_count; i++)
+		print_scsi(out, i, &config->scsis[i]);
 	if (config->vsock.cid)
 		fprintf(out, "%-10s CID %u\n", "vsock", config->vsock.cid);
 	print_row(out, "on-reboot", config->on_reboot == ON_REBOOT_EXIT ? "exit" : "restart");

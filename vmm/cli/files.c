@@ -43,8 +43,9 @@ int file_identify(const char *path, struct file_id *id)
 
 	*id = (struct file_id){ 0 };
 	if (!stat(path, &st)) {
-		id->dev = st.st_dev;
-		id->ino = st.st_ino;
+		/* A block device may have several nodes. */
+		id->dev = S_ISBLK(st.st_mode) ? st.st_rdev : st.st_dev;
+		id->ino = S_ISBLK(st.st_mode) ? 0 : st.st_ino;
 		return S_ISREG(st.st_mode) || S_ISBLK(st.st_mode) ? 0 : -ENOTSUP;
 	}
 	snprintf(missing, sizeof(missing), "%s", path);
@@ -86,8 +87,13 @@ static int refuse(const struct named_file *file, const struct named_file *before
 static int add(struct file_set *set, struct named_file file)
 {
 	struct named_file *files;
+	int err = file.path ? file_identify(file.path, &file.id) : -ENOENT;
 
-	if (!file.path || file_identify(file.path, &file.id))
+	if (file.path && file.use == FILE_OUTPUT && err && err != -ENOTSUP) {
+		log_error("%s%s %.200s: %s", file.dashes, file.what, file.path, strerror(-err));
+		return -EINVAL;
+	}
+	if (err)
 		return 0;
 	for (unsigned i = 0; i < set->count; i++) {
 		const struct named_file *before = &set->files[i];

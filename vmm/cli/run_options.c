@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "cli/cmdline.h"
 #include "cli/commands.h"
+#include "cli/duplicates.h"
 #include "cli/kernels.h"
 
 static struct run_options *run_options_of(struct common_options *options)
@@ -69,7 +70,7 @@ int run_options_check(struct run_options *options)
 		log_error("--hugepages: --memory must be a multiple of 2M");
 		return -EINVAL;
 	}
-	return 0;
+	return duplicates_check(config);
 }
 
 int run_options_add_files(struct file_set *set, const struct run_options *options,

@@ -2,7 +2,6 @@
 #include "vm.h"
 
 #include "backend/local.h"
-#include "base/log.h"
 #include "virtio/blk.h"
 #include "virtio/console.h"
 #include "virtio/pci.h"
@@ -112,18 +111,9 @@ static int add_console(struct vm *vm)
 int vm_add_devices(struct vm *vm)
 {
 	const struct machine_config *config = vm->config;
-	bool console_stdio = config->console == CONSOLE_STDIO;
 	int ret = 0;
 
-	/*
-	 * A machine without interrupt controllers is for bare metal: no driver could run a device.
-	 */
-	if (!config->irqchip && (config->disk_count || config->net_count || config->scsi_count ||
-				 config->vsock.cid || console_stdio)) {
-		log_error("--irqchip off: --disk, --net, --scsi, --vsock and --console stdio need "
-			  "it on");
-		return -EINVAL;
-	}
+	/* For bare metal: machine_check(). */
 	if (!config->irqchip)
 		return 0;
 	if (config->console != CONSOLE_OFF)

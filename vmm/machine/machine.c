@@ -71,15 +71,7 @@ static int config_checked(struct vm *vm)
 		log_error("--cpus %u: KVM on this host allows 1 to %u", vm->config->cpus, max);
 		return -EINVAL;
 	}
-	if (!vm->config->irqchip && !arch_irqchip_is_optional()) {
-		log_error("--irqchip off: this architecture's machines always have one; leave it out");
-		return -EINVAL;
-	}
-	if (vm->config->cpus > 1 && !vm->config->irqchip) {
-		log_error("--cpus %u needs --irqchip on", vm->config->cpus);
-		return -EINVAL;
-	}
-	return 0;
+	return machine_check(vm->config);
 }
 
 static int memslots_up(struct vm *vm)
