@@ -73,3 +73,9 @@ const struct arch_probe *arch_linux_probe(void)
 {
 	return &linux_probe;
 }
+
+const struct arch_virtualisation arch_virtualisation = {
+	.absent = "it takes a kernel with CONFIG_KVM that was started in EL2: by the firmware, or by "
+		  "nested virtualisation for this virtual machine",
+	.no_nesting = "guests start in EL1 and have no EL2, which a KVM of their own takes",
+};

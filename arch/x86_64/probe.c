@@ -82,3 +82,15 @@ const struct arch_probe *arch_linux_probe(void)
 {
 	return &linux_probe;
 }
+
+static const struct arch_kvm_module kvm_modules[] = {
+	{ "kvm_intel", " vmx" },
+	{ "kvm_amd", " svm" },
+};
+
+const struct arch_virtualisation arch_virtualisation = {
+	.modules = kvm_modules,
+	.module_count = ARRAY_SIZE(kvm_modules),
+	.absent = "the CPU shows neither VMX nor SVM: switch virtualisation on in the firmware's "
+		  "settings, or nested virtualisation for this virtual machine",
+};

@@ -40,4 +40,18 @@ unsigned arch_host_speed(void);
  */
 const struct arch_probe *arch_linux_probe(void);
 
+/* A module that drives a CPU's virtualisation, and the CPU's word for it in /proc/cpuinfo. */
+struct arch_kvm_module {
+	const char *name, *flag;
+};
+
+/* What to tell people about this architecture's virtualisation. */
+struct arch_virtualisation {
+	const struct arch_kvm_module *modules;
+	unsigned module_count;	/* 0: KVM is part of the kernel */
+	const char *absent;	/* why a host may have none, and what to do */
+	const char *no_nesting; /* why no guest can have it; NULL: the modules decide */
+};
+extern const struct arch_virtualisation arch_virtualisation;
+
 #endif

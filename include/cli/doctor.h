@@ -22,7 +22,7 @@ enum finding_state {
 
 struct finding {
 	enum finding_state state;
-	char text[240]; /* what was found; no full stop */
+	char text[400]; /* what was found; no full stop */
 	char fix[160];	/* the one command, for root where it needs root; empty: there is none */
 };
 
@@ -49,7 +49,7 @@ struct doctor {
 	const char *user; /* borrowed; who wants to run Kinglet */
 	char release[65]; /* of the kernel, as uname -r */
 	/* What the first checks found out, for those behind them and for the result. */
-	bool kvm_opens, linux_runs;
+	bool kvm_opens, guests_run, linux_runs;
 };
 
 struct doctor_check {
@@ -67,6 +67,9 @@ extern const struct doctor_check doctor_checks[];
  * whether a Linux guest can run.
  */
 bool doctor_examine(struct doctor *doctor, struct finding *findings, unsigned count);
+
+/* The report for people: lines of at most 100 columns. */
+void doctor_print(FILE *out, const struct finding *findings, unsigned count);
 
 /* "ok", "degraded", "missing" */
 const char *finding_state_name(enum finding_state state);

@@ -10,6 +10,12 @@
 
 struct command;
 
+/*
+ * Writes words and a newline from column `at` on, broken at spaces to stay from `column` on and
+ * within `width` columns; a word that is longer stands alone.
+ */
+void help_print_wrapped(FILE *out, unsigned at, unsigned column, unsigned width, const char *text);
+
 /* What `kinglet --help` prints: the commands. */
 void help_print(FILE *out);
 

@@ -16,7 +16,7 @@ linux_format='ELF64 vmlinux'
 # KiB that the memory map calls usable: all but 0x9fc00 to 1 MiB.
 ram_of_16m=15999 ram_of_9m=8831
 serial=COM1
-guest_modes='16-bit: (native|emulated).*32-bit: (native|emulated).*64-bit: (native|emulated)'
+guest_modes='16-bit(, 32-bit(, 64-bit)?)?: (native|emulated)'
 symbols=()
 # Linux, the last one's, is a scenario.
 lessons='1 2 3 4 5 6 7 8 9'

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "cli/doctor.h"
+#include "cli/help.h"
 #include "host/lio.h"
 
 #include <cjson/cJSON.h>
@@ -36,19 +37,32 @@ static const struct option_list doctor_option_list = {
 	.count = ARRAY_SIZE(doctor_options),
 };
 
-enum { FINDINGS_MAX = 32 };
+enum { FINDINGS_MAX = 32, TEXT_COLUMN = 28, DOCTOR_WIDTH = 100 };
 
-static void print_findings(FILE *out, const struct finding *findings, unsigned count)
+/* A command stays whole, so that it can be copied. */
+static void print_remedy(FILE *out, const struct doctor_check *check, const struct finding *finding)
+{
+	bool fits = TEXT_COLUMN + strlen("for : ") + strlen(check->use) + strlen(finding->fix) <=
+		    DOCTOR_WIDTH;
+
+	fprintf(out, "%*sfor %s", TEXT_COLUMN, "", check->use);
+	if (*finding->fix && fits)
+		fprintf(out, ": %s", finding->fix);
+	else if (*finding->fix)
+		fprintf(out, ":\n%*s%s", TEXT_COLUMN, "", finding->fix);
+	fputc('\n', out);
+}
+
+void doctor_print(FILE *out, const struct finding *findings, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++) {
 		const struct finding *finding = &findings[i];
+		int at = fprintf(out, "%-9s %s", finding_state_name(finding->state),
+				 doctor_checks[i].name);
 
-		fprintf(out, "%-9s %-17s %s\n", finding_state_name(finding->state),
-			doctor_checks[i].name, finding->text);
-		if (finding->state == FINDING_OK)
-			continue;
-		fprintf(out, "%-9s %-17s for %s%s%s\n", "", "", doctor_checks[i].use,
-			*finding->fix ? ": " : "", finding->fix);
+		help_print_wrapped(out, (unsigned)at, TEXT_COLUMN, DOCTOR_WIDTH, finding->text);
+		if (finding->state != FINDING_OK)
+			print_remedy(out, &doctor_checks[i], finding);
 	}
 }
 
@@ -145,7 +159,7 @@ static int run(struct common_options *common)
 	if (options->json)
 		err = print_json(stdout, &doctor, findings, count);
 	else
-		print_findings(stdout, findings, count);
+		doctor_print(stdout, findings, count);
 	if (err || flush_stdout() != EXIT_SUCCESS)
 		return EXIT_HOST;
 	if (!doctor.linux_runs)

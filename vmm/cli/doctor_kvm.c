@@ -12,9 +12,10 @@ static const char *kvm_module(const struct doctor *doctor)
 
 	if (doctor_read(doctor, "/proc/cpuinfo", cpuinfo, sizeof(cpuinfo)) < 0)
 		return NULL;
-	if (strstr(cpuinfo, " vmx"))
-		return "kvm_intel";
-	return strstr(cpuinfo, " svm") ? "kvm_amd" : NULL;
+	for (unsigned i = 0; i < arch_virtualisation.module_count; i++)
+		if (strstr(cpuinfo, arch_virtualisation.modules[i].flag))
+			return arch_virtualisation.modules[i].name;
+	return NULL;
 }
 
 static struct finding kvm_absent(const struct doctor *doctor, int err)
@@ -23,11 +24,8 @@ static struct finding kvm_absent(const struct doctor *doctor, int err)
 	char fix[64];
 
 	if (!module)
-		return doctor_find(FINDING_MISSING, "",
-				   "/dev/kvm: %s, and the CPU shows neither VMX nor SVM: switch "
-				   "virtualisation on in the firmware's settings, or nested "
-				   "virtualisation for this virtual machine",
-				   strerror(-err));
+		return doctor_find(FINDING_MISSING, "", "/dev/kvm: %s; %s", strerror(-err),
+				   arch_virtualisation.absent);
 	snprintf(fix, sizeof(fix), "modprobe %s", module);
 	return doctor_find(FINDING_MISSING, fix, "/dev/kvm: %s", strerror(-err));
 }
@@ -106,37 +104,43 @@ struct finding doctor_kvm_capabilities(struct doctor *doctor, const struct docto
  */
 enum { EMULATED_FROM = 5 };
 
-/* Appends what became of one guest to `text`; whether it ran at the CPU's speed. */
+/* 2^binary in a figure that the measurement carries: a power of ten. */
+static unsigned in_tens(unsigned binary)
+{
+	unsigned factor = 1u << (binary < 30 ? binary : 30), tens = 10;
+
+	while (factor / 3 > tens)
+		tens *= 10;
+	return tens;
+}
+
+/* Writes what became of one guest; whether it ran at the CPU's speed. */
 static bool examine_mode(struct doctor *doctor, const struct arch_probe *probe, char *text,
 			 size_t len)
 {
 	unsigned host = doctor->ops->host_speed();
-	size_t used = strlen(text);
 	struct verdict verdict = { 0 };
 
-	if (used < len)
-		used += (size_t)snprintf(text + used, len - used, "%s%s: ", used ? "; " : "",
-					 probe->mode_name);
 	doctor->ops->run_probe(probe, doctor->sys, &verdict);
-	if (used >= len)
-		return false;
 	if (verdict.outcome != OUTCOME_STATUS) {
-		snprintf(text + used, len - used, "fails (%s)", verdict.detail);
+		snprintf(text, len, "fails (%s)", verdict.detail);
 		return false;
 	}
+	doctor->guests_run = true;
 	if (verdict.status >= (int)host + EMULATED_FROM) {
-		snprintf(text + used, len - used, "emulated, about %u times slower than the CPU",
-			 1u << ((unsigned)verdict.status - host));
+		snprintf(text, len, "emulated, some %u times slower than the CPU",
+			 in_tens((unsigned)verdict.status - host));
 		return false;
 	}
-	snprintf(text + used, len - used, "native");
+	snprintf(text, len, "native");
 	return true;
 }
 
+/* "16-bit, 32-bit: emulated, …; 64-bit: native" */
 struct finding doctor_guest_modes(struct doctor *doctor, const struct doctor_check *check)
 {
 	const struct arch_probe *probes;
-	char text[240] = "";
+	char text[240] = "", before[240] = "", now[240];
 	bool native = true;
 	unsigned count;
 
@@ -144,9 +148,20 @@ struct finding doctor_guest_modes(struct doctor *doctor, const struct doctor_che
 	if (!doctor->kvm_opens)
 		return not_examined();
 	probes = arch_speed_probes(&count);
-	for (unsigned i = 0; i < count; i++)
-		native = examine_mode(doctor, &probes[i], text, sizeof(text)) && native;
-	return doctor_find(native ? FINDING_OK : FINDING_DEGRADED, "", "%s", text);
+	for (unsigned i = 0; i < count; i++) {
+		size_t used = strlen(text);
+
+		native = examine_mode(doctor, &probes[i], now, sizeof(now)) && native;
+		if (!i)
+			snprintf(text, sizeof(text), "%s", probes[i].mode_name);
+		else if (strcmp(now, before) == 0)
+			snprintf(text + used, sizeof(text) - used, ", %s", probes[i].mode_name);
+		else
+			snprintf(text + used, sizeof(text) - used, ": %s; %s", before,
+				 probes[i].mode_name);
+		memcpy(before, now, sizeof(before));
+	}
+	return doctor_find(native ? FINDING_OK : FINDING_DEGRADED, "", "%s: %s", text, now);
 }
 
 static const char *why_not(const struct verdict *verdict)
@@ -168,35 +183,39 @@ struct finding doctor_guest_linux(struct doctor *doctor, const struct doctor_che
 	if (doctor->linux_runs)
 		return doctor_find(FINDING_OK, "",
 				   "KVM executes what a kernel does at its start");
-	return doctor_find(FINDING_MISSING, "",
+	return doctor_find(FINDING_MISSING,
+			   doctor->guests_run ? "make demo # in Kinglet's source: an emulated host" : "",
 			   "KVM does not execute what a kernel does at its start (%s): it takes a "
-			   "host with virtualisation hardware",
-			   why_not(&verdict));
+			   "host with virtualisation hardware%s",
+			   why_not(&verdict),
+			   doctor->guests_run ? "; small bare-metal guests and the lessons run here" :
+						"");
 }
-
-static const char *const nested_switches[] = {
-	"kvm_intel",
-	"kvm_amd",
-};
 
 struct finding doctor_nested(struct doctor *doctor, const struct doctor_check *check)
 {
+	const struct arch_virtualisation *host = &arch_virtualisation;
+	const char *module = kvm_module(doctor);
 	char path[80], value[8], fix[96];
 
 	(void)check;
-	for (unsigned i = 0; i < ARRAY_SIZE(nested_switches); i++) {
-		const char *module = nested_switches[i];
+	if (host->no_nesting)
+		return doctor_find(FINDING_DEGRADED, "", "%s", host->no_nesting);
+	for (unsigned i = 0; i < host->module_count; i++) {
+		const char *name = host->modules[i].name;
 
-		snprintf(path, sizeof(path), "/sys/module/%s/parameters/nested", module);
+		snprintf(path, sizeof(path), "/sys/module/%s/parameters/nested", name);
 		if (doctor_read(doctor, path, value, sizeof(value)) < 0)
 			continue;
 		if (*value == 'Y' || *value == '1')
 			return doctor_find(FINDING_OK, "", "%s lets guests have virtualisation",
-					   module);
-		snprintf(fix, sizeof(fix), "modprobe -r %s && modprobe %s nested=1", module,
-			 module);
+					   name);
+		snprintf(fix, sizeof(fix), "modprobe -r %s && modprobe %s nested=1", name, name);
 		return doctor_find(FINDING_DEGRADED, fix, "%s is told not to let guests have it",
-				   module);
+				   name);
 	}
-	return doctor_find(FINDING_DEGRADED, "", "neither kvm_intel nor kvm_amd is loaded");
+	if (!module)
+		return doctor_find(FINDING_DEGRADED, "", "%s", host->absent);
+	snprintf(fix, sizeof(fix), "modprobe %s nested=1", module);
+	return doctor_find(FINDING_DEGRADED, fix, "%s is not loaded", module);
 }

@@ -9,16 +9,15 @@
 
 enum { HELP_COLUMN = 25, HELP_WIDTH = 79 };
 
-/* Writes words from column `at` on, broken at spaces to stay between HELP_COLUMN and HELP_WIDTH. */
-static void print_wrapped(FILE *out, unsigned at, const char *text)
+void help_print_wrapped(FILE *out, unsigned at, unsigned column, unsigned width, const char *text)
 {
 	while (*text) {
 		unsigned len = (unsigned)strcspn(text, " ");
 
-		if (at + 1 + len > HELP_WIDTH || at < HELP_COLUMN) {
-			fprintf(out, "%s%*s", at < HELP_COLUMN ? "" : "\n",
-				at < HELP_COLUMN ? (int)(HELP_COLUMN - at) : HELP_COLUMN, "");
-			at = HELP_COLUMN;
+		if (at + 1 + len > width || at < column) {
+			fprintf(out, "%s%*s", at < column ? "" : "\n",
+				(int)(at < column ? column - at : column), "");
+			at = column;
 		} else {
 			fputc(' ', out);
 			at++;
@@ -44,7 +43,7 @@ static void print_row(FILE *out, const char *left, const struct option *option)
 		fputc('\n', out);
 		at = 0;
 	}
-	print_wrapped(out, (unsigned)at, text);
+	help_print_wrapped(out, (unsigned)at, HELP_COLUMN, HELP_WIDTH, text);
 }
 
 static void print_option(FILE *out, const struct option *option)
@@ -89,7 +88,7 @@ void help_print(FILE *out)
 	for (const struct command *const *command = command_table; *command; command++) {
 		int at = fprintf(out, "  %s", (*command)->name);
 
-		print_wrapped(out, (unsigned)at, (*command)->summary);
+		help_print_wrapped(out, (unsigned)at, HELP_COLUMN, HELP_WIDTH, (*command)->summary);
 	}
 	fputs("\n"
 	      "`kinglet COMMAND --help` lists a command's options. The first one to try:\n"

@@ -379,6 +379,7 @@ enum { MODULE_PATH, MODULE_ARGS };
 static const struct option module_table[] = {
 	[MODULE_PATH] = {
 		.name = "path", .metavar = "FILE", .kind = OPTION_STRING, .min = 1, .max = 4095,
+		.file = FILE_INPUT,
 		.help = "the module; a comma in its name is written twice",
 		FIELD(struct boot_module, path),
 	},
