@@ -37,6 +37,7 @@ _kinglet()
 	local test="
 		--expect
 		--reject
+		--expect-reboot
 		--fail-on
 		--retries
 		--symbols

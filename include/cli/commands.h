@@ -73,8 +73,9 @@ int flush_stdout(void);
 __must_check int dry_run_print(FILE *out, const struct machine_config *config);
 
 /*
- * The verdict line, without the program's name: how a run ended that did not end well. Empty when
- * there is nothing to say: status 0, or an error that was logged where it happened.
+ * The verdict line, without the program's name: how a run ended that did not end well, or by a
+ * reboot. Empty when there is nothing to say: status 0, or an error that was logged where it
+ * happened.
  */
 void verdict_format(const struct verdict *verdict, double seconds, char *text, size_t len);
 

@@ -12,6 +12,7 @@
 #include "host/console_tail.h"
 #include "host/kernel_log.h"
 #include "host/ktap.h"
+#include "host/last_words.h"
 #include "host/symbols.h"
 #include "machine/machine.h"
 
@@ -36,6 +37,7 @@ struct test_options {
 	unsigned expect_count, reject_count;
 	enum kernel_complaint fail_on; /* the mildest; above KERNEL_OOPS: none */
 	unsigned retries;
+	bool expect_reboot;
 	const char *symbols; /* file, or NULL */
 	bool verbose;
 	const char *report, *junit; /* files, or NULL */
@@ -88,7 +90,13 @@ struct judge_vcpu {
 	struct arch_vcpu_state state;
 };
 
-enum judge_end { JUDGE_OPEN, JUDGE_EXPECTED, JUDGE_REJECTED, JUDGE_COMPLAINT };
+enum judge_end {
+	JUDGE_OPEN,
+	JUDGE_EXPECTED,
+	JUDGE_REJECTED,
+	JUDGE_COMPLAINT,
+	JUDGE_BOOT_FAILED,
+};
 
 /* Filled while the machine runs, under its lock; read when it has ended. */
 struct judge {
@@ -103,6 +111,7 @@ struct judge {
 	unsigned complaints[KERNEL_OOPS + 1];
 	char *complaint; /* the first that counts; owned, or NULL */
 	enum kernel_complaint complaint_kind;
+	char *last_words;		/* why the guest's boot failed; owned, or NULL */
 	unsigned patience;		/* ticks until the rest of the complaint is given up */
 	struct console_tail tail;	/* for the report */
 	struct judge_vcpu *vcpus;	/* owned */

@@ -447,7 +447,6 @@ static void a_run_that_broke_is_told_by_the_machine(void **state)
 		{ { OUTCOME_HOST, 101, "x" }, "host-error" },
 		{ { OUTCOME_USAGE, 100, "x" }, "usage" },
 		{ { OUTCOME_SIGNAL, 143, "x" }, "signal" },
-		{ { OUTCOME_REBOOT, 0, "x" }, "rebooted" },
 		{ { OUTCOME_HALTED, 0, "x" }, "halted" },
 	};
 
@@ -459,6 +458,71 @@ static void a_run_that_broke_is_told_by_the_machine(void **state)
 		assert_result(&run, &cases[i].verdict, cases[i].outcome, cases[i].verdict.status,
 			      "x");
 	}
+}
+
+/* Debian's kernel with its initrd and without a root: it gives up, and reboots. */
+static void a_reboot_passes_only_when_it_is_expected(void **state)
+{
+	static const struct verdict rebooted = { OUTCOME_REBOOT, 0, "rebooted" };
+	struct verdict off;
+	struct run run;
+
+	(void)state;
+	powered_off(&off);
+	START(&run, NULL);
+	assert_result(&run, &rebooted, "rebooted", 1, "--expect-reboot");
+	START(&run, "--expect-reboot");
+	assert_result(&run, &rebooted, "rebooted", 0, "");
+	START(&run, "--expect-reboot");
+	assert_result(&run, &off, "expected-missing", 1, "did not reboot");
+
+	/* Text and reboot: both. */
+	START(&run, "--expect-reboot", "--expect", "one");
+	assert_false(prints(&run, "one\n"));
+	assert_result(&run, &rebooted, "rebooted", 0, "");
+	START(&run, "--expect-reboot", "--expect", "one");
+	assert_result(&run, &rebooted, "expected-missing", 1, "rebooted, but nothing matched one");
+	START(&run, "--expect-reboot", "--expect", "one");
+	assert_false(prints(&run, "one\n"));
+	assert_result(&run, &off, "expected-missing", 1, "did not reboot");
+
+	/* What tells more goes before. */
+	START(&run, NULL);
+	assert_false(prints(&run, "TAP version 13\n1..1\nnot ok 1 - thing\n"));
+	assert_result(&run, &rebooted, "tests-failed", 1, "thing");
+}
+
+static void a_boot_that_gives_up_ends_the_run_at_once(void **state)
+{
+	struct run run;
+
+	(void)state;
+	START(&run, "--expect-reboot");
+	assert_false(prints(&run, "Begin: Mounting root file system ... \n"
+				  "No root device specified. Boot arguments must include a root=\n"));
+	assert_true(prints(&run, "Rebooting automatically due to panic= boot argument\n"));
+	assert_result(&run, &observed, "boot-failed", 1, "No root device specified.");
+
+	/* A prompt that waits for ever, without a newline. */
+	START(&run, "--expect", "login:");
+	assert_false(prints(&run, "ALERT!  /dev/vda does not exist.  Dropping to a shell!\n\n"
+				  "Enter 'help' for a list of built-in commands.\n\n(initramfs) "));
+	assert_true(waits(&run, 1));
+	assert_result(&run, &observed, "boot-failed", 1, "ALERT!  /dev/vda does not exist.");
+
+	START(&run, NULL);
+	assert_true(prints(&run, "[    2.0] systemd[1]: Freezing execution.\n"));
+	assert_result(&run, &observed, "boot-failed", 1, "systemd[1]: Freezing");
+
+	/* When it is asked for, it is no failure. */
+	START(&run, "--expect", "^\\(initramfs\\) ");
+	assert_false(prints(&run, "ALERT!  /dev/vda does not exist.\n(initramfs) "));
+	assert_true(waits(&run, 1));
+	assert_result(&run, &observed, "expected", 0, "(initramfs)");
+	START(&run, "--expect", "emergency mode", "--expect", "ready");
+	assert_false(prints(&run, "You are in emergency mode.\n"));
+	assert_true(prints(&run, "ready\n"));
+	assert_result(&run, &observed, "expected", 0, "ready");
 }
 
 static void the_last_lines_are_kept(void **state)
@@ -697,6 +761,8 @@ int main(void)
 		cmocka_unit_test(milder_complaints_are_only_counted),
 		cmocka_unit_test(tests_inside_the_guest_decide),
 		cmocka_unit_test(a_run_that_broke_is_told_by_the_machine),
+		cmocka_unit_test(a_reboot_passes_only_when_it_is_expected),
+		cmocka_unit_test(a_boot_that_gives_up_ends_the_run_at_once),
 		cmocka_unit_test(the_last_lines_are_kept),
 		cmocka_unit_test(reports_survive_whatever_the_guest_prints),
 		cmocka_unit_test(one_failed_line_is_one_junit_failure),

@@ -9,14 +9,14 @@
 
 #include <cmocka.h>
 
-static void bad_ends_have_one_line_and_good_ends_none(void **state)
+static void ends_have_one_line_and_power_off_none(void **state)
 {
 	static const struct {
 		struct verdict verdict;
 		const char *line;
 	} cases[] = {
 		{ { OUTCOME_POWEROFF, 0, "" }, "" },
-		{ { OUTCOME_REBOOT, 0, "i8042" }, "" },
+		{ { OUTCOME_REBOOT, 0, "i8042" }, "guest rebooted after 1.83 s" },
 		{ { OUTCOME_HALTED, 0, "" }, "" },
 		{ { OUTCOME_QUIT, 0, "" }, "" },
 		{ { OUTCOME_STATUS, 0, "" }, "" },
@@ -69,7 +69,7 @@ static void a_lost_result_is_a_host_error(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(bad_ends_have_one_line_and_good_ends_none),
+		cmocka_unit_test(ends_have_one_line_and_power_off_none),
 		cmocka_unit_test(a_lost_result_is_a_host_error),
 	};
 

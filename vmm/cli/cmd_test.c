@@ -180,10 +180,11 @@ const struct command command_test = {
 	.synopsis = "[KERNEL] [options] [-- init arguments]",
 	.summary = "boot a kernel and say PASS or FAIL, in one line and in the exit status",
 	.about = "A test passes when the guest powers off with status 0, or as soon as --expect\n"
-		 "is seen. It fails by anything else: a panic, an oops, a triple fault, the\n"
-		 "timeout (60 s unless --timeout says otherwise), another status, or a failed\n"
-		 "test in TAP or KTAP on the console. The guest gets no input, and its output is\n"
-		 "shown only when it fails.\n",
+		 "is seen. It fails by anything else: a panic, an oops, a triple fault, a boot\n"
+		 "that gives up, a reboot that was not expected, the timeout (60 s unless\n"
+		 "--timeout says otherwise), another status, or a failed test in TAP or KTAP on\n"
+		 "the console. The guest gets no input, and its output is shown only when it\n"
+		 "fails.\n",
 	.options = lists,
 	.options_size = sizeof(struct test_options),
 	.argument = run_options_kernel,

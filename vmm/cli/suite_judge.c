@@ -55,6 +55,7 @@ void judge_destroy(struct judge *judge)
 		ktap_destroy(&judge->ktap[i]);
 	console_tail_destroy(&judge->tail);
 	free(judge->complaint);
+	free(judge->last_words);
 	free(judge->vcpus);
 	*judge = (struct judge){ 0 };
 }
@@ -102,15 +103,43 @@ static void take_line(struct judge *judge, enum guest_stream stream, const char 
 		look_for_complaint(judge, message, stamped);
 }
 
+static bool expects_no_more(const struct judge *judge)
+{
+	return judge->expect_count && judge->expected == judge->expect_count &&
+	       !judge->options->expect_reboot;
+}
+
+/* Not when it is asked for: a test may well be that there is a prompt. */
+static void look_for_last_words(struct judge *judge, const char *line)
+{
+	const char *message = kernel_log_message(line, NULL);
+	enum last_words words = last_words_find(message);
+
+	if (words == LAST_WORDS_NONE)
+		return;
+	/* The last reason is the nearest one. */
+	if (words == LAST_WORDS_REASON || !judge->last_words) {
+		free(judge->last_words);
+		judge->last_words = strdup(message);
+	}
+	if (words == LAST_WORDS_END)
+		judge->end = JUDGE_BOOT_FAILED;
+}
+
 static void match_line(struct judge *judge, const char *line, int flags)
 {
+	unsigned expected;
+
 	if (judge->end != JUDGE_OPEN)
 		return;
-	judge->expected += match(judge->expect, judge->expect_count, line, flags);
+	expected = match(judge->expect, judge->expect_count, line, flags);
+	judge->expected += expected;
 	if (match(judge->reject, judge->reject_count, line, flags))
 		judge->end = JUDGE_REJECTED;
-	else if (judge->expect_count && judge->expected == judge->expect_count && !judge->complaint)
+	else if (expects_no_more(judge) && !judge->complaint)
 		judge->end = JUDGE_EXPECTED;
+	else if (!expected)
+		look_for_last_words(judge, line);
 }
 
 /* The machine is told once, and no more than good or bad: the rest comes from the judge itself. */

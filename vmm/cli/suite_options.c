@@ -36,6 +36,12 @@ static const struct option test_table[] = {
 		FIELD(reject),
 	},
 	{
+		.name = "expect-reboot", .kind = OPTION_FLAG,
+		.help = "pass when the guest reboots, once all else that is expected was seen; "
+			"without it, a reboot is a failure",
+		FIELD(expect_reboot),
+	},
+	{
 		.name = "fail-on", .kind = OPTION_WORD, .words = fail_on_words, .initial = "bug",
 		.help = "the mildest complaint of the guest's kernel that is a failure; milder "
 			"ones are counted in the report",
@@ -113,6 +119,11 @@ static int finish_test(struct test_options *options, int argc, char **argv)
 
 	if (ret)
 		return ret;
+	if (options->expect_reboot && config->on_reboot == ON_REBOOT_RESTART) {
+		log_error("--expect-reboot: with --on-reboot restart the guest goes on; leave one of "
+			  "them out");
+		return -EINVAL;
+	}
 	if (!config->timeout_ns)
 		config->timeout_ns = UINT64_C(60000000000);
 	config->no_input = true;

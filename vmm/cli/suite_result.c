@@ -146,6 +146,17 @@ static const char *rejected_line(const struct judge *judge)
 	return "";
 }
 
+/* "rebooted, but nothing matched x", of what came to its own end. */
+static void judge_reboot(struct conclusion *c, const struct judge *judge, enum outcome outcome)
+{
+	bool rebooted = outcome == OUTCOME_REBOOT;
+
+	if (rebooted && !judge->options->expect_reboot)
+		fail(c, "rebooted", "a reboot passes with --expect-reboot only");
+	else if (!rebooted && judge->options->expect_reboot)
+		fail(c, "expected-missing", "the guest did not reboot");
+}
+
 /* A run that came to its own end, or to ours, has still to be judged by what was seen. */
 static struct conclusion conclude(const struct judge *judge, const struct verdict *verdict)
 {
@@ -163,6 +174,8 @@ static struct conclusion conclude(const struct judge *judge, const struct verdic
 	} else if (judge->end == JUDGE_COMPLAINT) {
 		fail(&c, kernel_complaint_name(judge->complaint_kind),
 		     judge->complaint ? judge->complaint : "");
+	} else if (judge->end == JUDGE_BOOT_FAILED) {
+		fail(&c, "boot-failed", judge->last_words ? judge->last_words : "");
 	} else if (judge->end == JUDGE_EXPECTED) {
 		c.outcome = "expected";
 		snprintf(c.detail, sizeof(c.detail), "%s",
@@ -172,6 +185,8 @@ static struct conclusion conclude(const struct judge *judge, const struct verdic
 		judge_missing(&c, judge);
 		if (c.passed)
 			judge_ktap(&c, ktap_of(judge));
+		if (c.passed)
+			judge_reboot(&c, judge, verdict->outcome);
 	}
 	return c;
 }
