@@ -21,6 +21,12 @@ __must_check int kernels_default(const struct kernel_places *places, const char 
 				 char **path);
 
 /*
+ * The initramfs that is installed with kernel .../vmlinuz-VERSION: initrd.img-VERSION beside it. The
+ * caller frees *initrd, which is NULL when there is none. 0 or -ENOMEM.
+ */
+__must_check int kernels_initrd(const char *kernel, char **initrd);
+
+/*
  * The folder of a kernel's modules. `given` by the user: itself, or the VERSION of the kernel in it
  * or in its lib/modules; without it that of the host's places. The caller frees *folder, which is
  * NULL when the kernel names no version or has no folder. -ENOENT after one logged line when there

@@ -23,8 +23,9 @@ static const struct kernel_places no_places = {
 	.boot = "/nonexistent", .modules = "/nonexistent", .running = ""
 };
 
-/* A command line that ends with NULL, parsed; what it said goes to `said`. */
-static int parse(struct run_options *options, const char *const *args, char *said, size_t len)
+/* A command line that ends with NULL, parsed on such a host; what it said goes to `said`. */
+static int parse_at(const struct kernel_places *places, struct run_options *options,
+		    const char *const *args, char *said, size_t len)
 {
 	static char *argv[MAX_ARGS + 1];
 	struct capture capture;
@@ -36,10 +37,15 @@ static int parse(struct run_options *options, const char *const *args, char *sai
 	}
 	argv[argc] = NULL;
 	capture_stderr_begin(&capture);
-	*options = (struct run_options){ .places = &no_places };
+	*options = (struct run_options){ .places = places };
 	err = options_parse(&command_run, &options->common, argc, argv);
 	capture_stderr_end(&capture, said, len);
 	return err;
+}
+
+static int parse(struct run_options *options, const char *const *args, char *said, size_t len)
+{
+	return parse_at(&no_places, options, args, said, len);
 }
 
 /* Parses `args`, which must be right. The caller destroys *options. */
@@ -389,6 +395,54 @@ static void init_arguments_are_quoted_for_the_kernel(void **state)
 	}
 }
 
+static void assert_initrd(const struct kernel_places *places, const char *const *args,
+			  const char *initrd)
+{
+	struct run_options o;
+	char said[1024];
+
+	assert_int_equal(parse_at(places, &o, args, said, sizeof(said)), 0);
+	assert_non_null(o.config.boot.kernel);
+	if (initrd)
+		assert_string_equal(o.config.boot.initrd, initrd);
+	else
+		assert_null(o.config.boot.initrd);
+	options_destroy(&o.common);
+}
+
+/* The host's kernel has an initramfs beside it; a kernel that is named has what is named with it. */
+static void the_default_kernel_comes_with_its_initrd(void **state)
+{
+	static const struct {
+		const char *args[4], *initrd;
+	} cases[] = {
+		{ { NULL }, "the host's" },
+		{ { "--initrd", "none" }, NULL },
+		{ { "--initrd", "./none" }, "./none" },
+		{ { "--initrd", "mine" }, "mine" },
+		{ { "k" }, NULL },
+		{ { "k", "--initrd", "none" }, NULL },
+	};
+	char folder[] = "/tmp/kinglet-test-XXXXXX", path[80];
+	const struct kernel_places places = { .boot = folder, .modules = folder, .running = "6.2" };
+	static const char *const files[] = { "vmlinuz-6.2", "initrd.img-6.2" };
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	for (unsigned i = 0; i < ARRAY_SIZE(files); i++) {
+		snprintf(path, sizeof(path), "%s/%s", folder, files[i]);
+		fclose(fopen(path, "we"));
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++)
+		assert_initrd(&places, cases[i].args, i ? cases[i].initrd : path);
+	/* A kernel without one may need none. */
+	unlink(path);
+	assert_initrd(&places, cases[0].args, NULL);
+	snprintf(path, sizeof(path), "%s/%s", folder, files[0]);
+	unlink(path);
+	rmdir(folder);
+}
+
 static void console_on_stdio_takes_it_from_the_serial_port(void **state)
 {
 	struct run_options o;
@@ -702,6 +756,7 @@ int main(void)
 		cmocka_unit_test(default_command_line_suits_the_machine),
 		cmocka_unit_test(default_command_line_suits_a_machine_without_tables),
 		cmocka_unit_test(init_arguments_are_quoted_for_the_kernel),
+		cmocka_unit_test(the_default_kernel_comes_with_its_initrd),
 		cmocka_unit_test(console_on_stdio_takes_it_from_the_serial_port),
 		cmocka_unit_test(help_and_version_need_nothing_else),
 		cmocka_unit_test(wrong_options_are_refused_in_one_line),

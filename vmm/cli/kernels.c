@@ -63,18 +63,43 @@ static char *join(const char *first, const char *second, const char *third)
 	return asprintf(&path, "%s%s%s", first, second, third) < 0 ? NULL : path;
 }
 
-/* By its content; of one that is packed whole, by the name under which it is installed. */
-static bool find_version(const char *kernel, char version[KERNEL_VERSION_MAX])
+/* The VERSION of .../vmlinuz-VERSION, or NULL. */
+static const char *installed_version(const char *kernel)
 {
 	static const char prefix[] = "/vmlinuz-";
 	const char *slash = strrchr(kernel, '/');
 
+	return slash && !strncmp(slash, prefix, strlen(prefix)) ? slash + strlen(prefix) : NULL;
+}
+
+int kernels_initrd(const char *kernel, char **initrd)
+{
+	const char *version = installed_version(kernel);
+	_cleanup_free_ char *path = NULL;
+
+	*initrd = NULL;
+	if (!version)
+		return 0;
+	if (asprintf(&path, "%.*s/initrd.img-%s", (int)(strrchr(kernel, '/') - kernel), kernel,
+		     version) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	if (!access(path, F_OK))
+		*initrd = steal_ptr(path);
+	return 0;
+}
+
+/* By its content; of one that is packed whole, by the name under which it is installed. */
+static bool find_version(const char *kernel, char version[KERNEL_VERSION_MAX])
+{
+	const char *installed = installed_version(kernel);
+
 	if (!kernel_version(kernel, version))
 		return true;
-	if (!slash || strncmp(slash, prefix, strlen(prefix)) != 0)
-		return false;
-	snprintf(version, KERNEL_VERSION_MAX, "%s", slash + strlen(prefix));
-	return true;
+	if (installed)
+		snprintf(version, KERNEL_VERSION_MAX, "%s", installed);
+	return installed;
 }
 
 int kernels_modules_folder(const struct kernel_places *places, const char *kernel,

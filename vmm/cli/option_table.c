@@ -435,7 +435,8 @@ static const struct option boot_options[] = {
 	{
 		.name = "initrd", .metavar = "FILE", .kind = OPTION_STRING, .min = 1, .max = 4095,
 		.file = FILE_INPUT,
-		.help = "initial RAM disk; for a Multiboot kernel its first module",
+		.help = "initial RAM disk, or none; for a Multiboot kernel its first module. Without KERNEL: "
+			"the initrd.img-VERSION of the host's kernel",
 		RUN(config.boot.initrd),
 	},
 	{

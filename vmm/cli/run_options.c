@@ -7,6 +7,8 @@
 #include "cli/duplicates.h"
 #include "cli/kernels.h"
 
+#include <string.h>
+
 static struct run_options *run_options_of(struct common_options *options)
 {
 	return container_of(options, struct run_options, common);
@@ -96,13 +98,32 @@ int run_options_check_files(const struct run_options *options, const char *progr
 	return err;
 }
 
+/* The host's kernel seldom boots without its initramfs; to a kernel that was named, none belongs. */
+static int choose_initrd(struct run_options *options, bool default_kernel)
+{
+	struct boot_options *boot = &options->config.boot;
+	char *path;
+	int err;
+
+	if (boot->initrd && !strcmp(boot->initrd, "none"))
+		boot->initrd = NULL;
+	if (options_given(&options->common, "initrd") || !default_kernel)
+		return 0;
+	err = kernels_initrd(boot->kernel, &path);
+	boot->initrd = path;
+	return path ? options_own(&options->common, path) : err;
+}
+
 int run_options_finish(struct common_options *common, int init_argc, char **init_argv)
 {
 	struct run_options *options = run_options_of(common);
 	struct machine_config *config = &options->config;
+	bool default_kernel = !config->boot.kernel;
 	char *line = NULL;
 	int err = run_options_check(options);
 
+	if (!err)
+		err = choose_initrd(options, default_kernel);
 	if (!err)
 		err = run_options_check_files(options, NULL);
 	if (err)
