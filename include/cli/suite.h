@@ -166,7 +166,7 @@ void junit_print(FILE *out, const cJSON *report);
 
 /*
  * Runs every case in a process of its own, `jobs` at a time, and prints each result when it is
- * there. Returns 0, or 128 + n when signal n came: then some cases have no result; a negative errno
+ * there. Returns 0, or 128 + n when signal n came before all had a result; a negative errno
  * after one logged line. *seconds: how long it all took.
  */
 __must_check int suite_run(struct suite *suite, unsigned jobs, double *seconds);

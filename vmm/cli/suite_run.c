@@ -272,13 +272,14 @@ static void finish_run(struct worker *worker)
 	close_fd(&worker->pipe.fd);
 	result = take_result(worker);
 	runner->running--;
-	if (runner->signal) {
-		cJSON_Delete(result); /* it was stopped by us */
+	/* Of a list it is a test that was not run: it was stopped by us. */
+	if (runner->signal && test->owns_options) {
+		cJSON_Delete(result);
 		start_next(worker);
 		return;
 	}
 	cJSON_AddItemToArray(test->attempts, result);
-	if (result_may_be_retried(result) &&
+	if (result_may_be_retried(result) && !runner->signal &&
 	    (unsigned)cJSON_GetArraySize(test->attempts) <= test->options->retries) {
 		if (start_run(worker, test) < 0)
 			start_next(worker);
@@ -321,7 +322,7 @@ static void result_arrives(struct loop_event *event, uint32_t events)
 	worker->len += (size_t)got;
 }
 
-/* The first one ends what runs; its processes then end in order. */
+/* It ends what runs; its processes then end in order, and tell of the same signal. */
 static void signal_arrives(struct loop_event *event, uint32_t events)
 {
 	struct runner *runner = container_of(event, struct runner, signals);
@@ -333,7 +334,7 @@ static void signal_arrives(struct loop_event *event, uint32_t events)
 	runner->signal = (int)info.ssi_signo;
 	for (unsigned i = 0; i < runner->worker_count; i++)
 		if (runner->workers[i].pipe.fd >= 0)
-			kill(runner->workers[i].pid, SIGTERM);
+			kill(runner->workers[i].pid, runner->signal);
 	if (!runner->running)
 		loop_stop(&runner->loop);
 }
@@ -438,5 +439,7 @@ int suite_run(struct suite *suite, unsigned jobs, double *seconds)
 		log_error("running tests: %s", strerror(-ret));
 	destroy_runner(&runner);
 	*seconds = seconds_now() - start;
-	return ret ? ret : runner.signal ? 128 + runner.signal : 0;
+	if (!ret && runner.done < suite->count)
+		ret = 128 + runner.signal;
+	return ret;
 }
