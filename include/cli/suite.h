@@ -24,7 +24,7 @@ enum {
 	TEST_MAX_PATTERNS = 32,
 	TEST_MAX_JOBS = 256,
 	JUDGE_MAX_VCPUS = 64,
-	SHOWN_TAIL_LINES = 20,	/* printed when a test fails */
+	SHOWN_TAIL_LINES = 20,	/* printed when a test fails, and all from a complaint on */
 	/* What a test ends with that failed although the machine came to no harm. */
 	EXIT_TEST_FAILED = 1,
 };
@@ -114,6 +114,8 @@ struct judge {
 	char *last_words;		/* why the guest's boot failed; owned, or NULL */
 	unsigned patience;		/* ticks until the rest of the complaint is given up */
 	struct console_tail tail;	/* for the report */
+	/* Lines, counted from 1: the last warning, and where what went wrong begins; 0: nothing. */
+	unsigned warned, trouble;
 	struct judge_vcpu *vcpus;	/* owned */
 	unsigned vcpu_count;
 };

@@ -544,6 +544,47 @@ static void the_last_lines_are_kept(void **state)
 	cJSON_Delete(finish(&run, &observed));
 }
 
+/* What is shown begins where the kernel began to complain, and goes on to the end. */
+static void a_panics_excerpt_begins_with_its_cause(void **state)
+{
+	static const struct verdict panicked = { OUTCOME_PANIC, 102, "Kernel panic" },
+				    timeout = { OUTCOME_TIMEOUT, 124, "x" };
+	static const struct {
+		const char *text; /* after so many other lines */
+		unsigned before, after;
+		const struct verdict *verdict;
+		int complaint; /* which of the kept lines; -1: none is named */
+	} cases[] = {
+		{ "Kernel panic - not syncing: x\n", 3, 30, &panicked, 3 },
+		{ "BUG: kernel NULL pointer dereference\nRIP\nKernel panic - not syncing: x\n", 30,
+		  10, &panicked, 30 },
+		{ "WARNING: CPU: 0\nRIP\nKernel panic - not syncing: panic_on_warn set\n", 2, 10,
+		  &panicked, 2 },
+		{ "BUG: kernel NULL pointer dereference\n", 3, CONSOLE_TAIL_LINES + 7, &panicked,
+		  0 },
+		{ "fine\n", 3, 3, &panicked, -1 },
+		{ "Kernel panic - not syncing: x\n", 3, 3, &timeout, -1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const cJSON *complaint;
+		struct run run;
+		cJSON *result;
+
+		START(&run, "--fail-on", "panic");
+		for (unsigned line = 0; line < cases[i].before; line++)
+			prints(&run, "before\n");
+		prints(&run, cases[i].text);
+		for (unsigned line = 0; line < cases[i].after; line++)
+			prints(&run, "after\n");
+		result = finish(&run, cases[i].verdict);
+		complaint = json_get(result, "complaint");
+		assert_int_equal(complaint ? complaint->valueint : -1, cases[i].complaint);
+		cJSON_Delete(result);
+	}
+}
+
 /* --- Reports ---------------------------------------------------------------------------------- */
 
 /* Serialised and parsed again: what a reader of the file gets. */
@@ -764,6 +805,7 @@ int main(void)
 		cmocka_unit_test(a_reboot_passes_only_when_it_is_expected),
 		cmocka_unit_test(a_boot_that_gives_up_ends_the_run_at_once),
 		cmocka_unit_test(the_last_lines_are_kept),
+		cmocka_unit_test(a_panics_excerpt_begins_with_its_cause),
 		cmocka_unit_test(reports_survive_whatever_the_guest_prints),
 		cmocka_unit_test(one_failed_line_is_one_junit_failure),
 		cmocka_unit_test(one_line_tells_a_result),

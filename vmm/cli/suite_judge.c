@@ -74,6 +74,24 @@ static unsigned match(struct judge_pattern *patterns, unsigned count, const char
 	return matched;
 }
 
+/* An oops, or a warning not long before, explains the panic that it leads to. */
+static void look_for_trouble(struct judge *judge, const char *message, enum kernel_complaint kind)
+{
+	static const char panic[] = "Kernel panic - not syncing";
+	unsigned here = judge->tail.count;
+
+	if (judge->trouble)
+		return;
+	if (kind == KERNEL_WARNING)
+		judge->warned = here;
+	if (kind >= KERNEL_BUG || judge->complaint)
+		judge->trouble = here;
+	else if (!strncmp(message, panic, strlen(panic)))
+		judge->trouble = judge->warned && here - judge->warned < CONSOLE_TAIL_LINES ?
+					 judge->warned :
+					 here;
+}
+
 /* The kernel's own word for it: not a program's that prints the same. */
 static void look_for_complaint(struct judge *judge, const char *message, bool stamped)
 {
@@ -90,6 +108,7 @@ static void look_for_complaint(struct judge *judge, const char *message, bool st
 	} else if (judge->complaint && kernel_log_ends_trace(message)) {
 		judge->end = JUDGE_COMPLAINT;
 	}
+	look_for_trouble(judge, message, kind);
 }
 
 static void take_line(struct judge *judge, enum guest_stream stream, const char *line)

@@ -144,8 +144,14 @@ static void print_tail(FILE *out, const cJSON *result)
 {
 	const cJSON *console = json_get(result, "console");
 	int count = cJSON_GetArraySize(console);
-	const cJSON *line;
+	const cJSON *line, *complaint = json_get(result, "complaint");
 	int start = count > SHOWN_TAIL_LINES ? count - SHOWN_TAIL_LINES : 0;
+	const char *title = start ? "The last lines of the console" : "The console";
+
+	if (complaint) {
+		title = "The console from the kernel's first complaint on";
+		start = number(result, "complaint");
+	}
 
 	/* There was no guest. */
 	if (!console || strcmp(result_text(result, "outcome"), "usage") == 0 ||
@@ -155,7 +161,7 @@ static void print_tail(FILE *out, const cJSON *result)
 		fputs("  The guest printed nothing.\n", out);
 		return;
 	}
-	fputs(start ? "  The last lines of the console:\n" : "  The console:\n", out);
+	fprintf(out, "  %s:\n", title);
 	for (line = json_first(console); line; line = line->next)
 		if (start-- <= 0)
 			fprintf(out, "  | %s\n", cJSON_GetStringValue(line));

@@ -331,6 +331,19 @@ static cJSON *tail_json(const struct judge *judge)
 	return array;
 }
 
+/* The complaint's place among the lines that are kept, where it is the reason of the end. */
+static cJSON *trouble_json(const struct judge *judge, const struct verdict *verdict)
+{
+	unsigned count = judge->tail.count,
+		 first = count > CONSOLE_TAIL_LINES ? count - CONSOLE_TAIL_LINES : 0;
+	bool by_kernel = judge->end == JUDGE_COMPLAINT || verdict->outcome == OUTCOME_PANIC ||
+			 verdict->outcome == OUTCOME_TRIPLE_FAULT;
+
+	if (!by_kernel || !judge->trouble)
+		return NULL;
+	return cJSON_CreateNumber(judge->trouble > first ? judge->trouble - 1 - first : 0);
+}
+
 static cJSON *result_new(const struct conclusion *c, double seconds)
 {
 	cJSON *result = cJSON_CreateObject();
@@ -361,6 +374,7 @@ cJSON *result_of_run(struct judge *judge, const struct verdict *verdict, double 
 	set(result, "tap", ktap ? ktap_json(ktap) : cJSON_CreateNull());
 	set(result, "lines", cJSON_CreateNumber(judge->tail.count));
 	set(result, "console", tail_json(judge));
+	set(result, "complaint", trouble_json(judge, verdict));
 	return result;
 }
 
