@@ -86,6 +86,8 @@ enum { OPTION_LISTS_MAX = 6 };
  */
 struct common_options {
 	const struct command *command;
+	int argc; /* of the command line, for a report */
+	char **argv;
 	uint64_t started_ns; /* when Kinglet was, CLOCK_MONOTONIC */
 	bool help, version;
 	uint64_t given[OPTION_LISTS_MAX]; /* bit i of given[l]: option i of list l */

@@ -154,8 +154,9 @@ static inline const cJSON *json_first(const cJSON *list)
 	return list ? list->child : NULL;
 }
 
-/* The whole report: cases that have been run. NULL when memory is short. */
-cJSON *report_of_suite(const struct suite *suite, double seconds);
+/* The whole report: cases that have been run, just now. NULL when memory is short. */
+cJSON *report_of_suite(const struct suite *suite, const struct common_options *options,
+		       double seconds);
 
 /* --- Output ----------------------------------------------------------------------------------- */
 

@@ -650,7 +650,7 @@ static void reports_survive_whatever_the_guest_prints(void **state)
 	test.attempts = cJSON_CreateArray();
 	cJSON_AddItemToArray(test.attempts, result_of_death("Kinglet was ended by SIGSEGV", 1));
 	cJSON_AddItemToArray(test.attempts, reread(result_with_hostile_output()));
-	report = reread(report_of_suite(&suite, 2));
+	report = reread(report_of_suite(&suite, &options.run.common, 2));
 	cJSON_Delete(test.attempts);
 
 	assert_int_equal((int)result_number(report, "failed"), 1);

@@ -36,9 +36,10 @@ static int close_report(const char *option, const char *path, FILE *file)
 	return 0;
 }
 
-static int write_reports(const struct suite *suite, struct report_files *files, double seconds)
+static int write_reports(const struct suite *suite, const struct test_options *options,
+			 struct report_files *files, double seconds)
 {
-	cJSON *report = report_of_suite(suite, seconds);
+	cJSON *report = report_of_suite(suite, &options->run.common, seconds);
 	char *text = files->json ? cJSON_Print(report) : NULL;
 	int ret = files->json && !text ? -ENOMEM : 0;
 
@@ -98,7 +99,7 @@ static int run_and_report(struct suite *suite, const struct test_options *option
 
 	if (ret < 0)
 		return EXIT_HOST;
-	err = write_reports(suite, files, seconds);
+	err = write_reports(suite, options, files, seconds);
 	status = status_of(suite, options);
 	if (ret)
 		return ret;

@@ -436,6 +436,8 @@ int options_parse(const struct command *command, struct common_options *options,
 	int err = 0;
 
 	options->command = command;
+	options->argc = argc;
+	options->argv = argv;
 	for (unsigned l = 0; command->options[l] && !err; l++)
 		err = set_initial(command->options[l]->table, command->options[l]->count, options);
 	return err ? err : parse(options, argc, argv);

@@ -3,10 +3,13 @@
 #include "cli/suite.h"
 
 #include "base/utf8.h"
+#include "host/kernel.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
 
 static cJSON *clean_string(const char *text)
 {
@@ -421,6 +424,54 @@ bool result_may_be_retried(const cJSON *result)
 
 /* --- The report ------------------------------------------------------------------------------- */
 
+/* What was booted; the version is that which the kernel's file names. */
+static cJSON *boot_json(const struct boot_options *boot)
+{
+	cJSON *object = cJSON_CreateObject();
+	char version[KERNEL_VERSION_MAX];
+	bool known = boot->kernel && !kernel_version(boot->kernel, version);
+
+	set_text(object, "kernel", boot->kernel);
+	set_text(object, "version", known ? version : NULL);
+	set_text(object, "initrd", boot->initrd);
+	set_text(object, "cmdline", boot->cmdline);
+	return object;
+}
+
+static cJSON *arguments_json(const struct common_options *options)
+{
+	cJSON *array = cJSON_CreateArray();
+
+	for (int i = 0; i < options->argc; i++)
+		append(array, clean_string(options->argv[i]));
+	return array;
+}
+
+static cJSON *host_json(void)
+{
+	cJSON *object = cJSON_CreateObject();
+	struct utsname host;
+
+	if (uname(&host))
+		return object;
+	set_text(object, "name", host.nodename);
+	set_text(object, "kernel", host.release);
+	set_text(object, "machine", host.machine);
+	return object;
+}
+
+/* RFC 3339, when the tests began. */
+static cJSON *date_json(double seconds)
+{
+	time_t start = time(NULL) - (time_t)seconds;
+	struct tm utc;
+	char text[32];
+
+	return gmtime_r(&start, &utc) && strftime(text, sizeof(text), "%FT%TZ", &utc) ?
+		       cJSON_CreateString(text) :
+		       NULL;
+}
+
 /* The last attempt counts; of those before it, how they ended is kept. */
 static cJSON *case_json(const struct test_case *test)
 {
@@ -429,6 +480,7 @@ static cJSON *case_json(const struct test_case *test)
 	cJSON *item = cJSON_CreateObject(), *before = cJSON_CreateArray();
 
 	set_text(item, "name", *test->name ? test->name : test->options->run.config.boot.kernel);
+	set(item, "boot", boot_json(&test->options->run.config.boot));
 	set(item, "flaky", cJSON_CreateBool(count > 1 && result_passed(last)));
 	for (member = json_first(last); member; member = member->next)
 		set(item, member->string, cJSON_Duplicate(member, true));
@@ -438,7 +490,8 @@ static cJSON *case_json(const struct test_case *test)
 	return item;
 }
 
-cJSON *report_of_suite(const struct suite *suite, double seconds)
+cJSON *report_of_suite(const struct suite *suite, const struct common_options *options,
+		       double seconds)
 {
 	cJSON *report = cJSON_CreateObject(), *tests = cJSON_CreateArray();
 	unsigned passed = 0, failed = 0, flaky = 0;
@@ -455,6 +508,9 @@ cJSON *report_of_suite(const struct suite *suite, double seconds)
 		append(tests, item);
 	}
 	set_text(report, "kinglet", KINGLET_VERSION);
+	set(report, "arguments", arguments_json(options));
+	set(report, "date", date_json(seconds));
+	set(report, "host", host_json());
 	set(report, "passed", cJSON_CreateNumber(passed));
 	set(report, "failed", cJSON_CreateNumber(failed));
 	set(report, "flaky", cJSON_CreateNumber(flaky));
