@@ -15,4 +15,10 @@
 __must_check int cmdline_build(const struct run_options *options, int init_argc, char **init_argv,
 			       char **line);
 
+/*
+ * The level below which Linux prints messages on its consoles (4: errors, but no warnings), as
+ * `quiet`, `loglevel=` and the like on the line say; -1: they say nothing.
+ */
+int cmdline_loglevel(const char *line);
+
 #endif

@@ -16,6 +16,7 @@ struct run_options {
 	struct common_options common;
 	struct machine_config config;
 	const char *append; /* --append as given, or NULL; the whole line is in config.boot */
+	bool shows_warnings; /* the default command line lets the kernel print them */
 	bool dry_run;
 	bool kernel_needed; /* none of the host's is taken */
 	const struct kernel_places *places; /* NULL: those of the host */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kinglet test, without a machine: options, lists, the observer, results and reports. */
 #include "cli/commands.h"
+#include "cli/cmdline.h"
 #include "cli/suite.h"
 
 #include "capture.h"
 
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -216,6 +218,72 @@ static void a_wrong_line_is_named_before_anything_runs(void **state)
 		if (!strstr(said, cases[i].says))
 			fail_msg("no \"%s\" in: %s", cases[i].says, said);
 		close(fd);
+	}
+}
+
+/* --- What the kernel does not print ------------------------------------------------------------ */
+
+static void a_command_line_chooses_the_log_level(void **state)
+{
+	static const struct {
+		const char *line;
+		int level;
+	} cases[] = {
+		{ "", -1 },
+		{ "console=ttyS0 panic=-1", -1 },
+		{ "quiet", 4 },
+		{ "  a\tquiet b", 4 },
+		{ "loglevel=3", 3 },
+		{ "quiet loglevel=7", 7 },
+		{ "loglevel=7 quiet", 4 },
+		{ "debug", 10 },
+		{ "ignore_loglevel quiet", INT_MAX },
+		{ "loglevel=x quietly noquiet a=quiet", -1 },
+		{ "dyndbg=\"file a quiet +p\" -- quiet", -1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		assert_int_equal(cmdline_loglevel(cases[i].line), cases[i].level);
+}
+
+/* --fail-on warn sees warnings, or says why not, once. */
+static void what_the_kernel_hides_is_said_once(void **state)
+{
+	static const struct {
+		const char *line, *says; /* NULL: nothing */
+	} cases[] = {
+		{ "a k --fail-on warn --append 'loglevel=5'", NULL },
+		{ "a k --append quiet", NULL },
+		{ "a k --fail-on panic --append 'loglevel=1'", NULL },
+		{ "a k --fail-on warn --append quiet\nb k --fail-on warn --append quiet",
+		  "kinglet: warning: a: --fail-on warn: the kernel's command line sets log level 4, "
+		  "which hides what it is to see; write loglevel=5 or more at its end\n" },
+		{ "a k --append 'quiet loglevel=3'", "--fail-on bug: the kernel's command line sets "
+						     "log level 3" },
+		{ "a k --fail-on oops --append 'loglevel=0'", "write loglevel=1 or more" },
+	};
+	struct test_options o;
+
+	(void)state;
+	parse(&o, (const char *const[]){ "k", "--fail-on", "warn", NULL });
+	assert_string_equal(o.run.config.boot.cmdline, "console=ttyS0 panic=-1 loglevel=7");
+	options_destroy(&o.run.common);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char path[40], said[2048];
+		/* A report that cannot be written: nothing is run. */
+		char *argv[] = { (char *)"--list", path, (char *)"--report", (char *)"/none/r", NULL };
+		struct capture capture;
+		int fd;
+
+		write_list(cases[i].line, &fd, path, sizeof(path));
+		capture_stderr_begin(&capture);
+		assert_int_equal(command_execute(&command_test, 4, argv), EXIT_USAGE);
+		capture_stderr_end(&capture, said, sizeof(said));
+		close(fd);
+		if (cases[i].says ? !strstr(said, cases[i].says) || strstr(said, " b: ") :
+				    strstr(said, "log level") != NULL)
+			fail_msg("case %zu: %s", i, said);
 	}
 }
 
@@ -804,6 +872,8 @@ int main(void)
 		cmocka_unit_test(a_run_that_broke_is_told_by_the_machine),
 		cmocka_unit_test(a_reboot_passes_only_when_it_is_expected),
 		cmocka_unit_test(a_boot_that_gives_up_ends_the_run_at_once),
+		cmocka_unit_test(a_command_line_chooses_the_log_level),
+		cmocka_unit_test(what_the_kernel_hides_is_said_once),
 		cmocka_unit_test(the_last_lines_are_kept),
 		cmocka_unit_test(a_panics_excerpt_begins_with_its_cause),
 		cmocka_unit_test(reports_survive_whatever_the_guest_prints),

@@ -2,6 +2,7 @@
 #include "cli/commands.h"
 
 #include "base/log.h"
+#include "cli/cmdline.h"
 #include "cli/suite.h"
 
 #include <string.h>
@@ -108,6 +109,40 @@ static int run_and_report(struct suite *suite, const struct test_options *option
 	return err ? EXIT_HOST : status;
 }
 
+/*
+ * The log level that shows what --fail-on is to see (Linux 6.1): warnings are KERN_WARNING, the
+ * mildest bugs KERN_ERR; an oops and a panic raise the level themselves, unless it is 0.
+ */
+static int level_needed(enum kernel_complaint fail_on)
+{
+	return fail_on == KERNEL_WARNING ? 5 : fail_on == KERNEL_BUG ? 4 : 1;
+}
+
+/* What the kernel does not print, no one sees: a test that passes means little then. */
+static void warn_of_what_is_hidden(const struct suite *suite)
+{
+	static const char *const names[] = {
+		[KERNEL_WARNING] = "warn",
+		[KERNEL_BUG] = "bug",
+		[KERNEL_OOPS] = "oops",
+		[KERNEL_OOPS + 1] = "panic",
+	};
+
+	for (unsigned i = 0; i < suite->count; i++) {
+		const struct test_options *options = suite->cases[i].options;
+		int level = cmdline_loglevel(options->run.config.boot.cmdline),
+		    needed = level_needed(options->fail_on);
+
+		if (level < 0 || level >= needed)
+			continue;
+		log_warning("%.80s%s--fail-on %s: the kernel's command line sets log level %d, which "
+			    "hides what it is to see; write loglevel=%d or more at its end",
+			    suite->cases[i].name, *suite->cases[i].name ? ": " : "",
+			    names[options->fail_on], level, needed);
+		return;
+	}
+}
+
 static int print_machines(FILE *out, const struct suite *suite)
 {
 	int err = 0;
@@ -143,6 +178,7 @@ static int run_suite(struct suite *suite, const struct test_options *options)
 	struct report_files files = { 0 };
 	int status = EXIT_USAGE;
 
+	warn_of_what_is_hidden(suite);
 	if (options->run.dry_run)
 		return dry_run(suite);
 	if (!open_report("report", options->report, &files.json) &&

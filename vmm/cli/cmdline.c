@@ -3,6 +3,8 @@
 
 #include "base/log.h"
 
+#include <ctype.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,8 +12,10 @@
  * Without --append: see the boot on whatever is connected, end at once on panic (the kernel then
  * reboots, which ends the run), and take the first disk as root where there is one.
  */
-static void write_default(FILE *out, const struct machine_config *config)
+static void write_default(FILE *out, const struct run_options *options)
 {
+	const struct machine_config *config = &options->config;
+
 	/* A program that is no Linux kernel reads its own arguments here, if any. */
 	if (config->boot.format == BOOT_FORMAT_FLAT ||
 	    !arch_kernel_may_be_linux(config->boot.kernel))
@@ -21,6 +25,8 @@ static void write_default(FILE *out, const struct machine_config *config)
 	else if (config->console == CONSOLE_STDIO)
 		fputs("console=hvc0 ", out);
 	fputs("panic=-1", out);
+	if (options->shows_warnings)
+		fputs(" loglevel=7", out);
 	if (!config->acpi && arch_linux_words.without_tables)
 		fprintf(out, " %s", arch_linux_words.without_tables);
 	if (config->disk_count)
@@ -61,7 +67,7 @@ int cmdline_build(const struct run_options *options, int init_argc, char **init_
 	if (options->append)
 		fputs(options->append, out);
 	else
-		write_default(out, &options->config);
+		write_default(out, options);
 	if (init_argc > 0)
 		fputs(ftell(out) ? " --" : "--", out);
 	for (int i = 0; i < init_argc; i++)
@@ -71,4 +77,47 @@ int cmdline_build(const struct run_options *options, int init_argc, char **init_
 		return -ENOMEM;
 	}
 	return 0;
+}
+
+/* Up to white space outside of quotes. */
+static size_t word_len(const char *word)
+{
+	bool quoted = false;
+	size_t len = 0;
+
+	for (; word[len] && (quoted || !isspace((unsigned char)word[len])); len++)
+		quoted ^= word[len] == '"';
+	return len;
+}
+
+static bool is_word(const char *text, size_t len, const char *word)
+{
+	return len == strlen(word) && !memcmp(text, word, len);
+}
+
+/* Linux, kernel/printk/printk.c and init/main.c: what comes later goes before. */
+int cmdline_loglevel(const char *line)
+{
+	static const struct {
+		const char *word;
+		int level;
+	} words[] = { { "quiet", 4 }, { "debug", 10 } };
+	int level = -1;
+
+	for (;;) {
+		size_t len;
+
+		line += strspn(line, " \t\n");
+		len = word_len(line);
+		if (!len || is_word(line, len, "--"))
+			return level;
+		if (is_word(line, len, "ignore_loglevel"))
+			return INT_MAX;
+		for (unsigned i = 0; i < ARRAY_SIZE(words); i++)
+			if (is_word(line, len, words[i].word))
+				level = words[i].level;
+		if (!strncmp(line, "loglevel=", 9) && isdigit((unsigned char)line[9]))
+			level = (int)strtol(line + 9, NULL, 0);
+		line += len;
+	}
 }

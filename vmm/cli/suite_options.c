@@ -115,8 +115,10 @@ static int finish_test(struct test_options *options, int argc, char **argv)
 {
 	struct machine_config *config = &options->run.config;
 	struct judge judge;
-	int ret = run_options_finish(&options->run.common, argc, argv);
+	int ret;
 
+	options->run.shows_warnings = options->fail_on == KERNEL_WARNING;
+	ret = run_options_finish(&options->run.common, argc, argv);
 	if (ret)
 		return ret;
 	if (options->expect_reboot && config->on_reboot == ON_REBOOT_RESTART) {
