@@ -1,9 +1,108 @@
 # SPDX-License-Identifier: Apache-2.0
 # bash completion for kinglet; generated from the option tables by `make man`.
-# shellcheck shell=bash disable=SC2207
+# shellcheck shell=bash disable=SC2207,SC2221,SC2222 # two lists have an --append
+
+_kinglet_folders() { COMPREPLY=($(compgen -d -- "$1")); }
+_kinglet_files() { COMPREPLY=($(compgen -f -- "$1")); }
+_kinglet_words() { COMPREPLY=($(compgen -W "$2" -- "$1")); }
+
+_kinglet_taps()
+{
+	local flags taps=
+	for flags in /sys/class/net/*/tun_flags; do
+		flags=${flags%/tun_flags}
+		taps+=" ${flags##*/}"
+	done
+	_kinglet_words "$1" "${taps#\ \*}"
+}
+
+# The argument that ends with word $1, as $joined, and its first word, as $first: bash makes words
+# of = and : in it.
+_kinglet_join()
+{
+	first=$1 joined=${COMP_WORDS[$1]}
+	while ((first > 1)) && [[ ${COMP_WORDS[first]} == [=:] || ${COMP_WORDS[first-1]} == [=:] ]]; do
+		joined=${COMP_WORDS[--first]}$joined
+	done
+}
+
+# What may follow option $1 when its argument is $2 so far, and $cur the last word of that. Fails
+# when it takes none.
+_kinglet_argument()
+{
+	local item=${2##*,} keys=
+	case $1 in
+	--initrd) _kinglet_files "$2" ;;
+	--append) ;;
+	--module) keys="path= args=" ;;
+	--serial) _kinglet_words "$2" "stdio off" ;;
+	--console) _kinglet_words "$2" "stdio null off" ;;
+	--acpi) _kinglet_words "$2" "on off" ;;
+	--dump-fdt) _kinglet_files "$2" ;;
+	--irqchip) _kinglet_words "$2" "on off" ;;
+	--flat) keys="addr= mode=" ;;
+	--on-reboot) _kinglet_words "$2" "exit restart" ;;
+	--cpus) ;;
+	--memory) ;;
+	--disk) keys="path= readonly direct serial= queues= aio= format=" ;;
+	--net) keys="tap= create fd= mac= vhost= vhostfd= queues= offloads=" ;;
+	--scsi) keys="path= readonly wwpn= queues= format=" ;;
+	--vsock) keys="cid=" ;;
+	--rng) _kinglet_words "$2" "on off" ;;
+	--timeout) ;;
+	--gdb) keys="listen= nowait" ;;
+	--explain=html) _kinglet_files "$2" ;;
+	--trace) _kinglet_files "$2" ;;
+	--budget) keys="init= load= run= device= kernel= driver= down=" ;;
+	--expect) ;;
+	--reject) ;;
+	--fail-on) _kinglet_words "$2" "warn bug oops panic" ;;
+	--retries) ;;
+	--symbols) _kinglet_files "$2" ;;
+	--report) _kinglet_files "$2" ;;
+	--junit) _kinglet_files "$2" ;;
+	--list) _kinglet_files "$2" ;;
+	--jobs) ;;
+	--root) _kinglet_folders "$2" ;;
+	--dir) ;;
+	--workdir) ;;
+	--env) ;;
+	--modules) _kinglet_folders "$2" ;;
+	--module) ;;
+	--append) ;;
+	*) return 1 ;;
+	esac
+	[[ $keys ]] || return 0
+	if [[ $item == *=* ]]; then
+		set -- "$1,${item%%=*}" "${item#*=}"
+	elif [[ $2 != *,* ]]; then
+		set -- "$1," "$2"
+	else
+		set -- "" ""
+	fi
+	# Those whose names are behind a comma alone belong to the first, which may stand bare.
+	case $1 in
+	--module,|--module,path) _kinglet_files "$2" ;;
+	--flat,mode) _kinglet_words "$2" "16 32 64" ;;
+	--disk,|--disk,path) _kinglet_files "$2" ;;
+	--disk,aio) _kinglet_words "$2" "uring threads" ;;
+	--disk,format) _kinglet_words "$2" "raw" ;;
+	--net,|--net,tap) _kinglet_taps "$2" ;;
+	--net,vhost) _kinglet_words "$2" "auto on off" ;;
+	--net,offloads) _kinglet_words "$2" "on off" ;;
+	--scsi,|--scsi,path) _kinglet_files "$2" ;;
+	--scsi,format) _kinglet_words "$2" "raw" ;;
+	*,|"")
+		COMPREPLY=($(compgen -P "${cur%"$item"}" -W "$keys" -- "$item"))
+		compopt +o filenames 2>/dev/null
+		[[ ${COMPREPLY-} != *= ]] || compopt -o nospace 2>/dev/null ;;
+	esac
+	return 0
+}
+
 _kinglet()
 {
-	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} options
+	local cur=${COMP_WORDS[COMP_CWORD]} options words='' i first joined whole
 	local boot="
 		--initrd
 		--append
@@ -65,127 +164,46 @@ _kinglet()
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		COMPREPLY=($(compgen -W "run test exec kernel report doctor help version --help --version" -- "$cur"))
+		_kinglet_words "$cur" "run test exec kernel report doctor help version --help --version"
 		return
 	fi
 	case ${COMP_WORDS[1]} in
 	run) options="$boot $machine $common" ;;
 	test) options="$test $suite $boot $machine $common" ;;
 	exec) options="$exec $machine $common" ;;
-	kernel) options="$common" ;;
+	kernel) options="$common" words="list" ;;
 	report) options="$common" ;;
 	doctor) options="$doctor $common" ;;
-	help) options="$common" ;;
+	help) options="$common" words="run test exec kernel report doctor help version" ;;
 	version) options="$common" ;;
 	*) return ;;
 	esac
-	# bash splits at the equals sign: --name = value
-	if [[ $cur == "=" ]]; then
-		cur=
-	elif [[ $prev == "=" ]]; then
-		prev=${COMP_WORDS[COMP_CWORD-2]}
+	for ((i = 2; i < COMP_CWORD; i++)); do
+		[[ ${COMP_WORDS[i]} == -- ]] || continue
+		# Only exec has files of the host there: its program, and what that works on.
+		[[ ${COMP_WORDS[1]} == exec ]] || return
+		if ((i == COMP_CWORD - 1)); then
+			COMPREPLY=($(compgen -c -- "$cur"))
+		else
+			_kinglet_files "$cur"
+		fi
+		return
+	done
+	_kinglet_join "$COMP_CWORD"
+	whole=$joined
+	[[ $cur != [=:] ]] || cur=
+	if [[ $whole == --*=* ]]; then
+		_kinglet_argument "${whole%%=*}" "${whole#*=}" && return
+	elif ((first > 2)); then
+		_kinglet_join $((first - 1))
+		_kinglet_argument "$joined" "$whole" && return
 	fi
-	case $prev in
-	--initrd)
-		COMPREPLY=($(compgen -f -- "$cur"))
-		return ;;
-	--append)
-		return ;;
-	--module)
-		COMPREPLY=($(compgen -f -- "$cur"))
-		return ;;
-	--serial)
-		COMPREPLY=($(compgen -W "stdio off" -- "$cur"))
-		return ;;
-	--console)
-		COMPREPLY=($(compgen -W "stdio null off" -- "$cur"))
-		return ;;
-	--acpi)
-		COMPREPLY=($(compgen -W "on off" -- "$cur"))
-		return ;;
-	--dump-fdt)
-		COMPREPLY=($(compgen -f -- "$cur"))
-		return ;;
-	--irqchip)
-		COMPREPLY=($(compgen -W "on off" -- "$cur"))
-		return ;;
-	--flat)
-		return ;;
-	--on-reboot)
-		COMPREPLY=($(compgen -W "exit restart" -- "$cur"))
-		return ;;
-	--cpus)
-		return ;;
-	--memory)
-		return ;;
-	--disk)
-		COMPREPLY=($(compgen -f -- "$cur"))
-		return ;;
-	--net)
-		return ;;
-	--scsi)
-		return ;;
-	--vsock)
-		return ;;
-	--rng)
-		COMPREPLY=($(compgen -W "on off" -- "$cur"))
-		return ;;
-	--timeout)
-		return ;;
-	--gdb)
-		return ;;
-	--explain=html)
-		COMPREPLY=($(compgen -f -- "$cur"))
-		return ;;
-	--trace)
-		COMPREPLY=($(compgen -f -- "$cur"))
-		return ;;
-	--budget)
-		return ;;
-	--expect)
-		return ;;
-	--reject)
-		return ;;
-	--fail-on)
-		COMPREPLY=($(compgen -W "warn bug oops panic" -- "$cur"))
-		return ;;
-	--retries)
-		return ;;
-	--symbols)
-		COMPREPLY=($(compgen -f -- "$cur"))
-		return ;;
-	--report)
-		COMPREPLY=($(compgen -f -- "$cur"))
-		return ;;
-	--junit)
-		COMPREPLY=($(compgen -f -- "$cur"))
-		return ;;
-	--list)
-		COMPREPLY=($(compgen -f -- "$cur"))
-		return ;;
-	--jobs)
-		return ;;
-	--root)
-		return ;;
-	--dir)
-		return ;;
-	--workdir)
-		return ;;
-	--env)
-		return ;;
-	--modules)
-		return ;;
-	--module)
-		return ;;
-	--append)
-		return ;;
-	esac
 	if [[ $cur == -* ]]; then
-		COMPREPLY=($(compgen -W "$options" -- "$cur"))
-	elif [[ ${COMP_WORDS[1]} == help ]]; then
-		COMPREPLY=($(compgen -W "run test exec kernel report doctor help version" -- "$cur"))
+		_kinglet_words "$cur" "$options"
+	elif [[ $words ]]; then
+		_kinglet_words "$cur" "$words"
 	else
-		COMPREPLY=($(compgen -f -- "$cur"))
+		_kinglet_files "$cur"
 	fi
 }
 complete -o filenames -F _kinglet kinglet

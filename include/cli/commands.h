@@ -22,6 +22,7 @@ struct command {
 	const char *synopsis; /* what is written behind the name, or "" */
 	const char *summary;  /* what it does: one sentence without its full stop */
 	const char *about;    /* lines for its --help, or NULL */
+	const char *words;    /* those that its argument may be, with blanks between; or NULL */
 	const struct option_list *const *options; /* at most OPTION_LISTS_MAX, then NULL */
 	size_t options_size; /* bytes of its struct, which begins with struct common_options */
 	/* An argument that is no option; NULL: it takes none. Errors as of options_parse(). */

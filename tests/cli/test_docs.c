@@ -145,10 +145,43 @@ static void bash_completes_commands_options_and_words(void **state)
 	assert_offers("kinglet run docs/kinglet.b", "docs/kinglet.bash\n");
 	assert_offers("kinglet run --initrd docs/kinglet.b", "docs/kinglet.bash\n");
 	assert_offers("kinglet run --cpus \"\"", "\n");
+	assert_offers("kinglet run --cpus \"\"", "\n");
+	assert_offers("kinglet kernel \"\"", "list\n");
 	assert_offers("kinglet help --ini", "\n");
 	assert_offers("kinglet help ver", "version\n");
 	assert_offers("kinglet version --v", "--version\n");
 	assert_offers("kinglet nonesuch --v", "\n");
+}
+
+/* Words are as bash splits them: = and : are some of their own. */
+static void bash_completes_keys_and_their_values(void **state)
+{
+	(void)state;
+	assert_offers("kinglet run --disk docs/kinglet.b", "docs/kinglet.bash\n");
+	assert_offers("kinglet run --disk = docs/kinglet.b", "docs/kinglet.bash\n");
+	assert_offers("kinglet run --disk path = docs/kinglet.b", "docs/kinglet.bash\n");
+	assert_offers("kinglet run --disk root.img,re", "root.img,readonly\n");
+	assert_offers("kinglet run --disk = root.img,direct,a", "root.img,direct,aio=\n");
+	assert_offers("kinglet run --disk root.img,aio = \"\"", "uring threads\n");
+	assert_offers("kinglet run --disk root.img,aio =", "uring threads\n");
+	assert_offers("kinglet run --disk root.img,aio = t", "threads\n");
+	assert_offers("kinglet run --disk path = root.img,rea", "root.img,readonly\n");
+	assert_offers("kinglet run --net = tap = tap0,vhost = of", "off\n");
+	assert_offers("kinglet run --net tap = tap0,mac = 52 : 54 : 00 : 00 : 00 : 01,q", "01,queues=\n");
+	assert_offers("kinglet run --vsock \"\"", "cid=\n");
+	assert_offers("kinglet run --budget init = 1s,ker", "1s,kernel=\n");
+	assert_offers("kinglet run --scsi disk.img,q", "disk.img,queues=\n");
+	assert_offers("kinglet run --explain = html docs/kinglet.b", "docs/kinglet.bash\n");
+	assert_offers("kinglet run --acpi = of", "off\n");
+	assert_offers("kinglet exec --root docs/less", "docs/lessons\n");
+}
+
+static void bash_completes_what_stands_behind_two_dashes(void **state)
+{
+	(void)state;
+	assert_offers("kinglet exec vmlinuz -- compop", "compopt\n"); /* bash's own, everywhere */
+	assert_offers("kinglet exec -- cat docs/kinglet.b", "docs/kinglet.bash\n");
+	assert_offers("kinglet run vmlinuz -- docs/kinglet.b", "\n");
 }
 
 static void assert_fits_a_terminal(const char *help)
@@ -209,6 +242,8 @@ int main(void)
 		cmocka_unit_test(the_page_names_the_version),
 		cmocka_unit_test(help_texts_are_plain_to_roff),
 		cmocka_unit_test(bash_completes_commands_options_and_words),
+		cmocka_unit_test(bash_completes_keys_and_their_values),
+		cmocka_unit_test(bash_completes_what_stands_behind_two_dashes),
 		cmocka_unit_test(help_fits_a_terminal_and_names_every_command_and_option),
 	};
 

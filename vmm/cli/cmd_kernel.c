@@ -110,6 +110,7 @@ static const struct option_list *const lists[] = { &common_option_list, NULL };
 const struct command command_kernel = {
 	.name = "kernel",
 	.synopsis = "list",
+	.words = "list",
 	.summary = "list the kernels that are installed here, and what they lack for exec",
 	.options = lists,
 	.options_size = sizeof(struct kernel_options),
