@@ -50,4 +50,4 @@ without_configfs 101 '/dev/vhost-scsi: Permission denied' "${as_nobody[@]}" -- -
 # The module.
 rmmod vhost_scsi
 refused 101 '/vhost: Invalid argument \(modprobe vhost_scsi\)' -- --scsi path=disk.img
-insmod "/proc/1/root/lib/modules/$(uname -r)/vhost_scsi.ko"
+modprobe vhost_scsi

@@ -3,14 +3,11 @@
 # arch: x86_64
 # cases: tap bridge scsi vsock direct readme-net readme-scsi readme-vsock
 
-# What the page assumes: programs in the path, modprobe that finds modules, a kernel, an initramfs.
+# What the page assumes: programs in the path, a kernel, an initramfs.
 mkdir bin
 ln -s "$KINGLET" bin/kinglet
 ln -s "$(dirname "$TOOLS")/vhost-direct" bin/vhost-direct
 PATH=$PWD/bin:$PATH
-mkdir -p /lib/modules
-[ -e "/lib/modules/$(uname -r)" ] ||
-	ln -s "$(dirname "$("$GUEST_TESTS/assets" host-vmlinux)")/lib/modules/$(uname -r)" /lib/modules/
 cp "$BZIMAGE" vmlinuz
 "$TOOLS/sockecho" vsock serve 1000 &
 

@@ -46,7 +46,7 @@ refused 'vhost-net: /dev/vhost-net: .*\(the module is loaded, but' --net tap=net
 mv /dev/hidden /dev/vhost-net
 
 rmmod vhost_net
-trap 'insmod "/proc/1/root/lib/modules/$(uname -r)/vhost_net.ko"; ip link delete net0' EXIT
+trap 'modprobe vhost_net; ip link delete net0' EXIT
 refused 'vhost-net: /dev/vhost-net: .*\(modprobe vhost_net\)' --net tap=net0,vhost=on
 vm run "$BZIMAGE" --initrd "$INITRD" --append "$cmdline" --net tap=net0
 cat messages
