@@ -218,7 +218,8 @@ static bool take_bail_out(struct ktap *ktap, const char *text)
 }
 
 /* What announces subtests: "# Subtest: NAME", and kselftest's "# selftests: DIR: PROGRAM". */
-static void take_comment(struct ktap *ktap, unsigned indent, unsigned hashes, const char *text)
+static bool take_announcement(struct ktap *ktap, unsigned indent, unsigned hashes,
+			      const char *text)
 {
 	static const char subtest[] = "Subtest: ";
 
@@ -229,9 +230,10 @@ static void take_comment(struct ktap *ktap, unsigned indent, unsigned hashes, co
 	} else if (starts_with(text, subtest)) {
 		text += sizeof(subtest) - 1;
 	} else {
-		return;
+		return false;
 	}
 	ktap_announce(ktap, indent, copy_text(text, strlen(text)));
+	return true;
 }
 
 /* True: this line counts. */
@@ -273,11 +275,13 @@ static void look_for_pieces(struct ktap *ktap, const char *text)
 /* True: the line is part of the diagnosis that stands between --- and ... after a result. */
 static bool take_yaml(struct ktap *ktap, unsigned indent, const char *text)
 {
-	if (ktap->yaml.open) {
+	if (ktap->yaml.open && indent >= ktap->yaml.indent) {
 		ktap->yaml.open = indent != ktap->yaml.indent || strcmp(text, "...") != 0;
-		return indent >= ktap->yaml.indent;
+		if (ktap->yaml.open)
+			ktap_remark(ktap, true, indent - ktap->yaml.indent, text);
+		return true;
 	}
-	if (!ktap->yaml.possible || indent <= ktap->yaml.indent || strcmp(text, "---") != 0)
+	if (ktap->yaml.open || !ktap->yaml.possible || indent <= ktap->yaml.indent || strcmp(text, "---") != 0)
 		return false;
 	ktap->yaml.open = true;
 	ktap->yaml.possible = false;
@@ -300,7 +304,7 @@ static const char *skip_tag(const char *line)
 void ktap_line(struct ktap *ktap, const char *line)
 {
 	unsigned indent = 0, hashes = 0;
-	const char *text = skip_tag(line);
+	const char *text = skip_tag(line), *comment = NULL;
 	bool is_result;
 
 	if (!ktap->depth)
@@ -314,8 +318,12 @@ void ktap_line(struct ktap *ktap, const char *line)
 			indent++;
 		else
 			break;
-		if (*text == '#')
-			take_comment(ktap, indent - 1, hashes++, text);
+		if (*text != '#')
+			continue;
+		if (take_announcement(ktap, indent - 1, hashes, text))
+			return;
+		if (++hashes <= ktap->hashes + 1)
+			comment = skip_blanks(text + 1);
 	}
 	if (take_yaml(ktap, indent, text) || *text == '#')
 		return;
@@ -324,7 +332,10 @@ void ktap_line(struct ktap *ktap, const char *line)
 		ktap->yaml.open = false;
 		ktap->yaml.possible = is_result;
 		ktap->yaml.indent = indent;
-	} else if (hashes <= ktap->hashes) {
-		look_for_pieces(ktap, text);
+		return;
 	}
+	if (comment && *comment)
+		ktap_remark(ktap, false, 0, comment);
+	if (hashes <= ktap->hashes)
+		look_for_pieces(ktap, text);
 }

@@ -23,6 +23,9 @@ void ktap_add_version(struct ktap *ktap, unsigned indent, bool is_ktap);
 void ktap_add_plan(struct ktap *ktap, unsigned indent, long plan, char *reason);
 void ktap_add_result(struct ktap *ktap, unsigned indent, struct ktap_test *test);
 
+/* A line of YAML (`indent`: inside it) or a comment: may say why a test failed. */
+void ktap_remark(struct ktap *ktap, bool yaml, unsigned indent, const char *text);
+
 /* No more of this document follows, and nothing in it is missing. */
 void ktap_bail_out(struct ktap *ktap);
 

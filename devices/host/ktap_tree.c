@@ -38,6 +38,7 @@ static void free_tests(struct ktap *ktap, struct ktap_test *test)
 		free_tests(ktap, test->children); /* KTAP_DEPTH_MAX deep at most */
 		free(test->name);
 		free(test->reason);
+		free(test->diagnosis);
 		free(test);
 		ktap->count--;
 		test = next;
@@ -263,6 +264,54 @@ static bool adopt_deeper(struct ktap *ktap, struct ktap_test *parent, unsigned i
 	return parent->children;
 }
 
+/* --- Remarks ---------------------------------------------------------------------------------- */
+
+static void explain(struct ktap *ktap, struct ktap_test *test)
+{
+	free(test->diagnosis);
+	test->diagnosis = strndup(ktap->remarks.lines, ktap->remarks.len);
+	ktap->remarks.len = 0;
+}
+
+/*
+ * What the test that failed last is not given, and is no YAML of another, is left. What kselftest
+ * prints after a test is of the next one.
+ */
+static void settle_remarks(struct ktap *ktap)
+{
+	struct ktap_test *failed = steal_ptr(ktap->remarks.failed);
+
+	if (failed && ktap->remarks.len &&
+	    (ktap->remarks.yaml || (!failed->diagnosis && !ktap->hashes)))
+		explain(ktap, failed);
+	if (ktap->remarks.yaml)
+		ktap->remarks.len = 0;
+	ktap->remarks.yaml = false;
+}
+
+static void end_remarks(struct ktap *ktap)
+{
+	settle_remarks(ktap);
+	ktap->remarks.len = 0;
+}
+
+void ktap_remark(struct ktap *ktap, bool yaml, unsigned indent, const char *text)
+{
+	size_t room;
+	int len;
+
+	if (ktap->remarks.yaml && !yaml)
+		settle_remarks(ktap);
+	else if (ktap->remarks.yaml != yaml)
+		ktap->remarks.len = 0;
+	ktap->remarks.yaml = yaml;
+	room = sizeof(ktap->remarks.lines) - ktap->remarks.len;
+	len = snprintf(ktap->remarks.lines + ktap->remarks.len, room, "%*s%s\n", (int)indent, "",
+		       text);
+	if (len > 0 && (size_t)len < room)
+		ktap->remarks.len += (size_t)len;
+}
+
 /* --- What lines say --------------------------------------------------------------------------- */
 
 /* KUnit announces subtests where they stand, TAP 14 before their parent. */
@@ -279,6 +328,7 @@ void ktap_announce(struct ktap *ktap, unsigned indent, char *name)
 {
 	struct ktap_level *level = ktap_innermost(ktap);
 
+	end_remarks(ktap);
 	free(ktap->subtest.name);
 	ktap->subtest.name = name;
 	ktap->subtest.indent = indent;
@@ -288,8 +338,10 @@ void ktap_announce(struct ktap *ktap, unsigned indent, char *name)
 
 void ktap_add_version(struct ktap *ktap, unsigned indent, bool is_ktap)
 {
-	struct ktap_level *level = level_at(ktap, indent);
+	struct ktap_level *level;
 
+	end_remarks(ktap);
+	level = level_at(ktap, indent);
 	if (!level)
 		return;
 	end_level_document(ktap, level);
@@ -300,10 +352,12 @@ void ktap_add_version(struct ktap *ktap, unsigned indent, bool is_ktap)
 void ktap_add_plan(struct ktap *ktap, unsigned indent, long plan, char *reason)
 {
 	_cleanup_free_ char *why = reason;
-	struct ktap_level *level = level_at(ktap, indent);
 	struct ktap_document *doc;
+	struct ktap_level *level;
 	struct ktap_test *test;
 
+	end_remarks(ktap);
+	level = level_at(ktap, indent);
 	if (!level)
 		return;
 	doc = &level->doc;
@@ -339,11 +393,17 @@ static void begin_next(struct ktap *ktap, struct ktap_level *level, const struct
 
 void ktap_add_result(struct ktap *ktap, unsigned indent, struct ktap_test *test)
 {
-	bool is_ktap = false, adopted = adopt_deeper(ktap, test, indent, &is_ktap);
-	struct ktap_level *level = level_at(ktap, indent);
+	bool is_ktap = false, adopted;
 	struct ktap_document *doc;
+	struct ktap_level *level;
 	char *name;
 
+	settle_remarks(ktap);
+	if (ktap->remarks.len && test->status == KTAP_FAIL)
+		explain(ktap, test);
+	ktap->remarks.len = 0;
+	adopted = adopt_deeper(ktap, test, indent, &is_ktap);
+	level = level_at(ktap, indent);
 	free(steal_ptr(ktap->subtest.name));
 	if (!level) {
 		free_tests(ktap, test);
@@ -366,12 +426,14 @@ void ktap_add_result(struct ktap *ktap, unsigned indent, struct ktap_test *test)
 	doc->number = test->number;
 	doc->seen++;
 	append_one(&doc->tests, test);
+	ktap->remarks.failed = test->status == KTAP_FAIL ? test : NULL;
 }
 
 void ktap_bail_out(struct ktap *ktap)
 {
 	bool cut = ktap->cut;
 
+	end_remarks(ktap);
 	ktap->cut = true;
 	level_at(ktap, 0);
 	end_level_document(ktap, ktap->levels);
@@ -382,6 +444,7 @@ void ktap_finish(struct ktap *ktap, bool cut)
 {
 	if (!ktap->depth)
 		return;
+	end_remarks(ktap);
 	ktap->cut = cut;
 	end_level_document(ktap, level_at(ktap, 0));
 	ktap->tests = close_level(ktap);

@@ -29,7 +29,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { KTAP_TESTS_MAX = 20000, KTAP_DEPTH_MAX = 8, KTAP_PROBLEMS_MAX = 16 };
+enum { KTAP_TESTS_MAX = 20000, KTAP_DEPTH_MAX = 8, KTAP_PROBLEMS_MAX = 16, KTAP_REMARKS_MAX = 1000 };
 
 /* KTAP_TODO: a failure that is expected (TODO, XFAIL). */
 enum ktap_status { KTAP_PASS, KTAP_FAIL, KTAP_SKIP, KTAP_TODO };
@@ -37,6 +37,11 @@ enum ktap_status { KTAP_PASS, KTAP_FAIL, KTAP_SKIP, KTAP_TODO };
 struct ktap_test {
 	char *name;   /* owned, never NULL */
 	char *reason; /* what stands behind #, without SKIP, TODO and the like; owned, or NULL */
+	/*
+	 * Of one that failed: its YAML, or else the comments before it (KTAP's) or after it (TAP's),
+	 * each line ended by a newline; owned, or NULL.
+	 */
+	char *diagnosis;
 	enum ktap_status status;
 	long number;   /* counted on where the line has none */
 	bool numbered; /* it has one */
@@ -76,6 +81,12 @@ struct ktap {
 		bool open, possible; /* possible: the last that counted was a result */
 		unsigned indent;     /* of its first line, or of that result */
 	} yaml;
+	struct {
+		char lines[KTAP_REMARKS_MAX]; /* since the last line that counts */
+		size_t len;
+		bool yaml;
+		struct ktap_test *failed; /* this line, perhaps; borrowed */
+	} remarks;
 	struct {
 		char *name; /* owned, or NULL */
 		unsigned indent;

@@ -771,6 +771,8 @@ static void one_failed_line_is_one_junit_failure(void **state)
 		{ "not ok 1 - a\n", "tests=\"2\" failures=\"1\"", "<failure message=\"not ok\"/>" },
 		{ "1..1\nnot ok 1 - a # exit=1\n", "tests=\"2\" failures=\"1\"",
 		  "<failure message=\"exit=1\"/>" },
+		{ "1..1\nnot ok 1 - a\n  ---\n  got: <1>\n  ...\n", "failures=\"1\"",
+		  "<failure message=\"not ok\">got: &lt;1&gt;\n</failure>" },
 		{ "1..1\n    1..1\n        1..1\n        not ok 1 a\n    ok 1 b\nnot ok 1 c\n",
 		  "tests=\"2\" failures=\"1\"", "classname=\"n.c.b\"" },
 		/* The form's failure is the guest's, and does not hide behind a test's. */

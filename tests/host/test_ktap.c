@@ -184,6 +184,35 @@ static void diagnoses_are_no_results(void **state)
 	assert_tests("1..2\nok 1 a\n  ---\n  x: 1\nnot ok 2 b\n", "+a -b", NULL);
 }
 
+/* Of the first test. */
+static void assert_diagnosis(const char *text, const char *expected)
+{
+	struct ktap ktap = { 0 };
+
+	feed(&ktap, text);
+	ktap_finish(&ktap, false);
+	assert_string_equal(ktap.tests.first->diagnosis ? ktap.tests.first->diagnosis : "none",
+			    expected);
+	ktap_destroy(&ktap);
+}
+
+static void a_failure_has_what_was_said_of_it(void **state)
+{
+	(void)state;
+	assert_diagnosis("not ok 1 a\n#   Failed test 'a'\n#\n# got: 1\nok 2 b\n# c\n1..2\n",
+			 "Failed test 'a'\ngot: 1\n");
+	assert_diagnosis("1..1\n# group\nnot ok 1 a\n  ---\n  got:\n    - 1\n  ...\n# end\n",
+			 "got:\n  - 1\n");
+	assert_diagnosis("KTAP version 1\n1..2\n# a: EXPECTATION FAILED\nnot ok 1 a\n# b: x\n"
+			 "not ok 2 b\n",
+			 "a: EXPECTATION FAILED\n");
+	assert_diagnosis("TAP version 13\n1..2\n# selftests: a: b\n# Segmentation fault\n"
+			 "not ok 1 selftests: a: b\n# selftests: a: c\n# fine\n"
+			 "ok 2 selftests: a: c\n",
+			 "Segmentation fault\n");
+	assert_diagnosis("1..2\nok 1 a\n# b\nnot ok 2 c # TODO\n", "none");
+}
+
 static void what_fails_where_it_may_is_expected(void **state)
 {
 	(void)state;
@@ -400,6 +429,7 @@ static void any_lines_are_survived(void **state)
 			ktap_line(&ktap, line);
 			assert_in_range(ktap.depth, 1, KTAP_DEPTH_MAX);
 			assert_in_range(ktap.count, 0, 2 * (i + 1));
+			assert_in_range(ktap.remarks.len, 0, KTAP_REMARKS_MAX - 1);
 			assert_in_range(ktap.problem_count, 0, KTAP_PROBLEMS_MAX);
 		}
 		ktap_finish(&ktap, round % 2);
@@ -510,6 +540,7 @@ int main(void)
 		cmocka_unit_test(a_plan_that_is_not_met_is_a_problem),
 		cmocka_unit_test(every_number_is_there_once),
 		cmocka_unit_test(diagnoses_are_no_results),
+		cmocka_unit_test(a_failure_has_what_was_said_of_it),
 		cmocka_unit_test(what_fails_where_it_may_is_expected),
 		cmocka_unit_test(lines_that_noise_cut_are_no_pass),
 		cmocka_unit_test(a_failure_survives_noise_at_any_place),

@@ -37,23 +37,31 @@ static void print_attribute(FILE *out, const char *name, const char *value)
 	fputc('"', out);
 }
 
-static void print_console(FILE *out, const cJSON *test)
+static void print_lines(FILE *out, const cJSON *lines)
 {
 	const cJSON *line;
 
-	for (line = json_first(json_get(test, "console")); line; line = line->next) {
+	for (line = json_first(lines); line; line = line->next) {
 		print_escaped(out, cJSON_GetStringValue(line));
 		fputc('\n', out);
 	}
 }
 
-static void print_message(FILE *out, const char *element, const char *type, const char *message)
+/* `type` and `lines` may be NULL. */
+static void print_message(FILE *out, const char *element, const char *type, const char *message,
+			  const cJSON *lines)
 {
 	fprintf(out, "      <%s", element);
 	if (type)
 		print_attribute(out, "type", type);
 	print_attribute(out, "message", message);
-	fputs("/>\n", out);
+	if (!lines) {
+		fputs("/>\n", out);
+		return;
+	}
+	fputc('>', out);
+	print_lines(out, lines);
+	fprintf(out, "</%s>\n", element);
 }
 
 /* NULL: there is no failure but those of the tests inside, of which there are `inner`. */
@@ -75,9 +83,9 @@ static void print_guest_case(FILE *out, const cJSON *test, const char *name, con
 	print_attribute(out, "classname", "kinglet");
 	fprintf(out, " time=\"%.3f\">\n", result_number(test, "seconds"));
 	if (failure)
-		print_message(out, "failure", result_text(test, "outcome"), failure);
+		print_message(out, "failure", result_text(test, "outcome"), failure, NULL);
 	fputs("      <system-out>", out);
-	print_console(out, test);
+	print_lines(out, json_get(test, "console"));
 	fputs("</system-out>\n    </testcase>\n", out);
 }
 
@@ -118,7 +126,8 @@ static void print_inner_case(FILE *out, const cJSON *test, const char *class)
 		return;
 	}
 	fputs(">\n", out);
-	print_message(out, kinds[kind].element, NULL, *reason ? reason : kinds[kind].message);
+	print_message(out, kinds[kind].element, NULL, *reason ? reason : kinds[kind].message,
+		      json_get(test, "diagnosis"));
 	fputs("    </testcase>\n", out);
 }
 

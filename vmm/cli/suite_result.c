@@ -282,6 +282,19 @@ static cJSON *vcpus_json(const struct judge *judge, const struct symbols *symbol
 	return array;
 }
 
+/* Each ends with a newline. */
+static cJSON *lines_json(const char *text)
+{
+	cJSON *array = cJSON_CreateArray();
+
+	for (; *text; text += strcspn(text, "\n") + 1) {
+		_cleanup_free_ char *line = strndup(text, strcspn(text, "\n"));
+
+		append(array, line ? clean_string(line) : NULL);
+	}
+	return array;
+}
+
 static cJSON *tests_json(const struct ktap_test *test)
 {
 	static const char *const names[] = {
@@ -299,6 +312,8 @@ static cJSON *tests_json(const struct ktap_test *test)
 		set_text(item, "result", names[test->status]);
 		if (test->reason && *test->reason)
 			set_text(item, "reason", test->reason);
+		if (test->diagnosis)
+			set(item, "diagnosis", lines_json(test->diagnosis));
 		if (test->children)
 			set(item, "tests", tests_json(test->children));
 		append(array, item);
