@@ -149,7 +149,6 @@ static void every_part_of_the_machine_is_listed(void **state)
 					    "--cpus=2",
 					    "--memory=4G",
 					    "--initrd=initrd",
-					    "--module=disk,args=a b",
 					    "--disk",
 					    "disk,readonly,serial=S1,queues=2,direct,aio=threads",
 					    "--disk=disk1",
@@ -175,8 +174,6 @@ static void every_part_of_the_machine_is_listed(void **state)
 			  "memory     4G, allocated at the start\n",
 		    4ULL << 30,   "kernel     kernel (7.0 MiB), FORMAT\n"
 				  "initrd     initrd (1.5 KiB)\n"
-				  "module     disk (512 bytes)\n"
-				  "           a b\n"
 				  "cmdline    console=ttyS0 panic=-1 root=/dev/vda ro -- single\n"
 				  "acpi       on\n"
 				  "irqchip    on\n"

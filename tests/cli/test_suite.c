@@ -272,7 +272,7 @@ static void what_the_kernel_hides_is_said_once(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		char path[40], said[2048];
 		/* A report that cannot be written: nothing is run. */
-		char *argv[] = { (char *)"--list", path, (char *)"--report", (char *)"/none/r", NULL };
+		char *argv[] = { (char *)"--list", path, (char *)"--report", (char *)"/dev", NULL };
 		struct capture capture;
 		int fd;
 
@@ -754,7 +754,7 @@ static char *junit_of(const char *console)
 	prints(&run, console);
 	test.attempts = cJSON_CreateArray();
 	cJSON_AddItemToArray(test.attempts, finish(&run, &off));
-	report = report_of_suite(&suite, 1);
+	report = report_of_suite(&suite, &options.run.common, 1);
 	cJSON_Delete(test.attempts);
 	xml = as_text(junit_print, report);
 	cJSON_Delete(report);
