@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+/* What is said of the end must not be lost with a reader that is only slow. */
+enum { SETTLE_MS = 500 };
 
 /* What a machine uses for as long as it is there. */
 struct kept {
@@ -28,6 +30,7 @@ int run_timed(const struct machine_config *config, struct verdict *verdict, doub
 		log_error("machine: %s", strerror(ENOMEM));
 	}
 	*seconds = (double)(sys_now_ns() - start) / 1e9;
+	log_settle(SETTLE_MS);
 	if (!gone)
 		return COMMAND_LEAVE;
 	free(kept);

@@ -62,12 +62,12 @@ void vm_end(struct vm *vm, enum outcome outcome, int status, const char *fmt, ..
 	va_end(args);
 }
 
-void vm_fail(struct vm *vm, const char *fmt, ...)
+void vm_fail(struct vm *vm, enum outcome outcome, const char *fmt, ...)
 {
 	va_list args;
 
 	va_start(args, fmt);
-	decide(vm, true, OUTCOME_HOST, 0, fmt, args);
+	decide(vm, true, outcome, 0, fmt, args);
 	va_end(args);
 }
 
@@ -75,7 +75,7 @@ void vm_output_lost(struct vm *vm, const char *stream, int error)
 {
 	/* A reader may leave when it has seen enough, as head does. */
 	if (error != EPIPE)
-		vm_fail(vm, "%s: %s", stream, strerror(error));
+		vm_fail(vm, OUTCOME_HOST, "%s: %s", stream, strerror(error));
 }
 
 bool vm_has_ended(struct vm *vm)

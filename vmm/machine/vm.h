@@ -97,10 +97,10 @@ void vm_verdict_destroy(struct vm *vm);
 /* The first caller decides; later calls are ignored. */
 void vm_end(struct vm *vm, enum outcome outcome, int status, const char *fmt, ...) __printf(4, 5);
 /*
- * The same with status 101, also over an end that would count as success: something that the run
- * was to do could not be done.
+ * The same, also over an end that would count as success: something that the run was to do could
+ * not be done, or not in time.
  */
-void vm_fail(struct vm *vm, const char *fmt, ...) __printf(2, 3);
+void vm_fail(struct vm *vm, enum outcome outcome, const char *fmt, ...) __printf(3, 4);
 /* What the guest wrote to this stream of the host is lost, for an errno. */
 void vm_output_lost(struct vm *vm, const char *stream, int error);
 bool vm_has_ended(struct vm *vm);

@@ -280,31 +280,35 @@ int watch_begin(struct vm *vm)
 	return 0;
 }
 
+/* False: it was kept. */
+static bool is_over_budget(const struct vm *vm, enum phase phase, struct text *why)
+{
+	uint64_t allowed = vm->config->watch.budgets[phase], ns;
+
+	if (!allowed)
+		return false;
+	if (!phases_since_start(&vm->watch->phases, phase, &ns))
+		text_add(why, "%s was not seen: %s", phase_name(phase),
+			 phase == PHASE_KERNEL || phase == PHASE_INIT ?
+				 "the guest prints no such line (a quiet kernel does not)" :
+				 "the guest did not come so far");
+	else if (ns > allowed)
+		text_add(why, "%s after %.1f ms, allowed are %.1f ms", phase_name(phase),
+			 (double)ns / 1e6, (double)allowed / 1e6);
+	return why->len;
+}
+
 /* Only a run that went well can be too slow; one that did not has said what is wrong. */
 static void check_budgets(struct vm *vm)
 {
-	const uint64_t *budgets = vm->config->watch.budgets;
-	struct verdict *verdict = &vm->verdict;
+	char buf[sizeof(vm->verdict.detail)] = "";
+	struct text why = text_of(buf, sizeof(buf));
 
-	for (unsigned i = 0; i < PHASES && !verdict->status; i++) {
-		struct text detail;
-		uint64_t ns;
-
-		if (!budgets[i])
-			continue;
-		detail = text_of(verdict->detail, sizeof(verdict->detail));
-		if (!phases_since_start(&vm->watch->phases, i, &ns))
-			text_add(&detail, "%s was not seen: %s", phase_name(i),
-				 i == PHASE_KERNEL || i == PHASE_INIT ?
-					 "the guest prints no such line (a quiet kernel does not)" :
-					 "the guest did not come so far");
-		else if (ns > budgets[i])
-			text_add(&detail, "%s after %.1f ms, allowed are %.1f ms", phase_name(i),
-				 (double)ns / 1e6, (double)budgets[i] / 1e6);
-		else
-			continue;
-		verdict->outcome = OUTCOME_BUDGET;
-		verdict->status = 1;
+	for (unsigned i = 0; i < PHASES; i++) {
+		if (is_over_budget(vm, i, &why)) {
+			vm_fail(vm, OUTCOME_BUDGET, "%s", buf);
+			return;
+		}
 	}
 }
 
@@ -329,7 +333,7 @@ void watch_end(struct vm *vm)
 		whole &= page_close(watch);
 	/* It has been said which file is not. */
 	if (!whole)
-		vm_fail(vm, "%s", "");
+		vm_fail(vm, OUTCOME_HOST, "%s", "");
 	free_watch(vm);
 }
 
