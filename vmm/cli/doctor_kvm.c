@@ -2,6 +2,8 @@
 /* What concerns KVM: the device, what it can, and what becomes of guests. */
 #include "cli/doctor.h"
 
+#include "base/text.h"
+
 #include <fcntl.h>
 #include <string.h>
 
@@ -140,7 +142,8 @@ static bool examine_mode(struct doctor *doctor, const struct arch_probe *probe, 
 struct finding doctor_guest_modes(struct doctor *doctor, const struct doctor_check *check)
 {
 	const struct arch_probe *probes;
-	char text[240] = "", before[240] = "", now[240];
+	char buf[240], before[240] = "", now[240];
+	struct text text = text_of(buf, sizeof(buf));
 	bool native = true;
 	unsigned count;
 
@@ -149,19 +152,15 @@ struct finding doctor_guest_modes(struct doctor *doctor, const struct doctor_che
 		return not_examined();
 	probes = arch_speed_probes(&count);
 	for (unsigned i = 0; i < count; i++) {
-		size_t used = strlen(text);
-
 		native = examine_mode(doctor, &probes[i], now, sizeof(now)) && native;
-		if (!i)
-			snprintf(text, sizeof(text), "%s", probes[i].mode_name);
-		else if (strcmp(now, before) == 0)
-			snprintf(text + used, sizeof(text) - used, ", %s", probes[i].mode_name);
-		else
-			snprintf(text + used, sizeof(text) - used, ": %s; %s", before,
-				 probes[i].mode_name);
+		if (i && strcmp(now, before) == 0)
+			text_add(&text, ", ");
+		else if (i)
+			text_add(&text, ": %s; ", before);
+		text_add(&text, "%s", probes[i].mode_name);
 		memcpy(before, now, sizeof(before));
 	}
-	return doctor_find(native ? FINDING_OK : FINDING_DEGRADED, "", "%s: %s", text, now);
+	return doctor_find(native ? FINDING_OK : FINDING_DEGRADED, "", "%s: %s", buf, now);
 }
 
 static const char *why_not(const struct verdict *verdict)
