@@ -280,9 +280,9 @@ int main(const void *handoff)
 	irq_init();
 	if (load->begin)
 		load->begin();
+	print("go\n"); /* before others print, too */
 	for (unsigned n = 1; n < cpus; n++)
 		check(cpu_start(n, load->once ? stand_by : work) == 0);
-	print("go\n");
 	work();
 	return 0;
 }

@@ -112,7 +112,7 @@ def run(load, cpus, end):
     due, status = start + TIMEOUT, 124
     if end == "TERM":
         while child.poll() is None and not begun(load, child, printed):
-            time.sleep(0.01)
+            time.sleep(0.01)  # of what is polled for, nothing can be awaited
         child.terminate()
         due, status = time.monotonic(), 128 + 15
     try:
