@@ -298,10 +298,17 @@ struct exec_console {
 
 static void take_line(struct exec_console *console, const char *line)
 {
+	/* The tmpfs is full, in two kernels' words, or all memory is. */
+	static const char *const signs[] = {
+		"Initramfs unpacking failed",
+		"rootfs image is not initramfs",
+		"System is deadlocked on memory",
+	};
+
 	if (!line)
 		return;
-	console->image_failed |= strstr(line, "Initramfs unpacking failed") ||
-				 strstr(line, "rootfs image is not initramfs");
+	for (unsigned i = 0; i < ARRAY_SIZE(signs); i++)
+		console->image_failed |= strstr(line, signs[i]) != NULL;
 	console_tail_add(&console->tail, line);
 }
 
