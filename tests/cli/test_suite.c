@@ -822,6 +822,7 @@ static void registers_and_places_are_told(void **state)
 	static const char map[] = "ffffffff81000000 T _text\nffffffff81000100 T idle\n"
 				  "ffffffff82000000 T entry\n";
 	const struct verdict fault = { OUTCOME_TRIPLE_FAULT, 103, "x" };
+	const struct verdict timeout = { OUTCOME_TIMEOUT, 124, "vCPU 1: rip 0xffffffff81200108" };
 	/* A kernel that has moved itself by 2 MiB. */
 	const struct arch_vcpu_state at = {
 		.ip = 0xffffffff81200108,
@@ -849,6 +850,10 @@ static void registers_and_places_are_told(void **state)
 	assert_non_null(strstr(text, "\n  vCPU 1: stopped at 0xffffffff81200108 idle+0x8 (64-bit)\n"));
 	assert_non_null(strstr(text, " rax 0x5"));
 	assert_non_null(strstr(text, " rflags 0x2 IF\n"));
+	cJSON_AddItemToArray(attempts, result_of_run(&run.judge, &timeout, 1, symbols));
+	free(text);
+	text = result_as_text(attempts);
+	assert_non_null(strstr(text, "\"vCPU 1: rip 0xffffffff81200108 in idle+0x8\"\n"));
 	judge_destroy(&run.judge);
 	options_destroy(&run.options.run.common);
 	cJSON_Delete(attempts);

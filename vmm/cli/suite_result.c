@@ -240,13 +240,22 @@ static uint64_t linked_address(const struct symbols *symbols, const struct arch_
 	return linked ? state->ip - (state->anchor - linked) : state->ip;
 }
 
-static cJSON *symbol_json(const struct symbols *symbols, const struct arch_vcpu_state *state)
+/* "function+0x1c", to be freed; NULL where no symbol is known. */
+static char *symbol_name(const struct symbols *symbols, const struct arch_vcpu_state *state)
 {
 	uint64_t offset;
 	const char *name =
 		symbols ? symbols_find(symbols, linked_address(symbols, state), &offset) : NULL;
+	char *text;
 
-	return name ? format_string("%s+0x%" PRIx64, name, offset) : cJSON_CreateNull();
+	return name && asprintf(&text, "%s+0x%" PRIx64, name, offset) >= 0 ? text : NULL;
+}
+
+static cJSON *symbol_json(const struct symbols *symbols, const struct arch_vcpu_state *state)
+{
+	_cleanup_free_ char *name = symbol_name(symbols, state);
+
+	return name ? clean_string(name) : cJSON_CreateNull();
 }
 
 static cJSON *registers_json(const struct arch_vcpu_state *state)
@@ -374,6 +383,22 @@ static cJSON *result_new(const struct conclusion *c, double seconds)
 	return result;
 }
 
+/* The line of a timeout is about the first vCPU that does not wait (see locate()): its function. */
+static void name_place(struct conclusion *c, const struct judge *judge,
+		       const struct symbols *symbols)
+{
+	_cleanup_free_ char *name = NULL;
+	size_t used = strlen(c->detail);
+	unsigned at = 0;
+
+	while (at < judge->vcpu_count && strcmp(judge->vcpus[at].state.activity, "running") != 0)
+		at++;
+	if (judge->vcpu_count)
+		name = symbol_name(symbols, &judge->vcpus[at % judge->vcpu_count].state);
+	if (name)
+		snprintf(c->detail + used, sizeof(c->detail) - used, " in %s", name);
+}
+
 cJSON *result_of_run(struct judge *judge, const struct verdict *verdict, double seconds,
 		      const struct symbols *symbols)
 {
@@ -383,6 +408,8 @@ cJSON *result_of_run(struct judge *judge, const struct verdict *verdict, double 
 
 	judge_finish(judge);
 	c = conclude(judge, verdict);
+	if (verdict->outcome == OUTCOME_TIMEOUT)
+		name_place(&c, judge, symbols);
 	ktap = ktap_of(judge);
 	result = result_new(&c, seconds);
 	set(result, "expected", patterns_json(judge->expect, judge->expect_count));

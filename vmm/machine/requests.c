@@ -22,21 +22,34 @@ static void resume(struct vm *vm)
 	terminal_continue(&vm->terminal);
 }
 
-/* The run ends by its timeout: says where the vCPUs are. */
+static bool waits(struct vcpu *vcpu)
+{
+	struct arch_vcpu_state state;
+
+	return !arch_vcpu_state(vcpu, &state) && strcmp(state.activity, "running") != 0;
+}
+
+/* The run ends by its timeout: says where the vCPUs are, in its line the first that does not wait. */
 static void locate(struct vm *vm)
 {
+	bool waiting = true;
+	unsigned told = 0;
 	char where[160];
 
 	/* A vCPU that waits for the reader of its output waits for this very thread. */
 	board_serial_stop(vm);
 	for (unsigned i = 0; i < vm->vcpu_count; i++) {
 		vcpu_pause(&vm->vcpus[i]);
-		if (i == 0)
-			arch_vcpu_describe(&vm->vcpus[i], where, sizeof(where));
+		if (waiting) {
+			waiting = waits(&vm->vcpus[i]);
+			told = waiting ? 0 : i;
+			if (told == i)
+				arch_vcpu_describe(&vm->vcpus[i], where, sizeof(where));
+		}
 		vm_show_vcpu(vm, &vm->vcpus[i]);
 		vcpu_resume(&vm->vcpus[i]);
 	}
-	vm_end(vm, OUTCOME_TIMEOUT, 0, "vCPU 0: %s", where);
+	vm_end(vm, OUTCOME_TIMEOUT, 0, "vCPU %u: %s", told, where);
 }
 
 static void (*const handlers[VM_REQUESTS])(struct vm *vm) = {

@@ -40,6 +40,7 @@ struct run {
 	const char *text; /* what prints_then_resets() has still to print */
 	bool reader_leaves; /* when the timeout asks where the vCPU is, or at the second boot */
 	const char *output; /* standard output is this file, no pipe */
+	bool first_halts;   /* vCPU 0 is in HLT */
 };
 
 static struct run *run_of(struct fake_sys *fake)
@@ -78,8 +79,13 @@ static int watch(struct fake_sys *fake, int fd, unsigned long request, void *arg
 {
 	struct run *r = run_of(fake);
 
-	(void)fd;
-	(void)arg;
+	if (request == KVM_GET_MP_STATE) {
+		bool halts = r->first_halts && fd == fake->vcpus[0].fd;
+
+		((struct kvm_mp_state *)arg)->mp_state =
+			halts ? KVM_MP_STATE_HALTED : KVM_MP_STATE_RUNNABLE;
+		return 0;
+	}
 	if (request == KVM_SET_PIT2) /* at each power-on */
 		r->boots++;
 	if (r->reader_leaves && (request == KVM_GET_REGS || r->boots > 1))
@@ -653,6 +659,19 @@ static void test_a_second_signal_waits_for_the_verdict(void **state)
 	assert_int_equal(sigtimedwait(&set, NULL, &now), SIGTERM);
 }
 
+static void test_a_timeout_tells_of_the_vcpu_that_does_not_wait(void **state)
+{
+	struct run *r = *state;
+
+	r->guest = does_nothing;
+	r->first_halts = true;
+	r->config.cpus = r->config.boot.cpus = CPUS;
+	r->config.timeout_ns = 10 * TIMEOUT_NS; /* on a busy host, too, the vCPUs run by then */
+	run_machine(r);
+	assert_int_equal(r->verdict.outcome, OUTCOME_TIMEOUT);
+	assert_non_null(strstr(r->verdict.detail, "vCPU 1: rip "));
+}
+
 static void test_the_timeout_counts_from_the_start_of_kinglet(void **state)
 {
 	struct run *r = *state;
@@ -770,6 +789,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(test_a_second_signal_waits_for_the_verdict, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(test_a_timeout_tells_of_the_vcpu_that_does_not_wait,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(test_the_timeout_counts_from_the_start_of_kinglet,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_signal_while_building_is_stuck, setup,
