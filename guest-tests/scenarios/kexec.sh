@@ -6,8 +6,8 @@
 ip tuntap add kexec0 mode tap vnet_hdr
 ip addr add 10.9.0.1/24 dev kexec0
 ip link set kexec0 up
-# Frames that the guest does not answer: with its own in a ring, Linux 6.1 can loop for ever when it
-# declares its devices broken before a kexec.
+# Frames that the guest does not answer: with its own in a ring it can hang in its shutdown, see
+# docs/vhost.md.
 ip neigh replace 10.9.0.3 lladdr 52:54:00:12:34:56 dev kexec0
 "$TOOLS/net-check" serve 2000 &
 helpers=($!)

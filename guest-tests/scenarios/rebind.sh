@@ -58,7 +58,6 @@ for device in $devices; do
 done
 inspected 'PCI rebound'
 echo 3 >"/dev/$(basename "${port%/name}")"
-poweroff -f
 END
 vm_start run "$BZIMAGE" --initrd initrd --cpus 2 --disk disk.img --net tap=rebind0 \
 	--append "$cmdline"

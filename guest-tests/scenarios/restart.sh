@@ -12,7 +12,8 @@ ip link set eth0 up
 dd if=/dev/hwrng of=/tmp/random bs=64 count=1
 echo "scenario: boot $boots"
 read -r _
-[ $boots -eq 3 ] || reboot -f
+# See guest-init: power_off.
+[ $boots -eq 3 ] || { ip link set eth0 down; reboot -f; }
 END
 vm_start run "$VMLINUX" --initrd initrd --on-reboot restart --disk disk.img --net tap=restart0,create \
 	--cpus 2 --memory 256M --hugepages --append "$cmdline"
