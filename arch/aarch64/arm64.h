@@ -14,6 +14,7 @@
 struct arm64_vm {
 	int gic_fd, its_fd; /* owned */
 	struct kvm_vcpu_init init; /* what each vCPU starts as, but for power-off */
+	uint64_t its_tables[2]; /* BASER0 and BASER1 after power-on, which the ITS's reset leaves */
 	uint64_t mpidr[ARM64_CPUS_MAX]; /* affinity of each vCPU, valid once all are there */
 };
 

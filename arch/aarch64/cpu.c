@@ -31,15 +31,36 @@ static int set_reg(struct vcpu *vcpu, uint64_t id, uint64_t value)
 	return CPU_CALL(vcpu, KVM_SET_ONE_REG, &reg);
 }
 
-/* KVM has no other reset: the same call again, with the same features. */
-int arch_vcpu_reset(struct arch_vm *arch, struct vcpu *vcpu)
+static int power_on(const struct arm64_vm *vm, struct vcpu *vcpu)
 {
-	const struct arm64_vm *vm = arch->priv;
 	struct kvm_vcpu_init init = vm->init;
 
 	if (vcpu->id)
 		init.features[0] |= 1u << KVM_ARM_VCPU_POWER_OFF;
 	return CPU_CALL(vcpu, KVM_ARM_VCPU_INIT, &init);
+}
+
+/* Older KVMs do not tell of all timers. */
+static int reset_reg(struct vcpu *vcpu, uint64_t id)
+{
+	uint64_t value;
+
+	return arm64_get_reg(vcpu, id, &value) == -ENOENT ? 0 : set_reg(vcpu, id, 0);
+}
+
+/* KVM has no other reset: the same call again, which leaves nothing but timers as it was. */
+int arch_vcpu_reset(struct arch_vm *arch, struct vcpu *vcpu)
+{
+	int ret = power_on(arch->priv, vcpu);
+
+	if (!ret)
+		ret = reset_reg(vcpu, KVM_REG_ARM_TIMER_CVAL);
+	if (!ret)
+		ret = reset_reg(vcpu, KVM_REG_ARM_PTIMER_CVAL);
+	/* The counter is that of all vCPUs. */
+	if (!ret && vcpu->id == 0)
+		ret = reset_reg(vcpu, KVM_REG_ARM_TIMER_CNT);
+	return ret;
 }
 
 static int finish_features(const struct arm64_vm *vm, struct vcpu *vcpu)
@@ -55,7 +76,7 @@ int arch_vcpu_init(struct arch_vm *arch, struct vcpu *vcpu)
 {
 	struct arm64_vm *vm = arch->priv;
 	uint64_t mpidr = 0;
-	int ret = arch_vcpu_reset(arch, vcpu);
+	int ret = power_on(vm, vcpu);
 
 	if (!ret)
 		ret = finish_features(vm, vcpu);

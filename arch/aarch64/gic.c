@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#define GITS_BASER(n) (0x100u + 8 * (n))
+
 static int create_device(struct kvm *kvm, uint32_t type, int *fd)
 {
 	struct kvm_create_device device = { .type = type };
@@ -28,6 +30,18 @@ static int set_attr(struct kvm *kvm, int fd, uint32_t group, uint64_t attr, cons
 		.addr = (uintptr_t)value,
 	};
 	int ret = sys_ioctl(kvm->sys, fd, KVM_SET_DEVICE_ATTR, &args);
+
+	return ret < 0 ? ret : 0;
+}
+
+static int get_attr(struct kvm *kvm, int fd, uint32_t group, uint64_t attr, void *value)
+{
+	struct kvm_device_attr args = {
+		.group = group,
+		.attr = attr,
+		.addr = (uintptr_t)value,
+	};
+	int ret = sys_ioctl(kvm->sys, fd, KVM_GET_DEVICE_ATTR, &args);
 
 	return ret < 0 ? ret : 0;
 }
@@ -80,6 +94,9 @@ int gic_start(struct kvm *kvm, struct arm64_vm *vm)
 	if (!ret)
 		ret = set_attr(kvm, vm->its_fd, KVM_DEV_ARM_VGIC_GRP_CTRL,
 			       KVM_DEV_ARM_VGIC_CTRL_INIT, NULL);
+	for (unsigned i = 0; i < ARRAY_SIZE(vm->its_tables) && !ret; i++)
+		ret = get_attr(kvm, vm->its_fd, KVM_DEV_ARM_VGIC_GRP_ITS_REGS, GITS_BASER(i),
+			       &vm->its_tables[i]);
 	if (ret)
 		log_error("/dev/kvm: KVM_DEV_ARM_VGIC_CTRL_INIT: %s", strerror(-ret));
 	return ret;
@@ -98,7 +115,7 @@ struct gic_range {
  */
 static const struct gic_range distributor[] = {
 	{ 0x0000, 0x0000, 0 },				      /* GICD_CTLR */
-	{ 0x0084, 0x0084 + 4 * (ARM64_SPIS / 32 - 1), 0 },    /* IGROUPR */
+	{ 0x0084, 0x0084 + 4 * (ARM64_SPIS / 32 - 1), ~0u },  /* IGROUPR */
 	{ 0x0184, 0x0184 + 4 * (ARM64_SPIS / 32 - 1), ~0u },  /* ICENABLER */
 	{ 0x0204, 0x0204 + 4 * (ARM64_SPIS / 32 - 1), 0 },    /* ISPENDR */
 	{ 0x0384, 0x0384 + 4 * (ARM64_SPIS / 32 - 1), ~0u },  /* ICACTIVER */
@@ -110,9 +127,12 @@ static const struct gic_range distributor[] = {
 /* IHI 0069 §12.11: of each vCPU. Without LPIs first, else the tables' addresses cannot change. */
 static const struct gic_range redistributor[] = {
 	{ 0x00000, 0x00000, 0 },   /* GICR_CTLR */
-	{ 0x00070, 0x0007c, 0 },   /* PROPBASER, PENDBASER */
-	{ 0x10080, 0x10080, 0 },   /* IGROUPR0 */
+	{ 0x00070, 0x00074, 0 },   /* PROPBASER */
+	{ 0x00078, 0x00078, 0x580 }, /* PENDBASER: write-back, inner shareable */
+	{ 0x0007c, 0x0007c, 0 },
+	{ 0x10080, 0x10080, ~0u }, /* IGROUPR0 */
 	{ 0x10180, 0x10180, ~0u }, /* ICENABLER0 */
+	{ 0x10100, 0x10100, 0xffff }, /* ISENABLER0: interrupts by software, always */
 	{ 0x10200, 0x10200, 0 },   /* ISPENDR0 */
 	{ 0x10380, 0x10380, ~0u }, /* ICACTIVER0 */
 	{ 0x10400, 0x1041c, 0 },   /* IPRIORITYR */
@@ -131,6 +151,9 @@ static const uint64_t cpu_interface[] = {
 	ICC(12, 9, 0),	/* AP1R0_EL1 */
 };
 
+#define ICC_CTLR ICC(12, 12, 4)
+#define ICC_CTLR_GUESTS 3ULL /* EOImode, CBPR */
+
 static int write_ranges(struct kvm *kvm, int fd, uint32_t group, uint64_t cpu,
 			const struct gic_range *ranges, unsigned count)
 {
@@ -148,6 +171,17 @@ static uint64_t attr_of_cpu(uint64_t mpidr)
 	return (mpidr >> 8 & 0xff000000) << 32 | (mpidr & 0xffffff) << 32;
 }
 
+/* What else it says is what this GIC can do, and a write of less would take that away. */
+static int reset_icc_ctlr(struct kvm *kvm, int fd, uint64_t cpu)
+{
+	const uint32_t group = KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS;
+	uint64_t value = 0;
+	int ret = get_attr(kvm, fd, group, cpu | ICC_CTLR, &value);
+
+	value &= ~ICC_CTLR_GUESTS;
+	return ret ? ret : set_attr(kvm, fd, group, cpu | ICC_CTLR, &value);
+}
+
 static int reset_cpu(struct kvm *kvm, int fd, uint64_t cpu)
 {
 	static const uint64_t zero;
@@ -157,7 +191,7 @@ static int reset_cpu(struct kvm *kvm, int fd, uint64_t cpu)
 	for (unsigned i = 0; i < ARRAY_SIZE(cpu_interface) && !ret; i++)
 		ret = set_attr(kvm, fd, KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS, cpu | cpu_interface[i],
 			       &zero);
-	return ret;
+	return ret ? ret : reset_icc_ctlr(kvm, fd, cpu);
 }
 
 int gic_reset(struct kvm *kvm, struct arm64_vm *vm, unsigned cpus)
@@ -165,6 +199,9 @@ int gic_reset(struct kvm *kvm, struct arm64_vm *vm, unsigned cpus)
 	int ret = set_attr(kvm, vm->its_fd, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_ITS_CTRL_RESET,
 			   NULL);
 
+	for (unsigned i = 0; i < ARRAY_SIZE(vm->its_tables) && !ret; i++)
+		ret = set_attr(kvm, vm->its_fd, KVM_DEV_ARM_VGIC_GRP_ITS_REGS, GITS_BASER(i),
+			       &vm->its_tables[i]);
 	for (unsigned i = 0; i < cpus && !ret; i++)
 		ret = reset_cpu(kvm, vm->gic_fd, attr_of_cpu(vm->mpidr[i]));
 	if (!ret)

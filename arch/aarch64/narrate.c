@@ -119,6 +119,12 @@ static void say_set_attribute(struct text *out, const struct narration *n)
 	add_attribute(out, n->event->arg);
 }
 
+static void say_get_attribute(struct text *out, const struct narration *n)
+{
+	text_add(out, "asks ");
+	say_set_attribute(out, n);
+}
+
 static void say_vcpu_events(struct text *out, const struct narration *n)
 {
 	const struct kvm_vcpu_events *events = n->event->arg;
@@ -135,6 +141,7 @@ static const struct narrate_entry entries[] = {
 	ENTRY(KVM_GET_ONE_REG, "api.rst 4.69", say_get_one_reg, NULL),
 	ENTRY(KVM_CREATE_DEVICE, "api.rst 4.79", say_create_device, learn_device),
 	ENTRY(KVM_SET_DEVICE_ATTR, "api.rst 4.80", say_set_attribute, NULL),
+	ENTRY(KVM_GET_DEVICE_ATTR, "api.rst 4.80", say_get_attribute, NULL),
 	ENTRY(KVM_ARM_VCPU_INIT, "api.rst 4.82", say_vcpu_init, NULL),
 	ENTRY(KVM_ARM_PREFERRED_TARGET, "api.rst 4.83", say_preferred_target, NULL),
 	ENTRY(KVM_ARM_VCPU_FINALIZE, "api.rst 4.119", say_vcpu_finalize, NULL),

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-enum { CPUS = 2, ATTRS_MAX = 512 };
+enum { CPUS = 2, ATTRS_MAX = 512, ICC_CTLR = 0xc664 };
 
 struct rig {
 	struct fake_sys fake;
@@ -29,9 +29,11 @@ struct rig {
 	unsigned device_count;
 	struct kvm_device_attr attrs[ATTRS_MAX];
 	unsigned attr_count;
+	uint64_t icc_ctlr; /* of CPU 0 */
 	uint32_t features[CPUS]; /* of the last KVM_ARM_VCPU_INIT, first of CPU 0 */
 	unsigned inits, finalized;
 	uint64_t pc, x0;
+	uint64_t timer_cvals[2], counter; /* CVAL of the virtual and the physical timer */
 	struct kvm_vcpu_events events;
 	char said[1100];
 };
@@ -44,6 +46,12 @@ static int set_one_reg(struct rig *rig, const struct kvm_one_reg *reg)
 		rig->pc = value;
 	else if (reg->id == ARM64_X(0))
 		rig->x0 = value;
+	else if (reg->id == KVM_REG_ARM_TIMER_CVAL)
+		rig->timer_cvals[0] = value;
+	else if (reg->id == KVM_REG_ARM_PTIMER_CVAL)
+		rig->timer_cvals[1] = value;
+	else if (reg->id == KVM_REG_ARM_TIMER_CNT)
+		rig->counter = value;
 	else
 		return -ENOENT;
 	return 0;
@@ -98,7 +106,12 @@ static int answer(struct fake_sys *fake, int fd, unsigned long request, void *ar
 		rig->devices[rig->device_count++] = device->type;
 		return 0;
 	}
+	case KVM_GET_DEVICE_ATTR:
+		*(uint64_t *)(uintptr_t)((struct kvm_device_attr *)arg)->addr = rig->icc_ctlr;
+		return 0;
 	case KVM_SET_DEVICE_ATTR:
+		if (((struct kvm_device_attr *)arg)->attr == ICC_CTLR)
+			rig->icc_ctlr = *(uint64_t *)(uintptr_t)((struct kvm_device_attr *)arg)->addr;
 		assert_true(rig->attr_count < ATTRS_MAX);
 		rig->attrs[rig->attr_count++] = *(struct kvm_device_attr *)arg;
 		return 0;
@@ -340,6 +353,21 @@ static void the_boot_cpu_gets_entry_and_tree(void **state)
 	take_down(rig);
 }
 
+/* KVM_ARM_VCPU_INIT leaves them alone; the counter is one for all vCPUs. */
+static void a_reset_stops_timers_and_begins_time_anew(void **state)
+{
+	struct rig *rig = *state;
+
+	assert_int_equal(build(rig), 0);
+	rig->timer_cvals[0] = rig->timer_cvals[1] = rig->counter = 1000;
+	assert_int_equal(arch_vcpu_reset(&rig->arch, &rig->vcpus[1]), 0);
+	assert_int_equal(rig->timer_cvals[0] | rig->timer_cvals[1], 0);
+	assert_int_equal(rig->counter, 1000);
+	assert_int_equal(arch_vcpu_reset(&rig->arch, &rig->vcpus[0]), 0);
+	assert_int_equal(rig->counter, 0);
+	take_down(rig);
+}
+
 /* LPIs off before the tables that they are in are forgotten; all vCPUs; enables by clearing. */
 static void a_reset_goes_over_the_whole_gic(void **state)
 {
@@ -348,8 +376,12 @@ static void a_reset_goes_over_the_whole_gic(void **state)
 
 	assert_int_equal(build(rig), 0);
 	before = rig->attr_count;
+	rig->icc_ctlr = 0x8403;
 	assert_int_equal(arch_vm_reset(&rig->arch), 0);
-	find_attr(rig, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_ITS_CTRL_RESET, before);
+	assert_int_equal(rig->icc_ctlr, 0x8400); /* no less than it can */
+	table = find_attr(rig, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_ITS_CTRL_RESET, before);
+	find_attr(rig, KVM_DEV_ARM_VGIC_GRP_ITS_REGS, 0x100, table); /* which that leaves */
+	find_attr(rig, KVM_DEV_ARM_VGIC_GRP_ITS_REGS, 0x108, table);
 	for (uint64_t cpu = 0; cpu < CPUS; cpu++) {
 		lpis = find_attr(rig, KVM_DEV_ARM_VGIC_GRP_REDIST_REGS, cpu << 32, before);
 		table = find_attr(rig, KVM_DEV_ARM_VGIC_GRP_REDIST_REGS, cpu << 32 | 0x70, before);
@@ -430,6 +462,7 @@ int main(void)
 		TEST(ram_beyond_the_address_bits_is_refused),
 		TEST(cpus_are_as_many_as_both_can),
 		TEST(the_boot_cpu_gets_entry_and_tree),
+		TEST(a_reset_stops_timers_and_begins_time_anew),
 		TEST(a_reset_goes_over_the_whole_gic),
 		TEST(an_access_that_kvm_cannot_tell_aborts),
 		TEST(a_host_without_gicv3_is_named),
