@@ -86,8 +86,8 @@ static bool is_in(uint32_t index, const uint32_t *indices, unsigned count)
 
 /*
  * All that KVM lists, and all others that can be read: what is not listed may be written all the
- * same. But none of what is a part of another state: APIC base, EFER, x2APIC. Nor Hyper-V's, which
- * a guest is refused as CPUID does not offer them.
+ * same. But none of what is a part of another state: APIC base, EFER, x2APIC. Nor what a guest is
+ * refused: Hyper-V's, which CPUID does not offer, and AMD's DECFG, 0xc0011029.
  */
 static unsigned list_msrs(struct machine *m, uint32_t indices[MSRS_MAX])
 {
@@ -98,7 +98,7 @@ static unsigned list_msrs(struct machine *m, uint32_t indices[MSRS_MAX])
 		{ 0x4b564d00, 0x4b564d0f },
 		{ 0xc0000081, 0xc00003ff },
 		{ 0xc0010000, 0xc00103ff },
-		{ 0xc0011000, 0xc00110ff },
+		{ 0xc0011000, 0xc0011028 },
 	};
 	struct kvm_msr_list *list = calloc(1, sizeof(*list) + MSRS_MAX * sizeof(uint32_t));
 	unsigned count = 0, listed;
