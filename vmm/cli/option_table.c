@@ -608,7 +608,8 @@ static const struct option machine_options[] = {
 	},
 	{
 		.name = "dry-run", .kind = OPTION_FLAG,
-		.help = "print the machine that would be built, and end; needs no /dev/kvm",
+		.help = "look at all that a run would look at but /dev/kvm, print the machine that would "
+			"be built, and end",
 		RUN(dry_run),
 	},
 };

@@ -160,7 +160,8 @@ int gmem_init(struct gmem *mem, const struct gmem_range *ranges, unsigned count,
 
 	ret = map_ram(mem, options);
 	if (ret && ret != -ECANCELED)
-		log_error("guest RAM: %llu bytes%s: %s", (unsigned long long)mem->size,
+		log_error("guest RAM: %llu MiB%s: %s; ask for less by --memory",
+			  (unsigned long long)mem->size >> 20,
 			  options->hugepages ? " of huge pages (see /proc/sys/vm/nr_hugepages)" : "",
 			  strerror(-ret));
 	if (ret) {
