@@ -38,7 +38,8 @@ struct file_set {
  * are borrowed. -EINVAL after one logged line when one of the new files and one before it must not
  * be the same, or the folder of one that is written is not there; -ENOMEM.
  */
-__must_check int file_set_add_input(struct file_set *set, const char *what, const char *path);
+__must_check int file_set_add(struct file_set *set, const char *what, const char *path,
+			      enum option_file use);
 __must_check int file_set_add_options(struct file_set *set, const struct common_options *options,
 				      const struct option_list *list);
 void file_set_destroy(struct file_set *set);

@@ -32,7 +32,7 @@ enum option_kind {
 };
 
 /* What becomes of the file that a string names. */
-enum option_file { FILE_NONE, FILE_INPUT, FILE_OUTPUT };
+enum option_file { FILE_NONE, FILE_INPUT, FILE_FOLDER, FILE_OUTPUT };
 
 /* A word list ends with a NULL word. */
 struct option_word {

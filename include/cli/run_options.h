@@ -36,9 +36,6 @@ __must_check int run_options_check(struct run_options *options);
 __must_check int run_options_add_files(struct file_set *set, const struct run_options *options,
 				       const struct option_list *without);
 
-/* No file of the run may be written over another, nor over the host's `program`, or NULL. */
-__must_check int run_options_check_files(const struct run_options *options, const char *program);
-
 /*
  * struct command's `finish`: what follows from several options together, and the kernel command
  * line with the arguments for the guest's init.

@@ -48,6 +48,7 @@ static int setup(void **state)
 	write_file("one", "a kernel\n");
 	write_file("pair", "a kernel\nb kernel\n");
 	mkdir("sub", 0700);
+	write_file("sub/init", "a program");
 	if (symlink("kernel", "link") || link("kernel", "hard") || symlink("new", "dangling") ||
 	    symlink("../new", "sub/dangling") || symlink("sub", "folder"))
 		return -1;
@@ -58,7 +59,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	static const char *const files[] = { "kernel", "initrd", "disk", "two", "chain", "one",
-					     "pair", "link", "hard", "dangling", "sub/dangling",
+					     "pair", "link", "hard", "dangling", "sub/dangling", "sub/init",
 					     "folder" };
 	struct folder *folder = *state;
 
@@ -90,6 +91,8 @@ static void nothing_is_overwritten(void **state)
 		  "would overwrite --disk disk" },
 		{ &command_run, { "kernel", "--scsi=disk", "--trace=disk" },
 		  "would overwrite --scsi disk" },
+		{ &command_run, { "kernel", "--module=initrd,args=x", "--trace=initrd" },
+		  "would overwrite --module initrd" },
 		/* Disks of one machine. */
 		{ &command_run, { "kernel", "--disk=disk", "--disk=./disk,readonly" },
 		  "--disk ./disk: is --disk disk, too; give it once, or readonly both times" },
@@ -107,6 +110,10 @@ static void nothing_is_overwritten(void **state)
 		/* The other commands. */
 		{ &command_exec, { "kernel", "--trace", "disk", "--", "./disk" },
 		  "--trace disk: would overwrite PROGRAM ./disk" },
+		{ &command_exec, { "kernel", "--root", "sub", "--trace", "sub/init", "--", "init" },
+		  "--trace sub/init: would overwrite --root sub" },
+		{ &command_exec, { "kernel", "--dir", "folder:/sub", "--trace=sub/init", "--", "./disk" },
+		  "--trace sub/init: would overwrite --dir folder" },
 		{ &command_test, { "kernel", "--report", "r", "--junit", "r" },
 		  "--junit r: --report r writes to the same file" },
 		{ &command_test, { "kernel", "--symbols", "disk", "--report", "disk" },

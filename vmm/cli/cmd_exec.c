@@ -50,6 +50,7 @@ static struct exec_options *exec_options_of(struct common_options *common)
 static const struct option exec_options[] = {
 	{
 		.name = "root", .metavar = "DIR", .kind = OPTION_STRING, .min = 1, .max = 4095,
+		.file = FILE_FOLDER,
 		.help = "a copy of this folder is the guest's root, and PROGRAM is looked for there; "
 			"without it PROGRAM is a static one of the host",
 		EXEC(root),
@@ -189,6 +190,20 @@ static int parse_environment(struct exec_options *options)
 	return 0;
 }
 
+/* Nothing that the guest gets a copy of is written over. */
+static int check_files(const struct exec_options *options)
+{
+	struct file_set set = { 0 };
+	int err = options->root ? 0 : file_set_add(&set, "PROGRAM", options->args[0], FILE_INPUT);
+
+	for (unsigned i = 0; i < options->dir_count && !err; i++)
+		err = file_set_add(&set, "--dir", options->parsed_dirs[i].host, FILE_FOLDER);
+	if (!err)
+		err = run_options_add_files(&set, &options->run, NULL);
+	file_set_destroy(&set);
+	return err;
+}
+
 static int make_cmdline(struct exec_options *options)
 {
 	char *line;
@@ -230,10 +245,10 @@ static int finish(struct common_options *common, int argc, char **argv)
 	}
 	options->args = argv;
 	err = run_options_check(&options->run);
-	if (!err)
-		err = run_options_check_files(&options->run, options->root ? NULL : argv[0]);
 	for (unsigned i = 0; i < options->dir_count && !err; i++)
 		err = parse_dir(options, options->dirs[i], &options->parsed_dirs[i]);
+	if (!err)
+		err = check_files(options);
 	if (!err)
 		err = parse_environment(options);
 	if (!err)

@@ -71,6 +71,25 @@ bool file_id_equal(const struct file_id *a, const struct file_id *b)
 
 /* --- Sets of files ---------------------------------------------------------------------------- */
 
+/* A file that is there already, in a folder of which all is read. */
+static bool is_within(const char *path, const char *folder)
+{
+	_cleanup_free_ char *inner = realpath(path, NULL), *outer = realpath(folder, NULL);
+	size_t len = outer ? strlen(outer) : 0;
+
+	return inner && outer && strncmp(inner, outer, len) == 0 &&
+	       (inner[len] == '/' || outer[len - 1] == '/');
+}
+
+static bool collide(const struct named_file *a, const struct named_file *b)
+{
+	if (a->use < b->use)
+		return collide(b, a);
+	if (a->use != FILE_OUTPUT)
+		return false;
+	return b->use == FILE_FOLDER ? is_within(a->path, b->path) : file_id_equal(&a->id, &b->id);
+}
+
 static int refuse(const struct named_file *file, const struct named_file *before)
 {
 	const struct named_file *written = file->use == FILE_OUTPUT ? file : before;
@@ -93,15 +112,11 @@ static int add(struct file_set *set, struct named_file file)
 		log_error("%s%s %.200s: %s", file.dashes, file.what, file.path, strerror(-err));
 		return -EINVAL;
 	}
-	if (err)
+	if (err && !(file.path && file.use == FILE_FOLDER))
 		return 0;
-	for (unsigned i = 0; i < set->count; i++) {
-		const struct named_file *before = &set->files[i];
-
-		if ((file.use == FILE_OUTPUT || before->use == FILE_OUTPUT) &&
-		    file_id_equal(&file.id, &before->id))
-			return refuse(&file, before);
-	}
+	for (unsigned i = 0; i < set->count; i++)
+		if (collide(&file, &set->files[i]))
+			return refuse(&file, &set->files[i]);
 	files = reallocarray(set->files, set->count + 1, sizeof(*files));
 	if (!files)
 		return -ENOMEM;
@@ -110,10 +125,9 @@ static int add(struct file_set *set, struct named_file file)
 	return 0;
 }
 
-int file_set_add_input(struct file_set *set, const char *what, const char *path)
+int file_set_add(struct file_set *set, const char *what, const char *path, enum option_file use)
 {
-	return add(set, (struct named_file){
-				.dashes = "", .what = what, .path = path, .use = FILE_INPUT });
+	return add(set, (struct named_file){ .dashes = "", .what = what, .path = path, .use = use });
 }
 
 /* The file that `option`, or the key of it that `string` describes, names in `base`. */

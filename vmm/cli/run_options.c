@@ -79,7 +79,7 @@ int run_options_add_files(struct file_set *set, const struct run_options *option
 			  const struct option_list *without)
 {
 	const struct option_list *const *lists = options->common.command->options;
-	int err = file_set_add_input(set, "KERNEL", options->config.boot.kernel);
+	int err = file_set_add(set, "KERNEL", options->config.boot.kernel, FILE_INPUT);
 
 	for (; *lists && !err; lists++)
 		if (*lists != without)
@@ -87,13 +87,12 @@ int run_options_add_files(struct file_set *set, const struct run_options *option
 	return err;
 }
 
-int run_options_check_files(const struct run_options *options, const char *program)
+/* No file of the run may be written over another. */
+static int check_files(const struct run_options *options)
 {
 	struct file_set set = { 0 };
-	int err = file_set_add_input(&set, "PROGRAM", program);
+	int err = run_options_add_files(&set, options, NULL);
 
-	if (!err)
-		err = run_options_add_files(&set, options, NULL);
 	file_set_destroy(&set);
 	return err;
 }
@@ -125,7 +124,7 @@ int run_options_finish(struct common_options *common, int init_argc, char **init
 	if (!err)
 		err = choose_initrd(options, default_kernel);
 	if (!err)
-		err = run_options_check_files(options, NULL);
+		err = check_files(options);
 	if (err)
 		return err;
 	/* Standard input has one reader. */
