@@ -64,6 +64,16 @@ open_keyboard() {
 	exec {keyboard}<>keys
 }
 
+# vhost_workers FILE: counts the host's threads with a name that is in FILE, which
+# vhost_names makes: of those that the running Kinglet's threads have made, each "vhost-TID".
+vhost_names() {
+	ls "/proc/$vm/task" | sed 's/^/vhost-/'
+}
+
+vhost_workers() {
+	{ cat /proc/[0-9]*/comm 2>/dev/null || :; } | grep -cxFf "$1" || :
+}
+
 # await_output REGEX [SECONDS]: wait until the running guest has printed it.
 await_output() {
 	local end=$((SECONDS + ${2-180})) running=yes

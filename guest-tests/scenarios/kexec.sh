@@ -54,7 +54,7 @@ left() {
 	{
 		readlink "/proc/$vm/fd/"* | sort
 		ls "/proc/$vm/task" | wc -l
-		cat /proc/[0-9]*/comm 2>/dev/null | grep -cx "vhost-$vm" || :
+		vhost_workers <(vhost_names)
 		find /sys/kernel/config/target -mindepth 1 -maxdepth 3 | sort
 	} >"left.$1"
 	expect_same left.1 "left.$1"

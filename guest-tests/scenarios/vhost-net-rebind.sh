@@ -47,7 +47,7 @@ times() {
 
 left() {
 	ls "/proc/$vm/fd"
-	{ cat /proc/[0-9]*/comm 2>/dev/null || :; } | grep -cx "vhost-$vm" # processes come and go
+	vhost_workers <(vhost_names)
 }
 
 vm_start run "$BZIMAGE" --initrd initrd --append "$cmdline" --on-reboot restart \

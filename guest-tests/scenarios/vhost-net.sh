@@ -50,7 +50,8 @@ packets() {
 vm_start run "$BZIMAGE" --initrd initrd --stats --append "$cmdline" \
 	--net tap=net0,mac=52:54:00:12:34:56,vhost=on --net tap=net1,vhost=on,offloads=off
 await_output 'scenario: ready'
-[ "$(cat /proc/[0-9]*/comm 2>/dev/null | grep -cx "vhost-$vm")" -eq 2 ] || fail 'no threads of vhost'
+vhost_names >names
+[ "$(vhost_workers names)" -eq 2 ] || fail 'no threads of vhost'
 before=$(table) packets=$(packets)
 echo go >&"$keyboard"
 await_output 'scenario: done' 300
@@ -63,7 +64,7 @@ cat messages
 [ "$before" = "$after" ] || fail "not in the kernel alone: $before, then $after"
 [ $packets -ge 100000 ] || fail "$packets packets are too few to tell"
 expect_status 0
-! grep -qsx "vhost-$vm" /proc/[0-9]*/comm || fail 'a thread of vhost is left'
+[ "$(vhost_workers names)" -eq 0 ] || fail 'a thread of vhost is left'
 expect_output '52:54:00:12:34:56'
 # Bits: 0 CSUM, 1 GUEST_CSUM, 5 MAC, 7 GUEST_TSO4, 11 HOST_TSO4, 15 MRG_RXBUF, 32 VERSION_1.
 expect_output '^features: 11...1.1...1...1................1'

@@ -28,7 +28,7 @@ look() {
 	grep 'interrupts by MSI' messages | tail -n 1
 	readlink "/proc/$vm/fd/"* | sort
 	ls "/proc/$vm/task" | wc -l
-	cat /proc/[0-9]*/comm 2>/dev/null | grep -cx "vhost-$vm" || :
+	vhost_workers <(vhost_names)
 	find /sys/kernel/config/target -mindepth 1 -maxdepth 3 | sort
 }
 

@@ -42,7 +42,7 @@ await_boot 1
 if [ "$case" = msix ]; then expect_output '(PCI|ITS)-MSI.*virtio'; else expect_output '(IO-APIC|GICv3).*virtio'; fi
 connect_to_guest
 fds=$(ls "/proc/$vm/fd")
-grep -qsx "vhost-$vm" /proc/[0-9]*/comm || fail 'no thread of vhost'
+[ "$(vhost_workers <(vhost_names))" -gt 0 ] || fail 'no thread of vhost'
 
 echo reboot >&"$keyboard"
 await_boot 2
