@@ -41,25 +41,26 @@ static int power_on(const struct arm64_vm *vm, struct vcpu *vcpu)
 }
 
 /* Older KVMs do not tell of all timers. */
-static int reset_reg(struct vcpu *vcpu, uint64_t id)
+static int clear_reg(struct vcpu *vcpu, uint64_t id)
 {
 	uint64_t value;
 
 	return arm64_get_reg(vcpu, id, &value) == -ENOENT ? 0 : set_reg(vcpu, id, 0);
 }
 
-/* KVM has no other reset: the same call again, which leaves nothing but timers as it was. */
+/* KVM has no other reset: the same call again, and what that leaves as it was. */
 int arch_vcpu_reset(struct arch_vm *arch, struct vcpu *vcpu)
 {
+	static const uint64_t left[] = {
+		ARM64_CORE_REG(sp_el1), ARM64_CORE_REG(elr_el1), ARM64_SPSR_EL1,
+		KVM_REG_ARM_TIMER_CVAL, KVM_REG_ARM_PTIMER_CVAL,
+		KVM_REG_ARM_TIMER_CNT, /* that of all vCPUs: for the first one only */
+	};
+	unsigned count = ARRAY_SIZE(left) - (vcpu->id > 0);
 	int ret = power_on(arch->priv, vcpu);
 
-	if (!ret)
-		ret = reset_reg(vcpu, KVM_REG_ARM_TIMER_CVAL);
-	if (!ret)
-		ret = reset_reg(vcpu, KVM_REG_ARM_PTIMER_CVAL);
-	/* The counter is that of all vCPUs. */
-	if (!ret && vcpu->id == 0)
-		ret = reset_reg(vcpu, KVM_REG_ARM_TIMER_CNT);
+	for (unsigned i = 0; i < count && !ret; i++)
+		ret = clear_reg(vcpu, left[i]);
 	return ret;
 }
 

@@ -188,10 +188,13 @@ static int reset_cpu(struct kvm *kvm, int fd, uint64_t cpu)
 	int ret = write_ranges(kvm, fd, KVM_DEV_ARM_VGIC_GRP_REDIST_REGS, cpu, redistributor,
 			       ARRAY_SIZE(redistributor));
 
+	/* CBPR first: with it, BPR1 cannot be written. */
+	if (!ret)
+		ret = reset_icc_ctlr(kvm, fd, cpu);
 	for (unsigned i = 0; i < ARRAY_SIZE(cpu_interface) && !ret; i++)
 		ret = set_attr(kvm, fd, KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS, cpu | cpu_interface[i],
 			       &zero);
-	return ret ? ret : reset_icc_ctlr(kvm, fd, cpu);
+	return ret;
 }
 
 int gic_reset(struct kvm *kvm, struct arm64_vm *vm, unsigned cpus)

@@ -313,7 +313,8 @@ static void dirty_register(struct machine *m, int fd, uint32_t group, uint64_t a
 	(void)data;
 	if (!access_attr(m, fd, false, group, attr, &old))
 		return;
-	for (unsigned i = 0; i < ARRAY_SIZE(flips); i++) {
+	/* PROPBASER is the same one for all vCPUs: the second must not flip it back. */
+	for (unsigned i = attr >> 32 & 1; i < ARRAY_SIZE(flips); i++) {
 		uint64_t other = old ^ (flips[i] & ~fixed);
 
 		if (access_attr(m, fd, true, group, attr, &other) &&

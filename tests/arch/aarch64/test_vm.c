@@ -33,6 +33,7 @@ struct rig {
 	uint32_t features[CPUS]; /* of the last KVM_ARM_VCPU_INIT, first of CPU 0 */
 	unsigned inits, finalized;
 	uint64_t pc, x0;
+	unsigned cleared; /* SP_EL1, ELR_EL1, SPSR_EL1 */
 	uint64_t timer_cvals[2], counter; /* CVAL of the virtual and the physical timer */
 	struct kvm_vcpu_events events;
 	char said[1100];
@@ -46,6 +47,9 @@ static int set_one_reg(struct rig *rig, const struct kvm_one_reg *reg)
 		rig->pc = value;
 	else if (reg->id == ARM64_X(0))
 		rig->x0 = value;
+	else if (reg->id == ARM64_CORE_REG(sp_el1) || reg->id == ARM64_CORE_REG(elr_el1) ||
+		 reg->id == ARM64_SPSR_EL1)
+		rig->cleared++;
 	else if (reg->id == KVM_REG_ARM_TIMER_CVAL)
 		rig->timer_cvals[0] = value;
 	else if (reg->id == KVM_REG_ARM_PTIMER_CVAL)
@@ -354,7 +358,7 @@ static void the_boot_cpu_gets_entry_and_tree(void **state)
 }
 
 /* KVM_ARM_VCPU_INIT leaves them alone; the counter is one for all vCPUs. */
-static void a_reset_stops_timers_and_begins_time_anew(void **state)
+static void a_reset_clears_what_kvm_leaves(void **state)
 {
 	struct rig *rig = *state;
 
@@ -362,6 +366,7 @@ static void a_reset_stops_timers_and_begins_time_anew(void **state)
 	rig->timer_cvals[0] = rig->timer_cvals[1] = rig->counter = 1000;
 	assert_int_equal(arch_vcpu_reset(&rig->arch, &rig->vcpus[1]), 0);
 	assert_int_equal(rig->timer_cvals[0] | rig->timer_cvals[1], 0);
+	assert_int_equal(rig->cleared, 3);
 	assert_int_equal(rig->counter, 1000);
 	assert_int_equal(arch_vcpu_reset(&rig->arch, &rig->vcpus[0]), 0);
 	assert_int_equal(rig->counter, 0);
@@ -462,7 +467,7 @@ int main(void)
 		TEST(ram_beyond_the_address_bits_is_refused),
 		TEST(cpus_are_as_many_as_both_can),
 		TEST(the_boot_cpu_gets_entry_and_tree),
-		TEST(a_reset_stops_timers_and_begins_time_anew),
+		TEST(a_reset_clears_what_kvm_leaves),
 		TEST(a_reset_goes_over_the_whole_gic),
 		TEST(an_access_that_kvm_cannot_tell_aborts),
 		TEST(a_host_without_gicv3_is_named),
