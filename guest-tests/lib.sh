@@ -10,6 +10,7 @@
 #   $TOOLS              the folder of programs made from guest-tests/tools
 #   $INITRD             an initramfs that greets and powers off (with shell=no)
 #   $BUSYBOX            a static busybox
+#   $IMAGES             what others made to boot, for the scenario images
 #   $DEBIAN             an image of Debian with systemd, for the scenario debian
 #   $case               which of its cases to run
 #
