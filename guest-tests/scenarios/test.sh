@@ -39,21 +39,41 @@ END
 	guest panic <<'END'
 echo c >/proc/sysrq-trigger
 END
+	# An old panic is read, and the guest goes down in order.
+	guest old-log <<'END'
+cat <<'LOG'
+[    1.234567] Kernel panic - not syncing: an old one
+[    1.234568] CPU: 0 PID: 1 Comm: init
+LOG
+$end -f
+END
+	# The shell of an initramfs, whose prompt waits for ever.
+	guest gives-up <<'END'
+echo 'ALERT!  /dev/vda1 does not exist.  Dropping to a shell!'
+printf '\n(initramfs) ' >/dev/console
+sleep 600
+END
 	cat >list <<END
 ktap   $BZIMAGE --initrd ktap --append '$words loglevel=7'
 login  $VMLINUX --initrd $INITRD --append '$words' --expect 'This is a shell' --expect '^guest# '
 oops   $VMLINUX --initrd oops --append '$words'
 panic  $VMLINUX --initrd panic --append '$words'
+old    $VMLINUX --initrd old-log --append '$words end=poweroff'
+reboot $VMLINUX --initrd old-log --append '$words end=reboot' --expect-reboot
+lost   $VMLINUX --initrd gives-up --append '$words'
 END
 	vm test --list list -j 2 --timeout 300s --report json --junit xml
 	cat console
 	expect_status 1
-	expect_output '^2 passed, 2 failed$'
+	expect_output '^4 passed, 3 failed$'
 	expect_output '^PASS ktap outcome=powered-off .*tests=2-passed,1-skipped$'
 	expect_output '^PASS login outcome=expected '
 	expect_output '^FAIL oops outcome=oops .*"BUG: kernel NULL pointer dereference'
 	expect_output '^FAIL panic outcome=panic .*"Kernel panic - not syncing: sysrq triggered crash"'
-	expect_report '[t["status"] for t in r["tests"]] == [0, 0, 1, 102]' \
+	expect_output '^PASS old outcome=powered-off '
+	expect_output '^PASS reboot outcome=rebooted '
+	expect_output '^FAIL lost outcome=boot-failed .*"ALERT!  /dev/vda1 does not exist'
+	expect_report '[t["status"] for t in r["tests"]] == [0, 0, 1, 102, 0, 0, 1]' \
 		't["tap"]["tests"][0]["tests"][1]["reason"] == "not here"' \
 		't["tap"]["tests"][1]["name"] == "\ufffdplain"' \
 		'r["tests"][1]["expected"][1]["line"].startswith("guest# ")'
