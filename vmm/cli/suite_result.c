@@ -149,7 +149,7 @@ static const char *rejected_line(const struct judge *judge)
 	return "";
 }
 
-/* "rebooted, but nothing matched x", of what came to its own end. */
+/* Of a guest that went down by itself, with all else as it should be. */
 static void judge_reboot(struct conclusion *c, const struct judge *judge, enum outcome outcome)
 {
 	bool rebooted = outcome == OUTCOME_REBOOT;
