@@ -99,8 +99,11 @@ all_down() {
 }
 
 # count_now INDEX: $counters up to now, of the tap, the vCPU threads, the VM and its vhost workers.
+# The VM's folder and the workers bear the number of the thread that made them.
 count_now() {
 	local id=${pid[${peers[$1]}]} statistics=/sys/class/net/bench$1/statistics
+	local tids
+	tids=$(ls "/proc/$id/task")
 	# shellcheck disable=SC2046 # a list of words
 	awk -v packets="$(($(<"$statistics/rx_packets") + $(<"$statistics/tx_packets")))" '
 		FILENAME ~ /hist$/ { gsub(/[{}:]/, " "); exits[$2] = $4; next }
@@ -115,8 +118,10 @@ count_now() {
 		}
 		END { print packets, userspace + 0, of("exits"), of("irq_injections"), wakeups + 0 }' \
 		$trace/events/kvm/kvm_userspace_exit/hist /proc/"$id"/task/*/stat \
-		$(grep -lx "vhost-$id" /proc/[0-9]*/comm 2>/dev/null | sed 's/comm$/status/') \
-		/sys/kernel/debug/kvm/"$id"-*/{exits,irq_injections}
+		$(grep -lxF "$(sed 's/^/vhost-/' <<<"$tids")" /proc/[0-9]*/comm 2>/dev/null |
+			sed 's/comm$/status/') \
+		$(ls /sys/kernel/debug/kvm/*/{exits,irq_injections} |
+			grep -F "$(sed 's,.*,/kvm/&-,' <<<"$tids")")
 }
 
 # measure ROUND TEST INDEX. It fails when the guest is gone, which the emulated host can bring about.
