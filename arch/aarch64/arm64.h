@@ -24,7 +24,7 @@ struct boot_regs {
 };
 _Static_assert(sizeof(struct boot_regs) <= sizeof(((struct boot_state *)0)->words), "boot_state");
 
-/* --- gic.c: GICv3 and ITS, in KVM. Log on failure. Main thread. --- */
+/* --- gic.c: GICv3 and ITS, in KVM. Log on failure. Machine's thread. --- */
 
 /* Makes them, before there are vCPUs. */
 __must_check int gic_create(struct kvm *kvm, struct arm64_vm *vm);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Loading what shall boot. Private to arch/aarch64. All on the main thread, before any vCPU runs.
+ * Loading what shall boot. Private to arch/aarch64. On the machine's thread, before any vCPU runs.
  *
  * RAM as the guest finds it: the kernel at its lower end, or a flat binary where the user wants it;
  * the initrd as high as it may lie; behind it 2 MiB for the device tree, whose address is in X0.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Part of a kernel file as a stream of bytes: as it stands, or unpacked by zlib or libzstd. Private
- * to arch/aarch64. Main thread.
+ * to arch/aarch64. Machine's thread.
  */
 #ifndef KINGLET_AARCH64_UNPACK_H
 #define KINGLET_AARCH64_UNPACK_H

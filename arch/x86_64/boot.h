@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Loading what shall boot. Private to arch/x86_64. All on the main thread, before any vCPU runs.
+ * Loading what shall boot. Private to arch/x86_64. On the machine's thread, before any vCPU runs.
  *
  * Low memory as the guest finds it:
  *

@@ -3,7 +3,7 @@
  * What an architecture must provide. Implemented once per folder under arch/; nothing outside
  * arch/ and the board file of the machine layer knows which one it is.
  *
- * Order of calls, all on the main thread before any vCPU runs:
+ * Order of calls, all on the machine's thread before any vCPU runs:
  *   arch_ram_ranges → gmem_init → arch_vm_init → (irqs_init with arch_irq_routes) → devices →
  *   vcpu_init + arch_vcpu_init for each vCPU → arch_boot_load → arch_boot_vcpu → vcpu_start.
  * A reboot inside the process stops the vCPUs, zeroes RAM, calls arch_vm_reset and, for each vCPU,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A file that shall boot, for the loaders under arch/. Main thread, before any vCPU runs.
+ * A file that shall boot, for the loaders under arch/. Machine's thread, before any vCPU runs.
  *
  * A file is hostile input: every offset, size and address taken from it is checked before use.
  * Functions that return int log one line that names the file before they return a negative errno.

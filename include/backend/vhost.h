@@ -15,7 +15,7 @@
  * NEEDS_RESET.
  *
  * Locking: start and stop run under the device's lock; guest RAM may change at any time, but never
- * under that lock; everything else on the main thread.
+ * under that lock; everything else on the machine's thread.
  */
 #ifndef KINGLET_BACKEND_VHOST_H
 #define KINGLET_BACKEND_VHOST_H

@@ -44,7 +44,7 @@ struct gmem_listener {
 
 /*
  * Asked before each piece of work on all RAM, which may be a second's for each GiB: whether to give
- * up. Main thread.
+ * up. Machine's thread.
  */
 struct gmem_stop {
 	bool (*wanted)(void *owner); /* NULL: never */

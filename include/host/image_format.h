@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Images of other programs' formats, which are no raw disks. Main thread.
+ * Images of other programs' formats, which are no raw disks. Any thread.
  */
 #ifndef KINGLET_HOST_IMAGE_FORMAT_H
 #define KINGLET_HOST_IMAGE_FORMAT_H

@@ -27,7 +27,7 @@ struct link_watch {
 
 /*
  * From the call on `state` is that of interface `ifindex` of this process's network namespace.
- * `changed` is not called for the first. Errors of socket(2) and epoll_ctl(2). Main thread.
+ * `changed` is not called for the first. Errors of socket(2) and epoll_ctl(2). Machine's thread.
  */
 __must_check int link_watch_start(struct link_watch *watch, struct loop *loop, unsigned ifindex);
 

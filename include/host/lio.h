@@ -9,7 +9,7 @@
  * Its name says whose it is: pid namespace, pid and start time of the process that made it. So what
  * a process left that could not clean up behind itself (SIGKILL) can be told from what is in use.
  *
- * Main thread. Errors are logged here, in one line.
+ * One thread at a time. Errors are logged here, in one line.
  */
 #ifndef KINGLET_HOST_LIO_H
 #define KINGLET_HOST_LIO_H

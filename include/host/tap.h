@@ -6,7 +6,7 @@
  * tap_set_header() sets; the fd is non-blocking.
  *
  * Functions log one line that names the tap and what to do about a failure, and return a negative
- * errno. Set-up is done by the main thread; tap_attach_queue(), tap_set_header() and
+ * errno. Set-up is done by the machine's thread; tap_attach_queue(), tap_set_header() and
  * tap_set_offloads() by whoever holds the lock of the device on top.
  */
 #ifndef KINGLET_HOST_TAP_H

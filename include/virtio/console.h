@@ -55,7 +55,7 @@ struct virtio_console_options {
 
 /*
  * For virtio_pci_add(); all its queues are for the local backend, which the caller binds. Logs and
- * returns NULL on failure. Main thread.
+ * returns NULL on failure. Machine's thread.
  */
 __must_check struct virtio_dev *virtio_console_new(const struct virtio_env *env, unsigned instance,
 						   const struct virtio_console_options *options);

@@ -41,7 +41,7 @@ struct virtio_net_options {
 
 /*
  * For virtio_pci_add(). Afterwards the caller's taps are closed. Logs and returns NULL on failure.
- * Main thread.
+ * Machine's thread.
  */
 __must_check struct virtio_dev *virtio_net_new(const struct virtio_env *env, unsigned instance,
 					       const struct virtio_net_options *options);

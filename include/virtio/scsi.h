@@ -24,7 +24,7 @@ struct virtio_scsi_options {
 
 /*
  * Creates device number `instance`. The transport owns it from virtio_pci_add() on. Logs and
- * returns NULL on failure. Main thread.
+ * returns NULL on failure. Machine's thread.
  */
 __must_check struct virtio_dev *virtio_scsi_new(const struct virtio_env *env, unsigned instance,
 						const struct virtio_scsi_options *options);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Between the files that write the page of --explain=html. Main thread. */
+/* Between the files that write the page of --explain=html. Machine's thread. */
 #ifndef KINGLET_MACHINE_PAGE_H
 #define KINGLET_MACHINE_PAGE_H
 

@@ -166,7 +166,7 @@ static void print_runner(FILE *out, const struct virtq *q)
 	if (!name)
 		fputs("nobody", out);
 	else if (local)
-		fputs("Kinglet&rsquo;s event loop<small>main thread</small>", out);
+		fputs("Kinglet&rsquo;s event loop<small>machine&rsquo;s thread</small>", out);
 	else
 		fprintf(out, "%s<small>in the kernel</small>", name);
 	fputs("</span>", out);

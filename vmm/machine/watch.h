@@ -64,7 +64,7 @@ struct watch {
 	char *machine_page;	  /* its part about the machine, owned */
 };
 
-/* --- watch.c. Main thread --- */
+/* --- watch.c. Machine's thread --- */
 
 /* Begins to look on, if the config asks for it; the file of --trace is opened. Logs on failure. */
 __must_check int watch_begin(struct vm *vm);
@@ -108,7 +108,7 @@ void trace_flush(struct watched_thread *thread);
  */
 bool trace_file_close(struct watch *watch);
 
-/* --- page.c: --explain=html. Main thread. --- */
+/* --- page.c: --explain=html. Machine's thread. --- */
 
 /* Logs on failure. */
 __must_check int page_open(struct watch *watch, const char *path);
