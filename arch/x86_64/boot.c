@@ -195,7 +195,7 @@ static int write_bios(struct boot_job *job)
 bool arch_kernel_may_be_linux(const char *path)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct boot_file file;
+	struct boot_file file = { .fd = -1 };
 	ssize_t len = fd < 0 ? 0 : pread(fd, file.head, sizeof(file.head), 0);
 
 	file.head_len = len > 0 ? (size_t)len : 0;
