@@ -23,7 +23,7 @@ fix() {
 sysctl -q vm.nr_hugepages=0
 doctor 0
 expect_output '^ok +kvm-capabilities '
-expect_output '^ok +guest-modes +16-bit: native; 32-bit: native; 64-bit: native$'
+expect_output '^ok +guest-modes +16-bit, 32-bit, 64-bit: native$'
 expect_output '^ok +guest-linux '
 expect_output '^ok +nested +kvm_amd '
 expect_output '^degraded +hugepages '

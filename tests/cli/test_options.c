@@ -207,8 +207,8 @@ static void flags_of_a_disk_reach_their_fields(void **state)
 	const struct disk_config *d;
 
 	(void)state;
-	PARSE_GOOD(&o, "k", "--disk", "root.img,readonly,serial=X1,queues=4,direct,aio=threads,"
-		   "format=raw",
+	PARSE_GOOD(&o, "k", "--disk",
+		   "root.img,readonly,serial=X1,queues=4,direct,aio=threads,format=raw",
 		   "--disk=path=b,,c=d.img");
 	assert_int_equal(o.config.disk_count, 2);
 	d = &o.config.disks[0];
