@@ -112,6 +112,11 @@ $(O)/obj/%.o: %.c $(O)/flags | $(sysroot_ready)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(all_cflags) -MMD -MP -c -o $@ $<
 
+# The command line runs once a run: it need not be quick, so in a release it is small.
+ifeq ($(BUILD),release)
+$(O)/obj/vmm/cli/%.o: private CFLAGS += -Os
+endif
+
 $(O)/obj/%.o: %.S $(O)/flags | $(sysroot_ready)
 	@echo "  CC      $<"
 	@mkdir -p $(@D)
