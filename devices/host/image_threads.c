@@ -147,7 +147,7 @@ int image_threads_new(struct image_engine **out)
 	pthread_cond_init(&threads->work, NULL);
 	pthread_cond_init(&threads->finished, NULL);
 
-	/* Signals are for the main and the vCPU threads. */
+	/* No signal is for them. */
 	sigfillset(&all);
 	while (!err && threads->count < WORKERS) {
 		err = thread_start(&threads->workers[threads->count], &all, worker_main, threads);

@@ -67,7 +67,8 @@ void terminal_restore(struct terminal *terminal)
 void terminal_suspend(struct terminal *terminal)
 {
 	terminal_restore(terminal);
-	kill(getpid(), SIGSTOP);
+	/* For this thread, or it could be in raw mode again before the stop has come. */
+	raise(SIGSTOP);
 	terminal_continue(terminal);
 }
 

@@ -6,6 +6,7 @@
 #include "cli/suite.h"
 
 #include "base/log.h"
+#include "base/signals.h"
 #include "base/utf8.h"
 #include "cli/commands.h"
 #include "core/loop.h"
@@ -21,7 +22,7 @@
 
 /* A result has at most CONSOLE_TAIL_LINES, KTAP_TESTS_MAX tests and JUDGE_MAX_VCPUS. */
 enum { RESULT_MAX = 64 << 20 };
-/* How long a run may take to end after its timeout: its disks are flushed then. */
+/* A run ends by itself within seconds of its timeout; this is for one that does not. */
 enum { GRACE_SECONDS = 60 };
 
 struct runner;
@@ -369,7 +370,6 @@ static void tick(struct loop_timer *timer)
 
 static int init_runner(struct runner *runner)
 {
-	static const int watched[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 	sigset_t set;
 	int ret;
 
@@ -377,8 +377,8 @@ static int init_runner(struct runner *runner)
 	runner->tick.event.fd = -1;
 	runner->tick.fn = tick;
 	sigemptyset(&set);
-	for (unsigned i = 0; i < ARRAY_SIZE(watched); i++)
-		sigaddset(&set, watched[i]);
+	signals_add_ends(&set);
+	signal(SIGXFSZ, SIG_IGN); /* a report that may not grow is an error of its own */
 	sigprocmask(SIG_BLOCK, &set, &runner->signals_before);
 	ret = loop_init(&runner->loop);
 	if (ret)
@@ -396,7 +396,7 @@ static void destroy_runner(struct runner *runner)
 	loop_timer_remove(&runner->loop, &runner->tick);
 	close_fd(&runner->signals.fd);
 	loop_destroy(&runner->loop);
-	sigprocmask(SIG_SETMASK, &runner->signals_before, NULL);
+	/* Signals stay blocked: a second one waits until the results are said. */
 	for (unsigned i = 0; i < runner->worker_count; i++)
 		free(runner->workers[i].text);
 	free(runner->workers);

@@ -58,6 +58,7 @@ int vm_console_init(struct vm *vm)
 
 	if (ret)
 		return ret;
+	atomic_fetch_add(&vm->to_finish, 1);
 	vm_crash_guard(&vm->terminal);
 	vm_console_resized(vm);
 	return 0;
@@ -67,6 +68,7 @@ void vm_console_destroy(struct vm *vm)
 {
 	vm_crash_unguard();
 	terminal_destroy(&vm->terminal);
+	atomic_fetch_sub(&vm->to_finish, 1);
 }
 
 void vm_console_resized(struct vm *vm)

@@ -2,6 +2,7 @@
 #include "vm.h"
 
 #include "base/log.h"
+#include "base/signals.h"
 #include "base/thread.h"
 #include "core/sys.h"
 
@@ -14,28 +15,24 @@
 /* An orderly stop has so long, of which a timeout may take a part to find where the vCPUs are. */
 static const uint64_t stop_ns = 2 * SECOND, locate_ns = SECOND;
 
-/*
- * The signals that would end the process, or stop it, and can be caught. One with a request is
- * handed on; the others end the run.
- */
+/* Signals that ask for something; the others that are watched end the run. */
 static const struct {
 	int number;
-	enum vm_request request; /* VM_REQUESTS: none */
-} watched[] = {
-	{ SIGINT, VM_REQUESTS },	{ SIGTERM, VM_REQUESTS },   { SIGHUP, VM_REQUESTS },
-	{ SIGQUIT, VM_REQUESTS },	{ SIGALRM, VM_REQUESTS },   { SIGVTALRM, VM_REQUESTS },
-	{ SIGPROF, VM_REQUESTS },	{ SIGXCPU, VM_REQUESTS },   { SIGUSR1, VM_PRINT_STATS },
-	{ SIGUSR2, VM_REQUESTS },	{ SIGPOLL, VM_REQUESTS },   { SIGPWR, VM_REQUESTS },
-	{ SIGSTKFLT, VM_REQUESTS },	{ SIGWINCH, VM_RESIZE },    { SIGTSTP, VM_SUSPEND },
+	enum vm_request request;
+} requesting[] = {
+	{ SIGWINCH, VM_RESIZE },
+	{ SIGTSTP, VM_SUSPEND },
 	{ SIGCONT, VM_CONTINUE },
+	{ SIGUSR1, VM_PRINT_STATS },
 };
 
+/* VM_REQUESTS: none. */
 static enum vm_request request_of(const struct vm *vm, int number)
 {
-	for (unsigned i = 0; i < ARRAY_SIZE(watched); i++)
-		if (watched[i].number == number &&
-		    (watched[i].request != VM_PRINT_STATS || vm->config->stats))
-			return watched[i].request;
+	for (unsigned i = 0; i < ARRAY_SIZE(requesting); i++)
+		if (requesting[i].number == number &&
+		    (requesting[i].request != VM_PRINT_STATS || vm->config->stats))
+			return requesting[i].request;
 	return VM_REQUESTS;
 }
 
@@ -122,7 +119,7 @@ static void took_too_long(struct loop_timer *timer)
 		stop(vm, stop_ns - locate_ns);
 	} else if (may_go_on(vm)) {
 		set_limit(control, stop_ns);
-	} else {
+	} else if (!atomic_load(&control->gone)) {
 		control->gave_up = true;
 		loop_stop(&control->loop);
 	}
@@ -135,17 +132,11 @@ void control_ended(struct vm *vm)
 
 void control_machine_gone(struct vm *vm)
 {
+	atomic_store(&vm->control.gone, true);
 	loop_stop(&vm->control.loop);
 }
 
 /* --- Life ------------------------------------------------------------------------------------- */
-
-static bool is_ignored(int number)
-{
-	struct sigaction action;
-
-	return !sigaction(number, NULL, &action) && action.sa_handler == SIG_IGN;
-}
 
 /* Blocked while there is one thread only, so that every other inherits the mask. */
 static int add_signals(struct vm *vm)
@@ -154,9 +145,9 @@ static int add_signals(struct vm *vm)
 	sigset_t set;
 
 	sigemptyset(&set);
-	for (unsigned i = 0; i < ARRAY_SIZE(watched); i++)
-		if (!is_ignored(watched[i].number))
-			sigaddset(&set, watched[i].number);
+	signals_add_ends(&set);
+	for (unsigned i = 0; i < ARRAY_SIZE(requesting); i++)
+		signals_add(&set, requesting[i].number);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	control->signals.fn = signal_arrived;
 	control->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

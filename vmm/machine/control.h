@@ -14,6 +14,7 @@
 #include "core/loop.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 struct vm;
 
@@ -25,6 +26,7 @@ struct control {
 	struct loop_timer limit;   /* of what is under way: finding the vCPUs, then the stop */
 	bool stopping;
 	bool gave_up; /* the stop took too long */
+	atomic_bool gone; /* the machine */
 	unsigned progress; /* of the stop, when the limit was set */
 	pthread_t machine;
 };

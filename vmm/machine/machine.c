@@ -242,7 +242,9 @@ static void prepare_process(void)
 {
 	struct rlimit files;
 
+	/* A write that fails says so: a reader has gone, or a file may not grow (RLIMIT_FSIZE). */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	/* The usual soft limit of 1,024 is for select(2); a vCPU has a descriptor, a queue two. */
 	if (!getrlimit(RLIMIT_NOFILE, &files)) {
 		files.rlim_cur = files.rlim_max;
@@ -351,11 +353,14 @@ static void abandon(struct vm *vm)
 	if (soon.tv_nsec >= 1000000000)
 		soon = (struct timespec){ soon.tv_sec + 1, soon.tv_nsec - 1000000000 };
 	if (pthread_mutex_clocklock(&vm->console_lock, CLOCK_MONOTONIC, &soon))
-		log_warning("the console's text may be incomplete");
+		vm_fail(vm, OUTCOME_HOST, "the console's text was not looked at to its end");
 	terminal_restore(&vm->terminal);
 	vm_gdb_abandon(vm);
 	vm_scsi_targets_abandon(vm);
-	log_warning("the machine does not stop: the rest is left to the host's kernel");
+	if (!atomic_load(&vm->to_finish))
+		return;
+	log_warning("the machine does not stop: what it had still to write may be lost");
+	vm_fail(vm, OUTCOME_HOST, "the machine did not stop");
 }
 
 bool machine_run(const struct machine_config *config, struct sys *sys, struct verdict *verdict)

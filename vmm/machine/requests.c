@@ -62,6 +62,9 @@ enum { OF_GUEST = 1u << VM_POWER_OFF | 1u << VM_RESET };
 
 void vm_request(struct vm *vm, enum vm_request request)
 {
+	/* Requests are served in an order of their own: a stop that is over must not come after. */
+	if (request == VM_CONTINUE)
+		atomic_fetch_and(&vm->requests, ~(1u << VM_SUSPEND));
 	atomic_fetch_or(&vm->requests, 1u << request);
 	eventfd_signal(vm->request_event.fd);
 }

@@ -72,6 +72,7 @@ struct vm {
 	struct loop_timer tick;
 	atomic_bool running;	    /* all is built */
 	_Atomic unsigned progress;  /* of taking it down: steps so far */
+	_Atomic unsigned to_finish; /* what has still to be written to its end: console, watch */
 
 	/* Held for no longer than it takes to read or write these. */
 	pthread_mutex_t verdict_lock;

@@ -274,6 +274,7 @@ int watch_begin(struct vm *vm)
 		free_watch(vm);
 		return ret;
 	}
+	atomic_fetch_add(&vm->to_finish, 1);
 	phases_reach(&watch->phases, PHASE_EXEC, sys_now_ns());
 	vm->sys->trace_data = watch;
 	vm->sys->trace = see;
@@ -328,6 +329,7 @@ void watch_end(struct vm *vm)
 		forget_thread(thread);
 	if (watch->trace)
 		whole &= trace_file_close(watch);
+	atomic_fetch_add(&vm->progress, 1);
 	check_budgets(vm);
 	if (watch->page)
 		whole &= page_close(watch);
@@ -335,6 +337,7 @@ void watch_end(struct vm *vm)
 	if (!whole)
 		vm_fail(vm, OUTCOME_HOST, "%s", "");
 	free_watch(vm);
+	atomic_fetch_sub(&vm->to_finish, 1);
 }
 
 static unsigned slot_of(const struct vm *vm, const struct virtio_dev *dev)

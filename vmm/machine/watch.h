@@ -104,7 +104,7 @@ void trace_thread(struct watched_thread *thread);
 void trace_flush(struct watched_thread *thread);
 /*
  * Writes the phases and closes it; the file is whole, or false, and that has been logged. All
- * threads but the main one are gone.
+ * threads but this and the main one are gone.
  */
 bool trace_file_close(struct watch *watch);
 
@@ -114,7 +114,7 @@ bool trace_file_close(struct watch *watch);
 __must_check int page_open(struct watch *watch, const char *path);
 /* The machine as it is now, into watch->machine_page; no vCPU runs. */
 void page_take_machine(struct watch *watch);
-/* Writes the page; false: that has failed, and is logged. All threads but the main one are gone. */
+/* Writes the page; false: that has failed, and is logged. All threads but this and the main one are gone. */
 bool page_close(struct watch *watch);
 
 #endif
