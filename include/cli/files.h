@@ -40,6 +40,8 @@ struct file_set {
  */
 __must_check int file_set_add(struct file_set *set, const char *what, const char *path,
 			      enum option_file use);
+/* Standard input, output and error, where they are files. */
+__must_check int file_set_add_streams(struct file_set *set);
 __must_check int file_set_add_options(struct file_set *set, const struct common_options *options,
 				      const struct option_list *list);
 void file_set_destroy(struct file_set *set);

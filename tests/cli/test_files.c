@@ -151,6 +151,34 @@ static void nothing_is_overwritten(void **state)
 	}
 }
 
+static void standard_streams_are_files_too(void **state)
+{
+	static const char *const says[] = {
+		"--trace disk: would overwrite standard input /dev/stdin",
+		"--trace disk: would overwrite standard output /dev/stdout",
+	};
+
+	(void)state;
+	for (int fd = STDIN_FILENO; fd <= STDOUT_FILENO; fd++) {
+		char *argv[] = { (char *)"kernel", (char *)"--trace", (char *)"disk", NULL };
+		int file = open("disk", O_RDWR | O_CLOEXEC), before, status;
+		struct capture capture;
+		char said[2048];
+
+		fflush(stdout);
+		before = dup(fd);
+		assert_int_equal(dup2(file, fd), fd);
+		capture_stderr_begin(&capture);
+		status = command_execute(&command_run, 3, argv);
+		capture_stderr_end(&capture, said, sizeof(said));
+		assert_int_equal(dup2(before, fd), fd);
+		close(before);
+		close(file);
+		assert_int_equal(status, EXIT_USAGE);
+		assert_non_null(strstr(said, says[fd]));
+	}
+}
+
 static void what_is_not_the_same_may_be(void **state)
 {
 	static const char *const paths[][2] = {
@@ -175,6 +203,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_is_overwritten),
+		cmocka_unit_test(standard_streams_are_files_too),
 		cmocka_unit_test(what_is_not_the_same_may_be),
 	};
 

@@ -32,6 +32,7 @@ struct exec_options {
 	char **args; /* the program and what follows it */
 	bool without_modules; /* there is no folder of them */
 	uint64_t enough;      /* memory for the image, the kernel and PROGRAM */
+	char initrd[32];	      /* where the archive is read from */
 	struct exec_dir parsed_dirs[MAX_DIRS];
 	char *parsed_env[MAX_ENV + 3]; /* and PATH, HOME, NULL */
 };
@@ -437,28 +438,30 @@ static int set_memory(struct exec_options *options, const struct cpio *cpio)
 static int run_image(struct exec_options *options, const struct cpio *cpio)
 {
 	struct machine_config *config = &options->run.config;
-	_cleanup_free_ struct exec_console *console = calloc(1, sizeof(*console));
 	struct verdict verdict = { 0 };
-	char path[32];
+	struct exec_console *console;
 	double seconds;
 	int leave, status;
 
-	if (!console) {
-		log_error("console: %s", strerror(ENOMEM));
-		return EXIT_HOST;
-	}
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", cpio->fd);
-	config->boot.initrd = path;
+	snprintf(options->initrd, sizeof(options->initrd), "/proc/self/fd/%d", cpio->fd);
+	config->boot.initrd = options->initrd;
 	if (set_memory(options, cpio) < 0)
 		return EXIT_USAGE;
 	if (options->run.dry_run)
 		return dry_run_print(stdout, config) < 0 ? EXIT_USAGE : flush_stdout();
+	console = calloc(1, sizeof(*console));
+	if (!console) {
+		log_error("console: %s", strerror(ENOMEM));
+		return EXIT_HOST;
+	}
 	config->observers[config->observer_count++] =
 		(struct machine_observer){ .ops = &console_ops, .owner = console };
 	leave = run_timed(config, &verdict, &seconds);
 	status = report(options, &verdict, seconds, console) | leave;
+	if (leave)
+		return status; /* a thread may still use them */
 	console_tail_destroy(&console->tail);
+	free(console);
 	return status;
 }
 
@@ -478,7 +481,8 @@ static int run(struct common_options *common)
 		status = err == -ENOMEM ? EXIT_HOST : EXIT_USAGE;
 	else
 		status = run_image(options, &cpio);
-	cpio_destroy(&cpio);
+	if (!(status & COMMAND_LEAVE))
+		cpio_destroy(&cpio);
 	return status;
 }
 

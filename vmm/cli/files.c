@@ -130,6 +130,16 @@ int file_set_add(struct file_set *set, const char *what, const char *path, enum 
 	return add(set, (struct named_file){ .dashes = "", .what = what, .path = path, .use = use });
 }
 
+int file_set_add_streams(struct file_set *set)
+{
+	/* Not written by name, each may be a file, and two of them the same one. */
+	int err = file_set_add(set, "standard input", "/dev/stdin", FILE_INPUT);
+
+	if (!err)
+		err = file_set_add(set, "standard output", "/dev/stdout", FILE_INPUT);
+	return err ? err : file_set_add(set, "standard error", "/dev/stderr", FILE_INPUT);
+}
+
 /* The file that `option`, or the key of it that `string` describes, names in `base`. */
 static int add_string(struct file_set *set, const struct option *option,
 		      const struct option *string, const char *base)

@@ -81,6 +81,8 @@ int run_options_add_files(struct file_set *set, const struct run_options *option
 	const struct option_list *const *lists = options->common.command->options;
 	int err = file_set_add(set, "KERNEL", options->config.boot.kernel, FILE_INPUT);
 
+	if (!err)
+		err = file_set_add_streams(set);
 	for (; *lists && !err; lists++)
 		if (*lists != without)
 			err = file_set_add_options(set, &options->common, *lists);

@@ -121,6 +121,10 @@ static int finish_test(struct test_options *options, int argc, char **argv)
 	ret = run_options_finish(&options->run.common, argc, argv);
 	if (ret)
 		return ret;
+	if (options->symbols && access(options->symbols, R_OK)) {
+		log_error("--symbols %.200s: %s", options->symbols, strerror(errno));
+		return -EINVAL;
+	}
 	if (options->expect_reboot && config->on_reboot == ON_REBOOT_RESTART) {
 		log_error("--expect-reboot: with --on-reboot restart the guest goes on; leave one of "
 			  "them out");

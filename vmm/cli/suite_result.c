@@ -395,7 +395,8 @@ static void name_place(struct conclusion *c, const struct judge *judge,
 		at++;
 	if (judge->vcpu_count)
 		name = symbol_name(symbols, &judge->vcpus[at % judge->vcpu_count].state);
-	if (name)
+	/* Unless the line does not know the place. */
+	if (name && strncmp(c->detail, "vCPU ", 5) == 0)
 		snprintf(c->detail + used, sizeof(c->detail) - used, " in %s", name);
 }
 
