@@ -21,7 +21,7 @@ tail -n 5 messages
 expect_status 0
 
 ! grep 'ioctl 0x' messages || fail 'a call without a sentence'
-expect_message '^main    TUNSETIFF: fd [0-9]+ is the one queue of the tap net0 from now on'
+expect_message '^machine TUNSETIFF: fd [0-9]+ is the one queue of the tap net0 from now on'
 expect_message '^vCPU 0  VHOST_NET_SET_BACKEND: .*\(/dev/vhost-net\) ring 1: the kernel runs it from now on, on fd [0-9]+ \(tap net0\)  \['
 expect_message '^vCPU 0  KVM_IOEVENTFD: .*virtio-net 0 \(notification of queue 1\), signals fd [0-9]+ \(kick of queue 1 of virtio-net 0 at 00:[0-9a-f]+.0\) inside'
 expect_message "^vCPU 0  … .*[0-9,]+ more writes to $serial"
