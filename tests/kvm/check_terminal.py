@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # check_terminal.py COMMAND...: runs COMMAND, a Kinglet whose guest echoes what it gets, on a terminal
-# of its own as a person would: waits for the line that says how to leave, types abc, and leaves.
-# Prints what was wrong.
+# of its own as a person would: waits for the line that says how to leave, types abc, stops it some
+# times, and leaves. Prints what was wrong.
 import os
 import pty
 import select
+import signal
 import sys
+import termios
+import time
 
 
 def read_until(fd, seen, wanted):
@@ -24,16 +27,31 @@ def read_until(fd, seen, wanted):
     return seen
 
 
+def cooked(fd):
+    return termios.tcgetattr(fd)[3] & termios.ICANON
+
+
 pid, fd = pty.fork()
 if not pid:
     os.execv(sys.argv[1], sys.argv[1:])
 seen = read_until(fd, b"", b"kinglet: Ctrl-A x ends the run, Ctrl-A h lists the keys\r\n")
 os.write(fd, b"abc")
 seen = read_until(fd, seen, b"abc")
+for key in b"0123456789":
+    os.kill(pid, signal.SIGTSTP)
+    if not os.WIFSTOPPED(os.waitpid(pid, os.WUNTRACED)[1]):
+        sys.exit("SIGTSTP did not stop it")
+    if not cooked(fd):
+        print("stopped with the terminal raw")
+    os.kill(pid, signal.SIGCONT)
+    while cooked(fd):  # or the terminal would echo the key itself
+        time.sleep(0.01)
+    os.write(fd, bytes([key]))
+    seen = read_until(fd, seen, bytes([key]))
 os.write(fd, b"\x01x")
 seen = read_until(fd, seen, b"(never printed)")
 status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 if status:
     print(f"exit status {status}: {seen!r}")
-if not seen.endswith(b"abc\r\n"):
+if not seen.endswith(b"9\r\n"):
     print(f"no line of its own for what comes next: {seen!r}")
