@@ -18,7 +18,6 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
-#include <time.h>
 
 /* A result has at most CONSOLE_TAIL_LINES, KTAP_TESTS_MAX tests and JUDGE_MAX_VCPUS. */
 enum { RESULT_MAX = 64 << 20 };
@@ -54,10 +53,7 @@ struct runner {
 
 static double seconds_now(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+	return (double)sys_now_ns() / 1e9;
 }
 
 /* --- The process of one run ------------------------------------------------------------------- */

@@ -21,13 +21,10 @@ static void serial_input_ready(void *owner)
 static void guest_exited(void *owner, uint8_t status)
 {
 	struct vm *vm = owner;
-	unsigned long long port = common_of(vm)->exit_port.region.base;
 
 	/* Of a program, only its own status counts. */
-	if (vm->config->program)
-		vm_end(vm, OUTCOME_HALTED, 0, "exit port %#llx", port);
-	else
-		vm_end(vm, OUTCOME_STATUS, status, "exit port %#llx", port);
+	vm_end(vm, vm->config->program ? OUTCOME_HALTED : OUTCOME_STATUS, status, "exit port %#llx",
+	       (unsigned long long)common_of(vm)->exit_port.region.base);
 }
 
 static void guest_crashed(void *owner, enum pvpanic_event event)

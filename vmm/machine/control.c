@@ -130,12 +130,6 @@ void control_ended(struct vm *vm)
 	eventfd_signal(vm->control.ended.fd);
 }
 
-void control_machine_gone(struct vm *vm)
-{
-	atomic_store(&vm->control.gone, true);
-	loop_stop(&vm->control.loop);
-}
-
 /* --- Life ------------------------------------------------------------------------------------- */
 
 /* Blocked while there is one thread only, so that every other inherits the mask. */
@@ -220,9 +214,12 @@ void control_destroy(struct vm *vm)
 
 static void *machine_thread(void *arg)
 {
+	struct vm *vm = arg;
+
 	pthread_setname_np(pthread_self(), "machine");
-	vm_main(arg);
-	control_machine_gone(arg);
+	vm_main(vm);
+	atomic_store(&vm->control.gone, true);
+	loop_stop(&vm->control.loop);
 	return NULL;
 }
 

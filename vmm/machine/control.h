@@ -46,7 +46,5 @@ bool control_run(struct vm *vm);
 
 /* There is a verdict. Any thread. */
 void control_ended(struct vm *vm);
-/* The machine is gone. Its own thread, last. */
-void control_machine_gone(struct vm *vm);
 
 #endif

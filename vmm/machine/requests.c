@@ -7,11 +7,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
-static void resize(struct vm *vm)
-{
-	vm_console_resized(vm);
-}
-
 static void suspend(struct vm *vm)
 {
 	terminal_suspend(&vm->terminal);
@@ -53,8 +48,12 @@ static void locate(struct vm *vm)
 }
 
 static void (*const handlers[VM_REQUESTS])(struct vm *vm) = {
-	[VM_POWER_OFF] = vm_power_off,	 [VM_RESET] = vm_reset,	  [VM_RESIZE] = resize,
-	[VM_SUSPEND] = suspend,		 [VM_CONTINUE] = resume, [VM_PRINT_STATS] = vm_print_stats,
+	[VM_POWER_OFF] = vm_power_off,
+	[VM_RESET] = vm_reset,
+	[VM_RESIZE] = vm_console_resized,
+	[VM_SUSPEND] = suspend,
+	[VM_CONTINUE] = resume,
+	[VM_PRINT_STATS] = vm_print_stats,
 	[VM_LOCATE_VCPUS] = locate,
 };
 
