@@ -78,19 +78,19 @@ src_base := $(wildcard vmm/base/*.c)
 src_core := $(wildcard vmm/core/*.c)
 src_arch := $(wildcard arch/common/*.c arch/$(ARCH)/*.c)
 asm_arch := $(wildcard arch/$(ARCH)/*.S)
-src_devices := $(wildcard $(addprefix devices/,$(addsuffix /*.c,host pci virtio backend platform)))
-src_machine := $(filter-out vmm/machine/board_%.c,$(wildcard vmm/machine/*.c)) \
-	$(wildcard vmm/machine/board_$(ARCH).c)
-src_cli := $(wildcard vmm/cli/*.c)
+src_devices := $(wildcard devices/*/*.c)
+src_machine := $(wildcard vmm/machine/*.c)
+src_tools := $(wildcard $(addprefix vmm/,guestlog/*.c trace/*.c gdb/*.c cli/*.c cmd/*.c cmd/*/*.c))
+main_src := vmm/cmd/main.c
 
-# Everything but main(), for the unit tests to link with.
-lib_src := $(src_base) $(src_core) $(src_arch) $(src_devices) $(src_machine) \
-	$(filter-out vmm/cli/main.c,$(src_cli))
-main_src := $(filter vmm/cli/main.c,$(src_cli))
+# Everything but main(), for the unit tests to link with. A name that ends in _ARCH is of that one.
+others := $(filter-out $(ARCH),x86_64 aarch64)
+lib_src := $(filter-out $(main_src) $(addprefix %_,$(addsuffix .c,$(others))),\
+	$(src_base) $(src_core) $(src_arch) $(src_devices) $(src_machine) $(src_tools))
 
 # What `kinglet exec` starts in a guest, and the object that carries it.
 exec_init := $(O)/exec-init
-exec_init_object := $(O)/obj/devices/host/guest_init.o
+exec_init_object := $(O)/obj/vmm/cmd/exec/guest_init.o
 
 objects = $(patsubst %,$(O)/obj/%.o,$(basename $(1)))
 lib := $(O)/libkinglet.a
@@ -114,7 +114,7 @@ $(O)/obj/%.o: %.c $(O)/flags | $(sysroot_ready)
 
 # The command line runs once a run: it need not be quick, so in a release it is small.
 ifeq ($(BUILD),release)
-$(O)/obj/vmm/cli/%.o: private CFLAGS += -Os
+$(O)/obj/vmm/cli/%.o $(O)/obj/vmm/cmd/%.o: private CFLAGS += -Os
 endif
 
 $(O)/obj/%.o: %.S $(O)/flags | $(sysroot_ready)
@@ -132,7 +132,7 @@ $(exec_init): guest/init.c guest/sys.h guest/$(ARCH)/start.S $(O)/flags | $(sysr
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(exec_init_cflags) $(exec_init_ldflags) -o $@ guest/$(ARCH)/start.S $<
 
-$(exec_init_object): devices/host/guest_init.S $(exec_init)
+$(exec_init_object): vmm/cmd/exec/guest_init.S $(exec_init)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(all_cflags) -DGUEST_INIT='"$(exec_init)"' -c -o $@ $<
 
@@ -385,9 +385,11 @@ check-layers: ## Each file includes only what its layer may
 # --- Documentation that follows from the sources: options, completion, quoted lines --------------
 docs_tool := $(O)/docs
 
-$(docs_tool): $(call objects,tools/docs.c) $(lib)
+$(docs_tool): $(call objects,tools/docs.c tools/docs_print.c) $(lib)
 	@echo "  LD      $@"
 	$(Q)$(CC) $(all_ldflags) -o $@ $^ $(libs)
+
+$(O)/tests/cmd/test_docs: $(call objects,tools/docs_print.c)
 
 .PHONY: man
 man: $(docs_tool) ## Write the man page's options, the completion and the lines that pages quote anew
@@ -419,7 +421,7 @@ uninstall: ## Remove what install put there
 
 # --- Static analysis ---------------------------------------------------------------------------
 all_src := $(sort $(lib_src) $(main_src) $(test_support) $(test_src) $(fuzz_src) \
-	$(fuzz_support) $(direct_src) $(wildcard guest-tests/lessons/*.c) tools/docs.c)
+	$(fuzz_support) $(direct_src) $(wildcard guest-tests/lessons/*.c) $(wildcard tools/*.c))
 analysis_flags = $(filter-out $(hardening),$(common)) -Itests/support \
 	-Iguest-tests/lessons/$(ARCH) \
 	-DKINGLET_VERSION='"$(VERSION)"'

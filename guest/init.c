@@ -2,7 +2,7 @@
 /*
  * The first process of a guest of `kinglet exec`: readies the system, runs one program and reports
  * how it ended. Kinglet carries it inside and puts it into the guest's initramfs, with
- * /.kinglet/exec (include/host/guest_init.h) beside it, which says what to do.
+ * /.kinglet/exec (include/cmd/guest_init.h) beside it, which says what to do.
  *
  * The program is a child: the kernel drops most signals to process 1 and panics when it ends. Its
  * standard input, output and error are pipes, whose other ends are copied from and to

@@ -5,7 +5,7 @@
  */
 #include "driver.h"
 
-#include "backend/vhost_net.h"
+#include "devices/vhost_net.h"
 #include "host/tap.h"
 
 #include <arpa/inet.h>

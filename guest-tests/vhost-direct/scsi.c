@@ -5,7 +5,7 @@
  */
 #include "driver.h"
 
-#include "backend/vhost_scsi.h"
+#include "devices/vhost_scsi.h"
 #include "base/le.h"
 
 #include <linux/virtio_scsi.h>

@@ -17,7 +17,7 @@
 
 #include "core/kvm.h"
 #include "core/memory.h"
-#include "core/narrate.h"
+#include "trace/narrate.h"
 #include "core/vcpu.h"
 
 /* How the guest's code is entered when it is a flat binary. Only x86 has any but 64. */

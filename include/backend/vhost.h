@@ -21,7 +21,7 @@
 #define KINGLET_BACKEND_VHOST_H
 
 #include "core/memory.h"
-#include "core/narrate.h"
+#include "trace/narrate.h"
 #include "core/sys.h"
 #include "virtio/virtio.h"
 

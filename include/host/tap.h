@@ -12,7 +12,7 @@
 #ifndef KINGLET_HOST_TAP_H
 #define KINGLET_HOST_TAP_H
 
-#include "core/narrate.h"
+#include "trace/narrate.h"
 #include "core/sys.h"
 
 #include <net/if.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What vhost is told and when, with a fake kernel below; vhost-net stands for all kinds. */
-#include "backend/vhost_net.h"
+#include "devices/vhost_net.h"
 #include "capture.h"
 #include "fake_vhost.h"
 #include "mock_ring.h"

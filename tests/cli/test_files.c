@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* No output overwrites an input, or another output; under whatever names. */
-#include "cli/commands.h"
+#include "cmd/commands.h"
 #include "cli/files.h"
 
 #include "capture.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/commands.h"
-#include "cli/run_options.h"
+#include "cmd/commands.h"
+#include "cmd/run_options.h"
 
 #include "capture.h"
 

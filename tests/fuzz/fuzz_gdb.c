@@ -3,7 +3,7 @@
  * A debugger that sends whatever it likes, over vCPUs that meet what they like, of a KVM that maps
  * some addresses and refuses others. No thread runs: a vCPU that is let go only counts as running.
  */
-#include "../../vmm/machine/gdb_internal.h"
+#include "../../vmm/gdb/internal.h"
 #include "fake_sys.h"
 #include "fuzz.h"
 

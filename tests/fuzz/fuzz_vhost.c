@@ -9,12 +9,12 @@
 #include "guest.h"
 
 #include "backend/local.h"
-#include "backend/vhost_net.h"
-#include "backend/vhost_scsi.h"
-#include "backend/vhost_vsock.h"
-#include "virtio/net.h"
-#include "virtio/scsi.h"
-#include "virtio/vsock.h"
+#include "devices/vhost_net.h"
+#include "devices/vhost_scsi.h"
+#include "devices/vhost_vsock.h"
+#include "devices/net.h"
+#include "devices/scsi.h"
+#include "devices/vsock.h"
 
 #include <fcntl.h>
 #include <linux/if_tun.h>

@@ -5,10 +5,10 @@
 #include "backend/local.h"
 #include "base/checked.h"
 #include "base/le.h"
-#include "virtio/blk.h"
-#include "virtio/console.h"
-#include "virtio/net.h"
-#include "virtio/rng.h"
+#include "devices/blk.h"
+#include "devices/console.h"
+#include "devices/net.h"
+#include "devices/rng.h"
 
 #include <linux/if_tun.h>
 #include <linux/if_ether.h>

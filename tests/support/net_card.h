@@ -16,7 +16,7 @@
 #define KINGLET_TESTS_NET_CARD_H
 
 #include "mock_ring.h"
-#include "virtio/net.h"
+#include "devices/net.h"
 
 #include <linux/if_tun.h>
 #include <linux/virtio_net.h>

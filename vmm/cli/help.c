@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/help.h"
 
-#include "cli/commands.h"
-#include "cli/run_options.h"
+#include "cmd/commands.h"
+#include "cmd/run_options.h"
 
 #include <ctype.h>
 #include <string.h>

@@ -2,9 +2,9 @@
 #include "cli/options.h"
 
 #include "base/log.h"
-#include "cli/commands.h"
+#include "cmd/commands.h"
 #include "cli/nearest.h"
-#include "cli/run_options.h"
+#include "cmd/run_options.h"
 
 #include <stdio.h>
 #include <string.h>

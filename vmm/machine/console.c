@@ -3,7 +3,7 @@
 #include "vm.h"
 
 #include "base/log.h"
-#include "virtio/console.h"
+#include "devices/console.h"
 
 static bool console_is_hvc(const struct vm *vm)
 {

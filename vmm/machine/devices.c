@@ -2,10 +2,10 @@
 #include "vm.h"
 
 #include "backend/local.h"
-#include "virtio/blk.h"
-#include "virtio/console.h"
+#include "devices/blk.h"
+#include "devices/console.h"
 #include "virtio/pci.h"
-#include "virtio/rng.h"
+#include "devices/rng.h"
 
 struct virtio_env vm_virtio_env(struct vm *vm)
 {

@@ -3,7 +3,7 @@
  * Builds, runs and takes down one machine: the stages come up in the order of the table and go down
  * in reverse, each undoing exactly what it did.
  */
-#include "watch.h"
+#include "../trace/watch.h"
 
 #include "base/log.h"
 

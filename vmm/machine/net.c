@@ -3,9 +3,9 @@
 #include "vm.h"
 
 #include "backend/local.h"
-#include "backend/vhost_net.h"
+#include "devices/vhost_net.h"
 #include "base/log.h"
-#include "virtio/net.h"
+#include "devices/net.h"
 
 #include <string.h>
 

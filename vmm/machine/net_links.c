@@ -3,7 +3,7 @@
 #include "vm.h"
 
 #include "base/log.h"
-#include "virtio/net.h"
+#include "devices/net.h"
 
 #include <string.h>
 

@@ -7,7 +7,7 @@
 
 #include "base/log.h"
 #include "host/stream.h"
-#include "virtio/console.h"
+#include "devices/console.h"
 
 #include <string.h>
 

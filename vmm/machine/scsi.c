@@ -4,10 +4,10 @@
  */
 #include "vm.h"
 
-#include "backend/vhost_scsi.h"
+#include "devices/vhost_scsi.h"
 #include "base/log.h"
-#include "host/lio.h"
-#include "virtio/scsi.h"
+#include "devices/lio.h"
+#include "devices/scsi.h"
 
 #include <poll.h>
 #include <string.h>

@@ -13,7 +13,7 @@
 #include "control.h"
 
 #include "arch/arch.h"
-#include "host/console_scan.h"
+#include "guestlog/console_scan.h"
 #include "host/terminal.h"
 #include "machine/machine.h"
 #include "pci/pci.h"

@@ -2,9 +2,9 @@
 #include "vm.h"
 
 #include "backend/local.h"
-#include "backend/vhost_vsock.h"
+#include "devices/vhost_vsock.h"
 #include "base/log.h"
-#include "virtio/vsock.h"
+#include "devices/vsock.h"
 
 #include <string.h>
 

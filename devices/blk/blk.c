@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "devices/blk.h"
+
+#include "base/iov.h"
+#include "base/log.h"
+
+#include <endian.h>
+#include <linux/virtio_blk.h>
+#include <stddef.h>
+#include <string.h>
+
+enum {
+	QUEUE_SIZE = 128,
+	/* A request that fills the queue, less its header and its status byte. */
+	SEG_MAX = QUEUE_SIZE - 2,
+	/* A segment that spans slots of guest RAM takes an entry for each. */
+	REQUEST_IOV = SEG_MAX + GMEM_MAX_SLOTS,
+	/* Bounds on what one request keeps the host busy with; Linux splits larger ones. */
+	MAX_DISCARD_SECTORS = (1 << 30) / IMAGE_SECTOR,
+	MAX_ZERO_SECTORS = (32 << 20) / IMAGE_SECTOR,
+	/* What is not offered (secure erase) is not in the configuration space, either. */
+	CONFIG_LEN = offsetof(struct virtio_blk_config, unused1) +
+		     sizeof(((struct virtio_blk_config *)NULL)->unused1),
+};
+
+/* One for each head of each queue; it is busy as long as its chain is in flight. */
+struct blk_request {
+	struct image_request io;
+	struct virtq *q;
+	uint16_t head;
+	uint8_t *status;   /* in guest RAM */
+	uint64_t in_len;   /* bytes of the writable part, status included */
+	uint64_t returned; /* bytes of data that success puts into it */
+	struct iovec iov[REQUEST_IOV];
+};
+
+struct blk {
+	struct virtio_dev dev;
+	struct image image;
+	struct loop_event event; /* finished I/O */
+	struct virtio_blk_config config;
+	char serial[VIRTIO_BLK_ID_BYTES];
+	uint32_t pushed;	      /* bit per queue: chains pushed, not yet notified */
+	struct blk_request *requests; /* QUEUE_SIZE for each queue, untouched before use */
+};
+
+static struct blk *to_blk(struct virtio_dev *dev)
+{
+	return container_of(dev, struct blk, dev);
+}
+
+/* --- Completion ----------------------------------------------------------------------------- */
+
+static uint8_t status_of(int result)
+{
+	switch (result) {
+	case 0:
+		return VIRTIO_BLK_S_OK;
+	case -EOPNOTSUPP:
+		return VIRTIO_BLK_S_UNSUPP;
+	default:
+		return VIRTIO_BLK_S_IOERR;
+	}
+}
+
+static void finish(struct blk_request *req, int result)
+{
+	uint64_t written = result ? 0 : req->returned;
+
+	*req->status = status_of(result);
+	/* §2.7.8.2: this many bytes, from the first on; the status is the last of all. */
+	if (written == req->in_len - 1)
+		written++;
+	virtq_push(req->q, req->head, (uint32_t)written);
+	to_blk(req->q->dev)->pushed |= 1U << req->q->index;
+}
+
+static void io_done(struct image_request *io, int result)
+{
+	struct blk_request *req = container_of(io, struct blk_request, io);
+	struct virtio_dev *dev = req->q->dev;
+	bool stable = io->op == IMAGE_READ || io->op == IMAGE_FLUSH;
+
+	/* §5.2.6.2: a driver that did not take FLUSH counts on each write to be stable. */
+	if (!result && !stable && !virtio_has(dev, VIRTIO_BLK_F_FLUSH)) {
+		io->op = IMAGE_FLUSH;
+		result = image_submit(&to_blk(dev)->image, io);
+		if (!result)
+			return;
+	}
+	finish(req, result);
+}
+
+static void notify_pushed(struct blk *blk)
+{
+	for (unsigned i = 0; blk->pushed; i++, blk->pushed >>= 1)
+		if (blk->pushed & 1)
+			virtq_notify(&blk->dev.queues[i]);
+}
+
+static void image_event(struct loop_event *event, uint32_t events)
+{
+	struct blk *blk = container_of(event, struct blk, event);
+
+	(void)events;
+	pthread_mutex_lock(&blk->dev.lock);
+	virtio_count(&blk->dev.loop_wakeups);
+	image_process(&blk->image);
+	notify_pushed(blk);
+	pthread_mutex_unlock(&blk->dev.lock);
+}
+
+static void blk_quiesce(struct virtio_dev *dev)
+{
+	struct blk *blk = to_blk(dev);
+
+	image_drain(&blk->image);
+	notify_pushed(blk);
+}
+
+/* --- Requests ------------------------------------------------------------------------------- */
+
+/* The `len` bytes from `skip` on become the request's data. */
+static int take_data(struct blk_request *req, const struct iovec *iov, unsigned count,
+		     uint64_t skip, uint64_t len)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < count && len; i++) {
+		struct iovec piece = iov[i];
+
+		if (skip >= piece.iov_len) {
+			skip -= piece.iov_len;
+			continue;
+		}
+		piece.iov_base = (char *)piece.iov_base + skip;
+		piece.iov_len -= skip;
+		skip = 0;
+		if (piece.iov_len > len)
+			piece.iov_len = len;
+		if (n == REQUEST_IOV)
+			return -EINVAL; /* more than SEG_MAX segments */
+		req->iov[n++] = piece;
+		len -= piece.iov_len;
+	}
+	req->io.iov = req->iov;
+	req->io.iov_count = n;
+	return 0;
+}
+
+static int plan_io(struct blk_request *req, enum image_op op, uint64_t sector, uint64_t len)
+{
+	req->io.op = op;
+	req->io.len = len;
+	if (__builtin_mul_overflow(sector, (uint64_t)IMAGE_SECTOR, &req->io.offset))
+		return -EINVAL;
+	return 0;
+}
+
+static int plan_read(struct blk_request *req, const struct virtq_chain *chain,
+		     const struct virtio_blk_outhdr *header)
+{
+	uint64_t len = chain->in_len - 1;
+	int err = take_data(req, &chain->iov[chain->out_count], chain->in_count, 0, len);
+
+	if (err || len % IMAGE_SECTOR)
+		return -EINVAL;
+	req->returned = len;
+	return plan_io(req, IMAGE_READ, le64toh(header->sector), len);
+}
+
+static int plan_write(struct blk_request *req, const struct virtq_chain *chain,
+		      const struct virtio_blk_outhdr *header)
+{
+	uint64_t len = chain->out_len - sizeof(*header);
+	int err = take_data(req, chain->iov, chain->out_count, sizeof(*header), len);
+
+	if (err || len % IMAGE_SECTOR)
+		return -EINVAL;
+	return plan_io(req, IMAGE_WRITE, le64toh(header->sector), len);
+}
+
+static int plan_flush(struct blk_request *req, const struct virtq_chain *chain,
+		      const struct virtio_blk_outhdr *header)
+{
+	(void)chain;
+	(void)header;
+	return plan_io(req, IMAGE_FLUSH, 0, 0);
+}
+
+/* Discard and write zeroes: one segment, as the configuration space says. */
+static int plan_range(struct blk_request *req, const struct virtq_chain *chain,
+		      const struct virtio_blk_outhdr *header)
+{
+	bool discard = le32toh(header->type) == VIRTIO_BLK_T_DISCARD;
+	const uint32_t max = discard ? MAX_DISCARD_SECTORS : MAX_ZERO_SECTORS;
+	const uint32_t known = discard ? 0 : VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP;
+	enum image_op op = discard ? IMAGE_DISCARD : IMAGE_ZERO;
+	struct virtio_blk_discard_write_zeroes range;
+	uint32_t sectors, flags;
+
+	if (chain->out_len != sizeof(*header) + sizeof(range))
+		return -EINVAL;
+	iov_read(chain->iov, chain->out_count, sizeof(*header), &range, sizeof(range));
+	sectors = le32toh(range.num_sectors);
+	flags = le32toh(range.flags);
+	if (flags & ~known) /* §5.2.6.2 */
+		return -EOPNOTSUPP;
+	if (sectors > max)
+		return -EINVAL;
+	if (flags)
+		op = IMAGE_ZERO_UNMAP;
+	return plan_io(req, op, le64toh(range.sector), (uint64_t)sectors * IMAGE_SECTOR);
+}
+
+static int get_id(struct blk_request *req, const struct virtq_chain *chain,
+		  const struct virtio_blk_outhdr *header)
+{
+	const struct blk *blk = to_blk(req->q->dev);
+	uint64_t room = chain->in_len - 1;
+
+	(void)header;
+	if (room > sizeof(blk->serial))
+		room = sizeof(blk->serial);
+	req->returned = iov_write(&chain->iov[chain->out_count], chain->in_count, 0, blk->serial,
+				  room);
+	return 1;
+}
+
+static const struct command {
+	uint32_t type;
+	uint64_t feature; /* its bit, which the driver must have taken; 0: any driver may */
+	/* 0: req->io is planned; 1: done without I/O; else a negative errno. */
+	int (*plan)(struct blk_request *req, const struct virtq_chain *chain,
+		    const struct virtio_blk_outhdr *header);
+} commands[] = {
+	{ VIRTIO_BLK_T_IN, 0, plan_read },
+	{ VIRTIO_BLK_T_OUT, 0, plan_write },
+	{ VIRTIO_BLK_T_FLUSH, 0, plan_flush },
+	{ VIRTIO_BLK_T_GET_ID, 0, get_id },
+	{ VIRTIO_BLK_T_DISCARD, 1ULL << VIRTIO_BLK_F_DISCARD, plan_range },
+	{ VIRTIO_BLK_T_WRITE_ZEROES, 1ULL << VIRTIO_BLK_F_WRITE_ZEROES, plan_range },
+};
+
+static int plan(struct blk_request *req, const struct virtq_chain *chain)
+{
+	struct virtio_blk_outhdr header;
+
+	if (iov_read(chain->iov, chain->out_count, 0, &header, sizeof(header)) < sizeof(header))
+		return -EINVAL;
+	for (unsigned i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (le32toh(header.type) != commands[i].type)
+			continue;
+		if (commands[i].feature & ~req->q->dev->acked)
+			break;
+		return commands[i].plan(req, chain, &header);
+	}
+	return -EOPNOTSUPP;
+}
+
+/* A driver may split header, data and status over descriptors as it likes (§2.7.4). */
+static void handle(struct blk *blk, struct virtq *q, const struct virtq_chain *chain)
+{
+	const struct iovec *last = &chain->iov[chain->out_count + chain->in_count - 1];
+	struct blk_request *req = &blk->requests[q->index * QUEUE_SIZE + chain->head];
+	int result;
+
+	req->q = q;
+	req->head = chain->head;
+	req->status = (uint8_t *)last->iov_base + last->iov_len - 1;
+	req->in_len = chain->in_len;
+	req->returned = 0;
+	req->io.done = io_done;
+	result = plan(req, chain);
+	if (!result) {
+		result = image_submit(&blk->image, &req->io);
+		if (!result)
+			return;
+	}
+	finish(req, result > 0 ? 0 : result);
+}
+
+static void blk_serve(struct virtio_dev *dev, struct virtq *q)
+{
+	struct blk *blk = to_blk(dev);
+	struct virtq_chain chain;
+	const char *broken = NULL;
+	unsigned budget = q->state.size;
+	int popped = 0;
+
+	do {
+		virtq_disable_kicks(q);
+		while (budget && !broken && (popped = virtq_pop(q, &chain)) > 0) {
+			budget--;
+			if (chain.in_len)
+				handle(blk, q, &chain);
+			else
+				broken = "a request has no status byte";
+		}
+		if (popped < 0)
+			broken = "the ring is damaged";
+	} while (budget && !broken && virtq_enable_kicks(q));
+
+	image_process(&blk->image);
+	notify_pushed(blk);
+	if (broken)
+		virtio_broken(dev, broken);
+	else if (!budget)
+		eventfd_signal(q->kick_fd); /* let the loop see to others, then come back */
+}
+
+/* --- Device --------------------------------------------------------------------------------- */
+
+static void blk_config_read(struct virtio_dev *dev, unsigned off, void *buf, unsigned len)
+{
+	memcpy(buf, (const char *)&to_blk(dev)->config + off, len);
+}
+
+static void blk_destroy(struct virtio_dev *dev)
+{
+	struct blk *blk = to_blk(dev);
+
+	loop_remove(dev->loop, &blk->event);
+	image_close(&blk->image);
+	virtio_dev_destroy(dev);
+	free(blk->requests);
+	free(blk);
+}
+
+static const struct virtio_model blk_model = {
+	.name = "virtio-blk",
+	.id = VIRTIO_ID_BLOCK,
+	.pci_class = 0x018000, /* mass storage, other */
+	.config_read = blk_config_read,
+	.serve = blk_serve,
+	.quiesce = blk_quiesce,
+	.destroy = blk_destroy,
+};
+
+static uint64_t blk_features(const struct virtio_blk_options *options)
+{
+	uint64_t features = 1ULL << VIRTIO_BLK_F_SEG_MAX | 1ULL << VIRTIO_BLK_F_BLK_SIZE |
+			    1ULL << VIRTIO_BLK_F_TOPOLOGY | 1ULL << VIRTIO_BLK_F_FLUSH |
+			    VIRTQ_FEATURES;
+
+	if (options->readonly)
+		features |= 1ULL << VIRTIO_BLK_F_RO;
+	else
+		features |= 1ULL << VIRTIO_BLK_F_DISCARD | 1ULL << VIRTIO_BLK_F_WRITE_ZEROES;
+	if (options->queues > 1)
+		features |= 1ULL << VIRTIO_BLK_F_MQ;
+	return features;
+}
+
+static void fill_config(struct blk *blk, unsigned queues)
+{
+	const struct image *image = &blk->image;
+	uint32_t per_block = image->physical_block / image->logical_block;
+
+	blk->config = (struct virtio_blk_config){
+		.capacity = htole64(image->size / IMAGE_SECTOR),
+		.seg_max = htole32(SEG_MAX),
+		.blk_size = htole32(image->logical_block),
+		.physical_block_exp = (uint8_t)__builtin_ctz(per_block),
+		.min_io_size = htole16((uint16_t)per_block),
+		.num_queues = htole16((uint16_t)queues),
+	};
+	if (image->readonly)
+		return;
+	blk->config.max_discard_sectors = htole32(MAX_DISCARD_SECTORS);
+	blk->config.max_discard_seg = htole32(1);
+	blk->config.discard_sector_alignment = htole32(image->physical_block / IMAGE_SECTOR);
+	blk->config.max_write_zeroes_sectors = htole32(MAX_ZERO_SECTORS);
+	blk->config.max_write_zeroes_seg = htole32(1);
+	blk->config.write_zeroes_may_unmap = 1;
+}
+
+static int check_options(const struct virtio_blk_options *options)
+{
+	if (!options->queues || options->queues > VIRTIO_BLK_MAX_QUEUES) {
+		log_error("disk %s: queues: 1 to %d are possible", options->path,
+			  VIRTIO_BLK_MAX_QUEUES);
+		return -EINVAL;
+	}
+	if (options->serial && strlen(options->serial) > VIRTIO_BLK_ID_BYTES) {
+		log_error("disk %s: serial: longer than %d bytes", options->path,
+			  VIRTIO_BLK_ID_BYTES);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int virtio_blk_new(const struct virtio_env *env, unsigned instance,
+		   const struct virtio_blk_options *options, struct virtio_dev **out)
+{
+	const struct image_options image_options = {
+		.path = options->path,
+		.readonly = options->readonly,
+		.direct = options->direct,
+		.raw = options->raw,
+		.threads = options->threads,
+		.depth = options->queues * QUEUE_SIZE,
+	};
+	_cleanup_free_ struct blk_request *requests = NULL;
+	_cleanup_free_ struct blk *blk = NULL;
+	int err = check_options(options);
+
+	if (err)
+		return err;
+	blk = calloc(1, sizeof(*blk));
+	requests = calloc(image_options.depth, sizeof(*requests));
+	if (!blk || !requests) {
+		log_error("disk %s: %s", options->path, strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	err = image_open(&blk->image, &image_options);
+	if (err)
+		return err;
+	err = virtio_dev_init(&blk->dev, &blk_model, env, instance, blk_features(options),
+			      CONFIG_LEN, options->queues, QUEUE_SIZE);
+	if (err)
+		goto err_image;
+	blk->event = (struct loop_event){ .fd = blk->image.event_fd, .fn = image_event };
+	err = loop_add(env->loop, &blk->event, EPOLLIN);
+	if (err)
+		goto err_dev;
+	fill_config(blk, options->queues);
+	if (options->serial)
+		memcpy(blk->serial, options->serial, strlen(options->serial));
+	blk->requests = steal_ptr(requests);
+	*out = &steal_ptr(blk)->dev;
+	return 0;
+
+err_dev:
+	virtio_dev_destroy(&blk->dev);
+err_image:
+	image_close(&blk->image);
+	log_error("disk %s: virtio-blk: %s", options->path, strerror(-err));
+	return err;
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of virtio-net share: net.c (features, configuration, life), net_control.c (the
+ * control queue), net_filter.c (which frames the driver wants), net_link.c (its link),
+ * net_pair.c (frames between a pair of queues and a tap queue).
+ *
+ * Everything here runs under the device's lock.
+ */
+#ifndef KINGLET_NET_INTERNAL_H
+#define KINGLET_NET_INTERNAL_H
+
+#include "filter.h"
+#include "devices/net.h"
+
+#include <limits.h>
+#include <linux/if_ether.h>
+#include <linux/virtio_net.h>
+#include <stddef.h>
+
+enum {
+	QUEUE_SIZE = 256,
+	/* The largest segment that a tap hands over: a 64 KiB packet with two VLAN tags. */
+	MAX_FRAME = sizeof(struct virtio_net_hdr_v1) + ETH_HLEN + 2 * 4 + 65535,
+	WINDOW_CHAINS = QUEUE_SIZE,
+	WINDOW_IOV = IOV_MAX,
+	/* What the driver is asked for when the link comes back. */
+	NET_ANNOUNCEMENTS = 3,
+};
+
+/*
+ * Receive buffers taken from the ring ahead of the frames that will fill them. read(2) cuts a frame
+ * that is larger than the buffer, and a tap cannot be peeked at. So a frame is read straight into
+ * guest memory only while the window has room for any frame; with less room it is read into `frame`
+ * first, and waits there, whole, until the driver has given enough buffers. While a frame waits or
+ * the window is empty the tap is not polled: frames queue up, and are dropped, in the kernel.
+ *
+ * The window outlives a turn, so that each buffer is taken once; stopping gives it back.
+ */
+struct window {
+	struct rx_buffer {
+		uint16_t head;
+		uint16_t iov_count;
+		uint64_t len;
+	} buffers[WINDOW_CHAINS];
+	unsigned count;
+	struct iovec iov[WINDOW_IOV];
+	unsigned iov_count;
+	uint64_t room; /* bytes in all buffers */
+	bool full;     /* no more fit, whatever the ring holds */
+};
+
+/* A receive and a transmit queue, and the tap queue that both use. */
+struct net_pair {
+	struct net *net;
+	struct virtq *rx, *tx;
+	struct tap tap;
+	struct loop_event event;
+	bool polled;	      /* event is in the loop, */
+	uint32_t poll_events; /* for these */
+	bool rx_starved;      /* waits for the driver's buffers */
+	bool tx_blocked;      /* waits for the tap */
+	struct window window;
+	size_t frame_len; /* 0: no frame waits */
+	uint8_t frame[MAX_FRAME];
+};
+
+struct net {
+	struct virtio_dev dev;
+	uint8_t mac[ETH_ALEN];		 /* as the driver set it, */
+	uint8_t permanent_mac[ETH_ALEN]; /* and from power-on */
+	/* §5.1.6.1: num_buffers, its end, is there with VERSION_1 or merged buffers only. */
+	unsigned header_len;
+	bool link_up;
+	bool announce; /* VIRTIO_NET_S_ANNOUNCE: the driver is to, and has not acked */
+	unsigned announcements_left;
+	struct loop_timer announce_timer; /* until the next */
+	struct net_filter filter;
+	bool in_kernel; /* somebody else carries the frames, all of them */
+	struct virtio_net_stats stats;
+	struct virtq_chain chain; /* scratch */
+	unsigned active_pairs;	  /* that the driver uses; the other tap queues are detached */
+	unsigned pair_count;
+	struct net_pair pairs[];
+};
+
+static inline struct net *net_of(struct virtio_dev *dev)
+{
+	return container_of(dev, struct net, dev);
+}
+
+/* Takes the tap over. */
+void net_pair_init(struct net_pair *pair, struct net *net, struct tap *tap);
+/* The tap is polled from now on; errors of epoll_ctl(2). */
+__must_check int net_pair_start(struct net_pair *pair);
+/* No frame is taken from the tap any more, and the buffers are given back. Idempotent. */
+void net_pair_stop(struct net_pair *pair);
+/* A frame that waits is not for this driver. */
+void net_pair_forget(struct net_pair *pair);
+void net_serve_rx(struct net_pair *pair);
+void net_serve_tx(struct net_pair *pair);
+
+void net_serve_control(struct net *net, struct virtq *q);
+
+/* The interface was removed from the host: like a cable that is pulled. Said once; NULL: not. */
+void net_tap_is_gone(struct net *net, const char *reason);
+/* loop_timer.fn of announce_timer. Not locked. */
+void net_announce_fired(struct loop_timer *timer);
+/* The driver has acknowledged a request, or says so; the next follows some time after it. */
+void net_announced(struct net *net);
+void net_forget_announcements(struct net *net);
+
+/* Tells the tap which work it may leave to a driver that acked these GUEST_ features. */
+__must_check int net_apply_offloads(struct net *net, uint64_t features);
+/* The GUEST_ features among `features`. */
+uint64_t net_guest_offloads(uint64_t features);
+/*
+ * The first n pairs carry frames, the others none (§5.1.6.5.5). Logs on failure, upon which all is
+ * as before.
+ */
+__must_check int net_use_pairs(struct net *net, unsigned n);
+
+#endif

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* virtio-net: features, configuration space, and its life. */
+#include "internal.h"
+
+#include "base/le.h"
+#include "base/log.h"
+
+#include <linux/if_tun.h>
+#include <string.h>
+
+enum { CONFIG_LEN = offsetof(struct virtio_net_config, mtu) + sizeof(__virtio16) };
+
+/* Where the control queue is for a driver that knows of one pair only. */
+enum { QUEUE_CONTROL_ONE_PAIR = 2 };
+
+/* Which checksum and segmentation work crosses the tap (§5.1.3): one row per kind. */
+static const struct offload {
+	uint8_t host;  /* feature: the driver may leave the work to the tap */
+	uint8_t guest; /* feature: the tap may leave the work to the driver */
+	unsigned tun;
+} offload_kinds[] = {
+	{ VIRTIO_NET_F_CSUM, VIRTIO_NET_F_GUEST_CSUM, TUN_F_CSUM },
+	{ VIRTIO_NET_F_HOST_TSO4, VIRTIO_NET_F_GUEST_TSO4, TUN_F_TSO4 },
+	{ VIRTIO_NET_F_HOST_TSO6, VIRTIO_NET_F_GUEST_TSO6, TUN_F_TSO6 },
+	{ VIRTIO_NET_F_HOST_ECN, VIRTIO_NET_F_GUEST_ECN, TUN_F_TSO_ECN },
+	{ VIRTIO_NET_F_HOST_UFO, VIRTIO_NET_F_GUEST_UFO, TUN_F_UFO },
+};
+
+/* --- Tap -------------------------------------------------------------------------------------- */
+
+uint64_t net_guest_offloads(uint64_t features)
+{
+	uint64_t guest = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(offload_kinds); i++)
+		guest |= features & 1ULL << offload_kinds[i].guest;
+	return guest;
+}
+
+int net_apply_offloads(struct net *net, uint64_t features)
+{
+	unsigned tun = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(offload_kinds); i++)
+		if (features >> offload_kinds[i].guest & 1)
+			tun |= offload_kinds[i].tun;
+	/* §5.1.3.1: one needs the other; the kernel refuses what lacks it. */
+	if (!(tun & (TUN_F_TSO4 | TUN_F_TSO6)))
+		tun &= ~(unsigned)TUN_F_TSO_ECN;
+	if (!(tun & TUN_F_CSUM))
+		tun = 0;
+	return tap_set_offloads(&net->pairs[0].tap, tun);
+}
+
+static int attach_pairs(struct net *net, unsigned n)
+{
+	int rc = 0;
+
+	for (unsigned i = 1; i < net->pair_count && !rc; i++)
+		rc = tap_attach_queue(&net->pairs[i].tap, i < n);
+	if (!tap_error_is_gone(rc))
+		return rc;
+	net_tap_is_gone(net, NULL);
+	return 0;
+}
+
+int net_use_pairs(struct net *net, unsigned n)
+{
+	int rc = attach_pairs(net, n);
+
+	if (rc) {
+		int undone = attach_pairs(net, net->active_pairs);
+
+		return undone ? undone : rc;
+	}
+	net->active_pairs = n;
+	for (unsigned i = n; i < net->pair_count; i++)
+		net_pair_forget(&net->pairs[i]);
+	return 0;
+}
+
+/* --- Life ------------------------------------------------------------------------------------- */
+
+/* §5.1.2: behind all pairs with MQ; without, the driver knows of one pair and looks behind that. */
+static unsigned control_index(const struct net *net)
+{
+	return virtio_has(&net->dev, VIRTIO_NET_F_MQ) ? 2 * net->pair_count :
+							QUEUE_CONTROL_ONE_PAIR;
+}
+
+/*
+ * The third queue is run by whoever runs the rest of the second pair, or the control queue. What
+ * the others are bound to never changes.
+ */
+static void bind_third_queue(struct net *net)
+{
+	struct virtq *queues = net->dev.queues;
+	bool control = control_index(net) == QUEUE_CONTROL_ONE_PAIR;
+
+	queues[QUEUE_CONTROL_ONE_PAIR].backend =
+		queues[control ? 2 * net->pair_count : QUEUE_CONTROL_ONE_PAIR + 1].backend;
+}
+
+static void net_serve(struct virtio_dev *dev, struct virtq *q)
+{
+	struct net *net = net_of(dev);
+	unsigned control = control_index(net);
+	struct net_pair *pair;
+
+	if (q->index == control) {
+		net_serve_control(net, q);
+		return;
+	}
+	/* A driver without MQ that enables queues which it cannot know of. */
+	if (q->index > control)
+		return;
+	pair = &net->pairs[q->index / 2];
+	if (q == pair->rx)
+		net_serve_rx(pair);
+	else
+		net_serve_tx(pair);
+}
+
+static int prepare_taps(struct net *net)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < net->pair_count && !rc; i++)
+		rc = tap_set_header(&net->pairs[i].tap, net->header_len);
+	return rc ? rc : net_apply_offloads(net, net->dev.acked);
+}
+
+static int net_activate(struct virtio_dev *dev)
+{
+	struct net *net = net_of(dev);
+	int rc;
+
+	net->header_len = virtio_has(dev, VIRTIO_F_VERSION_1) ||
+					  virtio_has(dev, VIRTIO_NET_F_MRG_RXBUF) ?
+				  sizeof(struct virtio_net_hdr_v1) :
+				  sizeof(struct virtio_net_hdr);
+	net->filter.by_vlan = virtio_has(dev, VIRTIO_NET_F_CTRL_VLAN);
+	if (net->pair_count > 1)
+		bind_third_queue(net);
+	rc = prepare_taps(net);
+	if (tap_error_is_gone(rc)) {
+		net_tap_is_gone(net, NULL);
+		rc = 0;
+	}
+	for (unsigned i = 0; i < net->pair_count && !rc && !net->in_kernel; i++)
+		rc = net_pair_start(&net->pairs[i]);
+	return rc;
+}
+
+static void net_quiesce(struct virtio_dev *dev)
+{
+	struct net *net = net_of(dev);
+
+	for (unsigned i = 0; i < net->pair_count; i++)
+		net_pair_stop(&net->pairs[i]);
+}
+
+static void net_reset(struct virtio_dev *dev)
+{
+	struct net *net = net_of(dev);
+
+	/* Once more, for a start that failed half-way. */
+	net_quiesce(dev);
+	for (unsigned i = 0; i < net->pair_count; i++)
+		net_pair_forget(&net->pairs[i]);
+	if (net_use_pairs(net, 1))
+		log_warning("%s: frames may be lost until a driver uses all pairs", dev->name);
+	memcpy(net->mac, net->permanent_mac, sizeof(net->mac));
+	net_filter_reset(&net->filter);
+	net_forget_announcements(net);
+}
+
+static void net_config_read(struct virtio_dev *dev, unsigned off, void *buf, unsigned len)
+{
+	struct net *net = net_of(dev);
+	uint8_t config[CONFIG_LEN];
+
+	memcpy(config + offsetof(struct virtio_net_config, mac), net->mac, sizeof(net->mac));
+	put_le16(config + offsetof(struct virtio_net_config, status),
+		 (net->link_up ? VIRTIO_NET_S_LINK_UP : 0) |
+			 (net->announce ? VIRTIO_NET_S_ANNOUNCE : 0));
+	put_le16(config + offsetof(struct virtio_net_config, max_virtqueue_pairs),
+		 (uint16_t)net->pair_count);
+	put_le16(config + offsetof(struct virtio_net_config, mtu),
+		 (uint16_t)net->pairs[0].tap.mtu);
+	memcpy(buf, config + off, len);
+}
+
+static void net_free(struct net *net)
+{
+	for (unsigned i = 0; i < net->pair_count; i++)
+		tap_close(&net->pairs[i].tap);
+	free(net);
+}
+
+static void net_destroy(struct virtio_dev *dev)
+{
+	loop_timer_remove(dev->loop, &net_of(dev)->announce_timer);
+	virtio_dev_destroy(dev);
+	net_free(net_of(dev));
+}
+
+static const struct virtio_model net_model = {
+	.name = "virtio-net",
+	.id = VIRTIO_ID_NET,
+	.pci_class = 0x020000,
+	.config_read = net_config_read,
+	.activate = net_activate,
+	.serve = net_serve,
+	.reset = net_reset,
+	.quiesce = net_quiesce,
+	.destroy = net_destroy,
+};
+
+/*
+ * CTRL_RX and CTRL_VLAN also where the kernel carries the frames and hands all of them over, as
+ * §5.1.6.5.1 to .3 allow: filtering is best-effort, and a driver drops what it has no use for. A
+ * filter would have to be the kernel's then. It has none for VLANs, and that for addresses
+ * (TUNSETTXFILTER) stays with a persistent tap when its user is killed, and starves the next one.
+ */
+static uint64_t net_features(const struct tap *tap, unsigned pairs)
+{
+	uint64_t features = 1ULL << VIRTIO_NET_F_MAC | 1ULL << VIRTIO_NET_F_STATUS |
+			    1ULL << VIRTIO_NET_F_MRG_RXBUF | 1ULL << VIRTIO_NET_F_CTRL_VQ |
+			    1ULL << VIRTIO_NET_F_CTRL_RX | 1ULL << VIRTIO_NET_F_CTRL_RX_EXTRA |
+			    1ULL << VIRTIO_NET_F_CTRL_VLAN | 1ULL << VIRTIO_NET_F_GUEST_ANNOUNCE |
+			    VIRTQ_FEATURES;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(offload_kinds); i++)
+		if (tap->offloads & offload_kinds[i].tun)
+			features |= 1ULL << offload_kinds[i].host | 1ULL << offload_kinds[i].guest;
+	if (tap->offloads)
+		features |= 1ULL << VIRTIO_NET_F_CTRL_GUEST_OFFLOADS;
+	/* A macvtap goes on to deliver to its own address, which is its owner's to choose. */
+	if (!tap->macvtap)
+		features |= 1ULL << VIRTIO_NET_F_CTRL_MAC_ADDR;
+	/* §5.1.4.1: 68 at least. */
+	if (tap->mtu >= ETH_MIN_MTU && tap->mtu <= UINT16_MAX)
+		features |= 1ULL << VIRTIO_NET_F_MTU;
+	if (pairs > 1)
+		features |= 1ULL << VIRTIO_NET_F_MQ;
+	return features;
+}
+
+/* FNV-1a of the name, as a unicast, locally administered address. */
+static void mac_from_name(const char *name, uint8_t mac[ETH_ALEN])
+{
+	uint64_t hash = 0xcbf29ce484222325;
+
+	while (*name)
+		hash = (hash ^ (uint8_t)*name++) * 0x100000001b3;
+	put_le_bytes(mac, hash, ETH_ALEN);
+	mac[0] = (uint8_t)((mac[0] & ~1U) | 2U);
+}
+
+static struct net *net_alloc(const struct virtio_net_options *options)
+{
+	struct net *net = calloc(1, sizeof(*net) + options->pairs * sizeof(net->pairs[0]));
+
+	if (!net) {
+		for (unsigned i = 0; i < options->pairs; i++)
+			tap_close(&options->taps[i]);
+		return NULL;
+	}
+	net->link_up = true;
+	net->in_kernel = options->in_kernel;
+	net->pair_count = options->pairs;
+	net->active_pairs = 1;
+	for (unsigned i = 0; i < options->pairs; i++)
+		net_pair_init(&net->pairs[i], net, &options->taps[i]);
+	if (options->mac)
+		memcpy(net->permanent_mac, options->mac, sizeof(net->permanent_mac));
+	else if (net->pairs[0].tap.macvtap)
+		memcpy(net->permanent_mac, net->pairs[0].tap.mac, sizeof(net->permanent_mac));
+	else
+		mac_from_name(net->pairs[0].tap.name, net->permanent_mac);
+	memcpy(net->mac, net->permanent_mac, sizeof(net->mac));
+	net_filter_reset(&net->filter);
+	net->announce_timer = (struct loop_timer){ .event.fd = -1, .fn = net_announce_fired };
+	return net;
+}
+
+struct virtio_dev *virtio_net_new(const struct virtio_env *env, unsigned instance,
+				  const struct virtio_net_options *options)
+{
+	struct net *net = net_alloc(options);
+	int rc = -ENOMEM;
+	uint64_t features;
+
+	if (!net)
+		goto err_log;
+	rc = attach_pairs(net, 1);
+	if (rc)
+		goto err_free;
+	features = net_features(&net->pairs[0].tap, net->pair_count) & options->features;
+	rc = virtio_dev_init(&net->dev, &net_model, env, instance, features, CONFIG_LEN,
+			     NET_QUEUES(net->pair_count), QUEUE_SIZE);
+	if (rc)
+		goto err_free;
+	rc = loop_timer_add(net->dev.loop, &net->announce_timer);
+	if (rc)
+		goto err_dev;
+	for (unsigned i = 0; i < net->pair_count; i++) {
+		net->pairs[i].rx = &net->dev.queues[NET_QUEUE_RX(i)];
+		net->pairs[i].tx = &net->dev.queues[NET_QUEUE_TX(i)];
+	}
+	return &net->dev;
+
+err_dev:
+	virtio_dev_destroy(&net->dev);
+err_free:
+	net_free(net);
+err_log:
+	log_error("virtio-net %u: %s", instance, strerror(-rc));
+	return NULL;
+}
+
+int virtio_net_tap_fd(const struct virtio_dev *dev, unsigned pair)
+{
+	return container_of(dev, const struct net, dev)->pairs[pair].tap.fd;
+}
+
+unsigned virtio_net_ifindex(const struct virtio_dev *dev)
+{
+	return container_of(dev, const struct net, dev)->pairs[0].tap.ifindex;
+}
+
+bool virtio_net_get_stats(struct virtio_dev *dev, struct virtio_net_stats *stats)
+{
+	struct net *net = net_of(dev);
+
+	pthread_mutex_lock(&dev->lock);
+	*stats = net->stats;
+	pthread_mutex_unlock(&dev->lock);
+	return !net->in_kernel;
+}

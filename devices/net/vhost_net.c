@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "devices/vhost_net.h"
+
+#include "base/log.h"
+#include "host/tap.h"
+
+#include <linux/vhost.h>
+#include <linux/virtio_net.h>
+#include <string.h>
+
+enum { RINGS = 2 };
+
+struct vhost_net {
+	struct vhost vhost;
+	int tap_fd; /* borrowed */
+};
+
+static struct vhost_net *net_of(struct vhost *vhost)
+{
+	return container_of(vhost, struct vhost_net, vhost);
+}
+
+static int set_backend(struct vhost *vhost, unsigned index, int fd)
+{
+	struct vhost_vring_file file = { .index = index, .fd = fd };
+	int ret = sys_ioctl(vhost->sys, vhost->fd, VHOST_NET_SET_BACKEND, &file);
+
+	/* A removed interface is a card without a link, and no reason not to start. */
+	if (ret >= 0 || tap_is_gone(vhost->sys, net_of(vhost)->tap_fd))
+		return 0;
+	if (vhost_may_log(vhost))
+		log_error("%s: VHOST_NET_SET_BACKEND: %s", vhost->dev->name, strerror(-ret));
+	return ret;
+}
+
+static void net_halt(struct vhost *vhost)
+{
+	/* A failure has been logged; there is no remedy. */
+	for (unsigned i = 0; i < RINGS; i++)
+		if (vhost->rings[i].bound)
+			(void)!set_backend(vhost, i, VHOST_FILE_UNBIND);
+}
+
+static int net_run(struct vhost *vhost)
+{
+	for (unsigned i = 0; i < RINGS; i++) {
+		int ret = vhost->rings[i].bound ?
+				  set_backend(vhost, i, net_of(vhost)->tap_fd) : 0;
+
+		if (ret < 0) {
+			net_halt(vhost);
+			return ret;
+		}
+	}
+	return 0;
+}
+
+static void net_destroy(struct backend *backend)
+{
+	vhost_net_close(container_of(backend, struct vhost, backend));
+}
+
+static const struct vhost_kind net_kind = {
+	.ops = {
+		.name = "vhost-net",
+		.start = vhost_start,
+		.stop = vhost_stop,
+		.destroy = net_destroy,
+	},
+	.node = "/dev/vhost-net",
+	.module = "vhost_net",
+	.run = net_run,
+	.halt = net_halt,
+};
+
+struct vhost *vhost_net_open(struct sys *sys, int fd, bool optional, int *err)
+{
+	struct vhost_net *net = calloc(1, sizeof(*net));
+
+	if (!net) {
+		*err = -ENOMEM;
+		return NULL;
+	}
+	*err = vhost_open(&net->vhost, &net_kind, sys, fd, optional);
+	if (*err) {
+		free(net);
+		return NULL;
+	}
+	return &net->vhost;
+}
+
+uint64_t vhost_net_features(const struct vhost *vhost)
+{
+	/* Everything that vhost itself must take part in. */
+	const uint64_t vhosts_own = 1ULL << VIRTIO_NET_F_MRG_RXBUF |
+				    1ULL << VIRTIO_RING_F_INDIRECT_DESC |
+				    1ULL << VIRTIO_RING_F_EVENT_IDX | 1ULL << VIRTIO_F_VERSION_1;
+
+	return vhost->features | ~vhosts_own;
+}
+
+int vhost_net_bind(struct vhost *vhost, struct virtio_dev *dev, unsigned rx, int tap_fd)
+{
+	int ret;
+
+	net_of(vhost)->tap_fd = tap_fd;
+	ret = vhost_bind(vhost, dev, rx, RINGS);
+	if (ret)
+		vhost_net_close(vhost);
+	return ret;
+}
+
+void vhost_net_close(struct vhost *vhost)
+{
+	vhost_close(vhost);
+	free(net_of(vhost));
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "devices/vhost_scsi.h"
+
+#include "base/log.h"
+
+#include <linux/vhost.h>
+#include <linux/virtio_scsi.h>
+#include <stdio.h>
+#include <string.h>
+
+struct vhost_scsi {
+	struct vhost vhost;
+	/*
+	 * The kernel takes every target portal group of this name that has a nexus and is not in
+	 * use; since ABI 1 it ignores vhost_tpgt. A group's number is its SCSI target's.
+	 */
+	struct vhost_scsi_target target;
+};
+_Static_assert(VHOST_SCSI_WWPN_MAX == sizeof(((struct vhost_scsi_target *)0)->vhost_wwpn) - 1,
+	       "linux/vhost_types.h");
+
+static struct vhost_scsi *scsi_of(struct vhost *vhost)
+{
+	return container_of(vhost, struct vhost_scsi, vhost);
+}
+
+/* No portal group of the name is free. Kernels before 6.14 answer EEXIST (CVE-2025-22083). */
+static bool target_is_missing(int err)
+{
+	return err == -ENODEV || err == -EEXIST;
+}
+
+static void log_missing(const struct vhost *vhost, const struct vhost_scsi_target *target)
+{
+	log_error("%s: target %s does not exist, has no nexus, or another machine has it",
+		  vhost->dev ? vhost->dev->name : vhost->kind->ops.name, target->vhost_wwpn);
+}
+
+static int scsi_run(struct vhost *vhost)
+{
+	struct vhost_scsi *scsi = scsi_of(vhost);
+	int ret = vhost_ioctl(vhost, VHOST_SCSI_SET_ENDPOINT, &scsi->target);
+
+	if (target_is_missing(ret) && vhost_may_log(vhost))
+		log_missing(vhost, &scsi->target);
+	return ret;
+}
+
+/* Returns when no command is in flight. A failure has been logged; there is no remedy. */
+static void scsi_halt(struct vhost *vhost)
+{
+	(void)!vhost_ioctl(vhost, VHOST_SCSI_CLEAR_ENDPOINT, &scsi_of(vhost)->target);
+}
+
+static void scsi_destroy(struct backend *backend)
+{
+	vhost_scsi_close(container_of(backend, struct vhost, backend));
+}
+
+static const struct vhost_kind scsi_kind = {
+	.ops = {
+		.name = "vhost-scsi",
+		.start = vhost_start,
+		.stop = vhost_stop,
+		.destroy = scsi_destroy,
+	},
+	.node = "/dev/vhost-scsi",
+	.module = "vhost_scsi",
+	.run = scsi_run,
+	.halt = scsi_halt,
+};
+
+static int check_abi(struct vhost *vhost)
+{
+	int version = -1;
+	int ret = vhost_ioctl(vhost, VHOST_SCSI_GET_ABI_VERSION, &version);
+
+	if (ret < 0 || version == VHOST_SCSI_ABI_VERSION)
+		return ret < 0 ? ret : 0;
+	log_error("vhost-scsi: the kernel has version %d of its interface, Kinglet knows %d",
+		  version, VHOST_SCSI_ABI_VERSION);
+	return -EPROTONOSUPPORT;
+}
+
+/*
+ * Only the kernel knows whether another machine has the target, and tells by handing it over, to
+ * whoever has a memory table, be it an empty one. There are no rings yet for it to run; and it is
+ * given back, for a driver may never come. Any other answer is for DRIVER_OK, when there are rings.
+ */
+static int check_free(struct vhost *vhost)
+{
+	struct vhost_scsi_target *target = &scsi_of(vhost)->target;
+	struct vhost_memory empty = {};
+	int ret = sys_ioctl(vhost->sys, vhost->fd, VHOST_SET_MEM_TABLE, &empty);
+
+	if (ret >= 0)
+		ret = sys_ioctl(vhost->sys, vhost->fd, VHOST_SCSI_SET_ENDPOINT, target);
+	if (ret >= 0)
+		scsi_halt(vhost);
+	if (!target_is_missing(ret))
+		return 0;
+	log_missing(vhost, target);
+	return -ENODEV;
+}
+
+struct vhost *vhost_scsi_open(struct sys *sys, const char *wwpn, int *err)
+{
+	struct vhost_scsi *scsi = calloc(1, sizeof(*scsi));
+
+	if (!scsi) {
+		*err = -ENOMEM;
+		return NULL;
+	}
+	scsi->target.abi_version = VHOST_SCSI_ABI_VERSION;
+	snprintf(scsi->target.vhost_wwpn, sizeof(scsi->target.vhost_wwpn), "%s", wwpn);
+	*err = vhost_open(&scsi->vhost, &scsi_kind, sys, -1, false);
+	if (*err) {
+		free(scsi);
+		return NULL;
+	}
+	*err = check_abi(&scsi->vhost);
+	if (!*err)
+		*err = check_free(&scsi->vhost);
+	if (*err) {
+		vhost_scsi_close(&scsi->vhost);
+		return NULL;
+	}
+	return &scsi->vhost;
+}
+
+uint64_t vhost_scsi_features(const struct vhost *vhost)
+{
+	/*
+	 * Not VIRTIO_SCSI_F_T10_PI: it needs backstores that are formatted for it. The others of
+	 * virtio-scsi are unknown to vhost; what else it offers is not the guest's business.
+	 */
+	const uint64_t served = 1ULL << VIRTIO_SCSI_F_HOTPLUG | VIRTQ_FEATURES;
+
+	return vhost->features & served;
+}
+
+int vhost_scsi_bind(struct vhost *vhost, struct virtio_dev *dev)
+{
+	int ret = vhost_bind(vhost, dev, 0, dev->queue_count);
+
+	if (ret)
+		vhost_scsi_close(vhost);
+	return ret;
+}
+
+void vhost_scsi_close(struct vhost *vhost)
+{
+	vhost_close(vhost);
+	free(scsi_of(vhost));
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "devices/vhost_vsock.h"
+
+#include "base/log.h"
+
+#include <linux/vhost.h>
+#include <string.h>
+
+enum { RINGS = 2 };
+
+static int set_running(struct vhost *vhost, int running)
+{
+	return vhost_ioctl(vhost, VHOST_VSOCK_SET_RUNNING, &running);
+}
+
+static int vsock_run(struct vhost *vhost)
+{
+	return set_running(vhost, 1);
+}
+
+/* Takes both rings from the kernel's workers, and waits for these. */
+static void vsock_halt(struct vhost *vhost)
+{
+	set_running(vhost, 0);
+}
+
+static void vsock_destroy(struct backend *backend)
+{
+	vhost_vsock_close(container_of(backend, struct vhost, backend));
+}
+
+static const struct vhost_kind vsock_kind = {
+	.ops = {
+		.name = "vhost-vsock",
+		.start = vhost_start,
+		.stop = vhost_stop,
+		.destroy = vsock_destroy,
+	},
+	.node = "/dev/vhost-vsock",
+	.module = "vhost_vsock",
+	.run = vsock_run,
+	.halt = vsock_halt,
+};
+
+static int take_cid(struct vhost *vhost, uint32_t cid)
+{
+	uint64_t value = cid;
+	int ret = sys_ioctl(vhost->sys, vhost->fd, VHOST_VSOCK_SET_GUEST_CID, &value);
+
+	if (ret == -EADDRINUSE)
+		log_error("vhost-vsock: CID %u is in use by another guest; give another one", cid);
+	else if (ret < 0)
+		log_error("vhost-vsock: VHOST_VSOCK_SET_GUEST_CID %u: %s", cid, strerror(-ret));
+	return ret < 0 ? ret : 0;
+}
+
+struct vhost *vhost_vsock_open(struct sys *sys, uint32_t cid, int *err)
+{
+	_cleanup_free_ struct vhost *vhost = calloc(1, sizeof(*vhost));
+
+	if (!vhost) {
+		*err = -ENOMEM;
+		return NULL;
+	}
+	*err = vhost_open(vhost, &vsock_kind, sys, -1, false);
+	if (*err)
+		return NULL;
+	*err = take_cid(vhost, cid);
+	if (*err) {
+		vhost_close(vhost);
+		return NULL;
+	}
+	return steal_ptr(vhost);
+}
+
+uint64_t vhost_vsock_features(const struct vhost *vhost)
+{
+	return vhost->features;
+}
+
+int vhost_vsock_bind(struct vhost *vhost, struct virtio_dev *dev, unsigned rx)
+{
+	int ret = vhost_bind(vhost, dev, rx, RINGS);
+
+	if (ret)
+		vhost_vsock_close(vhost);
+	return ret;
+}
+
+void vhost_vsock_close(struct vhost *vhost)
+{
+	vhost_close(vhost);
+	free(vhost);
+}

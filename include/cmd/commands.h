@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The commands behind main(): one file each, described by one table. Main thread.
+ */
+#ifndef KINGLET_CMD_COMMANDS_H
+#define KINGLET_CMD_COMMANDS_H
+
+#include "cli/options.h"
+#include "machine/config.h"
+#include "machine/machine.h"
+
+#include <stdio.h>
+
+/* Exit statuses of Kinglet's own; those of a run come with its verdict. */
+enum { EXIT_USAGE = 100, EXIT_HOST = 101, EXIT_LOST = 104 };
+
+/* With an exit status: threads are left that use what the command has, so _exit(2) comes next. */
+enum { COMMAND_LEAVE = 0x100 };
+
+struct command {
+	const char *name;
+	const char *synopsis; /* what is written behind the name, or "" */
+	const char *summary;  /* what it does: one sentence without its full stop */
+	const char *about;    /* lines for its --help, or NULL */
+	const char *words;    /* those that its argument may be, with blanks between; or NULL */
+	const struct option_list *const *options; /* at most OPTION_LISTS_MAX, then NULL */
+	size_t options_size; /* bytes of its struct, which begins with struct common_options */
+	/* An argument that is no option; NULL: it takes none. Errors as of options_parse(). */
+	int (*argument)(struct common_options *options, const char *text);
+	/*
+	 * Once all is parsed; argv: what stood behind `--`, argc -1 without `--`. NULL: none may.
+	 */
+	int (*finish)(struct common_options *options, int argc, char **argv);
+	/* Returns the exit status, or that and COMMAND_LEAVE. */
+	int (*run)(struct common_options *options);
+};
+
+extern const struct command command_run, command_test, command_exec, command_kernel, command_report,
+	command_doctor, command_help, command_version;
+
+/* All of them, in the order of the help; ends with NULL. */
+extern const struct command *const command_table[];
+
+/* NULL when there is none of this name. */
+const struct command *command_find(const char *name);
+
+/* Whether the list is one of the command's. */
+bool command_takes(const struct command *command, const struct option_list *list);
+
+/* Logs one line with the commands that there are. */
+void command_log_unknown(const char *name);
+
+/*
+ * Parses what follows the command's name, and does what it says. Returns the exit status, or that
+ * and COMMAND_LEAVE.
+ */
+int command_execute(const struct command *command, int argc, char **argv);
+
+/*
+ * machine_run() on the host's kernel, and the seconds since config->started_ns. 0, or COMMAND_LEAVE
+ * when it did not stop.
+ */
+__must_check int run_timed(const struct machine_config *config, struct verdict *verdict,
+			   double *seconds);
+
+/* EXIT_SUCCESS, or EXIT_HOST after one logged line when standard output has not taken all. */
+int flush_stdout(void);
+
+/*
+ * Looks at all that machine_run() would look at without /dev/kvm, then prints the machine that
+ * `config` describes, for --dry-run. 0, or a negative errno after one logged line; then nothing is
+ * printed.
+ */
+__must_check int dry_run_print(FILE *out, const struct machine_config *config);
+
+/*
+ * The verdict line, without the program's name: how a run ended that did not end well, or by a
+ * reboot. Empty when there is nothing to say: status 0, or an error that was logged where it
+ * happened.
+ */
+void verdict_format(const struct verdict *verdict, double seconds, char *text, size_t len);
+
+#endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `kinglet doctor`: can this host run a Linux guest, and how well? One table of checks; each is a
+ * function that looks at one thing and says how it is, and which command would mend it. Main
+ * thread.
+ */
+#ifndef KINGLET_CMD_DOCTOR_H
+#define KINGLET_CMD_DOCTOR_H
+
+#include "arch/probe.h"
+#include "core/sys.h"
+#include "cmd/probe.h"
+
+#include <stdio.h>
+#include <sys/resource.h>
+
+enum finding_state {
+	FINDING_OK,
+	FINDING_DEGRADED, /* it works, but slower, or not all of it */
+	FINDING_MISSING,
+};
+
+struct finding {
+	enum finding_state state;
+	char text[400]; /* what was found; no full stop */
+	char fix[160];	/* the one command, for root where it needs root; empty: there is none */
+};
+
+struct doctor;
+
+/* What the checks see of the host beside its files. Unit tests put another host in its place. */
+struct doctor_ops {
+	/* machine_run_probe(). */
+	void (*run_probe)(const struct arch_probe *probe, struct sys *sys, struct verdict *verdict);
+	/* arch_host_speed(). */
+	unsigned (*host_speed)(void);
+	/* A ring is made and closed again: 0 or a negative errno. */
+	int (*try_io_uring)(void);
+	/* getrlimit(2): 0 or a negative errno. */
+	int (*get_rlimit)(unsigned resource, struct rlimit *limit);
+};
+
+extern const struct doctor_ops doctor_real_ops;
+
+struct doctor {
+	struct sys *sys; /* borrowed; opens device nodes */
+	const struct doctor_ops *ops;
+	const char *root; /* borrowed; stands before the names of files that are read: "" */
+	const char *user; /* borrowed; who wants to run Kinglet */
+	char release[65]; /* of the kernel, as uname -r */
+	/* What the first checks found out, for those behind them and for the result. */
+	bool kvm_opens, guests_run, linux_runs;
+};
+
+struct doctor_check {
+	const char *name; /* one word */
+	const char *use;  /* what it is for */
+	struct finding (*run)(struct doctor *doctor, const struct doctor_check *check);
+	const void *arg; /* run's own */
+};
+
+/* All checks in their order; ends with a nameless one. */
+extern const struct doctor_check doctor_checks[];
+
+/*
+ * Runs every check; findings are in the order of doctor_checks, of which there are `count`. Returns
+ * whether a Linux guest can run.
+ */
+bool doctor_examine(struct doctor *doctor, struct finding *findings, unsigned count);
+
+/* The report for people: lines of at most 100 columns. */
+void doctor_print(FILE *out, const struct finding *findings, unsigned count);
+
+/* "ok", "degraded", "missing" */
+const char *finding_state_name(enum finding_state state);
+
+/* --- For the checks --- */
+
+struct finding doctor_find(enum finding_state state, const char *fix, const char *fmt, ...)
+	__printf(3, 4);
+
+/*
+ * The start of a file below doctor->root, NUL-terminated, without a newline at the end; the length,
+ * or a negative errno with an empty text.
+ */
+__must_check int doctor_read(const struct doctor *doctor, const char *path, char *text,
+			     size_t len);
+bool doctor_exists(const struct doctor *doctor, const char *path);
+
+/*
+ * The command that lets doctor->user open a node that is there: joining its group where that is one
+ * that may, else owning it.
+ */
+void doctor_permission_fix(const struct doctor *doctor, const char *path, char *fix, size_t len);
+
+enum module_state {
+	MODULE_THERE,	 /* loaded, or built in and active */
+	MODULE_LOADABLE, /* in /lib/modules */
+	MODULE_ABSENT,
+};
+
+/* `name` with underscores. */
+enum module_state doctor_module(const struct doctor *doctor, const char *name);
+
+/* The checks. */
+#define DOCTOR_CHECK(name)                                                                         \
+	struct finding name(struct doctor *doctor, const struct doctor_check *check)
+DOCTOR_CHECK(doctor_kvm);
+DOCTOR_CHECK(doctor_kvm_capabilities);
+DOCTOR_CHECK(doctor_guest_modes);
+DOCTOR_CHECK(doctor_guest_linux);
+DOCTOR_CHECK(doctor_nested);
+DOCTOR_CHECK(doctor_node);
+DOCTOR_CHECK(doctor_lio);
+DOCTOR_CHECK(doctor_huge_pages);
+DOCTOR_CHECK(doctor_thp);
+DOCTOR_CHECK(doctor_io_uring);
+DOCTOR_CHECK(doctor_memlock);
+DOCTOR_CHECK(doctor_files);
+#undef DOCTOR_CHECK
+
+/* A device node that a module brings, for doctor_node(). */
+struct doctor_device {
+	const char *path;   /* "/dev/vhost-net" */
+	const char *number; /* file with its number, major:minor, while the module is loaded */
+	const char *module;
+	const char *config; /* kernel configuration option */
+};
+
+#endif

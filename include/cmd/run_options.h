@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The options of every command that runs a machine. Such a command's own struct begins with struct
+ * run_options, and its option lists with machine_option_list. Main thread.
+ */
+#ifndef KINGLET_CMD_RUN_OPTIONS_H
+#define KINGLET_CMD_RUN_OPTIONS_H
+
+#include "cli/files.h"
+#include "cli/options.h"
+#include "cmd/kernel.h"
+#include "machine/config.h"
+
+/* Strings are borrowed from argv or owned by common. */
+struct run_options {
+	struct common_options common;
+	struct machine_config config;
+	const char *append; /* --append as given, or NULL; the whole line is in config.boot */
+	bool shows_warnings; /* the default command line lets the kernel print them */
+	bool dry_run;
+	bool kernel_needed; /* none of the host's is taken */
+	const struct kernel_places *places; /* NULL: those of the host */
+};
+
+/* Of the machine and its run; and of what is booted in it, for whoever leaves that to the user. */
+extern const struct option_list machine_option_list;
+extern const struct option_list boot_option_list;
+
+/* struct command's `argument`: the kernel. */
+__must_check int run_options_kernel(struct common_options *options, const char *path);
+
+/* Checks the machine's options as they fit together; takes a default kernel where none is given. */
+__must_check int run_options_check(struct run_options *options);
+
+/* Adds the kernel and the files of the command's options, but for those of the list `without`. */
+__must_check int run_options_add_files(struct file_set *set, const struct run_options *options,
+				       const struct option_list *without);
+
+/*
+ * struct command's `finish`: what follows from several options together, and the kernel command
+ * line with the arguments for the guest's init.
+ */
+__must_check int run_options_finish(struct common_options *options, int init_argc,
+				    char **init_argv);
+
+#endif

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What `kinglet test` is made of: options, the observer that decides, results, reports. A result is
+ * a JSON object from the moment the guest has ended: the process that ran the guest writes it to a
+ * pipe, and the one that supervises prints and collects it.
+ */
+#ifndef KINGLET_CMD_SUITE_H
+#define KINGLET_CMD_SUITE_H
+
+#include "cmd/run_options.h"
+#include "guestlog/console_lines.h"
+#include "guestlog/console_tail.h"
+#include "guestlog/kernel_log.h"
+#include "guestlog/ktap.h"
+#include "guestlog/last_words.h"
+#include "guestlog/symbols.h"
+#include "machine/machine.h"
+
+#include <cjson/cJSON.h>
+#include <regex.h>
+#include <stdio.h>
+
+enum {
+	TEST_MAX_PATTERNS = 32,
+	TEST_MAX_JOBS = 256,
+	JUDGE_MAX_VCPUS = 64,
+	SHOWN_TAIL_LINES = 20,	/* printed when a test fails, and all from a complaint on */
+	/* What a test ends with that failed although the machine came to no harm. */
+	EXIT_TEST_FAILED = 1,
+};
+
+/* --- Options (suite_options.c) ---------------------------------------------------------------- */
+
+struct test_options {
+	struct run_options run;
+	const char *expect[TEST_MAX_PATTERNS], *reject[TEST_MAX_PATTERNS];
+	unsigned expect_count, reject_count;
+	enum kernel_complaint fail_on; /* the mildest; above KERNEL_OOPS: none */
+	unsigned retries;
+	bool expect_reboot;
+	const char *symbols; /* file, or NULL */
+	bool verbose;
+	const char *report, *junit; /* files, or NULL */
+	const char *list;	    /* file, or NULL: one test */
+	unsigned jobs;
+};
+
+extern const struct option_list test_option_list, suite_option_list;
+
+/* struct command's `finish`. */
+__must_check int test_options_finish(struct common_options *options, int argc, char **argv);
+
+/* One test to be run, and what came of it. */
+struct test_case {
+	char *name;		      /* owned; "" for the only test */
+	struct test_options *options; /* owned when it is not the command's own */
+	bool owns_options;
+	cJSON *attempts; /* array of results, owned */
+};
+
+struct suite {
+	struct test_case *cases; /* owned */
+	unsigned count;
+};
+
+/*
+ * The command's one test, or those of --list, each line of which goes on from the options of the
+ * command line. 0, or -EINVAL after one logged line that names the line of the list; -ENOMEM.
+ */
+__must_check int suite_load(struct suite *suite, struct test_options *options);
+void suite_destroy(struct suite *suite);
+
+/*
+ * Splits a line into words at blanks, in place: '…' is literal, in "…" and outside a backslash
+ * takes the next character as it is; # begins a comment where a word would. Returns their number;
+ * -EINVAL for a quote that is not closed, -E2BIG for more than max.
+ */
+__must_check int suite_split_line(char *line, char **words, int max);
+
+/* --- The observer of one run (suite_judge.c) -------------------------------------------------- */
+
+struct judge_pattern {
+	regex_t regex;
+	const char *source; /* borrowed */
+	char *line;	    /* the first one that it matched; owned, or NULL */
+};
+
+struct judge_vcpu {
+	unsigned id;
+	struct arch_vcpu_state state;
+};
+
+enum judge_end {
+	JUDGE_OPEN,
+	JUDGE_EXPECTED,
+	JUDGE_REJECTED,
+	JUDGE_COMPLAINT,
+	JUDGE_BOOT_FAILED,
+};
+
+/* Filled while the machine runs, under its lock; read when it has ended. */
+struct judge {
+	const struct test_options *options; /* borrowed */
+	struct console_lines lines[GUEST_STREAMS];
+	struct ktap ktap[GUEST_STREAMS];
+	struct judge_pattern expect[TEST_MAX_PATTERNS], reject[TEST_MAX_PATTERNS];
+	unsigned expect_count, reject_count; /* compiled */
+	unsigned expected;		     /* how many have matched */
+	enum judge_end end;
+	bool stamped; /* this guest's printk prints the time */
+	unsigned complaints[KERNEL_OOPS + 1];
+	char *complaint; /* the first that counts; owned, or NULL */
+	enum kernel_complaint complaint_kind;
+	char *last_words;		/* why the guest's boot failed; owned, or NULL */
+	unsigned patience;		/* ticks until the rest of the complaint is given up */
+	struct console_tail tail;	/* for the report */
+	/* Lines, counted from 1: the last warning, and where what went wrong begins; 0: nothing. */
+	unsigned warned, trouble;
+	struct judge_vcpu *vcpus;	/* owned */
+	unsigned vcpu_count;
+};
+
+extern const struct machine_observer_ops judge_ops;
+
+/* 0, or -EINVAL with what is wrong with a regular expression of the options logged. */
+__must_check int judge_init(struct judge *judge, const struct test_options *options);
+void judge_destroy(struct judge *judge);
+/* The guest has ended: takes what stands behind its last newline. */
+void judge_finish(struct judge *judge);
+
+/* --- Results (suite_result.c) ----------------------------------------------------------------- */
+
+/* What came of one run, as the report has it; NULL when memory is short. */
+cJSON *result_of_run(struct judge *judge, const struct verdict *verdict, double seconds,
+		      const struct symbols *symbols);
+/* The same for a process that died without telling. */
+cJSON *result_of_death(const char *detail, double seconds);
+bool result_passed(const cJSON *result);
+/* A member's value: "" or 0 when there is none. */
+const char *result_text(const cJSON *result, const char *key);
+double result_number(const cJSON *result, const char *key);
+/* A fault of the test, and not of the host or the user: worth another attempt. */
+bool result_may_be_retried(const cJSON *result);
+
+/* The member, or NULL. */
+static inline cJSON *json_get(const cJSON *object, const char *key)
+{
+	return cJSON_GetObjectItemCaseSensitive(object, key);
+}
+
+/* The first of an array's or object's members, which go on with ->next; NULL of none. */
+static inline const cJSON *json_first(const cJSON *list)
+{
+	return list ? list->child : NULL;
+}
+
+/* The whole report: cases that have been run, just now. NULL when memory is short. */
+cJSON *report_of_suite(const struct suite *suite, const struct common_options *options,
+		       double seconds);
+
+/* --- Output ----------------------------------------------------------------------------------- */
+
+/* The line of one test, and what its failure needs (suite_print.c). */
+void print_result(FILE *out, const char *name, const cJSON *attempts);
+/* The same report for JUnit's readers (suite_junit.c). */
+void junit_print(FILE *out, const cJSON *report);
+
+/* --- Running (suite_run.c) -------------------------------------------------------------------- */
+
+/*
+ * Runs every case in a process of its own, `jobs` at a time, and prints each result when it is
+ * there. Returns 0, or 128 + n when signal n came before all had a result; a negative errno
+ * after one logged line. *seconds: how long it all took.
+ */
+__must_check int suite_run(struct suite *suite, unsigned jobs, double *seconds);
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The block device (virtio 1.2 §5.2), run in this process on a raw image.
+ *
+ *   serve (loop thread)           take chains ─▶ check ─▶ image_submit ─┐ one batch,
+ *   image event (loop thread)     image_process: chains pushed ◀────────┘ one interrupt a queue
+ *   quiesce (reset, any thread)   image_drain: the same, until nothing is in flight
+ *
+ * All three hold the device's lock, and nothing that an I/O needs to complete ever takes it, so a
+ * reset on a vCPU thread waits only for the disk (host/image.h has the rule in full).
+ *
+ * All queues share one image and one engine: they are served by one thread under one lock, so a
+ * ring each would only add wake-ups. What several queues buy is on the guest's side: its CPUs do
+ * not contend for one ring.
+ */
+#ifndef KINGLET_DEVICES_BLK_H
+#define KINGLET_DEVICES_BLK_H
+
+#include "host/image.h"
+#include "virtio/virtio.h"
+
+enum { VIRTIO_BLK_MAX_QUEUES = 16 };
+
+struct virtio_blk_options {
+	const char *path; /* raw image or block device; borrowed, outlives the device */
+	bool readonly;
+	bool direct;	    /* O_DIRECT */
+	bool raw;	    /* also what looks like an image of another format */
+	bool threads;	    /* do not try io_uring */
+	const char *serial; /* of at most 20 bytes, copied; NULL: none */
+	unsigned queues;    /* 1..VIRTIO_BLK_MAX_QUEUES */
+};
+
+/*
+ * Opens the image and makes the device. All its queues are for the local backend, which the caller
+ * binds; the transport owns it from virtio_pci_add() on. Not locked. Logs on failure.
+ * -EINVAL, -ENOENT and -ENOTDIR say that an option or the image is wrong (usage); everything else
+ * is trouble of the host.
+ */
+__must_check int virtio_blk_new(const struct virtio_env *env, unsigned instance,
+				const struct virtio_blk_options *options, struct virtio_dev **out);
+
+#endif

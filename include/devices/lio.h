@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A disk of the kernel's SCSI target (LIO), made of a file or a block device and offered to
+ * vhost-scsi, by way of configfs:
+ *
+ *   core/fileio_18763/kinglet-…     the backstore: iblock_… for a block device
+ *   vhost/naa.5001405…/tpgt_1       the target, whose one LUN is the backstore
+ *
+ * Its name says whose it is: pid namespace, pid and start time of the process that made it. So what
+ * a process left that could not clean up behind itself (SIGKILL) can be told from what is in use.
+ *
+ * One thread at a time. Errors are logged here, in one line.
+ */
+#ifndef KINGLET_DEVICES_LIO_H
+#define KINGLET_DEVICES_LIO_H
+
+#include "base/cleanup.h"
+
+#include <stdbool.h>
+
+/* The number of the one portal group, and so of the SCSI target that a guest sees. */
+enum { LIO_TARGET = 1 };
+
+enum { LIO_ROOT_MAX = 256, LIO_NAME_MAX = 80, LIO_WWPN_MAX = 24 };
+
+struct lio;
+
+/* How configfs is changed: 0 or a negative errno, as the system calls of these names. */
+struct lio_ops {
+	int (*mkdir)(const struct lio *lio, const char *path);
+	int (*rmdir)(const struct lio *lio, const char *path);
+	int (*symlink)(const struct lio *lio, const char *target, const char *path);
+	int (*unlink)(const struct lio *lio, const char *path);
+	/* One write(2) to a file that is there. */
+	int (*write)(const struct lio *lio, const char *path, const char *text);
+};
+
+struct lio {
+	const struct lio_ops *ops;
+	char root[LIO_ROOT_MAX]; /* "/sys/kernel/config/target" */
+};
+
+/* What a target is made of. */
+struct lio_disk {
+	const char *path; /* borrowed; file or block device */
+	bool readonly;
+	bool raw; /* also what looks like an image of another format */
+};
+
+struct lio_target {
+	const struct lio *lio;	 /* borrowed */
+	char name[LIO_NAME_MAX]; /* of the backstore */
+	bool block_device;
+	char wwpn[LIO_WWPN_MAX]; /* of the target: what vhost-scsi is to be given */
+	int fd;			 /* the file, owned: holds the lock */
+};
+
+/*
+ * Finds the target folder below the first configfs of a list like /proc/mounts. -ENOENT, not
+ * logged, without a configfs.
+ */
+__must_check int lio_find(struct lio *lio, const char *mounts);
+
+/* Says on standard error that lio_find() failed, and what to do. */
+void lio_log_not_found(int err);
+
+/*
+ * Checks that `wwpn` is a target that vhost-scsi could be given: one of its portal groups has a
+ * nexus. -ENODEV.
+ */
+__must_check int lio_check_target(const struct lio *lio, const char *wwpn);
+
+/* Whether the disk's file would do, were it not locked; errors as of lio_target_create(). */
+__must_check int lio_check_disk(const struct lio_disk *disk);
+
+/*
+ * Makes a target with a file or block device as its LUN 0. *lio is borrowed for as long.
+ * `index` tells several targets of one process apart. The file stays open and locked, as a disk
+ * image is. On failure nothing is left behind. -EINVAL, -ENOENT and -ENOTDIR say that the path or
+ * the file is wrong; everything else is trouble of the host.
+ */
+__must_check int lio_target_create(struct lio_target *target, const struct lio *lio,
+				   const struct lio_disk *disk, unsigned index);
+
+/*
+ * Takes the target down; nobody may have it as endpoint any more. What cannot be removed is named
+ * in a warning and left to a later lio_remove_stale().
+ */
+void lio_target_destroy(struct lio_target *target);
+
+/* Removes what processes made that have ended. Failures are warnings. */
+void lio_remove_stale(const struct lio *lio);
+
+/* The same to look at: how many there are, and the folder of the first one's backstore. */
+struct lio_stale {
+	unsigned count;
+	char first[LIO_ROOT_MAX + 256];
+};
+void lio_find_stale(const struct lio *lio, struct lio_stale *stale);
+
+#endif

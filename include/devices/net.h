@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * virtio-net (virtio 1.2 §5.1) on a tap: pairs of a receive and a transmit queue, each pair on a
+ * queue of the tap, and a control queue behind them.
+ *
+ * The caller binds backends to its queues, both of a pair to the same one. Those of the pairs carry
+ * the frames; on the local backend they are served here. The control queue is always for the local
+ * backend, which at DRIVER_OK may get the third queue as well: for a driver without
+ * VIRTIO_NET_F_MQ, that is the control queue.
+ */
+#ifndef KINGLET_DEVICES_NET_H
+#define KINGLET_DEVICES_NET_H
+
+#include "host/link_watch.h"
+#include "host/tap.h"
+#include "virtio/virtio.h"
+
+enum { VIRTIO_NET_MAX_PAIRS = 16 };
+
+/* Queue numbers, §5.1.2. */
+#define NET_QUEUE_RX(pair) (2 * (pair))
+#define NET_QUEUE_TX(pair) (2 * (pair) + 1)
+#define NET_QUEUE_CONTROL(pairs) (2 * (pairs))
+#define NET_QUEUES(pairs) (2 * (pairs) + 1)
+
+/* Frames since the device was made. */
+struct virtio_net_stats {
+	uint64_t rx_frames, tx_frames;
+	uint64_t rx_dropped;  /* too short, or too large for the driver's buffers */
+	uint64_t rx_filtered; /* not among those that the driver wants */
+	uint64_t tx_dropped;  /* too short, too large, or refused by the tap */
+};
+
+struct virtio_net_options {
+	struct tap *taps;   /* a queue of the same tap for each pair; taken over, also on failure */
+	unsigned pairs;	    /* 1..VIRTIO_NET_MAX_PAIRS */
+	const uint8_t *mac; /* 6 bytes, unicast; NULL: a macvtap's, else one from the name */
+	uint64_t features;  /* bits that the pairs' backend can */
+	bool in_kernel;	    /* another backend than the local carries the frames */
+};
+
+/*
+ * For virtio_pci_add(). Afterwards the caller's taps are closed. Logs and returns NULL on failure.
+ * Machine's thread.
+ */
+__must_check struct virtio_dev *virtio_net_new(const struct virtio_env *env, unsigned instance,
+					       const struct virtio_net_options *options);
+
+/*
+ * The tap queue of a pair, for the backend that carries its frames. Borrowed, open until destroy.
+ */
+int virtio_net_tap_fd(const struct virtio_dev *dev, unsigned pair);
+
+/* The tap's interface, for who follows its link; 0: it cannot be followed. */
+unsigned virtio_net_ifindex(const struct virtio_dev *dev);
+
+/*
+ * What the tap's link is like now: the driver's follows. LINK_GONE: it is not where it was, and the
+ * tap tells whether it was removed. Loop thread, or before the vCPUs run. Not locked.
+ */
+void virtio_net_set_link(struct virtio_dev *dev, enum link_state state);
+
+/* False when another backend carries the frames: they are not counted. Not locked. */
+bool virtio_net_get_stats(struct virtio_dev *dev, struct virtio_net_stats *stats);
+
+#endif

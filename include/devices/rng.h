@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The entropy device (virtio 1.2 §5.4): one queue, whose buffers are filled from getrandom(2).
+ */
+#ifndef KINGLET_DEVICES_RNG_H
+#define KINGLET_DEVICES_RNG_H
+
+#include "virtio/virtio.h"
+
+/*
+ * Creates device number `instance`; its queue is for the local backend, which the caller binds.
+ * The transport owns the device from virtio_pci_add() on. Logs and returns NULL on failure. Main
+ * thread.
+ */
+__must_check struct virtio_dev *virtio_rng_new(const struct virtio_env *env, unsigned instance);
+
+#endif

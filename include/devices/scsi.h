@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The SCSI host device (virtio 1.2 §5.6): a control queue, an event queue and request queues. There
+ * is no SCSI target in this process: the caller binds all queues to a backend that has one
+ * (vhost-scsi), before the device goes onto a bus.
+ */
+#ifndef KINGLET_DEVICES_SCSI_H
+#define KINGLET_DEVICES_SCSI_H
+
+#include "virtio/virtio.h"
+
+/* The highest target number that a request can name. */
+enum { VIRTIO_SCSI_MAX_TARGET = 255 };
+
+struct virtio_scsi_options {
+	uint64_t features;	 /* that the backend serves */
+	unsigned request_queues; /* 1 at least */
+	/*
+	 * Drivers look for targets 0 to this one, each with a command that takes its time. 0 stands
+	 * for one target, number 0.
+	 */
+	unsigned max_target;
+};
+
+/*
+ * Creates device number `instance`. The transport owns it from virtio_pci_add() on. Logs and
+ * returns NULL on failure. Machine's thread.
+ */
+__must_check struct virtio_dev *virtio_scsi_new(const struct virtio_env *env, unsigned instance,
+						const struct virtio_scsi_options *options);
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One pair of network queues run by /dev/vhost-net on one tap queue.
+ */
+#ifndef KINGLET_DEVICES_VHOST_NET_H
+#define KINGLET_DEVICES_VHOST_NET_H
+
+#include "backend/vhost.h"
+
+/*
+ * Opens /dev/vhost-net, or takes an inherited `fd` of it over when >= 0 (also on failure). Logs on
+ * failure, as vhost_open() does: NULL and a negative errno in *err.
+ */
+struct vhost *vhost_net_open(struct sys *sys, int fd, bool optional, int *err);
+
+/*
+ * Of the feature bits of virtio-net and the ring: those that may be offered when this vhost runs
+ * the queues. vhost knows the ring's bits and MRG_RXBUF; all others are served by the tap and by
+ * the VMM, so they pass.
+ */
+uint64_t vhost_net_features(const struct vhost *vhost);
+
+/*
+ * Binds receive queue `rx` and transmit queue rx + 1 of dev. `tap_fd` is borrowed and must outlive
+ * the device's queues. The device owns the vhost from then on, also on failure.
+ */
+__must_check int vhost_net_bind(struct vhost *vhost, struct virtio_dev *dev, unsigned rx,
+				int tap_fd);
+
+/* Of a vhost that was never bound. */
+void vhost_net_close(struct vhost *vhost);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * All queues of a virtio-scsi device, run by /dev/vhost-scsi on a target of the kernel's SCSI
+ * target (LIO). The endpoint, which ties the two together, is set at DRIVER_OK and cleared when the
+ * device stops; at other times nobody has the target.
+ */
+#ifndef KINGLET_DEVICES_VHOST_SCSI_H
+#define KINGLET_DEVICES_VHOST_SCSI_H
+
+#include "backend/vhost.h"
+
+enum { VHOST_SCSI_WWPN_MAX = 223 }; /* bytes of a target's name */
+
+/*
+ * Opens /dev/vhost-scsi for the target `wwpn` ("naa.…"; copied; no longer than
+ * VHOST_SCSI_WWPN_MAX). Logs on failure: NULL and a negative errno in *err; -ENODEV: there is no
+ * such target with a nexus that no other machine has.
+ */
+struct vhost *vhost_scsi_open(struct sys *sys, const char *wwpn, int *err);
+
+/* The feature bits of virtio-scsi and the ring that the kernel serves. */
+uint64_t vhost_scsi_features(const struct vhost *vhost);
+
+/* Binds all queues of dev. The device owns the vhost from then on, also on failure. */
+__must_check int vhost_scsi_bind(struct vhost *vhost, struct virtio_dev *dev);
+
+/* Of a vhost that was never bound. */
+void vhost_scsi_close(struct vhost *vhost);
+
+#endif

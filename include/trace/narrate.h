@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What an ioctl or an exit means, in one plain sentence.
+ *
+ * Each layer that may include a kernel header has a table of that header's requests: core (KVM, on
+ * every CPU), arch (KVM, on this one), host (tun), backend (vhost). The machine collects them. A
+ * sentence is written to be learned from: what is asked of the kernel, with the arguments decoded.
+ */
+#ifndef KINGLET_TRACE_NARRATE_H
+#define KINGLET_TRACE_NARRATE_H
+
+#include "core/bus.h"
+#include "trace/fd_names.h"
+#include "core/sys.h"
+
+/* What a sentence is made of. */
+struct narration {
+	const struct sys_event *event;
+	struct fd_names *names;
+	struct bus *pio, *mmio; /* for addresses; NULL before there are buses */
+};
+
+struct narrate_entry {
+	unsigned long request;
+	const char *name; /* "KVM_CREATE_VM" */
+	const char *doc;  /* where it is documented: "api.rst 4.2" */
+	/*
+	 * Writes what the call does, without full stop. Also of one that failed: what it would
+	 * have returned may be used only when event->result >= 0.
+	 */
+	void (*say)(struct text *out, const struct narration *n);
+	/* The call succeeded: gives fds names. NULL: it makes none. */
+	void (*learn)(const struct narration *n);
+};
+
+struct narrate_table {
+	const struct narrate_entry *entries;
+	unsigned count;
+};
+
+/* KVM's requests that every architecture has. */
+extern const struct narrate_table narrate_kvm;
+
+/* NULL when no table has the request. */
+const struct narrate_entry *narrate_find(const struct narrate_table *const *tables, unsigned count,
+					 unsigned long request);
+
+/*
+ * The whole sentence of an ioctl, a run or a note, the request's name before it; with what went
+ * wrong for one that failed. `entry` may be NULL.
+ */
+void narrate_event(struct text *out, const struct narration *n, const struct narrate_entry *entry);
+
+/* One exit in full: event->kind is SYS_RUN. */
+void narrate_exit(struct text *out, const struct narration *n);
+
+/*
+ * The cause of an exit in few words, the same for all exits of that cause, so that they can be
+ * counted: "write to COM1", "read of PCI ECAM", "interruption", "HLT".
+ */
+void narrate_exit_cause(struct text *out, const struct narration *n);
+
+/* Appends the device and register at an address: "COM1 (line status)"; "no device" when none is. */
+void narrate_place(struct text *out, struct bus *bus, uint64_t addr);
+
+/* Appends `number` with commas: "1,204". */
+void narrate_number(struct text *out, uint64_t number);
+
+#endif

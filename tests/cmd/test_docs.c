@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The committed documentation is what the tables of commands and options say. Runs in the source
+ * folder.
+ */
+#include "cmd/commands.h"
+#include "cli/help.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* The whole of a file; the caller frees it. */
+static char *read_file(const char *path)
+{
+	FILE *in = fopen(path, "re");
+	char *text = NULL;
+	size_t len = 0;
+
+	if (!in)
+		fail_msg("%s: %s", path, strerror(errno));
+	/* getdelim up to a byte that is not there reads it all. */
+	assert_true(getdelim(&text, &len, '\0', in) > 0);
+	fclose(in);
+	return text;
+}
+
+static char *printed(void (*print)(FILE *))
+{
+	char *text;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	assert_non_null(out);
+	print(out);
+	assert_int_equal(fclose(out), 0);
+	return text;
+}
+
+/* Between `.\" NAME begin` and `.\" NAME end` stands what `print` prints. */
+static void assert_generated(const char *page, const char *name, void (*print)(FILE *))
+{
+	_cleanup_free_ char *expected = printed(print);
+	char begin[40], end[40];
+	const char *start, *stop;
+	size_t len;
+
+	snprintf(begin, sizeof(begin), ".\\\" %s begin\n", name);
+	snprintf(end, sizeof(end), ".\\\" %s end\n", name);
+	start = strstr(page, begin);
+	stop = strstr(page, end);
+	assert_non_null(start);
+	assert_non_null(stop);
+	start += strlen(begin);
+	len = (size_t)(stop - start);
+	if (strlen(expected) != len || memcmp(start, expected, len) != 0)
+		fail_msg("docs/kinglet.1 is out of date: run `make man` and commit the result");
+}
+
+static void the_man_page_is_up_to_date(void **state)
+{
+	_cleanup_free_ char *page = read_file("docs/kinglet.1");
+
+	(void)state;
+	assert_generated(page, "commands", docs_print_man_commands);
+	assert_generated(page, "options", docs_print_man_options);
+}
+
+static void the_completion_is_up_to_date(void **state)
+{
+	_cleanup_free_ char *script = read_file("docs/kinglet.bash");
+	_cleanup_free_ char *expected = printed(docs_print_completion);
+
+	(void)state;
+	if (strcmp(script, expected) != 0)
+		fail_msg("docs/kinglet.bash is out of date: run `make man` and commit the result");
+}
+
+static void the_page_names_the_version(void **state)
+{
+	_cleanup_free_ char *page = read_file("docs/kinglet.1");
+
+	(void)state;
+	assert_non_null(strstr(page, "\"Kinglet " KINGLET_VERSION "\""));
+}
+
+/* A dot or a backslash that roff would take for its own is not escaped by roff_text(). */
+static void assert_plain_to_roff(const struct option *table, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		const char *help = table[i].help;
+
+		assert_null(strpbrk(help, "\\`\n"));
+		assert_false(help[0] == '.' || help[0] == '\'');
+		if (table[i].keys)
+			assert_plain_to_roff(table[i].keys->table, table[i].keys->count);
+	}
+}
+
+static void help_texts_are_plain_to_roff(void **state)
+{
+	(void)state;
+	for (unsigned c = 0; command_table[c]; c++) {
+		const struct option_list *const *list = command_table[c]->options;
+
+		for (; *list; list++)
+			assert_plain_to_roff((*list)->table, (*list)->count);
+		assert_true(list - command_table[c]->options <= OPTION_LISTS_MAX);
+	}
+}
+
+/* What bash offers for a line of words, the last of which is being typed. */
+static void assert_offers(const char *words, const char *expected)
+{
+	char command[512], got[2048] = "";
+	size_t len;
+	FILE *pipe;
+
+	snprintf(
+		command, sizeof(command),
+		"bash -c '. docs/kinglet.bash; COMP_WORDS=(%s); COMP_CWORD=$((${#COMP_WORDS[@]}-1));"
+		"_kinglet; echo \"${COMPREPLY[@]}\"'",
+		words);
+	pipe = popen(command, "re");
+	assert_non_null(pipe);
+	len = fread(got, 1, sizeof(got) - 1, pipe);
+	got[len] = '\0';
+	assert_int_equal(pclose(pipe), 0);
+	assert_string_equal(got, expected);
+}
+
+static void bash_completes_commands_options_and_words(void **state)
+{
+	(void)state;
+	assert_offers("kinglet ru", "run\n");
+	assert_offers("kinglet run --ini", "--initrd\n");
+	assert_offers("kinglet run --acpi \"\"", "on off\n");
+	assert_offers("kinglet run --acpi of", "off\n");
+	assert_offers("kinglet run --on-reboot = r", "restart\n");
+	assert_offers("kinglet run --on-reboot =", "exit restart\n");
+	assert_offers("kinglet run docs/kinglet.b", "docs/kinglet.bash\n");
+	assert_offers("kinglet run --initrd docs/kinglet.b", "docs/kinglet.bash\n");
+	assert_offers("kinglet run --cpus \"\"", "\n");
+	assert_offers("kinglet run --cpus \"\"", "\n");
+	assert_offers("kinglet kernel \"\"", "list\n");
+	assert_offers("kinglet help --ini", "\n");
+	assert_offers("kinglet help ver", "version\n");
+	assert_offers("kinglet version --v", "--version\n");
+	assert_offers("kinglet nonesuch --v", "\n");
+}
+
+/* Words are as bash splits them: = and : are some of their own. */
+static void bash_completes_keys_and_their_values(void **state)
+{
+	(void)state;
+	assert_offers("kinglet run --disk docs/kinglet.b", "docs/kinglet.bash\n");
+	assert_offers("kinglet run --disk = docs/kinglet.b", "docs/kinglet.bash\n");
+	assert_offers("kinglet run --disk path = docs/kinglet.b", "docs/kinglet.bash\n");
+	assert_offers("kinglet run --disk root.img,re", "root.img,readonly\n");
+	assert_offers("kinglet run --disk = root.img,direct,a", "root.img,direct,aio=\n");
+	assert_offers("kinglet run --disk root.img,aio = \"\"", "uring threads\n");
+	assert_offers("kinglet run --disk root.img,aio =", "uring threads\n");
+	assert_offers("kinglet run --disk root.img,aio = t", "threads\n");
+	assert_offers("kinglet run --disk path = root.img,rea", "root.img,readonly\n");
+	assert_offers("kinglet run --net = tap = tap0,vhost = of", "off\n");
+	assert_offers("kinglet run --net tap = tap0,mac = 52 : 54 : 00 : 00 : 00 : 01,q", "01,queues=\n");
+	assert_offers("kinglet run --vsock \"\"", "cid=\n");
+	assert_offers("kinglet run --budget init = 1s,ker", "1s,kernel=\n");
+	assert_offers("kinglet run --scsi disk.img,q", "disk.img,queues=\n");
+	assert_offers("kinglet run --explain = html docs/kinglet.b", "docs/kinglet.bash\n");
+	assert_offers("kinglet run --acpi = of", "off\n");
+	assert_offers("kinglet exec --root docs/less", "docs/lessons\n");
+}
+
+static void bash_completes_what_stands_behind_two_dashes(void **state)
+{
+	(void)state;
+	assert_offers("kinglet exec vmlinuz -- compop", "compopt\n"); /* bash's own, everywhere */
+	assert_offers("kinglet exec -- cat docs/kinglet.b", "docs/kinglet.bash\n");
+	assert_offers("kinglet run vmlinuz -- docs/kinglet.b", "\n");
+}
+
+static void assert_fits_a_terminal(const char *help)
+{
+	for (const char *line = help; *line; line += strcspn(line, "\n") + 1) {
+		size_t len = strcspn(line, "\n");
+
+		if (len > 79)
+			fail_msg("too wide: %.*s", (int)len, line);
+	}
+}
+
+static char *command_help_text(const struct command *command)
+{
+	char *text;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	assert_non_null(out);
+	help_print_command(out, command);
+	assert_int_equal(fclose(out), 0);
+	return text;
+}
+
+static void help_fits_a_terminal_and_names_every_command_and_option(void **state)
+{
+	_cleanup_free_ char *all = printed(help_print);
+	_cleanup_free_ char *run = command_help_text(&command_run);
+	char name[64];
+
+	(void)state;
+	assert_fits_a_terminal(all);
+	for (unsigned c = 0; command_table[c]; c++) {
+		_cleanup_free_ char *help = command_help_text(command_table[c]);
+		const struct option_list *const *list = command_table[c]->options;
+
+		assert_fits_a_terminal(help);
+		snprintf(name, sizeof(name), "\n  %s ", command_table[c]->name);
+		assert_non_null(strstr(all, name));
+		for (; *list; list++) {
+			for (unsigned i = 0; i < (*list)->count; i++) {
+				snprintf(name, sizeof(name), "\n  --%s", (*list)->table[i].name);
+				if (!strstr(help, name))
+					fail_msg("%s --help does not name --%s",
+						 command_table[c]->name, (*list)->table[i].name);
+			}
+		}
+	}
+	assert_non_null(strstr(run, "(default 256M)"));
+	assert_non_null(strstr(run, "aio=uring|threads"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_man_page_is_up_to_date),
+		cmocka_unit_test(the_completion_is_up_to_date),
+		cmocka_unit_test(the_page_names_the_version),
+		cmocka_unit_test(help_texts_are_plain_to_roff),
+		cmocka_unit_test(bash_completes_commands_options_and_words),
+		cmocka_unit_test(bash_completes_keys_and_their_values),
+		cmocka_unit_test(bash_completes_what_stands_behind_two_dashes),
+		cmocka_unit_test(help_fits_a_terminal_and_names_every_command_and_option),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command line of `kinglet exec` and `kernel list`, and the image that a guest gets. */
+#include "capture.h"
+#include "cmd/commands.h"
+#include "cmd/exec_image.h"
+#include "cmd/kernels.h"
+#include "cmd/guest_init.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <cmocka.h>
+
+/* A folder with what a host may have; $D stands for it in scripts. */
+static int setup(void **state)
+{
+	static const char script[] =
+		"cd $D && mkdir -p boot lib/modules/6.1 root/bin dir && "
+		"for k in 6.1 5.9; do printf '\\177ELFLinux version '$k' ()' >boot/vmlinuz-$k; done && "
+		"echo 'a/virtio_console.ko: b/virtio.ko' >lib/modules/6.1/modules.dep && "
+		"echo 'a/virtio_pci.ko:' >>lib/modules/6.1/modules.dep && "
+		"mkdir lib/modules/6.1/a lib/modules/6.1/b && "
+		"echo 1 >lib/modules/6.1/a/virtio_console.ko && "
+		"echo 2 >lib/modules/6.1/a/virtio_pci.ko && echo 3 >lib/modules/6.1/b/virtio.ko && "
+		"printf '#!/bin/sh\\n' >script && echo text >text && chmod +x script text && "
+		"echo x >root/bin/x && echo y >dir/y && mkdir big && truncate -s 8M big/file";
+	char *folder = test_malloc(64);
+
+	snprintf(folder, 64, "/tmp/test_exec.XXXXXX");
+	assert_non_null(mkdtemp(folder));
+	assert_int_equal(setenv("D", folder, 1), 0);
+	assert_int_equal(system(script), 0);
+	*state = folder;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	assert_int_equal(system("rm -rf $D"), 0);
+	test_free(*state);
+	return 0;
+}
+
+/* --- Command line ----------------------------------------------------------------------------- */
+
+/* Status and messages of `kinglet exec`; `args` end with NULL. $D/ at their start is the folder. */
+static int exec(const char *const *args, char *said, size_t len)
+{
+	char *argv[16], paths[16][160];
+	struct capture capture;
+	int argc = 0, status;
+
+	for (; args[argc]; argc++) {
+		bool below = strncmp(args[argc], "$D/", 3) == 0;
+
+		snprintf(paths[argc], sizeof(paths[argc]), "%s%s", below ? getenv("D") : "",
+			 args[argc] + (below ? 2 : 0));
+		argv[argc] = paths[argc];
+	}
+	argv[argc] = NULL;
+	capture_stderr_begin(&capture);
+	status = command_execute(&command_exec, argc, argv);
+	capture_stderr_end(&capture, said, len);
+	return status;
+}
+
+static void test_wrong_use_is_refused_in_one_line(void **state)
+{
+	static const struct {
+		const char *args[8];
+		const char *says;
+	} cases[] = {
+		{ { "k" }, "no program is given; write kinglet exec [KERNEL] [options] -- PROGRAM" },
+		{ { "k", "--" }, "no program is given" },
+		{ { "k", "--", "" }, "no program is given" },
+		{ { "k", "--dir", "a", "--", "x" }, "--dir a: is not of the form HOST:GUEST" },
+		{ { "k", "--dir", ":/a", "--", "x" }, "--dir :/a: is not of the form" },
+		{ { "k", "--dir", "a:b", "--", "x" }, "GUEST begins with a slash" },
+		{ { "k", "--dir", "a:/b:rw", "--", "x" }, "only ro may follow" },
+		{ { "k", "--dir", "a://", "--", "x" }, "root is given by --root" },
+		{ { "k", "--env", "=x", "--", "x" }, "--env =x: the name is missing" },
+		{ { "k", "--env", "NOT_SET_1", "--", "x" }, "write --env NOT_SET_1=VALUE" },
+		{ { "k", "--workdir", "a", "--", "x" }, "--workdir a: must begin with a slash" },
+		{ { "k", "--initrd", "a", "--", "x" }, "--initrd: unknown option" },
+		{ { "$D/text", "--modules", "$D/dir", "--", "x" }, "has no modules.dep" },
+		{ { "$D/text", "--modules", "$D/lib/modules/6.1", "--module", "ext5", "--", "x" },
+		  "has no module ext5, nor is it built in" },
+		{ { "$D/text", "--", "$D/none" }, "/none: No such file or directory" },
+		{ { "$D/text", "--", "not-in-path" }, "not-in-path: not found in PATH" },
+		{ { "$D/text", "--", "$D/dir" }, "/dir: is no regular file" },
+		{ { "$D/text", "--", "$D/script" }, "/script: is a script" },
+		{ { "$D/text", "--", "$D/text" }, "/text: is no program of Linux" },
+		{ { "$D/text", "--", "/proc/self/exe" }, "is linked dynamically" },
+		{ { "$D/text", "--root", "$D/none", "--", "x" }, "/none: No such file" },
+		{ { "$D/text", "--root", "$D/root", "--dir", "$D/dir:/bin/x/d", "--", "x" },
+		  "/bin/x/d in the guest: Not a directory" },
+		{ { "$D/text", "--root", "$D/big", "--memory", "24M", "--", "x" },
+		  "--memory 24M: too little to unpack the guest's files in; --memory 282M would do" },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		char said[1024];
+
+		assert_int_equal(exec(cases[i].args, said, sizeof(said)), EXIT_USAGE);
+		if (!strstr(said, cases[i].says) || strchr(said, '\n') != said + strlen(said) - 1)
+			fail_msg("case %u said: %s", i, said);
+	}
+}
+
+/* --- Image ------------------------------------------------------------------------------------ */
+
+/* Whether the archive has these bytes. */
+static bool holds(const struct cpio *cpio, const void *bytes, size_t len)
+{
+	void *image = mmap(NULL, cpio->len, PROT_READ, MAP_PRIVATE, cpio->fd, 0);
+	bool found;
+
+	assert_ptr_not_equal(image, MAP_FAILED);
+	found = memmem(image, cpio->len, bytes, len);
+	munmap(image, cpio->len);
+	return found;
+}
+
+#define HOLDS(cpio, bytes) holds(cpio, bytes, sizeof(bytes))
+
+static void test_image_tells_init_what_to_do(void **state)
+{
+	char folder[128], root[128], dir[128];
+	char *env[] = { (char *)"A=1", (char *)"B=two words", NULL };
+	char *args[] = { (char *)"x", (char *)"", (char *)"last", NULL };
+	struct kernel_modules modules;
+	const struct exec_dir dirs[] = { { dir, "/mnt", true } };
+	const struct exec_image image = {
+		.root = root,
+		.dirs = dirs,
+		.dir_count = 1,
+		.modules_folder = folder,
+		.modules = &modules,
+		.folder = "/tmp",
+		.env = env,
+		.args = args,
+	};
+	struct cpio cpio;
+
+	snprintf(folder, sizeof(folder), "%s/lib/modules/6.1", (char *)*state);
+	snprintf(root, sizeof(root), "%s/root", (char *)*state);
+	snprintf(dir, sizeof(dir), "%s/dir", (char *)*state);
+	assert_int_equal(kernel_modules_find(folder, exec_needed_modules, EXEC_NEEDED_MODULES,
+					     &modules, NULL),
+			 0);
+	assert_int_equal(cpio_init(&cpio, 1 << 20), 0);
+	assert_int_equal(exec_image_build(&cpio, &image), 0);
+	assert_true(HOLDS(&cpio, "R/mnt\0M/.kinglet/virtio_pci.ko\0M/.kinglet/virtio.ko\0"
+				 "M/.kinglet/virtio_console.ko\0C/tmp\0EA=1\0EB=two words\0"
+				 "Ax\0A\0Alast"));
+	assert_true(HOLDS(&cpio, "bin/x"));
+	assert_true(HOLDS(&cpio, "mnt/y"));
+	assert_true(HOLDS(&cpio, "dev/console"));
+	assert_true(HOLDS(&cpio, ".kinglet/virtio.ko"));
+	assert_true(holds(&cpio, guest_init, guest_init_len));
+	cpio_destroy(&cpio);
+	kernel_modules_destroy(&modules);
+}
+
+/* In RAM as it is, and once more in a tmpfs, which takes half of the rest in pages and in files. */
+static void test_memory_for_the_image(void **state)
+{
+	static const char *const paths[] = { "a", "b", "c/d" };
+	static const char bytes[5 * 4096];
+	struct cpio cpio;
+
+	(void)state;
+	assert_int_equal(cpio_init(&cpio, 1 << 20), 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(paths); i++) {
+		const struct cpio_entry entry = {
+			.path = paths[i], .mode = S_IFREG | 0600, .data = "x", .len = 1, .fd = -1
+		};
+
+		assert_int_equal(cpio_add(&cpio, &entry), 0);
+	}
+	/* Three pages, but with the folder four files. */
+	assert_int_equal(exec_image_memory(&cpio), cpio.len + 2 * 4 * 4096);
+	assert_int_equal(cpio_add(&cpio, &(struct cpio_entry){ .path = "e", .mode = S_IFREG | 0600,
+							       .data = bytes,
+							       .len = sizeof(bytes) - 1, .fd = -1 }),
+			 0);
+	assert_int_equal(exec_image_memory(&cpio), cpio.len + 2 * 8 * 4096);
+	cpio_destroy(&cpio);
+}
+
+/* Our own init is a static program as good as any. */
+static void test_static_program_goes_to_bin(void **state)
+{
+	char path[128];
+	char *args[] = { path, (char *)"argument", NULL }, *env[] = { NULL };
+	const struct exec_image image = { .folder = "/", .env = env, .args = args };
+	struct cpio cpio;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/program", (char *)*state);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+	assert_int_equal(write(fd, guest_init, guest_init_len), guest_init_len);
+	close(fd);
+	assert_int_equal(cpio_init(&cpio, 1 << 20), 0);
+	assert_int_equal(exec_image_build(&cpio, &image), 0);
+	assert_true(HOLDS(&cpio, "bin/program"));
+	assert_true(HOLDS(&cpio, "C/\0A/bin/program\0Aargument"));
+	cpio_destroy(&cpio);
+}
+
+/* --- Kernels ---------------------------------------------------------------------------------- */
+
+static void list(const char *folder, char *text, size_t len)
+{
+	char boot[128], modules[128];
+	const struct kernel_places places = { .boot = boot, .modules = modules, .running = "6.1" };
+	FILE *out = fmemopen(text, len, "w");
+
+	snprintf(boot, sizeof(boot), "%s/boot", folder);
+	snprintf(modules, sizeof(modules), "%s/lib/modules", folder);
+	assert_int_equal(kernels_print(out, &places), 0);
+	fclose(out);
+}
+
+static void test_list_says_what_is_missing(void **state)
+{
+	char text[2048], *line;
+
+	list(*state, text, sizeof(text));
+	line = strchr(text, '\n') + 1;
+	assert_memory_equal(line, "* /tmp/", 7);
+	assert_non_null(strstr(line, "/boot/vmlinuz-6.1 "));
+	assert_non_null(strstr(line, "/lib/modules/6.1 "));
+	assert_non_null(strstr(line, " nothing\n  /tmp/"));
+	assert_non_null(strstr(line, " modules, unless virtio is built in\nThe one with a star"));
+
+	assert_int_equal(system("echo >$D/lib/modules/6.1/modules.dep"), 0);
+	list(*state, text, sizeof(text));
+	assert_non_null(strstr(text, " virtio_pci\n"));
+	assert_int_equal(system("rm $D/lib/modules/6.1/modules.dep"), 0);
+	list(*state, text, sizeof(text));
+	assert_non_null(strstr(text, " modules.dep: depmod 6.1, as root\n"));
+	assert_int_equal(system("rm $D/boot/*"), 0);
+	list(*state, text, sizeof(text));
+	assert_non_null(strstr(text, "apt-get install linux-image-cloud-amd64"));
+}
+
+static void test_modules_folder(void **state)
+{
+	static const char *const given[] = { NULL, "lib/modules/6.1", "lib/modules", "" };
+	char modules[128], kernel[128], path[160], expected[160];
+	const struct kernel_places places = { .boot = "", .modules = modules, .running = "" };
+	char *folder;
+
+	snprintf(modules, sizeof(modules), "%s/lib/modules", (char *)*state);
+	/* A name that says nothing: its content counts. */
+	assert_int_equal(system("cp $D/boot/vmlinuz-6.1 $D/kernel"), 0);
+	snprintf(kernel, sizeof(kernel), "%s/kernel", (char *)*state);
+	snprintf(expected, sizeof(expected), "%s/lib/modules/6.1", (char *)*state);
+	for (unsigned i = 0; i < ARRAY_SIZE(given); i++) {
+		snprintf(path, sizeof(path), "%s%s%s", (char *)*state, given[i] && *given[i] ? "/" : "",
+			 given[i] ? given[i] : "");
+		assert_int_equal(kernels_modules_folder(&places, kernel, given[i] ? path : NULL,
+							&folder),
+				 0);
+		assert_string_equal(folder, expected);
+		free(folder);
+	}
+	/* Nothing to be read in it. */
+	assert_int_equal(system("gzip -c $D/boot/vmlinuz-6.1 >$D/packed && "
+				"mv $D/packed $D/boot/vmlinuz-6.1"),
+			 0);
+	snprintf(kernel, sizeof(kernel), "%s/boot/vmlinuz-6.1", (char *)*state);
+	assert_int_equal(kernels_modules_folder(&places, kernel, NULL, &folder), 0);
+	assert_string_equal(folder, expected);
+	free(folder);
+	/* A version that has no folder may need none. */
+	snprintf(kernel, sizeof(kernel), "%s/boot/vmlinuz-5.9", (char *)*state);
+	assert_int_equal(kernels_modules_folder(&places, kernel, NULL, &folder), 0);
+	assert_null(folder);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_wrong_use_is_refused_in_one_line),
+		TEST(test_image_tells_init_what_to_do),
+		TEST(test_memory_for_the_image),
+		TEST(test_static_program_goes_to_bin),
+		TEST(test_list_says_what_is_missing),
+		TEST(test_modules_folder),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vhost-scsi's own part of the life that test_vhost.c looks at: the endpoint. */
+#include "devices/vhost_scsi.h"
+#include "capture.h"
+#include "mock_ring.h"
+#include "devices/scsi.h"
+
+#include <linux/vhost.h>
+#include <linux/virtio_scsi.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <cmocka.h>
+
+enum { QUEUES = 4 };
+
+#define WWPN "naa.5001405000000042"
+
+static const uint64_t KERNEL_FEATURES =
+	1ULL << VIRTIO_F_VERSION_1 | 1ULL << VIRTIO_RING_F_INDIRECT_DESC |
+	1ULL << VIRTIO_RING_F_EVENT_IDX | 1ULL << VIRTIO_F_NOTIFY_ON_EMPTY |
+	1ULL << VIRTIO_F_ANY_LAYOUT | 1ULL << VHOST_F_LOG_ALL | 1ULL << VIRTIO_SCSI_F_HOTPLUG |
+	1ULL << VIRTIO_SCSI_F_T10_PI;
+
+struct fake_vhost {
+	int abi;
+	const char *wwpn; /* of the only target */
+	int no_target;	  /* how it answers where there is none */
+	struct vhost_scsi_target endpoint;
+	bool has_table, has_endpoint;
+	unsigned rings_with_kick; /* bit per ring */
+};
+
+struct fixture {
+	struct mock_env env;
+	struct mock_transport transport;
+	struct mock_ring rings[QUEUES];
+	struct virtio_dev *dev;
+	struct fake_vhost kernel;
+	unsigned fds;
+};
+
+static int vhost_hook(struct fake_sys *fake, int fd, unsigned long request, void *arg)
+{
+	struct fake_vhost *kernel = fake->hook_data;
+	const struct vhost_vring_file *file = arg;
+
+	(void)fd;
+	if (_IOC_TYPE(request) != VHOST_VIRTIO)
+		return FAKE_PASS;
+	switch (request) {
+	case VHOST_GET_FEATURES:
+		*(uint64_t *)arg = KERNEL_FEATURES;
+		return 0;
+	case VHOST_SCSI_GET_ABI_VERSION:
+		*(int *)arg = kernel->abi;
+		return 0;
+	case VHOST_SET_MEM_TABLE:
+		kernel->has_table = true;
+		return 0;
+	case VHOST_SCSI_SET_ENDPOINT:
+		if (!kernel->has_table)
+			return -EFAULT;
+		if (kernel->has_endpoint)
+			return -EEXIST;
+		kernel->endpoint = *(struct vhost_scsi_target *)arg;
+		if (strcmp(kernel->endpoint.vhost_wwpn, kernel->wwpn) != 0)
+			return kernel->no_target;
+		kernel->has_endpoint = true;
+		return 0;
+	case VHOST_SCSI_CLEAR_ENDPOINT:
+		kernel->has_endpoint = false;
+		return 0;
+	case VHOST_SET_VRING_KICK:
+		assert_true(file->index < QUEUES);
+		kernel->rings_with_kick &= ~(1U << file->index);
+		kernel->rings_with_kick |= (file->fd >= 0) << file->index;
+		return 0;
+	case VHOST_GET_VRING_BASE:
+		/* The rings are ours again only when no command is in flight. */
+		assert_false(kernel->has_endpoint);
+		((struct vhost_vring_state *)arg)->num = 7;
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = test_calloc(1, sizeof(*f));
+	struct virtio_scsi_options options = { .request_queues = QUEUES - 2, .max_target = 255 };
+	struct vhost *vhost;
+	int err;
+
+	mock_env_init(&f->env);
+	f->fds = fake_open_fds();
+	f->kernel = (struct fake_vhost){ .abi = VHOST_SCSI_ABI_VERSION, .wwpn = WWPN,
+					 .no_target = -ENODEV };
+	f->env.fake.hook = vhost_hook;
+	f->env.fake.hook_data = &f->kernel;
+	vhost = vhost_scsi_open(&f->env.fake.sys, WWPN, &err);
+	assert_non_null(vhost);
+	options.features = vhost_scsi_features(vhost);
+	f->dev = virtio_scsi_new(&f->env.virtio, 0, &options);
+	assert_non_null(f->dev);
+	assert_int_equal(vhost_scsi_bind(vhost, f->dev), 0);
+	for (unsigned i = 0; i < QUEUES; i++)
+		mock_ring_init(&f->rings[i], &f->env, 16);
+	mock_transport_init(&f->transport, f->dev);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	mock_driver_status(f->dev, 0);
+	f->dev->model->destroy(f->dev);
+	assert_int_equal(fake_open_fds(), f->fds);
+	mock_env_destroy(&f->env);
+	test_free(f);
+	return 0;
+}
+
+static uint8_t start(struct fixture *f)
+{
+	for (unsigned i = 0; i < QUEUES; i++)
+		mock_ring_bind(&f->rings[i], &f->dev->queues[i]);
+	f->env.fake.request_count = 0;
+	return mock_driver_start(f->dev, &f->transport, virtio_offered(f->dev));
+}
+
+static unsigned position(const struct fixture *f, unsigned long request)
+{
+	for (unsigned i = 0; i < f->env.fake.request_count; i++)
+		if (f->env.fake.requests[i] == request)
+			return i;
+	return UINT32_MAX;
+}
+
+/* What a guest must not see: logging of guest memory, and protection that no backstore has. */
+static void test_features(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(virtio_offered(f->dev),
+			 1ULL << VIRTIO_F_VERSION_1 | 1ULL << VIRTIO_RING_F_INDIRECT_DESC |
+				 1ULL << VIRTIO_RING_F_EVENT_IDX | 1ULL << VIRTIO_SCSI_F_HOTPLUG);
+}
+
+/* Opening looks whether the target can be had, and leaves it to others until a driver is there. */
+static void test_no_endpoint_before_driver_ok(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_false(f->kernel.has_endpoint);
+	assert_int_equal(fake_sys_count(&f->env.fake, VHOST_SCSI_SET_ENDPOINT), 1);
+	assert_int_equal(fake_sys_count(&f->env.fake, VHOST_SCSI_GET_ABI_VERSION), 1);
+}
+
+static void test_endpoint_comes_behind_the_rings(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_false(start(f) & VIRTIO_CONFIG_S_NEEDS_RESET);
+	assert_true(f->kernel.has_endpoint);
+	assert_string_equal(f->kernel.endpoint.vhost_wwpn, WWPN);
+	assert_int_equal(f->kernel.endpoint.reserved, 0);
+	assert_int_equal(f->kernel.rings_with_kick, (1U << QUEUES) - 1);
+	assert_int_equal(position(f, VHOST_SCSI_SET_ENDPOINT), f->env.fake.request_count - 1);
+	for (unsigned i = 0; i < QUEUES; i++)
+		assert_true(f->dev->queues[i].running);
+}
+
+static void test_endpoint_goes_before_the_rings(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f);
+	f->env.fake.request_count = 0;
+	mock_driver_status(f->dev, 0);
+	assert_int_equal(position(f, VHOST_SCSI_CLEAR_ENDPOINT), 0);
+	assert_int_equal(fake_sys_count(&f->env.fake, VHOST_GET_VRING_BASE), QUEUES);
+	assert_int_equal(f->kernel.rings_with_kick, 0);
+}
+
+static void test_restart_many_times(void **state)
+{
+	struct fixture *f = *state;
+	unsigned fds = fake_open_fds();
+
+	for (unsigned i = 0; i < 10; i++) {
+		assert_false(start(f) & VIRTIO_CONFIG_S_NEEDS_RESET);
+		assert_true(f->kernel.has_endpoint);
+		mock_driver_status(f->dev, 0);
+		assert_false(f->kernel.has_endpoint);
+	}
+	assert_int_equal(fake_open_fds(), fds);
+}
+
+/* A driver may leave request queues unused; the kernel does not look at them then. */
+static void test_queue_not_enabled(void **state)
+{
+	struct fixture *f = *state;
+
+	for (unsigned i = 0; i < QUEUES - 1; i++)
+		mock_ring_bind(&f->rings[i], &f->dev->queues[i]);
+	assert_false(mock_driver_start(f->dev, &f->transport, VIRTQ_FEATURES) &
+		     VIRTIO_CONFIG_S_NEEDS_RESET);
+	assert_true(f->kernel.has_endpoint);
+	assert_int_equal(f->kernel.rings_with_kick, (1U << (QUEUES - 1)) - 1);
+}
+
+static void test_target_is_gone_at_driver_ok(void **state)
+{
+	struct fixture *f = *state;
+	struct capture capture;
+	char text[512];
+
+	f->kernel.wwpn = "naa.5001405000000043";
+	capture_stderr_begin(&capture);
+	assert_true(start(f) & VIRTIO_CONFIG_S_NEEDS_RESET);
+	capture_stderr_end(&capture, text, sizeof(text));
+	assert_non_null(strstr(text, "virtio-scsi 0: VHOST_SCSI_SET_ENDPOINT: No such device\n"));
+	assert_non_null(strstr(text, "virtio-scsi 0: target " WWPN " does not exist"));
+	assert_int_equal(f->kernel.rings_with_kick, 0);
+	for (unsigned i = 0; i < QUEUES; i++)
+		assert_false(f->dev->queues[i].running);
+
+	f->kernel.wwpn = WWPN;
+	mock_driver_status(f->dev, 0);
+	assert_false(start(f) & VIRTIO_CONFIG_S_NEEDS_RESET);
+}
+
+/* Whichever ioctl fails, the endpoint is not held and a reset mends it. */
+static void test_nth_failure_at_start(void **state)
+{
+	struct fixture *f = *state;
+
+	/* Features, table, six a ring, endpoint. */
+	for (unsigned n = 1; n <= 2 + 6 * QUEUES + 1; n++) {
+		f->env.fake.fail_at = f->env.fake.calls + n;
+		assert_true(start(f) & VIRTIO_CONFIG_S_NEEDS_RESET);
+		assert_false(f->kernel.has_endpoint);
+		assert_int_equal(f->kernel.rings_with_kick, 0);
+		f->env.fake.fail_at = 0;
+		mock_driver_status(f->dev, 0);
+	}
+	assert_false(start(f) & VIRTIO_CONFIG_S_NEEDS_RESET);
+}
+
+static void test_nth_failure_at_open(void **state)
+{
+	struct fixture *f = *state;
+	unsigned fds = fake_open_fds();
+	struct vhost *vhost;
+	int err;
+
+	/* open, owner, features, ABI */
+	for (unsigned n = 1; n <= 4; n++) {
+		f->env.fake.fail_at = f->env.fake.calls + n;
+		assert_null(vhost_scsi_open(&f->env.fake.sys, WWPN, &err));
+		assert_int_equal(err, -EIO);
+		assert_int_equal(fake_open_fds(), fds);
+	}
+	/* Table, endpoint: -EIO does not say that another machine has the target. */
+	for (unsigned n = 5; n <= 6; n++) {
+		f->env.fake.fail_at = f->env.fake.calls + n;
+		vhost = vhost_scsi_open(&f->env.fake.sys, WWPN, &err);
+		assert_non_null(vhost);
+		assert_false(f->kernel.has_endpoint);
+		vhost_scsi_close(vhost);
+		assert_int_equal(fake_open_fds(), fds);
+	}
+}
+
+static void expect_open_line(struct fixture *f, const char *line)
+{
+	struct capture capture;
+	char text[256];
+	int err;
+
+	f->kernel.has_table = false;
+	capture_stderr_begin(&capture);
+	assert_null(vhost_scsi_open(&f->env.fake.sys, WWPN, &err));
+	capture_stderr_end(&capture, text, sizeof(text));
+	assert_true(err < 0);
+	assert_string_equal(text, line);
+}
+
+static void test_open_says_what_is_wrong(void **state)
+{
+	struct fixture *f = *state;
+
+	f->kernel.abi = 2;
+	expect_open_line(f, "kinglet: vhost-scsi: the kernel has version 2 of its interface, "
+			    "Kinglet knows 1\n");
+	f->kernel.abi = 0;
+	expect_open_line(f, "kinglet: vhost-scsi: the kernel has version 0 of its interface, "
+			    "Kinglet knows 1\n");
+	f->env.fake.fail_at = f->env.fake.calls + 4;
+	expect_open_line(f, "kinglet: vhost-scsi: VHOST_SCSI_GET_ABI_VERSION: "
+			    "Input/output error\n");
+	f->kernel.abi = VHOST_SCSI_ABI_VERSION;
+	f->kernel.wwpn = "naa.5001405000000043";
+	expect_open_line(f, "kinglet: vhost-scsi: target " WWPN " does not exist, has no nexus, or "
+			    "another machine has it\n");
+	f->kernel.no_target = -EEXIST;
+	expect_open_line(f, "kinglet: vhost-scsi: target " WWPN " does not exist, has no nexus, or "
+			    "another machine has it\n");
+	f->env.fake.fail_at = f->env.fake.calls + 1;
+	f->env.fake.fail_errno = ENOENT;
+	expect_open_line(f, "kinglet: vhost-scsi: /dev/vhost-scsi: No such file or directory "
+			    "(modprobe vhost_scsi)\n");
+}
+
+#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_features),
+		T(test_no_endpoint_before_driver_ok),
+		T(test_endpoint_comes_behind_the_rings),
+		T(test_endpoint_goes_before_the_rings),
+		T(test_restart_many_times),
+		T(test_queue_not_enabled),
+		T(test_target_is_gone_at_driver_ok),
+		T(test_nth_failure_at_start),
+		T(test_nth_failure_at_open),
+		T(test_open_says_what_is_wrong),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vhost-vsock: the CID, and the switch that starts and stops the packet queues. */
+#include "backend/local.h"
+#include "devices/vhost_vsock.h"
+#include "capture.h"
+#include "mock_ring.h"
+#include "devices/vsock.h"
+
+#include <linux/vhost.h>
+#include <linux/virtio_vsock.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <cmocka.h>
+
+enum { CID = 77, BASE = 5 };
+
+static const uint64_t FEATURES = 1ULL << VIRTIO_F_VERSION_1 | 1ULL << VIRTIO_RING_F_EVENT_IDX |
+				 1ULL << VIRTIO_VSOCK_F_SEQPACKET | 1ULL << VHOST_F_LOG_ALL;
+
+/* What the kernel's vhost-vsock was told. */
+struct kernel {
+	uint64_t cid;
+	bool cid_busy;
+	int running;
+	bool kicked[2]; /* the ring has a kick */
+	uint64_t features;
+};
+
+struct fixture {
+	struct mock_env env;
+	struct mock_transport transport;
+	struct mock_ring rings[VSOCK_QUEUES];
+	struct virtio_dev *dev;
+	struct kernel kernel;
+	unsigned fds; /* open before the device */
+};
+
+static int vhost_hook(struct fake_sys *fake, int fd, unsigned long request, void *arg)
+{
+	struct kernel *kernel = fake->hook_data;
+
+	(void)fd;
+	switch (request) {
+	case VHOST_GET_FEATURES:
+		*(uint64_t *)arg = FEATURES;
+		return 0;
+	case VHOST_SET_FEATURES:
+		kernel->features = *(uint64_t *)arg;
+		return 0;
+	case VHOST_VSOCK_SET_GUEST_CID:
+		if (kernel->cid_busy)
+			return -EADDRINUSE;
+		kernel->cid = *(uint64_t *)arg;
+		return 0;
+	case VHOST_SET_VRING_KICK: {
+		const struct vhost_vring_file *file = arg;
+
+		kernel->kicked[file->index] = file->fd >= 0;
+		return 0;
+	}
+	case VHOST_VSOCK_SET_RUNNING:
+		kernel->running = *(int *)arg;
+		/* The rings are whole when it starts. */
+		assert_true(!kernel->running || (kernel->kicked[0] && kernel->kicked[1]));
+		return 0;
+	case VHOST_GET_VRING_BASE:
+		assert_false(kernel->running);
+		((struct vhost_vring_state *)arg)->num = BASE;
+		return 0;
+	default:
+		return FAKE_PASS;
+	}
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = test_calloc(1, sizeof(*f));
+
+	mock_env_init(&f->env);
+	f->env.fake.hook = vhost_hook;
+	f->env.fake.hook_data = &f->kernel;
+	f->env.fake.request_count = 0;
+	f->env.fake.calls = 0;
+	f->fds = fake_open_fds();
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	if (f->dev) {
+		mock_driver_status(f->dev, 0);
+		f->dev->model->destroy(f->dev);
+	}
+	assert_int_equal(fake_open_fds(), f->fds);
+	mock_env_destroy(&f->env);
+	test_free(f);
+	return 0;
+}
+
+/* As the machine does. 0 or what failed. */
+static int make(struct fixture *f)
+{
+	struct vhost *vhost;
+	int ret;
+
+	vhost = vhost_vsock_open(&f->env.fake.sys, CID, &ret);
+	if (!vhost)
+		return ret;
+	f->dev = virtio_vsock_new(&f->env.virtio, 0, CID, vhost_vsock_features(vhost));
+	assert_non_null(f->dev);
+	assert_int_equal(vhost_vsock_bind(vhost, f->dev, VSOCK_QUEUE_RX), 0);
+	assert_non_null(local_backend_new(f->dev, VSOCK_QUEUE_EVENT, 1));
+	return 0;
+}
+
+static uint8_t start(struct fixture *f)
+{
+	for (unsigned i = 0; i < VSOCK_QUEUES; i++) {
+		mock_ring_init(&f->rings[i], &f->env, 8);
+		mock_ring_bind(&f->rings[i], &f->dev->queues[i]);
+	}
+	return mock_driver_start(f->dev, &f->transport, f->dev->offered);
+}
+
+static void assert_stopped(const struct kernel *kernel)
+{
+	assert_int_equal(kernel->running, 0);
+	assert_false(kernel->kicked[0]);
+	assert_false(kernel->kicked[1]);
+}
+
+static void quiet_make(struct fixture *f, int expected, const char *line)
+{
+	struct capture capture;
+	char said[200];
+	int ret;
+
+	capture_stderr_begin(&capture);
+	ret = make(f);
+	capture_stderr_end(&capture, said, sizeof(said));
+	assert_int_equal(ret, expected);
+	assert_string_equal(said, line);
+}
+
+static void test_cid_is_taken_at_creation(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(make(f), 0);
+	assert_int_equal(f->kernel.cid, CID);
+	assert_int_equal(f->env.fake.requests[0], VHOST_SET_OWNER);
+	assert_int_equal(fake_sys_count(&f->env.fake, VHOST_VSOCK_SET_RUNNING), 0);
+}
+
+static void test_cid_in_use_is_one_line(void **state)
+{
+	struct fixture *f = *state;
+
+	f->kernel.cid_busy = true;
+	quiet_make(f, -EADDRINUSE,
+		   "kinglet: vhost-vsock: CID 77 is in use by another guest; give another one\n");
+}
+
+static void test_missing_module_is_one_line(void **state)
+{
+	struct fixture *f = *state;
+
+	f->env.fake.fail_at = 1;
+	f->env.fake.fail_errno = ENOENT;
+	quiet_make(f, -ENOENT,
+		   "kinglet: vhost-vsock: /dev/vhost-vsock: No such file or directory "
+		   "(modprobe vhost_vsock)\n");
+}
+
+static void test_vhost_own_bits_stay_hidden(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(make(f), 0);
+	assert_int_equal(f->dev->offered, FEATURES & ~(1ULL << VHOST_F_LOG_ALL));
+	start(f);
+	assert_int_equal(f->kernel.features, f->dev->offered);
+}
+
+static void test_driver_ok_runs_packets_in_the_kernel_and_events_here(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(make(f), 0);
+	assert_true(start(f) & VIRTIO_CONFIG_S_DRIVER_OK);
+	assert_int_equal(f->kernel.running, 1);
+	assert_ptr_equal(f->dev->queues[VSOCK_QUEUE_RX].backend,
+			 f->dev->queues[VSOCK_QUEUE_TX].backend);
+	assert_string_equal(f->dev->queues[VSOCK_QUEUE_EVENT].backend->ops->name, "local");
+	for (unsigned i = 0; i < VSOCK_QUEUES; i++)
+		assert_true(f->dev->queues[i].running);
+}
+
+/* The hook refuses a base that is asked for while the kernel still runs the rings. */
+static void test_reset_stops_and_the_cid_stays(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(make(f), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_false(start(f) & VIRTIO_CONFIG_S_NEEDS_RESET);
+		assert_int_equal(f->kernel.running, 1);
+		mock_driver_status(f->dev, 0);
+		assert_stopped(&f->kernel);
+	}
+	assert_int_equal(fake_sys_count(&f->env.fake, VHOST_VSOCK_SET_GUEST_CID), 1);
+	assert_int_equal(fake_sys_count(&f->env.fake, VHOST_GET_VRING_BASE), 6);
+}
+
+static void test_stop_reads_the_base_back(void **state)
+{
+	struct fixture *f = *state;
+	struct backend *backend;
+
+	assert_int_equal(make(f), 0);
+	start(f);
+	backend = f->dev->queues[VSOCK_QUEUE_RX].backend;
+	backend->ops->stop(backend, f->dev);
+	assert_int_equal(f->dev->queues[VSOCK_QUEUE_RX].state.last_avail, BASE);
+	assert_int_equal(f->dev->queues[VSOCK_QUEUE_TX].state.last_avail, BASE);
+	/* Idempotent: it asks no second time. */
+	backend->ops->stop(backend, f->dev);
+	assert_int_equal(fake_sys_count(&f->env.fake, VHOST_GET_VRING_BASE), 2);
+}
+
+/* open, SET_OWNER, GET_FEATURES, SET_GUEST_CID: teardown counts the fds. */
+static void test_nth_call_of_the_creation_fails(void **state)
+{
+	struct fixture *f = *state;
+	struct capture capture;
+	char said[200];
+
+	for (unsigned n = 1; n <= 4; n++) {
+		f->env.fake.calls = 0;
+		f->env.fake.fail_at = n;
+		capture_stderr_begin(&capture);
+		assert_int_equal(make(f), -EIO);
+		capture_stderr_end(&capture, said, sizeof(said));
+		assert_ptr_equal(strchr(said, '\n'), said + strlen(said) - 1);
+		assert_int_equal(fake_open_fds(), f->fds);
+	}
+}
+
+/*
+ * A start that fails anywhere leaves the device broken, the kernel stopped and the next one good.
+ */
+static void test_nth_call_of_the_start_fails(void **state)
+{
+	struct fixture *f = *state;
+	unsigned calls, failures = 0;
+
+	assert_int_equal(make(f), 0);
+	calls = f->env.fake.calls;
+	start(f);
+	calls = f->env.fake.calls - calls;
+	mock_driver_status(f->dev, 0);
+	for (unsigned n = 1; n <= calls; n++) {
+		struct capture capture;
+		char said[200];
+
+		f->env.fake.calls = 0;
+		f->env.fake.fail_at = n;
+		capture_stderr_begin(&capture);
+		failures += start(f) & VIRTIO_CONFIG_S_NEEDS_RESET ? 1 : 0;
+		capture_stderr_end(&capture, said, sizeof(said));
+		assert_stopped(&f->kernel);
+		f->env.fake.fail_at = 0;
+		mock_driver_status(f->dev, 0);
+		assert_false(start(f) & VIRTIO_CONFIG_S_NEEDS_RESET);
+		mock_driver_status(f->dev, 0);
+	}
+	assert_int_equal(failures, calls);
+}
+
+#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_cid_is_taken_at_creation),
+		T(test_cid_in_use_is_one_line),
+		T(test_missing_module_is_one_line),
+		T(test_vhost_own_bits_stay_hidden),
+		T(test_driver_ok_runs_packets_in_the_kernel_and_events_here),
+		T(test_reset_stops_and_the_cid_stays),
+		T(test_stop_reads_the_base_back),
+		T(test_nth_call_of_the_creation_fails),
+		T(test_nth_call_of_the_start_fails),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

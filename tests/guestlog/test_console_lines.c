@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/cleanup.h"
+#include "guestlog/console_lines.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct console_lines *new_lines(void)
+{
+	return test_calloc(1, sizeof(struct console_lines));
+}
+
+/* All lines of the text, each ended by a bar. */
+static void assert_lines(const char *text, size_t len, const char *expected)
+{
+	struct console_lines *lines = new_lines();
+	char all[4096] = "";
+
+	for (size_t i = 0; i < len; i++) {
+		const char *line = console_lines_feed(lines, (uint8_t)text[i]);
+
+		if (line) {
+			strcat(all, line);
+			strcat(all, "|");
+		}
+	}
+	assert_string_equal(all, expected);
+	test_free(lines);
+}
+#define ASSERT_LINES(text, expected) assert_lines(text, sizeof(text) - 1, expected)
+
+static void lines_are_what_is_seen(void **state)
+{
+	(void)state;
+	ASSERT_LINES("one\r\ntwo\n\nrest", "one|two||");
+	ASSERT_LINES("1%\r2%\r\x1b[K3%\r\r\n\rfour\n", "1%|2%|3%|four|");
+	ASSERT_LINES("\x1b[1;31mred\x1b[0m\tend\n", "red end|");
+	ASSERT_LINES("\x1b]0;title\x07text\x08\n", "text|");
+	ASSERT_LINES("cut \x1b[1\nnext\n", "cut |next|");
+	ASSERT_LINES("a\0b\xff\n", "ab\xef\xbf\xbd|");
+}
+
+static void an_endless_line_is_several(void **state)
+{
+	struct console_lines *lines = new_lines();
+	unsigned count = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 2 * CONSOLE_LINE_MAX; i++) {
+		const char *line = console_lines_feed(lines, 'x');
+
+		if (line) {
+			assert_int_equal(strlen(line), CONSOLE_LINE_MAX);
+			count++;
+		}
+	}
+	assert_int_equal(count, 2);
+	/* One of bytes that each become three does not overrun the text. */
+	for (unsigned i = 0; i < CONSOLE_LINE_MAX; i++)
+		console_lines_feed(lines, 0xff);
+	test_free(lines);
+}
+
+static void a_line_without_newline_is_seen_once_it_has_grown(void **state)
+{
+	struct console_lines *lines = new_lines();
+
+	(void)state;
+	assert_null(console_lines_partial(lines));
+	assert_null(console_lines_end(lines));
+	console_lines_feed(lines, '$');
+	assert_string_equal(console_lines_partial(lines), "$");
+	assert_null(console_lines_partial(lines));
+	console_lines_feed(lines, ' ');
+	assert_string_equal(console_lines_partial(lines), "$ ");
+	assert_string_equal(console_lines_end(lines), "$ ");
+	assert_null(console_lines_end(lines));
+	test_free(lines);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lines_are_what_is_seen),
+		cmocka_unit_test(an_endless_line_is_several),
+		cmocka_unit_test(a_line_without_newline_is_seen_once_it_has_grown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

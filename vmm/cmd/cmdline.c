@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd/cmdline.h"
+
+#include "base/log.h"
+
+#include <ctype.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+/*
+ * Without --append: see the boot on whatever is connected, end at once on panic (the kernel then
+ * reboots, which ends the run), and take the first disk as root where there is one.
+ */
+static void write_default(FILE *out, const struct run_options *options)
+{
+	const struct machine_config *config = &options->config;
+
+	/* A program that is no Linux kernel reads its own arguments here, if any. */
+	if (config->boot.format == BOOT_FORMAT_FLAT ||
+	    !arch_kernel_may_be_linux(config->boot.kernel))
+		return;
+	if (config->serial == SERIAL_STDIO)
+		fprintf(out, "console=%s ", arch_linux_words.serial);
+	else if (config->console == CONSOLE_STDIO)
+		fputs("console=hvc0 ", out);
+	fputs("panic=-1", out);
+	if (options->shows_warnings)
+		fputs(" loglevel=7", out);
+	if (!config->acpi && arch_linux_words.without_tables)
+		fprintf(out, " %s", arch_linux_words.without_tables);
+	if (config->disk_count)
+		fprintf(out, " root=/dev/vda %s", config->disks[0].readonly ? "ro" : "rw");
+}
+
+/*
+ * Linux splits at white space, where its isspace() takes 0xa0 for one as well (Latin-1), which is
+ * a byte of many UTF-8 characters; one pair of quotes around the whole argument protects both.
+ */
+static bool needs_quotes(const char *arg)
+{
+	if (!*arg)
+		return true;
+	for (; *arg; arg++) {
+		if ((unsigned char)*arg <= ' ' || (unsigned char)*arg >= 0x80)
+			return true;
+	}
+	return false;
+}
+
+int cmdline_build(const struct run_options *options, int init_argc, char **init_argv, char **line)
+{
+	size_t len;
+	FILE *out;
+
+	for (int i = 0; i < init_argc; i++) {
+		if (strchr(init_argv[i], '"')) {
+			log_error("-- %.80s: a double quote cannot be passed on a kernel command line; "
+				  "put the argument into a script of the guest",
+				  init_argv[i]);
+			return -EINVAL;
+		}
+	}
+	out = open_memstream(line, &len);
+	if (!out)
+		return -ENOMEM;
+	if (options->append)
+		fputs(options->append, out);
+	else
+		write_default(out, options);
+	if (init_argc > 0)
+		fputs(ftell(out) ? " --" : "--", out);
+	for (int i = 0; i < init_argc; i++)
+		fprintf(out, needs_quotes(init_argv[i]) ? " \"%s\"" : " %s", init_argv[i]);
+	if (fclose(out) == EOF) {
+		free(*line);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/* Up to white space outside of quotes. */
+static size_t word_len(const char *word)
+{
+	bool quoted = false;
+	size_t len = 0;
+
+	for (; word[len] && (quoted || !isspace((unsigned char)word[len])); len++)
+		quoted ^= word[len] == '"';
+	return len;
+}
+
+static bool is_word(const char *text, size_t len, const char *word)
+{
+	return len == strlen(word) && !memcmp(text, word, len);
+}
+
+/* Linux, kernel/printk/printk.c and init/main.c: what comes later goes before. */
+int cmdline_loglevel(const char *line)
+{
+	static const struct {
+		const char *word;
+		int level;
+	} words[] = { { "quiet", 4 }, { "debug", 10 } };
+	int level = -1;
+
+	for (;;) {
+		size_t len;
+
+		line += strspn(line, " \t\n");
+		len = word_len(line);
+		if (!len || is_word(line, len, "--"))
+			return level;
+		if (is_word(line, len, "ignore_loglevel"))
+			return INT_MAX;
+		for (unsigned i = 0; i < ARRAY_SIZE(words); i++)
+			if (is_word(line, len, words[i].word))
+				level = words[i].level;
+		if (!strncmp(line, "loglevel=", 9) && isdigit((unsigned char)line[9]))
+			level = (int)strtol(line + 9, NULL, 0);
+		line += len;
+	}
+}

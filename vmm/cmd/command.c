@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd/commands.h"
+
+#include "base/log.h"
+#include "cli/help.h"
+#include "cli/nearest.h"
+#include "core/sys.h"
+
+#include <string.h>
+
+const struct command *const command_table[] = {
+	&command_run,
+	&command_test,
+	&command_exec,
+	&command_kernel,
+	&command_report,
+	&command_doctor,
+	&command_help,
+	&command_version,
+	NULL,
+};
+
+const struct command *command_find(const char *name)
+{
+	const struct command *const *command = command_table;
+
+	while (*command && strcmp((*command)->name, name) != 0)
+		command++;
+	return *command;
+}
+
+bool command_takes(const struct command *command, const struct option_list *list)
+{
+	const struct option_list *const *taken = command->options;
+
+	while (*taken && *taken != list)
+		taken++;
+	return *taken;
+}
+
+void command_log_unknown(const char *name)
+{
+	struct nearest nearest = { .typed = name };
+	char known[200] = "";
+	size_t used = 0;
+
+	for (const struct command *const *command = command_table; *command; command++) {
+		nearest_offer(&nearest, (*command)->name);
+		used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s",
+					 used ? ", " : "", (*command)->name);
+	}
+	if (*name == '-')
+		log_error("%.80s: a command comes first: kinglet run KERNEL, or kinglet --help", name);
+	else if (nearest.name)
+		log_error("%.80s: unknown command; did you mean %s?", name, nearest.name);
+	else
+		log_error("%.80s: unknown command; known: %s (a kernel is booted by: kinglet run "
+			  "KERNEL)", name, known);
+}
+
+static int execute(const struct command *command, struct common_options *options, int argc,
+		   char **argv)
+{
+	int err = options_parse(command, options, argc, argv);
+
+	if (err == -ENOMEM)
+		log_error("command line: %s", strerror(-err));
+	if (err)
+		return err == -ENOMEM ? EXIT_HOST : EXIT_USAGE;
+	if (options->help) {
+		help_print_command(stdout, command);
+		return flush_stdout();
+	}
+	return options->version ? command_version.run(options) : command->run(options);
+}
+
+int command_execute(const struct command *command, int argc, char **argv)
+{
+	struct common_options *options = calloc(1, command->options_size);
+	int status;
+
+	if (!options) {
+		log_error("command line: %s", strerror(ENOMEM));
+		return EXIT_HOST;
+	}
+	options->started_ns = sys_now_ns();
+	status = execute(command, options, argc, argv);
+	if (status & COMMAND_LEAVE)
+		return status;
+	options_destroy(options);
+	free(options);
+	return status;
+}

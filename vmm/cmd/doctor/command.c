@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd/commands.h"
+
+#include "base/log.h"
+#include "cmd/doctor.h"
+#include "cli/help.h"
+#include "devices/lio.h"
+
+#include <cjson/cJSON.h>
+#include <pwd.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+struct doctor_options {
+	struct common_options common;
+	bool json, fix;
+};
+
+static const struct option doctor_options[] = {
+	{
+		.name = "json", .kind = OPTION_FLAG, .help = "print one JSON object, for programs",
+		.offset = offsetof(struct doctor_options, json), .size = sizeof(bool),
+	},
+	{
+		.name = "fix", .kind = OPTION_FLAG,
+		.help = "first remove the SCSI targets (--scsi path=FILE) that killed runs of "
+			"Kinglet left; takes root",
+		.offset = offsetof(struct doctor_options, fix), .size = sizeof(bool),
+	},
+};
+
+static const struct option_list doctor_option_list = {
+	.name = "doctor",
+	.title = "The host's examination",
+	.table = doctor_options,
+	.count = ARRAY_SIZE(doctor_options),
+};
+
+enum { FINDINGS_MAX = 32, TEXT_COLUMN = 28, DOCTOR_WIDTH = 100 };
+
+/* A command stays whole, so that it can be copied. */
+static void print_remedy(FILE *out, const struct doctor_check *check, const struct finding *finding)
+{
+	bool fits = TEXT_COLUMN + strlen("for : ") + strlen(check->use) + strlen(finding->fix) <=
+		    DOCTOR_WIDTH;
+
+	fprintf(out, "%*sfor %s", TEXT_COLUMN, "", check->use);
+	if (*finding->fix && fits)
+		fprintf(out, ": %s", finding->fix);
+	else if (*finding->fix)
+		fprintf(out, ":\n%*s%s", TEXT_COLUMN, "", finding->fix);
+	fputc('\n', out);
+}
+
+void doctor_print(FILE *out, const struct finding *findings, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		const struct finding *finding = &findings[i];
+		int at = fprintf(out, "%-9s %s", finding_state_name(finding->state),
+				 doctor_checks[i].name);
+
+		help_print_wrapped(out, (unsigned)at, TEXT_COLUMN, DOCTOR_WIDTH, finding->text);
+		if (finding->state != FINDING_OK)
+			print_remedy(out, &doctor_checks[i], finding);
+	}
+}
+
+static bool add_finding(cJSON *list, const struct doctor_check *check,
+			const struct finding *finding)
+{
+	cJSON *item = cJSON_CreateObject();
+
+	if (!item || !cJSON_AddItemToArray(list, item)) {
+		cJSON_Delete(item);
+		return false;
+	}
+	return cJSON_AddStringToObject(item, "check", check->name) &&
+	       cJSON_AddStringToObject(item, "use", check->use) &&
+	       cJSON_AddStringToObject(item, "state", finding_state_name(finding->state)) &&
+	       cJSON_AddStringToObject(item, "text", finding->text) &&
+	       (*finding->fix ? cJSON_AddStringToObject(item, "fix", finding->fix) :
+				cJSON_AddNullToObject(item, "fix"));
+}
+
+static bool fill_report(cJSON *report, const struct doctor *doctor,
+			const struct finding *findings, unsigned count)
+{
+	cJSON *list;
+
+	if (!cJSON_AddStringToObject(report, "kinglet", KINGLET_VERSION) ||
+	    !cJSON_AddStringToObject(report, "kernel", doctor->release) ||
+	    !cJSON_AddBoolToObject(report, "linux", doctor->linux_runs))
+		return false;
+	list = cJSON_AddArrayToObject(report, "checks");
+	for (unsigned i = 0; i < count && list; i++)
+		if (!add_finding(list, &doctor_checks[i], &findings[i]))
+			return false;
+	return list;
+}
+
+static int print_json(FILE *out, const struct doctor *doctor, const struct finding *findings,
+		      unsigned count)
+{
+	cJSON *report = cJSON_CreateObject();
+	char *text = NULL;
+
+	if (report && fill_report(report, doctor, findings, count))
+		text = cJSON_Print(report);
+	if (text)
+		fprintf(out, "%s\n", text);
+	else
+		log_error("report: %s", strerror(ENOMEM));
+	cJSON_free(text);
+	cJSON_Delete(report);
+	return text ? 0 : -ENOMEM;
+}
+
+static void describe_host(struct doctor *doctor, struct sys *sys)
+{
+	const struct passwd *user = getpwuid(geteuid());
+	struct utsname host;
+
+	sys_init(sys);
+	*doctor = (struct doctor){
+		.sys = sys,
+		.ops = &doctor_real_ops,
+		.root = "",
+		.user = user ? user->pw_name : "USER",
+	};
+	uname(&host);
+	snprintf(doctor->release, sizeof(doctor->release), "%s", host.release);
+}
+
+/* What is left is the examination's to tell. */
+static void fix_leftovers(void)
+{
+	struct lio lio;
+
+	if (lio_find(&lio, "/proc/mounts") == 0)
+		lio_remove_stale(&lio);
+}
+
+static int run(struct common_options *common)
+{
+	const struct doctor_options *options = container_of(common, struct doctor_options, common);
+	struct finding findings[FINDINGS_MAX];
+	struct doctor doctor;
+	unsigned count = 0;
+	struct sys sys;
+	int err = 0;
+
+	while (count < FINDINGS_MAX && doctor_checks[count].name)
+		count++;
+	if (options->fix)
+		fix_leftovers();
+	describe_host(&doctor, &sys);
+	doctor_examine(&doctor, findings, count);
+	if (options->json)
+		err = print_json(stdout, &doctor, findings, count);
+	else
+		doctor_print(stdout, findings, count);
+	if (err || flush_stdout() != EXIT_SUCCESS)
+		return EXIT_HOST;
+	if (!doctor.linux_runs)
+		log_error("this host cannot run a Linux guest");
+	return doctor.linux_runs ? EXIT_SUCCESS : EXIT_HOST;
+}
+
+static const struct option_list *const lists[] = {
+	&doctor_option_list,
+	&common_option_list,
+	NULL,
+};
+
+const struct command command_doctor = {
+	.name = "doctor",
+	.synopsis = "[options]",
+	.summary = "examine this host: can it run guests, how well, and what would mend it",
+	.about = "Each line is ok, degraded or missing; the line below tells for what, and which\n"
+		 "command would mend it. Small guests are run to learn whether KVM executes or\n"
+		 "emulates them. Nothing is changed without --fix. Exit status: 0 when a Linux\n"
+		 "guest can run, else 101.\n",
+	.options = lists,
+	.options_size = sizeof(struct doctor_options),
+	.run = run,
+};

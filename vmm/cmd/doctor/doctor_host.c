@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What concerns the rest of the host: device nodes, LIO, memory, io_uring, limits. */
+#include "cmd/doctor.h"
+
+#include "devices/lio.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <liburing.h>
+#include <string.h>
+
+/* The node is not there. */
+static struct finding node_absent(const struct doctor *doctor, const struct doctor_device *device,
+				  int err)
+{
+	char number[16], fix[160];
+	char *colon;
+
+	switch (doctor_module(doctor, device->module)) {
+	case MODULE_THERE:
+		if (doctor_read(doctor, device->number, number, sizeof(number)) < 0)
+			break;
+		colon = strchr(number, ':');
+		if (!colon)
+			break;
+		*colon = ' ';
+		snprintf(fix, sizeof(fix), "mknod -m 600 %s c %s", device->path, number);
+		return doctor_find(FINDING_MISSING, fix, "%s is loaded, but %s: %s",
+				   device->module, device->path, strerror(-err));
+	case MODULE_LOADABLE:
+		snprintf(fix, sizeof(fix), "modprobe %s", device->module);
+		return doctor_find(FINDING_MISSING, fix, "the module %s is not loaded",
+				   device->module);
+	case MODULE_ABSENT:
+		break;
+	}
+	return doctor_find(FINDING_MISSING, "",
+			   "%s: %s, and no module %s in /lib/modules/%s: it takes a kernel with %s",
+			   device->path, strerror(-err), device->module, doctor->release,
+			   device->config);
+}
+
+struct finding doctor_node(struct doctor *doctor, const struct doctor_check *check)
+{
+	const struct doctor_device *device = check->arg;
+	_cleanup_close_ int fd = sys_open(doctor->sys, device->path, O_RDWR);
+	char fix[160];
+
+	if (fd >= 0)
+		return doctor_find(FINDING_OK, "", "%s opens", device->path);
+	if (fd == -EACCES || fd == -EPERM) {
+		doctor_permission_fix(doctor, device->path, fix, sizeof(fix));
+		return doctor_find(FINDING_MISSING, fix, "%s: %s", device->path, strerror(-fd));
+	}
+	return node_absent(doctor, device, fd);
+}
+
+/*
+ * Targets of runs that could not remove them (SIGKILL). The next run with a disk of this kind does,
+ * but until then each holds its file, and that file's lock is gone.
+ */
+static bool find_leftovers(const struct doctor *doctor, struct finding *finding)
+{
+	struct lio lio = { .ops = NULL };
+	char attribute[LIO_ROOT_MAX + 300], file[128];
+	struct lio_stale stale;
+
+	snprintf(lio.root, sizeof(lio.root), "%s/sys/kernel/config/target", doctor->root);
+	lio_find_stale(&lio, &stale);
+	if (!stale.count)
+		return false;
+	snprintf(attribute, sizeof(attribute), "%s/udev_path", stale.first + strlen(doctor->root));
+	if (doctor_read(doctor, attribute, file, sizeof(file)) <= 0)
+		snprintf(file, sizeof(file), "a file that is not named");
+	*finding = doctor_find(FINDING_DEGRADED, "kinglet doctor --fix",
+			       "%u target%s left by runs that were killed, of %s%s", stale.count,
+			       stale.count == 1 ? "" : "s", file,
+			       stale.count == 1 ? "" : " and others");
+	return true;
+}
+
+/* Targets are folders in configfs; their files and block devices are modules of their own. */
+struct finding doctor_lio(struct doctor *doctor, const struct doctor_check *check)
+{
+	static const char *const modules[] = {
+		"configfs",
+		"target_core_mod",
+		"target_core_file",
+		"target_core_iblock",
+	};
+	/* What a kernel has built in is in no list where it came without /lib/modules. */
+	bool there = doctor_exists(doctor, "/sys/kernel/config/target");
+	char fix[160] = "modprobe -a";
+	struct finding leftovers;
+
+	(void)check;
+	for (unsigned i = 0; i < ARRAY_SIZE(modules); i++) {
+		size_t used = strlen(fix);
+
+		switch (doctor_module(doctor, modules[i])) {
+		case MODULE_THERE:
+			break;
+		case MODULE_LOADABLE:
+			snprintf(fix + used, sizeof(fix) - used, " %s", modules[i]);
+			break;
+		case MODULE_ABSENT:
+			if (there)
+				break;
+			return doctor_find(FINDING_MISSING, "",
+					   "no module %s in /lib/modules/%s: it takes a kernel "
+					   "with CONFIG_TARGET_CORE and CONFIG_CONFIGFS_FS",
+					   modules[i], doctor->release);
+		}
+	}
+	if (strcmp(fix, "modprobe -a") != 0)
+		return doctor_find(FINDING_MISSING, fix, "modules are not loaded");
+	if (!there)
+		return doctor_find(FINDING_MISSING,
+				   "mount -t configfs configfs /sys/kernel/config",
+				   "/sys/kernel/config/target: configfs is not mounted");
+	if (find_leftovers(doctor, &leftovers))
+		return leftovers;
+	if (strcmp(doctor->user, "root") != 0)
+		return doctor_find(FINDING_DEGRADED, "",
+				   "only root makes targets; --scsi wwpn=NAME takes one that root has "
+				   "made");
+	return doctor_find(FINDING_OK, "", "/sys/kernel/config/target is there");
+}
+
+/* A number of /proc/meminfo, 0 when it has none of this name. */
+static uint64_t meminfo(const char *text, const char *name)
+{
+	const char *at = strstr(text, name);
+
+	/* "HugePages_Free:      12" */
+	return at && at[strlen(name)] == ':' ? strtoull(at + strlen(name) + 1, NULL, 10) : 0;
+}
+
+struct finding doctor_huge_pages(struct doctor *doctor, const struct doctor_check *check)
+{
+	static const char reserve[] = "sysctl vm.nr_hugepages=512";
+	char text[8192];
+	uint64_t total, unused, kib;
+
+	(void)check;
+	if (doctor_read(doctor, "/proc/meminfo", text, sizeof(text)) < 0 ||
+	    !meminfo(text, "Hugepagesize"))
+		return doctor_find(FINDING_DEGRADED, "", "the kernel has none");
+	total = meminfo(text, "HugePages_Total");
+	unused = meminfo(text, "HugePages_Free");
+	kib = meminfo(text, "Hugepagesize");
+	if (!unused)
+		return doctor_find(FINDING_DEGRADED, reserve,
+				   total ? "all %" PRIu64 " reserved pages are in use" :
+					   "%" PRIu64 " pages are reserved",
+				   total);
+	return doctor_find(FINDING_OK, "", "%" PRIu64 " MiB free in pages of %" PRIu64 " MiB",
+			   unused * kib / 1024, kib / 1024);
+}
+
+struct finding doctor_thp(struct doctor *doctor, const struct doctor_check *check)
+{
+	static const char path[] = "/sys/kernel/mm/transparent_hugepage/enabled";
+	char text[64];
+
+	(void)check;
+	if (doctor_read(doctor, path, text, sizeof(text)) < 0)
+		return doctor_find(FINDING_DEGRADED, "",
+				   "the kernel has no transparent huge pages "
+				   "(CONFIG_TRANSPARENT_HUGEPAGE)");
+	if (strstr(text, "[never]"))
+		return doctor_find(FINDING_DEGRADED,
+				   "echo madvise >/sys/kernel/mm/transparent_hugepage/enabled",
+				   "transparent huge pages are switched off");
+	return doctor_find(FINDING_OK, "", "transparent huge pages: %s", text);
+}
+
+struct finding doctor_io_uring(struct doctor *doctor, const struct doctor_check *check)
+{
+	int err = doctor->ops->try_io_uring();
+	const char *fix = "";
+	char disabled[8];
+
+	(void)check;
+	if (!err)
+		return doctor_find(FINDING_OK, "", "a ring can be made");
+	if (doctor_read(doctor, "/proc/sys/kernel/io_uring_disabled", disabled,
+			sizeof(disabled)) > 0 && *disabled != '0')
+		fix = "sysctl kernel.io_uring_disabled=0";
+	return doctor_find(FINDING_DEGRADED, fix, "io_uring_setup: %s: disks use threads",
+			   strerror(-err));
+}
+
+static void format_limit(rlim_t value, unsigned unit, const char *name, char *text, size_t len)
+{
+	if (value == RLIM_INFINITY)
+		snprintf(text, len, "unlimited");
+	else
+		snprintf(text, len, "%llu%s", (unsigned long long)value / unit, name);
+}
+
+/* Kernels before 5.12 count a ring of 256 entries, some 32 KiB, as locked memory. */
+struct finding doctor_memlock(struct doctor *doctor, const struct doctor_check *check)
+{
+	struct rlimit limit;
+	char text[32];
+	int err = doctor->ops->get_rlimit(RLIMIT_MEMLOCK, &limit);
+
+	(void)check;
+	if (err)
+		return doctor_find(FINDING_DEGRADED, "", "RLIMIT_MEMLOCK: %s", strerror(-err));
+	format_limit(limit.rlim_cur, 1024, " KiB", text, sizeof(text));
+	if (limit.rlim_cur < 64 * 1024)
+		return doctor_find(FINDING_DEGRADED, "prlimit --memlock=65536 --pid $$",
+				   "%s of locked memory are allowed", text);
+	return doctor_find(FINDING_OK, "", "%s of locked memory are allowed", text);
+}
+
+/* Kinglet raises its soft limit to the hard one. 64 vCPUs and devices with 64 queues fit 512. */
+struct finding doctor_files(struct doctor *doctor, const struct doctor_check *check)
+{
+	struct rlimit limit;
+	char text[32];
+	int err = doctor->ops->get_rlimit(RLIMIT_NOFILE, &limit);
+
+	(void)check;
+	if (err)
+		return doctor_find(FINDING_DEGRADED, "", "RLIMIT_NOFILE: %s", strerror(-err));
+	format_limit(limit.rlim_max, 1, "", text, sizeof(text));
+	if (limit.rlim_max < 512)
+		return doctor_find(FINDING_DEGRADED, "prlimit --nofile=4096:4096 --pid $$",
+				   "%s open files are allowed", text);
+	return doctor_find(FINDING_OK, "", "%s open files are allowed", text);
+}
+
+static int try_io_uring(void)
+{
+	struct io_uring ring;
+	int err = io_uring_queue_init(1, &ring, 0);
+
+	if (!err)
+		io_uring_queue_exit(&ring);
+	return err;
+}
+
+static int real_rlimit(unsigned resource, struct rlimit *limit)
+{
+	return getrlimit(resource, limit) ? -errno : 0;
+}
+
+const struct doctor_ops doctor_real_ops = {
+	.run_probe = machine_run_probe,
+	.host_speed = arch_host_speed,
+	.try_io_uring = try_io_uring,
+	.get_rlimit = real_rlimit,
+};

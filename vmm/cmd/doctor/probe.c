@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd/probe.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* The loader wants a path. The caller owns the fd; negative errno. */
+static int code_to_file(const struct arch_probe *probe, char *path, size_t len)
+{
+	_cleanup_close_ int fd = memfd_create("probe", MFD_CLOEXEC);
+	size_t size = (size_t)(probe->end - probe->code);
+	ssize_t written;
+
+	if (fd < 0)
+		return -errno;
+	written = write(fd, probe->code, size);
+	if (written != (ssize_t)size)
+		return written < 0 ? -errno : -ENOSPC;
+	snprintf(path, len, "/proc/self/fd/%d", fd);
+	return steal_fd(&fd);
+}
+
+void machine_run_probe(const struct arch_probe *probe, struct sys *sys, struct verdict *verdict)
+{
+	char path[32];
+	_cleanup_close_ int fd = code_to_file(probe, path, sizeof(path));
+	struct machine_config *config = fd < 0 ? NULL : malloc(sizeof(*config));
+	sigset_t before;
+
+	if (!config) {
+		*verdict = (struct verdict){ .outcome = OUTCOME_HOST, .status = 101 };
+		snprintf(verdict->detail, sizeof(verdict->detail), "memory: %s",
+			 strerror(fd < 0 ? -fd : ENOMEM));
+		return;
+	}
+	*config = (struct machine_config){
+		.boot = {
+			.kernel = path,
+			.cmdline = "",
+			.format = BOOT_FORMAT_FLAT,
+			.flat_address = probe->address,
+			.flat_mode = probe->mode,
+			.cpus = 1,
+		},
+		.cpus = 1,
+		.memory = 16ULL << 20,
+		.irqchip = true,
+		.serial = SERIAL_OFF,
+		.timeout_ns = 10ULL * 1000 * 1000 * 1000,
+	};
+	/* More is to come than a verdict, so signals go on as before. */
+	pthread_sigmask(SIG_SETMASK, NULL, &before);
+	if (machine_run(config, sys, verdict))
+		free(config);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}

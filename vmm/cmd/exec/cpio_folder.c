@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd/cpio.h"
+
+#include "base/log.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+/* More of them is a loop of bind mounts, or meant to hurt. */
+enum { MAX_DEPTH = 64 };
+
+struct walk {
+	struct cpio *cpio;
+	dev_t dev;
+	char host[PATH_MAX], guest[PATH_MAX]; /* where it is */
+};
+
+/* What is known of a file that has several names. NULL: no memory. */
+static struct cpio_link *link_of(struct cpio *cpio, ino_t host)
+{
+	struct cpio_link **chain = &cpio->links[host % CPIO_LINK_CHAINS];
+	struct cpio_link *link = *chain;
+
+	while (link && link->host != host)
+		link = link->next;
+	if (link)
+		return link;
+	link = malloc(sizeof(*link));
+	if (!link)
+		return NULL;
+	*link = (struct cpio_link){ .next = *chain, .host = host };
+	*chain = link;
+	return link;
+}
+
+static int refuse(const struct walk *walk, int err)
+{
+	if (err == -EFBIG)
+		log_error("%s: does not fit: the image may have %llu MiB", walk->host,
+			  (unsigned long long)walk->cpio->max >> 20);
+	else
+		log_error("%s: %s", walk->host, strerror(-err));
+	return err;
+}
+
+static void describe(const struct walk *walk, const struct stat *st, struct cpio_entry *entry)
+{
+	*entry = (struct cpio_entry){
+		.path = walk->guest,
+		.mode = st->st_mode,
+		.uid = st->st_uid == geteuid() ? 0 : st->st_uid,
+		.gid = st->st_gid == getegid() ? 0 : st->st_gid,
+		.mtime = (uint32_t)st->st_mtime,
+		.fd = -1,
+	};
+	if (S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode)) {
+		entry->major = major(st->st_rdev);
+		entry->minor = minor(st->st_rdev);
+	}
+}
+
+static int add_link(struct walk *walk, int parent, const char *name,
+		    const struct cpio_entry *described)
+{
+	struct cpio_entry entry = *described;
+	char target[PATH_MAX];
+	ssize_t len = readlinkat(parent, name, target, sizeof(target));
+
+	if (len < 0)
+		return -errno;
+	entry.data = target;
+	entry.len = (uint64_t)len;
+	return cpio_add(walk->cpio, &entry);
+}
+
+static int add_file(struct walk *walk, int parent, const char *name, const struct stat *st,
+		    const struct cpio_entry *described)
+{
+	struct cpio_entry entry = *described;
+	_cleanup_close_ int fd = -1;
+	struct cpio_link *link = NULL;
+	uint32_t ino = 0;
+	int ret;
+
+	if (st->st_nlink > 1) {
+		link = link_of(walk->cpio, st->st_ino);
+		if (!link)
+			return -ENOMEM;
+	}
+	/* The first name has the content. */
+	if (!link || !link->ino) {
+		fd = openat(parent, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+		if (fd < 0)
+			return -errno;
+		entry.fd = fd;
+		entry.len = (uint64_t)st->st_size;
+	}
+	if (!link)
+		return cpio_add(walk->cpio, &entry);
+	ino = link->ino;
+	ret = cpio_add_inode(walk->cpio, &entry, &ino, (uint32_t)st->st_nlink);
+	link->ino = ino;
+	return ret;
+}
+
+static int add_below(struct walk *walk, int fd, unsigned depth);
+
+static int add_subfolder(struct walk *walk, int parent, const char *name, const struct stat *st,
+			 unsigned depth)
+{
+	int fd;
+
+	/* Mounted here: /proc, say. The guest gets the folder, for mounts of its own. */
+	if (st->st_dev != walk->dev)
+		return 0;
+	if (depth == MAX_DEPTH)
+		return refuse(walk, -ELOOP);
+	fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? refuse(walk, -errno) : add_below(walk, fd, depth + 1);
+}
+
+/* One name of the folder `parent`; walk->host and walk->guest name it. */
+static int add_name(struct walk *walk, int parent, const char *name, unsigned depth)
+{
+	struct cpio_entry entry;
+	struct stat st;
+	int ret;
+
+	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW))
+		return refuse(walk, -errno);
+	describe(walk, &st, &entry);
+	if (S_ISREG(st.st_mode))
+		ret = add_file(walk, parent, name, &st, &entry);
+	else if (S_ISLNK(st.st_mode))
+		ret = add_link(walk, parent, name, &entry);
+	else if (S_ISSOCK(st.st_mode))
+		ret = 0; /* of a process of the host */
+	else
+		ret = cpio_add(walk->cpio, &entry);
+	if (ret)
+		return refuse(walk, ret);
+	return S_ISDIR(st.st_mode) ? add_subfolder(walk, parent, name, &st, depth) : 0;
+}
+
+static bool extend(char path[PATH_MAX], size_t len, const char *name)
+{
+	return (size_t)snprintf(path + len, PATH_MAX - len, "/%s", name) < PATH_MAX - len;
+}
+
+static int is_real(const struct dirent *entry)
+{
+	return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+/* Takes fd over. */
+static int add_below(struct walk *walk, int fd, unsigned depth)
+{
+	_cleanup_close_ int folder = fd;
+	size_t host_len = strlen(walk->host), guest_len = strlen(walk->guest);
+	struct dirent **names;
+	int count = scandirat(folder, ".", &names, is_real, by_name);
+	int ret = 0;
+
+	if (count < 0)
+		return refuse(walk, -errno);
+	for (int i = 0; i < count; i++) {
+		const char *name = names[i]->d_name;
+
+		if (!ret && (!extend(walk->host, host_len, name) ||
+			     !extend(walk->guest, guest_len, name)))
+			ret = refuse(walk, -ENAMETOOLONG);
+		if (!ret)
+			ret = add_name(walk, folder, name, depth);
+		walk->host[host_len] = '\0';
+		walk->guest[guest_len] = '\0';
+		free(names[i]);
+	}
+	free(names);
+	return ret;
+}
+
+/* A path without its trailing slashes, so that names can be put behind it. */
+static bool start(char to[PATH_MAX], const char *path)
+{
+	size_t len = strlen(path);
+
+	while (len && path[len - 1] == '/')
+		len--;
+	return (size_t)snprintf(to, PATH_MAX, "%.*s", (int)len, path) < PATH_MAX;
+}
+
+int cpio_add_folder(struct cpio *cpio, const char *folder, const char *path)
+{
+	struct walk walk = { .cpio = cpio };
+	_cleanup_close_ int fd = -1;
+	struct cpio_entry entry;
+	struct stat st;
+	int ret;
+
+	if (!start(walk.host, folder) || !start(walk.guest, path)) {
+		log_error("%.80s: %s", folder, strerror(ENAMETOOLONG));
+		return -ENAMETOOLONG;
+	}
+	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st)) {
+		ret = -errno;
+		log_error("%.80s: %s", folder, strerror(-ret));
+		return ret;
+	}
+	walk.dev = st.st_dev;
+	if (*walk.guest) {
+		describe(&walk, &st, &entry);
+		ret = cpio_add(cpio, &entry);
+		if (ret) {
+			log_error("%.80s in the guest: %s", path, strerror(-ret));
+			return ret;
+		}
+	}
+	return add_below(&walk, steal_fd(&fd), 0);
+}

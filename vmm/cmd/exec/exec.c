@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd/commands.h"
+
+#include "base/checked.h"
+#include "base/log.h"
+#include "cmd/exec_image.h"
+#include "cmd/kernels.h"
+#include "cmd/run_options.h"
+#include "guestlog/console_lines.h"
+#include "guestlog/console_tail.h"
+#include "cmd/guest_init.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_DIRS = 16, MAX_ENV = 256, MAX_MODULES = 32, MODULES_OF_DEVICES = 8 };
+
+#define MIB (UINT64_C(1) << 20)
+/* The guest's memory is some three times that, and what the kernel and PROGRAM may need beside it. */
+#define IMAGE_MAX (1024 * MIB)
+#define BESIDE_IMAGE (256 * MIB)
+
+static char default_path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+static char default_home[] = "HOME=/";
+
+struct exec_options {
+	struct run_options run;
+	const char *root, *workdir, *modules, *append;
+	const char *dirs[MAX_DIRS], *env[MAX_ENV], *module_names[MAX_MODULES];
+	unsigned dir_count, env_count, module_count;
+	bool verbose;
+	char **args; /* the program and what follows it */
+	bool without_modules; /* there is no folder of them */
+	uint64_t enough;      /* memory for the image, the kernel and PROGRAM */
+	char initrd[32];	      /* where the archive is read from */
+	struct exec_dir parsed_dirs[MAX_DIRS];
+	char *parsed_env[MAX_ENV + 3]; /* and PATH, HOME, NULL */
+};
+
+static struct exec_options *exec_options_of(struct common_options *common)
+{
+	return container_of(common, struct exec_options, run.common);
+}
+
+/* --- Options ---------------------------------------------------------------------------------- */
+
+#define EXEC(member)                                                                               \
+	.offset = offsetof(struct exec_options, member),                                           \
+	.size = sizeof(((struct exec_options *)0)->member)
+
+static const struct option exec_options[] = {
+	{
+		.name = "root", .metavar = "DIR", .kind = OPTION_STRING, .min = 1, .max = 4095,
+		.file = FILE_FOLDER,
+		.help = "a copy of this folder is the guest's root, and PROGRAM is looked for there; "
+			"without it PROGRAM is a static one of the host",
+		EXEC(root),
+	},
+	{
+		.name = "dir", .metavar = "HOST:GUEST[:ro]", .kind = OPTION_STRING,
+		.min = 1, .max = 8191, .max_items = MAX_DIRS,
+		.count_offset = offsetof(struct exec_options, dir_count),
+		.help = "a copy of the folder HOST at GUEST; what the guest changes in it is lost, "
+			"and with ro it cannot change it",
+		EXEC(dirs),
+	},
+	{
+		.name = "workdir", .metavar = "GUEST", .kind = OPTION_STRING, .min = 1, .max = 4095,
+		.initial = "/", .help = "PROGRAM's working directory",
+		EXEC(workdir),
+	},
+	{
+		.name = "env", .metavar = "NAME[=VALUE]", .kind = OPTION_STRING,
+		.min = 1, .max = 65535, .max_items = MAX_ENV,
+		.count_offset = offsetof(struct exec_options, env_count),
+		.help = "a variable of PROGRAM's environment, with the host's value where none is "
+			"given; PATH and HOME are there without",
+		EXEC(env),
+	},
+	{
+		.name = "modules", .metavar = "DIR", .kind = OPTION_STRING, .min = 1, .max = 4095,
+		.help = "the folder of KERNEL's modules; without it /lib/modules/VERSION, by the "
+			"version that KERNEL names",
+		EXEC(modules),
+	},
+	{
+		.name = "module", .metavar = "NAME", .kind = OPTION_STRING, .min = 1, .max = 63,
+		.max_items = MAX_MODULES,
+		.count_offset = offsetof(struct exec_options, module_count),
+		.help = "load this module, too; those of the machine's devices are loaded by "
+			"themselves",
+		EXEC(module_names),
+	},
+	{
+		.name = "append", .metavar = "TEXT", .kind = OPTION_STRING, .max = 1023,
+		.help = "add this to the kernel command line",
+		EXEC(append),
+	},
+	{
+		.name = "verbose", .kind = OPTION_FLAG,
+		.help = "show the guest's kernel messages on standard error, and how the run ended",
+		EXEC(verbose),
+	},
+};
+
+static const struct option_list exec_option_list = {
+	.name = "exec",
+	.title = "The program and what it finds",
+	.table = exec_options,
+	.count = ARRAY_SIZE(exec_options),
+};
+
+static int parse_dir(struct exec_options *options, const char *text, struct exec_dir *dir)
+{
+	char *host = strdup(text);
+	char *guest = host ? strchr(host, ':') : NULL;
+	char *mode;
+	int err = options_own(&options->run.common, host);
+
+	if (err)
+		return err;
+	if (!guest || guest == host || guest[1] != '/') {
+		log_error("--dir %.80s: is not of the form HOST:GUEST or HOST:GUEST:ro, where GUEST "
+			  "begins with a slash",
+			  text);
+		return -EINVAL;
+	}
+	*guest++ = '\0';
+	mode = strchr(guest, ':');
+	if (mode)
+		*mode++ = '\0';
+	if (mode && strcmp(mode, "ro") != 0) {
+		log_error("--dir %.80s: after the second colon only ro may follow", text);
+		return -EINVAL;
+	}
+	if (!guest[strspn(guest, "/")]) {
+		log_error("--dir %.80s: the guest's root is given by --root", text);
+		return -EINVAL;
+	}
+	*dir = (struct exec_dir){ .host = host, .guest = guest, .readonly = mode };
+	return 0;
+}
+
+static int parse_variable(struct exec_options *options, const char *text, char **variable)
+{
+	const char *value;
+	int err;
+
+	if (*text == '=') {
+		log_error("--env %.80s: the name is missing; write --env NAME=VALUE", text);
+		return -EINVAL;
+	}
+	if (strchr(text, '=')) {
+		*variable = strdup(text);
+		return options_own(&options->run.common, *variable);
+	}
+	value = getenv(text);
+	if (!value) {
+		log_error("--env %.80s: is not set here; write --env %.80s=VALUE", text, text);
+		return -EINVAL;
+	}
+	err = asprintf(variable, "%s=%s", text, value);
+	if (err < 0)
+		*variable = NULL;
+	return options_own(&options->run.common, *variable);
+}
+
+static bool has_variable(const struct exec_options *options, unsigned count, const char *variable)
+{
+	size_t len = strcspn(variable, "=") + 1;
+
+	for (unsigned i = 0; i < count; i++)
+		if (strncmp(options->parsed_env[i], variable, len) == 0)
+			return true;
+	return false;
+}
+
+static int parse_environment(struct exec_options *options)
+{
+	unsigned count = 0;
+	int err = 0;
+
+	for (; count < options->env_count && !err; count++)
+		err = parse_variable(options, options->env[count], &options->parsed_env[count]);
+	if (err)
+		return err;
+	if (!has_variable(options, count, default_path))
+		options->parsed_env[count++] = default_path;
+	if (!has_variable(options, count, default_home))
+		options->parsed_env[count++] = default_home;
+	return 0;
+}
+
+/* Nothing that the guest gets a copy of is written over. */
+static int check_files(const struct exec_options *options)
+{
+	struct file_set set = { 0 };
+	int err = options->root ? 0 : file_set_add(&set, "PROGRAM", options->args[0], FILE_INPUT);
+
+	for (unsigned i = 0; i < options->dir_count && !err; i++)
+		err = file_set_add(&set, "--dir", options->parsed_dirs[i].host, FILE_FOLDER);
+	if (!err)
+		err = run_options_add_files(&set, &options->run, NULL);
+	file_set_destroy(&set);
+	return err;
+}
+
+static int make_cmdline(struct exec_options *options)
+{
+	char *line;
+
+	if (asprintf(&line, "console=%s panic=-1%s rdinit=" GUEST_INIT_PATH "%s%s",
+		     arch_linux_words.serial, options->verbose ? "" : " quiet",
+		     options->append ? " " : "", options->append ? options->append : "") < 0)
+		line = NULL;
+	options->run.config.boot.cmdline = line;
+	return options_own(&options->run.common, line);
+}
+
+/* What the user has no options for: the kernel's messages on the serial port, and the streams. */
+static void set_machine(struct exec_options *options)
+{
+	struct machine_config *config = &options->run.config;
+
+	config->boot.cpus = config->cpus;
+	config->boot.firmware_tables = true;
+	config->acpi = true;
+	config->irqchip = true;
+	config->serial = SERIAL_STDIO;
+	config->console = CONSOLE_NULL;
+	config->no_input = true;
+	config->no_output = !options->verbose;
+	config->output_on_stderr = true;
+	config->program = true;
+}
+
+static int finish(struct common_options *common, int argc, char **argv)
+{
+	struct exec_options *options = exec_options_of(common);
+	int err;
+
+	if (argc < 1 || !*argv[0]) {
+		log_error("no program is given; write kinglet exec [KERNEL] [options] -- PROGRAM "
+			  "[ARGUMENT...]");
+		return -EINVAL;
+	}
+	options->args = argv;
+	err = run_options_check(&options->run);
+	for (unsigned i = 0; i < options->dir_count && !err; i++)
+		err = parse_dir(options, options->dirs[i], &options->parsed_dirs[i]);
+	if (!err)
+		err = check_files(options);
+	if (!err)
+		err = parse_environment(options);
+	if (!err)
+		err = make_cmdline(options);
+	if (!err && options->workdir[0] != '/') {
+		log_error("--workdir %.80s: must begin with a slash", options->workdir);
+		return -EINVAL;
+	}
+	set_machine(options);
+	return err;
+}
+
+/* --- Modules ---------------------------------------------------------------------------------- */
+
+static unsigned name_modules(const struct exec_options *options,
+			     const char *names[MAX_MODULES + MODULES_OF_DEVICES])
+{
+	const struct machine_config *config = &options->run.config;
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < EXEC_NEEDED_MODULES; i++)
+		names[count++] = exec_needed_modules[i];
+	if (config->disk_count)
+		names[count++] = "virtio_blk";
+	if (config->net_count)
+		names[count++] = "virtio_net";
+	if (config->scsi_count) {
+		names[count++] = "virtio_scsi";
+		names[count++] = "sd_mod";
+	}
+	if (config->vsock.cid)
+		names[count++] = "vmw_vsock_virtio_transport";
+	for (unsigned i = 0; i < options->module_count; i++)
+		names[count++] = options->module_names[i];
+	return count;
+}
+
+static int find_modules(const struct exec_options *options, const char *folder,
+			struct kernel_modules *modules)
+{
+	const char *names[MAX_MODULES + MODULES_OF_DEVICES], *missing;
+	int err = kernel_modules_find(folder, names, name_modules(options, names), modules,
+				      &missing);
+
+	if (err == -ENODATA)
+		log_error("%.200s: has no module %.63s, nor is it built in; another kernel is needed, "
+			  "or its folder as --modules DIR",
+			  folder, missing);
+	else if (err)
+		log_error("%.200s: %s", folder, strerror(-err));
+	return err;
+}
+
+/* --- The console ------------------------------------------------------------------------------ */
+
+/* What the kernel prints is shown only when that was the end of it. */
+struct exec_console {
+	struct console_lines lines[GUEST_STREAMS];
+	struct console_tail tail;
+	bool image_failed; /* to be unpacked */
+};
+
+static void take_line(struct exec_console *console, const char *line)
+{
+	/* The tmpfs is full, in two kernels' words, or all memory is. */
+	static const char *const signs[] = {
+		"Initramfs unpacking failed",
+		"rootfs image is not initramfs",
+		"System is deadlocked on memory",
+	};
+
+	if (!line)
+		return;
+	for (unsigned i = 0; i < ARRAY_SIZE(signs); i++)
+		console->image_failed |= strstr(line, signs[i]) != NULL;
+	console_tail_add(&console->tail, line);
+}
+
+static bool take_output(void *owner, enum guest_stream stream, const uint8_t *data, size_t len,
+			struct verdict *end)
+{
+	struct exec_console *console = owner;
+
+	(void)end;
+	for (size_t i = 0; i < len; i++)
+		take_line(console, console_lines_feed(&console->lines[stream], data[i]));
+	return false;
+}
+
+static const struct machine_observer_ops console_ops = { .console = take_output };
+
+static void print_console(struct exec_console *console)
+{
+	const char *line;
+
+	for (unsigned i = 0; i < GUEST_STREAMS; i++)
+		take_line(console, console_lines_end(&console->lines[i]));
+	for (unsigned i = 0; (line = console_tail_line(&console->tail, i)); i++)
+		fprintf(stderr, "  | %s\n", line);
+}
+
+/* --- The run ---------------------------------------------------------------------------------- */
+
+static int build_image(struct exec_options *options, struct cpio *cpio)
+{
+	_cleanup_free_ char *folder = NULL;
+	struct kernel_modules modules = { 0 };
+	struct exec_image image = {
+		.root = options->root,
+		.dirs = options->parsed_dirs,
+		.dir_count = options->dir_count,
+		.modules = &modules,
+		.folder = options->workdir,
+		.env = options->parsed_env,
+		.args = options->args,
+	};
+	struct kernel_places places;
+	struct utsname host;
+	int err;
+
+	kernels_host_places(&places, &host);
+	err = kernels_modules_folder(&places, options->run.config.boot.kernel, options->modules,
+				     &folder);
+	if (!err && folder)
+		err = find_modules(options, folder, &modules);
+	image.modules_folder = folder;
+	options->without_modules = !folder;
+	if (!err)
+		err = exec_image_build(cpio, &image);
+	kernel_modules_destroy(&modules);
+	return err;
+}
+
+static void log_memory(const struct exec_options *options, const char *what)
+{
+	uint64_t memory = options->run.config.memory;
+	uint64_t enough = options->enough > memory ? options->enough : 2 * memory;
+
+	log_error("--memory %lluM: %s; --memory %lluM would do",
+		  (unsigned long long)(memory / MIB), what, (unsigned long long)(enough / MIB));
+}
+
+/* A guest that went down before it had a status to tell has failed, whatever it did that for. */
+static int report(const struct exec_options *options, const struct verdict *verdict,
+		  double seconds, struct exec_console *console)
+{
+	bool at_start = verdict->outcome == OUTCOME_USAGE || verdict->outcome == OUTCOME_HOST;
+	char line[300];
+
+	if (verdict->outcome == OUTCOME_STATUS && !options->verbose)
+		return verdict->status;
+	if (verdict->outcome != OUTCOME_STATUS && !at_start && !options->verbose)
+		print_console(console);
+	if (verdict->outcome == OUTCOME_POWEROFF || verdict->outcome == OUTCOME_REBOOT ||
+	    verdict->outcome == OUTCOME_HALTED) {
+		log_error("%.200s before the program ended", verdict->detail);
+		return EXIT_LOST;
+	}
+	verdict_format(verdict, seconds, line, sizeof(line));
+	if (*line)
+		log_error("%s", line);
+	if (verdict->outcome == OUTCOME_PANIC && options->without_modules)
+		log_error("%s: no modules of it were found in /lib/modules; where virtio is not built "
+			  "in, give their folder with --modules DIR",
+			  options->run.config.boot.kernel);
+	if (console->image_failed)
+		log_memory(options, "the kernel had no room to unpack the guest's files");
+	return verdict->status;
+}
+
+/* As much as is needed, or what was asked for if that can do. */
+static int set_memory(struct exec_options *options, const struct cpio *cpio)
+{
+	struct machine_config *config = &options->run.config;
+	uint64_t image = align_up(exec_image_memory(cpio), 2 * MIB);
+
+	options->enough = image + BESIDE_IMAGE;
+	if (!options_given(&options->run.common, "memory"))
+		config->memory = options->enough;
+	if (config->memory > image)
+		return 0;
+	log_memory(options, "too little to unpack the guest's files in");
+	return -EINVAL;
+}
+
+static int run_image(struct exec_options *options, const struct cpio *cpio)
+{
+	struct machine_config *config = &options->run.config;
+	struct verdict verdict = { 0 };
+	struct exec_console *console;
+	double seconds;
+	int leave, status;
+
+	snprintf(options->initrd, sizeof(options->initrd), "/proc/self/fd/%d", cpio->fd);
+	config->boot.initrd = options->initrd;
+	if (set_memory(options, cpio) < 0)
+		return EXIT_USAGE;
+	if (options->run.dry_run)
+		return dry_run_print(stdout, config) < 0 ? EXIT_USAGE : flush_stdout();
+	console = calloc(1, sizeof(*console));
+	if (!console) {
+		log_error("console: %s", strerror(ENOMEM));
+		return EXIT_HOST;
+	}
+	config->observers[config->observer_count++] =
+		(struct machine_observer){ .ops = &console_ops, .owner = console };
+	leave = run_timed(config, &verdict, &seconds);
+	status = report(options, &verdict, seconds, console) | leave;
+	if (leave)
+		return status; /* a thread may still use them */
+	console_tail_destroy(&console->tail);
+	free(console);
+	return status;
+}
+
+static int run(struct common_options *common)
+{
+	struct exec_options *options = exec_options_of(common);
+	struct cpio cpio;
+	int err = cpio_init(&cpio, IMAGE_MAX);
+	int status;
+
+	if (err) {
+		log_error("initramfs: memfd_create: %s", strerror(-err));
+		return EXIT_HOST;
+	}
+	err = build_image(options, &cpio);
+	if (err)
+		status = err == -ENOMEM ? EXIT_HOST : EXIT_USAGE;
+	else
+		status = run_image(options, &cpio);
+	if (!(status & COMMAND_LEAVE))
+		cpio_destroy(&cpio);
+	return status;
+}
+
+static const struct option_list *const lists[] = {
+	&exec_option_list,
+	&machine_option_list,
+	&common_option_list,
+	NULL,
+};
+
+const struct command command_exec = {
+	.name = "exec",
+	.synopsis = "[KERNEL] [options] -- PROGRAM [ARGUMENT...]",
+	.summary = "run one program under a kernel, with its input, output and exit status",
+	.about = "PROGRAM is a static program of the host, or with --root one of that folder.\n"
+		 "Its standard input, output and error are Kinglet's own, and so is its exit\n"
+		 "status: 128+n after signal n, 127 when --root has no such program. Without\n"
+		 "KERNEL, the host's own from /boot is taken (see kinglet kernel list).\n",
+	.options = lists,
+	.options_size = sizeof(struct exec_options),
+	.argument = run_options_kernel,
+	.finish = finish,
+	.run = run,
+};

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd/exec_image.h"
+
+#include "base/checked.h"
+#include "base/log.h"
+#include "cmd/guest_init.h"
+
+#include <elf.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+const char *const exec_needed_modules[EXEC_NEEDED_MODULES] = { "virtio_pci", "virtio_console" };
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+static int refuse(const char *path, int err)
+{
+	if (err == -EFBIG)
+		log_error("%.200s: the image gets too large for a guest's memory", path);
+	else
+		log_error("%.200s: %s", path, strerror(-err));
+	return err;
+}
+
+/* A file of the host's at `guest`. */
+static int add_file(struct cpio *cpio, const char *host, const char *guest, mode_t mode)
+{
+	_cleanup_close_ int fd = open(host, O_RDONLY | O_CLOEXEC);
+	struct cpio_entry entry = { .path = guest, .mode = S_IFREG | mode, .fd = fd };
+	struct stat st;
+	int ret;
+
+	if (fd < 0 || fstat(fd, &st))
+		return refuse(host, -errno);
+	entry.len = (uint64_t)st.st_size;
+	ret = cpio_add(cpio, &entry);
+	return ret ? refuse(host, ret) : 0;
+}
+
+/* --- The program, where it is one of the host's ----------------------------------------------- */
+
+static bool runnable(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && S_ISREG(st.st_mode) && !access(path, X_OK);
+}
+
+/* As a shell finds it. */
+static int find_program(const char *name, char path[PATH_MAX])
+{
+	const char *folder = getenv("PATH");
+
+	if (strchr(name, '/') || !folder) {
+		snprintf(path, PATH_MAX, "%s", name);
+		return 0;
+	}
+	while (*folder) {
+		size_t len = strcspn(folder, ":");
+
+		if (snprintf(path, PATH_MAX, "%.*s/%s", (int)len, folder, name) < PATH_MAX &&
+		    len && runnable(path))
+			return 0;
+		folder += len + (folder[len] == ':');
+	}
+	log_error("%.80s: not found in PATH; name its file, or give a --root folder that has it",
+		  name);
+	return -ENOENT;
+}
+
+static bool has_interpreter(int fd, const Elf64_Ehdr *header)
+{
+	for (unsigned i = 0; i < header->e_phnum; i++) {
+		Elf64_Phdr segment;
+		uint64_t off;
+
+		if (__builtin_add_overflow(header->e_phoff, (uint64_t)i * sizeof(segment), &off) ||
+		    off > INT64_MAX ||
+		    pread(fd, &segment, sizeof(segment), (off_t)off) != sizeof(segment))
+			return false;
+		if (segment.p_type == PT_INTERP)
+			return true;
+	}
+	return false;
+}
+
+/* What a guest with nothing but this file cannot run is refused here, where it can be said why. */
+static int check_program(const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	Elf64_Ehdr header = { 0 };
+	struct stat st;
+	ssize_t len;
+
+	if (fd < 0 || fstat(fd, &st))
+		return refuse(path, -errno);
+	if (!S_ISREG(st.st_mode)) {
+		log_error("%.200s: is no regular file; give a folder with --root", path);
+		return -ENOEXEC;
+	}
+	len = pread(fd, &header, sizeof(header), 0);
+	if (len >= 2 && memcmp(&header, "#!", 2) == 0) {
+		log_error("%.200s: is a script; give a --root folder that has its interpreter, or run "
+			  "a static interpreter with the script in a --dir",
+			  path);
+		return -ENOEXEC;
+	}
+	if (len < (ssize_t)sizeof(header) || memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) {
+		log_error("%.200s: is no program of Linux (ELF)", path);
+		return -ENOEXEC;
+	}
+	if (header.e_ident[EI_CLASS] == ELFCLASS64 && has_interpreter(fd, &header)) {
+		log_error("%.200s: is linked dynamically; link it with -static, or give a --root folder "
+			  "that has its libraries",
+			  path);
+		return -ENOEXEC;
+	}
+	return 0;
+}
+
+/* Adds it as /bin/NAME, which is put into *guest for the caller to free. */
+static int add_program(struct cpio *cpio, const char *name, char **guest)
+{
+	char path[PATH_MAX];
+	int ret = find_program(name, path);
+
+	if (!ret)
+		ret = check_program(path);
+	if (ret)
+		return ret;
+	if (asprintf(guest, "/bin/%s", base_name(path)) < 0) {
+		*guest = NULL;
+		return refuse(path, -ENOMEM);
+	}
+	return add_file(cpio, path, *guest, 0755);
+}
+
+/* --- Kinglet's own ---------------------------------------------------------------------------- */
+
+static int add_entry(struct cpio *cpio, const char *path, mode_t mode, const void *data, uint64_t len)
+{
+	struct cpio_entry entry = { .path = path, .mode = mode, .data = data, .len = len, .fd = -1 };
+	int ret;
+
+	if (S_ISCHR(mode)) {
+		entry.major = 5;
+		entry.minor = 1;
+	}
+	ret = cpio_add(cpio, &entry);
+	return ret ? refuse(path, ret) : 0;
+}
+
+/* The kernel opens it for its first process, before /dev is mounted. */
+static int add_console(struct cpio *cpio)
+{
+	return add_entry(cpio, "/dev/console", S_IFCHR | 0600, NULL, 0);
+}
+
+static int add_modules(struct cpio *cpio, const struct exec_image *image, FILE *todo)
+{
+	for (unsigned i = 0; image->modules_folder && i < image->modules->count; i++) {
+		char host[PATH_MAX], guest[PATH_MAX];
+		const char *file = image->modules->files[i];
+		int ret;
+
+		if (snprintf(host, PATH_MAX, "%s/%s", image->modules_folder, file) >= PATH_MAX ||
+		    snprintf(guest, PATH_MAX, GUEST_INIT_FOLDER "/%s", base_name(file)) >= PATH_MAX)
+			return refuse(file, -ENAMETOOLONG);
+		ret = add_file(cpio, host, guest, 0600);
+		if (ret)
+			return ret;
+		fprintf(todo, "M%s%c", guest, 0);
+	}
+	return 0;
+}
+
+static void put_strings(FILE *todo, char kind, char *const *strings)
+{
+	for (; *strings; strings++)
+		fprintf(todo, "%c%s%c", kind, *strings, 0);
+}
+
+static int add_all(struct cpio *cpio, const struct exec_image *image, FILE *todo)
+{
+	_cleanup_free_ char *program = NULL;
+	int ret = 0;
+
+	if (image->root)
+		ret = cpio_add_folder(cpio, image->root, "/");
+	for (unsigned i = 0; i < image->dir_count && !ret; i++) {
+		const struct exec_dir *dir = &image->dirs[i];
+
+		ret = cpio_add_folder(cpio, dir->host, dir->guest);
+		if (dir->readonly)
+			fprintf(todo, "R%s%c", dir->guest, 0);
+	}
+	if (!ret && !image->root)
+		ret = add_program(cpio, image->args[0], &program);
+	if (!ret)
+		ret = add_console(cpio);
+	if (!ret)
+		ret = add_modules(cpio, image, todo);
+	if (!ret)
+		ret = add_entry(cpio, GUEST_INIT_PATH, S_IFREG | 0755, guest_init,
+				guest_init_len);
+	fprintf(todo, "C%s%c", image->folder, 0);
+	put_strings(todo, 'E', image->env);
+	if (program)
+		fprintf(todo, "A%s%c", program, 0);
+	put_strings(todo, 'A', image->args + !!program);
+	return ret;
+}
+
+uint64_t exec_image_memory(const struct cpio *cpio)
+{
+	uint64_t pages = cpio->pages > cpio->inos ? cpio->pages : cpio->inos;
+
+	return cpio->len + 2 * 4096 * pages;
+}
+
+int exec_image_build(struct cpio *cpio, const struct exec_image *image)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t len = 0;
+	FILE *todo = open_memstream(&text, &len);
+	int ret;
+
+	if (!todo)
+		return refuse("initramfs", -ENOMEM);
+	ret = add_all(cpio, image, todo);
+	if (fclose(todo) == EOF && !ret)
+		ret = refuse("initramfs", -ENOMEM);
+	if (!ret)
+		ret = add_entry(cpio, GUEST_INIT_TODO, S_IFREG | 0600, text, len);
+	if (!ret) {
+		ret = cpio_finish(cpio);
+		if (ret)
+			refuse("initramfs", ret);
+	}
+	return ret;
+}

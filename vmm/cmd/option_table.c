@@ -1,0 +1,640 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd/run_options.h"
+
+#include <net/if.h>
+#include <string.h>
+#include <sys/un.h>
+
+/* Where an option's value goes. The null pointer is never followed: sizeof does not evaluate. */
+#define FIELD(type, member) .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
+#define RUN(member) FIELD(struct run_options, member)
+#define DISK(member) FIELD(struct disk_config, member)
+#define NET(member) FIELD(struct net_config, member)
+#define SCSI(member) FIELD(struct scsi_config, member)
+#define VSOCK(member) FIELD(struct vsock_config, member)
+#define GDB(member) FIELD(struct gdb_config, member)
+#define BUDGET(phase) FIELD(struct watch_config, budgets[phase])
+#define BOOT(member) FIELD(struct boot_options, member)
+
+#define MIB (UINT64_C(1) << 20)
+#define TIB (UINT64_C(1) << 40)
+#define MILLISECOND UINT64_C(1000000)
+#define HOUR (UINT64_C(3600000) * MILLISECOND)
+
+static const struct option_word on_off[] = {
+	{ "on", true },
+	{ "off", false },
+	{ NULL, 0 },
+};
+
+static const struct option_word serial_words[] = {
+	{ "stdio", SERIAL_STDIO },
+	{ "off", SERIAL_OFF },
+	{ NULL, 0 },
+};
+
+static const struct option_word console_words[] = {
+	{ "stdio", CONSOLE_STDIO },
+	{ "null", CONSOLE_NULL },
+	{ "off", CONSOLE_OFF },
+	{ NULL, 0 },
+};
+
+static const struct option_word on_reboot_words[] = {
+	{ "exit", ON_REBOOT_EXIT },
+	{ "restart", ON_REBOOT_RESTART },
+	{ NULL, 0 },
+};
+
+static const struct option_word aio_words[] = {
+	{ "uring", false },
+	{ "threads", true },
+	{ NULL, 0 },
+};
+
+static const struct option_word format_words[] = {
+	{ "raw", true },
+	{ NULL, 0 },
+};
+
+static const struct option_word vhost_words[] = {
+	{ "auto", VHOST_AUTO },
+	{ "on", VHOST_ON },
+	{ "off", VHOST_OFF },
+	{ NULL, 0 },
+};
+
+static const struct option_word mode_words[] = {
+	{ "16", CPU_MODE_16 },
+	{ "32", CPU_MODE_32 },
+	{ "64", CPU_MODE_64 },
+	{ NULL, 0 },
+};
+
+enum { DISK_PATH, DISK_READONLY, DISK_DIRECT, DISK_SERIAL, DISK_QUEUES, DISK_AIO, DISK_FORMAT };
+
+static const struct option disk_table[] = {
+	[DISK_PATH] = {
+		.name = "path", .metavar = "FILE", .kind = OPTION_STRING, .min = 1, .max = 4095,
+		.file = FILE_INPUT,
+		.help = "raw image or block device; a comma in its name is written twice",
+		DISK(path),
+	},
+	[DISK_READONLY] = {
+		.name = "readonly", .kind = OPTION_FLAG,
+		.help = "open it read-only and let the guest see it so",
+		DISK(readonly),
+	},
+	[DISK_DIRECT] = {
+		.name = "direct", .kind = OPTION_FLAG,
+		.help = "bypass the host's page cache (O_DIRECT)",
+		DISK(direct),
+	},
+	/* virtio 1.2 §5.2.6.1: VIRTIO_BLK_T_GET_ID returns 20 bytes. */
+	[DISK_SERIAL] = {
+		.name = "serial", .metavar = "TEXT", .kind = OPTION_STRING, .min = 1, .max = 20,
+		.help = "serial number, at most 20 bytes: /dev/disk/by-id/virtio-TEXT",
+		DISK(serial),
+	},
+	[DISK_QUEUES] = {
+		.name = "queues", .metavar = "N", .kind = OPTION_NUMBER, .min = 1, .max = 16,
+		.initial = "1", .help = "request queues",
+		DISK(queues),
+	},
+	[DISK_AIO] = {
+		.name = "aio", .kind = OPTION_WORD, .words = aio_words, .initial = "uring",
+		.help = "how requests reach the host's kernel; io_uring falls back to threads where "
+			"the host refuses it",
+		DISK(io_threads),
+	},
+	[DISK_FORMAT] = {
+		.name = "format", .kind = OPTION_WORD, .words = format_words,
+		.help = "take it as it is, also when a guest has made it look like an image of "
+			"another format, which is refused otherwise",
+		DISK(raw),
+	},
+};
+
+static const char *disk_finish(void *item, uint64_t given)
+{
+	(void)item;
+	return given >> DISK_PATH & 1 ? NULL : "names no image; write --disk FILE";
+}
+
+static const struct option_keys disk_keys = {
+	.table = disk_table,
+	.count = ARRAY_SIZE(disk_table),
+	.finish = disk_finish,
+};
+
+enum { NET_TAP, NET_CREATE, NET_FD, NET_MAC, NET_VHOST, NET_VHOSTFD, NET_QUEUES, NET_OFFLOADS };
+
+static const struct option net_table[] = {
+	[NET_TAP] = {
+		.name = "tap", .metavar = "NAME", .kind = OPTION_STRING,
+		.min = 1, .max = IFNAMSIZ - 1,
+		.help = "tap interface of the host; to make one: ip tuntap add NAME mode tap "
+			"vnet_hdr user $USER",
+		NET(tap),
+	},
+	[NET_CREATE] = {
+		.name = "create", .kind = OPTION_FLAG,
+		.help = "with tap=: where there is no such interface, make it for the time of the "
+			"run, which takes root",
+		NET(create),
+	},
+	[NET_FD] = {
+		.name = "fd", .metavar = "N:N...", .kind = OPTION_FDS,
+		.help = "open queues of a tap or macvtap that Kinglet inherits, one for each pair "
+			"of queues, instead of tap=",
+		NET(fds),
+	},
+	[NET_MAC] = {
+		.name = "mac", .metavar = "ADDRESS", .kind = OPTION_MAC,
+		.help = "the guest's hardware address; else a macvtap's own, or one that is derived "
+			"from the tap's name",
+		NET(mac),
+	},
+	[NET_VHOST] = {
+		.name = "vhost", .kind = OPTION_WORD, .words = vhost_words, .initial = "auto",
+		.help = "carry the frames in the host's kernel, by /dev/vhost-net; auto: where it "
+			"can be opened, else in Kinglet, with a warning; on: else the run fails",
+		NET(vhost),
+	},
+	[NET_VHOSTFD] = {
+		.name = "vhostfd", .metavar = "N:N...", .kind = OPTION_FDS,
+		.help = "open /dev/vhost-net that Kinglet inherits, one for each pair of queues; "
+			"implies vhost=on",
+		NET(vhost_fds),
+	},
+	[NET_QUEUES] = {
+		.name = "queues", .metavar = "N", .kind = OPTION_NUMBER, .min = 1, .max = 16,
+		.initial = "1",
+		.help = "pairs of queues, about as many as CPUs; more than one need a tap made with "
+			"multi_queue",
+		NET(queues),
+	},
+	[NET_OFFLOADS] = {
+		.name = "offloads", .kind = OPTION_WORD, .words = on_off, .initial = "on",
+		.help = "let guest and host leave checksums and segmentation to each other; off: "
+			"every frame as on a wire, at most MTU bytes",
+		NET(offloads),
+	},
+};
+
+static const char *net_finish(void *item, uint64_t given)
+{
+	struct net_config *net = item;
+	bool has_tap = given >> NET_TAP & 1;
+	bool has_fd = given >> NET_FD & 1;
+	bool has_vhostfd = given >> NET_VHOSTFD & 1;
+
+	if (has_tap && has_fd)
+		return "has both tap= and fd=; give one of them";
+	if (!has_tap && !has_fd)
+		return "names no interface; write --net tap=NAME or --net fd=N";
+	if (has_fd && net->create)
+		return "has create with fd=, which is open already; leave it out";
+	if (has_fd && given >> NET_QUEUES & 1)
+		return "has queues= with fd=; give fd= as many numbers instead";
+	if (has_fd)
+		net->queues = net->fds.count;
+	if (has_vhostfd && net->vhost == VHOST_OFF)
+		return "has vhostfd= with vhost=off; give one of them";
+	if (has_vhostfd && net->vhost_fds.count != net->queues)
+		return "has another number of fds in vhostfd= than pairs of queues; give as many";
+	if (has_vhostfd)
+		net->vhost = VHOST_ON;
+	net->mac_set = given >> NET_MAC & 1;
+	return NULL;
+}
+
+static const struct option_keys net_keys = {
+	.table = net_table,
+	.count = ARRAY_SIZE(net_table),
+	.finish = net_finish,
+};
+
+enum { SCSI_PATH, SCSI_READONLY, SCSI_WWPN, SCSI_QUEUES, SCSI_FORMAT };
+
+static const struct option scsi_table[] = {
+	[SCSI_PATH] = {
+		.name = "path", .metavar = "FILE", .kind = OPTION_STRING, .min = 1, .max = 4095,
+		.file = FILE_INPUT,
+		.help = "raw image or block device; Kinglet makes a target of it, as root, and "
+			"removes it at the end; after SIGKILL the next such run does, or kinglet "
+			"doctor --fix",
+		SCSI(path),
+	},
+	[SCSI_READONLY] = {
+		.name = "readonly", .kind = OPTION_FLAG,
+		.help = "with path=: refuse writes and let the guest see it so",
+		SCSI(readonly),
+	},
+	/* struct vhost_scsi_target has 224 bytes for it. */
+	[SCSI_WWPN] = {
+		.name = "wwpn", .metavar = "NAME", .kind = OPTION_STRING, .min = 1, .max = 223,
+		.help = "instead of path=: a target of vhost-scsi that exists, naa. and 16 digits; "
+			"its portal group tpgt_N is the guest's SCSI target N",
+		SCSI(wwpn),
+	},
+	[SCSI_QUEUES] = {
+		.name = "queues", .metavar = "N", .kind = OPTION_NUMBER, .min = 1, .max = 16,
+		.initial = "1", .help = "request queues",
+		SCSI(queues),
+	},
+	[SCSI_FORMAT] = {
+		.name = "format", .kind = OPTION_WORD, .words = format_words,
+		.help = "with path=: as of --disk",
+		SCSI(raw),
+	},
+};
+
+static const char *scsi_finish(void *item, uint64_t given)
+{
+	const struct scsi_config *scsi = item;
+	bool has_path = given >> SCSI_PATH & 1;
+	bool has_wwpn = given >> SCSI_WWPN & 1;
+
+	if (has_path && has_wwpn)
+		return "has both path= and wwpn=; give one of them";
+	if (!has_path && !has_wwpn)
+		return "names no disk; write --scsi path=FILE or --scsi wwpn=NAME";
+	if (has_wwpn && scsi->raw)
+		return "format goes with path=; leave it out";
+	if (has_wwpn && scsi->readonly)
+		return "readonly goes with path=; a target's owner decides what may be written";
+	/* It becomes the name of a folder. */
+	if (has_wwpn && (strchr(scsi->wwpn, '/') || scsi->wwpn[0] == '.'))
+		return "wwpn is no name of a target; write it as in ls "
+		       "/sys/kernel/config/target/vhost";
+	return NULL;
+}
+
+static const struct option_keys scsi_keys = {
+	.table = scsi_table,
+	.count = ARRAY_SIZE(scsi_table),
+	.finish = scsi_finish,
+};
+
+enum { VSOCK_CID };
+
+static const struct option vsock_table[] = {
+	/* virtio 1.2 §5.10.4: 0 to 2 and 2^32 - 1 are reserved. */
+	[VSOCK_CID] = {
+		.name = "cid", .metavar = "N", .kind = OPTION_NUMBER, .min = 3,
+		.max = UINT32_MAX - 1,
+		.help = "the guest's address; the host's is 2",
+		VSOCK(cid),
+	},
+};
+
+static const char *vsock_finish(void *item, uint64_t given)
+{
+	(void)item;
+	return given >> VSOCK_CID & 1 ? NULL : "names no address; write --vsock cid=N";
+}
+
+static const struct option_keys vsock_keys = {
+	.table = vsock_table,
+	.count = ARRAY_SIZE(vsock_table),
+	.finish = vsock_finish,
+};
+
+enum { GDB_LISTEN, GDB_NOWAIT };
+
+static const struct option gdb_table[] = {
+	/* The longest path that a socket's address has room for: unix(7). */
+	[GDB_LISTEN] = {
+		.name = "listen", .metavar = "PORT|SOCKET", .kind = OPTION_STRING,
+		.min = 1, .max = sizeof(((struct sockaddr_un *)0)->sun_path) - 1,
+		.help = "TCP port on 127.0.0.1, open to every user of the host; or path of a "
+			"socket for this user alone, removed at the end",
+		GDB(listen),
+	},
+	[GDB_NOWAIT] = {
+		.name = "nowait", .kind = OPTION_FLAG,
+		.help = "let the guest run before gdb comes",
+		GDB(nowait),
+	},
+};
+
+/* What has only digits is a port. */
+static const char *gdb_finish(void *item, uint64_t given)
+{
+	struct gdb_config *gdb = item;
+	const char *text = gdb->listen;
+
+	if (!(given >> GDB_LISTEN & 1))
+		return "names neither port nor socket; write --gdb PORT or --gdb SOCKET";
+	if (text[strspn(text, "0123456789")])
+		return NULL;
+	gdb->port = strlen(text) < 8 ? (unsigned)strtoul(text, NULL, 10) : 0;
+	if (gdb->port < 1 || gdb->port > 65535)
+		return "has a port that is not 1 to 65535; a socket's path needs more than digits";
+	return NULL;
+}
+
+static const struct option_keys gdb_keys = {
+	.table = gdb_table,
+	.count = ARRAY_SIZE(gdb_table),
+	.finish = gdb_finish,
+};
+
+enum { FLAT_ADDR, FLAT_MODE };
+
+static const struct option flat_table[] = {
+	/* 52 bits: the most that x86 and arm64 can address. */
+	[FLAT_ADDR] = {
+		.name = "addr", .metavar = "ADDRESS", .kind = OPTION_ADDRESS,
+		.max = (UINT64_C(1) << 52) - 1,
+		.help = "guest-physical address of its first byte, where it is entered",
+		BOOT(flat_address),
+	},
+	[FLAT_MODE] = {
+		.name = "mode", .kind = OPTION_WORD, .words = mode_words, .initial = "64",
+		.help = "CPU mode at entry: real, protected or long; arm64 has 64 only",
+		BOOT(flat_mode),
+	},
+};
+
+static const char *flat_finish(void *item, uint64_t given)
+{
+	struct boot_options *boot = item;
+
+	if (!(given >> FLAT_ADDR & 1))
+		return "names no address; write --flat ADDRESS,mode=16|32|64";
+	boot->format = BOOT_FORMAT_FLAT;
+	return NULL;
+}
+
+static const struct option_keys flat_keys = {
+	.table = flat_table,
+	.count = ARRAY_SIZE(flat_table),
+	.finish = flat_finish,
+};
+
+enum { MODULE_PATH, MODULE_ARGS };
+
+static const struct option module_table[] = {
+	[MODULE_PATH] = {
+		.name = "path", .metavar = "FILE", .kind = OPTION_STRING, .min = 1, .max = 4095,
+		.file = FILE_INPUT,
+		.help = "the module; a comma in its name is written twice",
+		FIELD(struct boot_module, path),
+	},
+	[MODULE_ARGS] = {
+		.name = "args", .metavar = "TEXT", .kind = OPTION_STRING, .max = 65535,
+		.help = "what stands after its name in its string; commas are written twice",
+		FIELD(struct boot_module, args),
+	},
+};
+
+static const char *module_finish(void *item, uint64_t given)
+{
+	(void)item;
+	return given >> MODULE_PATH & 1 ? NULL : "names no file; write --module FILE,args=TEXT";
+}
+
+static const struct option_keys module_keys = {
+	.table = module_table,
+	.count = ARRAY_SIZE(module_table),
+	.finish = module_finish,
+};
+
+#define BUDGET_KEY(key, phase, text)                                                               \
+	{                                                                                          \
+		.name = (key), .metavar = "TIME", .kind = OPTION_DURATION, .min = MILLISECOND,     \
+		.max = 1000 * HOUR, .help = (text), BUDGET(phase),                                 \
+	}
+
+static const struct option budget_table[] = {
+	BUDGET_KEY("init", PHASE_INIT, "until the kernel starts init, by its console"),
+	BUDGET_KEY("load", PHASE_LOAD, "until the machine is built"),
+	BUDGET_KEY("run", PHASE_RUN, "until the guest's first instruction"),
+	BUDGET_KEY("device", PHASE_DEVICE, "until the guest touches its first device"),
+	BUDGET_KEY("kernel", PHASE_KERNEL, "until the kernel prints its banner on a console"),
+	BUDGET_KEY("driver", PHASE_DRIVER, "until a first virtio driver is ready (DRIVER_OK)"),
+	BUDGET_KEY("down", PHASE_DOWN, "until the run ends"),
+};
+
+static const char *budget_finish(void *item, uint64_t given)
+{
+	(void)item;
+	(void)given;
+	return NULL;
+}
+
+static const struct option_keys budget_keys = {
+	.table = budget_table,
+	.count = ARRAY_SIZE(budget_table),
+	.finish = budget_finish,
+};
+
+static const struct option boot_options[] = {
+	{
+		.name = "initrd", .metavar = "FILE", .kind = OPTION_STRING, .min = 1, .max = 4095,
+		.file = FILE_INPUT,
+		.help = "initial RAM disk, or none; for a Multiboot kernel its first module. Without KERNEL: "
+			"the initrd.img-VERSION of the host's kernel",
+		RUN(config.boot.initrd),
+	},
+	{
+		.name = "append", .metavar = "TEXT", .kind = OPTION_STRING, .max = 65535,
+		.help = "kernel command line, passed on exactly; without it Kinglet makes one for "
+			"Linux that suits the other options",
+		RUN(append),
+	},
+	{
+		.name = "module", .metavar = "FILE", .kind = OPTION_KEYS, .keys = &module_keys,
+		.help = "a module of a Multiboot kernel, after those given before and the initrd",
+		RUN(config.boot.modules),
+		.max_items = BOOT_MODULES_MAX,
+		.count_offset = offsetof(struct run_options, config.boot.module_count),
+	},
+	{
+		.name = "serial", .kind = OPTION_WORD, .words = serial_words, .initial = "stdio",
+		.help = "serial port, ttyS0; off as well with --console stdio",
+		RUN(config.serial),
+	},
+	{
+		.name = "console", .kind = OPTION_WORD, .words = console_words, .initial = "null",
+		.help = "virtio console: hvc0 and the port kinglet.status; null drops what hvc0 prints",
+		RUN(config.console),
+	},
+	{
+		.name = "acpi", .kind = OPTION_WORD, .words = on_off, .initial = "on",
+		.help = "firmware tables by which the guest finds CPUs, PCI and power-off; a device "
+			"tree on arm64",
+		RUN(config.acpi),
+	},
+	{
+		.name = "dump-fdt", .metavar = "FILE", .kind = OPTION_STRING, .min = 1, .max = 4095,
+		.file = FILE_OUTPUT,
+		.help = "write the device tree that the guest gets to this file as well; arm64 only",
+		RUN(config.boot.dump_fdt),
+	},
+	{
+		.name = "irqchip", .kind = OPTION_WORD, .words = on_off, .initial = "on",
+		.help = "in-kernel interrupt controllers and timers; without them HLT ends the run; "
+			"always on on arm64",
+		RUN(config.irqchip),
+	},
+	{
+		.name = "flat", .metavar = "ADDRESS", .kind = OPTION_KEYS, .keys = &flat_keys,
+		.help = "load KERNEL byte for byte at this address and enter it there",
+		RUN(config.boot),
+	},
+	{
+		.name = "on-reboot", .kind = OPTION_WORD, .words = on_reboot_words,
+		.initial = "exit", .help = "what a reboot by the guest does",
+		RUN(config.on_reboot),
+	},
+};
+
+const struct option_list boot_option_list = {
+	.name = "boot",
+	.title = "The kernel and its surroundings",
+	.table = boot_options,
+	.count = ARRAY_SIZE(boot_options),
+};
+
+static const struct option machine_options[] = {
+	{
+		.name = "cpus", .letter = 'c', .metavar = "N", .kind = OPTION_NUMBER, .min = 1, .max = 1024,
+		.initial = "1", .help = "virtual CPUs, as many as the host's KVM allows",
+		RUN(config.cpus),
+	},
+	{
+		.name = "memory", .letter = 'm', .metavar = "SIZE", .kind = OPTION_SIZE,
+		.min = 8 * MIB, .max = 4 * TIB, .initial = "256M",
+		.help = "guest RAM, with K, M, G or T; a plain number is MiB",
+		RUN(config.memory),
+	},
+	{
+		.name = "hugepages", .kind = OPTION_FLAG,
+		.help = "take guest RAM from the host's reserved 2 MiB pages",
+		RUN(config.hugepages),
+	},
+	{
+		.name = "shared-memory", .kind = OPTION_FLAG,
+		.help = "take guest RAM from a memfd that other processes can map; boots slower",
+		RUN(config.shared_memory),
+	},
+	{
+		.name = "prefault", .kind = OPTION_FLAG,
+		.help = "allocate all guest RAM at the start instead of at first touch",
+		RUN(config.prefault),
+	},
+	{
+		.name = "disk", .metavar = "FILE", .kind = OPTION_KEYS, .keys = &disk_keys,
+		.help = "add a virtio disk: /dev/vda, /dev/vdb and so on",
+		RUN(config.disks),
+		.max_items = CONFIG_MAX_DISKS,
+		.count_offset = offsetof(struct run_options, config.disk_count),
+	},
+	{
+		.name = "net", .metavar = "tap=NAME", .kind = OPTION_KEYS, .keys = &net_keys,
+		.help = "add a virtio network card",
+		RUN(config.nets),
+		.max_items = CONFIG_MAX_NETS,
+		.count_offset = offsetof(struct run_options, config.net_count),
+	},
+	{
+		.name = "scsi", .metavar = "path=FILE", .kind = OPTION_KEYS, .keys = &scsi_keys,
+		.help = "add a SCSI host whose disk the host's kernel serves (modules vhost_scsi and "
+			"target_core_mod): /dev/sda and so on",
+		RUN(config.scsis),
+		.max_items = CONFIG_MAX_SCSIS,
+		.count_offset = offsetof(struct run_options, config.scsi_count),
+	},
+	{
+		.name = "vsock", .metavar = "cid=N", .kind = OPTION_KEYS, .keys = &vsock_keys,
+		.help = "connect host and guest by AF_VSOCK sockets; needs the host's module "
+			"vhost_vsock",
+		RUN(config.vsock),
+	},
+	{
+		.name = "rng", .kind = OPTION_WORD, .words = on_off, .initial = "on",
+		.help = "virtio entropy source",
+		RUN(config.rng),
+	},
+	{
+		.name = "timeout", .metavar = "TIME", .kind = OPTION_DURATION,
+		.min = MILLISECOND, .max = 1000 * HOUR,
+		.help = "end the run after this time with status 124: 500ms, 30s, 5m, 2h; a plain "
+			"number is seconds",
+		RUN(config.timeout_ns),
+	},
+	{
+		.name = "gdb", .metavar = "PORT|SOCKET", .kind = OPTION_KEYS, .keys = &gdb_keys,
+		.help = "wait before the first instruction for gdb, which connects by 'target "
+			"remote :PORT' or 'target remote SOCKET'",
+		RUN(config.gdb),
+	},
+	{
+		.name = "stats", .kind = OPTION_FLAG,
+		.help = "print at the end, and on SIGUSR1, how often vCPUs left the guest for "
+			"Kinglet, and for which device, how often a device woke Kinglet, and what "
+			"became of the frames that Kinglet carried",
+		RUN(config.stats),
+	},
+	{
+		.name = "explain", .kind = OPTION_FLAG,
+		.help = "narrate to standard error: each ioctl of KVM, vhost and tun and each kind "
+			"of exit in a sentence, with the line of Kinglet's source that made it",
+		RUN(config.watch.explain),
+	},
+	{
+		.name = "explain=html", .metavar = "FILE", .kind = OPTION_STRING, .min = 1,
+		.max = 4095,
+		.file = FILE_OUTPUT,
+		.help = "write a page about the run: timeline, memory map, PCI, queues, what exits "
+			"cost",
+		RUN(config.watch.explain_page),
+	},
+	{
+		.name = "trace", .metavar = "FILE", .kind = OPTION_STRING, .min = 1, .max = 4095,
+		.file = FILE_OUTPUT,
+		.help = "write every exit, ioctl, interrupt and phase as trace events (JSON) for "
+			"ui.perfetto.dev, or for kinglet report",
+		RUN(config.watch.trace),
+	},
+	{
+		.name = "budget", .metavar = "init=TIME", .kind = OPTION_KEYS, .keys = &budget_keys,
+		.help = "end with status 1 where a run that went well took longer, from its start, "
+			"than",
+		RUN(config.watch),
+	},
+	{
+		.name = "dry-run", .kind = OPTION_FLAG,
+		.help = "look at all that a run would look at but /dev/kvm, print the machine that would "
+			"be built, and end",
+		RUN(dry_run),
+	},
+};
+
+const struct option_list machine_option_list = {
+	.name = "machine",
+	.title = "The machine and its run",
+	.table = machine_options,
+	.count = ARRAY_SIZE(machine_options),
+};
+
+static const struct option common_options[] = {
+	{
+		.name = "help", .letter = 'h', .kind = OPTION_FLAG, .help = "print this help, and end",
+		FIELD(struct common_options, help),
+	},
+	{
+		.name = "version", .kind = OPTION_FLAG, .help = "print the version, and end",
+		FIELD(struct common_options, version),
+	},
+};
+
+const struct option_list common_option_list = {
+	.name = "common",
+	.title = "Every command",
+	.table = common_options,
+	.count = ARRAY_SIZE(common_options),
+};

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd/run_options.h"
+
+#include "base/log.h"
+#include "cmd/cmdline.h"
+#include "cmd/commands.h"
+#include "cmd/duplicates.h"
+#include "cmd/kernels.h"
+
+#include <string.h>
+
+static struct run_options *run_options_of(struct common_options *options)
+{
+	return container_of(options, struct run_options, common);
+}
+
+int run_options_kernel(struct common_options *common, const char *path)
+{
+	struct run_options *options = run_options_of(common);
+
+	if (options->config.boot.kernel) {
+		log_error("%.80s: a second kernel beside %.80s; give one, and arguments for the "
+			  "guest's init behind --",
+			  path, options->config.boot.kernel);
+		return -EINVAL;
+	}
+	if (!*path) {
+		log_error("the kernel's name is empty; write kinglet %s KERNEL",
+			  common->command->name);
+		return -EINVAL;
+	}
+	options->config.boot.kernel = path;
+	return 0;
+}
+
+static int take_default_kernel(struct run_options *options)
+{
+	struct kernel_places places;
+	struct utsname host;
+	char *path;
+	int err;
+
+	kernels_host_places(&places, &host);
+	err = kernels_default(options->places ? options->places : &places,
+			      options->common.command->name, &path);
+	if (err)
+		return err == -ENOMEM ? err : -EINVAL;
+	options->config.boot.kernel = path;
+	return options_own(&options->common, path);
+}
+
+int run_options_check(struct run_options *options)
+{
+	struct machine_config *config = &options->config;
+	int err;
+
+	config->started_ns = options->common.started_ns;
+	if (!config->boot.kernel && options->kernel_needed) {
+		log_error("no KERNEL is given; write NAME KERNEL [options]");
+		return -EINVAL;
+	}
+	if (!config->boot.kernel) {
+		err = take_default_kernel(options);
+		if (err)
+			return err;
+	}
+	if (config->memory % (1 << 20)) {
+		log_error("--memory must be a whole number of MiB; write for example --memory 64M");
+		return -EINVAL;
+	}
+	if (config->hugepages && config->memory % (2 << 20)) {
+		log_error("--hugepages: --memory must be a multiple of 2M");
+		return -EINVAL;
+	}
+	return duplicates_check(config);
+}
+
+int run_options_add_files(struct file_set *set, const struct run_options *options,
+			  const struct option_list *without)
+{
+	const struct option_list *const *lists = options->common.command->options;
+	int err = file_set_add(set, "KERNEL", options->config.boot.kernel, FILE_INPUT);
+
+	if (!err)
+		err = file_set_add_streams(set);
+	for (; *lists && !err; lists++)
+		if (*lists != without)
+			err = file_set_add_options(set, &options->common, *lists);
+	return err;
+}
+
+/* No file of the run may be written over another. */
+static int check_files(const struct run_options *options)
+{
+	struct file_set set = { 0 };
+	int err = run_options_add_files(&set, options, NULL);
+
+	file_set_destroy(&set);
+	return err;
+}
+
+/* The host's kernel seldom boots without its initramfs; to a kernel that was named, none belongs. */
+static int choose_initrd(struct run_options *options, bool default_kernel)
+{
+	struct boot_options *boot = &options->config.boot;
+	char *path;
+	int err;
+
+	if (boot->initrd && !strcmp(boot->initrd, "none"))
+		boot->initrd = NULL;
+	if (options_given(&options->common, "initrd") || !default_kernel)
+		return 0;
+	err = kernels_initrd(boot->kernel, &path);
+	boot->initrd = path;
+	return path ? options_own(&options->common, path) : err;
+}
+
+int run_options_finish(struct common_options *common, int init_argc, char **init_argv)
+{
+	struct run_options *options = run_options_of(common);
+	struct machine_config *config = &options->config;
+	bool default_kernel = !config->boot.kernel;
+	char *line = NULL;
+	int err = run_options_check(options);
+
+	if (!err)
+		err = choose_initrd(options, default_kernel);
+	if (!err)
+		err = check_files(options);
+	if (err)
+		return err;
+	/* Standard input has one reader. */
+	if (config->console == CONSOLE_STDIO) {
+		if (options_given(common, "serial") && config->serial == SERIAL_STDIO) {
+			log_error("--console stdio: --serial has stdio already; turn one of them off");
+			return -EINVAL;
+		}
+		config->serial = SERIAL_OFF;
+	}
+	err = cmdline_build(options, init_argc, init_argv, &line);
+	if (!err)
+		err = options_own(common, line);
+	config->boot.cmdline = line;
+	config->boot.cpus = config->cpus;
+	config->boot.firmware_tables = config->acpi;
+	return err;
+}

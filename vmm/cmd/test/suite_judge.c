@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reads the guest's consoles line by line and says when enough was seen. */
+#include "cmd/suite.h"
+
+#include "base/log.h"
+
+#include <string.h>
+
+/* A kernel's report of a fault is whole within a second of its first line, or never. */
+enum { PATIENCE_TICKS = 1000 / MACHINE_TICK_MS };
+
+static int compile(struct judge_pattern *pattern, const char *option, const char *source)
+{
+	char why[120];
+	int err = regcomp(&pattern->regex, source, REG_EXTENDED | REG_NOSUB);
+
+	if (err) {
+		regerror(err, &pattern->regex, why, sizeof(why));
+		log_error("--%s %.80s: %s; write an extended regular expression as for grep -E",
+			  option, source, why);
+		return -EINVAL;
+	}
+	pattern->source = source;
+	return 0;
+}
+
+int judge_init(struct judge *judge, const struct test_options *options)
+{
+	*judge = (struct judge){ .options = options };
+	for (unsigned i = 0; i < options->expect_count; i++, judge->expect_count++)
+		if (compile(&judge->expect[i], "expect", options->expect[i]) < 0)
+			goto err;
+	for (unsigned i = 0; i < options->reject_count; i++, judge->reject_count++)
+		if (compile(&judge->reject[i], "reject", options->reject[i]) < 0)
+			goto err;
+	return 0;
+err:
+	judge_destroy(judge);
+	return -EINVAL;
+}
+
+static void destroy_patterns(struct judge_pattern *patterns, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		regfree(&patterns[i].regex);
+		free(patterns[i].line);
+	}
+}
+
+void judge_destroy(struct judge *judge)
+{
+	destroy_patterns(judge->expect, judge->expect_count);
+	destroy_patterns(judge->reject, judge->reject_count);
+	for (unsigned i = 0; i < GUEST_STREAMS; i++)
+		ktap_destroy(&judge->ktap[i]);
+	console_tail_destroy(&judge->tail);
+	free(judge->complaint);
+	free(judge->last_words);
+	free(judge->vcpus);
+	*judge = (struct judge){ 0 };
+}
+
+/* Returns how many patterns matched for the first time. */
+static unsigned match(struct judge_pattern *patterns, unsigned count, const char *line, int flags)
+{
+	unsigned matched = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		if (patterns[i].line || regexec(&patterns[i].regex, line, 0, NULL, flags) != 0)
+			continue;
+		patterns[i].line = strdup(line);
+		matched += patterns[i].line != NULL;
+	}
+	return matched;
+}
+
+/* An oops, or a warning not long before, explains the panic that it leads to. */
+static void look_for_trouble(struct judge *judge, const char *message, enum kernel_complaint kind)
+{
+	static const char panic[] = "Kernel panic - not syncing";
+	unsigned here = judge->tail.count;
+
+	if (judge->trouble)
+		return;
+	if (kind == KERNEL_WARNING)
+		judge->warned = here;
+	if (kind >= KERNEL_BUG || judge->complaint)
+		judge->trouble = here;
+	else if (!strncmp(message, panic, strlen(panic)))
+		judge->trouble = judge->warned && here - judge->warned < CONSOLE_TAIL_LINES ?
+					 judge->warned :
+					 here;
+}
+
+/* The kernel's own word for it: not a program's that prints the same. */
+static void look_for_complaint(struct judge *judge, const char *message, bool stamped)
+{
+	enum kernel_complaint kind = kernel_log_complaint(message);
+
+	judge->stamped = judge->stamped || stamped;
+	if (judge->stamped && !stamped)
+		return;
+	judge->complaints[kind]++;
+	if (kind != KERNEL_FINE && kind >= judge->options->fail_on && !judge->complaint) {
+		judge->complaint = strdup(message);
+		judge->complaint_kind = kind;
+		judge->patience = PATIENCE_TICKS;
+	} else if (judge->complaint && kernel_log_ends_trace(message)) {
+		judge->end = JUDGE_COMPLAINT;
+	}
+	look_for_trouble(judge, message, kind);
+}
+
+static void take_line(struct judge *judge, enum guest_stream stream, const char *line)
+{
+	bool stamped;
+	const char *message = kernel_log_message(line, &stamped);
+
+	console_tail_add(&judge->tail, line);
+	ktap_line(&judge->ktap[stream], message);
+	if (judge->end == JUDGE_OPEN)
+		look_for_complaint(judge, message, stamped);
+}
+
+static bool expects_no_more(const struct judge *judge)
+{
+	return judge->expect_count && judge->expected == judge->expect_count &&
+	       !judge->options->expect_reboot;
+}
+
+/* Not when it is asked for: a test may well be that there is a prompt. */
+static void look_for_last_words(struct judge *judge, const char *line)
+{
+	const char *message = kernel_log_message(line, NULL);
+	enum last_words words = last_words_find(message);
+
+	if (words == LAST_WORDS_NONE)
+		return;
+	/* The last reason is the nearest one. */
+	if (words == LAST_WORDS_REASON || !judge->last_words) {
+		free(judge->last_words);
+		judge->last_words = strdup(message);
+	}
+	if (words == LAST_WORDS_END)
+		judge->end = JUDGE_BOOT_FAILED;
+}
+
+static void match_line(struct judge *judge, const char *line, int flags)
+{
+	unsigned expected;
+
+	if (judge->end != JUDGE_OPEN)
+		return;
+	expected = match(judge->expect, judge->expect_count, line, flags);
+	judge->expected += expected;
+	if (match(judge->reject, judge->reject_count, line, flags))
+		judge->end = JUDGE_REJECTED;
+	else if (expects_no_more(judge) && !judge->complaint)
+		judge->end = JUDGE_EXPECTED;
+	else if (!expected)
+		look_for_last_words(judge, line);
+}
+
+/* The machine is told once, and no more than good or bad: the rest comes from the judge itself. */
+static bool has_just_ended(enum judge_end before, const struct judge *judge, struct verdict *end)
+{
+	end->status = judge->end == JUDGE_EXPECTED ? 0 : EXIT_TEST_FAILED;
+	return before == JUDGE_OPEN && judge->end != JUDGE_OPEN;
+}
+
+static bool see_console(void *owner, enum guest_stream stream, const uint8_t *data, size_t len,
+			struct verdict *end)
+{
+	struct judge *judge = owner;
+	enum judge_end before = judge->end;
+
+	for (size_t i = 0; i < len; i++) {
+		const char *line = console_lines_feed(&judge->lines[stream], data[i]);
+
+		if (!line)
+			continue;
+		take_line(judge, stream, line);
+		match_line(judge, line, 0);
+	}
+	return has_just_ended(before, judge, end);
+}
+
+/* A prompt ends without a newline: so a line is looked at, too, when it stands still a while. */
+static bool see_tick(void *owner, struct verdict *end)
+{
+	struct judge *judge = owner;
+	enum judge_end before = judge->end;
+
+	for (unsigned i = 0; i < GUEST_STREAMS; i++) {
+		const char *line = console_lines_partial(&judge->lines[i]);
+
+		if (line)
+			match_line(judge, line, REG_NOTEOL);
+	}
+	if (judge->patience && !--judge->patience && judge->end == JUDGE_OPEN)
+		judge->end = JUDGE_COMPLAINT;
+	return has_just_ended(before, judge, end);
+}
+
+static void see_vcpu(void *owner, unsigned id, const struct arch_vcpu_state *state)
+{
+	struct judge *judge = owner;
+	struct judge_vcpu *vcpus;
+
+	if (judge->vcpu_count == JUDGE_MAX_VCPUS)
+		return;
+	vcpus = reallocarray(judge->vcpus, judge->vcpu_count + 1, sizeof(*vcpus));
+	if (!vcpus)
+		return;
+	judge->vcpus = vcpus;
+	vcpus[judge->vcpu_count++] = (struct judge_vcpu){ .id = id, .state = *state };
+}
+
+const struct machine_observer_ops judge_ops = {
+	.console = see_console,
+	.vcpu = see_vcpu,
+	.tick = see_tick,
+};
+
+void judge_finish(struct judge *judge)
+{
+	bool cut = judge->end != JUDGE_OPEN;
+
+	for (unsigned i = 0; i < GUEST_STREAMS; i++) {
+		const char *line = console_lines_end(&judge->lines[i]);
+
+		if (line) {
+			take_line(judge, i, line);
+			match_line(judge, line, 0);
+		}
+		ktap_finish(&judge->ktap[i], cut);
+	}
+	if (judge->end == JUDGE_OPEN && judge->complaint)
+		judge->end = JUDGE_COMPLAINT;
+}

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd/suite.h"
+
+#include "base/log.h"
+#include "cmd/commands.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+#define FIELD(member)                                                                              \
+	.offset = offsetof(struct test_options, member),                                           \
+	.size = sizeof(((struct test_options *)0)->member)
+
+static const struct option_word fail_on_words[] = {
+	{ "warn", KERNEL_WARNING },
+	{ "bug", KERNEL_BUG },
+	{ "oops", KERNEL_OOPS },
+	{ "panic", KERNEL_OOPS + 1 },
+	{ NULL, 0 },
+};
+
+static const struct option test_table[] = {
+	{
+		.name = "expect", .metavar = "REGEX", .kind = OPTION_STRING, .min = 1, .max = 4095,
+		.help = "pass as soon as a line of a console matches, as by grep -E; of several, "
+			"all must",
+		.max_items = TEST_MAX_PATTERNS,
+		.count_offset = offsetof(struct test_options, expect_count),
+		FIELD(expect),
+	},
+	{
+		.name = "reject", .metavar = "REGEX", .kind = OPTION_STRING, .min = 1, .max = 4095,
+		.help = "fail as soon as a line of a console matches",
+		.max_items = TEST_MAX_PATTERNS,
+		.count_offset = offsetof(struct test_options, reject_count),
+		FIELD(reject),
+	},
+	{
+		.name = "expect-reboot", .kind = OPTION_FLAG,
+		.help = "pass when the guest reboots, once all else that is expected was seen; "
+			"without it, a reboot is a failure",
+		FIELD(expect_reboot),
+	},
+	{
+		.name = "fail-on", .kind = OPTION_WORD, .words = fail_on_words, .initial = "bug",
+		.help = "the mildest complaint of the guest's kernel that is a failure; milder "
+			"ones are counted in the report",
+		FIELD(fail_on),
+	},
+	{
+		.name = "retries", .metavar = "N", .kind = OPTION_NUMBER, .max = 100,
+		.initial = "0",
+		.help = "run a test that failed again, at most so often; one that then passes is "
+			"reported as flaky",
+		FIELD(retries),
+	},
+	{
+		.name = "symbols", .metavar = "FILE", .kind = OPTION_STRING, .min = 1, .max = 4095,
+		.file = FILE_INPUT,
+		.help = "vmlinux or System.map that names the addresses where vCPUs stand; KERNEL "
+			"itself where it is an ELF file with symbols",
+		FIELD(symbols),
+	},
+	{
+		.name = "verbose", .kind = OPTION_FLAG,
+		.help = "print what the guest prints, too",
+		FIELD(verbose),
+	},
+};
+
+const struct option_list test_option_list = {
+	.name = "test",
+	.title = "The verdict",
+	.table = test_table,
+	.count = ARRAY_SIZE(test_table),
+};
+
+static const struct option suite_table[] = {
+	{
+		.name = "report", .metavar = "FILE", .kind = OPTION_STRING, .min = 1, .max = 4095,
+		.file = FILE_OUTPUT,
+		.help = "write the results as JSON",
+		FIELD(report),
+	},
+	{
+		.name = "junit", .metavar = "FILE", .kind = OPTION_STRING, .min = 1, .max = 4095,
+		.file = FILE_OUTPUT,
+		.help = "write the results as JUnit XML",
+		FIELD(junit),
+	},
+	{
+		.name = "list", .metavar = "FILE", .kind = OPTION_STRING, .min = 1, .max = 4095,
+		.file = FILE_INPUT,
+		.help = "run many tests: each line is a name and arguments as on the command line, "
+			"whose options hold for all lines",
+		FIELD(list),
+	},
+	{
+		.name = "jobs", .letter = 'j', .metavar = "N", .kind = OPTION_NUMBER, .min = 1,
+		.max = TEST_MAX_JOBS, .initial = "1",
+		.help = "with --list: so many at a time",
+		FIELD(jobs),
+	},
+};
+
+const struct option_list suite_option_list = {
+	.name = "suite",
+	.title = "Many tests, and reports",
+	.table = suite_table,
+	.count = ARRAY_SIZE(suite_table),
+};
+
+/* What a single test needs, on the command line or on a line of the list. */
+static int finish_test(struct test_options *options, int argc, char **argv)
+{
+	struct machine_config *config = &options->run.config;
+	struct judge judge;
+	int ret;
+
+	options->run.shows_warnings = options->fail_on == KERNEL_WARNING;
+	ret = run_options_finish(&options->run.common, argc, argv);
+	if (ret)
+		return ret;
+	if (options->symbols && access(options->symbols, R_OK)) {
+		log_error("--symbols %.200s: %s", options->symbols, strerror(errno));
+		return -EINVAL;
+	}
+	if (options->expect_reboot && config->on_reboot == ON_REBOOT_RESTART) {
+		log_error("--expect-reboot: with --on-reboot restart the guest goes on; leave one of "
+			  "them out");
+		return -EINVAL;
+	}
+	if (!config->timeout_ns)
+		config->timeout_ns = UINT64_C(60000000000);
+	config->no_input = true;
+	config->no_output = !options->verbose;
+	/* Compiled again where it is used: here only to say what is wrong before anything runs. */
+	ret = judge_init(&judge, options);
+	if (!ret)
+		judge_destroy(&judge);
+	return ret;
+}
+
+static struct test_options *test_options_of(struct common_options *common)
+{
+	return container_of(common, struct test_options, run.common);
+}
+
+/* Options that a line of the list cannot have. */
+static bool names_the_suite(const struct common_options *common)
+{
+	return options_given(common, "list") || options_given(common, "jobs") ||
+	       options_given(common, "report") || options_given(common, "junit");
+}
+
+int test_options_finish(struct common_options *common, int argc, char **argv)
+{
+	struct test_options *options = test_options_of(common);
+
+	if (!options->list) {
+		if (options_given(common, "jobs")) {
+			log_error("--jobs goes with --list FILE; leave it out");
+			return -EINVAL;
+		}
+		return finish_test(options, argc, argv);
+	}
+	if (argc >= 0) {
+		log_error("--list: arguments for the guest's init stand on the lines of the list");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* --- The list --------------------------------------------------------------------------------- */
+
+/* Takes one character of a word, in place. */
+static int cut_word(char **in, char *out)
+{
+	char quote = '\0';
+
+	for (; **in && (quote || !strchr(" \t\r\n", **in)); ++*in) {
+		if (quote ? **in == quote : **in == '\'' || **in == '"') {
+			quote = (char)(quote ? '\0' : **in);
+			continue;
+		}
+		if (**in == '\\' && quote != '\'' && (*in)[1])
+			++*in;
+		*out++ = **in;
+	}
+	if (quote)
+		return -EINVAL;
+	if (**in)
+		++*in;
+	*out = '\0';
+	return 0;
+}
+
+int suite_split_line(char *line, char **words, int max)
+{
+	int count = 0;
+
+	for (;;) {
+		line += strspn(line, " \t\r\n");
+		if (!*line || *line == '#')
+			return count;
+		if (count == max)
+			return -E2BIG;
+		words[count++] = line;
+		if (cut_word(&line, words[count - 1]) < 0)
+			return -EINVAL;
+	}
+}
+
+static struct test_case *add_case(struct suite *suite)
+{
+	struct test_case *cases =
+		reallocarray(suite->cases, suite->count + 1, sizeof(*suite->cases));
+
+	if (!cases)
+		return NULL;
+	suite->cases = cases;
+	cases[suite->count] = (struct test_case){ .attempts = cJSON_CreateArray() };
+	return cases[suite->count].attempts ? &cases[suite->count++] : NULL;
+}
+
+static bool has_name(const struct suite *suite, const char *name)
+{
+	for (unsigned i = 0; i < suite->count; i++)
+		if (strcmp(suite->cases[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* The line's own options; what it says of itself goes before what is wrong with it. */
+static int parse_line(struct test_options *base, struct test_case *test, int argc, char **argv)
+{
+	struct common_options *common = &test->options->run.common;
+	int ret;
+
+	/* The whole list's: to a line, there is none. One that forgets its kernel tests nothing. */
+	base->list = NULL;
+	base->run.kernel_needed = true;
+	ret = options_parse_on(&base->run.common, common, argc, argv);
+	if (!ret && names_the_suite(common)) {
+		log_error("--list, --jobs, --report and --junit stand on the command line");
+		ret = -EINVAL;
+	}
+	if (!ret && (common->help || common->version)) {
+		log_error("--help and --version stand on the command line");
+		ret = -EINVAL;
+	}
+	return ret;
+}
+
+/* `files`: those of the lines before, and of the suite. */
+static int add_line(struct suite *suite, struct test_options *base, char *line,
+		    struct file_set *files)
+{
+	enum { WORDS_MAX = 256 };
+	char *words[WORDS_MAX + 1];
+	struct test_case *test;
+	int count = suite_split_line(line, words, WORDS_MAX), ret;
+
+	if (count < 0) {
+		log_error(count == -EINVAL ? "a quote is not closed" : "more than 256 words");
+		return -EINVAL;
+	}
+	if (!count)
+		return 0;
+	words[count] = NULL;
+	if (has_name(suite, words[0])) {
+		log_error("%.80s: a second test of this name; choose another", words[0]);
+		return -EINVAL;
+	}
+	test = add_case(suite);
+	if (!test)
+		return -ENOMEM;
+	test->owns_options = true;
+	test->options = calloc(1, sizeof(*test->options));
+	test->name = strdup(words[0]);
+	if (!test->options || !test->name)
+		return -ENOMEM;
+	ret = parse_line(base, test, count - 1, words + 1);
+	return ret ? ret :
+		     run_options_add_files(files, &test->options->run, &suite_option_list);
+}
+
+static int load_lines(struct suite *suite, struct test_options *options, FILE *in,
+		      struct file_set *files)
+{
+	const char *path = options->list;
+	unsigned number = 0;
+	int ret = file_set_add_options(files, &options->run.common, &suite_option_list);
+
+	while (!ret) {
+		char *line = NULL;
+		size_t size = 0;
+
+		number++;
+		if (getline(&line, &size, in) < 0) {
+			free(line);
+			break;
+		}
+		/* Options borrow their strings from it. */
+		ret = options_own(&options->run.common, line);
+		if (!ret)
+			ret = add_line(suite, options, line, files);
+		if (ret == -EINVAL)
+			log_error("%.200s: line %u is wrong, see above; nothing was run", path,
+				  number);
+	}
+	options->list = path;
+	if (!ret && ferror(in)) {
+		log_error("%.200s: %s", path, strerror(errno));
+		ret = -EINVAL;
+	}
+	if (!ret && !suite->count) {
+		log_error("%.200s: no test is in it; write lines with a name and arguments", path);
+		ret = -EINVAL;
+	}
+	return ret;
+}
+
+static int load_list(struct suite *suite, struct test_options *options, FILE *in)
+{
+	struct file_set files = { 0 };
+	int ret = load_lines(suite, options, in, &files);
+
+	file_set_destroy(&files);
+	return ret;
+}
+
+int suite_load(struct suite *suite, struct test_options *options)
+{
+	struct test_case *test;
+	FILE *in;
+	int ret;
+
+	*suite = (struct suite){ 0 };
+	if (!options->list) {
+		test = add_case(suite);
+		if (!test)
+			return -ENOMEM;
+		test->options = options;
+		test->name = strdup("");
+		return test->name ? 0 : -ENOMEM;
+	}
+	in = fopen(options->list, "re");
+	if (!in) {
+		log_error("--list %.200s: %s", options->list, strerror(errno));
+		return -EINVAL;
+	}
+	ret = load_list(suite, options, in);
+	fclose(in);
+	return ret;
+}
+
+void suite_destroy(struct suite *suite)
+{
+	for (unsigned i = 0; i < suite->count; i++) {
+		struct test_case *test = &suite->cases[i];
+
+		if (test->owns_options && test->options) {
+			options_destroy(&test->options->run.common);
+			free(test->options);
+		}
+		free(test->name);
+		cJSON_Delete(test->attempts);
+	}
+	free(suite->cases);
+	*suite = (struct suite){ 0 };
+}

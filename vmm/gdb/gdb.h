@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A debugger on the machine: gdb's remote protocol over the vCPUs and guest RAM. It does no I/O
+ * (gdb_server.c does) and knows nothing of the architecture (arch/debug.h does).
+ *
+ * All-stop: every vCPU is a thread, numbered from 1; when one meets a breakpoint, all stand still.
+ * Guest RAM holds trap instructions only while vCPUs run. A guest that is reset in the process
+ * stops again before its first instruction, without breakpoints.
+ *
+ * Loop thread, but for gdb_vcpu_debugged().
+ */
+#ifndef KINGLET_GDB_GDB_H
+#define KINGLET_GDB_GDB_H
+
+#include "core/memory.h"
+#include "core/vcpu.h"
+#include "packet.h"
+
+enum { GDB_SEND_MAX = 2 * GDB_FRAME_MAX + 16 };
+
+struct gdb_ops {
+	/* To the debugger: GDB_SEND_MAX bytes at most before gdb_take() is called again. */
+	void (*send)(void *owner, const char *data, size_t len);
+	/* Wakes the loop, which calls gdb_look(). vCPU thread. */
+	void (*wake)(void *owner);
+	/* Around vcpu_pause(): no vCPU may wait for the loop in between. */
+	void (*pausing)(void *owner);
+	void (*paused)(void *owner);
+	/* The debugger detaches, or kills the guest; the connection is over once all is sent. */
+	void (*detached)(void *owner);
+	void (*killed)(void *owner);
+};
+
+struct gdb_options {
+	struct vcpu *vcpus; /* borrowed; not started yet */
+	unsigned vcpu_count;
+	const struct gmem *mem; /* borrowed */
+	bool wait;		/* the vCPUs stand still until a debugger lets them run */
+	const struct gdb_ops *ops;
+	void *owner;
+};
+
+struct gdb;
+
+/* -ENOMEM. */
+__must_check int gdb_new(struct gdb **gdb, const struct gdb_options *options);
+/* The vCPUs are stopped. NULL is fine. */
+void gdb_free(struct gdb *gdb);
+
+/* A debugger is there: all vCPUs stand still. */
+void gdb_attach(struct gdb *gdb);
+/* A byte from it, whatever it sends. */
+void gdb_take(struct gdb *gdb, uint8_t byte);
+/* It is gone without a word: breakpoints are removed, and the guest runs on. */
+void gdb_hang_up(struct gdb *gdb);
+
+/* vcpu_ops.debugged(). vCPU thread. */
+void gdb_vcpu_debugged(struct gdb *gdb, struct vcpu *vcpu);
+/* Some vCPU may have met a breakpoint. */
+void gdb_look(struct gdb *gdb);
+
+/* The machine was reset and its vCPUs are stopped: before, and after they are started again. */
+void gdb_restarting(struct gdb *gdb);
+void gdb_restarted(struct gdb *gdb);
+/* The run is over, with this exit status. */
+void gdb_ended(struct gdb *gdb, int status);
+
+#endif

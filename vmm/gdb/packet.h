@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * gdb's remote serial protocol, the bytes of it: packets in, packets out. No I/O and no machine.
+ * (gdb manual, appendix E.1) Loop thread.
+ */
+#ifndef KINGLET_GDB_PACKET_H
+#define KINGLET_GDB_PACKET_H
+
+#include "base/cleanup.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	GDB_PACKET_MAX = 4096,			 /* bytes of a packet's contents, either way */
+	GDB_FRAME_MAX = 2 * GDB_PACKET_MAX + 8, /* with all of them escaped, and the frame */
+};
+
+enum gdb_input {
+	GDB_MORE,      /* nothing yet */
+	GDB_PACKET,    /* parser->data has one */
+	GDB_BROKEN,    /* a wrong checksum, or longer than GDB_PACKET_MAX: ask for it again */
+	GDB_AGAIN,     /* the other side wants the last packet again */
+	GDB_INTERRUPT, /* Ctrl-C */
+};
+
+/* All zeroes at the start. */
+struct gdb_parser {
+	char data[GDB_PACKET_MAX + 1]; /* contents without escapes, NUL-terminated behind len */
+	size_t len;
+	int state;
+	bool escaped, broken;
+	uint8_t sum, sum_given;
+};
+
+/* Takes one byte that arrived. Any byte may follow any other. */
+enum gdb_input gdb_parser_take(struct gdb_parser *parser, uint8_t byte);
+
+/* The contents of a packet that goes out. All zeroes at the start; what does not fit is cut. */
+struct gdb_reply {
+	char data[GDB_PACKET_MAX];
+	size_t len;
+};
+
+void gdb_reply_add(struct gdb_reply *reply, const void *data, size_t len);
+void gdb_reply_format(struct gdb_reply *reply, const char *fmt, ...) __printf(2, 3);
+void gdb_reply_hex(struct gdb_reply *reply, const void *data, size_t len);
+
+/* "$", the contents with escapes, "#" and the checksum. Returns the frame's length. */
+size_t gdb_reply_frame(const struct gdb_reply *reply, char frame[GDB_FRAME_MAX]);
+
+/* --- Reading a packet's contents, from *text on; it moves behind what was taken. --- */
+
+/* A hexadecimal number of at most 64 bits, at least one digit. */
+bool gdb_take_hex(const char **text, uint64_t *value);
+/* This very character. */
+bool gdb_take_char(const char **text, char c);
+/* Exactly `len` bytes, two digits each. */
+bool gdb_take_bytes(const char **text, void *data, size_t len);
+
+#endif

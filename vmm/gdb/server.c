@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where the debugger connects: one at a time, on the loopback address or on a socket. Owns the fds.
+ * A debugger that sends without reading is not read from before its replies have left.
+ */
+#include "../machine/vm.h"
+
+#include "base/log.h"
+#include "gdb.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+struct gdb_server {
+	struct vm *vm;
+	struct gdb *gdb;	    /* owned */
+	struct loop_event listener; /* fd owned; in the loop while nobody is connected */
+	struct loop_event client;   /* fd owned, -1: nobody */
+	struct loop_event wake;	    /* eventfd, owned */
+	const char *path;	    /* the socket that is there because of us */
+	bool leaving;		    /* nothing more is expected of the client */
+	uint8_t in[4096];
+	size_t in_at, in_len;
+	char out[GDB_SEND_MAX];
+	size_t out_len;
+};
+
+static int fail(const struct gdb_server *server, const char *what, int err)
+{
+	const struct gdb_config *config = &server->vm->config->gdb;
+
+	log_error("gdb: %s%s: %s: %s%s", config->port ? "127.0.0.1:" : "socket ", config->listen,
+		  what, strerror(-err),
+		  err == -EADDRINUSE && !config->port ? " (remove it if nobody listens there)" : "");
+	return err;
+}
+
+/* --- The connection --------------------------------------------------------------------------- */
+
+/* EPOLLOUT alone while replies wait. */
+static void watch_client(struct gdb_server *server)
+{
+	int ret = loop_modify(&server->vm->loop, &server->client,
+			      server->out_len ? EPOLLOUT : EPOLLIN);
+
+	(void)ret; /* it is in the loop */
+}
+
+static void close_client(struct gdb_server *server)
+{
+	int ret;
+
+	if (server->client.fd < 0)
+		return;
+	loop_remove(&server->vm->loop, &server->client);
+	close_fd(&server->client.fd);
+	server->in_at = server->in_len = server->out_len = 0;
+	ret = loop_add(&server->vm->loop, &server->listener, EPOLLIN);
+	if (ret)
+		fail(server, "epoll_ctl", ret);
+}
+
+static bool flush(struct gdb_server *server)
+{
+	ssize_t sent;
+
+	if (!server->out_len)
+		return true;
+	sent = send(server->client.fd, server->out, server->out_len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (sent < 0)
+		return errno == EAGAIN || errno == EINTR;
+	server->out_len -= (size_t)sent;
+	memmove(server->out, server->out + sent, server->out_len);
+	return true;
+}
+
+static bool fill(struct gdb_server *server)
+{
+	ssize_t got;
+
+	if (server->in_at < server->in_len)
+		return true;
+	got = recv(server->client.fd, server->in, sizeof(server->in), MSG_DONTWAIT);
+	if (got < 0)
+		return errno == EAGAIN || errno == EINTR;
+	server->in_at = 0;
+	server->in_len = (size_t)got;
+	return got;
+}
+
+static void obey(struct gdb_server *server)
+{
+	while (server->in_at < server->in_len && !server->out_len && !server->leaving) {
+		gdb_take(server->gdb, server->in[server->in_at++]);
+		if (!flush(server)) {
+			server->leaving = true;
+			gdb_hang_up(server->gdb);
+		}
+	}
+}
+
+static void client_ready(struct loop_event *event, uint32_t events)
+{
+	struct gdb_server *server = container_of(event, struct gdb_server, client);
+
+	if (server->client.fd < 0)
+		return;
+	if (!flush(server) || (events & ~(uint32_t)EPOLLOUT && !server->out_len && !fill(server))) {
+		server->leaving = true;
+		gdb_hang_up(server->gdb);
+	}
+	obey(server);
+	if (server->leaving)
+		close_client(server);
+	else
+		watch_client(server);
+}
+
+static void client_came(struct loop_event *event, uint32_t events)
+{
+	struct gdb_server *server = container_of(event, struct gdb_server, listener);
+	int fd = accept4(event->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK), on = 1;
+
+	(void)events;
+	if (fd < 0)
+		return; /* it has left again */
+	/*
+	 * Replies are short and waited for. A socket of the file system does not know the option.
+	 */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	server->client.fn = client_ready;
+	server->client.fd = fd;
+	server->leaving = false;
+	if (loop_add(&server->vm->loop, &server->client, EPOLLIN)) {
+		close_fd(&server->client.fd);
+		return;
+	}
+	loop_remove(&server->vm->loop, &server->listener);
+	gdb_attach(server->gdb);
+}
+
+/* --- What the debugger needs of the machine --------------------------------------------------- */
+
+static void send_bytes(void *owner, const char *data, size_t len)
+{
+	struct gdb_server *server = owner;
+
+	if (server->client.fd < 0 || len > sizeof(server->out) - server->out_len)
+		return;
+	memcpy(server->out + server->out_len, data, len);
+	server->out_len += len;
+}
+
+static void wake(void *owner)
+{
+	const struct gdb_server *server = owner;
+
+	eventfd_signal(server->wake.fd);
+}
+
+static void woken(struct loop_event *event, uint32_t events)
+{
+	struct gdb_server *server = container_of(event, struct gdb_server, wake);
+
+	(void)events;
+	eventfd_drain(event->fd);
+	gdb_look(server->gdb);
+	if (server->client.fd >= 0)
+		watch_client(server);
+}
+
+static void pausing(void *owner)
+{
+	const struct gdb_server *server = owner;
+
+	board_serial_stop(server->vm);
+}
+
+static void paused(void *owner)
+{
+	const struct gdb_server *server = owner;
+
+	board_serial_continue(server->vm);
+}
+
+static void detached(void *owner)
+{
+	struct gdb_server *server = owner;
+
+	server->leaving = true;
+}
+
+static void killed(void *owner)
+{
+	struct gdb_server *server = owner;
+
+	server->leaving = true;
+	vm_end(server->vm, OUTCOME_SIGNAL, SIGKILL, "killed by gdb");
+}
+
+static const struct gdb_ops ops = {
+	.send = send_bytes,
+	.wake = wake,
+	.pausing = pausing,
+	.paused = paused,
+	.detached = detached,
+	.killed = killed,
+};
+
+void vm_vcpu_debugged(void *owner, struct vcpu *vcpu)
+{
+	struct vm *vm = owner;
+
+	if (vm->gdb)
+		gdb_vcpu_debugged(vm->gdb->gdb, vcpu);
+	else
+		vm_end(vm, OUTCOME_INTERNAL_ERROR, 0, "vCPU %u: KVM_EXIT_DEBUG without a debugger",
+		       vcpu->id);
+}
+
+void vm_gdb_restarting(struct vm *vm)
+{
+	if (vm->gdb)
+		gdb_restarting(vm->gdb->gdb);
+}
+
+void vm_gdb_restarted(struct vm *vm)
+{
+	if (!vm->gdb)
+		return;
+	gdb_restarted(vm->gdb->gdb);
+	if (vm->gdb->client.fd >= 0)
+		watch_client(vm->gdb);
+}
+
+/* --- Life ------------------------------------------------------------------------------------- */
+
+static int listen_on_port(struct gdb_server *server, unsigned port)
+{
+	const struct sockaddr_in address = {
+		.sin_family = AF_INET,
+		.sin_port = htons((uint16_t)port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	int on = 1;
+
+	/* Or the port would be taken for a minute behind each run. */
+	if (setsockopt(server->listener.fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
+	    bind(server->listener.fd, (const struct sockaddr *)&address, sizeof(address)))
+		return fail(server, "bind", -errno);
+	return 0;
+}
+
+static int listen_on_path(struct gdb_server *server, const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	/* Before bind(2), so that the socket never was anybody else's. */
+	if (fchmod(server->listener.fd, 0600) ||
+	    bind(server->listener.fd, (const struct sockaddr *)&address, sizeof(address)))
+		return fail(server, "bind", -errno);
+	server->path = path;
+	return 0;
+}
+
+static int start_listening(struct gdb_server *server)
+{
+	const struct gdb_config *config = &server->vm->config->gdb;
+	int ret;
+
+	server->listener.fn = client_came;
+	server->listener.fd = socket(config->port ? AF_INET : AF_UNIX,
+				     SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (server->listener.fd < 0)
+		return fail(server, "socket", -errno);
+	ret = config->port ? listen_on_port(server, config->port) :
+			     listen_on_path(server, config->listen);
+	if (ret)
+		return ret;
+	if (listen(server->listener.fd, 1))
+		return fail(server, "listen", -errno);
+	ret = loop_add(&server->vm->loop, &server->listener, EPOLLIN);
+	return ret ? fail(server, "epoll_ctl", ret) : 0;
+}
+
+static int add_wake(struct gdb_server *server)
+{
+	server->wake.fn = woken;
+	server->wake.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (server->wake.fd < 0)
+		return -errno;
+	return loop_add(&server->vm->loop, &server->wake, EPOLLIN);
+}
+
+static int set_up(struct gdb_server *server)
+{
+	const struct gdb_options options = {
+		.vcpus = server->vm->vcpus,
+		.vcpu_count = server->vm->vcpu_count,
+		.mem = &server->vm->mem,
+		.wait = !server->vm->config->gdb.nowait,
+		.ops = &ops,
+		.owner = server,
+	};
+	int ret = start_listening(server);
+
+	if (!ret)
+		ret = add_wake(server);
+	return ret ? ret : gdb_new(&server->gdb, &options);
+}
+
+int vm_gdb_init(struct vm *vm)
+{
+	const struct gdb_config *config = &vm->config->gdb;
+	struct gdb_server *server;
+	int ret;
+
+	if (!config->listen)
+		return 0;
+	server = calloc(1, sizeof(*server));
+	if (!server)
+		return -ENOMEM;
+	server->vm = vm;
+	server->listener.fd = server->client.fd = server->wake.fd = -1;
+	vm->gdb = server;
+	ret = set_up(server);
+	if (ret)
+		vm_gdb_destroy(vm);
+	else if (!config->nowait)
+		log_error("gdb: waiting before the first instruction; in gdb: target remote %s%s",
+			  config->port ? "127.0.0.1:" : "", config->listen);
+	return ret;
+}
+
+void vm_gdb_destroy(struct vm *vm)
+{
+	struct gdb_server *server = vm->gdb;
+
+	if (!server)
+		return;
+	/* Its last word may get lost; the end of the connection says enough then. */
+	if (server->client.fd >= 0) {
+		gdb_ended(server->gdb, vm->verdict.status);
+		flush(server);
+		loop_remove(&vm->loop, &server->client);
+		close_fd(&server->client.fd);
+	}
+	if (server->listener.fd >= 0)
+		loop_remove(&vm->loop, &server->listener);
+	close_fd(&server->listener.fd);
+	if (server->path)
+		unlink(server->path);
+	if (server->wake.fd >= 0)
+		loop_remove(&vm->loop, &server->wake);
+	close_fd(&server->wake.fd);
+	gdb_free(server->gdb);
+	free(server);
+	vm->gdb = NULL;
+}
+
+void vm_gdb_abandon(struct vm *vm)
+{
+	if (vm->gdb && vm->gdb->path)
+		unlink(vm->gdb->path);
+}

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "guestlog/symbols.h"
+
+#include "base/checked.h"
+
+#include <elf.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* The largest table read: a debug kernel has some 300,000 symbols, of 24 bytes and a name. */
+enum { TABLE_MAX = 256 << 20 };
+/* How far the last symbol, or one of unknown size before a gap, is taken to reach. */
+enum { REACH = 1 << 20 };
+
+struct symbol {
+	uint64_t address, size; /* size 0: up to the next one */
+	const char *name;	/* in names */
+};
+
+struct symbols {
+	char *names; /* owned */
+	struct symbol *table; /* owned, by address */
+	size_t count;
+};
+
+static int by_address(const void *a, const void *b)
+{
+	const struct symbol *left = a, *right = b;
+
+	return (left->address > right->address) - (left->address < right->address);
+}
+
+void symbols_destroy(struct symbols *symbols)
+{
+	if (!symbols)
+		return;
+	free(symbols->names);
+	free(symbols->table);
+	free(symbols);
+}
+
+/* Reads [off, off + len) of the file, which has `size` bytes; the caller frees it, with a NUL. */
+static int read_part(int fd, uint64_t size, uint64_t off, uint64_t len, char **part)
+{
+	_cleanup_free_ char *buf = NULL;
+	size_t done = 0;
+
+	if (!range_fits(off, len, size) || len > TABLE_MAX)
+		return -ENOEXEC;
+	buf = calloc(1, len + 1);
+	if (!buf)
+		return -ENOMEM;
+	while (done < len) {
+		ssize_t got = pread(fd, buf + done, len - done, (off_t)(off + done));
+
+		if (got <= 0)
+			return got < 0 ? -EIO : -ENOEXEC; /* it shrank */
+		done += (size_t)got;
+	}
+	*part = steal_ptr(buf);
+	return 0;
+}
+
+/* --- ELF -------------------------------------------------------------------------------------- */
+
+static bool is_wanted(const Elf64_Sym *sym, uint64_t names_len)
+{
+	unsigned type = ELF64_ST_TYPE(sym->st_info);
+
+	return sym->st_shndx != SHN_UNDEF && sym->st_shndx != SHN_ABS && sym->st_value &&
+	       sym->st_name && sym->st_name < names_len &&
+	       (type == STT_FUNC || type == STT_NOTYPE);
+}
+
+/* Takes the names. */
+static int take_elf_table(struct symbols *symbols, const char *syms, size_t count, char *names,
+			  uint64_t names_len)
+{
+	symbols->names = names;
+	symbols->table = calloc(count ? count : 1, sizeof(*symbols->table));
+	if (!symbols->table)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		Elf64_Sym sym;
+
+		memcpy(&sym, syms + i * sizeof(sym), sizeof(sym));
+		if (is_wanted(&sym, names_len))
+			symbols->table[symbols->count++] = (struct symbol){
+				.address = sym.st_value,
+				.size = sym.st_size,
+				.name = names + sym.st_name,
+			};
+	}
+	return 0;
+}
+
+static int load_sections(int fd, uint64_t size, const Elf64_Shdr *sections, unsigned count,
+			 struct symbols *symbols)
+{
+	for (unsigned i = 0; i < count; i++) {
+		const Elf64_Shdr *table = &sections[i], *names;
+		_cleanup_free_ char *syms = NULL;
+		char *text;
+		int ret;
+
+		if (table->sh_type != SHT_SYMTAB)
+			continue;
+		if (table->sh_link >= count)
+			return -ENOEXEC;
+		names = &sections[table->sh_link];
+		ret = read_part(fd, size, table->sh_offset, table->sh_size, &syms);
+		if (!ret)
+			ret = read_part(fd, size, names->sh_offset, names->sh_size, &text);
+		return ret ? ret :
+			     take_elf_table(symbols, syms, table->sh_size / sizeof(Elf64_Sym), text,
+					    names->sh_size);
+	}
+	return -ENODATA;
+}
+
+static int load_elf(int fd, uint64_t size, struct symbols *symbols)
+{
+	_cleanup_free_ char *head = NULL, *table = NULL;
+	Elf64_Ehdr header;
+	int ret = read_part(fd, size, 0, sizeof(header), &head);
+
+	if (ret)
+		return ret;
+	memcpy(&header, head, sizeof(header));
+	if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB ||
+	    !header.e_shoff)
+		return -ENODATA;
+	if (header.e_shentsize != sizeof(Elf64_Shdr))
+		return -ENOEXEC;
+	ret = read_part(fd, size, header.e_shoff,
+			(uint64_t)header.e_shnum * sizeof(Elf64_Shdr), &table);
+	return ret ? ret :
+		     load_sections(fd, size, (const Elf64_Shdr *)(void *)table, header.e_shnum,
+				   symbols);
+}
+
+/* --- System.map ------------------------------------------------------------------------------- */
+
+/* "ffffffff81000000 T _text", perhaps "… [module]" as in /proc/kallsyms; text symbols only. */
+static bool take_map_line(struct symbols *symbols, char *line)
+{
+	char *end, type, *name;
+	uint64_t address = strtoull(line, &end, 16);
+
+	if (end == line || *end != ' ' || !end[1] || end[2] != ' ')
+		return false;
+	type = end[1];
+	name = end + 3;
+	name[strcspn(name, " \t\r")] = '\0';
+	if (*name && address && strchr("tTwW", type))
+		symbols->table[symbols->count++] =
+			(struct symbol){ .address = address, .name = name };
+	return true;
+}
+
+static int load_map(int fd, uint64_t size, struct symbols *symbols)
+{
+	size_t lines = 1;
+	char *rest, *line;
+	int ret = read_part(fd, size, 0, size, &symbols->names);
+
+	if (ret)
+		return ret;
+	for (const char *p = symbols->names; (p = strchr(p, '\n')); p++)
+		lines++;
+	symbols->table = calloc(lines, sizeof(*symbols->table));
+	if (!symbols->table)
+		return -ENOMEM;
+	rest = symbols->names;
+	while ((line = strsep(&rest, "\n")))
+		if (*line && !take_map_line(symbols, line))
+			return -ENODATA;
+	return 0;
+}
+
+/* --- Both ------------------------------------------------------------------------------------- */
+
+static int load(int fd, struct symbols *symbols)
+{
+	char magic[SELFMAG] = "";
+	struct stat st;
+	int ret;
+
+	if (fstat(fd, &st))
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return S_ISDIR(st.st_mode) ? -EISDIR : -ENODATA;
+	if (pread(fd, magic, sizeof(magic), 0) < 0)
+		return -errno;
+	if (memcmp(magic, ELFMAG, SELFMAG) == 0)
+		ret = load_elf(fd, (uint64_t)st.st_size, symbols);
+	else
+		ret = load_map(fd, (uint64_t)st.st_size, symbols);
+	if (!ret && !symbols->count)
+		ret = -ENODATA;
+	if (!ret)
+		qsort(symbols->table, symbols->count, sizeof(*symbols->table), by_address);
+	return ret;
+}
+
+int symbols_load(const char *path, struct symbols **symbols)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct symbols *loaded;
+	int ret;
+
+	if (fd < 0)
+		return -errno;
+	loaded = calloc(1, sizeof(*loaded));
+	if (!loaded)
+		return -ENOMEM;
+	ret = load(fd, loaded);
+	if (ret) {
+		symbols_destroy(loaded);
+		return ret;
+	}
+	*symbols = loaded;
+	return 0;
+}
+
+const char *symbols_find(const struct symbols *symbols, uint64_t address, uint64_t *offset)
+{
+	size_t low = 0, high = symbols->count;
+	const struct symbol *found;
+
+	/* The last one that starts at or below the address. */
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (symbols->table[middle].address <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (!low)
+		return NULL;
+	found = &symbols->table[low - 1];
+	*offset = address - found->address;
+	return *offset < (found->size ? found->size : REACH) ? found->name : NULL;
+}
+
+uint64_t symbols_address(const struct symbols *symbols, const char *name)
+{
+	for (size_t i = 0; i < symbols->count; i++)
+		if (strcmp(symbols->table[i].name, name) == 0)
+			return symbols->table[i].address;
+	return 0;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How far a run has come: moments that are each seen once, by the clock of core/sys.h. Private to
+ * vmm/machine. Any thread.
+ */
+#ifndef KINGLET_TRACE_PHASES_H
+#define KINGLET_TRACE_PHASES_H
+
+#include "machine/config.h"
+
+#include <stdatomic.h>
+
+enum { PHASE_LINE = 96 };
+
+struct phases {
+	_Atomic uint64_t at[PHASES]; /* ns; 0: not seen (yet) */
+	char line[GUEST_STREAMS][PHASE_LINE]; /* what the guest is printing; under console_lock */
+	unsigned len[GUEST_STREAMS];
+};
+
+/* The first call for a phase counts. True when it was this one. */
+bool phases_reach(struct phases *phases, enum phase phase, uint64_t now_ns);
+
+static inline bool phases_seen(const struct phases *phases, enum phase phase)
+{
+	return atomic_load_explicit(&phases->at[phase], memory_order_relaxed);
+}
+
+/* ns since PHASE_EXEC; false when the phase was not seen. */
+bool phases_since_start(const struct phases *phases, enum phase phase, uint64_t *ns);
+
+/* The phase that was seen next after this one, the first after PHASES; PHASES: none was. */
+enum phase phases_next(const struct phases *phases, enum phase after);
+
+/*
+ * Looks for the kernel's banner and for the start of init in what the guest prints; returns the
+ * phase that it has reached thereby, or PHASES. Bytes are read once. One call at a time.
+ */
+enum phase phases_feed(struct phases *phases, enum guest_stream stream, const uint8_t *data,
+		       size_t len);
+
+/* "init", as in --budget, and what has happened then: "the kernel starts init". */
+const char *phase_name(enum phase phase);
+const char *phase_meaning(enum phase phase);
+
+#endif
