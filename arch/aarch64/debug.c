@@ -151,7 +151,7 @@ static uint64_t syndrome_at_entry(uint32_t syndrome, uint64_t pstate)
 }
 
 /* KVM cannot make a vCPU take one: what the CPU does is done here. */
-static int give_back(struct vcpu *vcpu)
+static int reinject(struct vcpu *vcpu)
 {
 	const struct kvm_debug_exit_arch *exit = &vcpu->run->debug.arch;
 	uint64_t pc, pstate, sctlr, vbar;
@@ -185,7 +185,7 @@ int arch_debug_control(struct vcpu *vcpu, const struct arch_debug_control *contr
 {
 	struct kvm_guest_debug debug = { 0 };
 	struct slots slots;
-	int ret = control->give_back == ARCH_DEBUG_KEEP ? 0 : give_back(vcpu);
+	int ret = control->reinject == ARCH_DEBUG_REINJECT_NONE ? 0 : reinject(vcpu);
 
 	if (ret >= 0 && control->step)
 		ret = debug_step_mask(control->mem, vcpu, control->note);

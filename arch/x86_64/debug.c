@@ -108,9 +108,9 @@ int arch_debug_control(struct vcpu *vcpu, const struct arch_debug_control *contr
 		debug.control |= step_bits(vcpu->kvm);
 	if (control->traps)
 		debug.control |= KVM_GUESTDBG_USE_SW_BP;
-	if (control->give_back == ARCH_DEBUG_GIVE_TRAP)
+	if (control->reinject == ARCH_DEBUG_REINJECT_TRAP)
 		debug.control |= KVM_GUESTDBG_INJECT_BP;
-	if (control->give_back == ARCH_DEBUG_GIVE_DEBUG)
+	if (control->reinject == ARCH_DEBUG_REINJECT_DEBUG)
 		debug.control |= KVM_GUESTDBG_INJECT_DB;
 	set_points(&debug, control->points, control->count);
 	if (debug.control)

@@ -161,9 +161,9 @@ static int plan_read(struct blk_request *req, const struct virtq_chain *chain,
 		     const struct virtio_blk_outhdr *header)
 {
 	uint64_t len = chain->in_len - 1;
-	int err = take_data(req, &chain->iov[chain->out_count], chain->in_count, 0, len);
+	int ret = take_data(req, &chain->iov[chain->out_count], chain->in_count, 0, len);
 
-	if (err || len % IMAGE_SECTOR)
+	if (ret || len % IMAGE_SECTOR)
 		return -EINVAL;
 	req->returned = len;
 	return plan_io(req, IMAGE_READ, le64toh(header->sector), len);
@@ -173,9 +173,9 @@ static int plan_write(struct blk_request *req, const struct virtq_chain *chain,
 		      const struct virtio_blk_outhdr *header)
 {
 	uint64_t len = chain->out_len - sizeof(*header);
-	int err = take_data(req, chain->iov, chain->out_count, sizeof(*header), len);
+	int ret = take_data(req, chain->iov, chain->out_count, sizeof(*header), len);
 
-	if (err || len % IMAGE_SECTOR)
+	if (ret || len % IMAGE_SECTOR)
 		return -EINVAL;
 	return plan_io(req, IMAGE_WRITE, le64toh(header->sector), len);
 }
@@ -403,26 +403,26 @@ int virtio_blk_new(const struct virtio_env *env, unsigned instance,
 	};
 	_cleanup_free_ struct blk_request *requests = NULL;
 	_cleanup_free_ struct blk *blk = NULL;
-	int err = check_options(options);
+	int ret = check_options(options);
 
-	if (err)
-		return err;
+	if (ret)
+		return ret;
 	blk = calloc(1, sizeof(*blk));
 	requests = calloc(image_options.depth, sizeof(*requests));
 	if (!blk || !requests) {
 		log_error("disk %s: %s", options->path, strerror(ENOMEM));
 		return -ENOMEM;
 	}
-	err = image_open(&blk->image, &image_options);
-	if (err)
-		return err;
-	err = virtio_dev_init(&blk->dev, &blk_model, env, instance, blk_features(options),
+	ret = image_open(&blk->image, &image_options);
+	if (ret)
+		return ret;
+	ret = virtio_dev_init(&blk->dev, &blk_model, env, instance, blk_features(options),
 			      CONFIG_LEN, options->queues, QUEUE_SIZE);
-	if (err)
+	if (ret)
 		goto err_image;
 	blk->event = (struct loop_event){ .fd = blk->image.event_fd, .fn = image_event };
-	err = loop_add(env->loop, &blk->event, EPOLLIN);
-	if (err)
+	ret = loop_add(env->loop, &blk->event, EPOLLIN);
+	if (ret)
 		goto err_dev;
 	fill_config(blk, options->queues);
 	if (options->serial)
@@ -435,6 +435,6 @@ err_dev:
 	virtio_dev_destroy(&blk->dev);
 err_image:
 	image_close(&blk->image);
-	log_error("disk %s: virtio-blk: %s", options->path, strerror(-err));
-	return err;
+	log_error("disk %s: virtio-blk: %s", options->path, strerror(-ret));
+	return ret;
 }

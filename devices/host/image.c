@@ -66,10 +66,10 @@ static int open_checked(const struct image_options *options, struct stat *st)
 	if (fd < 0)
 		return fail(path, options->readonly ? "open" : "open for writing", -errno);
 	if (fstat(fd, st)) {
-		int err = fail(path, "fstat", -errno);
+		int ret = fail(path, "fstat", -errno);
 
 		close(fd);
-		return err;
+		return ret;
 	}
 	return fd;
 }
@@ -140,14 +140,14 @@ static int open_direct(struct image *image)
 
 static int start_engine(struct image *image, const struct image_options *options)
 {
-	int err = -ENOSYS;
+	int ret = -ENOSYS;
 
 	if (!options->threads)
-		err = image_uring_new(options->depth, &image->engine);
-	if (err)
-		err = image_threads_new(&image->engine);
-	if (err)
-		return fail(image->path, "I/O threads", err);
+		ret = image_uring_new(options->depth, &image->engine);
+	if (ret)
+		ret = image_threads_new(&image->engine);
+	if (ret)
+		return fail(image->path, "I/O threads", ret);
 	image->event_fd = image->engine->event_fd;
 	return 0;
 }
@@ -155,7 +155,7 @@ static int start_engine(struct image *image, const struct image_options *options
 static int open_files(struct image *image, const struct image_options *options)
 {
 	struct stat st;
-	int err;
+	int ret;
 
 	*image = (struct image){
 		.path = options->path,
@@ -167,23 +167,23 @@ static int open_files(struct image *image, const struct image_options *options)
 	image->fd = open_checked(options, &st);
 	if (image->fd < 0)
 		return image->fd;
-	err = options->raw ? 0 : image_refuse_foreign("disk", image->path, image->fd);
-	if (!err)
-		err = read_geometry(image, &st);
-	if (!err && options->direct)
-		err = open_direct(image);
-	if (err)
+	ret = options->raw ? 0 : image_refuse_foreign("disk", image->path, image->fd);
+	if (!ret)
+		ret = read_geometry(image, &st);
+	if (!ret && options->direct)
+		ret = open_direct(image);
+	if (ret)
 		close_fd(&image->fd);
-	return err;
+	return ret;
 }
 
 int image_check(const struct image_options *options)
 {
 	struct image image;
-	int err = open_files(&image, options);
+	int ret = open_files(&image, options);
 
-	if (err)
-		return err;
+	if (ret)
+		return ret;
 	close_fd(&image.direct_fd);
 	close_fd(&image.fd);
 	return 0;
@@ -191,21 +191,21 @@ int image_check(const struct image_options *options)
 
 int image_open(struct image *image, const struct image_options *options)
 {
-	int err = open_files(image, options);
+	int ret = open_files(image, options);
 
-	if (err)
-		return err;
-	err = lock_image(image);
-	if (err)
+	if (ret)
+		return ret;
+	ret = lock_image(image);
+	if (ret)
 		goto err_close;
 	/* Never written, so it stays the kernel's one zero page. */
 	image->zeros = mmap(NULL, STEP_BYTES, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (image->zeros == MAP_FAILED) {
-		err = fail(image->path, "mmap", -errno);
+		ret = fail(image->path, "mmap", -errno);
 		goto err_close;
 	}
-	err = start_engine(image, options);
-	if (err)
+	ret = start_engine(image, options);
+	if (ret)
 		goto err_unmap;
 	return 0;
 
@@ -214,7 +214,7 @@ err_unmap:
 err_close:
 	close_fd(&image->direct_fd);
 	close_fd(&image->fd);
-	return err;
+	return ret;
 }
 
 void image_close(struct image *image)

@@ -130,16 +130,16 @@ int image_threads_new(struct image_engine **out)
 {
 	struct threads *threads = calloc(1, sizeof(*threads));
 	sigset_t all;
-	int err = 0;
+	int ret = 0;
 
 	if (!threads)
 		return -ENOMEM;
 	threads->engine.ops = &threads_ops;
 	threads->engine.event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (threads->engine.event_fd < 0) {
-		err = -errno;
+		ret = -errno;
 		free(threads);
-		return err;
+		return ret;
 	}
 	image_queue_init(&threads->todo);
 	image_queue_init(&threads->done);
@@ -149,14 +149,14 @@ int image_threads_new(struct image_engine **out)
 
 	/* No signal is for them. */
 	sigfillset(&all);
-	while (!err && threads->count < WORKERS) {
-		err = thread_start(&threads->workers[threads->count], &all, worker_main, threads);
-		if (!err)
+	while (!ret && threads->count < WORKERS) {
+		ret = thread_start(&threads->workers[threads->count], &all, worker_main, threads);
+		if (!ret)
 			threads->count++;
 	}
-	if (err) {
+	if (ret) {
 		threads_destroy(&threads->engine);
-		return err;
+		return ret;
 	}
 	*out = &threads->engine;
 	return 0;

@@ -92,15 +92,15 @@ static struct image_request *uring_reap(struct image_engine *engine, bool wait)
 	struct uring *uring = to_uring(engine);
 	struct image_request *req = image_queue_take(&uring->failed);
 	struct io_uring_cqe *cqe;
-	int err;
+	int ret;
 
 	if (req)
 		return req;
 	do {
-		err = wait ? io_uring_wait_cqe(&uring->ring, &cqe) :
+		ret = wait ? io_uring_wait_cqe(&uring->ring, &cqe) :
 			     io_uring_peek_cqe(&uring->ring, &cqe);
-	} while (err == -EINTR);
-	if (err)
+	} while (ret == -EINTR);
+	if (ret)
 		return NULL;
 	req = io_uring_cqe_get_data(cqe);
 	req->step.result = cqe->res;
@@ -130,7 +130,7 @@ int image_uring_new(unsigned depth, struct image_engine **out)
 	/* The last flag came with 5.6, as IORING_OP_FALLOCATE did. */
 	const unsigned needed = IORING_FEAT_NODROP | IORING_FEAT_RW_CUR_POS;
 	_cleanup_free_ struct uring *uring = calloc(1, sizeof(*uring));
-	int err;
+	int ret;
 
 	if (!uring)
 		return -ENOMEM;
@@ -138,9 +138,9 @@ int image_uring_new(unsigned depth, struct image_engine **out)
 	 * Requests are submitted by one thread and may be reaped by another (a reset runs on a vCPU
 	 * thread), so IORING_SETUP_SINGLE_ISSUER and DEFER_TASKRUN are out of the question.
 	 */
-	err = io_uring_queue_init(depth, &uring->ring, 0);
-	if (err)
-		return err;
+	ret = io_uring_queue_init(depth, &uring->ring, 0);
+	if (ret)
+		return ret;
 	if ((uring->ring.features & needed) != needed) {
 		io_uring_queue_exit(&uring->ring);
 		return -EOPNOTSUPP;

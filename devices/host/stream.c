@@ -142,10 +142,10 @@ void stream_in_destroy(struct stream_in *in)
 
 /* --- Output ----------------------------------------------------------------------------------- */
 
-static void breach(struct stream_out *out, ssize_t err)
+static void break_pipe(struct stream_out *out, ssize_t err)
 {
 	out->error = (int)-err;
-	eventfd_signal(out->breach.fd);
+	eventfd_signal(out->broken_pipe.fd);
 }
 
 static void await_room(struct stream_out *out)
@@ -157,7 +157,7 @@ static void await_room(struct stream_out *out)
 	ret = loop_add(out->loop, &out->event, EPOLLOUT);
 	out->waiting = !ret;
 	if (ret)
-		breach(out, ret);
+		break_pipe(out, ret);
 }
 
 size_t stream_out_write(struct stream_out *out, const void *data, size_t len)
@@ -173,7 +173,7 @@ size_t stream_out_write(struct stream_out *out, const void *data, size_t len)
 		else if (n == -EAGAIN)
 			await_room(out);
 		else if (n < 0)
-			breach(out, n);
+			break_pipe(out, n);
 	}
 	return out->error ? len : taken;
 }
@@ -188,9 +188,9 @@ static void writable(struct loop_event *event, uint32_t events)
 	out->ops->ready(out->owner);
 }
 
-static void breached(struct loop_event *event, uint32_t events)
+static void pipe_broke(struct loop_event *event, uint32_t events)
 {
-	struct stream_out *out = container_of(event, struct stream_out, breach);
+	struct stream_out *out = container_of(event, struct stream_out, broken_pipe);
 
 	(void)events;
 	eventfd_drain(event->fd);
@@ -207,12 +207,12 @@ int stream_out_init(struct stream_out *out, struct loop *loop, int fd,
 		.ops = ops,
 		.owner = owner,
 		.event.fn = writable,
-		.breach = { .fd = -1, .fn = breached },
+		.broken_pipe = { .fd = -1, .fn = pipe_broke },
 	};
 	ret = output_open(&out->output, fd);
 	out->event.fd = out->output.fd;
 	if (!ret)
-		ret = add_eventfd(loop, &out->breach);
+		ret = add_eventfd(loop, &out->broken_pipe);
 	if (ret)
 		output_close(&out->output);
 	return ret;
@@ -222,6 +222,6 @@ void stream_out_destroy(struct stream_out *out)
 {
 	if (out->waiting)
 		loop_remove(out->loop, &out->event);
-	remove_eventfd(out->loop, &out->breach);
+	remove_eventfd(out->loop, &out->broken_pipe);
 	output_close(&out->output);
 }

@@ -100,10 +100,10 @@ static void map_bar(struct pci_dev *dev, unsigned index, uint64_t address)
 	bar->region.base = address;
 	ret = bus_add(dev->bus->mmio, &bar->region);
 	if (ret) {
-		if (!dev->complained)
+		if (!dev->warned)
 			log_warning("%s: BAR %u at 0x%llx: not mapped: %s", dev->name, index,
 				    (unsigned long long)address, strerror(-ret));
-		dev->complained = true;
+		dev->warned = true;
 		return;
 	}
 	bar->mapped = true;

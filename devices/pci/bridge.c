@@ -181,7 +181,7 @@ static int take_addresses(struct pci_window *window, uint64_t size, uint64_t *ad
  * Homes for all BARs. A 64-bit BAR also goes below 4 GiB while there is room: small guests without
  * long mode reach it there.
  */
-static int take_homes(struct pci_bus *bus, struct pci_dev *dev)
+static int take_initial_addresses(struct pci_bus *bus, struct pci_dev *dev)
 {
 	for (unsigned i = 0; i < PCI_BARS; i++) {
 		struct pci_bar *bar = &dev->bars[i];
@@ -189,9 +189,9 @@ static int take_homes(struct pci_bus *bus, struct pci_dev *dev)
 
 		if (!bar->size)
 			continue;
-		ret = take_addresses(&bus->mmio32, bar->size, &bar->home);
+		ret = take_addresses(&bus->mmio32, bar->size, &bar->initial_address);
 		if (ret && bar->is_64bit)
-			ret = take_addresses(&bus->mmio64, bar->size, &bar->home);
+			ret = take_addresses(&bus->mmio64, bar->size, &bar->initial_address);
 		if (ret)
 			return ret;
 	}
@@ -205,7 +205,7 @@ static void configure(struct pci_dev *dev)
 
 	for (unsigned i = 0; i < PCI_BARS; i++)
 		if (dev->bars[i].size)
-			pci_set_bar_address(dev, i, dev->bars[i].home);
+			pci_set_bar_address(dev, i, dev->bars[i].initial_address);
 	if (dev->cfg[PCI_INTERRUPT_PIN])
 		dev->cfg[PCI_INTERRUPT_LINE] = (uint8_t)bus->intx_gsis[PCI_SLOT(dev->devfn) % 4];
 	dev->cfg[PCI_COMMAND] |= PCI_COMMAND_MEMORY;
@@ -249,7 +249,7 @@ int pci_add(struct pci_bus *bus, struct pci_dev *dev, int slot)
 	if (bus->devs[slot])
 		return -EBUSY;
 
-	ret = take_homes(bus, dev);
+	ret = take_initial_addresses(bus, dev);
 	if (ret)
 		goto err_windows;
 	dev->bus = bus;
@@ -273,7 +273,7 @@ err_windows:
 	return ret;
 }
 
-/* All devices leave the bus before the first comes back: their BARs may lie on others' homes. */
+/* All devices leave the bus before the first comes back: their BARs may lie on others' initial addresses. */
 void pci_bus_reset(struct pci_bus *bus)
 {
 	for (unsigned i = 0; i < PCI_SLOTS; i++) {

@@ -15,7 +15,7 @@ void pci_set_bar_address(struct pci_dev *dev, unsigned index, uint64_t address);
 /* Drives the shared pin as the device, INTx disable and MSI-X enable say. (intx.c) */
 void pci_update_intx(struct pci_dev *dev);
 
-/* Everything but the BARs' homes is as after power-on; nothing is decoded. (config.c) */
+/* Everything but the BARs' initial addresses is as after power-on; nothing is decoded. (config.c) */
 void pci_function_reset(struct pci_dev *dev);
 
 #endif

@@ -36,9 +36,9 @@ static void drive_pin(struct pci_bus *bus, unsigned slot, bool level)
 	bus->intx_asserted[pin] = after;
 	if (!before != !after)
 		ret = irqs_set_level(bus->irqs, bus->intx_gsis[pin], level);
-	if (ret < 0 && !bus->intx_complained) {
+	if (ret < 0 && !bus->intx_warned) {
 		log_error("pci: GSI %u: KVM_IRQ_LINE: %s", bus->intx_gsis[pin], strerror(-ret));
-		bus->intx_complained = true;
+		bus->intx_warned = true;
 	}
 	pthread_mutex_unlock(&bus->intx_lock);
 }

@@ -117,10 +117,10 @@ static void apply_or_complain(struct msix *msix, const struct msix_binding *bind
 {
 	int ret = apply(msix, binding);
 
-	if (ret < 0 && !msix->complained) {
+	if (ret < 0 && !msix->warned) {
 		log_error("%s: interrupt of MSI-X vector %u: %s", msix->dev->name, binding->vector,
 			  strerror(-ret));
-		msix->complained = true;
+		msix->warned = true;
 	}
 }
 

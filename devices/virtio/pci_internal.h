@@ -41,7 +41,7 @@ struct virtio_pci {
 	uint8_t isr;
 	uint8_t window; /* offset of the capability that reaches the BAR without mapping it */
 	bool kicks_wanted;
-	bool complained; /* about an ioeventfd: once is enough */
+	bool warned; /* about an ioeventfd: once is enough */
 	uint64_t *kick_gpas; /* where each queue's ioeventfd is registered, 0: nowhere; owned */
 };
 

@@ -126,10 +126,10 @@ static void add_ioeventfd(struct virtio_pci *vp, struct virtq *q, uint64_t gpa)
 		vp->kick_gpas[q->index] = gpa;
 		return;
 	}
-	if (!vp->complained)
+	if (!vp->warned)
 		log_warning("%s: KVM_IOEVENTFD: %s (kicks are slower)", vp->dev->name,
 			    strerror(-ret));
-	vp->complained = true;
+	vp->warned = true;
 }
 
 void vp_place_ioeventfds(struct virtio_pci *vp)

@@ -319,7 +319,7 @@ void virtq_notify(struct virtq *q)
 {
 	if (!q->running || (q->signalled_valid && q->signalled_used == q->state.used_index))
 		return;
-	/* The used index goes out before the driver's wish is read, or both sides could miss. */
+	/* The used index goes out before the driver's event suppression is read, or both sides could miss. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (interrupt_wanted(q))
 		irq_line_raise(&q->irq);
@@ -347,7 +347,7 @@ bool virtq_enable_kicks(struct virtq *q)
 		store_relaxed(avail_event(q), q->state.last_avail);
 	else
 		store_relaxed(&used->flags, 0);
-	/* The wish goes out before the index is read again, or a kick could be missed. */
+	/* The event index goes out before the index is read again, or a kick could be missed. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return load_relaxed(&avail->idx) != q->state.last_avail;
 }

@@ -60,13 +60,13 @@ struct arch_debug_point {
 bool arch_debug_points_fit(struct vcpu *vcpu, const struct arch_debug_point *points,
 			   unsigned count);
 
-enum arch_debug_give_back { ARCH_DEBUG_KEEP, ARCH_DEBUG_GIVE_TRAP, ARCH_DEBUG_GIVE_DEBUG };
+enum arch_debug_reinject { ARCH_DEBUG_REINJECT_NONE, ARCH_DEBUG_REINJECT_TRAP, ARCH_DEBUG_REINJECT_DEBUG };
 
 /* All zeroes: the vCPU is not debugged. */
 struct arch_debug_control {
 	bool step;  /* one instruction; without interrupts in between, where KVM can */
 	bool traps; /* trap instructions are the debugger's */
-	enum arch_debug_give_back give_back; /* an exception that was the guest's own: it gets it */
+	enum arch_debug_reinject reinject; /* an exception that was the guest's own: it gets it */
 	const struct arch_debug_point *points; /* they fit */
 	unsigned count;
 	/* For a step. The note is the architecture's own, 0 at first: one for each vCPU. */

@@ -64,7 +64,7 @@ struct stream_out {
 	void *owner; /* borrowed */
 	struct output output;
 	struct loop_event event;  /* of output */
-	struct loop_event breach; /* eventfd, owned: broken() is due */
+	struct loop_event broken_pipe; /* eventfd, owned: broken() is due */
 	bool waiting;		  /* for room; event is in the loop */
 	int error; /* an errno, EPIPE when the reader has left; 0: none so far */
 };

@@ -35,7 +35,7 @@ struct msix {
 	struct msix_binding *bindings; /* owned */
 	unsigned binding_count, binding_max;
 	bool enabled, masked; /* function control and bus mastering, as last applied */
-	bool complained;      /* about a line that KVM would not take: once is enough */
+	bool warned;      /* about a line that KVM would not take: once is enough */
 };
 
 /*

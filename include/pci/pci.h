@@ -35,7 +35,7 @@ struct pci_bar {
 	bool prefetchable;
 	struct bus_region region; /* base is where it is, or was last, decoded */
 	bool mapped;
-	uint64_t home; /* where pci_add() put it; a machine reset goes back there */
+	uint64_t initial_address; /* where pci_add() put it; a machine reset goes back there */
 };
 
 /* Identity of a function, as the driver sees it. */
@@ -80,7 +80,7 @@ struct pci_dev {
 	uint8_t af_cap;	      /* offset of the Advanced Features capability; 0: no FLR */
 	struct msix *msix;    /* NULL when the device has none */
 	bool bars_freed;      /* a BAR gave its addresses back: others may have waited for them */
-	bool complained;      /* about a BAR that could not be mapped: once is enough */
+	bool warned;      /* about a BAR that could not be mapped: once is enough */
 	bool intx_level;      /* the device's own request; the pin also obeys INTx disable */
 };
 
@@ -99,7 +99,7 @@ struct pci_bus {
 	uint32_t intx_gsis[4];
 	pthread_mutex_t intx_lock;
 	uint32_t intx_asserted[4]; /* bit per slot: who drives the shared pin */
-	bool intx_complained;
+	bool intx_warned;
 };
 
 struct pci_bus_options {

@@ -40,7 +40,7 @@ static size_t take_output(void *owner, unsigned port, const uint8_t *data, size_
 	return taken;
 }
 
-static void ignore_wish(void *owner, unsigned port)
+static void ignore_request(void *owner, unsigned port)
 {
 	(void)owner;
 	(void)port;
@@ -59,7 +59,7 @@ static void ignore_drained(void *owner)
 
 static const struct virtio_console_ops console_ops = {
 	.output = take_output,
-	.input_wanted = ignore_wish,
+	.input_wanted = ignore_request,
 	.status = ignore_status,
 	.drained = ignore_drained,
 };

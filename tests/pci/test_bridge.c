@@ -308,7 +308,7 @@ static void test_6_2_5_two_vcpus_move_bars_over_each_other(void **state)
 {
 	struct pci_rig *rig = *state;
 	struct rig_dev *a = add_dev(rig, 1), *b = add_dev(rig, 2);
-	uint64_t home_a = a->dev.bars[0].home, home_b = b->dev.bars[0].home;
+	uint64_t home_a = a->dev.bars[0].initial_address, home_b = b->dev.bars[0].initial_address;
 	struct vcpu_thread threads[] = {
 		{ rig, 1, { home_b, home_a } },
 		{ rig, 2, { home_a, home_b } },

@@ -439,7 +439,7 @@ static void test_a_line_that_kvm_refuses_is_held(void **state)
 	f->rig.fake.hook = no_routes;
 	mask(f, 0, false);
 	assert_int_equal(line_of(f, 0)->sink, IRQ_HELD);
-	assert_true(f->d->msix.complained);
+	assert_true(f->d->msix.warned);
 	assert_int_equal(pba(f), 1);
 	/* A bind can say so: the line has no vector then. */
 	assert_int_equal(bind_line(f, 1, 0), -EINVAL);

@@ -145,7 +145,7 @@ static void put_used(struct fake_vring *ring, uint16_t head, uint32_t written)
 	__atomic_store_n(&used->idx, ++ring->used, __ATOMIC_RELEASE);
 }
 
-/* The driver's wish, virtio 1.2 §2.7.7. */
+/* The driver's event suppression, virtio 1.2 §2.7.7. */
 static bool wants_call(const struct fake_vring *ring, uint16_t before)
 {
 	const struct vring_avail *avail = (void *)(uintptr_t)ring->addr.avail_user_addr;

@@ -14,19 +14,19 @@ int thread_start(pthread_t *thread, const sigset_t *blocked, void *(*run)(void *
 {
 	sigset_t mask = *blocked, before;
 	pthread_attr_t attr;
-	int err = pthread_attr_init(&attr);
+	int ret = pthread_attr_init(&attr);
 
-	if (err)
-		return -err;
+	if (ret)
+		return -ret;
 	for (unsigned i = 0; i < ARRAY_SIZE(faults); i++)
 		sigdelset(&mask, faults[i]);
-	err = pthread_attr_setstacksize(&attr, STACK_SIZE);
-	if (!err) {
+	ret = pthread_attr_setstacksize(&attr, STACK_SIZE);
+	if (!ret) {
 		/* Inherited, so that no signal gets in before the thread could block it. */
 		pthread_sigmask(SIG_SETMASK, &mask, &before);
-		err = pthread_create(thread, &attr, run, arg);
+		ret = pthread_create(thread, &attr, run, arg);
 		pthread_sigmask(SIG_SETMASK, &before, NULL);
 	}
 	pthread_attr_destroy(&attr);
-	return -err;
+	return -ret;
 }

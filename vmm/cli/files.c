@@ -106,13 +106,13 @@ static int refuse(const struct named_file *file, const struct named_file *before
 static int add(struct file_set *set, struct named_file file)
 {
 	struct named_file *files;
-	int err = file.path ? file_identify(file.path, &file.id) : -ENOENT;
+	int ret = file.path ? file_identify(file.path, &file.id) : -ENOENT;
 
-	if (file.path && file.use == FILE_OUTPUT && err && err != -ENOTSUP) {
-		log_error("%s%s %.200s: %s", file.dashes, file.what, file.path, strerror(-err));
+	if (file.path && file.use == FILE_OUTPUT && ret && ret != -ENOTSUP) {
+		log_error("%s%s %.200s: %s", file.dashes, file.what, file.path, strerror(-ret));
 		return -EINVAL;
 	}
-	if (err && !(file.path && file.use == FILE_FOLDER))
+	if (ret && !(file.path && file.use == FILE_FOLDER))
 		return 0;
 	for (unsigned i = 0; i < set->count; i++)
 		if (collide(&file, &set->files[i]))
@@ -133,11 +133,11 @@ int file_set_add(struct file_set *set, const char *what, const char *path, enum 
 int file_set_add_streams(struct file_set *set)
 {
 	/* Not written by name, each may be a file, and two of them the same one. */
-	int err = file_set_add(set, "standard input", "/dev/stdin", FILE_INPUT);
+	int ret = file_set_add(set, "standard input", "/dev/stdin", FILE_INPUT);
 
-	if (!err)
-		err = file_set_add(set, "standard output", "/dev/stdout", FILE_INPUT);
-	return err ? err : file_set_add(set, "standard error", "/dev/stderr", FILE_INPUT);
+	if (!ret)
+		ret = file_set_add(set, "standard output", "/dev/stdout", FILE_INPUT);
+	return ret ? ret : file_set_add(set, "standard error", "/dev/stderr", FILE_INPUT);
 }
 
 /* The file that `option`, or the key of it that `string` describes, names in `base`. */
@@ -156,7 +156,7 @@ static int add_option(struct file_set *set, const struct option *option, const c
 {
 	unsigned count = 1;
 	size_t size = option->size;
-	int err = 0;
+	int ret = 0;
 
 	if (!option->keys)
 		return add_string(set, option, option, options);
@@ -165,20 +165,20 @@ static int add_option(struct file_set *set, const struct option *option, const c
 		size /= option->max_items;
 	}
 	for (unsigned i = 0; i < count; i++)
-		for (unsigned k = 0; k < option->keys->count && !err; k++)
-			err = add_string(set, option, &option->keys->table[k],
+		for (unsigned k = 0; k < option->keys->count && !ret; k++)
+			ret = add_string(set, option, &option->keys->table[k],
 					 options + option->offset + i * size);
-	return err;
+	return ret;
 }
 
 int file_set_add_options(struct file_set *set, const struct common_options *options,
 			 const struct option_list *list)
 {
-	int err = 0;
+	int ret = 0;
 
-	for (unsigned i = 0; i < list->count && !err; i++)
-		err = add_option(set, &list->table[i], (const char *)options);
-	return err;
+	for (unsigned i = 0; i < list->count && !ret; i++)
+		ret = add_option(set, &list->table[i], (const char *)options);
+	return ret;
 }
 
 void file_set_destroy(struct file_set *set)

@@ -161,15 +161,15 @@ static int parse_keys(const struct option *option, const char *text, void *base,
 	uint64_t given = 0;
 	const char *wrong;
 	bool first = true;
-	int err;
+	int ret;
 
-	err = options_own(options, rest);
-	if (!err)
-		err = set_initial(option->keys->table, option->keys->count, base);
-	for (; !err && rest; first = false)
-		err = parse_item(option, text, cut_item(&rest), first, base, &given);
-	if (err)
-		return err;
+	ret = options_own(options, rest);
+	if (!ret)
+		ret = set_initial(option->keys->table, option->keys->count, base);
+	for (; !ret && rest; first = false)
+		ret = parse_item(option, text, cut_item(&rest), first, base, &given);
+	if (ret)
+		return ret;
 	wrong = option->keys->finish(base, given);
 	if (wrong) {
 		log_error("--%s %.80s: %s", option->name, text, wrong);
@@ -199,18 +199,18 @@ static int parse_repeated(const struct option *option, const char *text,
 {
 	size_t item_size = option->size / option->max_items;
 	unsigned *count = (unsigned *)((char *)options + option->count_offset);
-	int err;
+	int ret;
 
 	if (*count == option->max_items) {
 		log_error("--%s %.80s: only %u are possible; leave out one", option->name, text,
 			  option->max_items);
 		return -EINVAL;
 	}
-	err = parse_value(option, text, (char *)field_of(option, options) + *count * item_size,
+	ret = parse_value(option, text, (char *)field_of(option, options) + *count * item_size,
 			  options);
-	if (!err)
+	if (!ret)
 		++*count;
-	return err;
+	return ret;
 }
 
 /* The command's option of this name, or NULL; and the bit of given[] that stands for it. */
@@ -356,7 +356,7 @@ static int take_option(struct common_options *options, int argc, char **argv)
 	const char *value = NULL;
 	const struct option *option;
 	char text[160];
-	int used = 1, err;
+	int used = 1, ret;
 	unsigned list;
 	uint64_t bit;
 
@@ -384,8 +384,8 @@ static int take_option(struct common_options *options, int argc, char **argv)
 		return -EINVAL;
 	}
 	options->given[list] |= bit;
-	err = parse_option(options, option, value);
-	return err ? err : used;
+	ret = parse_option(options, option, value);
+	return ret ? ret : used;
 }
 
 static int take_argument(struct common_options *options, const char *text)
@@ -414,16 +414,16 @@ static int finish(struct common_options *options, int argc, char **argv)
 
 static int parse(struct common_options *options, int argc, char **argv)
 {
-	int used, err = 0;
+	int used, ret = 0;
 
 	for (; argc && strcmp(argv[0], "--") != 0; argc -= used, argv += used) {
 		used = 1;
 		if (argv[0][0] == '-' && argv[0][1])
 			used = take_option(options, argc, argv);
 		else
-			err = take_argument(options, argv[0]);
-		if (used < 0 || err)
-			return err ? err : used;
+			ret = take_argument(options, argv[0]);
+		if (used < 0 || ret)
+			return ret ? ret : used;
 		if (options->help || options->version)
 			return 0;
 	}
@@ -433,14 +433,14 @@ static int parse(struct common_options *options, int argc, char **argv)
 int options_parse(const struct command *command, struct common_options *options, int argc,
 		  char **argv)
 {
-	int err = 0;
+	int ret = 0;
 
 	options->command = command;
 	options->argc = argc;
 	options->argv = argv;
-	for (unsigned l = 0; command->options[l] && !err; l++)
-		err = set_initial(command->options[l]->table, command->options[l]->count, options);
-	return err ? err : parse(options, argc, argv);
+	for (unsigned l = 0; command->options[l] && !ret; l++)
+		ret = set_initial(command->options[l]->table, command->options[l]->count, options);
+	return ret ? ret : parse(options, argc, argv);
 }
 
 int options_parse_on(const struct common_options *base, struct common_options *options, int argc,

@@ -61,12 +61,12 @@ void command_log_unknown(const char *name)
 static int execute(const struct command *command, struct common_options *options, int argc,
 		   char **argv)
 {
-	int err = options_parse(command, options, argc, argv);
+	int ret = options_parse(command, options, argc, argv);
 
-	if (err == -ENOMEM)
-		log_error("command line: %s", strerror(-err));
-	if (err)
-		return err == -ENOMEM ? EXIT_HOST : EXIT_USAGE;
+	if (ret == -ENOMEM)
+		log_error("command line: %s", strerror(-ret));
+	if (ret)
+		return ret == -ENOMEM ? EXIT_HOST : EXIT_USAGE;
 	if (options->help) {
 		help_print_command(stdout, command);
 		return flush_stdout();

@@ -36,7 +36,7 @@ static int check_boot(const struct machine_config *config, struct boot_summary *
 {
 	const struct gmem_options options = { .shared = false };
 	struct gmem_range ranges[2];
-	int count = arch_ram_ranges(config->memory, ranges), err;
+	int count = arch_ram_ranges(config->memory, ranges), ret;
 	struct boot_state state;
 	struct gmem mem;
 	char size[32];
@@ -46,13 +46,13 @@ static int check_boot(const struct machine_config *config, struct boot_summary *
 		log_error("--memory %s: cannot be laid out in the guest; give less", size);
 		return count;
 	}
-	err = gmem_init(&mem, ranges, (unsigned)count, &options);
-	if (err)
-		return err;
-	err = arch_boot_load(NULL, &mem, &config->boot, &state);
+	ret = gmem_init(&mem, ranges, (unsigned)count, &options);
+	if (ret)
+		return ret;
+	ret = arch_boot_load(NULL, &mem, &config->boot, &state);
 	gmem_destroy(&mem);
 	*summary = state.summary;
-	return err;
+	return ret;
 }
 
 static int check_disk(const struct disk_config *disk)
@@ -89,17 +89,17 @@ static int check_scsi(const struct scsi_config *scsi)
 
 static int check(const struct machine_config *config, struct boot_summary *summary)
 {
-	int err = machine_check(config);
+	int ret = machine_check(config);
 
-	if (!err)
-		err = check_boot(config, summary);
-	for (unsigned i = 0; i < config->disk_count && !err; i++)
-		err = check_disk(&config->disks[i]);
-	for (unsigned i = 0; i < config->net_count && !err; i++)
-		err = check_net(&config->nets[i]);
-	for (unsigned i = 0; i < config->scsi_count && !err; i++)
-		err = check_scsi(&config->scsis[i]);
-	return err;
+	if (!ret)
+		ret = check_boot(config, summary);
+	for (unsigned i = 0; i < config->disk_count && !ret; i++)
+		ret = check_disk(&config->disks[i]);
+	for (unsigned i = 0; i < config->net_count && !ret; i++)
+		ret = check_net(&config->nets[i]);
+	for (unsigned i = 0; i < config->scsi_count && !ret; i++)
+		ret = check_scsi(&config->scsis[i]);
+	return ret;
 }
 
 /* --- The page --------------------------------------------------------------------------------- */
@@ -231,10 +231,10 @@ int dry_run_print(FILE *out, const struct machine_config *config)
 	};
 	struct boot_summary summary = { .format = "" };
 	char timeout[32] = "none", format[40] = "";
-	int err = check(config, &summary);
+	int ret = check(config, &summary);
 
-	if (err)
-		return err;
+	if (ret)
+		return ret;
 	fprintf(out, "%-10s %u\n", "cpus", config->cpus);
 	print_memory(out, config);
 	if (config->boot.format != BOOT_FORMAT_FLAT)

@@ -106,9 +106,9 @@ static int check_targets(const struct machine_config *config)
 
 int duplicates_check(const struct machine_config *config)
 {
-	int err = check_images(config);
+	int ret = check_images(config);
 
-	if (!err)
-		err = check_nets(config);
-	return err ? err : check_targets(config);
+	if (!ret)
+		ret = check_nets(config);
+	return ret ? ret : check_targets(config);
 }

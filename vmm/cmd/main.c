@@ -35,10 +35,10 @@ static const struct command *find_command(const char *name)
 int main(int argc, char **argv)
 {
 	const struct command *command;
-	int err = fill_standard_fds(), status;
+	int ret = fill_standard_fds(), status;
 
-	if (err) {
-		log_error("/dev/null: open: %s", strerror(-err));
+	if (ret) {
+		log_error("/dev/null: open: %s", strerror(-ret));
 		return EXIT_HOST;
 	}
 	if (argc < 2) {

@@ -41,18 +41,18 @@ static int run(struct common_options *common)
 {
 	const char *path = report_options_of(common)->path;
 	FILE *trace = fopen(path, "re");
-	int err;
+	int ret;
 
 	if (!trace) {
 		log_error("%s: %s", path, strerror(errno));
 		return EXIT_USAGE;
 	}
-	err = trace_report(stdout, trace, path);
+	ret = trace_report(stdout, trace, path);
 	fclose(trace);
-	if (err == -ENOMEM)
-		log_error("%s: %s", path, strerror(-err));
-	if (err)
-		return err == -ENOMEM ? EXIT_HOST : EXIT_USAGE;
+	if (ret == -ENOMEM)
+		log_error("%s: %s", path, strerror(-ret));
+	if (ret)
+		return ret == -ENOMEM ? EXIT_HOST : EXIT_USAGE;
 	return flush_stdout();
 }
 

@@ -38,13 +38,13 @@ static int take_default_kernel(struct run_options *options)
 	struct kernel_places places;
 	struct utsname host;
 	char *path;
-	int err;
+	int ret;
 
 	kernels_host_places(&places, &host);
-	err = kernels_default(options->places ? options->places : &places,
+	ret = kernels_default(options->places ? options->places : &places,
 			      options->common.command->name, &path);
-	if (err)
-		return err == -ENOMEM ? err : -EINVAL;
+	if (ret)
+		return ret == -ENOMEM ? ret : -EINVAL;
 	options->config.boot.kernel = path;
 	return options_own(&options->common, path);
 }
@@ -52,7 +52,7 @@ static int take_default_kernel(struct run_options *options)
 int run_options_check(struct run_options *options)
 {
 	struct machine_config *config = &options->config;
-	int err;
+	int ret;
 
 	config->started_ns = options->common.started_ns;
 	if (!config->boot.kernel && options->kernel_needed) {
@@ -60,9 +60,9 @@ int run_options_check(struct run_options *options)
 		return -EINVAL;
 	}
 	if (!config->boot.kernel) {
-		err = take_default_kernel(options);
-		if (err)
-			return err;
+		ret = take_default_kernel(options);
+		if (ret)
+			return ret;
 	}
 	if (config->memory % (1 << 20)) {
 		log_error("--memory must be a whole number of MiB; write for example --memory 64M");
@@ -79,24 +79,24 @@ int run_options_add_files(struct file_set *set, const struct run_options *option
 			  const struct option_list *without)
 {
 	const struct option_list *const *lists = options->common.command->options;
-	int err = file_set_add(set, "KERNEL", options->config.boot.kernel, FILE_INPUT);
+	int ret = file_set_add(set, "KERNEL", options->config.boot.kernel, FILE_INPUT);
 
-	if (!err)
-		err = file_set_add_streams(set);
-	for (; *lists && !err; lists++)
+	if (!ret)
+		ret = file_set_add_streams(set);
+	for (; *lists && !ret; lists++)
 		if (*lists != without)
-			err = file_set_add_options(set, &options->common, *lists);
-	return err;
+			ret = file_set_add_options(set, &options->common, *lists);
+	return ret;
 }
 
 /* No file of the run may be written over another. */
 static int check_files(const struct run_options *options)
 {
 	struct file_set set = { 0 };
-	int err = run_options_add_files(&set, options, NULL);
+	int ret = run_options_add_files(&set, options, NULL);
 
 	file_set_destroy(&set);
-	return err;
+	return ret;
 }
 
 /* The host's kernel seldom boots without its initramfs; to a kernel that was named, none belongs. */
@@ -104,15 +104,15 @@ static int choose_initrd(struct run_options *options, bool default_kernel)
 {
 	struct boot_options *boot = &options->config.boot;
 	char *path;
-	int err;
+	int ret;
 
 	if (boot->initrd && !strcmp(boot->initrd, "none"))
 		boot->initrd = NULL;
 	if (options_given(&options->common, "initrd") || !default_kernel)
 		return 0;
-	err = kernels_initrd(boot->kernel, &path);
+	ret = kernels_initrd(boot->kernel, &path);
 	boot->initrd = path;
-	return path ? options_own(&options->common, path) : err;
+	return path ? options_own(&options->common, path) : ret;
 }
 
 int run_options_finish(struct common_options *common, int init_argc, char **init_argv)
@@ -121,14 +121,14 @@ int run_options_finish(struct common_options *common, int init_argc, char **init
 	struct machine_config *config = &options->config;
 	bool default_kernel = !config->boot.kernel;
 	char *line = NULL;
-	int err = run_options_check(options);
+	int ret = run_options_check(options);
 
-	if (!err)
-		err = choose_initrd(options, default_kernel);
-	if (!err)
-		err = check_files(options);
-	if (err)
-		return err;
+	if (!ret)
+		ret = choose_initrd(options, default_kernel);
+	if (!ret)
+		ret = check_files(options);
+	if (ret)
+		return ret;
 	/* Standard input has one reader. */
 	if (config->console == CONSOLE_STDIO) {
 		if (options_given(common, "serial") && config->serial == SERIAL_STDIO) {
@@ -137,11 +137,11 @@ int run_options_finish(struct common_options *common, int init_argc, char **init
 		}
 		config->serial = SERIAL_OFF;
 	}
-	err = cmdline_build(options, init_argc, init_argv, &line);
-	if (!err)
-		err = options_own(common, line);
+	ret = cmdline_build(options, init_argc, init_argv, &line);
+	if (!ret)
+		ret = options_own(common, line);
 	config->boot.cmdline = line;
 	config->boot.cpus = config->cpus;
 	config->boot.firmware_tables = config->acpi;
-	return err;
+	return ret;
 }

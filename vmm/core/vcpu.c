@@ -212,7 +212,7 @@ static void park(struct vcpu *vcpu)
 /*
  * Runs the guest until it ends (true) or until somebody wants the vCPU to stop (false). KVM
  * completes a port or memory access at the next KVM_RUN, and would complete it in whatever state
- * the vCPU is given meanwhile; so a request is granted only when KVM_RUN has been interrupted.
+ * the vCPU is given meanwhile; so a request is served only when KVM_RUN has been interrupted.
  */
 static bool run_guest(struct vcpu *vcpu, enum vcpu_end *end, char *detail, size_t len)
 {

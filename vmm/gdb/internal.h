@@ -14,7 +14,7 @@ enum { GDB_SIGINT = 2, GDB_SIGTRAP = 5 };
 struct gdb_vcpu {
 	enum gdb_action action; /* at the next, or the last, gdb_resume() */
 	bool running;
-	enum arch_debug_give_back give_back; /* at the next gdb_resume() */
+	enum arch_debug_reinject reinject; /* at the next gdb_resume() */
 	uint64_t note; /* of a step: arch_debug_stopped() */
 	_Atomic bool hit; /* set by the vCPU behind `event`, cleared when that is dealt with */
 	struct arch_debug_event event;

@@ -57,7 +57,7 @@ static bool find_hit(struct gdb *gdb)
 			continue;
 		point = gdb_points_find(&gdb->points, &v->event);
 		if (!point && !(v->event.step && v->action == GDB_STEP)) {
-			v->give_back = v->event.trap ? ARCH_DEBUG_GIVE_TRAP : ARCH_DEBUG_GIVE_DEBUG;
+			v->reinject = v->event.trap ? ARCH_DEBUG_REINJECT_TRAP : ARCH_DEBUG_REINJECT_DEBUG;
 		} else if (!found) {
 			format_reason(gdb, point, reason, sizeof(reason));
 			gdb_set_stop(gdb, i, GDB_SIGTRAP, reason);
@@ -95,14 +95,14 @@ static int control(struct gdb *gdb, unsigned index)
 	const struct arch_debug_control wanted = {
 		.step = v->action == GDB_STEP,
 		.traps = gdb_points_have_traps(&gdb->points),
-		.give_back = v->give_back,
+		.reinject = v->reinject,
 		.points = gdb->points.hard,
 		.count = gdb->points.hard_count,
 		.mem = gdb->options.mem,
 		.note = &v->note,
 	};
 
-	v->give_back = ARCH_DEBUG_KEEP;
+	v->reinject = ARCH_DEBUG_REINJECT_NONE;
 	return arch_debug_control(gdb_vcpu(gdb, index), &wanted);
 }
 
@@ -189,7 +189,7 @@ void gdb_restarting(struct gdb *gdb)
 	gdb->points = (struct gdb_points){ .count = 0 };
 	for (unsigned i = 0; i < gdb->options.vcpu_count; i++) {
 		gdb->vcpus[i].running = false;
-		gdb->vcpus[i].give_back = ARCH_DEBUG_KEEP;
+		gdb->vcpus[i].reinject = ARCH_DEBUG_REINJECT_NONE;
 		gdb->vcpus[i].note = 0;
 		atomic_store(&gdb->vcpus[i].hit, false);
 		vcpu_pause(gdb_vcpu(gdb, i));

@@ -274,7 +274,7 @@ int trace_file_open(struct watch *watch, const char *path)
 	char head[EVENT_MAX + sizeof(tail)];
 	struct text text = text_of(head, EVENT_MAX);
 	struct trace_file *file = calloc(1, sizeof(*file));
-	int err;
+	int ret;
 
 	if (!file)
 		return -ENOMEM;
@@ -282,10 +282,10 @@ int trace_file_open(struct watch *watch, const char *path)
 	file->pid = getpid();
 	file->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
 	if (file->fd < 0) {
-		err = -errno;
-		log_error("--trace %s: %s", path, strerror(-err));
+		ret = -errno;
+		log_error("--trace %s: %s", path, strerror(-ret));
 		free(file);
-		return err;
+		return ret;
 	}
 	file->end = lseek(file->fd, 0, SEEK_CUR);
 	/* The open file description is ours alone. */

@@ -510,7 +510,7 @@ static void the_guest_gets_its_own_trap(void **state)
 	set(f, ARM64_VBAR_EL1, 0xffff800008000800);
 	f->vcpu.run->debug.arch.hsr = brk;
 	control(f, &(struct arch_debug_control){ .traps = true,
-						 .give_back = ARCH_DEBUG_GIVE_TRAP });
+						 .reinject = ARCH_DEBUG_REINJECT_TRAP });
 	assert_int_equal(f->debug.control, KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP);
 	assert_true(get(f, ARM64_CORE_REG(elr_el1)) == 0xffff800008010000);
 	assert_int_equal(get(f, ARM64_SPSR_EL1), kernel);
@@ -531,7 +531,7 @@ static void the_guest_gets_its_own_watchpoint(void **state)
 	set(f, ARM64_SCTLR_EL1, 1ULL << 23); /* SPAN: PAN stays as it is */
 	f->vcpu.run->debug.arch.hsr = watch;
 	f->vcpu.run->debug.arch.far = 0x7777;
-	control(f, &(struct arch_debug_control){ .give_back = ARCH_DEBUG_GIVE_DEBUG });
+	control(f, &(struct arch_debug_control){ .reinject = ARCH_DEBUG_REINJECT_DEBUG });
 	assert_int_equal(get(f, ARM64_FAR_EL1), 0x7777);
 	assert_int_equal(get(f, ARM64_ESR_EL1), watch);
 	assert_int_equal(get(f, ARM64_CORE_REG(regs.pc)), 0x1400);
@@ -539,20 +539,20 @@ static void the_guest_gets_its_own_watchpoint(void **state)
 
 	/* From EL1 it is another class. */
 	set(f, ARM64_CORE_REG(regs.pstate), PSR_MODE_EL1t);
-	control(f, &(struct arch_debug_control){ .give_back = ARCH_DEBUG_GIVE_DEBUG });
+	control(f, &(struct arch_debug_control){ .reinject = ARCH_DEBUG_REINJECT_DEBUG });
 	assert_int_equal(get(f, ARM64_ESR_EL1), watch + (1u << 26));
 	assert_int_equal(get(f, ARM64_CORE_REG(regs.pc)), 0x1000);
 
 	/* And from 32-bit programs, another vector. */
 	set(f, ARM64_CORE_REG(regs.pstate), PSR_MODE32_BIT | PSR_MODE_EL0t);
-	control(f, &(struct arch_debug_control){ .give_back = ARCH_DEBUG_GIVE_DEBUG });
+	control(f, &(struct arch_debug_control){ .reinject = ARCH_DEBUG_REINJECT_DEBUG });
 	assert_int_equal(get(f, ARM64_ESR_EL1), watch);
 	assert_int_equal(get(f, ARM64_CORE_REG(regs.pc)), 0x1600);
 }
 
 static void every_failing_call_is_told(void **state)
 {
-	const struct arch_debug_control wanted = { .give_back = ARCH_DEBUG_GIVE_TRAP };
+	const struct arch_debug_control wanted = { .reinject = ARCH_DEBUG_REINJECT_TRAP };
 	struct fixture *f = *state;
 	int ret = -1;
 	unsigned n;

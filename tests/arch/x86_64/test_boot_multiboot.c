@@ -276,7 +276,7 @@ static void unknown_demands_are_refused(void **state)
 		make_elf_kernel(&f->image, 1u << bit);
 		assert_refused(&f->rig, &f->image, -ENOEXEC, "demands");
 	}
-	make_elf_kernel(&f->image, 1u << 17); /* a wish: ignored */
+	make_elf_kernel(&f->image, 1u << 17); /* a request: ignored */
 	assert_int_equal(rig_boot_image(&f->rig, &f->image), 0);
 }
 

@@ -236,10 +236,10 @@ static void steps_and_exceptions_are_asked_for(void **state)
 	assert_int_equal(f->debug.control, KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP |
 						   KVM_GUESTDBG_BLOCKIRQ);
 	control(f, &(struct arch_debug_control){ .traps = true,
-						 .give_back = ARCH_DEBUG_GIVE_TRAP });
+						 .reinject = ARCH_DEBUG_REINJECT_TRAP });
 	assert_int_equal(f->debug.control, KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP |
 						   KVM_GUESTDBG_INJECT_BP);
-	control(f, &(struct arch_debug_control){ .give_back = ARCH_DEBUG_GIVE_DEBUG });
+	control(f, &(struct arch_debug_control){ .reinject = ARCH_DEBUG_REINJECT_DEBUG });
 	assert_int_equal(f->debug.control, KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_INJECT_DB);
 	control(f, &(struct arch_debug_control){ .count = 0 });
 	assert_int_equal(f->debug.control, 0);

@@ -229,7 +229,7 @@ static void test_restart_while_nobody_reads_the_output(void **state)
 	assert_int_equal(r->verdict.status, 7);
 }
 
-/* Linux pulses the line ten times; here the second pulse comes while the first is being granted. */
+/* Linux pulses the line ten times; here the second pulse comes while the first is being served. */
 static bool resets_again(struct run *r, struct kvm_run *run)
 {
 	return !r->quiet++ && out(run, I8042_COMMAND, PULSE_RESET);

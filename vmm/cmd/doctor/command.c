@@ -148,7 +148,7 @@ static int run(struct common_options *common)
 	struct doctor doctor;
 	unsigned count = 0;
 	struct sys sys;
-	int err = 0;
+	int ret = 0;
 
 	while (count < FINDINGS_MAX && doctor_checks[count].name)
 		count++;
@@ -157,10 +157,10 @@ static int run(struct common_options *common)
 	describe_host(&doctor, &sys);
 	doctor_examine(&doctor, findings, count);
 	if (options->json)
-		err = print_json(stdout, &doctor, findings, count);
+		ret = print_json(stdout, &doctor, findings, count);
 	else
 		doctor_print(stdout, findings, count);
-	if (err || flush_stdout() != EXIT_SUCCESS)
+	if (ret || flush_stdout() != EXIT_SUCCESS)
 		return EXIT_HOST;
 	if (!doctor.linux_runs)
 		log_error("this host cannot run a Linux guest");

@@ -177,18 +177,18 @@ struct finding doctor_thp(struct doctor *doctor, const struct doctor_check *chec
 
 struct finding doctor_io_uring(struct doctor *doctor, const struct doctor_check *check)
 {
-	int err = doctor->ops->try_io_uring();
+	int ret = doctor->ops->try_io_uring();
 	const char *fix = "";
 	char disabled[8];
 
 	(void)check;
-	if (!err)
+	if (!ret)
 		return doctor_find(FINDING_OK, "", "a ring can be made");
 	if (doctor_read(doctor, "/proc/sys/kernel/io_uring_disabled", disabled,
 			sizeof(disabled)) > 0 && *disabled != '0')
 		fix = "sysctl kernel.io_uring_disabled=0";
 	return doctor_find(FINDING_DEGRADED, fix, "io_uring_setup: %s: disks use threads",
-			   strerror(-err));
+			   strerror(-ret));
 }
 
 static void format_limit(rlim_t value, unsigned unit, const char *name, char *text, size_t len)
@@ -204,11 +204,11 @@ struct finding doctor_memlock(struct doctor *doctor, const struct doctor_check *
 {
 	struct rlimit limit;
 	char text[32];
-	int err = doctor->ops->get_rlimit(RLIMIT_MEMLOCK, &limit);
+	int ret = doctor->ops->get_rlimit(RLIMIT_MEMLOCK, &limit);
 
 	(void)check;
-	if (err)
-		return doctor_find(FINDING_DEGRADED, "", "RLIMIT_MEMLOCK: %s", strerror(-err));
+	if (ret)
+		return doctor_find(FINDING_DEGRADED, "", "RLIMIT_MEMLOCK: %s", strerror(-ret));
 	format_limit(limit.rlim_cur, 1024, " KiB", text, sizeof(text));
 	if (limit.rlim_cur < 64 * 1024)
 		return doctor_find(FINDING_DEGRADED, "prlimit --memlock=65536 --pid $$",
@@ -221,11 +221,11 @@ struct finding doctor_files(struct doctor *doctor, const struct doctor_check *ch
 {
 	struct rlimit limit;
 	char text[32];
-	int err = doctor->ops->get_rlimit(RLIMIT_NOFILE, &limit);
+	int ret = doctor->ops->get_rlimit(RLIMIT_NOFILE, &limit);
 
 	(void)check;
-	if (err)
-		return doctor_find(FINDING_DEGRADED, "", "RLIMIT_NOFILE: %s", strerror(-err));
+	if (ret)
+		return doctor_find(FINDING_DEGRADED, "", "RLIMIT_NOFILE: %s", strerror(-ret));
 	format_limit(limit.rlim_max, 1, "", text, sizeof(text));
 	if (limit.rlim_max < 512)
 		return doctor_find(FINDING_DEGRADED, "prlimit --nofile=4096:4096 --pid $$",
@@ -236,11 +236,11 @@ struct finding doctor_files(struct doctor *doctor, const struct doctor_check *ch
 static int try_io_uring(void)
 {
 	struct io_uring ring;
-	int err = io_uring_queue_init(1, &ring, 0);
+	int ret = io_uring_queue_init(1, &ring, 0);
 
-	if (!err)
+	if (!ret)
 		io_uring_queue_exit(&ring);
-	return err;
+	return ret;
 }
 
 static int real_rlimit(unsigned resource, struct rlimit *limit)

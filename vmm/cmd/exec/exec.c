@@ -115,10 +115,10 @@ static int parse_dir(struct exec_options *options, const char *text, struct exec
 	char *host = strdup(text);
 	char *guest = host ? strchr(host, ':') : NULL;
 	char *mode;
-	int err = options_own(&options->run.common, host);
+	int ret = options_own(&options->run.common, host);
 
-	if (err)
-		return err;
+	if (ret)
+		return ret;
 	if (!guest || guest == host || guest[1] != '/') {
 		log_error("--dir %.80s: is not of the form HOST:GUEST or HOST:GUEST:ro, where GUEST "
 			  "begins with a slash",
@@ -144,7 +144,7 @@ static int parse_dir(struct exec_options *options, const char *text, struct exec
 static int parse_variable(struct exec_options *options, const char *text, char **variable)
 {
 	const char *value;
-	int err;
+	int ret;
 
 	if (*text == '=') {
 		log_error("--env %.80s: the name is missing; write --env NAME=VALUE", text);
@@ -159,8 +159,8 @@ static int parse_variable(struct exec_options *options, const char *text, char *
 		log_error("--env %.80s: is not set here; write --env %.80s=VALUE", text, text);
 		return -EINVAL;
 	}
-	err = asprintf(variable, "%s=%s", text, value);
-	if (err < 0)
+	ret = asprintf(variable, "%s=%s", text, value);
+	if (ret < 0)
 		*variable = NULL;
 	return options_own(&options->run.common, *variable);
 }
@@ -178,12 +178,12 @@ static bool has_variable(const struct exec_options *options, unsigned count, con
 static int parse_environment(struct exec_options *options)
 {
 	unsigned count = 0;
-	int err = 0;
+	int ret = 0;
 
-	for (; count < options->env_count && !err; count++)
-		err = parse_variable(options, options->env[count], &options->parsed_env[count]);
-	if (err)
-		return err;
+	for (; count < options->env_count && !ret; count++)
+		ret = parse_variable(options, options->env[count], &options->parsed_env[count]);
+	if (ret)
+		return ret;
 	if (!has_variable(options, count, default_path))
 		options->parsed_env[count++] = default_path;
 	if (!has_variable(options, count, default_home))
@@ -195,14 +195,14 @@ static int parse_environment(struct exec_options *options)
 static int check_files(const struct exec_options *options)
 {
 	struct file_set set = { 0 };
-	int err = options->root ? 0 : file_set_add(&set, "PROGRAM", options->args[0], FILE_INPUT);
+	int ret = options->root ? 0 : file_set_add(&set, "PROGRAM", options->args[0], FILE_INPUT);
 
-	for (unsigned i = 0; i < options->dir_count && !err; i++)
-		err = file_set_add(&set, "--dir", options->parsed_dirs[i].host, FILE_FOLDER);
-	if (!err)
-		err = run_options_add_files(&set, &options->run, NULL);
+	for (unsigned i = 0; i < options->dir_count && !ret; i++)
+		ret = file_set_add(&set, "--dir", options->parsed_dirs[i].host, FILE_FOLDER);
+	if (!ret)
+		ret = run_options_add_files(&set, &options->run, NULL);
 	file_set_destroy(&set);
-	return err;
+	return ret;
 }
 
 static int make_cmdline(struct exec_options *options)
@@ -237,7 +237,7 @@ static void set_machine(struct exec_options *options)
 static int finish(struct common_options *common, int argc, char **argv)
 {
 	struct exec_options *options = exec_options_of(common);
-	int err;
+	int ret;
 
 	if (argc < 1 || !*argv[0]) {
 		log_error("no program is given; write kinglet exec [KERNEL] [options] -- PROGRAM "
@@ -245,21 +245,21 @@ static int finish(struct common_options *common, int argc, char **argv)
 		return -EINVAL;
 	}
 	options->args = argv;
-	err = run_options_check(&options->run);
-	for (unsigned i = 0; i < options->dir_count && !err; i++)
-		err = parse_dir(options, options->dirs[i], &options->parsed_dirs[i]);
-	if (!err)
-		err = check_files(options);
-	if (!err)
-		err = parse_environment(options);
-	if (!err)
-		err = make_cmdline(options);
-	if (!err && options->workdir[0] != '/') {
+	ret = run_options_check(&options->run);
+	for (unsigned i = 0; i < options->dir_count && !ret; i++)
+		ret = parse_dir(options, options->dirs[i], &options->parsed_dirs[i]);
+	if (!ret)
+		ret = check_files(options);
+	if (!ret)
+		ret = parse_environment(options);
+	if (!ret)
+		ret = make_cmdline(options);
+	if (!ret && options->workdir[0] != '/') {
 		log_error("--workdir %.80s: must begin with a slash", options->workdir);
 		return -EINVAL;
 	}
 	set_machine(options);
-	return err;
+	return ret;
 }
 
 /* --- Modules ---------------------------------------------------------------------------------- */
@@ -291,16 +291,16 @@ static int find_modules(const struct exec_options *options, const char *folder,
 			struct kernel_modules *modules)
 {
 	const char *names[MAX_MODULES + MODULES_OF_DEVICES], *missing;
-	int err = kernel_modules_find(folder, names, name_modules(options, names), modules,
+	int ret = kernel_modules_find(folder, names, name_modules(options, names), modules,
 				      &missing);
 
-	if (err == -ENODATA)
+	if (ret == -ENODATA)
 		log_error("%.200s: has no module %.63s, nor is it built in; another kernel is needed, "
 			  "or its folder as --modules DIR",
 			  folder, missing);
-	else if (err)
-		log_error("%.200s: %s", folder, strerror(-err));
-	return err;
+	else if (ret)
+		log_error("%.200s: %s", folder, strerror(-ret));
+	return ret;
 }
 
 /* --- The console ------------------------------------------------------------------------------ */
@@ -368,19 +368,19 @@ static int build_image(struct exec_options *options, struct cpio *cpio)
 	};
 	struct kernel_places places;
 	struct utsname host;
-	int err;
+	int ret;
 
 	kernels_host_places(&places, &host);
-	err = kernels_modules_folder(&places, options->run.config.boot.kernel, options->modules,
+	ret = kernels_modules_folder(&places, options->run.config.boot.kernel, options->modules,
 				     &folder);
-	if (!err && folder)
-		err = find_modules(options, folder, &modules);
+	if (!ret && folder)
+		ret = find_modules(options, folder, &modules);
 	image.modules_folder = folder;
 	options->without_modules = !folder;
-	if (!err)
-		err = exec_image_build(cpio, &image);
+	if (!ret)
+		ret = exec_image_build(cpio, &image);
 	kernel_modules_destroy(&modules);
-	return err;
+	return ret;
 }
 
 static void log_memory(const struct exec_options *options, const char *what)
@@ -469,16 +469,16 @@ static int run(struct common_options *common)
 {
 	struct exec_options *options = exec_options_of(common);
 	struct cpio cpio;
-	int err = cpio_init(&cpio, IMAGE_MAX);
+	int ret = cpio_init(&cpio, IMAGE_MAX);
 	int status;
 
-	if (err) {
-		log_error("initramfs: memfd_create: %s", strerror(-err));
+	if (ret) {
+		log_error("initramfs: memfd_create: %s", strerror(-ret));
 		return EXIT_HOST;
 	}
-	err = build_image(options, &cpio);
-	if (err)
-		status = err == -ENOMEM ? EXIT_HOST : EXIT_USAGE;
+	ret = build_image(options, &cpio);
+	if (ret)
+		status = ret == -ENOMEM ? EXIT_HOST : EXIT_USAGE;
 	else
 		status = run_image(options, &cpio);
 	if (!(status & COMMAND_LEAVE))

@@ -12,10 +12,10 @@ enum { PATIENCE_TICKS = 1000 / MACHINE_TICK_MS };
 static int compile(struct judge_pattern *pattern, const char *option, const char *source)
 {
 	char why[120];
-	int err = regcomp(&pattern->regex, source, REG_EXTENDED | REG_NOSUB);
+	int ret = regcomp(&pattern->regex, source, REG_EXTENDED | REG_NOSUB);
 
-	if (err) {
-		regerror(err, &pattern->regex, why, sizeof(why));
+	if (ret) {
+		regerror(ret, &pattern->regex, why, sizeof(why));
 		log_error("--%s %.80s: %s; write an extended regular expression as for grep -E",
 			  option, source, why);
 		return -EINVAL;

@@ -145,14 +145,14 @@ static void warn_of_what_is_hidden(const struct suite *suite)
 
 static int print_machines(FILE *out, const struct suite *suite)
 {
-	int err = 0;
+	int ret = 0;
 
-	for (unsigned i = 0; i < suite->count && !err; i++) {
+	for (unsigned i = 0; i < suite->count && !ret; i++) {
 		if (*suite->cases[i].name)
 			fprintf(out, "%s:\n", suite->cases[i].name);
-		err = dry_run_print(out, &suite->cases[i].options->run.config);
+		ret = dry_run_print(out, &suite->cases[i].options->run.config);
 	}
-	return err;
+	return ret;
 }
 
 /* A wrong line is all that a list has to say. */
@@ -161,14 +161,14 @@ static int dry_run(const struct suite *suite)
 	_cleanup_free_ char *page = NULL;
 	size_t len;
 	FILE *out = open_memstream(&page, &len);
-	int err = out ? print_machines(out, suite) : -ENOMEM;
+	int ret = out ? print_machines(out, suite) : -ENOMEM;
 
 	if (out && fclose(out) == EOF)
-		err = -ENOMEM;
-	if (err == -ENOMEM)
-		log_error("dry run: %s", strerror(-err));
-	if (err)
-		return err == -ENOMEM ? EXIT_HOST : EXIT_USAGE;
+		ret = -ENOMEM;
+	if (ret == -ENOMEM)
+		log_error("dry run: %s", strerror(-ret));
+	if (ret)
+		return ret == -ENOMEM ? EXIT_HOST : EXIT_USAGE;
 	fputs(page, stdout);
 	return flush_stdout();
 }
