@@ -24,13 +24,28 @@ aarch64)
 	;;
 esac
 
+# BASELINE: another Kinglet, such as that of the tree before a change; a column more.
+if [ -n "${BASELINE-}" ]; then
+	names+=(baseline)
+	labels+=(baseline)
+fi
+
+# binary NAME: what that column runs.
+binary() {
+	case $1 in
+	baseline) echo "$BASELINE" ;;
+	kinglet*) echo "$KINGLET" ;;
+	*) echo "$qemu" ;;
+	esac
+}
+
 # vmm NAME: sets vmm, the command line of that column.
 vmm() {
 	local kernel=$BZIMAGE cmdline='quiet panic=-1' serial=ttyS0 machine=$1
 	case $1 in
 	kinglet-elf) kernel=$VMLINUX ;;&
-	kinglet*)
-		vmm=("$KINGLET" run "$kernel" --initrd "$work/initrd" --memory "$memory"
+	kinglet* | baseline)
+		vmm=("$(binary "$1")" run "$kernel" --initrd "$work/initrd" --memory "$memory"
 			--append "console=$serial $cmdline")
 		return
 		;;
@@ -133,7 +148,7 @@ group_run() {
 		done | grep -o '/[^ :]*\.so[^ :]*' | sort -u)
 		data=(/usr/share/{qemu,seabios}/*.bin)
 		[ -e "${data[0]}" ] || data=()
-		make_local "$KINGLET" "$qemu" /etc/ld.so.cache "${libraries[@]}" "${data[@]}" \
+		make_local "$KINGLET" ${BASELINE:+"$BASELINE"} "$qemu" /etc/ld.so.cache "${libraries[@]}" "${data[@]}" \
 			"$BZIMAGE" "$VMLINUX" "$work/initrd"
 	fi
 	exec {never}<> <(:)
@@ -171,9 +186,14 @@ group_prepare() {
 	) >"$work/initrd"
 }
 
+# values NAME FIELD: one a run
+values() {
+	awk -v name="$1" -v field="$2" '$1 == name { print $field }' "$TESTBED_OUT/results"
+}
+
 # column NAME FIELD: the median
 column() {
-	awk -v name="$1" -v field="$2" '$1 == name { print $field }' "$TESTBED_OUT/results" | median
+	values "$1" "$2" | median
 }
 
 stripped_kib() {
@@ -189,17 +209,25 @@ row() {
 	echo
 }
 
+# Run by run, the baseline's figure by Kinglet's: more than 1 is better than the baseline.
+against_baseline() {
+	local i title=('' '' 'ms to init' 'ms to KVM_RUN' exits 'private memory')
+	for i in 2 3 4 5; do
+		paste -d ' ' <(values kinglet $i) <(values baseline $i) | awk '{ print $2 / $1 }' |
+			keeps_up "baseline / Kinglet, ${title[i]}"
+	done
+}
+
 group_report() {
-	local name init=() run=() exits=() kib=() size=()
+	local name file init=() run=() exits=() kib=() size=()
 	for name in "${names[@]}"; do
 		init+=("$(column "$name" 2)")
 		run+=("$(column "$name" 3)")
 		exits+=("$(column "$name" 4)")
 		kib+=("$(column "$name" 5)")
-		case $name in
-		kinglet*) size+=("$(stripped_kib "$KINGLET")") ;;
-		*) size+=("$(stripped_kib "$root$qemu")") ;;
-		esac
+		file=$(binary "$name")
+		[ "$file" != "$qemu" ] || file=$root$qemu
+		size+=("$(stripped_kib "$file")")
 	done
 	printf '%-28s' ''
 	printf '%14s' "${labels[@]}"
@@ -224,4 +252,5 @@ group_report() {
 	required 'userspace exits to init' "${exits[0]}" '<=' 1000
 	required 'private memory, KiB' "${kib[0]}" '<' 2048
 	required 'stripped binary, KiB' "${size[0]}" '<' 400
+	[ -z "${BASELINE-}" ] || against_baseline
 }
