@@ -2,7 +2,6 @@
 #include "base/text.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 
 void text_add(struct text *text, const char *fmt, ...)
 {
@@ -29,4 +28,45 @@ void text_add_bytes(struct text *text, uint64_t bytes)
 	if (unit && tenths % 10)
 		text_add(text, ".%u", (unsigned)(tenths % 10));
 	text_add(text, " %s%s", units[unit], !unit && bytes != 1 ? "s" : "");
+}
+
+unsigned hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return (unsigned)(c - '0');
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? (unsigned)(c - 'a' + 10) : 16;
+}
+
+int hex_byte(const char *text)
+{
+	unsigned high = hex_digit(text[0]);
+	unsigned low = high < 16 ? hex_digit(text[1]) : 16;
+
+	return low < 16 ? (int)(high << 4 | low) : -1;
+}
+
+uint64_t text_hash(const char *text)
+{
+	uint64_t hash = 0xcbf29ce484222325;
+
+	while (*text)
+		hash = (hash ^ (uint8_t)*text++) * 0x100000001b3;
+	return hash;
+}
+
+void text_print_xml(FILE *out, const char *text)
+{
+	for (; text && *text; text++) {
+		if (*text == '<')
+			fputs("&lt;", out);
+		else if (*text == '>')
+			fputs("&gt;", out);
+		else if (*text == '&')
+			fputs("&amp;", out);
+		else if (*text == '"')
+			fputs("&quot;", out);
+		else
+			fputc((unsigned char)*text < ' ' ? '?' : *text, out);
+	}
 }

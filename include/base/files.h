@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading and writing in full, however often the kernel stops in between. Any thread; as blocking as
+ * the fd is.
+ */
+#ifndef KINGLET_BASE_FILES_H
+#define KINGLET_BASE_FILES_H
+
+#include "base/cleanup.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Negative errno of write(2), after any number of bytes. */
+__must_check int write_all(int fd, const void *data, size_t len);
+
+/* -ENODATA when the file ends before, or negative errno of pread(2). */
+__must_check int pread_exactly(int fd, void *buf, size_t len, uint64_t off);
+
+#endif
