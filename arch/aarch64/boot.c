@@ -5,6 +5,7 @@
 #include "boot.h"
 
 #include "base/checked.h"
+#include "base/files.h"
 #include "base/log.h"
 
 #include <fcntl.h>
@@ -119,12 +120,11 @@ static int load_initrd(struct boot_job *job)
 static int dump(const char *path, const void *blob, size_t len)
 {
 	_cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	ssize_t written = fd < 0 ? -1 : write(fd, blob, len);
+	int ret = fd < 0 ? -errno : write_all(fd, blob, len);
 
-	if (written == (ssize_t)len)
-		return 0;
-	log_error("--dump-fdt %s: %s", path, written < 0 ? strerror(errno) : "short write");
-	return written < 0 ? -errno : -EIO;
+	if (ret)
+		log_error("--dump-fdt %s: %s", path, strerror(-ret));
+	return ret;
 }
 
 static int load_fdt(struct boot_job *job, const struct arm64_vm *vm)

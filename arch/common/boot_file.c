@@ -2,6 +2,7 @@
 #include "arch/boot_file.h"
 
 #include "base/checked.h"
+#include "base/files.h"
 #include "base/log.h"
 
 #include <fcntl.h>
@@ -58,24 +59,13 @@ int boot_refuse(const struct boot_file *file, int err, const char *fmt, ...)
 	return err;
 }
 
-static int pread_exactly(const struct boot_file *file, uint64_t off, void *buf, size_t len)
+static int read_exactly(const struct boot_file *file, uint64_t off, void *buf, size_t len)
 {
-	char *to = buf;
+	int ret = pread_exactly(file->fd, buf, len, off);
 
-	while (len) {
-		ssize_t n = pread(file->fd, to, len, (off_t)off);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return boot_refuse(file, -errno, "read: %s", strerror(errno));
-		if (!n)
-			return boot_refuse(file, -EIO, "shrank while it was read");
-		to += n;
-		off += (size_t)n;
-		len -= (size_t)n;
-	}
-	return 0;
+	if (ret == -ENODATA)
+		return boot_refuse(file, -EIO, "shrank while it was read");
+	return ret ? boot_refuse(file, ret, "read: %s", strerror(-ret)) : 0;
 }
 
 int boot_file_open(struct boot_file *file, const char *what, const char *path)
@@ -99,7 +89,7 @@ int boot_file_open(struct boot_file *file, const char *what, const char *path)
 		return boot_refuse(file, -ENOEXEC, "is empty");
 	file->size = (uint64_t)st.st_size;
 	file->head_len = file->size < BOOT_HEAD_LEN ? file->size : BOOT_HEAD_LEN;
-	return pread_exactly(file, 0, file->head, file->head_len);
+	return read_exactly(file, 0, file->head, file->head_len);
 }
 
 /* A file's own headers name bytes that it does not have. */
@@ -118,7 +108,7 @@ int boot_file_read(const struct boot_file *file, uint64_t off, void *buf, size_t
 	int ret = check_in_file(file, off, len);
 
 	if (!ret)
-		ret = pread_exactly(file, off, buf, len);
+		ret = read_exactly(file, off, buf, len);
 	return ret;
 }
 

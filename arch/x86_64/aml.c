@@ -2,6 +2,7 @@
 #include "aml.h"
 
 #include "base/le.h"
+#include "base/text.h"
 
 /* ACPI 6.4 §20.3, the opcodes in use. */
 enum {
@@ -159,11 +160,6 @@ void aml_string(struct aml *aml, const char *text)
 {
 	byte(aml, OP_STRING);
 	aml_bytes(aml, text, strlen(text) + 1);
-}
-
-static unsigned hex_digit(char c)
-{
-	return c <= '9' ? (unsigned)(c - '0') : (unsigned)(c - 'A' + 10);
 }
 
 /* Three letters of five bits, then four hexadecimal digits, big endian (§19.3.4). */

@@ -2,6 +2,7 @@
 #include "core/memory.h"
 
 #include "base/checked.h"
+#include "base/files.h"
 #include "base/log.h"
 
 #include <string.h>
@@ -338,24 +339,6 @@ int gmem_iov(const struct gmem *mem, uint64_t gpa, uint64_t len, struct iovec *i
 	return (int)count;
 }
 
-static int pread_full(int fd, char *to, size_t len, uint64_t off)
-{
-	while (len) {
-		ssize_t n = pread(fd, to, len, (off_t)off);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (!n)
-			return -EIO;
-		to += n;
-		off += (size_t)n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 int gmem_pread(const struct gmem *mem, uint64_t gpa, int fd, uint64_t off, uint64_t len)
 {
 	while (len) {
@@ -365,9 +348,9 @@ int gmem_pread(const struct gmem *mem, uint64_t gpa, int fd, uint64_t off, uint6
 
 		if (!hva)
 			return -EFAULT;
-		ret = pread_full(fd, hva, piece, off);
+		ret = pread_exactly(fd, hva, piece, off);
 		if (ret)
-			return ret;
+			return ret == -ENODATA ? -EIO : ret;
 		off += piece;
 	}
 	return 0;
