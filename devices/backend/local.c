@@ -96,13 +96,13 @@ static const struct backend_ops local_ops = {
 	.destroy = local_destroy,
 };
 
-struct backend *local_backend_new(struct virtio_dev *dev, unsigned first, unsigned count)
+int local_backend_bind(struct virtio_dev *dev, unsigned first, unsigned count)
 {
 	struct local_backend *local =
 		calloc(1, sizeof(*local) + dev->queue_count * sizeof(local->queues[0]));
 
 	if (!local)
-		return NULL;
+		return -ENOMEM;
 	local->backend.ops = &local_ops;
 	local->count = dev->queue_count;
 	for (unsigned i = 0; i < dev->queue_count; i++)
@@ -112,5 +112,5 @@ struct backend *local_backend_new(struct virtio_dev *dev, unsigned first, unsign
 		};
 	for (unsigned i = first; i < first + count; i++)
 		dev->queues[i].backend = &local->backend;
-	return &local->backend;
+	return 0;
 }

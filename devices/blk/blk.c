@@ -390,8 +390,8 @@ static int check_options(const struct virtio_blk_options *options)
 	return 0;
 }
 
-int virtio_blk_new(const struct virtio_env *env, unsigned instance,
-		   const struct virtio_blk_options *options, struct virtio_dev **out)
+int virtio_blk_new(struct virtio_dev **out, const struct virtio_env *env, unsigned instance,
+		   const struct virtio_blk_options *options)
 {
 	const struct image_options image_options = {
 		.path = options->path,

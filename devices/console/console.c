@@ -581,13 +581,13 @@ static const struct virtio_model console_model = {
 	.destroy = console_destroy,
 };
 
-struct virtio_dev *virtio_console_new(const struct virtio_env *env, unsigned instance,
-				      const struct virtio_console_options *options)
+int virtio_console_new(struct virtio_dev **out, const struct virtio_env *env, unsigned instance,
+		       const struct virtio_console_options *options)
 {
 	const uint64_t features = 1ULL << VIRTIO_CONSOLE_F_SIZE |
 				  1ULL << VIRTIO_CONSOLE_F_MULTIPORT | VIRTQ_FEATURES;
 	struct console *c = calloc(1, sizeof(*c));
-	int rc = -ENOMEM;
+	int ret = -ENOMEM;
 
 	if (!c)
 		goto err_log;
@@ -597,15 +597,16 @@ struct virtio_dev *virtio_console_new(const struct virtio_env *env, unsigned ins
 	c->port_count = PORT_FIRST_STREAM + options->stream_count;
 	for (unsigned i = 0; i < options->stream_count; i++)
 		c->ports[PORT_FIRST_STREAM + i].name = options->streams[i];
-	rc = virtio_dev_init(&c->dev, &console_model, env, instance, features, CONFIG_LEN,
+	ret = virtio_dev_init(&c->dev, &console_model, env, instance, features, CONFIG_LEN,
 			     (c->port_count + 1) * QUEUE_PAIR, QUEUE_SIZE);
-	if (rc)
+	if (ret)
 		goto err_free;
-	return &c->dev;
+	*out = &c->dev;
+	return 0;
 
 err_free:
 	free(c);
 err_log:
-	log_error("virtio-console %u: %s", instance, strerror(-rc));
-	return NULL;
+	log_error("virtio-console %u: %s", instance, strerror(-ret));
+	return ret;
 }

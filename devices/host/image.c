@@ -143,7 +143,7 @@ static int start_engine(struct image *image, const struct image_options *options
 	int ret = -ENOSYS;
 
 	if (!options->threads)
-		ret = image_uring_new(options->depth, &image->engine);
+		ret = image_uring_new(&image->engine, options->depth);
 	if (ret)
 		ret = image_threads_new(&image->engine);
 	if (ret)

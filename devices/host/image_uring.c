@@ -125,7 +125,7 @@ static const struct image_engine_ops uring_ops = {
 	.destroy = uring_destroy,
 };
 
-int image_uring_new(unsigned depth, struct image_engine **out)
+int image_uring_new(struct image_engine **out, unsigned depth)
 {
 	/* The last flag came with 5.6, as IORING_OP_FALLOCATE did. */
 	const unsigned needed = IORING_FEAT_NODROP | IORING_FEAT_RW_CUR_POS;

@@ -285,39 +285,40 @@ static struct net *net_alloc(const struct virtio_net_options *options)
 	return net;
 }
 
-struct virtio_dev *virtio_net_new(const struct virtio_env *env, unsigned instance,
-				  const struct virtio_net_options *options)
+int virtio_net_new(struct virtio_dev **out, const struct virtio_env *env, unsigned instance,
+		   const struct virtio_net_options *options)
 {
 	struct net *net = net_alloc(options);
-	int rc = -ENOMEM;
+	int ret = -ENOMEM;
 	uint64_t features;
 
 	if (!net)
 		goto err_log;
-	rc = attach_pairs(net, 1);
-	if (rc)
+	ret = attach_pairs(net, 1);
+	if (ret)
 		goto err_free;
 	features = net_features(&net->pairs[0].tap, net->pair_count) & options->features;
-	rc = virtio_dev_init(&net->dev, &net_model, env, instance, features, CONFIG_LEN,
+	ret = virtio_dev_init(&net->dev, &net_model, env, instance, features, CONFIG_LEN,
 			     NET_QUEUES(net->pair_count), QUEUE_SIZE);
-	if (rc)
+	if (ret)
 		goto err_free;
-	rc = loop_timer_add(net->dev.loop, &net->announce_timer);
-	if (rc)
+	ret = loop_timer_add(net->dev.loop, &net->announce_timer);
+	if (ret)
 		goto err_dev;
 	for (unsigned i = 0; i < net->pair_count; i++) {
 		net->pairs[i].rx = &net->dev.queues[NET_QUEUE_RX(i)];
 		net->pairs[i].tx = &net->dev.queues[NET_QUEUE_TX(i)];
 	}
-	return &net->dev;
+	*out = &net->dev;
+	return 0;
 
 err_dev:
 	virtio_dev_destroy(&net->dev);
 err_free:
 	net_free(net);
 err_log:
-	log_error("virtio-net %u: %s", instance, strerror(-rc));
-	return NULL;
+	log_error("virtio-net %u: %s", instance, strerror(-ret));
+	return ret;
 }
 
 int virtio_net_tap_fd(const struct virtio_dev *dev, unsigned pair)

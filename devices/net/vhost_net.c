@@ -73,20 +73,18 @@ static const struct vhost_kind net_kind = {
 	.halt = net_halt,
 };
 
-struct vhost *vhost_net_open(struct sys *sys, int fd, bool optional, int *err)
+int vhost_net_open(struct vhost **out, struct sys *sys, int fd, bool optional)
 {
-	struct vhost_net *net = calloc(1, sizeof(*net));
+	_cleanup_free_ struct vhost_net *net = calloc(1, sizeof(*net));
+	int ret;
 
-	if (!net) {
-		*err = -ENOMEM;
-		return NULL;
-	}
-	*err = vhost_open(&net->vhost, &net_kind, sys, fd, optional);
-	if (*err) {
-		free(net);
-		return NULL;
-	}
-	return &net->vhost;
+	if (!net)
+		return -ENOMEM;
+	ret = vhost_open(&net->vhost, &net_kind, sys, fd, optional);
+	if (ret)
+		return ret;
+	*out = &steal_ptr(net)->vhost;
+	return 0;
 }
 
 uint64_t vhost_net_features(const struct vhost *vhost)

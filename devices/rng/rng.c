@@ -80,7 +80,7 @@ static const struct virtio_model rng_model = {
 	.destroy = rng_destroy,
 };
 
-struct virtio_dev *virtio_rng_new(const struct virtio_env *env, unsigned instance)
+int virtio_rng_new(struct virtio_dev **out, const struct virtio_env *env, unsigned instance)
 {
 	_cleanup_free_ struct virtio_dev *dev = calloc(1, sizeof(*dev));
 	int ret = -ENOMEM;
@@ -90,7 +90,8 @@ struct virtio_dev *virtio_rng_new(const struct virtio_env *env, unsigned instanc
 				      QUEUE_SIZE);
 	if (ret) {
 		log_error("virtio-rng %u: %s", instance, strerror(-ret));
-		return NULL;
+		return ret;
 	}
-	return steal_ptr(dev);
+	*out = steal_ptr(dev);
+	return 0;
 }

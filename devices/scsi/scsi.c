@@ -98,8 +98,8 @@ static const struct virtio_model scsi_model = {
 	.destroy = scsi_destroy,
 };
 
-struct virtio_dev *virtio_scsi_new(const struct virtio_env *env, unsigned instance,
-				   const struct virtio_scsi_options *options)
+int virtio_scsi_new(struct virtio_dev **out, const struct virtio_env *env, unsigned instance,
+		    const struct virtio_scsi_options *options)
 {
 	_cleanup_free_ struct scsi *scsi = calloc(1, sizeof(*scsi));
 	int ret = -ENOMEM;
@@ -113,7 +113,8 @@ struct virtio_dev *virtio_scsi_new(const struct virtio_env *env, unsigned instan
 	}
 	if (ret) {
 		log_error("virtio-scsi %u: %s", instance, strerror(-ret));
-		return NULL;
+		return ret;
 	}
-	return &steal_ptr(scsi)->dev;
+	*out = &steal_ptr(scsi)->dev;
+	return 0;
 }

@@ -103,29 +103,27 @@ static int check_free(struct vhost *vhost)
 	return -ENODEV;
 }
 
-struct vhost *vhost_scsi_open(struct sys *sys, const char *wwpn, int *err)
+int vhost_scsi_open(struct vhost **out, struct sys *sys, const char *wwpn)
 {
-	struct vhost_scsi *scsi = calloc(1, sizeof(*scsi));
+	_cleanup_free_ struct vhost_scsi *scsi = calloc(1, sizeof(*scsi));
+	int ret;
 
-	if (!scsi) {
-		*err = -ENOMEM;
-		return NULL;
-	}
+	if (!scsi)
+		return -ENOMEM;
 	scsi->target.abi_version = VHOST_SCSI_ABI_VERSION;
 	snprintf(scsi->target.vhost_wwpn, sizeof(scsi->target.vhost_wwpn), "%s", wwpn);
-	*err = vhost_open(&scsi->vhost, &scsi_kind, sys, -1, false);
-	if (*err) {
-		free(scsi);
-		return NULL;
+	ret = vhost_open(&scsi->vhost, &scsi_kind, sys, -1, false);
+	if (ret)
+		return ret;
+	ret = check_abi(&scsi->vhost);
+	if (!ret)
+		ret = check_free(&scsi->vhost);
+	if (ret) {
+		vhost_close(&scsi->vhost);
+		return ret;
 	}
-	*err = check_abi(&scsi->vhost);
-	if (!*err)
-		*err = check_free(&scsi->vhost);
-	if (*err) {
-		vhost_scsi_close(&scsi->vhost);
-		return NULL;
-	}
-	return &scsi->vhost;
+	*out = &steal_ptr(scsi)->vhost;
+	return 0;
 }
 
 uint64_t vhost_scsi_features(const struct vhost *vhost)

@@ -54,23 +54,23 @@ static int take_cid(struct vhost *vhost, uint32_t cid)
 	return ret < 0 ? ret : 0;
 }
 
-struct vhost *vhost_vsock_open(struct sys *sys, uint32_t cid, int *err)
+int vhost_vsock_open(struct vhost **out, struct sys *sys, uint32_t cid)
 {
 	_cleanup_free_ struct vhost *vhost = calloc(1, sizeof(*vhost));
+	int ret;
 
-	if (!vhost) {
-		*err = -ENOMEM;
-		return NULL;
-	}
-	*err = vhost_open(vhost, &vsock_kind, sys, -1, false);
-	if (*err)
-		return NULL;
-	*err = take_cid(vhost, cid);
-	if (*err) {
+	if (!vhost)
+		return -ENOMEM;
+	ret = vhost_open(vhost, &vsock_kind, sys, -1, false);
+	if (ret)
+		return ret;
+	ret = take_cid(vhost, cid);
+	if (ret) {
 		vhost_close(vhost);
-		return NULL;
+		return ret;
 	}
-	return steal_ptr(vhost);
+	*out = steal_ptr(vhost);
+	return 0;
 }
 
 uint64_t vhost_vsock_features(const struct vhost *vhost)

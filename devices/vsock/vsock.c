@@ -50,8 +50,8 @@ static const struct virtio_model vsock_model = {
 	.destroy = vsock_destroy,
 };
 
-struct virtio_dev *virtio_vsock_new(const struct virtio_env *env, unsigned instance, uint32_t cid,
-				    uint64_t features)
+int virtio_vsock_new(struct virtio_dev **out, const struct virtio_env *env, unsigned instance,
+		     uint32_t cid, uint64_t features)
 {
 	const uint64_t known = VIRTQ_FEATURES | 1ULL << VIRTIO_VSOCK_F_SEQPACKET;
 	_cleanup_free_ struct vsock *vsock = calloc(1, sizeof(*vsock));
@@ -64,7 +64,8 @@ struct virtio_dev *virtio_vsock_new(const struct virtio_env *env, unsigned insta
 	}
 	if (ret) {
 		log_error("virtio-vsock %u: %s", instance, strerror(-ret));
-		return NULL;
+		return ret;
 	}
-	return &steal_ptr(vsock)->dev;
+	*out = &steal_ptr(vsock)->dev;
+	return 0;
 }

@@ -166,8 +166,8 @@ int net_run(struct host *host, const char *tap_name)
 	struct tap tap;
 	int err;
 
-	vhost = vhost_net_open(&host->sys, -1, false, &err);
-	if (!vhost || tap_open(&tap, &host->sys, &tap_options) || tap_set_header(&tap, HEADER))
+	if (vhost_net_open(&vhost, &host->sys, -1, false) ||
+	    tap_open(&tap, &host->sys, &tap_options) || tap_set_header(&tap, HEADER))
 		return 1;
 	err = virtio_dev_init(&net.dev, &model, &host->env, 0, vhost_net_features(vhost), 0, QUEUES,
 			      RING_SIZE);

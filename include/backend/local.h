@@ -7,7 +7,7 @@
 
 #include "virtio/virtio.h"
 
-/* Creates a backend for `dev` and binds the given queues to it. NULL when memory is short. */
-struct backend *local_backend_new(struct virtio_dev *dev, unsigned first, unsigned count);
+/* Creates a backend for `dev`, which owns it, and binds the given queues to it. -ENOMEM. */
+__must_check int local_backend_bind(struct virtio_dev *dev, unsigned first, unsigned count);
 
 #endif

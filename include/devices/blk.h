@@ -37,7 +37,7 @@ struct virtio_blk_options {
  * -EINVAL, -ENOENT and -ENOTDIR say that an option or the image is wrong (usage); everything else
  * is trouble of the host.
  */
-__must_check int virtio_blk_new(const struct virtio_env *env, unsigned instance,
-				const struct virtio_blk_options *options, struct virtio_dev **out);
+__must_check int virtio_blk_new(struct virtio_dev **out, const struct virtio_env *env,
+				unsigned instance, const struct virtio_blk_options *options);
 
 #endif

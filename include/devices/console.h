@@ -54,11 +54,11 @@ struct virtio_console_options {
 };
 
 /*
- * For virtio_pci_add(); all its queues are for the local backend, which the caller binds. Logs and
- * returns NULL on failure. Machine's thread.
+ * For virtio_pci_add(); all its queues are for the local backend, which the caller binds. Logs on
+ * failure. Machine's thread.
  */
-__must_check struct virtio_dev *virtio_console_new(const struct virtio_env *env, unsigned instance,
-						   const struct virtio_console_options *options);
+__must_check int virtio_console_new(struct virtio_dev **out, const struct virtio_env *env,
+				    unsigned instance, const struct virtio_console_options *options);
 
 /*
  * Input for the console or a stream. Returns how many bytes the guest's buffers took: 0 while the

@@ -40,11 +40,11 @@ struct virtio_net_options {
 };
 
 /*
- * For virtio_pci_add(). Afterwards the caller's taps are closed. Logs and returns NULL on failure.
+ * For virtio_pci_add(). Afterwards the caller's taps are closed. Logs on failure.
  * Machine's thread.
  */
-__must_check struct virtio_dev *virtio_net_new(const struct virtio_env *env, unsigned instance,
-					       const struct virtio_net_options *options);
+__must_check int virtio_net_new(struct virtio_dev **out, const struct virtio_env *env,
+				unsigned instance, const struct virtio_net_options *options);
 
 /*
  * The tap queue of a pair, for the backend that carries its frames. Borrowed, open until destroy.

@@ -9,9 +9,9 @@
 
 /*
  * Creates device number `instance`; its queue is for the local backend, which the caller binds.
- * The transport owns the device from virtio_pci_add() on. Logs and returns NULL on failure. Main
- * thread.
+ * The transport owns the device from virtio_pci_add() on. Logs on failure. Machine's thread.
  */
-__must_check struct virtio_dev *virtio_rng_new(const struct virtio_env *env, unsigned instance);
+__must_check int virtio_rng_new(struct virtio_dev **out, const struct virtio_env *env,
+				unsigned instance);
 
 #endif

@@ -23,10 +23,10 @@ struct virtio_scsi_options {
 };
 
 /*
- * Creates device number `instance`. The transport owns it from virtio_pci_add() on. Logs and
- * returns NULL on failure. Machine's thread.
+ * Creates device number `instance`. The transport owns it from virtio_pci_add() on. Logs on
+ * failure. Machine's thread.
  */
-__must_check struct virtio_dev *virtio_scsi_new(const struct virtio_env *env, unsigned instance,
-						const struct virtio_scsi_options *options);
+__must_check int virtio_scsi_new(struct virtio_dev **out, const struct virtio_env *env,
+				 unsigned instance, const struct virtio_scsi_options *options);
 
 #endif

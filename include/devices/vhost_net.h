@@ -9,9 +9,9 @@
 
 /*
  * Opens /dev/vhost-net, or takes an inherited `fd` of it over when >= 0 (also on failure). Logs on
- * failure, as vhost_open() does: NULL and a negative errno in *err.
+ * failure, as vhost_open() does, whose errors these are.
  */
-struct vhost *vhost_net_open(struct sys *sys, int fd, bool optional, int *err);
+__must_check int vhost_net_open(struct vhost **out, struct sys *sys, int fd, bool optional);
 
 /*
  * Of the feature bits of virtio-net and the ring: those that may be offered when this vhost runs

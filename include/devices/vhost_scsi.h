@@ -13,10 +13,10 @@ enum { VHOST_SCSI_WWPN_MAX = 223 }; /* bytes of a target's name */
 
 /*
  * Opens /dev/vhost-scsi for the target `wwpn` ("naa.…"; copied; no longer than
- * VHOST_SCSI_WWPN_MAX). Logs on failure: NULL and a negative errno in *err; -ENODEV: there is no
- * such target with a nexus that no other machine has.
+ * VHOST_SCSI_WWPN_MAX). Logs on failure; -ENODEV: there is no such target with a nexus that no
+ * other machine has.
  */
-struct vhost *vhost_scsi_open(struct sys *sys, const char *wwpn, int *err);
+__must_check int vhost_scsi_open(struct vhost **out, struct sys *sys, const char *wwpn);
 
 /* The feature bits of virtio-scsi and the ring that the kernel serves. */
 uint64_t vhost_scsi_features(const struct vhost *vhost);

@@ -9,10 +9,10 @@
 #include "backend/vhost.h"
 
 /*
- * Opens /dev/vhost-vsock and takes `cid`, 3..2^32 - 2, until vhost_vsock_close(). Logs on failure:
- * NULL and a negative errno in *err, -EADDRINUSE when another guest has that CID.
+ * Opens /dev/vhost-vsock and takes `cid`, 3..2^32 - 2, until vhost_vsock_close(). Logs on failure;
+ * -EADDRINUSE when another guest has that CID.
  */
-struct vhost *vhost_vsock_open(struct sys *sys, uint32_t cid, int *err);
+__must_check int vhost_vsock_open(struct vhost **out, struct sys *sys, uint32_t cid);
 
 /* Of the feature bits of virtio-vsock and the ring: those that the kernel offers. */
 uint64_t vhost_vsock_features(const struct vhost *vhost);

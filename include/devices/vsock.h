@@ -15,9 +15,9 @@ enum { VSOCK_QUEUE_RX, VSOCK_QUEUE_TX, VSOCK_QUEUE_EVENT, VSOCK_QUEUES };
 
 /*
  * For virtio_pci_add(). `cid` is the guest's, 3..2^32 - 2; `features` are what runs the packet
- * queues can do. Logs and returns NULL on failure. Machine's thread.
+ * queues can do. Logs on failure. Machine's thread.
  */
-__must_check struct virtio_dev *virtio_vsock_new(const struct virtio_env *env, unsigned instance,
-						 uint32_t cid, uint64_t features);
+__must_check int virtio_vsock_new(struct virtio_dev **out, const struct virtio_env *env,
+				  unsigned instance, uint32_t cid, uint64_t features);
 
 #endif

@@ -63,7 +63,7 @@ static inline struct image_request *image_queue_take(struct image_queue *queue)
  * At most `depth` requests are under way at once. Errors of io_uring_setup(2): -ENOSYS, -EPERM,
  * -ENOMEM and so on; -EOPNOTSUPP for a kernel older than 5.6.
  */
-__must_check int image_uring_new(unsigned depth, struct image_engine **out);
+__must_check int image_uring_new(struct image_engine **out, unsigned depth);
 
 /* -ENOMEM, -EAGAIN, -EMFILE. The workers block all signals. */
 __must_check int image_threads_new(struct image_engine **out);

@@ -72,7 +72,7 @@ static int setup(void **state)
 	assert_int_equal(virtio_dev_init(&f->dev, &model, &f->env.virtio, 0, VIRTQ_FEATURES, 0,
 					 QUEUES, SIZE),
 			 0);
-	assert_non_null(local_backend_new(&f->dev, 0, 2));
+	assert_int_equal(local_backend_bind(&f->dev, 0, 2), 0);
 	for (unsigned i = 0; i < QUEUES; i++)
 		mock_ring_init(&f->rings[i], &f->env, SIZE);
 	f->data = mock_alloc(&f->env, 4096, 4096);

@@ -65,7 +65,6 @@ static const struct virtio_model model = { .name = "virtio-net", .id = 1, .serve
 static int setup(void **state)
 {
 	struct fixture *f = test_calloc(1, sizeof(*f));
-	int err;
 
 	mock_env_init(&f->env);
 	/* Without a worker: the rings are looked at as they were handed over. */
@@ -75,8 +74,7 @@ static int setup(void **state)
 	assert_int_equal(virtio_dev_init(&f->dev, &model, &f->env.virtio, 0, OFFERED, 0, QUEUES,
 					 SIZE),
 			 0);
-	f->vhost = vhost_net_open(&f->env.fake.sys, -1, false, &err);
-	assert_non_null(f->vhost);
+	assert_int_equal(vhost_net_open(&f->vhost, &f->env.fake.sys, -1, false), 0);
 	assert_int_equal(vhost_net_bind(f->vhost, &f->dev, RX, TAP_FD), 0);
 	for (unsigned i = 0; i < QUEUES; i++)
 		mock_ring_init(&f->rings[i], &f->env, SIZE);
@@ -536,17 +534,14 @@ static void test_nth_failure_at_open(void **state)
 	struct fixture *f = *state;
 	unsigned fds = fake_open_fds();
 	struct vhost *vhost;
-	int err;
 
 	for (unsigned n = 1; n <= 3; n++) {
 		f->env.fake.fail_at = f->env.fake.calls + n;
-		assert_null(vhost_net_open(&f->env.fake.sys, -1, false, &err));
-		assert_int_equal(err, -EIO);
+		assert_int_equal(vhost_net_open(&vhost, &f->env.fake.sys, -1, false), -EIO);
 		assert_int_equal(fake_open_fds(), fds);
 	}
 	f->env.fake.fail_at = 0;
-	vhost = vhost_net_open(&f->env.fake.sys, -1, false, &err);
-	assert_non_null(vhost);
+	assert_int_equal(vhost_net_open(&vhost, &f->env.fake.sys, -1, false), 0);
 	vhost_net_close(vhost);
 	assert_int_equal(fake_open_fds(), fds);
 }
@@ -554,15 +549,16 @@ static void test_nth_failure_at_open(void **state)
 static void expect_open_line(struct fixture *f, int error, bool optional, const char *line)
 {
 	struct capture capture;
+	struct vhost *vhost;
 	char text[256];
-	int err;
+	int ret;
 
 	f->env.fake.fail_at = f->env.fake.calls + 1;
 	f->env.fake.fail_errno = error;
 	capture_stderr_begin(&capture);
-	assert_null(vhost_net_open(&f->env.fake.sys, -1, optional, &err));
+	ret = vhost_net_open(&vhost, &f->env.fake.sys, -1, optional);
 	capture_stderr_end(&capture, text, sizeof(text));
-	assert_int_equal(err, -error);
+	assert_int_equal(ret, -error);
 	assert_string_equal(text, line);
 }
 
@@ -590,16 +586,17 @@ static void test_open_says_what_is_missing(void **state)
 			 "(the module is loaded, but this /dev has no node of it)\n");
 }
 
-static void expect_adopt_line(struct fixture *f, int fd, int ret, const char *line)
+static void expect_adopt_line(struct fixture *f, int fd, int error, const char *line)
 {
 	struct capture capture;
+	struct vhost *vhost;
 	char text[256];
-	int err;
+	int ret;
 
 	capture_stderr_begin(&capture);
-	assert_null(vhost_net_open(&f->env.fake.sys, fd, false, &err));
+	ret = vhost_net_open(&vhost, &f->env.fake.sys, fd, false);
 	capture_stderr_end(&capture, text, sizeof(text));
-	assert_int_equal(err, ret);
+	assert_int_equal(ret, error);
 	assert_string_equal(text, line);
 }
 
@@ -607,10 +604,10 @@ static void test_inherited_fd(void **state)
 {
 	struct fixture *f = *state;
 	unsigned fds = fake_open_fds();
-	int fd = open("/dev/null", O_RDWR), err; /* NOLINT(android-cloexec-open): as inherited */
-	struct vhost *vhost = vhost_net_open(&f->env.fake.sys, fd, false, &err);
+	int fd = open("/dev/null", O_RDWR); /* NOLINT(android-cloexec-open): as inherited */
+	struct vhost *vhost;
 
-	assert_non_null(vhost);
+	assert_int_equal(vhost_net_open(&vhost, &f->env.fake.sys, fd, false), 0);
 	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
 	expect_adopt_line(f, 1000, -EBADF,
 			  "kinglet: vhost-net: fd 1000: not inherited; open /dev/vhost-net on "

@@ -57,8 +57,8 @@ static unsigned syncs_so_far(void)
 
 static void open_device(struct fixture *f)
 {
-	assert_int_equal(virtio_blk_new(&f->env.virtio, 0, &f->options, &f->dev), 0);
-	assert_non_null(local_backend_new(f->dev, 0, f->options.queues));
+	assert_int_equal(virtio_blk_new(&f->dev, &f->env.virtio, 0, &f->options), 0);
+	assert_int_equal(local_backend_bind(f->dev, 0, f->options.queues), 0);
 }
 
 static void close_device(struct fixture *f)
@@ -277,15 +277,15 @@ static void wrong_options_are_usage_errors(void **state)
 
 	options.readonly = true;
 	options.queues = 0;
-	assert_int_equal(virtio_blk_new(&f->env.virtio, 0, &options, &dev), -EINVAL);
+	assert_int_equal(virtio_blk_new(&dev, &f->env.virtio, 0, &options), -EINVAL);
 	options.queues = VIRTIO_BLK_MAX_QUEUES + 1;
-	assert_int_equal(virtio_blk_new(&f->env.virtio, 0, &options, &dev), -EINVAL);
+	assert_int_equal(virtio_blk_new(&dev, &f->env.virtio, 0, &options), -EINVAL);
 	options.queues = 1;
 	options.serial = "123456789012345678901";
-	assert_int_equal(virtio_blk_new(&f->env.virtio, 0, &options, &dev), -EINVAL);
+	assert_int_equal(virtio_blk_new(&dev, &f->env.virtio, 0, &options), -EINVAL);
 	options.serial = NULL;
 	options.path = "/nonexistent/disk";
-	assert_int_equal(virtio_blk_new(&f->env.virtio, 0, &options, &dev), -ENOENT);
+	assert_int_equal(virtio_blk_new(&dev, &f->env.virtio, 0, &options), -ENOENT);
 }
 
 static unsigned count_fds(void)

@@ -105,10 +105,9 @@ static int setup(void **state)
 
 	mock_env_init(&f->env);
 	f->output_room = SIZE_MAX;
-	f->dev = virtio_console_new(&f->env.virtio, 0, &options);
-	assert_non_null(f->dev);
+	assert_int_equal(virtio_console_new(&f->dev, &f->env.virtio, 0, &options), 0);
 	assert_int_equal(f->dev->queue_count, QUEUES);
-	assert_non_null(local_backend_new(f->dev, 0, QUEUES));
+	assert_int_equal(local_backend_bind(f->dev, 0, QUEUES), 0);
 	for (unsigned i = 0; i < QUEUES; i++)
 		f->buffers[i] = mock_alloc(&f->env, RING * SLOT, SLOT);
 	bind_rings(f);

@@ -77,10 +77,10 @@ static void test_macvtap_has_the_address(void **state)
 	struct tap tap = { .sys = &f->env.fake.sys, .fd = -1, .name = "macvtap0", .macvtap = true,
 			   .mac = { 2, 1, 2, 3, 4, 5 } };
 	const struct virtio_net_options options = { .taps = &tap, .pairs = 1, .features = ~0ULL };
-	struct virtio_dev *dev = virtio_net_new(&f->env.virtio, 1, &options);
+	struct virtio_dev *dev;
 	uint8_t mac[6];
 
-	assert_non_null(dev);
+	assert_int_equal(virtio_net_new(&dev, &f->env.virtio, 1, &options), 0);
 	virtio_config_read(dev, 0, mac, sizeof(mac));
 	assert_memory_equal(mac, "\2\1\2\3\4\5", 6);
 	assert_true(virtio_offered(f->dev) >> VIRTIO_NET_F_CTRL_MAC_ADDR & 1);
@@ -774,8 +774,7 @@ static void test_construction_failure_leaves_no_fd(void **state)
 
 		f->env.fake.calls = 0;
 		f->env.fake.fail_at = n;
-		dev = virtio_net_new(&f->env.virtio, 1, &options);
-		if (dev)
+		if (!virtio_net_new(&dev, &f->env.virtio, 1, &options))
 			dev->model->destroy(dev);
 		assert_int_equal(tap.fd, -1);
 		assert_int_equal(fake_open_fds(), before);

@@ -115,8 +115,7 @@ static void make_device(struct fixture *f, bool in_kernel)
 		f->wires[i] = fds[1];
 		f->attached[i] = true;
 	}
-	f->dev = virtio_net_new(&f->env.virtio, 0, &options);
-	assert_non_null(f->dev);
+	assert_int_equal(virtio_net_new(&f->dev, &f->env.virtio, 0, &options), 0);
 	mock_transport_init(&f->transport, f->dev);
 	fresh_rings(f);
 }
@@ -137,7 +136,7 @@ static int setup(void **state)
 
 	init(f);
 	make_device(f, false);
-	assert_non_null(local_backend_new(f->dev, 0, f->dev->queue_count));
+	assert_int_equal(local_backend_bind(f->dev, 0, f->dev->queue_count), 0);
 	*state = f;
 	return 0;
 }
@@ -151,7 +150,7 @@ static int setup_in_kernel(void **state)
 	make_device(f, true);
 	for (unsigned i = 0; i < NET_QUEUE_CONTROL(PAIRS); i++)
 		f->dev->queues[i].backend = &f->other.backend;
-	assert_non_null(local_backend_new(f->dev, NET_QUEUE_CONTROL(PAIRS), 1));
+	assert_int_equal(local_backend_bind(f->dev, NET_QUEUE_CONTROL(PAIRS), 1), 0);
 	*state = f;
 	return 0;
 }
@@ -407,9 +406,9 @@ static void test_features_that_the_backend_lacks(void **state)
 	const struct virtio_net_options options = {
 		.taps = &tap, .pairs = 1, .features = ~BIT(VIRTIO_NET_F_MRG_RXBUF)
 	};
-	struct virtio_dev *dev = virtio_net_new(&f->env.virtio, 1, &options);
+	struct virtio_dev *dev;
 
-	assert_non_null(dev);
+	assert_int_equal(virtio_net_new(&dev, &f->env.virtio, 1, &options), 0);
 	assert_false(virtio_offered(dev) & BIT(VIRTIO_NET_F_MRG_RXBUF));
 	assert_false(virtio_offered(dev) & BIT(VIRTIO_NET_F_MQ));
 	assert_true(virtio_offered(dev) & BIT(VIRTIO_NET_F_MAC));

@@ -22,9 +22,8 @@ static int setup(void **state)
 	struct fixture *f = test_calloc(1, sizeof(*f));
 
 	mock_env_init(&f->env);
-	f->dev = virtio_rng_new(&f->env.virtio, 0);
-	assert_non_null(f->dev);
-	assert_non_null(local_backend_new(f->dev, 0, 1));
+	assert_int_equal(virtio_rng_new(&f->dev, &f->env.virtio, 0), 0);
+	assert_int_equal(local_backend_bind(f->dev, 0, 1), 0);
 	mock_ring_init(&f->ring, &f->env, 16);
 	mock_ring_bind(&f->ring, &f->dev->queues[0]);
 	f->data = mock_alloc(&f->env, 4096, 4096);

@@ -29,8 +29,7 @@ static int setup(void **state)
 	struct fixture *f = test_calloc(1, sizeof(*f));
 
 	mock_env_init(&f->env);
-	f->dev = virtio_scsi_new(&f->env.virtio, 0, &options);
-	assert_non_null(f->dev);
+	assert_int_equal(virtio_scsi_new(&f->dev, &f->env.virtio, 0, &options), 0);
 	mock_transport_init(&f->transport, f->dev);
 	*state = f;
 	return 0;

@@ -92,7 +92,6 @@ static int setup(void **state)
 	struct fixture *f = test_calloc(1, sizeof(*f));
 	struct virtio_scsi_options options = { .request_queues = QUEUES - 2, .max_target = 255 };
 	struct vhost *vhost;
-	int err;
 
 	mock_env_init(&f->env);
 	f->fds = fake_open_fds();
@@ -100,11 +99,9 @@ static int setup(void **state)
 					 .no_target = -ENODEV };
 	f->env.fake.hook = vhost_hook;
 	f->env.fake.hook_data = &f->kernel;
-	vhost = vhost_scsi_open(&f->env.fake.sys, WWPN, &err);
-	assert_non_null(vhost);
+	assert_int_equal(vhost_scsi_open(&vhost, &f->env.fake.sys, WWPN), 0);
 	options.features = vhost_scsi_features(vhost);
-	f->dev = virtio_scsi_new(&f->env.virtio, 0, &options);
-	assert_non_null(f->dev);
+	assert_int_equal(virtio_scsi_new(&f->dev, &f->env.virtio, 0, &options), 0);
 	assert_int_equal(vhost_scsi_bind(vhost, f->dev), 0);
 	for (unsigned i = 0; i < QUEUES; i++)
 		mock_ring_init(&f->rings[i], &f->env, 16);
@@ -257,20 +254,17 @@ static void test_nth_failure_at_open(void **state)
 	struct fixture *f = *state;
 	unsigned fds = fake_open_fds();
 	struct vhost *vhost;
-	int err;
 
 	/* open, owner, features, ABI */
 	for (unsigned n = 1; n <= 4; n++) {
 		f->env.fake.fail_at = f->env.fake.calls + n;
-		assert_null(vhost_scsi_open(&f->env.fake.sys, WWPN, &err));
-		assert_int_equal(err, -EIO);
+		assert_int_equal(vhost_scsi_open(&vhost, &f->env.fake.sys, WWPN), -EIO);
 		assert_int_equal(fake_open_fds(), fds);
 	}
 	/* Table, endpoint: -EIO does not say that another machine has the target. */
 	for (unsigned n = 5; n <= 6; n++) {
 		f->env.fake.fail_at = f->env.fake.calls + n;
-		vhost = vhost_scsi_open(&f->env.fake.sys, WWPN, &err);
-		assert_non_null(vhost);
+		assert_int_equal(vhost_scsi_open(&vhost, &f->env.fake.sys, WWPN), 0);
 		assert_false(f->kernel.has_endpoint);
 		vhost_scsi_close(vhost);
 		assert_int_equal(fake_open_fds(), fds);
@@ -280,14 +274,15 @@ static void test_nth_failure_at_open(void **state)
 static void expect_open_line(struct fixture *f, const char *line)
 {
 	struct capture capture;
+	struct vhost *vhost;
 	char text[256];
-	int err;
+	int ret;
 
 	f->kernel.has_table = false;
 	capture_stderr_begin(&capture);
-	assert_null(vhost_scsi_open(&f->env.fake.sys, WWPN, &err));
+	ret = vhost_scsi_open(&vhost, &f->env.fake.sys, WWPN);
 	capture_stderr_end(&capture, text, sizeof(text));
-	assert_true(err < 0);
+	assert_true(ret < 0);
 	assert_string_equal(text, line);
 }
 

@@ -108,13 +108,12 @@ static int make(struct fixture *f)
 	struct vhost *vhost;
 	int ret;
 
-	vhost = vhost_vsock_open(&f->env.fake.sys, CID, &ret);
-	if (!vhost)
+	ret = vhost_vsock_open(&vhost, &f->env.fake.sys, CID);
+	if (ret)
 		return ret;
-	f->dev = virtio_vsock_new(&f->env.virtio, 0, CID, vhost_vsock_features(vhost));
-	assert_non_null(f->dev);
+	assert_int_equal(virtio_vsock_new(&f->dev, &f->env.virtio, 0, CID, vhost_vsock_features(vhost)), 0);
 	assert_int_equal(vhost_vsock_bind(vhost, f->dev, VSOCK_QUEUE_RX), 0);
-	assert_non_null(local_backend_new(f->dev, VSOCK_QUEUE_EVENT, 1));
+	assert_int_equal(local_backend_bind(f->dev, VSOCK_QUEUE_EVENT, 1), 0);
 	return 0;
 }
 

@@ -29,9 +29,8 @@ static int setup(void **state)
 	struct fixture *f = test_calloc(1, sizeof(*f));
 
 	mock_env_init(&f->env);
-	f->dev = virtio_vsock_new(&f->env.virtio, 0, CID, UINT64_MAX);
-	assert_non_null(f->dev);
-	assert_non_null(local_backend_new(f->dev, VSOCK_QUEUE_EVENT, 1));
+	assert_int_equal(virtio_vsock_new(&f->dev, &f->env.virtio, 0, CID, UINT64_MAX), 0);
+	assert_int_equal(local_backend_bind(f->dev, VSOCK_QUEUE_EVENT, 1), 0);
 	mock_ring_init(&f->ring, &f->env, 8);
 	mock_ring_bind(&f->ring, &f->dev->queues[VSOCK_QUEUE_EVENT]);
 	*state = f;
@@ -63,8 +62,7 @@ static void test_5_10_3_offers_what_it_knows(void **state)
 	struct virtio_dev *bare;
 
 	assert_int_equal(f->dev->offered, SEQPACKET | VIRTQ_FEATURES | VERSION_1);
-	bare = virtio_vsock_new(&f->env.virtio, 1, CID, 1 << VIRTIO_RING_F_INDIRECT_DESC);
-	assert_non_null(bare);
+	assert_int_equal(virtio_vsock_new(&bare, &f->env.virtio, 1, CID, 1 << VIRTIO_RING_F_INDIRECT_DESC), 0);
 	assert_int_equal(bare->offered, 1 << VIRTIO_RING_F_INDIRECT_DESC | VERSION_1);
 	bare->model->destroy(bare);
 }

@@ -98,18 +98,16 @@ static void add_net(struct scene *s)
 	struct tap taps[PAIRS];
 	struct virtio_net_options options = { .taps = taps, .pairs = PAIRS, .in_kernel = true };
 	struct virtio_dev *dev;
-	int err;
 
 	for (unsigned i = 0; i < PAIRS; i++) {
-		vhosts[i] = vhost_net_open(sys, -1, false, &err);
-		FUZZ_CHECK(vhosts[i]);
+		FUZZ_CHECK(!vhost_net_open(&vhosts[i], sys, -1, false));
 		taps[i] = (struct tap){ .sys = sys, .name = "tap0", .mtu = 1500,
 					.offloads = TUN_F_CSUM | TUN_F_TSO4,
 					.fd = open("/dev/null", O_RDWR | O_CLOEXEC) };
 	}
 	options.features = vhost_net_features(vhosts[0]);
-	dev = virtio_net_new(&s->g.env, 0, &options);
-	FUZZ_CHECK(dev && local_backend_new(dev, NET_QUEUE_CONTROL(PAIRS), 1));
+	FUZZ_CHECK(!virtio_net_new(&dev, &s->g.env, 0, &options));
+	FUZZ_CHECK(!local_backend_bind(dev, NET_QUEUE_CONTROL(PAIRS), 1));
 	for (unsigned i = 0; i < PAIRS; i++)
 		FUZZ_CHECK(!vhost_net_bind(vhosts[i], dev, NET_QUEUE_RX(i),
 					   virtio_net_tap_fd(dev, i)));
@@ -118,28 +116,26 @@ static void add_net(struct scene *s)
 
 static void add_scsi(struct scene *s)
 {
-	int err;
-	struct vhost *vhost = vhost_scsi_open(&s->g.rig.fake.sys, "naa.5001405000000001", &err);
+	struct vhost *vhost;
 	struct virtio_scsi_options options = { .request_queues = 2, .max_target = 1 };
 	struct virtio_dev *dev;
 
-	FUZZ_CHECK(vhost);
+	FUZZ_CHECK(!vhost_scsi_open(&vhost, &s->g.rig.fake.sys, "naa.5001405000000001"));
 	options.features = vhost_scsi_features(vhost);
-	dev = virtio_scsi_new(&s->g.env, 0, &options);
-	FUZZ_CHECK(dev && !vhost_scsi_bind(vhost, dev));
+	FUZZ_CHECK(!virtio_scsi_new(&dev, &s->g.env, 0, &options));
+	FUZZ_CHECK(!vhost_scsi_bind(vhost, dev));
 	fuzz_guest_add(&s->g, dev);
 }
 
 static void add_vsock(struct scene *s)
 {
-	int err;
-	struct vhost *vhost = vhost_vsock_open(&s->g.rig.fake.sys, CID, &err);
+	struct vhost *vhost;
 	struct virtio_dev *dev;
 
-	FUZZ_CHECK(vhost);
-	dev = virtio_vsock_new(&s->g.env, 0, CID, vhost_vsock_features(vhost));
-	FUZZ_CHECK(dev && !vhost_vsock_bind(vhost, dev, VSOCK_QUEUE_RX));
-	FUZZ_CHECK(local_backend_new(dev, VSOCK_QUEUE_EVENT, 1));
+	FUZZ_CHECK(!vhost_vsock_open(&vhost, &s->g.rig.fake.sys, CID));
+	FUZZ_CHECK(!virtio_vsock_new(&dev, &s->g.env, 0, CID, vhost_vsock_features(vhost)));
+	FUZZ_CHECK(!vhost_vsock_bind(vhost, dev, VSOCK_QUEUE_RX));
+	FUZZ_CHECK(!local_backend_bind(dev, VSOCK_QUEUE_EVENT, 1));
 	fuzz_guest_add(&s->g, dev);
 }
 

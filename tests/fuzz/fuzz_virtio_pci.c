@@ -74,7 +74,7 @@ static struct virtio_dev *new_blk(struct scene *s, const struct virtio_env *env)
 	FUZZ_CHECK(s->image >= 0 && !ftruncate(s->image, SECTORS * IMAGE_SECTOR));
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", s->image);
 	options.path = path;
-	FUZZ_CHECK(!virtio_blk_new(env, 0, &options, &dev));
+	FUZZ_CHECK(!virtio_blk_new(&dev, env, 0, &options));
 	return dev;
 }
 
@@ -83,17 +83,19 @@ static struct virtio_dev *new_net(struct scene *s, const struct virtio_env *env)
 	struct tap tap = { .sys = &s->g.rig.fake.sys, .name = "tap0", .mtu = 1500,
 			   .offloads = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 };
 	const struct virtio_net_options options = { .taps = &tap, .pairs = 1, .features = ~0ULL };
+	struct virtio_dev *dev;
 	int fds[2];
 
 	FUZZ_CHECK(!socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds));
 	tap.fd = fds[0];
 	s->wire = fds[1];
-	return virtio_net_new(env, 0, &options);
+	FUZZ_CHECK(!virtio_net_new(&dev, env, 0, &options));
+	return dev;
 }
 
 static void add(struct scene *s, struct virtio_dev *dev)
 {
-	FUZZ_CHECK(dev && local_backend_new(dev, 0, dev->queue_count));
+	FUZZ_CHECK(!local_backend_bind(dev, 0, dev->queue_count));
 	fuzz_guest_add(&s->g, dev);
 }
 
@@ -107,11 +109,14 @@ static void build(struct scene *s)
 		.streams = streams,
 		.stream_count = ARRAY_SIZE(streams),
 	};
+	struct virtio_dev *dev;
 
 	fuzz_guest_init(&s->g);
-	add(s, virtio_rng_new(&s->g.env, 0));
+	FUZZ_CHECK(!virtio_rng_new(&dev, &s->g.env, 0));
+	add(s, dev);
 	add(s, new_blk(s, &s->g.env));
-	add(s, virtio_console_new(&s->g.env, 0, &console));
+	FUZZ_CHECK(!virtio_console_new(&dev, &s->g.env, 0, &console));
+	add(s, dev);
 	add(s, new_net(s, &s->g.env));
 }
 

@@ -6,7 +6,7 @@
  * happens between calls.
  *
  *	mock_env_init(&env);
- *	dev = virtio_rng_new(&env.virtio, 0);
+ *	virtio_rng_new(&dev, &env.virtio, 0);
  *	mock_ring_init(&ring, &env, 16);
  *	mock_ring_bind(&ring, &dev->queues[0]);
  *	mock_driver_start(dev, &transport, 1ULL << VIRTIO_RING_F_EVENT_IDX);

@@ -50,11 +50,10 @@ void card_make(struct net_card *f, const char *name, unsigned offloads, unsigned
 	strcpy(tap.name, name);
 	tap.fd = fds[0];
 	f->wire = fds[1];
-	f->dev = virtio_net_new(&f->env.virtio, 0, &options);
-	assert_non_null(f->dev);
+	assert_int_equal(virtio_net_new(&f->dev, &f->env.virtio, 0, &options), 0);
 	assert_int_equal(tap.fd, -1);
-	assert_non_null(local_backend_new(f->dev, NET_QUEUE_RX(0), 2));
-	assert_non_null(local_backend_new(f->dev, NET_QUEUE_CONTROL(1), 1));
+	assert_int_equal(local_backend_bind(f->dev, NET_QUEUE_RX(0), 2), 0);
+	assert_int_equal(local_backend_bind(f->dev, NET_QUEUE_CONTROL(1), 1), 0);
 	mock_transport_init(&f->transport, f->dev);
 }
 

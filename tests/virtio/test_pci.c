@@ -154,7 +154,7 @@ static void bind_queues(struct fixture *f, struct virtio_dev *dev)
 		assert_int_equal(vhost_open(vhost, &echo_kind, &f->g.env.fake.sys, -1, false), 0);
 		assert_int_equal(vhost_bind(vhost, dev, 0, first_local), 0);
 	}
-	assert_non_null(local_backend_new(dev, first_local, QUEUES - first_local));
+	assert_int_equal(local_backend_bind(dev, first_local, QUEUES - first_local), 0);
 }
 
 static struct echo *echo_new(struct fixture *f)

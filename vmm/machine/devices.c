@@ -24,9 +24,11 @@ int vm_add_virtio(struct vm *vm, struct virtio_dev *dev)
 /* All queues served in this process, then onto the bus, which owns dev in any case. */
 static int add_local(struct vm *vm, struct virtio_dev *dev)
 {
-	if (!local_backend_new(dev, 0, dev->queue_count)) {
+	int ret = local_backend_bind(dev, 0, dev->queue_count);
+
+	if (ret) {
 		dev->model->destroy(dev);
-		return -ENOMEM;
+		return ret;
 	}
 	return vm_add_virtio(vm, dev);
 }
@@ -34,9 +36,10 @@ static int add_local(struct vm *vm, struct virtio_dev *dev)
 static int add_rng(struct vm *vm)
 {
 	const struct virtio_env env = vm_virtio_env(vm);
-	struct virtio_dev *dev = virtio_rng_new(&env, 0);
+	struct virtio_dev *dev;
+	int ret = virtio_rng_new(&dev, &env, 0);
 
-	return dev ? add_local(vm, dev) : -ENOMEM;
+	return ret ? ret : add_local(vm, dev);
 }
 
 static int add_disk(struct vm *vm, unsigned instance)
@@ -53,7 +56,7 @@ static int add_disk(struct vm *vm, unsigned instance)
 	};
 	const struct virtio_env env = vm_virtio_env(vm);
 	struct virtio_dev *dev;
-	int ret = virtio_blk_new(&env, instance, &options, &dev);
+	int ret = virtio_blk_new(&dev, &env, instance, &options);
 
 	return ret ? ret : add_local(vm, dev);
 }
@@ -100,9 +103,11 @@ static int add_console(struct vm *vm)
 		.stream_count = vm->config->program ? VM_PROGRAM_PORTS : 0,
 	};
 	const struct virtio_env env = vm_virtio_env(vm);
-	struct virtio_dev *dev = virtio_console_new(&env, 0, &options);
-	int ret = dev ? add_local(vm, dev) : -ENOMEM;
+	struct virtio_dev *dev;
+	int ret = virtio_console_new(&dev, &env, 0, &options);
 
+	if (!ret)
+		ret = add_local(vm, dev);
 	if (!ret)
 		vm->hvc = dev;
 	return ret;

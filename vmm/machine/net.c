@@ -58,7 +58,7 @@ static int open_vhosts(struct vm *vm, const struct net_config *net, struct net_p
 	for (unsigned i = 0; i < parts->pairs && !ret; i++) {
 		int fd = net->vhost_fds.count ? net->vhost_fds.fds[i] : -1;
 
-		parts->vhosts[i] = vhost_net_open(vm->sys, fd, optional, &ret);
+		ret = vhost_net_open(&parts->vhosts[i], vm->sys, fd, optional);
 	}
 	if (ret)
 		close_vhosts(parts);
@@ -91,11 +91,9 @@ static int open_parts(struct vm *vm, const struct net_config *net, struct net_pa
 static int bind_queues(struct virtio_dev *dev, struct net_parts *parts)
 {
 	unsigned control = NET_QUEUE_CONTROL(parts->pairs);
-	int ret = 0;
+	int ret = local_backend_bind(dev, parts->in_kernel ? control : 0,
+				     parts->in_kernel ? 1 : dev->queue_count);
 
-	if (!local_backend_new(dev, parts->in_kernel ? control : 0,
-			       parts->in_kernel ? 1 : dev->queue_count))
-		return -ENOMEM;
 	for (unsigned i = 0; parts->in_kernel && i < parts->pairs && !ret; i++) {
 		ret = vhost_net_bind(parts->vhosts[i], dev, NET_QUEUE_RX(i),
 				     virtio_net_tap_fd(dev, i));
@@ -130,9 +128,8 @@ int vm_add_net(struct vm *vm, unsigned instance)
 
 	if (!net->offloads)
 		parts.taps[0].offloads = 0;
-	ret = -ENOMEM;
-	dev = virtio_net_new(&env, instance, &options);
-	if (!dev)
+	ret = virtio_net_new(&dev, &env, instance, &options) ? -EIO : 0;
+	if (ret)
 		goto err_parts;
 	ret = bind_queues(dev, &parts);
 	if (ret)

@@ -141,14 +141,14 @@ int vm_add_scsi(struct vm *vm, unsigned instance)
 	struct vhost *vhost;
 	int ret;
 
-	vhost = vhost_scsi_open(vm->sys, wwpn, &ret);
-	if (!vhost)
+	ret = vhost_scsi_open(&vhost, vm->sys, wwpn);
+	if (ret)
 		return host_error(ret);
 	options.features = vhost_scsi_features(vhost);
-	dev = virtio_scsi_new(&env, instance, &options);
-	if (!dev) {
+	ret = virtio_scsi_new(&dev, &env, instance, &options);
+	if (ret) {
 		vhost_scsi_close(vhost);
-		return -ENOMEM;
+		return ret;
 	}
 	ret = vhost_scsi_bind(vhost, dev);
 	if (ret) {

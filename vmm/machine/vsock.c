@@ -13,9 +13,7 @@ static int bind_queues(struct virtio_dev *dev, struct vhost *vhost)
 {
 	int ret = vhost_vsock_bind(vhost, dev, VSOCK_QUEUE_RX);
 
-	if (!ret && !local_backend_new(dev, VSOCK_QUEUE_EVENT, 1))
-		ret = -ENOMEM;
-	return ret;
+	return ret ? ret : local_backend_bind(dev, VSOCK_QUEUE_EVENT, 1);
 }
 
 int vm_add_vsock(struct vm *vm)
@@ -27,13 +25,12 @@ int vm_add_vsock(struct vm *vm)
 	int ret;
 
 	/* Whatever is wrong with it is for the host to mend, also where its errno is ENOENT. */
-	vhost = vhost_vsock_open(vm->sys, cid, &ret);
-	if (!vhost)
+	if (vhost_vsock_open(&vhost, vm->sys, cid))
 		return -EIO;
-	dev = virtio_vsock_new(&env, 0, cid, vhost_vsock_features(vhost));
-	if (!dev) {
+	ret = virtio_vsock_new(&dev, &env, 0, cid, vhost_vsock_features(vhost));
+	if (ret) {
 		vhost_vsock_close(vhost);
-		return -ENOMEM;
+		return ret;
 	}
 	ret = bind_queues(dev, vhost);
 	if (ret) {
