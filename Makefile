@@ -379,8 +379,9 @@ bench-watch: all payloads ## What --trace and --explain cost an exit, on this ma
 	$(Q)O=$(O) guest-tests/bench-watch
 
 .PHONY: check-layers
-check-layers: ## Each file includes only what its layer may
+check-layers: $(lib) $(call objects,$(main_src)) ## Files use what their layer may, and form no circle
 	$(Q)tests/check-layers
+	$(Q)O=$(O) tests/check-circles
 
 # --- Documentation that follows from the sources: options, completion, quoted lines --------------
 docs_tool := $(O)/docs
