@@ -382,6 +382,12 @@ bench-watch: all payloads ## What --trace and --explain cost an exit, on this ma
 check-layers: $(lib) $(call objects,$(main_src)) ## Files use what their layer may, and form no circle
 	$(Q)tests/check-layers
 	$(Q)O=$(O) tests/check-circles
+	$(Q)tools/size --check
+
+.PHONY: size
+size: all ## Code lines of engine and tools, what is longest, and the stripped binary
+	$(Q)$(CROSS_COMPILE)strip -o $(O)/kinglet.stripped $(bin)
+	$(Q)tools/size $(O)/kinglet.stripped
 
 # --- Documentation that follows from the sources: options, completion, quoted lines --------------
 docs_tool := $(O)/docs
