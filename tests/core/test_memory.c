@@ -275,6 +275,85 @@ static void test_clear_keeps_huge_pages(void **state)
 	}
 }
 
+/* The range as devices have it: pieces of this process's memory. */
+static ssize_t discard(const struct gmem *mem, uint64_t gpa, uint64_t len)
+{
+	struct iovec pieces[3];
+	int count = gmem_iov(mem, gpa, len, pieces, ARRAY_SIZE(pieces));
+
+	assert_true(count >= 0);
+	return gmem_discard(mem, pieces, (unsigned)count);
+}
+
+/* Pages of which a part is asked for keep what they hold, and so do the neighbours. */
+static void test_discard_takes_whole_pages_of_either_kind(void **state)
+{
+	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+
+	(void)state;
+	for (int shared = 0; shared < 2; shared++) {
+		const struct gmem_range range = { .gpa = GIB, .len = 8 * page };
+		const struct gmem_options options = { .shared = shared };
+		struct gmem mem;
+
+		assert_int_equal(gmem_init(&mem, &range, 1, &options), 0);
+		memset(mem.base, 'k', range.len);
+		assert_int_equal(discard(&mem, GIB + page + 1, 3 * page), 2 * page);
+		for (unsigned i = 0; i < 8; i++)
+			assert_int_equal(mem.base[i * page], i == 2 || i == 3 ? 0 : 'k');
+		assert_int_equal(discard(&mem, GIB + 1, page), 0);
+		assert_int_equal(discard(&mem, GIB, 0), 0);
+		assert_int_equal(mem.base[1], 'k');
+		gmem_destroy(&mem);
+	}
+}
+
+static void test_discard_gives_memory_back(void **state)
+{
+	struct gmem *mem = *state;
+
+	assert_int_equal(gmem_zero(mem, 0, 0x20000), 0);
+	assert_true(is_present(mem, 0));
+	assert_int_equal(discard(mem, 0x8000, 0x10000), 0x10000);
+	assert_true(is_present(mem, 0));
+	assert_false(is_present(mem, 0x8000));
+	assert_false(is_present(mem, 0x10000));
+	assert_true(is_present(mem, 0x18000));
+}
+
+static void test_discard_touches_nothing_but_ram(void **state)
+{
+	struct gmem *mem = *state;
+	static char own[0x20000] __attribute__((aligned(0x10000)));
+	const struct iovec wild[] = {
+		{ own, sizeof(own) },
+		{ mem->base - 0x10000, 0x20000 },
+		{ mem->base + mem->size, 0x10000 },
+		{ mem->base + mem->size - 0x10000, 0x20000 },
+		{ mem->base, SIZE_MAX },
+	};
+
+	own[0] = 'k';
+	for (unsigned i = 0; i < ARRAY_SIZE(wild); i++)
+		assert_int_equal(gmem_discard(mem, &wild[i], 1), -EFAULT);
+	assert_int_equal(own[0], 'k');
+}
+
+/* As with gmem_clear(): given back, they would be missing at the next touch. */
+static void test_discard_keeps_huge_pages(void **state)
+{
+	const struct gmem_range range = { .gpa = 0, .len = 2 * HUGE };
+	struct gmem mem;
+
+	(void)state;
+	assert_int_equal(gmem_init(&mem, &range, 1, &plain), 0);
+	mem.hugepages = true;
+	memset(mem.base, 'k', range.len);
+	assert_int_equal(discard(&mem, 0, range.len), 0);
+	assert_int_equal(mem.base[HUGE], 'k');
+	gmem_destroy(&mem);
+}
+
 struct recorder {
 	struct gmem_listener listener;
 	unsigned present, adds, fail_at;
@@ -362,6 +441,11 @@ int main(void)
 		cmocka_unit_test(test_clear_zeroes_either_kind),
 		cmocka_unit_test(test_work_on_all_ram_can_be_stopped),
 		cmocka_unit_test(test_clear_keeps_huge_pages),
+		cmocka_unit_test(test_discard_takes_whole_pages_of_either_kind),
+		cmocka_unit_test_setup_teardown(test_discard_gives_memory_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_discard_touches_nothing_but_ram, setup,
+						teardown),
+		cmocka_unit_test(test_discard_keeps_huge_pages),
 		cmocka_unit_test_setup_teardown(test_listener_sees_all_slots_come_and_go, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_failing_listener_is_unwound, setup, teardown),

@@ -196,11 +196,42 @@ void gmem_destroy(struct gmem *mem)
 	close_fd(&mem->fd);
 }
 
+/* The advice upon which memory is the host's again and reads as zero. */
+static int release_advice(const struct gmem *mem)
+{
+	return mem->fd < 0 ? MADV_DONTNEED : MADV_REMOVE;
+}
+
 int gmem_clear(struct gmem *mem)
 {
 	if (mem->hugepages)
 		return work_through(mem, zero_huge_pages, 0);
-	return work_through(mem, advise, mem->fd < 0 ? MADV_DONTNEED : MADV_REMOVE);
+	return work_through(mem, advise, release_advice(mem));
+}
+
+ssize_t gmem_discard(const struct gmem *mem, const struct iovec *pieces, unsigned count)
+{
+	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	ssize_t released = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		uint64_t offset = (uint64_t)((uintptr_t)pieces[i].iov_base - (uintptr_t)mem->base);
+		uint64_t start, end;
+		int ret;
+
+		if (!range_fits(offset, pieces[i].iov_len, mem->size))
+			return -EFAULT;
+		/* Counted from mem->base, which is aligned to more than any page. */
+		start = align_up(offset, page);
+		end = (offset + pieces[i].iov_len) & ~(page - 1);
+		if (mem->hugepages || start >= end)
+			continue;
+		ret = advise(mem, mem->base + start, end - start, release_advice(mem));
+		if (ret)
+			return ret;
+		released += (ssize_t)(end - start);
+	}
+	return released;
 }
 
 int gmem_add_listener(struct gmem *mem, struct gmem_listener *listener)
