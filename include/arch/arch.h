@@ -17,7 +17,6 @@
 
 #include "core/kvm.h"
 #include "core/memory.h"
-#include "trace/narrate.h"
 #include "core/vcpu.h"
 
 /* How the guest's code is entered when it is a flat binary. Only x86 has any but 64. */
@@ -193,9 +192,6 @@ struct arch_vcpu_state {
  * or the vCPU's own.
  */
 __must_check int arch_vcpu_state(struct vcpu *vcpu, struct arch_vcpu_state *state);
-
-/* The requests of KVM that only this architecture makes, in words. */
-extern const struct narrate_table arch_narration;
 
 /* One line for people about where a vCPU is (address, mode); it must be parked or ended. */
 void arch_vcpu_describe(struct vcpu *vcpu, char *text, size_t len);

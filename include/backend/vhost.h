@@ -21,7 +21,6 @@
 #define KINGLET_BACKEND_VHOST_H
 
 #include "core/memory.h"
-#include "trace/narrate.h"
 #include "core/sys.h"
 #include "virtio/virtio.h"
 
@@ -90,9 +89,6 @@ void vhost_close(struct vhost *vhost);
 /* backend_ops.start and .stop */
 __must_check int vhost_start(struct backend *backend, struct virtio_dev *dev);
 void vhost_stop(struct backend *backend, struct virtio_dev *dev);
-
-/* vhost's requests in words. */
-extern const struct narrate_table narrate_vhost;
 
 /* Whether a failure may be said: as long as the device's complaints are. */
 bool vhost_may_log(const struct vhost *vhost);

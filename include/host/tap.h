@@ -12,7 +12,6 @@
 #ifndef KINGLET_HOST_TAP_H
 #define KINGLET_HOST_TAP_H
 
-#include "trace/narrate.h"
 #include "core/sys.h"
 
 #include <net/if.h>
@@ -83,8 +82,5 @@ __must_check int tap_set_header(struct tap *tap, unsigned len);
  * frames without checksum, or many segments in one. 0: plain frames only.
  */
 __must_check int tap_set_offloads(struct tap *tap, unsigned offloads);
-
-/* The requests of taps in words. */
-extern const struct narrate_table narrate_tun;
 
 #endif

@@ -2,16 +2,15 @@
 /*
  * What an ioctl or an exit means, in one plain sentence.
  *
- * Each layer that may include a kernel header has a table of that header's requests: core (KVM, on
- * every CPU), arch (KVM, on this one), host (tun), backend (vhost). The machine collects them. A
- * sentence is written to be learned from: what is asked of the kernel, with the arguments decoded.
+ * A table for each kernel header that has requests. A sentence is written to be learned from: what
+ * is asked of the kernel, with the arguments decoded.
  */
 #ifndef KINGLET_TRACE_NARRATE_H
 #define KINGLET_TRACE_NARRATE_H
 
 #include "core/bus.h"
-#include "trace/fd_names.h"
 #include "core/sys.h"
+#include "trace/fd_names.h"
 
 /* What a sentence is made of. */
 struct narration {
@@ -38,12 +37,11 @@ struct narrate_table {
 	unsigned count;
 };
 
-/* KVM's requests that every architecture has. */
-extern const struct narrate_table narrate_kvm;
+/* KVM's requests that every architecture has, those of this one only, those of taps and vhost. */
+extern const struct narrate_table narrate_kvm, narrate_arch, narrate_tun, narrate_vhost;
 
 /* NULL when no table has the request. */
-const struct narrate_entry *narrate_find(const struct narrate_table *const *tables, unsigned count,
-					 unsigned long request);
+const struct narrate_entry *narrate_find(unsigned long request);
 
 /*
  * The whole sentence of an ioctl, a run or a note, the request's name before it; with what went

@@ -2,9 +2,8 @@
 /* Each request and each kind of exit in its sentence. */
 #include "fake_sys.h"
 
-#include "arch/arch.h"
-#include "backend/vhost.h"
-#include "host/tap.h"
+#include "core/kvm.h"
+#include "trace/narrate.h"
 
 #include <linux/if_tun.h>
 #include <linux/sockios.h>
@@ -19,7 +18,7 @@
 
 static const struct narrate_table *const tables[] = {
 	&narrate_kvm,
-	&arch_narration,
+	&narrate_arch,
 	&narrate_tun,
 	&narrate_vhost,
 };
@@ -98,7 +97,7 @@ static int teardown(void **state)
 /* What is said of an ioctl on an fd; it learns, too. */
 static const char *said(struct rig *r, int fd, unsigned long request, const void *arg, int result)
 {
-	const struct narrate_entry *entry = narrate_find(tables, ARRAY_SIZE(tables), request);
+	const struct narrate_entry *entry = narrate_find(request);
 	struct text out = text_of(r->said, sizeof(r->said));
 
 	r->event = (struct sys_event){
@@ -464,7 +463,7 @@ static void test_tables_are_whole(void **state)
 		for (unsigned i = 0; i < tables[t]->count; i++) {
 			const struct narrate_entry *entry = &tables[t]->entries[i];
 
-			assert_ptr_equal(narrate_find(tables, ARRAY_SIZE(tables), entry->request),
+			assert_ptr_equal(narrate_find(entry->request),
 					 entry);
 			assert_non_null(entry->say);
 			assert_true(*entry->doc);

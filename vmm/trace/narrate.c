@@ -4,10 +4,16 @@
 #include <stdio.h>
 #include <string.h>
 
-const struct narrate_entry *narrate_find(const struct narrate_table *const *tables, unsigned count,
-					 unsigned long request)
+static const struct narrate_table *const tables[] = {
+	&narrate_kvm,
+	&narrate_arch,
+	&narrate_tun,
+	&narrate_vhost,
+};
+
+const struct narrate_entry *narrate_find(unsigned long request)
 {
-	for (unsigned t = 0; t < count; t++)
+	for (unsigned t = 0; t < ARRAY_SIZE(tables); t++)
 		for (unsigned i = 0; i < tables[t]->count; i++)
 			if (tables[t]->entries[i].request == request)
 				return &tables[t]->entries[i];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* KVM's requests that arm64 makes, and x86 does not, in words. */
-#include "arch/arch.h"
+#include "core/kvm.h"
+#include "trace/narrate.h"
 
 #include <inttypes.h>
 
@@ -147,4 +148,4 @@ static const struct narrate_entry entries[] = {
 	ENTRY(KVM_ARM_VCPU_FINALIZE, "api.rst 4.119", say_vcpu_finalize, NULL),
 };
 
-const struct narrate_table arch_narration = { entries, ARRAY_SIZE(entries) };
+const struct narrate_table narrate_arch = { entries, ARRAY_SIZE(entries) };

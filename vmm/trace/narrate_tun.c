@@ -2,7 +2,7 @@
 /*
  * The requests of taps, in words. (Linux, Documentation/networking/tuntap.rst and linux/if_tun.h)
  */
-#include "host/tap.h"
+#include "trace/narrate.h"
 
 #include <linux/if_tun.h>
 #include <linux/sockios.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* vhost's requests in words. (linux/vhost.h) */
-#include "devices/vhost_scsi.h"
+#include "trace/narrate.h"
 
 #include <linux/vhost.h>
 
@@ -138,14 +138,14 @@ static void say_set_endpoint(struct text *out, const struct narration *n)
 {
 	add_vhost(out, n);
 	text_add(out, ": the kernel runs all rings from now on, on the target %.*s",
-		 VHOST_SCSI_WWPN_MAX, wwpn_of(n));
+		 (int)sizeof(((struct vhost_scsi_target *)0)->vhost_wwpn), wwpn_of(n));
 }
 
 static void say_clear_endpoint(struct text *out, const struct narration *n)
 {
 	add_vhost(out, n);
 	text_add(out, ": the kernel has finished all commands and let go of the target %.*s",
-		 VHOST_SCSI_WWPN_MAX, wwpn_of(n));
+		 (int)sizeof(((struct vhost_scsi_target *)0)->vhost_wwpn), wwpn_of(n));
 }
 
 static void say_guest_cid(struct text *out, const struct narration *n)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* KVM's requests that only x86 has, or has in its own form, in words. */
-#include "arch/arch.h"
+#include "core/kvm.h"
+#include "trace/narrate.h"
 
 #include <asm/processor-flags.h>
 
@@ -345,4 +346,4 @@ static const struct narrate_entry entries[] = {
 	ENTRY(KVM_SET_NESTED_STATE, "api.rst 4.115", say_set_nested),
 };
 
-const struct narrate_table arch_narration = { entries, ARRAY_SIZE(entries) };
+const struct narrate_table narrate_arch = { entries, ARRAY_SIZE(entries) };

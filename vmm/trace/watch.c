@@ -1,19 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "watch.h"
 
-#include "backend/vhost.h"
 #include "base/log.h"
-#include "host/tap.h"
 
 #include <stdio.h>
 #include <string.h>
-
-static const struct narrate_table *const tables[] = {
-	&narrate_kvm,
-	&arch_narration,
-	&narrate_tun,
-	&narrate_vhost,
-};
 
 static bool wanted(const struct watch_config *config)
 {
@@ -202,7 +193,7 @@ static void see(struct sys *sys, const struct sys_event *event)
 	if (!thread)
 		return;
 	if (event->kind == SYS_IOCTL)
-		entry = narrate_find(tables, ARRAY_SIZE(tables), event->request);
+		entry = narrate_find(event->request);
 	if (event->kind == SYS_RUN) {
 		end_exit(thread, event->start_ns);
 		begin_exit(thread, &n);

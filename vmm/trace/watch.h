@@ -15,6 +15,7 @@
 
 #include "trace/costs.h"
 #include "trace/fd_names.h"
+#include "trace/narrate.h"
 #include "trace/wiring.h"
 
 #include <stdio.h>

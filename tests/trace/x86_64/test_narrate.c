@@ -2,7 +2,8 @@
 /* x86's own requests of KVM in words. */
 #include "fake_sys.h"
 
-#include "arch/arch.h"
+#include "core/kvm.h"
+#include "trace/narrate.h"
 
 #include <asm/processor-flags.h>
 #include <setjmp.h>
@@ -38,14 +39,13 @@ static int teardown(void **state)
 
 static const char *said(struct rig *r, unsigned long request, const void *arg, int result)
 {
-	static const struct narrate_table *const tables[] = { &arch_narration };
 	const struct sys_event event = {
 		.kind = SYS_IOCTL, .fd = 7, .request = request, .arg = arg, .result = result
 	};
 	const struct narration n = { .event = &event, .names = &r->names };
 	struct text out = text_of(r->said, sizeof(r->said));
 
-	narrate_event(&out, &n, narrate_find(tables, 1, request));
+	narrate_event(&out, &n, narrate_find(request));
 	return r->said;
 }
 
