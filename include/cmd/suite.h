@@ -8,8 +8,8 @@
 #define KINGLET_CMD_SUITE_H
 
 #include "cmd/run_options.h"
-#include "guestlog/console_lines.h"
-#include "guestlog/console_tail.h"
+#include "guestlog/lines.h"
+#include "guestlog/tail.h"
 #include "guestlog/kernel_log.h"
 #include "guestlog/ktap.h"
 #include "guestlog/last_words.h"

@@ -15,7 +15,7 @@
 #ifndef KINGLET_GUESTLOG_CONSOLE_SCAN_H
 #define KINGLET_GUESTLOG_CONSOLE_SCAN_H
 
-#include "guestlog/console_lines.h"
+#include "guestlog/lines.h"
 
 #include <stdbool.h>
 #include <stddef.h>

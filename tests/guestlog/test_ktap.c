@@ -2,7 +2,7 @@
 #include "guestlog/ktap.h"
 
 #include "base/cleanup.h"
-#include "guestlog/console_lines.h"
+#include "guestlog/lines.h"
 #include "guestlog/kernel_log.h"
 
 #include <setjmp.h>

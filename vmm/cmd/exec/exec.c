@@ -6,8 +6,8 @@
 #include "cmd/exec_image.h"
 #include "cmd/kernels.h"
 #include "cmd/run_options.h"
-#include "guestlog/console_lines.h"
-#include "guestlog/console_tail.h"
+#include "guestlog/lines.h"
+#include "guestlog/tail.h"
 #include "cmd/guest_init.h"
 
 #include <stdio.h>

@@ -3,8 +3,8 @@
  * The last lines of a guest's consoles, for whoever asks how it came to an end. The caller
  * serialises.
  */
-#ifndef KINGLET_GUESTLOG_CONSOLE_TAIL_H
-#define KINGLET_GUESTLOG_CONSOLE_TAIL_H
+#ifndef KINGLET_GUESTLOG_TAIL_H
+#define KINGLET_GUESTLOG_TAIL_H
 
 enum { CONSOLE_TAIL_LINES = 100 };
 

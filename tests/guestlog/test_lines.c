@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/cleanup.h"
-#include "guestlog/console_lines.h"
+#include "guestlog/lines.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

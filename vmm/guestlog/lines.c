@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "guestlog/console_lines.h"
+#include "guestlog/lines.h"
 
 #include "base/utf8.h"
 

@@ -3,8 +3,8 @@
  * A guest's console as lines of text: without escape sequences and control characters, valid UTF-8
  * whatever the guest prints. Bounded memory, constant work a byte. The caller serialises.
  */
-#ifndef KINGLET_GUESTLOG_CONSOLE_LINES_H
-#define KINGLET_GUESTLOG_CONSOLE_LINES_H
+#ifndef KINGLET_GUESTLOG_LINES_H
+#define KINGLET_GUESTLOG_LINES_H
 
 #include <stdbool.h>
 #include <stddef.h>

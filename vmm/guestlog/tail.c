@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "guestlog/console_tail.h"
+#include "guestlog/tail.h"
 
 #include <stdlib.h>
 #include <string.h>
