@@ -11,64 +11,9 @@
 #ifndef KINGLET_CLI_OPTIONS_H
 #define KINGLET_CLI_OPTIONS_H
 
-#include "base/cleanup.h"
+#include "base/option.h"
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-/* The form of an option's argument, and the type of the field that it sets. */
-enum option_kind {
-	OPTION_FLAG,	 /* no argument; bool */
-	OPTION_STRING,	 /* min..max bytes; const char * */
-	OPTION_NUMBER,	 /* decimal or 0x…; unsigned or uint64_t */
-	OPTION_SIZE,	 /* K, M, G, T; a plain number is MiB; uint64_t bytes */
-	OPTION_ADDRESS,	 /* a number, K, M or G allowed; uint64_t */
-	OPTION_DURATION, /* ms, s, m, h; a plain number is seconds; uint64_t ns */
-	OPTION_WORD,	 /* one of words; bool or enum */
-	OPTION_MAC,	 /* 00:11:22:33:44:55; uint8_t[6] */
-	OPTION_FDS,	 /* 3:4:5, from 3 on, all different; struct fd_list */
-	OPTION_KEYS,	 /* value,key=value,flag,…; described by keys */
-};
-
-/* What becomes of the file that a string names. */
-enum option_file { FILE_NONE, FILE_INPUT, FILE_FOLDER, FILE_OUTPUT };
-
-/* A word list ends with a NULL word. */
-struct option_word {
-	const char *word;
-	uint64_t value;
-};
-
-struct option_keys;
 struct command;
-
-struct option {
-	const char *name;    /* without dashes */
-	char letter;	     /* -X is the same; 0: there is none */
-	const char *metavar; /* what the help calls the argument; NULL for flags and words */
-	const char *help;    /* one sentence without its full stop */
-	const char *initial; /* default as typed; NULL: the field stays zero */
-	enum option_kind kind;
-	uint64_t min, max;		 /* numbers: value; strings: bytes */
-	const struct option_word *words; /* OPTION_WORD */
-	const struct option_keys *keys;	 /* OPTION_KEYS */
-	enum option_file file;		 /* OPTION_STRING: it names one */
-	size_t offset, size; /* the field, inside the command's struct or the key list's item */
-	unsigned max_items;  /* repeatable: the field is an array of so many; else 0 */
-	size_t count_offset; /* repeatable: unsigned, how many were given */
-};
-
-/* The keys of one OPTION_KEYS argument. The first key may be given bare: `--disk root.img`. */
-struct option_keys {
-	const struct option *table;
-	unsigned count;
-	/*
-	 * All keys are parsed; bit i of `given` is set when table[i] was given. Sets what follows
-	 * from that. Returns NULL, or what is wrong with the combination and what to do.
-	 */
-	const char *(*finish)(void *item, uint64_t given);
-};
 
 /* Options that belong together: those of the machine, which several commands take, or one's own. */
 struct option_list {

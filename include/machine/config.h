@@ -7,6 +7,7 @@
 #define KINGLET_MACHINE_CONFIG_H
 
 #include "arch/arch.h"
+#include "base/option.h"
 #include "machine/observer.h"
 
 #include <stdbool.h>
@@ -16,7 +17,6 @@ enum {
 	CONFIG_MAX_DISKS = 16,
 	CONFIG_MAX_NETS = 8,
 	CONFIG_MAX_SCSIS = 8,
-	CONFIG_MAX_FDS = 16, /* in one list */
 	CONFIG_MAX_OBSERVERS = 4,
 };
 
@@ -33,15 +33,10 @@ struct disk_config {
 /* VHOST_AUTO: where the host has it; else the frames pass through Kinglet, with a warning. */
 enum vhost_mode { VHOST_AUTO, VHOST_ON, VHOST_OFF };
 
-/* Inherited fds by their numbers, all different; owned from machine_run() on. */
-struct fd_list {
-	unsigned count;
-	int fds[CONFIG_MAX_FDS];
-};
-
 struct net_config {
 	const char *tap;     /* interface name; NULL with fds */
 	bool create;	     /* the tap is made, for the time of the run, where there is none */
+	/* Owned from machine_run() on. */
 	struct fd_list fds;  /* queues of a tap or macvtap; none with a name */
 	struct fd_list vhost_fds; /* of /dev/vhost-net, one for each pair; none: it is opened */
 	uint8_t mac[6];

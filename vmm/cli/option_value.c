@@ -2,8 +2,6 @@
 /* From text to one field, and back. */
 #include "cli/options.h"
 
-#include "machine/config.h"
-
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -227,8 +225,8 @@ static int parse_fds(const struct option *option, const char *text, void *field,
 				return -EINVAL;
 			}
 		}
-		if (list.count == CONFIG_MAX_FDS) {
-			snprintf(why, len, "more than %d file descriptors", CONFIG_MAX_FDS);
+		if (list.count == FD_LIST_MAX) {
+			snprintf(why, len, "more than %d file descriptors", FD_LIST_MAX);
 			return -EINVAL;
 		}
 		list.fds[list.count++] = (int)fd;

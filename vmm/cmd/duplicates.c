@@ -62,7 +62,7 @@ static int check_cards(const struct net_config *a, const struct net_config *b)
 
 static int check_nets(const struct machine_config *config)
 {
-	enum { FDS_MAX = CONFIG_MAX_NETS * 2 * CONFIG_MAX_FDS };
+	enum { FDS_MAX = CONFIG_MAX_NETS * 2 * FD_LIST_MAX };
 	int fds[FDS_MAX];
 	unsigned count = 0;
 

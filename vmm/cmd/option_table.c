@@ -5,27 +5,19 @@
 #include <string.h>
 #include <sys/un.h>
 
-/* Where an option's value goes. The null pointer is never followed: sizeof does not evaluate. */
-#define FIELD(type, member) .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
-#define RUN(member) FIELD(struct run_options, member)
-#define DISK(member) FIELD(struct disk_config, member)
-#define NET(member) FIELD(struct net_config, member)
-#define SCSI(member) FIELD(struct scsi_config, member)
-#define VSOCK(member) FIELD(struct vsock_config, member)
-#define GDB(member) FIELD(struct gdb_config, member)
-#define BUDGET(phase) FIELD(struct watch_config, budgets[phase])
-#define BOOT(member) FIELD(struct boot_options, member)
+#define RUN(member) OPTION_FIELD(struct run_options, member)
+#define DISK(member) OPTION_FIELD(struct disk_config, member)
+#define NET(member) OPTION_FIELD(struct net_config, member)
+#define SCSI(member) OPTION_FIELD(struct scsi_config, member)
+#define VSOCK(member) OPTION_FIELD(struct vsock_config, member)
+#define GDB(member) OPTION_FIELD(struct gdb_config, member)
+#define BUDGET(phase) OPTION_FIELD(struct watch_config, budgets[phase])
+#define BOOT(member) OPTION_FIELD(struct boot_options, member)
 
 #define MIB (UINT64_C(1) << 20)
 #define TIB (UINT64_C(1) << 40)
 #define MILLISECOND UINT64_C(1000000)
 #define HOUR (UINT64_C(3600000) * MILLISECOND)
-
-static const struct option_word on_off[] = {
-	{ "on", true },
-	{ "off", false },
-	{ NULL, 0 },
-};
 
 static const struct option_word serial_words[] = {
 	{ "stdio", SERIAL_STDIO },
@@ -175,7 +167,7 @@ static const struct option net_table[] = {
 		NET(queues),
 	},
 	[NET_OFFLOADS] = {
-		.name = "offloads", .kind = OPTION_WORD, .words = on_off, .initial = "on",
+		.name = "offloads", .kind = OPTION_WORD, .words = option_on_off, .initial = "on",
 		.help = "let guest and host leave checksums and segmentation to each other; off: "
 			"every frame as on a wire, at most MTU bytes",
 		NET(offloads),
@@ -381,12 +373,12 @@ static const struct option module_table[] = {
 		.name = "path", .metavar = "FILE", .kind = OPTION_STRING, .min = 1, .max = 4095,
 		.file = FILE_INPUT,
 		.help = "the module; a comma in its name is written twice",
-		FIELD(struct boot_module, path),
+		OPTION_FIELD(struct boot_module, path),
 	},
 	[MODULE_ARGS] = {
 		.name = "args", .metavar = "TEXT", .kind = OPTION_STRING, .max = 65535,
 		.help = "what stands after its name in its string; commas are written twice",
-		FIELD(struct boot_module, args),
+		OPTION_FIELD(struct boot_module, args),
 	},
 };
 
@@ -463,7 +455,7 @@ static const struct option boot_options[] = {
 		RUN(config.console),
 	},
 	{
-		.name = "acpi", .kind = OPTION_WORD, .words = on_off, .initial = "on",
+		.name = "acpi", .kind = OPTION_WORD, .words = option_on_off, .initial = "on",
 		.help = "firmware tables by which the guest finds CPUs, PCI and power-off; a device "
 			"tree on arm64",
 		RUN(config.acpi),
@@ -475,7 +467,7 @@ static const struct option boot_options[] = {
 		RUN(config.boot.dump_fdt),
 	},
 	{
-		.name = "irqchip", .kind = OPTION_WORD, .words = on_off, .initial = "on",
+		.name = "irqchip", .kind = OPTION_WORD, .words = option_on_off, .initial = "on",
 		.help = "in-kernel interrupt controllers and timers; without them HLT ends the run; "
 			"always on on arm64",
 		RUN(config.irqchip),
@@ -555,7 +547,7 @@ static const struct option machine_options[] = {
 		RUN(config.vsock),
 	},
 	{
-		.name = "rng", .kind = OPTION_WORD, .words = on_off, .initial = "on",
+		.name = "rng", .kind = OPTION_WORD, .words = option_on_off, .initial = "on",
 		.help = "virtio entropy source",
 		RUN(config.rng),
 	},
@@ -624,11 +616,11 @@ const struct option_list machine_option_list = {
 static const struct option common_options[] = {
 	{
 		.name = "help", .letter = 'h', .kind = OPTION_FLAG, .help = "print this help, and end",
-		FIELD(struct common_options, help),
+		OPTION_FIELD(struct common_options, help),
 	},
 	{
 		.name = "version", .kind = OPTION_FLAG, .help = "print the version, and end",
-		FIELD(struct common_options, version),
+		OPTION_FIELD(struct common_options, version),
 	},
 };
 

@@ -8,7 +8,6 @@
 
 #include <cjson/cJSON.h>
 #include <pwd.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/utsname.h>
 
@@ -20,13 +19,13 @@ struct doctor_options {
 static const struct option doctor_options[] = {
 	{
 		.name = "json", .kind = OPTION_FLAG, .help = "print one JSON object, for programs",
-		.offset = offsetof(struct doctor_options, json), .size = sizeof(bool),
+		OPTION_FIELD(struct doctor_options, json),
 	},
 	{
 		.name = "fix", .kind = OPTION_FLAG,
 		.help = "first remove the SCSI targets (--scsi path=FILE) that killed runs of "
 			"Kinglet left; takes root",
-		.offset = offsetof(struct doctor_options, fix), .size = sizeof(bool),
+		OPTION_FIELD(struct doctor_options, fix),
 	},
 };
 

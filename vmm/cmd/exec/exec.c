@@ -44,9 +44,7 @@ static struct exec_options *exec_options_of(struct common_options *common)
 
 /* --- Options ---------------------------------------------------------------------------------- */
 
-#define EXEC(member)                                                                               \
-	.offset = offsetof(struct exec_options, member),                                           \
-	.size = sizeof(((struct exec_options *)0)->member)
+#define EXEC(member) OPTION_FIELD(struct exec_options, member)
 
 static const struct option exec_options[] = {
 	{

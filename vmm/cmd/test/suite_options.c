@@ -7,9 +7,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-#define FIELD(member)                                                                              \
-	.offset = offsetof(struct test_options, member),                                           \
-	.size = sizeof(((struct test_options *)0)->member)
+#define FIELD(member) OPTION_FIELD(struct test_options, member)
 
 static const struct option_word fail_on_words[] = {
 	{ "warn", KERNEL_WARNING },
