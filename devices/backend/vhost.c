@@ -20,43 +20,19 @@ struct vhost_table {
 _Static_assert(offsetof(struct vhost_table, regions) == offsetof(struct vhost_memory, regions),
 	       "the regions follow the header");
 
-#define REQUEST(request) { request, #request }
-static const struct {
-	unsigned long request;
-	const char *name;
-} request_names[] = {
-	REQUEST(VHOST_SET_OWNER),	  REQUEST(VHOST_GET_FEATURES),
-	REQUEST(VHOST_SET_FEATURES),	  REQUEST(VHOST_SET_MEM_TABLE),
-	REQUEST(VHOST_SET_VRING_NUM),	  REQUEST(VHOST_SET_VRING_BASE),
-	REQUEST(VHOST_SET_VRING_ADDR),	  REQUEST(VHOST_SET_VRING_ERR),
-	REQUEST(VHOST_SET_VRING_CALL),	  REQUEST(VHOST_SET_VRING_KICK),
-	REQUEST(VHOST_GET_VRING_BASE),	  REQUEST(VHOST_NET_SET_BACKEND),
-	REQUEST(VHOST_SCSI_SET_ENDPOINT), REQUEST(VHOST_SCSI_CLEAR_ENDPOINT),
-	REQUEST(VHOST_SCSI_GET_ABI_VERSION),
-	REQUEST(VHOST_VSOCK_SET_GUEST_CID), REQUEST(VHOST_VSOCK_SET_RUNNING),
-};
-
-static const char *request_name(unsigned long request)
-{
-	for (unsigned i = 0; i < ARRAY_SIZE(request_names); i++)
-		if (request_names[i].request == request)
-			return request_names[i].name;
-	return "ioctl";
-}
-
 bool vhost_may_log(const struct vhost *vhost)
 {
 	return !vhost->dev || vhost->dev->complaints < VIRTIO_COMPLAINTS_MAX;
 }
 
 int vhost_ioctl_from(struct vhost *vhost, const struct sys_site *site, unsigned long request,
-		     void *arg)
+		     const char *name, void *arg)
 {
 	int ret = sys_ioctl_from(vhost->sys, site, vhost->fd, request, arg);
 
 	if (ret < 0 && vhost_may_log(vhost))
-		log_error("%s: %s: %s", vhost->dev ? vhost->dev->name : vhost->kind->ops.name,
-			  request_name(request), strerror(-ret));
+		log_error("%s: %s: %s", vhost->dev ? vhost->dev->name : vhost->kind->ops.name, name,
+			  strerror(-ret));
 	return ret;
 }
 
@@ -312,39 +288,29 @@ static int set_addresses(struct vhost *vhost, unsigned index)
 	return vhost_ioctl(vhost, VHOST_SET_VRING_ADDR, &addr);
 }
 
-static int set_state(struct vhost *vhost, unsigned long request, unsigned index, unsigned num)
-{
-	struct vhost_vring_state state = { .index = index, .num = num };
-
-	return vhost_ioctl(vhost, request, &state);
-}
-
-static int set_file(struct vhost *vhost, unsigned long request, unsigned index, int fd)
-{
-	struct vhost_vring_file file = { .index = index, .fd = fd };
-
-	return vhost_ioctl(vhost, request, &file);
-}
-
 /* KICK last: with one that waits already vhost looks into the ring at once. */
 static int start_ring(struct vhost *vhost, unsigned index)
 {
 	struct vhost_ring *ring = &vhost->rings[index];
 	struct virtq *q = ring->q;
+	struct vhost_vring_state size = { index, q->state.size };
+	struct vhost_vring_state base = { index, q->state.last_avail };
+	struct vhost_vring_file error = { index, ring->error.fd };
+	struct vhost_vring_file call = { index, q->irq.fd }, kick = { index, q->kick_fd };
 	int ret;
 
 	ring->bound = true;
-	ret = set_state(vhost, VHOST_SET_VRING_NUM, index, q->state.size);
+	ret = vhost_ioctl(vhost, VHOST_SET_VRING_NUM, &size);
 	if (ret >= 0)
-		ret = set_state(vhost, VHOST_SET_VRING_BASE, index, q->state.last_avail);
+		ret = vhost_ioctl(vhost, VHOST_SET_VRING_BASE, &base);
 	if (ret >= 0)
 		ret = set_addresses(vhost, index);
 	if (ret >= 0)
-		ret = set_file(vhost, VHOST_SET_VRING_ERR, index, ring->error.fd);
+		ret = vhost_ioctl(vhost, VHOST_SET_VRING_ERR, &error);
 	if (ret >= 0)
-		ret = set_file(vhost, VHOST_SET_VRING_CALL, index, q->irq.fd);
+		ret = vhost_ioctl(vhost, VHOST_SET_VRING_CALL, &call);
 	if (ret >= 0)
-		ret = set_file(vhost, VHOST_SET_VRING_KICK, index, q->kick_fd);
+		ret = vhost_ioctl(vhost, VHOST_SET_VRING_KICK, &kick);
 	if (ret >= 0)
 		ret = loop_add(vhost->dev->loop, &ring->error, EPOLLIN);
 	if (ret >= 0)
@@ -358,17 +324,16 @@ static int start_ring(struct vhost *vhost, unsigned index)
  */
 static void stop_ring(struct vhost *vhost, unsigned index)
 {
-	static const unsigned long files[] = {
-		VHOST_SET_VRING_KICK, VHOST_SET_VRING_CALL, VHOST_SET_VRING_ERR,
-	};
 	struct vhost_ring *ring = &vhost->rings[index];
+	struct vhost_vring_file nothing = { index, VHOST_FILE_UNBIND };
 	struct vhost_vring_state base = { .index = index };
 	struct virtq *q = ring->q;
 
 	if (!ring->bound)
 		return;
-	for (unsigned i = 0; i < ARRAY_SIZE(files); i++)
-		set_file(vhost, files[i], index, VHOST_FILE_UNBIND);
+	(void)!vhost_ioctl(vhost, VHOST_SET_VRING_KICK, &nothing);
+	(void)!vhost_ioctl(vhost, VHOST_SET_VRING_CALL, &nothing);
+	(void)!vhost_ioctl(vhost, VHOST_SET_VRING_ERR, &nothing);
 	loop_remove(vhost->dev->loop, &ring->error);
 	eventfd_drain(ring->error.fd);
 

@@ -94,8 +94,9 @@ void vhost_stop(struct backend *backend, struct virtio_dev *dev);
 bool vhost_may_log(const struct vhost *vhost);
 
 /* An ioctl on the vhost fd: >= 0, or a negative errno, logged with the ioctl's name. */
-#define vhost_ioctl(vhost, request, arg) vhost_ioctl_from(vhost, SYS_HERE, request, arg)
+#define vhost_ioctl(vhost, request, arg)                                                           \
+	vhost_ioctl_from(vhost, SYS_HERE, request, #request, arg)
 __must_check int vhost_ioctl_from(struct vhost *vhost, const struct sys_site *site,
-				  unsigned long request, void *arg);
+				  unsigned long request, const char *name, void *arg);
 
 #endif
