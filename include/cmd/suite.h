@@ -8,12 +8,12 @@
 #define KINGLET_CMD_SUITE_H
 
 #include "cmd/run_options.h"
-#include "guestlog/lines.h"
-#include "guestlog/tail.h"
+#include "guestlog/guest_log.h"
 #include "guestlog/kernel_log.h"
 #include "guestlog/ktap.h"
 #include "guestlog/last_words.h"
 #include "guestlog/symbols.h"
+#include "guestlog/tail.h"
 #include "machine/machine.h"
 
 #include <cjson/cJSON.h>
@@ -101,7 +101,7 @@ enum judge_end {
 /* Filled while the machine runs, under its lock; read when it has ended. */
 struct judge {
 	const struct test_options *options; /* borrowed */
-	struct console_lines lines[GUEST_STREAMS];
+	struct guest_log log;
 	struct ktap ktap[GUEST_STREAMS];
 	struct judge_pattern expect[TEST_MAX_PATTERNS], reject[TEST_MAX_PATTERNS];
 	unsigned expect_count, reject_count; /* compiled */
@@ -113,13 +113,14 @@ struct judge {
 	enum kernel_complaint complaint_kind;
 	char *last_words;		/* why the guest's boot failed; owned, or NULL */
 	unsigned patience;		/* ticks until the rest of the complaint is given up */
-	struct console_tail tail;	/* for the report */
+	struct tail tail;	/* for the report */
 	/* Lines, counted from 1: the last warning, and where what went wrong begins; 0: nothing. */
 	unsigned warned, trouble;
 	struct judge_vcpu *vcpus;	/* owned */
 	unsigned vcpu_count;
 };
 
+/* Beside that of its log. */
 extern const struct machine_observer_ops judge_ops;
 
 /* 0, or -EINVAL with what is wrong with a regular expression of the options logged. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A guest's console as lines of text: without escape sequences and control characters, valid UTF-8
- * whatever the guest prints. Bounded memory, constant work a byte. The caller serialises.
+ * One console of a guest as lines of text: without escape sequences and control characters, valid
+ * UTF-8 whatever the guest prints. Bounded memory, constant work a byte. The caller serialises.
  */
 #ifndef KINGLET_GUESTLOG_LINES_H
 #define KINGLET_GUESTLOG_LINES_H
@@ -10,44 +10,38 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* --- Which bytes are text --------------------------------------------------------------------- */
+/* The length of a line, and what is kept of one that goes on after its end: see `raw`. */
+enum { LINE_MAX_LEN = 1024, LINE_KEPT = 64 };
+
+/* What a byte was. */
+enum lines_byte { LINES_HIDDEN, LINES_CHARACTER, LINES_NEWLINE };
 
 /* All zeroes at the start. */
-struct console_filter {
-	unsigned state;
-};
-
-/*
- * One byte of the stream. True when it is seen on the screen as a character, or a part of one; a
- * newline is not, but ends every escape sequence, so that one cut short cannot hide what follows.
- */
-bool console_filter_byte(struct console_filter *filter, uint8_t c);
-
-/* --- Lines ------------------------------------------------------------------------------------ */
-
-enum { CONSOLE_LINE_MAX = 1024 };
-
-/* All zeroes at the start. */
-struct console_lines {
-	struct console_filter filter;
-	size_t len;
-	bool grown;			  /* since console_lines_partial() */
-	bool returned;			  /* to the start of the line */
-	char raw[CONSOLE_LINE_MAX];	  /* the line so far */
-	char text[CONSOLE_LINE_MAX + 64]; /* what was handed out last */
+struct lines {
+	unsigned escape;      /* which kind of escape sequence this is */
+	enum lines_byte last; /* the last byte that was fed */
+	bool grown;	      /* since lines_partial() */
+	bool returned;	      /* to the start of the line */
+	/*
+	 * The last characters since a newline: the line so far from `start` on, and before it up to
+	 * LINE_KEPT of the one that it goes on from.
+	 */
+	size_t start, len;
+	char raw[LINE_KEPT + LINE_MAX_LEN];
+	char text[LINE_MAX_LEN + 64]; /* what was handed out last */
 };
 
 /*
  * One byte of the stream. Returns the line that it ends, or NULL. A carriage return, too, ends a
- * line when text follows it, as after a progress bar. A line of CONSOLE_LINE_MAX bytes ends there.
+ * line when text follows it, as after a progress bar. A line of LINE_MAX_LEN bytes ends there.
  * Valid until the next call.
  */
-const char *console_lines_feed(struct console_lines *lines, uint8_t c);
+const char *lines_feed(struct lines *lines, uint8_t c);
 
 /* The line so far, when it has grown since it was last asked for; else NULL. As above. */
-const char *console_lines_partial(struct console_lines *lines);
+const char *lines_partial(struct lines *lines);
 
 /* What was left without a newline, as a line; NULL when there is nothing. */
-const char *console_lines_end(struct console_lines *lines);
+const char *lines_end(struct lines *lines);
 
 #endif

@@ -306,7 +306,7 @@ static bool prints_to(struct run *run, enum guest_stream stream, const char *tex
 {
 	struct verdict end = { 0 };
 
-	return judge_ops.console(&run->judge, stream, (const uint8_t *)text, strlen(text), &end);
+	return guest_log_ops.console(&run->judge.log, stream, (const uint8_t *)text, strlen(text), &end);
 }
 
 static bool prints(struct run *run, const char *text)
@@ -320,7 +320,8 @@ static bool waits(struct run *run, unsigned ticks)
 	bool ended = false;
 
 	while (ticks-- && !ended)
-		ended = judge_ops.tick(&run->judge, &end);
+		ended = guest_log_ops.tick(&run->judge.log, &end) ||
+			judge_ops.tick(&run->judge, &end);
 	return ended;
 }
 
@@ -600,15 +601,15 @@ static void the_last_lines_are_kept(void **state)
 
 	(void)state;
 	START(&run, NULL);
-	assert_null(console_tail_line(&run.judge.tail, 0));
-	for (unsigned i = 0; i < CONSOLE_TAIL_LINES + 7; i++) {
+	assert_null(tail_line(&run.judge.tail, 0));
+	for (unsigned i = 0; i < TAIL_LINES + 7; i++) {
 		snprintf(line, sizeof(line), "line %u\n", i);
 		prints(&run, line);
 	}
-	assert_string_equal(console_tail_line(&run.judge.tail, 0), "line 7");
-	snprintf(line, sizeof(line), "line %d", CONSOLE_TAIL_LINES + 6);
-	assert_string_equal(console_tail_line(&run.judge.tail, CONSOLE_TAIL_LINES - 1), line);
-	assert_null(console_tail_line(&run.judge.tail, CONSOLE_TAIL_LINES));
+	assert_string_equal(tail_line(&run.judge.tail, 0), "line 7");
+	snprintf(line, sizeof(line), "line %d", TAIL_LINES + 6);
+	assert_string_equal(tail_line(&run.judge.tail, TAIL_LINES - 1), line);
+	assert_null(tail_line(&run.judge.tail, TAIL_LINES));
 	cJSON_Delete(finish(&run, &observed));
 }
 
@@ -628,7 +629,7 @@ static void a_panics_excerpt_begins_with_its_cause(void **state)
 		  10, &panicked, 30 },
 		{ "WARNING: CPU: 0\nRIP\nKernel panic - not syncing: panic_on_warn set\n", 2, 10,
 		  &panicked, 2 },
-		{ "BUG: kernel NULL pointer dereference\n", 3, CONSOLE_TAIL_LINES + 7, &panicked,
+		{ "BUG: kernel NULL pointer dereference\n", 3, TAIL_LINES + 7, &panicked,
 		  0 },
 		{ "fine\n", 3, 3, &panicked, -1 },
 		{ "Kernel panic - not syncing: x\n", 3, 3, &timeout, -1 },

@@ -164,13 +164,13 @@ static void near_misses(void **state)
 	assert_int_equal(w.report.stage, CONSOLE_PANIC_END);
 }
 
-/* At every place of a long line, so that it also lies across each move of the window. */
+/* At every place about the one where a long line is cut. */
 static void long_lines(void **state)
 {
 	struct watcher w;
 
 	(void)state;
-	for (unsigned before = 0; before < 3 * CONSOLE_SCAN_WINDOW; before++) {
+	for (unsigned before = LINE_MAX_LEN - 200; before < LINE_MAX_LEN + 64; before++) {
 		watch(&w);
 		for (unsigned i = 0; i < before; i++)
 			feed(&w, "-");
@@ -178,9 +178,9 @@ static void long_lines(void **state)
 		assert_int_equal(w.report.stage, CONSOLE_PANIC_NONE);
 		feed(&w, "---[ end Kernel panic - not syncing: ");
 		assert_int_equal(w.report.stage, CONSOLE_PANIC_END);
-		for (unsigned i = 0; i < 10 * CONSOLE_SCAN_LINE; i++)
+		for (unsigned i = 0; i < 10 * PANIC_LINE_LEN; i++)
 			feed(&w, "z");
-		assert_int_equal(strlen(w.report.line), CONSOLE_SCAN_LINE - 1);
+		assert_int_equal(strlen(w.report.line), PANIC_LINE_LEN - 1);
 	}
 }
 

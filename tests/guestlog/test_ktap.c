@@ -447,14 +447,14 @@ static void any_lines_are_survived(void **state)
 /* As the console's watcher does. */
 static void feed_console(struct ktap *ktap, FILE *file)
 {
-	struct console_lines lines = { 0 };
+	struct lines lines = { 0 };
 	const char *line;
 	int c;
 
 	while ((c = getc(file)) != EOF)
-		if ((line = console_lines_feed(&lines, (uint8_t)c)))
+		if ((line = lines_feed(&lines, (uint8_t)c)))
 			ktap_line(ktap, kernel_log_message(line, NULL));
-	if ((line = console_lines_end(&lines)))
+	if ((line = lines_end(&lines)))
 		ktap_line(ktap, kernel_log_message(line, NULL));
 }
 

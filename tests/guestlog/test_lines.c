@@ -10,19 +10,19 @@
 
 #include <cmocka.h>
 
-static struct console_lines *new_lines(void)
+static struct lines *new_lines(void)
 {
-	return test_calloc(1, sizeof(struct console_lines));
+	return test_calloc(1, sizeof(struct lines));
 }
 
 /* All lines of the text, each ended by a bar. */
 static void assert_lines(const char *text, size_t len, const char *expected)
 {
-	struct console_lines *lines = new_lines();
+	struct lines *lines = new_lines();
 	char all[4096] = "";
 
 	for (size_t i = 0; i < len; i++) {
-		const char *line = console_lines_feed(lines, (uint8_t)text[i]);
+		const char *line = lines_feed(lines, (uint8_t)text[i]);
 
 		if (line) {
 			strcat(all, line);
@@ -47,39 +47,39 @@ static void lines_are_what_is_seen(void **state)
 
 static void an_endless_line_is_several(void **state)
 {
-	struct console_lines *lines = new_lines();
+	struct lines *lines = new_lines();
 	unsigned count = 0;
 
 	(void)state;
-	for (unsigned i = 0; i < 2 * CONSOLE_LINE_MAX; i++) {
-		const char *line = console_lines_feed(lines, 'x');
+	for (unsigned i = 0; i < 2 * LINE_MAX_LEN; i++) {
+		const char *line = lines_feed(lines, 'x');
 
 		if (line) {
-			assert_int_equal(strlen(line), CONSOLE_LINE_MAX);
+			assert_int_equal(strlen(line), LINE_MAX_LEN);
 			count++;
 		}
 	}
 	assert_int_equal(count, 2);
 	/* One of bytes that each become three does not overrun the text. */
-	for (unsigned i = 0; i < CONSOLE_LINE_MAX; i++)
-		console_lines_feed(lines, 0xff);
+	for (unsigned i = 0; i < LINE_MAX_LEN; i++)
+		lines_feed(lines, 0xff);
 	test_free(lines);
 }
 
 static void a_line_without_newline_is_seen_once_it_has_grown(void **state)
 {
-	struct console_lines *lines = new_lines();
+	struct lines *lines = new_lines();
 
 	(void)state;
-	assert_null(console_lines_partial(lines));
-	assert_null(console_lines_end(lines));
-	console_lines_feed(lines, '$');
-	assert_string_equal(console_lines_partial(lines), "$");
-	assert_null(console_lines_partial(lines));
-	console_lines_feed(lines, ' ');
-	assert_string_equal(console_lines_partial(lines), "$ ");
-	assert_string_equal(console_lines_end(lines), "$ ");
-	assert_null(console_lines_end(lines));
+	assert_null(lines_partial(lines));
+	assert_null(lines_end(lines));
+	lines_feed(lines, '$');
+	assert_string_equal(lines_partial(lines), "$");
+	assert_null(lines_partial(lines));
+	lines_feed(lines, ' ');
+	assert_string_equal(lines_partial(lines), "$ ");
+	assert_string_equal(lines_end(lines), "$ ");
+	assert_null(lines_end(lines));
 	test_free(lines);
 }
 

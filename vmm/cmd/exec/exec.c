@@ -6,7 +6,7 @@
 #include "cmd/exec_image.h"
 #include "cmd/kernels.h"
 #include "cmd/run_options.h"
-#include "guestlog/lines.h"
+#include "guestlog/guest_log.h"
 #include "guestlog/tail.h"
 #include "cmd/guest_init.h"
 
@@ -305,12 +305,13 @@ static int find_modules(const struct exec_options *options, const char *folder,
 
 /* What the kernel prints is shown only when that was the end of it. */
 struct exec_console {
-	struct console_lines lines[GUEST_STREAMS];
-	struct console_tail tail;
+	struct guest_log log;
+	struct tail tail;
 	bool image_failed; /* to be unpacked */
 };
 
-static void take_line(struct exec_console *console, const char *line)
+static bool take_line(void *owner, enum guest_stream stream, const char *line, bool whole,
+		      struct verdict *end)
 {
 	/* The tmpfs is full, in two kernels' words, or all memory is. */
 	static const char *const signs[] = {
@@ -318,34 +319,23 @@ static void take_line(struct exec_console *console, const char *line)
 		"rootfs image is not initramfs",
 		"System is deadlocked on memory",
 	};
-
-	if (!line)
-		return;
-	for (unsigned i = 0; i < ARRAY_SIZE(signs); i++)
-		console->image_failed |= strstr(line, signs[i]) != NULL;
-	console_tail_add(&console->tail, line);
-}
-
-static bool take_output(void *owner, enum guest_stream stream, const uint8_t *data, size_t len,
-			struct verdict *end)
-{
 	struct exec_console *console = owner;
 
+	(void)stream;
 	(void)end;
-	for (size_t i = 0; i < len; i++)
-		take_line(console, console_lines_feed(&console->lines[stream], data[i]));
+	for (unsigned i = 0; whole && i < ARRAY_SIZE(signs); i++)
+		console->image_failed |= strstr(line, signs[i]) != NULL;
+	if (whole)
+		tail_add(&console->tail, line);
 	return false;
 }
-
-static const struct machine_observer_ops console_ops = { .console = take_output };
 
 static void print_console(struct exec_console *console)
 {
 	const char *line;
 
-	for (unsigned i = 0; i < GUEST_STREAMS; i++)
-		take_line(console, console_lines_end(&console->lines[i]));
-	for (unsigned i = 0; (line = console_tail_line(&console->tail, i)); i++)
+	guest_log_finish(&console->log);
+	for (unsigned i = 0; (line = tail_line(&console->tail, i)); i++)
 		fprintf(stderr, "  | %s\n", line);
 }
 
@@ -452,13 +442,15 @@ static int run_image(struct exec_options *options, const struct cpio *cpio)
 		log_error("console: %s", strerror(ENOMEM));
 		return EXIT_HOST;
 	}
+	guest_log_listen(&console->log,
+			 (struct line_listener){ .line = take_line, .owner = console });
 	config->observers[config->observer_count++] =
-		(struct machine_observer){ .ops = &console_ops, .owner = console };
+		(struct machine_observer){ .ops = &guest_log_ops, .owner = &console->log };
 	leave = run_timed(config, &verdict, &seconds);
 	status = report(options, &verdict, seconds, console) | leave;
 	if (leave)
 		return status; /* a thread may still use them */
-	console_tail_destroy(&console->tail);
+	tail_destroy(&console->tail);
 	free(console);
 	return status;
 }

@@ -9,36 +9,6 @@
 /* A kernel's report of a fault is whole within a second of its first line, or never. */
 enum { PATIENCE_TICKS = 1000 / MACHINE_TICK_MS };
 
-static int compile(struct judge_pattern *pattern, const char *option, const char *source)
-{
-	char why[120];
-	int ret = regcomp(&pattern->regex, source, REG_EXTENDED | REG_NOSUB);
-
-	if (ret) {
-		regerror(ret, &pattern->regex, why, sizeof(why));
-		log_error("--%s %.80s: %s; write an extended regular expression as for grep -E",
-			  option, source, why);
-		return -EINVAL;
-	}
-	pattern->source = source;
-	return 0;
-}
-
-int judge_init(struct judge *judge, const struct test_options *options)
-{
-	*judge = (struct judge){ .options = options };
-	for (unsigned i = 0; i < options->expect_count; i++, judge->expect_count++)
-		if (compile(&judge->expect[i], "expect", options->expect[i]) < 0)
-			goto err;
-	for (unsigned i = 0; i < options->reject_count; i++, judge->reject_count++)
-		if (compile(&judge->reject[i], "reject", options->reject[i]) < 0)
-			goto err;
-	return 0;
-err:
-	judge_destroy(judge);
-	return -EINVAL;
-}
-
 static void destroy_patterns(struct judge_pattern *patterns, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++) {
@@ -53,7 +23,7 @@ void judge_destroy(struct judge *judge)
 	destroy_patterns(judge->reject, judge->reject_count);
 	for (unsigned i = 0; i < GUEST_STREAMS; i++)
 		ktap_destroy(&judge->ktap[i]);
-	console_tail_destroy(&judge->tail);
+	tail_destroy(&judge->tail);
 	free(judge->complaint);
 	free(judge->last_words);
 	free(judge->vcpus);
@@ -87,7 +57,7 @@ static void look_for_trouble(struct judge *judge, const char *message, enum kern
 	if (kind >= KERNEL_BUG || judge->complaint)
 		judge->trouble = here;
 	else if (!strncmp(message, panic, strlen(panic)))
-		judge->trouble = judge->warned && here - judge->warned < CONSOLE_TAIL_LINES ?
+		judge->trouble = judge->warned && here - judge->warned < TAIL_LINES ?
 					 judge->warned :
 					 here;
 }
@@ -116,7 +86,7 @@ static void take_line(struct judge *judge, enum guest_stream stream, const char 
 	bool stamped;
 	const char *message = kernel_log_message(line, &stamped);
 
-	console_tail_add(&judge->tail, line);
+	tail_add(&judge->tail, line);
 	ktap_line(&judge->ktap[stream], message);
 	if (judge->end == JUDGE_OPEN)
 		look_for_complaint(judge, message, stamped);
@@ -168,36 +138,25 @@ static bool has_just_ended(enum judge_end before, const struct judge *judge, str
 	return before == JUDGE_OPEN && judge->end != JUDGE_OPEN;
 }
 
-static bool see_console(void *owner, enum guest_stream stream, const uint8_t *data, size_t len,
-			struct verdict *end)
+static bool see_line(void *owner, enum guest_stream stream, const char *line, bool whole,
+		     struct verdict *end)
 {
 	struct judge *judge = owner;
 	enum judge_end before = judge->end;
 
-	for (size_t i = 0; i < len; i++) {
-		const char *line = console_lines_feed(&judge->lines[stream], data[i]);
-
-		if (!line)
-			continue;
+	if (whole)
 		take_line(judge, stream, line);
-		match_line(judge, line, 0);
-	}
+	/* A prompt has no newline; but a line that may still grow has no end. */
+	match_line(judge, line, whole ? 0 : REG_NOTEOL);
 	return has_just_ended(before, judge, end);
 }
 
-/* A prompt ends without a newline: so a line is looked at, too, when it stands still a while. */
 static bool see_tick(void *owner, struct verdict *end)
 {
 	struct judge *judge = owner;
 	enum judge_end before = judge->end;
 
-	for (unsigned i = 0; i < GUEST_STREAMS; i++) {
-		const char *line = console_lines_partial(&judge->lines[i]);
-
-		if (line)
-			match_line(judge, line, REG_NOTEOL);
-	}
-	if (judge->patience && !--judge->patience && judge->end == JUDGE_OPEN)
+	if (judge->patience && !--judge->patience && before == JUDGE_OPEN)
 		judge->end = JUDGE_COMPLAINT;
 	return has_just_ended(before, judge, end);
 }
@@ -216,8 +175,38 @@ static void see_vcpu(void *owner, unsigned id, const struct arch_vcpu_state *sta
 	vcpus[judge->vcpu_count++] = (struct judge_vcpu){ .id = id, .state = *state };
 }
 
+static int compile(struct judge_pattern *pattern, const char *option, const char *source)
+{
+	char why[120];
+	int ret = regcomp(&pattern->regex, source, REG_EXTENDED | REG_NOSUB);
+
+	if (ret) {
+		regerror(ret, &pattern->regex, why, sizeof(why));
+		log_error("--%s %.80s: %s; write an extended regular expression as for grep -E",
+			  option, source, why);
+		return -EINVAL;
+	}
+	pattern->source = source;
+	return 0;
+}
+
+int judge_init(struct judge *judge, const struct test_options *options)
+{
+	*judge = (struct judge){ .options = options };
+	guest_log_listen(&judge->log, (struct line_listener){ .line = see_line, .owner = judge });
+	for (unsigned i = 0; i < options->expect_count; i++, judge->expect_count++)
+		if (compile(&judge->expect[i], "expect", options->expect[i]) < 0)
+			goto err;
+	for (unsigned i = 0; i < options->reject_count; i++, judge->reject_count++)
+		if (compile(&judge->reject[i], "reject", options->reject[i]) < 0)
+			goto err;
+	return 0;
+err:
+	judge_destroy(judge);
+	return -EINVAL;
+}
+
 const struct machine_observer_ops judge_ops = {
-	.console = see_console,
 	.vcpu = see_vcpu,
 	.tick = see_tick,
 };
@@ -226,15 +215,9 @@ void judge_finish(struct judge *judge)
 {
 	bool cut = judge->end != JUDGE_OPEN;
 
-	for (unsigned i = 0; i < GUEST_STREAMS; i++) {
-		const char *line = console_lines_end(&judge->lines[i]);
-
-		if (line) {
-			take_line(judge, i, line);
-			match_line(judge, line, 0);
-		}
+	guest_log_finish(&judge->log);
+	for (unsigned i = 0; i < GUEST_STREAMS; i++)
 		ktap_finish(&judge->ktap[i], cut);
-	}
 	if (judge->end == JUDGE_OPEN && judge->complaint)
 		judge->end = JUDGE_COMPLAINT;
 }

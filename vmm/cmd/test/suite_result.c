@@ -353,7 +353,7 @@ static cJSON *tail_json(const struct judge *judge)
 	cJSON *array = cJSON_CreateArray();
 	const char *line;
 
-	for (unsigned i = 0; (line = console_tail_line(&judge->tail, i)); i++)
+	for (unsigned i = 0; (line = tail_line(&judge->tail, i)); i++)
 		append(array, cJSON_CreateString(line));
 	return array;
 }
@@ -362,7 +362,7 @@ static cJSON *tail_json(const struct judge *judge)
 static cJSON *trouble_json(const struct judge *judge, const struct verdict *verdict)
 {
 	unsigned count = judge->tail.count,
-		 first = count > CONSOLE_TAIL_LINES ? count - CONSOLE_TAIL_LINES : 0;
+		 first = count > TAIL_LINES ? count - TAIL_LINES : 0;
 	bool by_kernel = judge->end == JUDGE_COMPLAINT || verdict->outcome == OUTCOME_PANIC ||
 			 verdict->outcome == OUTCOME_TRIPLE_FAULT;
 

@@ -19,7 +19,7 @@
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
-/* A result has at most CONSOLE_TAIL_LINES, KTAP_TESTS_MAX tests and JUDGE_MAX_VCPUS. */
+/* A result has at most TAIL_LINES, KTAP_TESTS_MAX tests and JUDGE_MAX_VCPUS. */
 enum { RESULT_MAX = 64 << 20 };
 /* A run ends by itself within seconds of its timeout; this is for one that does not. */
 enum { GRACE_SECONDS = 60 };
@@ -84,6 +84,8 @@ static cJSON *run_once(const struct test_options *options)
 	if (judge_init(&judge, options) < 0)
 		return NULL;
 	config.started_ns = sys_now_ns();
+	config.observers[config.observer_count++] =
+		(struct machine_observer){ .ops = &guest_log_ops, .owner = &judge.log };
 	config.observers[config.observer_count++] =
 		(struct machine_observer){ .ops = &judge_ops, .owner = &judge };
 	ret = run_timed(&config, &verdict, &seconds);

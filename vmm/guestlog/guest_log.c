@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "guestlog/guest_log.h"
+
+#include "machine/machine.h"
+
+/* `line` NULL: there is none. */
+static bool tell(struct guest_log *log, enum guest_stream stream, const char *line, bool whole,
+		 struct verdict *end)
+{
+	bool enough = false;
+
+	for (unsigned i = 0; line && i < log->listener_count; i++) {
+		const struct line_listener *listener = &log->listeners[i];
+
+		enough |= listener->line(listener->owner, stream, line, whole, end);
+	}
+	return enough;
+}
+
+static bool see_console(void *owner, enum guest_stream stream, const uint8_t *data, size_t len,
+			struct verdict *end)
+{
+	struct guest_log *log = owner;
+	bool enough = false;
+
+	for (size_t i = 0; i < len; i++) {
+		uint8_t c = *(const volatile uint8_t *)&data[i];
+
+		enough |= tell(log, stream, lines_feed(&log->lines[stream], c), true, end);
+	}
+	return enough;
+}
+
+static bool see_tick(void *owner, struct verdict *end)
+{
+	struct guest_log *log = owner;
+	bool enough = false;
+
+	for (unsigned i = 0; i < GUEST_STREAMS; i++)
+		enough |= tell(log, i, lines_partial(&log->lines[i]), false, end);
+	return enough;
+}
+
+const struct machine_observer_ops guest_log_ops = { .console = see_console, .tick = see_tick };
+
+void guest_log_listen(struct guest_log *log, struct line_listener listener)
+{
+	log->listeners[log->listener_count++] = listener;
+}
+
+void guest_log_finish(struct guest_log *log)
+{
+	struct verdict ignored;
+
+	for (unsigned i = 0; i < GUEST_STREAMS; i++)
+		tell(log, i, lines_end(&log->lines[i]), true, &ignored);
+}
