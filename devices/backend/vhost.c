@@ -38,41 +38,18 @@ int vhost_ioctl_from(struct vhost *vhost, const struct sys_site *site, unsigned 
 
 /* --- Opening ---------------------------------------------------------------------------------- */
 
-/* The module is there where sysfs has its device: then only this /dev has none. */
-static bool module_loaded(const struct vhost_kind *kind, struct sys *sys)
-{
-	_cleanup_close_ int fd = -1;
-	char path[64];
-
-	snprintf(path, sizeof(path), "/sys/class/misc%s/dev", strrchr(kind->node, '/'));
-	fd = sys_open(sys, path, O_RDONLY);
-	return fd >= 0;
-}
-
-static void open_hint(const struct vhost_kind *kind, struct sys *sys, int err, char *hint, size_t len)
-{
-	if (err == -ENOENT && module_loaded(kind, sys))
-		snprintf(hint, len, " (the module is loaded, but this /dev has no node of it)");
-	else if (err == -ENOENT || err == -ENODEV || err == -ENXIO)
-		snprintf(hint, len, " (modprobe %s)", kind->module);
-	else if (err == -EACCES || err == -EPERM)
-		snprintf(hint, len, " (needs read and write permission on it)");
-	else
-		*hint = '\0';
-}
-
 /* Says what is missing; `optional`: the caller has another way. */
 static int open_failed(const struct vhost *vhost, const char *step, int err, bool optional)
 {
 	const struct vhost_kind *kind = vhost->kind;
-	char hint[80];
+	char reason[100];
 
-	open_hint(kind, vhost->sys, err, hint, sizeof(hint));
+	node_reason(&kind->node, vhost->sys, err, reason, sizeof(reason));
 	if (optional)
-		log_warning("%s: %s: %s%s: Kinglet serves the queues itself", kind->ops.name, step,
-			    strerror(-err), hint);
+		log_warning("%s: %s: %s: Kinglet serves the queues itself", kind->ops.name, step,
+			    reason);
 	else
-		log_error("%s: %s: %s%s", kind->ops.name, step, strerror(-err), hint);
+		log_error("%s: %s: %s", kind->ops.name, step, reason);
 	return err;
 }
 
@@ -95,7 +72,7 @@ static int adopt(struct vhost *vhost)
 
 	if (ret) {
 		log_error("%s: fd %d: not inherited; open %s on this number before", name,
-			  vhost->fd, vhost->kind->node);
+			  vhost->fd, vhost->kind->node.path);
 		/* It is nobody's, or somebody else's. */
 		vhost->fd = -1;
 		return ret;
@@ -112,7 +89,7 @@ static int adopt(struct vhost *vhost)
 int vhost_open(struct vhost *vhost, const struct vhost_kind *kind, struct sys *sys, int fd,
 	       bool optional)
 {
-	const char *step = kind->node;
+	const char *step = kind->node.path;
 	int ret;
 
 	*vhost = (struct vhost){
@@ -123,7 +100,7 @@ int vhost_open(struct vhost *vhost, const struct vhost_kind *kind, struct sys *s
 	};
 	if (fd >= 0)
 		return adopt(vhost);
-	vhost->fd = ret = sys_open(sys, kind->node, O_RDWR);
+	vhost->fd = ret = sys_open(sys, kind->node.path, O_RDWR);
 	if (ret >= 0)
 		ret = become_owner(vhost, &step);
 	if (ret < 0) {

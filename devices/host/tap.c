@@ -2,6 +2,7 @@
 #include "tap_internal.h"
 
 #include "base/log.h"
+#include "core/node.h"
 
 #include <fcntl.h>
 #include <linux/if_tun.h>
@@ -17,12 +18,9 @@ struct hint {
 	const char *text;
 };
 
-static const struct hint open_hints[] = {
-	{ ENOENT, " (load the module: modprobe tun)" },
-	{ ENODEV, " (load the module: modprobe tun)" },
-	{ ENXIO, " (load the module: modprobe tun)" },
-	{ EACCES, " (needs read and write permission on it)" },
-	{ EPERM, " (needs read and write permission on it)" },
+static const struct device_node tun_node = {
+	.path = "/dev/net/tun",
+	.absent = "load the module: modprobe tun",
 };
 
 static const struct hint attach_hints[] = {
@@ -113,12 +111,14 @@ static int tap_probe_offloads(struct tap *tap)
 
 static int tap_open_tun(struct tap *tap)
 {
-	int rc = sys_open(tap->sys, "/dev/net/tun", O_RDWR | O_NONBLOCK);
+	char reason[80];
 
-	if (rc < 0)
-		return tap_fail(tap, "/dev/net/tun", rc, open_hints, ARRAY_SIZE(open_hints));
-	tap->fd = rc;
-	return 0;
+	tap->fd = sys_open(tap->sys, tun_node.path, O_RDWR | O_NONBLOCK);
+	if (tap->fd >= 0)
+		return 0;
+	node_reason(&tun_node, tap->sys, tap->fd, reason, sizeof(reason));
+	log_error("tap %s: %s: %s", tap->name, tun_node.path, reason);
+	return tap->fd;
 }
 
 /* A queue of the interface tap->name, or of a new one. */

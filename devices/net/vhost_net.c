@@ -67,8 +67,7 @@ static const struct vhost_kind net_kind = {
 		.stop = vhost_stop,
 		.destroy = net_destroy,
 	},
-	.node = "/dev/vhost-net",
-	.module = "vhost_net",
+	.node = { "/dev/vhost-net", .absent = "modprobe vhost_net" },
 	.run = net_run,
 	.halt = net_halt,
 };

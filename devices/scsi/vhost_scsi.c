@@ -64,8 +64,7 @@ static const struct vhost_kind scsi_kind = {
 		.stop = vhost_stop,
 		.destroy = scsi_destroy,
 	},
-	.node = "/dev/vhost-scsi",
-	.module = "vhost_scsi",
+	.node = { "/dev/vhost-scsi", .absent = "modprobe vhost_scsi" },
 	.run = scsi_run,
 	.halt = scsi_halt,
 };

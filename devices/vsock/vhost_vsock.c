@@ -36,8 +36,7 @@ static const struct vhost_kind vsock_kind = {
 		.stop = vhost_stop,
 		.destroy = vsock_destroy,
 	},
-	.node = "/dev/vhost-vsock",
-	.module = "vhost_vsock",
+	.node = { "/dev/vhost-vsock", .absent = "modprobe vhost_vsock" },
 	.run = vsock_run,
 	.halt = vsock_halt,
 };

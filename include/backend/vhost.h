@@ -21,6 +21,7 @@
 #define KINGLET_BACKEND_VHOST_H
 
 #include "core/memory.h"
+#include "core/node.h"
 #include "core/sys.h"
 #include "virtio/virtio.h"
 
@@ -29,8 +30,7 @@ struct vhost;
 /* One kind of vhost device: const, one per file. */
 struct vhost_kind {
 	struct backend_ops ops; /* vhost_start, vhost_stop, and the kind's destroy */
-	const char *node;	/* "/dev/vhost-net" */
-	const char *module;	/* "vhost_net", for the hint when the node is missing */
+	struct device_node node;
 	/* The rings that are bound are set up: let the kernel run them. On failure none runs. */
 	int (*run)(struct vhost *vhost);
 	/* The kernel has let go of every ring when this returns. */

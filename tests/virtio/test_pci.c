@@ -128,8 +128,7 @@ static const struct vhost_kind echo_kind = {
 		.stop = vhost_stop,
 		.destroy = echo_vhost_destroy,
 	},
-	.node = "/dev/vhost-echo",
-	.module = "vhost_echo",
+	.node = { "/dev/vhost-echo", .absent = "modprobe vhost_echo" },
 	.run = echo_run,
 	.halt = echo_halt,
 };

@@ -2,24 +2,28 @@
 #include "core/kvm.h"
 
 #include "base/log.h"
+#include "core/node.h"
 
 #include <fcntl.h>
 #include <string.h>
 
-static const char *open_hint(int err)
+static const struct device_node kvm_node = {
+	.path = "/dev/kvm",
+	.absent = "x86: load the kvm_intel or kvm_amd module; is virtualisation on in the firmware? "
+		  "arm64: was the kernel started at EL2?",
+	.forbidden = "join the group that owns it: usermod -aG kvm USER",
+};
+
+static int open_device(struct sys *sys)
 {
-	switch (err) {
-	case -ENOENT:
-	case -ENODEV:
-	case -ENXIO:
-		return " (x86: load the kvm_intel or kvm_amd module; is virtualisation on in the "
-		       "firmware? arm64: was the kernel started at EL2?)";
-	case -EACCES:
-	case -EPERM:
-		return " (join the group that owns it: usermod -aG kvm USER)";
-	default:
-		return "";
+	int ret = sys_open(sys, kvm_node.path, O_RDWR);
+	char reason[200];
+
+	if (ret < 0) {
+		node_reason(&kvm_node, sys, ret, reason, sizeof(reason));
+		log_error("/dev/kvm: open: %s", reason);
 	}
+	return ret;
 }
 
 /* KVM api.rst 4.2: the type is only refused, never adjusted; EINTR is documented and transient. */
@@ -52,12 +56,9 @@ int kvm_init(struct kvm *kvm, struct sys *sys, unsigned long machine_type)
 	*kvm = (struct kvm){ .sys = sys, .dev_fd = -1, .vm_fd = -1 };
 	pthread_mutex_init(&kvm->coalesced_lock, NULL);
 
-	ret = sys_open(sys, "/dev/kvm", O_RDWR);
-	if (ret < 0) {
-		log_error("/dev/kvm: open: %s%s", strerror(-ret), open_hint(ret));
+	kvm->dev_fd = ret = open_device(sys);
+	if (ret < 0)
 		return ret;
-	}
-	kvm->dev_fd = ret;
 
 	ret = kvm_device_version(sys, kvm->dev_fd);
 	if (ret < 0) {
