@@ -4,141 +4,75 @@
  */
 #include "../../../arch/aarch64/boot.h"
 #include "base/le.h"
-#include "capture.h"
+#include "boot_rig.h"
 
 #include <libfdt.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <zlib.h>
 #include <zstd.h>
 
 #include <cmocka.h>
 
-#define MIB (1ULL << 20)
-
 enum { IMAGE_LEN = 300000, FDT_MAX_TEST = 2 << 20 };
 
-struct rig {
-	struct gmem mem;
+struct fixture {
+	struct rig rig;
 	struct arm64_vm vm;
 	struct arch_vm arch;
-	struct boot_options options;
-	struct boot_state state;
-	char said[1100];
 	uint8_t image[IMAGE_LEN]; /* as it shall stand in RAM */
-	char kernel_path[64], initrd_path[64];
-	int kernel_fd, initrd_fd;
 };
-
-static int memory_file(const void *bytes, size_t len, char path[64])
-{
-	int fd = memfd_create("test", MFD_CLOEXEC);
-
-	assert_true(fd >= 0);
-	assert_int_equal(pwrite(fd, bytes, len, 0), len);
-	snprintf(path, 64, "/proc/self/fd/%d", fd);
-	return fd;
-}
-
-static void set_kernel(struct rig *rig, const void *bytes, size_t len)
-{
-	close_fd(&rig->kernel_fd);
-	rig->kernel_fd = memory_file(bytes, len, rig->kernel_path);
-	rig->options.kernel = rig->kernel_path;
-}
-
-static void set_ram(struct rig *rig, uint64_t size)
-{
-	static const struct gmem_options plain;
-	struct gmem_range ranges[2];
-
-	assert_int_equal(arch_ram_ranges(size, ranges), 1);
-	assert_int_equal(gmem_init(&rig->mem, ranges, 1, &plain), 0);
-}
 
 /* A kernel whose bytes tell where they belong, and no initrd. */
 static int setup(void **state)
 {
-	struct rig *rig = calloc(1, sizeof(*rig));
+	struct fixture *f = test_calloc(1, sizeof(*f));
 
-	assert_non_null(rig);
-	rig->kernel_fd = rig->initrd_fd = -1;
-	rig->options = (struct boot_options){
-		.cmdline = "quiet",
-		.firmware_tables = true,
-		.cpus = 2,
-		.flat_mode = CPU_MODE_64,
-	};
-	rig->vm.mpidr[1] = 0x101;
-	rig->arch.priv = &rig->vm;
+	rig_init(&f->rig, 64 * MIB);
+	f->rig.options.cmdline = "quiet";
+	f->rig.options.firmware_tables = true;
+	f->rig.options.cpus = 2;
+	f->rig.options.flat_mode = CPU_MODE_64;
+	f->rig.arch = &f->arch;
+	f->vm.mpidr[1] = 0x101;
+	f->arch.priv = &f->vm;
 	for (unsigned i = 0; i < IMAGE_LEN; i++)
-		rig->image[i] = (uint8_t)(i * 7 + i / 251);
-	put_le64(rig->image + 8, 0);			  /* text_offset */
-	put_le64(rig->image + 16, IMAGE_LEN + 100000ULL); /* with its bss */
-	memcpy(rig->image + 56, "ARM\x64", 4);
-	set_kernel(rig, rig->image, IMAGE_LEN);
-	set_ram(rig, 64 * MIB);
-	*state = rig;
+		f->image[i] = (uint8_t)(i * 7 + i / 251);
+	put_le64(f->image + 8, 0);			/* text_offset */
+	put_le64(f->image + 16, IMAGE_LEN + 100000ULL); /* with its bss */
+	memcpy(f->image + 56, "ARM\x64", 4);
+	rig_set_kernel(&f->rig, f->image, IMAGE_LEN);
+	*state = f;
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	struct rig *rig = *state;
+	struct fixture *f = *state;
 
-	gmem_destroy(&rig->mem);
-	close_fd(&rig->kernel_fd);
-	close_fd(&rig->initrd_fd);
-	free(rig);
+	rig_destroy(&f->rig);
+	test_free(f);
 	return 0;
 }
 
-/* A success says nothing, a refusal one line. */
-static int boot(struct rig *rig)
+static void assert_loaded(struct fixture *f, uint64_t gpa)
 {
-	struct capture capture;
-	int ret;
-
-	capture_stderr_begin(&capture);
-	ret = arch_boot_load(&rig->arch, &rig->mem, &rig->options, &rig->state);
-	capture_stderr_end(&capture, rig->said, sizeof(rig->said));
-	assert_int_equal(!*rig->said, !ret);
-	if (ret)
-		assert_ptr_equal(strchr(rig->said, '\n') + 1, rig->said + strlen(rig->said));
-	return ret;
-}
-
-static void assert_refused(struct rig *rig, int err, const char *why)
-{
-	assert_int_equal(boot(rig), err);
-	if (!strstr(rig->said, why))
-		fail_msg("\"%s\" is not in: %s", why, rig->said);
-}
-
-static void assert_loaded(struct rig *rig, uint64_t gpa)
-{
+	struct rig *rig = &f->rig;
 	const struct boot_summary *summary = &rig->state.summary;
-	struct boot_regs regs;
 
-	memcpy(&regs, rig->state.words, sizeof(regs));
-	assert_int_equal(regs.pc, gpa);
+	assert_int_equal(rig->regs->pc, gpa);
 	assert_int_equal(summary->kernel_start, gpa);
 	assert_int_equal(summary->kernel_end, gpa + IMAGE_LEN + 100000);
-	assert_memory_equal(gmem_ptr(&rig->mem, gpa, IMAGE_LEN), rig->image, IMAGE_LEN);
+	assert_guest_bytes(rig, gpa, f->image, IMAGE_LEN);
 }
 
 static const void *tree_of(struct rig *rig)
 {
-	struct boot_regs regs;
-	const void *fdt;
+	const void *fdt = guest(rig, rig->regs->x0, BOOT_FDT_MAX);
 
-	memcpy(&regs, rig->state.words, sizeof(regs));
-	assert_int_equal(regs.x0 % 8, 0);
-	fdt = gmem_ptr(&rig->mem, regs.x0, BOOT_FDT_MAX);
-	assert_non_null(fdt);
+	assert_int_equal(rig->regs->x0 % 8, 0);
 	assert_int_equal(fdt_check_full(fdt, BOOT_FDT_MAX), 0);
 	return fdt;
 }
@@ -157,138 +91,144 @@ static uint32_t cell(const void *fdt, const char *path, const char *name, unsign
 
 static void an_image_lies_where_its_header_says(void **state)
 {
-	struct rig *rig = *state;
+	struct fixture *f = *state;
+	struct rig *rig = &f->rig;
 
-	assert_int_equal(boot(rig), 0);
+	assert_int_equal(rig_boot(rig), 0);
 	assert_string_equal(rig->state.summary.format, "Image");
-	assert_loaded(rig, ARM64_RAM_BASE);
+	assert_loaded(f, ARM64_RAM_BASE);
 
-	put_le64(rig->image + 8, 0x80000);
-	set_kernel(rig, rig->image, IMAGE_LEN);
-	assert_int_equal(boot(rig), 0);
-	assert_loaded(rig, ARM64_RAM_BASE + 0x80000);
+	put_le64(f->image + 8, 0x80000);
+	rig_set_kernel(rig, f->image, IMAGE_LEN);
+	assert_int_equal(rig_boot(rig), 0);
+	assert_loaded(f, ARM64_RAM_BASE + 0x80000);
 }
 
 static void packed_images_are_unpacked(void **state)
 {
-	struct rig *rig = *state;
+	struct fixture *f = *state;
+	struct rig *rig = &f->rig;
 	size_t room = 2 * IMAGE_LEN, len;
 	uint8_t *packed = malloc(room);
-	z_stream stream = { .next_in = rig->image, .avail_in = IMAGE_LEN, .next_out = packed,
+	z_stream stream = { .next_in = f->image, .avail_in = IMAGE_LEN, .next_out = packed,
 			    .avail_out = (unsigned)room };
 
 	assert_int_equal(deflateInit2(&stream, 1, Z_DEFLATED, 16 + MAX_WBITS, 8, 0), Z_OK);
 	assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
 	len = stream.total_out;
 	deflateEnd(&stream);
-	set_kernel(rig, packed, len);
-	assert_int_equal(boot(rig), 0);
-	assert_loaded(rig, ARM64_RAM_BASE);
+	rig_set_kernel(rig, packed, len);
+	assert_int_equal(rig_boot(rig), 0);
+	assert_loaded(f, ARM64_RAM_BASE);
 
 	/* Cut, and damaged. */
-	set_kernel(rig, packed, len - 1000);
-	assert_refused(rig, -ENOEXEC, "damaged or truncated");
+	rig_set_kernel(rig, packed, len - 1000);
+	rig_assert_refused(rig, -ENOEXEC, "damaged or truncated");
 	memset(packed + len / 2, 0xff, 1000);
-	set_kernel(rig, packed, len);
-	assert_refused(rig, -ENOEXEC, "damaged or truncated");
+	rig_set_kernel(rig, packed, len);
+	rig_assert_refused(rig, -ENOEXEC, "damaged or truncated");
 
 	/* As the payload of an EFI program. */
 	memset(packed, 0, 128);
-	len = ZSTD_compress(packed + 128, room - 128, rig->image, IMAGE_LEN, 1);
+	len = ZSTD_compress(packed + 128, room - 128, f->image, IMAGE_LEN, 1);
 	assert_false(ZSTD_isError(len));
 	memcpy(packed, "MZ\0\0zimg", 8);
 	put_le32(packed + 8, 128);
 	put_le32(packed + 12, (uint32_t)len);
-	set_kernel(rig, packed, 128 + len);
-	assert_int_equal(boot(rig), 0);
-	assert_loaded(rig, ARM64_RAM_BASE);
+	rig_set_kernel(rig, packed, 128 + len);
+	assert_int_equal(rig_boot(rig), 0);
+	assert_loaded(f, ARM64_RAM_BASE);
 
 	put_le32(packed + 12, (uint32_t)len + 1);
-	set_kernel(rig, packed, 128 + len);
-	assert_refused(rig, -ENOEXEC, "truncated");
+	rig_set_kernel(rig, packed, 128 + len);
+	rig_assert_refused(rig, -ENOEXEC, "truncated");
 	free(packed);
 }
 
 static void kernels_that_do_not_fit_are_refused(void **state)
 {
-	struct rig *rig = *state;
+	struct fixture *f = *state;
+	struct rig *rig = &f->rig;
 
-	put_le64(rig->image + 16, 63 * MIB); /* the device tree is in the way */
-	set_kernel(rig, rig->image, IMAGE_LEN);
-	assert_refused(rig, -E2BIG, "needs RAM");
-	put_le64(rig->image + 16, UINT64_MAX);
-	set_kernel(rig, rig->image, IMAGE_LEN);
-	assert_refused(rig, -E2BIG, "needs RAM");
-	put_le64(rig->image + 16, IMAGE_LEN);
-	put_le64(rig->image + 8, UINT64_MAX - 0x1000);
-	set_kernel(rig, rig->image, IMAGE_LEN);
-	assert_refused(rig, -E2BIG, "needs RAM");
+	put_le64(f->image + 16, 63 * MIB); /* the device tree is in the way */
+	rig_set_kernel(rig, f->image, IMAGE_LEN);
+	rig_assert_refused(rig, -E2BIG, "needs RAM");
+	put_le64(f->image + 16, UINT64_MAX);
+	rig_set_kernel(rig, f->image, IMAGE_LEN);
+	rig_assert_refused(rig, -E2BIG, "needs RAM");
+	put_le64(f->image + 16, IMAGE_LEN);
+	put_le64(f->image + 8, UINT64_MAX - 0x1000);
+	rig_set_kernel(rig, f->image, IMAGE_LEN);
+	rig_assert_refused(rig, -E2BIG, "needs RAM");
 	/* More bytes than the header tells of, and than there is RAM for. */
-	put_le64(rig->image + 16, 4096);
-	put_le64(rig->image + 8, 62 * MIB - 65536);
-	set_kernel(rig, rig->image, IMAGE_LEN);
-	assert_refused(rig, -E2BIG, "does not fit");
+	put_le64(f->image + 16, 4096);
+	put_le64(f->image + 8, 62 * MIB - 65536);
+	rig_set_kernel(rig, f->image, IMAGE_LEN);
+	rig_assert_refused(rig, -E2BIG, "does not fit");
 }
 
 static void unknown_files_are_named(void **state)
 {
-	struct rig *rig = *state;
+	struct fixture *f = *state;
+	struct rig *rig = &f->rig;
 	uint8_t file[1024] = { 0 };
 
 	memcpy(file + 0x202, "HdrS", 4);
-	set_kernel(rig, file, sizeof(file));
-	assert_refused(rig, -ENOEXEC, "an x86 Linux bzImage");
+	rig_set_kernel(rig, file, sizeof(file));
+	rig_assert_refused(rig, -ENOEXEC, "an x86 Linux bzImage");
 	memcpy(file, "\x7f" "ELF", 4);
 	memset(file + 0x202, 0, 4);
-	set_kernel(rig, file, sizeof(file));
-	assert_refused(rig, -ENOEXEC, "an ELF file");
-	set_kernel(rig, "\x1f\x8b", 2);
-	assert_refused(rig, -ENOEXEC, "damaged or truncated");
+	rig_set_kernel(rig, file, sizeof(file));
+	rig_assert_refused(rig, -ENOEXEC, "an ELF file");
+	rig_set_kernel(rig, "\x1f\x8b", 2);
+	rig_assert_refused(rig, -ENOEXEC, "damaged or truncated");
 }
 
 static void a_flat_binary_gets_the_tree_too(void **state)
 {
-	struct rig *rig = *state;
+	struct fixture *f = *state;
+	struct rig *rig = &f->rig;
 
 	rig->options.format = BOOT_FORMAT_FLAT;
 	rig->options.flat_address = ARM64_RAM_BASE + 0x1000;
-	assert_int_equal(boot(rig), 0);
+	assert_int_equal(rig_boot(rig), 0);
 	assert_int_equal(rig->state.summary.entry, ARM64_RAM_BASE + 0x1000);
 	tree_of(rig);
 	rig->options.flat_address++;
-	assert_refused(rig, -ENOEXEC, "multiples of 4");
+	rig_assert_refused(rig, -ENOEXEC, "multiples of 4");
 	rig->options.flat_address = 0x7c00;
-	assert_refused(rig, -E2BIG, "needs RAM");
+	rig_assert_refused(rig, -E2BIG, "needs RAM");
 	rig->options.flat_address = ARM64_RAM_BASE;
 	rig->options.flat_mode = CPU_MODE_32;
-	assert_refused(rig, -ENOEXEC, "no mode but 64");
+	rig_assert_refused(rig, -ENOEXEC, "no mode but 64");
 }
 
 static void linux_needs_its_tree(void **state)
 {
-	struct rig *rig = *state;
+	struct fixture *f = *state;
+	struct rig *rig = &f->rig;
 
 	rig->options.firmware_tables = false;
-	assert_refused(rig, -ENOEXEC, "--acpi off");
+	rig_assert_refused(rig, -ENOEXEC, "--acpi off");
 }
 
 static void the_tree_tells_of_the_machine(void **state)
 {
 	static const char initrd[] = "an initrd";
-	struct rig *rig = *state;
+	struct fixture *f = *state;
+	struct rig *rig = &f->rig;
 	const void *fdt;
 	uint64_t start;
 
-	rig->initrd_fd = memory_file(initrd, sizeof(initrd), rig->initrd_path);
-	rig->options.initrd = rig->initrd_path;
-	assert_int_equal(boot(rig), 0);
+	rig_set_initrd(rig, initrd, sizeof(initrd));
+	assert_int_equal(rig_boot(rig), 0);
 	fdt = tree_of(rig);
 	assert_string_equal(fdt_getprop(fdt, fdt_path_offset(fdt, "/chosen"), "bootargs", NULL),
 			    "quiet");
 	start = (uint64_t)cell(fdt, "/chosen", "linux,initrd-start", 0) << 32 |
 		cell(fdt, "/chosen", "linux,initrd-start", 1);
 	assert_int_equal(cell(fdt, "/chosen", "linux,initrd-end", 1), start + sizeof(initrd));
-	assert_memory_equal(gmem_ptr(&rig->mem, start, sizeof(initrd)), initrd, sizeof(initrd));
+	assert_guest_bytes(rig, start, initrd, sizeof(initrd));
 	assert_int_equal(cell(fdt, "/memory", "reg", 1), ARM64_RAM_BASE);
 	assert_int_equal(cell(fdt, "/memory", "reg", 3), 64 * MIB);
 	assert_int_equal(cell(fdt, "/cpus/cpu@101", "reg", 1), 0x101);
@@ -302,11 +242,11 @@ static void the_tree_tells_of_the_machine(void **state)
 }
 
 /* As many as there can be, with the affinities that KVM gives them. */
-static void name_cpus(struct rig *rig)
+static void name_cpus(struct fixture *f)
 {
 	for (unsigned i = 0; i < ARM64_CPUS_MAX; i++)
-		rig->vm.mpidr[i] = (i & 15) | (uint64_t)i >> 4 << 8;
-	rig->options.cpus = ARM64_CPUS_MAX;
+		f->vm.mpidr[i] = (i & 15) | (uint64_t)i >> 4 << 8;
+	f->rig.options.cpus = ARM64_CPUS_MAX;
 }
 
 /* Else what the guest keeps secret is the same at each start. */
@@ -314,22 +254,24 @@ static void seeds_differ_from_boot_to_boot(void **state)
 {
 	static const char *const names[] = { "rng-seed", "kaslr-seed" };
 	uint32_t before[ARRAY_SIZE(names)];
-	struct rig *rig = *state;
+	struct fixture *f = *state;
+	struct rig *rig = &f->rig;
 
-	assert_int_equal(boot(rig), 0);
+	assert_int_equal(rig_boot(rig), 0);
 	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
 		before[i] = cell(tree_of(rig), "/chosen", names[i], 1);
-	assert_int_equal(boot(rig), 0);
+	assert_int_equal(rig_boot(rig), 0);
 	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
 		assert_int_not_equal(cell(tree_of(rig), "/chosen", names[i], 1), before[i]);
 }
 
 static void the_tree_has_room_for_all_cpus(void **state)
 {
-	struct rig *rig = *state;
+	struct fixture *f = *state;
+	struct rig *rig = &f->rig;
 
-	name_cpus(rig);
-	assert_int_equal(boot(rig), 0);
+	name_cpus(f);
+	assert_int_equal(rig_boot(rig), 0);
 	assert_int_equal(cell(tree_of(rig), "/cpus/cpu@1f0f", "reg", 1), 0x1f0f);
 }
 
@@ -356,49 +298,52 @@ static void assert_compiler_agrees(struct rig *rig)
 
 static void the_compiler_has_no_warning(void **state)
 {
-	struct rig *rig = *state;
+	struct fixture *f = *state;
+	struct rig *rig = &f->rig;
 
 	if (access("/usr/bin/dtc", X_OK))
 		skip();
 	rig->options.cpus = 1;
-	assert_int_equal(boot(rig), 0);
+	assert_int_equal(rig_boot(rig), 0);
 	assert_compiler_agrees(rig);
 
-	name_cpus(rig);
-	rig->initrd_fd = memory_file("an initrd", 9, rig->initrd_path);
-	rig->options.initrd = rig->initrd_path;
-	assert_int_equal(boot(rig), 0);
+	name_cpus(f);
+	rig_set_initrd(rig, "an initrd", 9);
+	assert_int_equal(rig_boot(rig), 0);
 	assert_compiler_agrees(rig);
 }
 
 static void the_tree_goes_to_a_file_as_well(void **state)
 {
-	struct rig *rig = *state;
+	struct fixture *f = *state;
+	struct rig *rig = &f->rig;
 	char path[64], *copy = malloc(FDT_MAX_TEST);
 	int fd = memory_file("", 0, path);
 	ssize_t len;
 
 	rig->options.dump_fdt = path;
-	assert_int_equal(boot(rig), 0);
+	assert_int_equal(rig_boot(rig), 0);
 	len = pread(fd, copy, FDT_MAX_TEST, 0);
 	assert_int_equal(len, fdt_totalsize(tree_of(rig)));
 	assert_memory_equal(copy, tree_of(rig), (size_t)len);
 	close(fd);
 	free(copy);
 	rig->options.dump_fdt = "/nowhere/at/all";
-	assert_refused(rig, -ENOENT, "--dump-fdt /nowhere/at/all");
+	rig_assert_refused(rig, -ENOENT, "--dump-fdt /nowhere/at/all");
 }
 
 static void kernel_and_initrd_share_a_window(void **state)
 {
-	struct rig *rig = *state;
-	struct boot_regs regs;
+	struct fixture *f = *state;
+	struct rig *rig = &f->rig, large;
 
-	gmem_destroy(&rig->mem);
-	set_ram(rig, 48ULL << 30);
-	assert_int_equal(boot(rig), 0);
-	memcpy(&regs, rig->state.words, sizeof(regs));
-	assert_in_range(regs.x0, ARM64_RAM_BASE, ARM64_RAM_BASE + (32ULL << 30) - BOOT_FDT_MAX);
+	rig_init(&large, 48ULL << 30);
+	large.arch = &f->arch;
+	large.options = rig->options;
+	assert_int_equal(rig_boot(&large), 0);
+	assert_in_range(large.regs->x0, ARM64_RAM_BASE,
+			ARM64_RAM_BASE + (32ULL << 30) - BOOT_FDT_MAX);
+	rig_destroy(&large);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

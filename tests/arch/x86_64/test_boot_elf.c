@@ -2,7 +2,7 @@
 /*
  * ELF images: PVH, the choice between ways of entry, and damaged files.
  */
-#include "boot_rig.h"
+#include "image_rig.h"
 
 #define CODE_AT 0x1000
 #define CODE_LEN 0x300
@@ -23,26 +23,9 @@ struct hvm_memmap_entry {
 	uint32_t type, reserved;
 };
 
-struct fixture {
-	struct rig rig;
-	struct image image;
-};
-
 static int setup(void **state)
 {
-	struct fixture *f = test_malloc(sizeof(*f));
-
-	rig_init(&f->rig, 64 * MIB);
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	rig_destroy(&f->rig);
-	test_free(f);
+	*state = fixture_new(64 * MIB);
 	return 0;
 }
 
@@ -107,9 +90,9 @@ static void assert_pvh_booted(struct fixture *f)
 	assert_int_equal(rig->state.summary.kernel_start, 1 * MIB);
 	assert_int_equal(rig->state.summary.kernel_end, 1 * MIB + CODE_LEN + 4096);
 	assert_int_equal(rig->state.summary.entry, ENTRY);
-	assert_int_equal(rig->regs.mode, CPU_MODE_32);
-	assert_int_equal(rig->regs.rip, ENTRY);
-	assert_int_equal(rig->regs.rbx, BOOT_INFO);
+	assert_int_equal(rig->regs->mode, CPU_MODE_32);
+	assert_int_equal(rig->regs->rip, ENTRY);
+	assert_int_equal(rig->regs->rbx, BOOT_INFO);
 	assert_gdt(rig);
 }
 

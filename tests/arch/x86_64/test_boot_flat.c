@@ -2,34 +2,19 @@
 /*
  * Flat binaries, and files that are nothing Kinglet can boot.
  */
-#include "boot_rig.h"
+#include "image_rig.h"
 #include "fake_sys.h"
 
 #include <sys/stat.h>
 
-struct fixture {
-	struct rig rig;
-	struct image image;
-};
-
 static int setup(void **state)
 {
-	struct fixture *f = test_malloc(sizeof(*f));
+	struct fixture *f = fixture_new(2 * MIB);
 
-	rig_init(&f->rig, 2 * MIB);
 	f->rig.options.format = BOOT_FORMAT_FLAT;
 	memset(&f->image, 0xf4, sizeof(f->image));
 	f->image.len = 1000;
 	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	rig_destroy(&f->rig);
-	test_free(f);
 	return 0;
 }
 
@@ -56,11 +41,11 @@ static void real_mode_entry_is_cs_and_ip(void **state)
 		assert_int_equal(boot_at(f, CPU_MODE_16, cases[i].address), 0);
 		assert_string_equal(rig->state.summary.format, "flat");
 		assert_int_equal(rig->state.summary.entry, cases[i].address);
-		assert_int_equal(rig->regs.mode, CPU_MODE_16);
-		assert_int_equal(rig->regs.cs, cases[i].cs);
-		assert_int_equal(rig->regs.rip, cases[i].ip);
-		assert_int_equal(rig->regs.ss, 0x7000);
-		assert_int_equal(rig->regs.rsp, 0xfff0);
+		assert_int_equal(rig->regs->mode, CPU_MODE_16);
+		assert_int_equal(rig->regs->cs, cases[i].cs);
+		assert_int_equal(rig->regs->rip, cases[i].ip);
+		assert_int_equal(rig->regs->ss, 0x7000);
+		assert_int_equal(rig->regs->rsp, 0xfff0);
 		assert_guest_bytes(rig, cases[i].address, f->image.bytes, f->image.len);
 	}
 }
@@ -86,10 +71,10 @@ static void protected_entry_has_gdt_stack_and_command_line(void **state)
 	rig->options.cmdline = "an argument";
 	for (enum cpu_mode mode = CPU_MODE_32; mode <= CPU_MODE_64; mode++) {
 		assert_int_equal(boot_at(f, mode, 1 * MIB), 0);
-		assert_int_equal(rig->regs.mode, mode);
-		assert_int_equal(rig->regs.rip, 1 * MIB);
-		assert_int_equal(rig->regs.rsp, BOOT_AREA);
-		assert_string_equal(guest(rig, rig->regs.rsi, 12), "an argument");
+		assert_int_equal(rig->regs->mode, mode);
+		assert_int_equal(rig->regs->rip, 1 * MIB);
+		assert_int_equal(rig->regs->rsp, BOOT_AREA);
+		assert_string_equal(guest(rig, rig->regs->rsi, 12), "an argument");
 		assert_gdt(rig);
 	}
 	assert_identity_mapped(rig);
@@ -212,7 +197,7 @@ static void huge_files_are_refused(void **state)
 	struct rig *rig = &f->rig;
 
 	rig->options.flat_mode = CPU_MODE_64;
-	rig_set_kernel(rig, &f->image);
+	rig_set_kernel(rig, f->image.bytes, f->image.len);
 	assert_int_equal(ftruncate(rig->kernel_fd, 1LL << 40), 0);
 	assert_int_equal(rig_boot(rig), -E2BIG);
 	rig->options.format = BOOT_FORMAT_AUTO;

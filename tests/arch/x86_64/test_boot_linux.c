@@ -2,7 +2,7 @@
 /*
  * Linux by its 64-bit and 32-bit entries: bzImage and ELF64 vmlinux.
  */
-#include "boot_rig.h"
+#include "image_rig.h"
 #include "fake_sys.h"
 
 #define SETUP_SECTORS 3u
@@ -40,27 +40,12 @@ static void make_bzimage(struct image *image)
 	image->len = SETUP_LEN + PAYLOAD_LEN;
 }
 
-struct fixture {
-	struct rig rig;
-	struct image image;
-};
-
 static int setup(void **state)
 {
-	struct fixture *f = test_malloc(sizeof(*f));
+	struct fixture *f = fixture_new(64 * MIB);
 
-	rig_init(&f->rig, 64 * MIB);
 	make_bzimage(&f->image);
 	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	rig_destroy(&f->rig);
-	test_free(f);
 	return 0;
 }
 
@@ -75,9 +60,9 @@ static void bzimage_is_loaded_where_it_prefers(void **state)
 	assert_int_equal(rig->state.summary.kernel_start, 16 * MIB);
 	assert_int_equal(rig->state.summary.kernel_end, 20 * MIB);
 	assert_int_equal(rig->state.summary.entry, 16 * MIB + 0x200);
-	assert_int_equal(rig->regs.mode, CPU_MODE_64);
-	assert_int_equal(rig->regs.rip, 16 * MIB + 0x200);
-	assert_int_equal(rig->regs.rsi, BOOT_INFO);
+	assert_int_equal(rig->regs->mode, CPU_MODE_64);
+	assert_int_equal(rig->regs->rip, 16 * MIB + 0x200);
+	assert_int_equal(rig->regs->rsi, BOOT_INFO);
 	assert_gdt(rig);
 	assert_identity_mapped(rig);
 }
@@ -167,7 +152,7 @@ static void fixed_kernel_lies_at_1_mib_and_runs_where_it_prefers(void **state)
 	header_of(&f->image)->relocatable_kernel = 0;
 	assert_int_equal(rig_boot_image(&f->rig, &f->image), 0);
 	assert_guest_bytes(&f->rig, 1 * MIB, f->image.bytes + SETUP_LEN, PAYLOAD_LEN);
-	assert_int_equal(f->rig.regs.rip, 1 * MIB + 0x200);
+	assert_int_equal(f->rig.regs->rip, 1 * MIB + 0x200);
 	assert_int_equal(f->rig.state.summary.kernel_start, 1 * MIB);
 	assert_int_equal(f->rig.state.summary.kernel_end, 20 * MIB);
 }
@@ -274,10 +259,10 @@ static void kernel_without_64_bit_entry_gets_the_32_bit_one(void **state)
 	header_of(&f->image)->xloadflags = 0;
 	rig->options.cmdline = "quiet";
 	assert_int_equal(rig_boot_image(rig, &f->image), 0);
-	assert_int_equal(rig->regs.mode, CPU_MODE_32);
-	assert_int_equal(rig->regs.rip, 16 * MIB);
-	assert_int_equal(rig->regs.rsi, BOOT_INFO);
-	assert_int_equal(rig->regs.rbx, 0);
+	assert_int_equal(rig->regs->mode, CPU_MODE_32);
+	assert_int_equal(rig->regs->rip, 16 * MIB);
+	assert_int_equal(rig->regs->rsi, BOOT_INFO);
+	assert_int_equal(rig->regs->rbx, 0);
 	assert_gdt(rig);
 	params = guest(rig, BOOT_INFO, sizeof(*params));
 	assert_string_equal(guest(rig, params->hdr.cmd_line_ptr, 6), "quiet");
@@ -400,8 +385,8 @@ static void vmlinux_is_loaded_by_its_segments(void **state)
 	assert_guest_bytes(rig, 24 * MIB, f->image.bytes + CODE_AT + 0x800, 0x100);
 	assert_int_equal(rig->state.summary.kernel_start, 16 * MIB);
 	assert_int_equal(rig->state.summary.kernel_end, 26 * MIB);
-	assert_int_equal(rig->regs.rip, 16 * MIB);
-	assert_int_equal(rig->regs.rsi, BOOT_INFO);
+	assert_int_equal(rig->regs->rip, 16 * MIB);
+	assert_int_equal(rig->regs->rsi, BOOT_INFO);
 	assert_gdt(rig);
 	assert_identity_mapped(rig);
 	params = guest(rig, BOOT_INFO, sizeof(*params));
@@ -439,7 +424,7 @@ static void virtual_entry_is_translated(void **state)
 	make_vmlinux(&f->image);
 	((Elf64_Ehdr *)f->image.bytes)->e_entry = 0xffffffff81000123;
 	assert_int_equal(rig_boot_image(&f->rig, &f->image), 0);
-	assert_int_equal(f->rig.regs.rip, 16 * MIB + 0x123);
+	assert_int_equal(f->rig.regs->rip, 16 * MIB + 0x123);
 }
 
 static void vmlinux_command_line_is_limited(void **state)

@@ -2,7 +2,7 @@
 /*
  * Multiboot 1: by ELF segments, by the header's own addresses, and its information structure.
  */
-#include "boot_rig.h"
+#include "image_rig.h"
 
 #define CODE_AT 0x1000u
 #define CODE_LEN 0x400u
@@ -10,26 +10,9 @@
 #define WANTS_MEMORY 3u
 #define HAS_ADDRESSES 0x10000u
 
-struct fixture {
-	struct rig rig;
-	struct image image;
-};
-
 static int setup(void **state)
 {
-	struct fixture *f = test_malloc(sizeof(*f));
-
-	rig_init(&f->rig, 64 * MIB);
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	rig_destroy(&f->rig);
-	test_free(f);
+	*state = fixture_new(64 * MIB);
 	return 0;
 }
 
@@ -70,10 +53,10 @@ static void elf_kernel_is_loaded_by_its_segments(void **state)
 	assert_string_equal(rig->state.summary.format, "Multiboot");
 	assert_guest_bytes(rig, 1 * MIB, f->image.bytes + CODE_AT, CODE_LEN);
 	assert_int_equal(rig->state.summary.kernel_end, 1 * MIB + CODE_LEN + 0x1000);
-	assert_int_equal(rig->regs.mode, CPU_MODE_32);
-	assert_int_equal(rig->regs.rax, 0x2badb002);
-	assert_int_equal(rig->regs.rbx, BOOT_INFO);
-	assert_int_equal(rig->regs.rip, 1 * MIB + 0x20);
+	assert_int_equal(rig->regs->mode, CPU_MODE_32);
+	assert_int_equal(rig->regs->rax, 0x2badb002);
+	assert_int_equal(rig->regs->rbx, BOOT_INFO);
+	assert_int_equal(rig->regs->rip, 1 * MIB + 0x20);
 	assert_gdt(rig);
 }
 
@@ -84,7 +67,7 @@ static void higher_half_entry_is_translated(void **state)
 	make_elf_kernel(&f->image, WANTS_MEMORY);
 	((Elf32_Ehdr *)f->image.bytes)->e_entry = 0xc0100020;
 	assert_int_equal(rig_boot_image(&f->rig, &f->image), 0);
-	assert_int_equal(f->rig.regs.rip, 1 * MIB + 0x20);
+	assert_int_equal(f->rig.regs->rip, 1 * MIB + 0x20);
 }
 
 static uint32_t info_word(struct rig *rig, unsigned offset)
@@ -146,7 +129,7 @@ static void kernel_is_no_linux(void **state)
 
 	memset(&f->image, 0, sizeof(f->image));
 	f->image.len = 0x3000;
-	rig_set_kernel(rig, &f->image);
+	rig_set_kernel(rig, f->image.bytes, f->image.len);
 	assert_true(arch_kernel_may_be_linux(rig->kernel_path));
 	assert_true(arch_kernel_may_be_linux("/nonexistent/kernel"));
 	assert_true(arch_kernel_may_be_linux("/"));
@@ -311,7 +294,7 @@ static void raw_kernel_is_loaded_by_its_addresses(void **state)
 	assert_int_equal(*(uint8_t *)guest(rig, 0x100200, 1), 0);
 	assert_int_equal(rig->state.summary.kernel_start, 0x100000);
 	assert_int_equal(rig->state.summary.kernel_end, 0x100800);
-	assert_int_equal(rig->regs.rip, 0x100060);
+	assert_int_equal(rig->regs->rip, 0x100060);
 }
 
 static void raw_kernel_may_leave_its_ends_open(void **state)
@@ -389,7 +372,7 @@ static void strings_that_do_not_fit_are_refused(void **state)
 	size_t room;
 
 	make_elf_kernel(&f->image, WANTS_MEMORY);
-	rig_set_kernel(rig, &f->image);
+	rig_set_kernel(rig, f->image.bytes, f->image.len);
 	/* The kernel's path, a space, the rest, its NUL. */
 	room = BOOT_STRINGS_LEN - strlen(rig->kernel_path) - 2;
 	memset(cmdline, 'x', room);

@@ -2,7 +2,7 @@
 /*
  * Where RAM lies on x86_64 and what the guest is told about it.
  */
-#include "boot_rig.h"
+#include "image_rig.h"
 
 #define GIB (1024 * MIB)
 
