@@ -4,21 +4,6 @@
  */
 #include "vm_rig.h"
 
-static int setup(void **state)
-{
-	struct vm_rig *rig = vm_rig_new();
-
-	rig->leaf_count = 1;
-	*state = rig;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	vm_rig_free(*state);
-	return 0;
-}
-
 static uint32_t apic(const struct vm_rig *rig, unsigned offset)
 {
 	uint32_t value;

@@ -9,18 +9,6 @@
 #define INTEL 0x756e6547
 #define AMD 0x68747541
 
-static int setup(void **state)
-{
-	*state = vm_rig_new();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	vm_rig_free(*state);
-	return 0;
-}
-
 static void add_leaf(struct vm_rig *rig, uint32_t function, uint32_t index, uint32_t eax,
 		     uint32_t ebx, uint32_t ecx, uint32_t edx)
 {

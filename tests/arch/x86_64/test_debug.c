@@ -5,105 +5,32 @@
 #include "base/le.h"
 #include "debug_block.h"
 
-struct fixture {
+#define KERNEL_GS_BASE 0xc0000102
+
+static int setup_vcpu(void **state)
+{
 	struct vm_rig *rig;
-	struct kvm_regs regs;
-	struct kvm_sregs sregs;
-	struct kvm_fpu fpu;
-	uint64_t kernel_gs_base;
-	struct kvm_guest_debug debug;
-	struct kvm_translation translation;
-	unsigned sets; /* of sregs, regs, fpu, msr: one bit each */
-};
 
-enum { SET_SREGS = 1, SET_REGS = 2, SET_FPU = 4, SET_MSR = 8 };
-
-static int answer(struct fake_sys *fake, int fd, unsigned long request, void *arg)
-{
-	struct fixture *f = fake->hook_data;
-	struct kvm_msrs *msrs = arg;
-
-	(void)fd;
-	switch (request) {
-	case KVM_GET_REGS:
-		*(struct kvm_regs *)arg = f->regs;
-		return 0;
-	case KVM_GET_SREGS:
-		*(struct kvm_sregs *)arg = f->sregs;
-		return 0;
-	case KVM_GET_FPU:
-		*(struct kvm_fpu *)arg = f->fpu;
-		return 0;
-	case KVM_GET_MSRS:
-		assert_int_equal(msrs->entries[0].index, 0xc0000102);
-		msrs->entries[0].data = f->kernel_gs_base;
-		return 1;
-	case KVM_SET_REGS:
-		f->sets |= SET_REGS;
-		f->regs = *(struct kvm_regs *)arg;
-		return 0;
-	case KVM_SET_SREGS:
-		f->sets |= SET_SREGS;
-		f->sregs = *(struct kvm_sregs *)arg;
-		return 0;
-	case KVM_SET_FPU:
-		f->sets |= SET_FPU;
-		f->fpu = *(struct kvm_fpu *)arg;
-		return 0;
-	case KVM_SET_MSRS:
-		f->sets |= SET_MSR;
-		f->kernel_gs_base = msrs->entries[0].data;
-		return 1;
-	case KVM_SET_GUEST_DEBUG:
-		f->debug = *(struct kvm_guest_debug *)arg;
-		return 0;
-	case KVM_TRANSLATE:
-		f->translation.linear_address = ((struct kvm_translation *)arg)->linear_address;
-		*(struct kvm_translation *)arg = f->translation;
-		return 0;
-	case KVM_CHECK_EXTENSION:
-		return (long)arg == KVM_CAP_SET_GUEST_DEBUG2 ? KVM_GUESTDBG_BLOCKIRQ : FAKE_PASS;
-	default:
-		return FAKE_PASS;
-	}
-}
-
-static int setup(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	f->rig = vm_rig_new();
-	assert_int_equal(vm_rig_init(f->rig, 1, false), 0);
-	assert_int_equal(vcpu_init(&f->rig->vcpu, &f->rig->kvm, 0, NULL, NULL, NULL, NULL), 0);
-	f->rig->fake.hook = answer;
-	f->rig->fake.hook_data = f;
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	vm_rig_free(f->rig);
-	free(f);
-	return 0;
+	setup(state);
+	rig = *state;
+	assert_int_equal(vm_rig_init(rig, 1, false), 0);
+	return vcpu_init(&rig->vcpu, &rig->kvm, 0, NULL, NULL, NULL, NULL);
 }
 
 static void registers_are_read(void **state)
 {
-	struct fixture *f = *state;
+	struct vm_rig *rig = *state;
 	uint8_t block[ARCH_DEBUG_REGISTERS_MAX];
 
-	f->regs = (struct kvm_regs){ .rax = 1, .rip = 0x1122334455667788, .rflags = 0x246 };
-	f->sregs.cs.selector = 0x10;
-	f->sregs.gs.base = 0xffff888000000000;
-	f->sregs.cr3 = 0x1000;
-	f->fpu.fcw = 0x37f;
-	f->fpu.ftwx = 0x81; /* the first and the last are in use */
-	f->fpu.xmm[15][0] = 0x5a;
-	f->kernel_gs_base = 7;
-	assert_int_equal(arch_debug_get_registers(&f->rig->vcpu, block), 0);
+	rig->regs = (struct kvm_regs){ .rax = 1, .rip = 0x1122334455667788, .rflags = 0x246 };
+	rig->sregs.cs.selector = 0x10;
+	rig->sregs.gs.base = 0xffff888000000000;
+	rig->sregs.cr3 = 0x1000;
+	rig->fpu.fcw = 0x37f;
+	rig->fpu.ftwx = 0x81; /* the first and the last are in use */
+	rig->fpu.xmm[15][0] = 0x5a;
+	rig_msr(rig, KERNEL_GS_BASE)->data = 7;
+	assert_int_equal(arch_debug_get_registers(&rig->vcpu, block), 0);
 	assert_int_equal(get_le64(block + offset_of("rax")), 1);
 	assert_true(get_le64(block + offset_of("rip")) == 0x1122334455667788);
 	assert_int_equal(get_le32(block + offset_of("eflags")), 0x246);
@@ -116,57 +43,66 @@ static void registers_are_read(void **state)
 	assert_int_equal(get_le64(block + offset_of("k_gs_base")), 7);
 }
 
+static void expect_sets(const struct vm_rig *rig, unsigned regs, unsigned sregs, unsigned fpu,
+			unsigned msrs)
+{
+	assert_int_equal(fake_sys_count(&rig->fake, KVM_SET_REGS), regs);
+	assert_int_equal(fake_sys_count(&rig->fake, KVM_SET_SREGS), sregs);
+	assert_int_equal(fake_sys_count(&rig->fake, KVM_SET_FPU), fpu);
+	assert_int_equal(fake_sys_count(&rig->fake, KVM_SET_MSRS), msrs);
+}
+
 /* Setting what has not changed may undo more than it does. */
 static void only_what_differs_is_written(void **state)
 {
-	struct fixture *f = *state;
+	struct vm_rig *rig = *state;
 	uint8_t block[ARCH_DEBUG_REGISTERS_MAX];
 
-	f->fpu.ftwx = 0x0f;
-	f->regs.rflags = 0x100000246;
-	assert_int_equal(arch_debug_get_registers(&f->rig->vcpu, block), 0);
-	assert_int_equal(arch_debug_set_registers(&f->rig->vcpu, block), 0);
-	assert_int_equal(f->sets, 0);
+	rig->fpu.ftwx = 0x0f;
+	rig->regs.rflags = 0x100000246;
+	assert_int_equal(arch_debug_get_registers(&rig->vcpu, block), 0);
+	assert_int_equal(arch_debug_set_registers(&rig->vcpu, block), 0);
+	expect_sets(rig, 0, 0, 0, 0);
 
 	put_le64(block + offset_of("r15"), 15);
-	assert_int_equal(arch_debug_set_registers(&f->rig->vcpu, block), 0);
-	assert_int_equal(f->sets, SET_REGS);
-	assert_int_equal(f->regs.r15, 15);
-	assert_true(f->regs.rflags == 0x100000246);
+	assert_int_equal(arch_debug_set_registers(&rig->vcpu, block), 0);
+	expect_sets(rig, 1, 0, 0, 0);
+	assert_int_equal(rig->regs.r15, 15);
+	assert_true(rig->regs.rflags == 0x100000246);
 
 	put_le32(block + offset_of("ftag"), 0xfffc);
 	put_le32(block + offset_of("ss"), 0x18);
 	put_le64(block + offset_of("k_gs_base"), 9);
-	assert_int_equal(arch_debug_set_registers(&f->rig->vcpu, block), 0);
-	assert_int_equal(f->sets, SET_REGS | SET_SREGS | SET_FPU | SET_MSR);
-	assert_int_equal(f->fpu.ftwx, 1);
-	assert_int_equal(f->sregs.ss.selector, 0x18);
-	assert_int_equal(f->kernel_gs_base, 9);
+	assert_int_equal(arch_debug_set_registers(&rig->vcpu, block), 0);
+	expect_sets(rig, 1, 1, 1, 1);
+	assert_int_equal(rig->fpu.ftwx, 1);
+	assert_int_equal(rig->sregs.ss.selector, 0x18);
+	assert_int_equal(rig_msr(rig, KERNEL_GS_BASE)->data, 9);
 }
 
 static void every_failing_call_is_told(void **state)
 {
 	static const unsigned calls[] = { 4, 5 }; /* to read; and one part to write */
-	struct fixture *f = *state;
+	struct vm_rig *rig = *state;
 	uint8_t block[ARCH_DEBUG_REGISTERS_MAX];
 
-	assert_int_equal(arch_debug_get_registers(&f->rig->vcpu, block), 0);
+	assert_int_equal(arch_debug_get_registers(&rig->vcpu, block), 0);
 	put_le64(block, 1);
 	for (unsigned writing = 0; writing < 2; writing++) {
 		for (unsigned n = 1; n <= calls[writing]; n++) {
-			f->rig->fake.calls = 0;
-			f->rig->fake.fail_at = n;
-			f->rig->fake.fail_errno = EINVAL;
-			assert_int_equal(writing ? arch_debug_set_registers(&f->rig->vcpu, block) :
-						   arch_debug_get_registers(&f->rig->vcpu, block),
+			rig->fake.calls = 0;
+			rig->fake.fail_at = n;
+			rig->fake.fail_errno = EINVAL;
+			assert_int_equal(writing ? arch_debug_set_registers(&rig->vcpu, block) :
+						   arch_debug_get_registers(&rig->vcpu, block),
 					 -EINVAL);
 		}
 	}
 }
 
-static void control(struct fixture *f, const struct arch_debug_control *wanted)
+static void control(struct vm_rig *rig, const struct arch_debug_control *wanted)
 {
-	assert_int_equal(arch_debug_control(&f->rig->vcpu, wanted), 0);
+	assert_int_equal(arch_debug_control(&rig->vcpu, wanted), 0);
 }
 
 /* Intel SDM vol. 3B, figure 17-1: LENn, R/Wn, GE, Gn. */
@@ -179,13 +115,13 @@ static void points_are_debug_registers(void **state)
 		{ ARCH_DEBUG_WRITE, 0x3002, 2 },
 	};
 	const struct arch_debug_control wanted = { .points = points, .count = 4 };
-	struct fixture *f = *state;
+	struct vm_rig *rig = *state;
 
-	control(f, &wanted);
-	assert_int_equal(f->debug.control, KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW_BP);
+	control(rig, &wanted);
+	assert_int_equal(rig->guest_debug.control, KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW_BP);
 	for (unsigned i = 0; i < 4; i++)
-		assert_true(f->debug.arch.debugreg[i] == points[i].address);
-	assert_int_equal(f->debug.arch.debugreg[7], 0x5bd006aa);
+		assert_true(rig->guest_debug.arch.debugreg[i] == points[i].address);
+	assert_int_equal(rig->guest_debug.arch.debugreg[7], 0x5bd006aa);
 }
 
 /* Debug registers watch 1, 2, 4 or 8 bytes at a multiple of that. */
@@ -193,26 +129,26 @@ static void a_point_may_take_several(void **state)
 {
 	const struct arch_debug_point wide = { ARCH_DEBUG_WRITE, 0x1003, 15 }; /* 1 + 4 + 8 + 2 */
 	const struct arch_debug_control wanted = { .points = &wide, .count = 1 };
-	struct fixture *f = *state;
+	struct vm_rig *rig = *state;
 	struct arch_debug_event event;
 
-	assert_true(arch_debug_points_fit(&f->rig->vcpu, &wide, 1));
-	control(f, &wanted);
-	assert_int_equal(f->debug.arch.debugreg[0], 0x1003);
-	assert_int_equal(f->debug.arch.debugreg[1], 0x1004);
-	assert_int_equal(f->debug.arch.debugreg[2], 0x1008);
-	assert_int_equal(f->debug.arch.debugreg[3], 0x1010);
+	assert_true(arch_debug_points_fit(&rig->vcpu, &wide, 1));
+	control(rig, &wanted);
+	assert_int_equal(rig->guest_debug.arch.debugreg[0], 0x1003);
+	assert_int_equal(rig->guest_debug.arch.debugreg[1], 0x1004);
+	assert_int_equal(rig->guest_debug.arch.debugreg[2], 0x1008);
+	assert_int_equal(rig->guest_debug.arch.debugreg[3], 0x1010);
 
-	f->rig->vcpu.run->debug.arch.exception = 1;
-	f->rig->vcpu.run->debug.arch.dr6 = 0xffff0ff8;
-	arch_debug_event(&f->rig->vcpu, &wide, 1, &event);
+	rig->vcpu.run->debug.arch.exception = 1;
+	rig->vcpu.run->debug.arch.dr6 = 0xffff0ff8;
+	arch_debug_event(&rig->vcpu, &wide, 1, &event);
 	assert_int_equal(event.point, 0);
 }
 
 static void more_than_there_are_do_not_fit(void **state)
 {
-	struct fixture *f = *state;
-	struct vcpu *vcpu = &f->rig->vcpu;
+	struct vm_rig *rig = *state;
+	struct vcpu *vcpu = &rig->vcpu;
 	struct arch_debug_point points[5];
 
 	for (unsigned i = 0; i < 5; i++)
@@ -230,64 +166,64 @@ static void more_than_there_are_do_not_fit(void **state)
 
 static void steps_and_exceptions_are_asked_for(void **state)
 {
-	struct fixture *f = *state;
+	struct vm_rig *rig = *state;
 
-	control(f, &(struct arch_debug_control){ .step = true });
-	assert_int_equal(f->debug.control, KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP |
+	control(rig, &(struct arch_debug_control){ .step = true });
+	assert_int_equal(rig->guest_debug.control, KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP |
 						   KVM_GUESTDBG_BLOCKIRQ);
-	control(f, &(struct arch_debug_control){ .traps = true,
+	control(rig, &(struct arch_debug_control){ .traps = true,
 						 .reinject = ARCH_DEBUG_REINJECT_TRAP });
-	assert_int_equal(f->debug.control, KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP |
+	assert_int_equal(rig->guest_debug.control, KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP |
 						   KVM_GUESTDBG_INJECT_BP);
-	control(f, &(struct arch_debug_control){ .reinject = ARCH_DEBUG_REINJECT_DEBUG });
-	assert_int_equal(f->debug.control, KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_INJECT_DB);
-	control(f, &(struct arch_debug_control){ .count = 0 });
-	assert_int_equal(f->debug.control, 0);
+	control(rig, &(struct arch_debug_control){ .reinject = ARCH_DEBUG_REINJECT_DEBUG });
+	assert_int_equal(rig->guest_debug.control, KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_INJECT_DB);
+	control(rig, &(struct arch_debug_control){ .count = 0 });
+	assert_int_equal(rig->guest_debug.control, 0);
 }
 
 static void events_are_told_apart(void **state)
 {
 	static const struct arch_debug_point points[] = { { ARCH_DEBUG_EXECUTE, 0x1000, 1 },
 							  { ARCH_DEBUG_WRITE, 0x2000, 4 } };
-	struct fixture *f = *state;
-	struct kvm_debug_exit_arch *exit = &f->rig->vcpu.run->debug.arch;
+	struct vm_rig *rig = *state;
+	struct kvm_debug_exit_arch *exit = &rig->vcpu.run->debug.arch;
 	struct arch_debug_event event;
 
 	*exit = (struct kvm_debug_exit_arch){ .exception = 1, .pc = 0x1000, .dr6 = 0xffff4ff0 };
-	arch_debug_event(&f->rig->vcpu, points, 2, &event);
+	arch_debug_event(&rig->vcpu, points, 2, &event);
 	assert_true(event.step && !event.trap && event.point == -1);
 	assert_int_equal(event.pc, 0x1000);
 	exit->dr6 = 0xffff0ff2;
-	arch_debug_event(&f->rig->vcpu, points, 2, &event);
+	arch_debug_event(&rig->vcpu, points, 2, &event);
 	assert_true(!event.step && !event.trap && event.point == 1);
 	/* A register that is not in use says nothing. */
 	exit->dr6 = 0xffff0ff4;
-	arch_debug_event(&f->rig->vcpu, points, 2, &event);
+	arch_debug_event(&rig->vcpu, points, 2, &event);
 	assert_int_equal(event.point, -1);
 	exit->exception = 3;
 	exit->dr6 = 0xffff4ff1;
-	arch_debug_event(&f->rig->vcpu, points, 2, &event);
+	arch_debug_event(&rig->vcpu, points, 2, &event);
 	assert_true(event.trap && !event.step && event.point == -1);
 }
 
 static void addresses_are_translated_by_kvm(void **state)
 {
-	struct fixture *f = *state;
+	struct vm_rig *rig = *state;
 	static const struct gmem none;
 	uint64_t gpa = 0;
 
-	f->translation = (struct kvm_translation){ .physical_address = 0x1234000, .valid = 1 };
-	assert_int_equal(arch_debug_translate(&none, &f->rig->vcpu, 0xffffffff81000000, &gpa),
+	rig->translation = (struct kvm_translation){ .physical_address = 0x1234000, .valid = 1 };
+	assert_int_equal(arch_debug_translate(&none, &rig->vcpu, 0xffffffff81000000, &gpa),
 			 0);
 	assert_int_equal(gpa, 0x1234000);
-	assert_true(f->translation.linear_address == 0xffffffff81000000);
-	f->translation.valid = 0;
-	assert_int_equal(arch_debug_translate(&none, &f->rig->vcpu, 0, &gpa), -EFAULT);
+	assert_true(rig->translation.linear_address == 0xffffffff81000000);
+	rig->translation.valid = 0;
+	assert_int_equal(arch_debug_translate(&none, &rig->vcpu, 0, &gpa), -EFAULT);
 }
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup_vcpu, teardown)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_description_is_of_the_block),
 		TEST(registers_are_read),

@@ -49,6 +49,9 @@ struct vm_rig {
 	struct kvm_xcrs xcrs;
 	struct kvm_vcpu_events events;
 	struct kvm_debugregs debug;
+	struct kvm_fpu fpu;
+	struct kvm_guest_debug guest_debug;
+	struct kvm_translation translation; /* what KVM_TRANSLATE answers, and was asked */
 	struct kvm_clock_data clock;
 	unsigned msrs_written;
 	struct kvm_enable_cap enabled;
@@ -152,6 +155,9 @@ static inline int rig_ioctl(struct fake_sys *fake, int fd, unsigned long request
 		GET(KVM_GET_VCPU_EVENTS, events);
 		SET(KVM_SET_DEBUGREGS, debug);
 		GET(KVM_GET_DEBUGREGS, debug);
+		SET(KVM_SET_FPU, fpu);
+		GET(KVM_GET_FPU, fpu);
+		SET(KVM_SET_GUEST_DEBUG, guest_debug);
 		SET(KVM_SET_PIT2, pit);
 		GET(KVM_GET_PIT2, pit);
 		SET(KVM_SET_CLOCK, clock);
@@ -190,7 +196,13 @@ static inline int rig_ioctl(struct fake_sys *fake, int fd, unsigned long request
 		rig->chips[chip->chip_id] = *chip;
 		return 0;
 	}
+	case KVM_TRANSLATE:
+		rig->translation.linear_address = ((struct kvm_translation *)arg)->linear_address;
+		*(struct kvm_translation *)arg = rig->translation;
+		return 0;
 	case KVM_CHECK_EXTENSION:
+		if ((long)arg == KVM_CAP_SET_GUEST_DEBUG2)
+			return KVM_GUESTDBG_BLOCKIRQ;
 		return (long)arg == rig->missing_cap ? 0 : FAKE_PASS;
 	default:
 		return FAKE_PASS;
@@ -211,6 +223,7 @@ static inline void rig_power_on(struct vm_rig *rig)
 		{ .index = 0x400 }, { .index = 0x47f },	     /* machine checks */
 		{ .index = 0x4b564d01 },		     /* kvmclock */
 		{ .index = 0xc0000082 },		     /* LSTAR */
+		{ .index = 0xc0000102 },		     /* KERNEL_GS_BASE */
 	};
 	static const uint32_t apic[][2] = {
 		{ 0x30, 0x50014 }, { 0xe0, UINT32_MAX }, { 0xf0, 0xff },
@@ -233,7 +246,8 @@ static inline void rig_power_on(struct vm_rig *rig)
 	memcpy(rig->msrs, msrs, sizeof(msrs));
 }
 
-static inline struct vm_rig *vm_rig_new(void)
+/* For cmocka, with the struct vm_rig as its state: a KVM with one leaf of CPUID. */
+static inline int setup(void **state)
 {
 	struct vm_rig *rig = test_calloc(1, sizeof(*rig));
 
@@ -241,20 +255,25 @@ static inline struct vm_rig *vm_rig_new(void)
 	rig->fake.hook = rig_ioctl;
 	rig->fake.hook_data = rig;
 	rig->vcpu.fd = -1;
+	rig->leaf_count = 1;
 	for (unsigned i = 0; i < ARRAY_SIZE(rig->chips); i++)
 		rig->chips[i].chip_id = i;
 	rig_power_on(rig);
 	assert_int_equal(kvm_init(&rig->kvm, &rig->fake.sys, arch_machine_type(256 << 20)), 0);
-	return rig;
+	*state = rig;
+	return 0;
 }
 
-static inline void vm_rig_free(struct vm_rig *rig)
+static inline int teardown(void **state)
 {
+	struct vm_rig *rig = *state;
+
 	vcpu_destroy(&rig->vcpu);
 	arch_vm_destroy(&rig->arch);
 	kvm_destroy(&rig->kvm);
 	fake_sys_destroy(&rig->fake);
 	test_free(rig);
+	return 0;
 }
 
 static inline int vm_rig_init(struct vm_rig *rig, unsigned cpus, bool irqchip)
