@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the files of virtio-net share: net.c (features, configuration, life), net_control.c (the
- * control queue), net_filter.c (which frames the driver wants), net_link.c (its link),
- * net_pair.c (frames between a pair of queues and a tap queue).
+ * What the files of virtio-net share: net.c (features, configuration, life), control.c (the control
+ * queue), filter.c (which frames the driver wants), link.c (its link), pair.c (frames between a pair
+ * of queues and a tap queue).
  *
  * Everything here runs under the device's lock.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A debugger on the machine: gdb's remote protocol over the vCPUs and guest RAM. It does no I/O
- * (gdb_server.c does) and knows nothing of the architecture (arch/debug.h does).
+ * (server.c does) and knows nothing of the architecture (arch/debug.h does).
  *
  * All-stop: every vCPU is a thread, numbered from 1; when one meets a breakpoint, all stand still.
  * Guest RAM holds trap instructions only while vCPUs run. A guest that is reset in the process

@@ -45,7 +45,7 @@ static inline struct vcpu *gdb_vcpu(struct gdb *gdb, unsigned index)
 
 void gdb_send(struct gdb *gdb, const struct gdb_reply *reply);
 
-/* --- gdb_run.c --- */
+/* --- run.c --- */
 
 /* All vCPUs stand still, without trap instructions in RAM. */
 void gdb_stop(struct gdb *gdb);
@@ -58,7 +58,7 @@ void gdb_let_go(struct gdb *gdb);
 /* Remembers why all stand still. */
 void gdb_set_stop(struct gdb *gdb, unsigned index, unsigned signal, const char *reason);
 
-/* --- gdb_commands.c --- */
+/* --- commands.c --- */
 
 /* Obeys the packet in gdb->parser; false: no reply now. */
 bool gdb_obey(struct gdb *gdb, struct gdb_reply *reply);

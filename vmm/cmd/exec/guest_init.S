@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The program of guest/init.c, byte for byte: see include/host/guest_init.h. */
+/* The program of guest/init.c, byte for byte: see include/cmd/guest_init.h. */
 	.section .rodata
 	.globl	guest_init, guest_init_len
 	.type	guest_init, %object
