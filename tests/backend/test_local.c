@@ -2,11 +2,7 @@
 /* The local backend: kicks become calls of model->serve on the loop. */
 #include "backend/local.h"
 #include "mock_ring.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+#include "unit.h"
 
 enum { QUEUES = 3, SIZE = 8 };
 
@@ -280,23 +276,21 @@ static void test_restart_many_times(void **state)
 	assert_int_equal(fake_open_fds(), fds);
 }
 
-#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_start_serves_each_enabled_queue_once),
-		T(test_kick_serves_its_queue),
-		T(test_unbound_queue_is_left_alone),
-		T(test_kick_before_start_is_not_served),
-		T(test_kick_during_serve_comes_back),
-		T(test_reset_quiesces_before_the_ring_goes),
-		T(test_stopped_queue_is_not_served),
-		T(test_late_kick_after_reset),
-		T(test_stop_is_idempotent),
-		T(test_broken_inside_serve),
-		T(test_start_error_leaves_nothing),
-		T(test_restart_many_times),
+		TEST(test_start_serves_each_enabled_queue_once),
+		TEST(test_kick_serves_its_queue),
+		TEST(test_unbound_queue_is_left_alone),
+		TEST(test_kick_before_start_is_not_served),
+		TEST(test_kick_during_serve_comes_back),
+		TEST(test_reset_quiesces_before_the_ring_goes),
+		TEST(test_stopped_queue_is_not_served),
+		TEST(test_late_kick_after_reset),
+		TEST(test_stop_is_idempotent),
+		TEST(test_broken_inside_serve),
+		TEST(test_start_error_leaves_nothing),
+		TEST(test_restart_many_times),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

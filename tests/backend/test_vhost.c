@@ -4,17 +4,14 @@
 #include "capture.h"
 #include "fake_vhost.h"
 #include "mock_ring.h"
+#include "unit.h"
 
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <linux/vhost.h>
 #include <linux/virtio_net.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <cmocka.h>
 
 enum { QUEUES = 3, RX = 0, TX = 1, OTHER = 2, SIZE = 8, TAP_FD = 1234 };
 
@@ -688,39 +685,37 @@ static void test_net_features(void **state)
 				 BIT(VIRTIO_RING_F_INDIRECT_DESC));
 }
 
-#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_nothing_but_the_owner_before_driver_ok),
-		T(test_start_order),
-		T(test_features_are_the_acked_ones_that_vhost_knows),
-		T(test_rings_as_the_driver_made_them),
-		T(test_tap_that_is_gone),
-		T(test_queue_not_enabled_is_left_alone),
-		T(test_queue_bound_elsewhere_is_left_alone),
-		T(test_ring_outside_ram),
-		T(test_stop_order),
-		T(test_stop_is_idempotent),
-		T(test_position_in_the_ring_survives_stop_and_start),
-		T(test_restart_many_times),
-		T(test_memory_table_is_guest_ram),
-		T(test_memory_changes_while_running),
-		T(test_memory_changes_while_stopped),
-		T(test_refused_memory_is_not_added),
-		T(test_memory_that_vhost_keeps_breaks_the_device),
-		T(test_ring_error_needs_reset),
-		T(test_late_ring_error_after_reset),
-		T(test_nth_failure_at_start),
-		T(test_nth_failure_at_stop),
-		T(test_nth_failure_at_open),
-		T(test_open_says_what_is_missing),
-		T(test_inherited_fd),
-		T(test_inherited_fd_of_something_else),
-		T(test_failures_fill_no_log),
-		T(test_failed_ioctl_is_named),
-		T(test_net_features),
+		TEST(test_nothing_but_the_owner_before_driver_ok),
+		TEST(test_start_order),
+		TEST(test_features_are_the_acked_ones_that_vhost_knows),
+		TEST(test_rings_as_the_driver_made_them),
+		TEST(test_tap_that_is_gone),
+		TEST(test_queue_not_enabled_is_left_alone),
+		TEST(test_queue_bound_elsewhere_is_left_alone),
+		TEST(test_ring_outside_ram),
+		TEST(test_stop_order),
+		TEST(test_stop_is_idempotent),
+		TEST(test_position_in_the_ring_survives_stop_and_start),
+		TEST(test_restart_many_times),
+		TEST(test_memory_table_is_guest_ram),
+		TEST(test_memory_changes_while_running),
+		TEST(test_memory_changes_while_stopped),
+		TEST(test_refused_memory_is_not_added),
+		TEST(test_memory_that_vhost_keeps_breaks_the_device),
+		TEST(test_ring_error_needs_reset),
+		TEST(test_late_ring_error_after_reset),
+		TEST(test_nth_failure_at_start),
+		TEST(test_nth_failure_at_stop),
+		TEST(test_nth_failure_at_open),
+		TEST(test_open_says_what_is_missing),
+		TEST(test_inherited_fd),
+		TEST(test_inherited_fd_of_something_else),
+		TEST(test_failures_fill_no_log),
+		TEST(test_failed_ioctl_is_named),
+		TEST(test_net_features),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

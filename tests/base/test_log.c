@@ -4,19 +4,14 @@
 #include "capture.h"
 
 #include "base/cleanup.h"
+#include "unit.h"
 
 #include <pty.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 static void a_message_is_one_line_with_the_name(void **state)
 {

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/bus.h"
+#include "unit.h"
 
 #include <poll.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 /* Sixteen bytes of registers that remember the sizes of accesses. */
 struct registers {
@@ -210,15 +207,12 @@ static void test_look_ups_cannot_starve_a_change(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_unmapped_reads_all_ones, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_access_across_the_end_is_nobodys, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_odd_sizes_go_byte_by_byte, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_overlap_empty_and_wrapping_are_refused, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_many_regions_in_any_order, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_callback_may_move_regions_of_its_own_bus,
-						setup, teardown),
+		TEST(test_unmapped_reads_all_ones),
+		TEST(test_access_across_the_end_is_nobodys),
+		TEST(test_odd_sizes_go_byte_by_byte),
+		TEST(test_overlap_empty_and_wrapping_are_refused),
+		TEST(test_many_regions_in_any_order),
+		TEST(test_callback_may_move_regions_of_its_own_bus),
 		cmocka_unit_test(test_look_ups_cannot_starve_a_change),
 	};
 

@@ -2,14 +2,9 @@
 /* The dirty log, on two slots of which the fake KVM says what is dirty. */
 #include "core/dirty.h"
 #include "fake_sys.h"
+#include "unit.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #define GIB (1ULL << 30)
 
@@ -137,8 +132,6 @@ static void test_failing_start_is_unwound(void **state)
 	assert_int_equal(dirty_log_read(&f->log, see, f), -EIO);
 	assert_int_equal(f->seen_count, 0);
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {

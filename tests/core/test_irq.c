@@ -2,11 +2,7 @@
 #include "fake_sys.h"
 
 #include "core/irq.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
+#include "unit.h"
 
 struct bench {
 	struct fake_sys fake;
@@ -204,20 +200,16 @@ static void test_level_reaches_the_pin(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_held_event_stays_pending, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_route_carries_the_whole_message, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(
-			test_unmask_with_the_same_message_commits_no_routes, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_gsis_are_reused, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_gsis_run_out_with_enospc, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_relay_takes_the_event_and_calls, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_relay_to_kvm_leaves_the_loop, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_each_failing_ioctl_holds_the_event, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_clear_drops_a_waiting_event, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_level_reaches_the_pin, setup, teardown),
+		TEST(test_held_event_stays_pending),
+		TEST(test_route_carries_the_whole_message),
+		TEST(test_unmask_with_the_same_message_commits_no_routes),
+		TEST(test_gsis_are_reused),
+		TEST(test_gsis_run_out_with_enospc),
+		TEST(test_relay_takes_the_event_and_calls),
+		TEST(test_relay_to_kvm_leaves_the_loop),
+		TEST(test_each_failing_ioctl_holds_the_event),
+		TEST(test_clear_drops_a_waiting_event),
+		TEST(test_level_reaches_the_pin),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,14 +2,11 @@
 #include "fake_sys.h"
 
 #include "core/memory.h"
+#include "unit.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-
-#include <cmocka.h>
 
 #define GIB (1ULL << 30)
 #define HUGE (2ULL << 20)
@@ -430,26 +427,23 @@ int main(void)
 		cmocka_unit_test(test_bad_ranges_are_refused),
 		cmocka_unit_test(test_hugepages_need_a_whole_number_of_them),
 		cmocka_unit_test(test_missing_hugepages_are_noticed_at_once),
-		cmocka_unit_test_setup_teardown(test_ptr_stays_in_one_slot, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_copies_span_adjacent_slots, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_copies_into_the_hole_fail, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_iov_has_one_entry_a_slot, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_pread_lands_in_ram_and_notices_a_short_file,
-						setup, teardown),
-		cmocka_unit_test_setup_teardown(test_ram_is_aligned_to_huge_pages, setup, teardown),
+		TEST(test_ptr_stays_in_one_slot),
+		TEST(test_copies_span_adjacent_slots),
+		TEST(test_copies_into_the_hole_fail),
+		TEST(test_iov_has_one_entry_a_slot),
+		TEST(test_pread_lands_in_ram_and_notices_a_short_file),
+		TEST(test_ram_is_aligned_to_huge_pages),
 		cmocka_unit_test(test_shared_ram_is_a_memfd_others_can_map),
 		cmocka_unit_test(test_clear_zeroes_either_kind),
 		cmocka_unit_test(test_work_on_all_ram_can_be_stopped),
 		cmocka_unit_test(test_clear_keeps_huge_pages),
 		cmocka_unit_test(test_discard_takes_whole_pages_of_either_kind),
-		cmocka_unit_test_setup_teardown(test_discard_gives_memory_back, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_discard_touches_nothing_but_ram, setup,
-						teardown),
+		TEST(test_discard_gives_memory_back),
+		TEST(test_discard_touches_nothing_but_ram),
 		cmocka_unit_test(test_discard_keeps_huge_pages),
-		cmocka_unit_test_setup_teardown(test_listener_sees_all_slots_come_and_go, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_failing_listener_is_unwound, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_kvm_memslots_mirror_ram, setup, teardown),
+		TEST(test_listener_sees_all_slots_come_and_go),
+		TEST(test_failing_listener_is_unwound),
+		TEST(test_kvm_memslots_mirror_ram),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

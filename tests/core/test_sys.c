@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a tracer is told of calls and notes, and that nothing happens without one. */
 #include "fake_sys.h"
+#include "unit.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 struct told {
 	struct fake_sys fake;
@@ -145,12 +142,12 @@ static void test_a_note_costs_nothing_untold(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_an_ioctl_is_told_with_its_site, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_wrappers_hand_on_the_site, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_a_failure_is_told, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_a_run_is_told_with_its_page, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_an_open_is_told, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_a_note_costs_nothing_untold, setup, teardown),
+		TEST(test_an_ioctl_is_told_with_its_site),
+		TEST(test_wrappers_hand_on_the_site),
+		TEST(test_a_failure_is_told),
+		TEST(test_a_run_is_told_with_its_page),
+		TEST(test_an_open_is_told),
+		TEST(test_a_note_costs_nothing_untold),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

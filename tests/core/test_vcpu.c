@@ -2,16 +2,13 @@
 #include "fake_sys.h"
 
 #include "core/vcpu.h"
+#include "unit.h"
 
 #include <poll.h>
 #include <sched.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 struct machine {
 	struct fake_sys fake;
@@ -473,29 +470,24 @@ static void test_each_failing_call_leaves_no_fd(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_hlt_ends_the_vcpu, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_shutdown_is_told_from_halt, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_unknown_exits_go_to_the_arch, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			test_string_output_reaches_the_device_element_by_element, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_coalesced_writes_come_in_order_and_once, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_coalescing_is_asked_for_ports, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_mmio_read_fills_the_page, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_unmapped_mmio_reads_all_ones, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_pause_completes_io_then_parks, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_pause_of_an_ended_vcpu_returns, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_stop_of_a_paused_vcpu_and_start_again, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_stop_completes_io, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_pause_of_a_stopped_vcpu_does_nothing, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_pauses_nest, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_a_paused_vcpu_starts_parked, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_a_debugged_vcpu_parks, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_stop_of_a_debugged_vcpu_and_start_again, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_stop_is_never_lost, setup, teardown),
+		TEST(test_hlt_ends_the_vcpu),
+		TEST(test_shutdown_is_told_from_halt),
+		TEST(test_unknown_exits_go_to_the_arch),
+		TEST(test_string_output_reaches_the_device_element_by_element),
+		TEST(test_coalesced_writes_come_in_order_and_once),
+		TEST(test_coalescing_is_asked_for_ports),
+		TEST(test_mmio_read_fills_the_page),
+		TEST(test_unmapped_mmio_reads_all_ones),
+		TEST(test_pause_completes_io_then_parks),
+		TEST(test_pause_of_an_ended_vcpu_returns),
+		TEST(test_stop_of_a_paused_vcpu_and_start_again),
+		TEST(test_stop_completes_io),
+		TEST(test_pause_of_a_stopped_vcpu_does_nothing),
+		TEST(test_pauses_nest),
+		TEST(test_a_paused_vcpu_starts_parked),
+		TEST(test_a_debugged_vcpu_parks),
+		TEST(test_stop_of_a_debugged_vcpu_and_start_again),
+		TEST(test_stop_is_never_lost),
 		cmocka_unit_test(test_each_failing_call_leaves_no_fd),
 	};
 

@@ -4,17 +4,14 @@
 #include "base/checked.h"
 #include "mock_ring.h"
 #include "devices/blk.h"
+#include "unit.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/virtio_blk.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <cmocka.h>
 
 enum {
 	SECTOR = 512,
@@ -879,44 +876,43 @@ static void queues_are_independent(void **state)
 int main(void)
 {
 	static bool threads;
-#define UNIT(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 /* fdatasync(2) can be counted when threads call it; the rest is for io_uring where it is had. */
 #define ON_THREADS(test) { #test " (threads)", test, setup, teardown, &threads }
 	const struct CMUnitTest tests[] = {
-		UNIT(configuration_describes_the_image),
-		UNIT(wrong_options_are_usage_errors),
-		UNIT(nothing_is_left_open),
-		UNIT(reads_and_writes),
+		TEST(configuration_describes_the_image),
+		TEST(wrong_options_are_usage_errors),
+		TEST(nothing_is_left_open),
+		TEST(reads_and_writes),
 		ON_THREADS(reads_and_writes),
 		ON_THREADS(flush_reaches_the_disk),
 		ON_THREADS(writes_are_stable_without_flush),
-		UNIT(get_id_gives_the_serial),
-		UNIT(write_zeroes_zeroes),
-		UNIT(discard_discards),
-		UNIT(malformed_ranges_are_refused),
-		UNIT(one_request_is_bounded),
-		UNIT(driver_without_features_is_served),
-		UNIT(commands_not_negotiated_are_unsupported),
-		UNIT(unknown_commands_are_unsupported),
-		UNIT(out_of_range_is_an_error),
-		UNIT(odd_lengths_are_errors),
-		UNIT(readonly_device_refuses_writes),
-		UNIT(truncated_image_gives_errors),
-		UNIT(header_may_be_in_pieces),
-		UNIT(parts_may_share_a_descriptor),
-		UNIT(buffers_may_span_slots_of_ram),
-		UNIT(short_header_is_an_error),
-		UNIT(too_many_segments_are_an_error),
-		UNIT(chain_without_status_breaks_the_device),
-		UNIT(damaged_ring_breaks_the_device),
-		UNIT(full_ring_is_served),
+		TEST(get_id_gives_the_serial),
+		TEST(write_zeroes_zeroes),
+		TEST(discard_discards),
+		TEST(malformed_ranges_are_refused),
+		TEST(one_request_is_bounded),
+		TEST(driver_without_features_is_served),
+		TEST(commands_not_negotiated_are_unsupported),
+		TEST(unknown_commands_are_unsupported),
+		TEST(out_of_range_is_an_error),
+		TEST(odd_lengths_are_errors),
+		TEST(readonly_device_refuses_writes),
+		TEST(truncated_image_gives_errors),
+		TEST(header_may_be_in_pieces),
+		TEST(parts_may_share_a_descriptor),
+		TEST(buffers_may_span_slots_of_ram),
+		TEST(short_header_is_an_error),
+		TEST(too_many_segments_are_an_error),
+		TEST(chain_without_status_breaks_the_device),
+		TEST(damaged_ring_breaks_the_device),
+		TEST(full_ring_is_served),
 		ON_THREADS(full_ring_is_served),
-		UNIT(one_interrupt_for_a_batch),
-		UNIT(reset_waits_for_what_is_in_flight),
+		TEST(one_interrupt_for_a_batch),
+		TEST(reset_waits_for_what_is_in_flight),
 		ON_THREADS(reset_waits_for_what_is_in_flight),
-		UNIT(reset_cancels_what_is_left),
+		TEST(reset_cancels_what_is_left),
 		ON_THREADS(reset_cancels_what_is_left),
-		UNIT(queues_are_independent),
+		TEST(queues_are_independent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

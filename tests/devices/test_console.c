@@ -5,15 +5,11 @@
 #include "capture.h"
 #include "mock_ring.h"
 #include "devices/console.h"
+#include "unit.h"
 
 #include <linux/virtio_console.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 enum { IN0, OUT0, CONTROL_IN, CONTROL_OUT, IN1, OUT1, IN2, OUT2, IN3, OUT3, QUEUES };
 enum { STREAM = VIRTIO_CONSOLE_FIRST_STREAM, OTHER_STREAM, PORTS };
@@ -730,35 +726,27 @@ static void test_broken_rings(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_probe_announces_ports_in_order, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_control_messages_wait_for_buffers, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_odd_control_messages_are_ignored, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_small_control_buffer_breaks_device, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_output, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_output_without_multiport, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_refused_output_waits_for_room, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_huge_output_takes_turns, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_input_waits_until_guest_opens, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_input_back_pressure_flags, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_input_back_pressure_event_index, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_resize_tells_driver, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_config_is_bounded, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_status_lines, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_close_ends_line_after_data, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_streams_are_apart, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_hang_up_tells_guest, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_hang_up_drops_output, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_status_is_drained_behind_output, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_rebind_starts_over, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_broken_rings, setup, teardown),
+		TEST(test_probe_announces_ports_in_order),
+		TEST(test_control_messages_wait_for_buffers),
+		TEST(test_odd_control_messages_are_ignored),
+		TEST(test_small_control_buffer_breaks_device),
+		TEST(test_output),
+		TEST(test_output_without_multiport),
+		TEST(test_refused_output_waits_for_room),
+		TEST(test_huge_output_takes_turns),
+		TEST(test_input_waits_until_guest_opens),
+		TEST(test_input_back_pressure_flags),
+		TEST(test_input_back_pressure_event_index),
+		TEST(test_resize_tells_driver),
+		TEST(test_config_is_bounded),
+		TEST(test_status_lines),
+		TEST(test_close_ends_line_after_data),
+		TEST(test_streams_are_apart),
+		TEST(test_hang_up_tells_guest),
+		TEST(test_hang_up_drops_output),
+		TEST(test_status_is_drained_behind_output),
+		TEST(test_rebind_starts_over),
+		TEST(test_broken_rings),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

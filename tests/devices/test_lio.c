@@ -7,22 +7,18 @@
 #include "fake_sys.h"
 #include "host/file_lock.h"
 #include "devices/lio.h"
+#include "unit.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <cmocka.h>
 
 enum { IMAGE_SIZE = 1 << 20, HBA_CALL = 1, STORE_CALL = 2 };
 
@@ -833,29 +829,27 @@ static void test_check_target(void **state)
 	expect_no_target(f, "naa.3", "scsi naa.3: no such target: ");
 }
 
-#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_target),
-		T(test_readonly_target),
-		T(test_two_targets_of_one_process),
-		T(test_lock),
-		T(test_nth_failure),
-		T(test_shared_folder_goes_meanwhile),
-		T(test_shared_folders_with_something_in_them_stay),
-		T(test_removal_stops_where_it_fails),
-		T(test_refusals_say_what_to_do),
-		T(test_wrong_files),
-		T(test_what_a_dead_process_left_is_removed),
-		T(test_what_several_left_is_removed),
-		T(test_what_a_zombie_left_is_removed),
-		T(test_what_lives_or_is_of_others_stays),
-		T(test_same_pid_with_another_start_is_dead),
-		T(test_what_cannot_be_removed_is_a_warning),
-		T(test_find),
-		T(test_check_target),
+		TEST(test_target),
+		TEST(test_readonly_target),
+		TEST(test_two_targets_of_one_process),
+		TEST(test_lock),
+		TEST(test_nth_failure),
+		TEST(test_shared_folder_goes_meanwhile),
+		TEST(test_shared_folders_with_something_in_them_stay),
+		TEST(test_removal_stops_where_it_fails),
+		TEST(test_refusals_say_what_to_do),
+		TEST(test_wrong_files),
+		TEST(test_what_a_dead_process_left_is_removed),
+		TEST(test_what_several_left_is_removed),
+		TEST(test_what_a_zombie_left_is_removed),
+		TEST(test_what_lives_or_is_of_others_stays),
+		TEST(test_same_pid_with_another_start_is_dead),
+		TEST(test_what_cannot_be_removed_is_a_warning),
+		TEST(test_find),
+		TEST(test_check_target),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,15 +3,11 @@
 #include "base/le.h"
 #include "capture.h"
 #include "net_card.h"
+#include "unit.h"
 
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
-
-#include <cmocka.h>
 
 /* --- Features and configuration --- */
 

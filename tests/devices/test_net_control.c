@@ -3,14 +3,10 @@
 #include "base/le.h"
 #include "capture.h"
 #include "net_card.h"
+#include "unit.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
-
-#include <cmocka.h>
 
 static const uint64_t FILTERS = CARD_CONTROL | 1ULL << VIRTIO_NET_F_CTRL_RX |
 				1ULL << VIRTIO_NET_F_CTRL_RX_EXTRA | 1ULL << VIRTIO_NET_F_CTRL_VLAN;

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which frames a driver of virtio-net wants, virtio 1.2 §5.1.6.5.1 to .3. */
 #include "../../devices/net/filter.h"
+#include "unit.h"
 
 #include <linux/virtio_net.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #define OWN "\x52\x54\0\0\0\1"
 #define OTHER "\x52\x54\0\0\0\2"

@@ -3,12 +3,7 @@
 #include "base/le.h"
 #include "capture.h"
 #include "net_card.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+#include "unit.h"
 
 /* --- Link --- */
 

@@ -7,18 +7,14 @@
 #include "base/le.h"
 #include "mock_ring.h"
 #include "devices/net.h"
+#include "unit.h"
 
 #include <linux/if_tun.h>
 #include <linux/virtio_net.h>
 #include <net/if.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-
-#include <cmocka.h>
 
 enum { PAIRS = 3, FRAME = 12 + 60, RING = 16 };
 
@@ -415,7 +411,6 @@ static void test_features_that_the_backend_lacks(void **state)
 	dev->model->destroy(dev);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define TEST_IN_KERNEL(name) cmocka_unit_test_setup_teardown(name, setup_in_kernel, teardown)
 
 int main(void)

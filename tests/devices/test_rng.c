@@ -3,11 +3,7 @@
 #include "backend/local.h"
 #include "mock_ring.h"
 #include "devices/rng.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+#include "unit.h"
 
 struct fixture {
 	struct mock_env env;
@@ -165,17 +161,15 @@ static void test_serve_is_bounded_and_comes_back(void **state)
 	assert_true(mock_ring_kick(&f->ring));
 }
 
-#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_5_4_6_fills_the_buffer),
-		T(test_5_4_6_2_fills_at_most_256_bytes),
-		T(test_2_7_10_every_request_is_kicked),
-		T(test_5_4_6_1_readable_buffer_breaks_the_device),
-		T(test_2_7_damaged_ring_breaks_the_device),
-		T(test_serve_is_bounded_and_comes_back),
+		TEST(test_5_4_6_fills_the_buffer),
+		TEST(test_5_4_6_2_fills_at_most_256_bytes),
+		TEST(test_2_7_10_every_request_is_kicked),
+		TEST(test_5_4_6_1_readable_buffer_breaks_the_device),
+		TEST(test_2_7_damaged_ring_breaks_the_device),
+		TEST(test_serve_is_bounded_and_comes_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

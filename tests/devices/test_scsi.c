@@ -5,13 +5,10 @@
 #include "devices/scsi.h"
 
 #include "base/le.h"
+#include "unit.h"
 
 #include <linux/virtio_scsi.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <string.h>
-#include <cmocka.h>
 
 struct fixture {
 	struct mock_env env;
@@ -170,18 +167,16 @@ static void test_2_5_access_past_the_end(void **state)
 	assert_int_equal(f->dev->status, 0);
 }
 
-#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_5_6_2_queues),
-		T(test_5_6_4_configuration),
-		T(test_longest_command_is_one_that_vhost_takes),
-		T(test_5_6_4_writing_the_defaults_changes_nothing),
-		T(test_5_6_4_other_sizes_break_the_device),
-		T(test_2_5_read_only_fields_stay),
-		T(test_2_5_access_past_the_end),
+		TEST(test_5_6_2_queues),
+		TEST(test_5_6_4_configuration),
+		TEST(test_longest_command_is_one_that_vhost_takes),
+		TEST(test_5_6_4_writing_the_defaults_changes_nothing),
+		TEST(test_5_6_4_other_sizes_break_the_device),
+		TEST(test_2_5_read_only_fields_stay),
+		TEST(test_2_5_access_past_the_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,14 +4,11 @@
 #include "capture.h"
 #include "mock_ring.h"
 #include "devices/scsi.h"
+#include "unit.h"
 
 #include <linux/vhost.h>
 #include <linux/virtio_scsi.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <string.h>
-#include <cmocka.h>
 
 enum { QUEUES = 4 };
 
@@ -312,21 +309,19 @@ static void test_open_says_what_is_wrong(void **state)
 			    "(modprobe vhost_scsi)\n");
 }
 
-#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_features),
-		T(test_no_endpoint_before_driver_ok),
-		T(test_endpoint_comes_behind_the_rings),
-		T(test_endpoint_goes_before_the_rings),
-		T(test_restart_many_times),
-		T(test_queue_not_enabled),
-		T(test_target_is_gone_at_driver_ok),
-		T(test_nth_failure_at_start),
-		T(test_nth_failure_at_open),
-		T(test_open_says_what_is_wrong),
+		TEST(test_features),
+		TEST(test_no_endpoint_before_driver_ok),
+		TEST(test_endpoint_comes_behind_the_rings),
+		TEST(test_endpoint_goes_before_the_rings),
+		TEST(test_restart_many_times),
+		TEST(test_queue_not_enabled),
+		TEST(test_target_is_gone_at_driver_ok),
+		TEST(test_nth_failure_at_start),
+		TEST(test_nth_failure_at_open),
+		TEST(test_open_says_what_is_wrong),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

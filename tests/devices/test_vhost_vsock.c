@@ -5,14 +5,11 @@
 #include "capture.h"
 #include "mock_ring.h"
 #include "devices/vsock.h"
+#include "unit.h"
 
 #include <linux/vhost.h>
 #include <linux/virtio_vsock.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <string.h>
-#include <cmocka.h>
 
 enum { CID = 77, BASE = 5 };
 
@@ -111,7 +108,9 @@ static int make(struct fixture *f)
 	ret = vhost_vsock_open(&vhost, &f->env.fake.sys, CID);
 	if (ret)
 		return ret;
-	assert_int_equal(virtio_vsock_new(&f->dev, &f->env.virtio, 0, CID, vhost_vsock_features(vhost)), 0);
+	assert_int_equal(virtio_vsock_new(&f->dev, &f->env.virtio, 0, CID,
+					  vhost_vsock_features(vhost)),
+			 0);
 	assert_int_equal(vhost_vsock_bind(vhost, f->dev, VSOCK_QUEUE_RX), 0);
 	assert_int_equal(local_backend_bind(f->dev, VSOCK_QUEUE_EVENT, 1), 0);
 	return 0;
@@ -281,20 +280,18 @@ static void test_nth_call_of_the_start_fails(void **state)
 	assert_int_equal(failures, calls);
 }
 
-#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_cid_is_taken_at_creation),
-		T(test_cid_in_use_is_one_line),
-		T(test_missing_module_is_one_line),
-		T(test_vhost_own_bits_stay_hidden),
-		T(test_driver_ok_runs_packets_in_the_kernel_and_events_here),
-		T(test_reset_stops_and_the_cid_stays),
-		T(test_stop_reads_the_base_back),
-		T(test_nth_call_of_the_creation_fails),
-		T(test_nth_call_of_the_start_fails),
+		TEST(test_cid_is_taken_at_creation),
+		TEST(test_cid_in_use_is_one_line),
+		TEST(test_missing_module_is_one_line),
+		TEST(test_vhost_own_bits_stay_hidden),
+		TEST(test_driver_ok_runs_packets_in_the_kernel_and_events_here),
+		TEST(test_reset_stops_and_the_cid_stays),
+		TEST(test_stop_reads_the_base_back),
+		TEST(test_nth_call_of_the_creation_fails),
+		TEST(test_nth_call_of_the_start_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

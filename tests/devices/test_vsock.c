@@ -4,12 +4,9 @@
 #include "base/le.h"
 #include "mock_ring.h"
 #include "devices/vsock.h"
+#include "unit.h"
 
 #include <linux/virtio_vsock.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
 
 enum { CID = 0xfffffffe };
 
@@ -62,7 +59,9 @@ static void test_5_10_3_offers_what_it_knows(void **state)
 	struct virtio_dev *bare;
 
 	assert_int_equal(f->dev->offered, SEQPACKET | VIRTQ_FEATURES | VERSION_1);
-	assert_int_equal(virtio_vsock_new(&bare, &f->env.virtio, 1, CID, 1 << VIRTIO_RING_F_INDIRECT_DESC), 0);
+	assert_int_equal(virtio_vsock_new(&bare, &f->env.virtio, 1, CID,
+					  1 << VIRTIO_RING_F_INDIRECT_DESC),
+			 0);
 	assert_int_equal(bare->offered, 1 << VIRTIO_RING_F_INDIRECT_DESC | VERSION_1);
 	bare->model->destroy(bare);
 }
@@ -137,17 +136,15 @@ static void test_reset_gives_event_buffers_up(void **state)
 	assert_true(f->dev->queues[VSOCK_QUEUE_EVENT].running);
 }
 
-#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_5_10_has_three_queues_and_its_id),
-		T(test_5_10_3_offers_what_it_knows),
-		T(test_5_10_4_guest_cid),
-		T(test_5_10_4_guest_cid_cannot_be_written),
-		T(test_5_10_6_7_event_buffers_are_kept),
-		T(test_reset_gives_event_buffers_up),
+		TEST(test_5_10_has_three_queues_and_its_id),
+		TEST(test_5_10_3_offers_what_it_knows),
+		TEST(test_5_10_4_guest_cid),
+		TEST(test_5_10_4_guest_cid_cannot_be_written),
+		TEST(test_5_10_6_7_event_buffers_are_kept),
+		TEST(test_reset_gives_event_buffers_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The host bridge: ways to configuration space, address windows, shared interrupt pins, reset. */
 #include "pci_rig.h"
+#include "unit.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 static int setup(void **state)
 {
@@ -366,7 +363,6 @@ static void test_init_fails_whole(void **state)
 
 int main(void)
 {
-#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_bridge_is_at_00_0),
 		TEST(test_6_1_absent_functions_read_all_ones),

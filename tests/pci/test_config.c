@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Configuration space of one function: PCI Local Bus 3.0 §6, and the Advanced Features ECN. */
 #include "pci_rig.h"
+#include "unit.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 enum { SLOT = 3 };
 
@@ -428,7 +425,6 @@ static void test_af_function_level_reset(void **state)
 
 int main(void)
 {
-#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_6_1_header_of_a_type_0_function),
 		TEST(test_6_2_read_only_bits_stay),

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* MSI-X: PCI Local Bus 3.0 §6.8.2. Guest accesses go through the BAR and configuration space. */
 #include "pci_rig.h"
+#include "unit.h"
 
 #include <poll.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 enum { SLOT = 1, VECTORS = 3 };
 
@@ -484,7 +481,6 @@ static void test_masking_in_a_loop_grows_nothing(void **state)
 
 int main(void)
 {
-#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_6_8_2_capability),
 		TEST(test_6_8_2_init_refuses_what_does_not_fit),

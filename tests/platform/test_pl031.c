@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "platform/pl031.h"
+#include "unit.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <time.h>
-
-#include <cmocka.h>
 
 static uint64_t read_at(struct pl031 *pl031, uint64_t offset, unsigned size)
 {

@@ -9,13 +9,10 @@
 #include "platform/pvpanic.h"
 
 #include "fake_sys.h"
+#include "unit.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <string.h>
 #include <time.h>
-
-#include <cmocka.h>
 
 static uint64_t in(struct bus_region *region, uint64_t offset, unsigned size)
 {

@@ -2,13 +2,10 @@
 #include "platform/serial.h"
 
 #include "fake_sys.h"
+#include "unit.h"
 
 #include <linux/serial_reg.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 enum { GSI = 4 };
 
@@ -461,7 +458,6 @@ static void works_without_interrupts(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(registers_at_power_on),
 		TEST(registers_keep_their_bits),

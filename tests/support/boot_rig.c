@@ -2,14 +2,11 @@
 #include "boot_rig.h"
 #include "base/checked.h"
 #include "capture.h"
+#include "unit.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-
-#include <cmocka.h>
 
 void rig_init(struct rig *rig, uint64_t ram)
 {

@@ -2,14 +2,11 @@
 #include "debug_block.h"
 
 #include "arch/debug.h"
+#include "unit.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 size_t offset_of(const char *name)
 {

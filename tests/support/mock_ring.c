@@ -3,11 +3,7 @@
 
 #include "base/checked.h"
 #include "base/le.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+#include "unit.h"
 
 enum { FIRST_FREE = 64 << 10, MAX_ROUNDS = 10000 };
 

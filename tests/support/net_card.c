@@ -3,15 +3,11 @@
 
 #include "backend/local.h"
 #include "base/le.h"
+#include "unit.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-
-#include <cmocka.h>
 
 enum { REBIND_AT = 2 << 20 };
 

@@ -3,11 +3,7 @@
 
 #include "base/checked.h"
 #include "base/le.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+#include "unit.h"
 
 void virtio_guest_init(struct virtio_guest *g)
 {

@@ -2,13 +2,10 @@
 /* The device core: status machine, features, reset. Sections of virtio 1.2. */
 #include "capture.h"
 #include "mock_ring.h"
+#include "unit.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <cmocka.h>
 
 enum {
 	ACK = VIRTIO_CONFIG_S_ACKNOWLEDGE,
@@ -546,33 +543,31 @@ static void test_init_failures_leak_nothing(void **state)
 	}
 }
 
-#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_power_on),
-		T(test_3_1_1_initialisation),
-		T(test_3_1_1_features_ok_refused),
-		T(test_6_1_features_ok_without_version_1),
-		T(test_3_1_1_features_ok_before_driver),
-		T(test_3_1_1_features_settled_by_features_ok),
-		T(test_2_2_feature_words_beyond_64_bits),
-		T(test_3_1_1_driver_ok_without_features_ok),
-		T(test_3_1_1_refused_features_do_not_start),
-		T(test_2_1_1_driver_cannot_clear_bits),
-		T(test_2_1_1_driver_cannot_set_needs_reset),
-		T(test_2_1_2_broken),
-		T(test_complaints_are_bounded),
-		T(test_2_1_2_broken_before_driver_ok_is_silent),
-		T(test_start_error_unwinds),
-		T(test_activate_error),
-		T(test_2_4_reset),
-		T(test_2_4_reset_many_times),
-		T(test_2_5_config_bounds),
-		T(test_2_5_2_config_generation),
-		T(test_queue_writable),
-		T(test_init_failures_leak_nothing),
+		TEST(test_power_on),
+		TEST(test_3_1_1_initialisation),
+		TEST(test_3_1_1_features_ok_refused),
+		TEST(test_6_1_features_ok_without_version_1),
+		TEST(test_3_1_1_features_ok_before_driver),
+		TEST(test_3_1_1_features_settled_by_features_ok),
+		TEST(test_2_2_feature_words_beyond_64_bits),
+		TEST(test_3_1_1_driver_ok_without_features_ok),
+		TEST(test_3_1_1_refused_features_do_not_start),
+		TEST(test_2_1_1_driver_cannot_clear_bits),
+		TEST(test_2_1_1_driver_cannot_set_needs_reset),
+		TEST(test_2_1_2_broken),
+		TEST(test_complaints_are_bounded),
+		TEST(test_2_1_2_broken_before_driver_ok_is_silent),
+		TEST(test_start_error_unwinds),
+		TEST(test_activate_error),
+		TEST(test_2_4_reset),
+		TEST(test_2_4_reset_many_times),
+		TEST(test_2_5_config_bounds),
+		TEST(test_2_5_2_config_generation),
+		TEST(test_queue_writable),
+		TEST(test_init_failures_leak_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,11 +11,7 @@
 #include "fake_vhost.h"
 #include "virtio/pci.h"
 #include "virtio_guest.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+#include "unit.h"
 
 enum { QUEUES = 3, SIZE = 16, CONFIG_LEN = 13, FEATURE = 7, PIN = 10 };
 enum { NO_VECTOR = VIRTIO_MSI_NO_VECTOR };

@@ -2,11 +2,7 @@
 /* The split virtqueue, device side, by section of virtio 1.2. */
 #include "mock_ring.h"
 #include "virtio/queue.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+#include "unit.h"
 
 enum { SIZE = 8, NEXT = VRING_DESC_F_NEXT, WRITE = VRING_DESC_F_WRITE };
 enum { INDIRECT = VRING_DESC_F_INDIRECT };
@@ -700,48 +696,47 @@ static void test_2_7_10_kicks_by_event_index(void **state)
 	}
 }
 
-#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 #define T_LARGE(test) cmocka_unit_test_setup_teardown(test, setup_large, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_2_7_size_is_checked),
-		T(test_2_7_alignment_is_checked),
-		T(test_2_7_rings_lie_in_ram),
-		T(test_2_7_6_event_fields_lie_in_ram),
-		T(test_2_7_state_survives_a_stop),
-		T(test_stopped_queue_does_nothing),
-		T(test_2_7_5_chain_in_order),
-		T(test_2_7_5_buffer_over_two_slots),
-		T(test_2_7_5_buffer_outside_of_ram),
-		T(test_2_7_5_zero_length_buffers),
-		T(test_2_7_5_loops),
-		T(test_2_7_5_chain_as_long_as_the_ring),
-		T(test_2_7_5_next_out_of_range),
-		T(test_2_7_4_2_readable_after_writable),
+		TEST(test_2_7_size_is_checked),
+		TEST(test_2_7_alignment_is_checked),
+		TEST(test_2_7_rings_lie_in_ram),
+		TEST(test_2_7_6_event_fields_lie_in_ram),
+		TEST(test_2_7_state_survives_a_stop),
+		TEST(test_stopped_queue_does_nothing),
+		TEST(test_2_7_5_chain_in_order),
+		TEST(test_2_7_5_buffer_over_two_slots),
+		TEST(test_2_7_5_buffer_outside_of_ram),
+		TEST(test_2_7_5_zero_length_buffers),
+		TEST(test_2_7_5_loops),
+		TEST(test_2_7_5_chain_as_long_as_the_ring),
+		TEST(test_2_7_5_next_out_of_range),
+		TEST(test_2_7_4_2_readable_after_writable),
 		T_LARGE(test_2_7_5_2_chain_longer_than_4_gib),
 		T_LARGE(test_2_7_5_too_many_pieces),
-		T(test_2_7_5_3_indirect_chain),
-		T(test_2_7_5_3_2_direct_then_indirect),
-		T(test_2_7_5_3_1_indirect_in_indirect),
-		T(test_2_7_5_3_1_indirect_with_next),
-		T(test_2_7_5_3_1_indirect_without_feature),
-		T(test_2_7_5_3_indirect_table_size),
-		T(test_2_7_5_3_indirect_table_outside_of_ram),
-		T(test_2_7_5_3_indirect_loops_and_next_out_of_table),
-		T(test_2_7_6_index_too_far_ahead),
-		T(test_2_7_6_head_out_of_range),
-		T(test_2_7_6_head_in_flight),
-		T(test_2_7_6_unpop),
-		T(test_2_7_6_indices_wrap),
-		T(test_2_7_8_used_out_of_order),
-		T(test_2_7_8_push_many),
-		T(test_2_7_7_interrupt_by_flags),
-		T(test_2_7_7_interrupt_by_event_index),
-		T(test_2_7_7_event_index_lapped),
-		T(test_2_7_10_kicks_by_flags),
-		T(test_2_7_10_kicks_by_event_index),
+		TEST(test_2_7_5_3_indirect_chain),
+		TEST(test_2_7_5_3_2_direct_then_indirect),
+		TEST(test_2_7_5_3_1_indirect_in_indirect),
+		TEST(test_2_7_5_3_1_indirect_with_next),
+		TEST(test_2_7_5_3_1_indirect_without_feature),
+		TEST(test_2_7_5_3_indirect_table_size),
+		TEST(test_2_7_5_3_indirect_table_outside_of_ram),
+		TEST(test_2_7_5_3_indirect_loops_and_next_out_of_table),
+		TEST(test_2_7_6_index_too_far_ahead),
+		TEST(test_2_7_6_head_out_of_range),
+		TEST(test_2_7_6_head_in_flight),
+		TEST(test_2_7_6_unpop),
+		TEST(test_2_7_6_indices_wrap),
+		TEST(test_2_7_8_used_out_of_order),
+		TEST(test_2_7_8_push_many),
+		TEST(test_2_7_7_interrupt_by_flags),
+		TEST(test_2_7_7_interrupt_by_event_index),
+		TEST(test_2_7_7_event_index_lapped),
+		TEST(test_2_7_10_kicks_by_flags),
+		TEST(test_2_7_10_kicks_by_event_index),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,16 +5,13 @@
 #include "../../../arch/aarch64/boot.h"
 #include "base/le.h"
 #include "boot_rig.h"
+#include "unit.h"
 
 #include <libfdt.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <zlib.h>
 #include <zstd.h>
-
-#include <cmocka.h>
 
 enum { IMAGE_LEN = 300000, FDT_MAX_TEST = 2 << 20 };
 
@@ -345,8 +342,6 @@ static void kernel_and_initrd_share_a_window(void **state)
 			ARM64_RAM_BASE + (32ULL << 30) - BOOT_FDT_MAX);
 	rig_destroy(&large);
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {

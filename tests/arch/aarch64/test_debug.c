@@ -5,16 +5,13 @@
 #include "base/le.h"
 #include "debug_block.h"
 #include "fake_sys.h"
+#include "unit.h"
 
 #include <asm/ptrace.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #define MIB (1ULL << 20)
 #define RAM 0x40000000ULL
@@ -591,7 +588,6 @@ static void written_code_is_fetched(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_description_is_of_the_block),
 		TEST(registers_are_read),

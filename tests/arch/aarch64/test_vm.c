@@ -4,14 +4,11 @@
 #include "../../../arch/aarch64/regs.h"
 #include "capture.h"
 #include "fake_sys.h"
+#include "unit.h"
 
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 enum { CPUS = 2, ATTRS_MAX = 512, ICC_CTLR = 0xc664 };
 
@@ -451,8 +448,6 @@ static void every_failure_is_undone(void **state)
 	}
 	assert_in_range(failures, 10, 100);
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {

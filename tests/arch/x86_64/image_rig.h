@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For tests of the x86_64 boot formats: kernel files made up in memory, and what every kernel finds.
+ * For tests of the x86_64 boot formats: files made up in memory, and what every kernel finds.
  */
 #ifndef KINGLET_TESTS_X86_64_IMAGE_RIG_H
 #define KINGLET_TESTS_X86_64_IMAGE_RIG_H
@@ -11,15 +11,12 @@
 #include "base/checked.h"
 #include "base/le.h"
 #include "boot_rig.h"
+#include "unit.h"
 
 #include <asm/e820.h>
 #include <elf.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 /* A file being made up; bytes not written are zero. */
 enum { IMAGE_MAX = 64 * 1024 };

@@ -7,13 +7,10 @@
 #include "arch/power_block.h"
 #include "arch/x86_64/layout.h"
 #include "base/le.h"
+#include "unit.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <sys/wait.h>
-
-#include <cmocka.h>
 
 struct tables {
 	struct gmem mem;

@@ -223,18 +223,18 @@ static void addresses_are_translated_by_kvm(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup_vcpu, teardown)
+#define ON_VCPU(name) cmocka_unit_test_setup_teardown(name, setup_vcpu, teardown)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_description_is_of_the_block),
-		TEST(registers_are_read),
-		TEST(only_what_differs_is_written),
-		TEST(every_failing_call_is_told),
-		TEST(points_are_debug_registers),
-		TEST(a_point_may_take_several),
-		TEST(more_than_there_are_do_not_fit),
-		TEST(steps_and_exceptions_are_asked_for),
-		TEST(events_are_told_apart),
-		TEST(addresses_are_translated_by_kvm),
+		ON_VCPU(registers_are_read),
+		ON_VCPU(only_what_differs_is_written),
+		ON_VCPU(every_failing_call_is_told),
+		ON_VCPU(points_are_debug_registers),
+		ON_VCPU(a_point_may_take_several),
+		ON_VCPU(more_than_there_are_do_not_fit),
+		ON_VCPU(steps_and_exceptions_are_asked_for),
+		ON_VCPU(events_are_told_apart),
+		ON_VCPU(addresses_are_translated_by_kvm),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

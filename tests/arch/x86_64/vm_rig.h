@@ -11,13 +11,10 @@
 #include "arch/x86_64/layout.h"
 #include "capture.h"
 #include "fake_sys.h"
+#include "unit.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 enum { RIG_LEAVES_MAX = 512, RIG_MSRS_MAX = 64 };
 
