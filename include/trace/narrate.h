@@ -23,12 +23,13 @@ struct narrate_entry {
 	unsigned long request;
 	const char *name; /* "KVM_CREATE_VM" */
 	const char *doc;  /* where it is documented: "api.rst 4.2" */
-	/*
-	 * Writes what the call does, without full stop. Also of one that failed: what it would
-	 * have returned may be used only when event->result >= 0.
-	 */
+	/* What the call does, without full stop; "@" is the fd with its name, "#" its number. */
+	const char *text;
+	/* Appends what it is given. The rest may be NULL. */
 	void (*say)(struct text *out, const struct narration *n);
-	/* The call succeeded: gives fds names. NULL: it makes none. */
+	/* The call succeeded: appends what came back. */
+	void (*answer)(struct text *out, const struct narration *n);
+	/* The call succeeded: gives fds names. */
 	void (*learn)(const struct narration *n);
 };
 
@@ -48,6 +49,13 @@ const struct narrate_entry *narrate_find(unsigned long request);
  * wrong for one that failed. `entry` may be NULL.
  */
 void narrate_event(struct text *out, const struct narration *n, const struct narrate_entry *entry);
+
+/* Appends a text like that of an entry. */
+void narrate_text(struct text *out, const struct narration *n, const char *text);
+
+/* An entry's answer: the result as ": 12", or as "; it is fd 5". */
+void narrate_number_result(struct text *out, const struct narration *n);
+void narrate_fd_result(struct text *out, const struct narration *n);
 
 /* One exit in full: event->kind is SYS_RUN. */
 void narrate_exit(struct text *out, const struct narration *n);

@@ -46,16 +46,42 @@ static void narrate_note(struct text *out, const struct narration *n)
 	text_add(out, "%s", (const char *)event->arg);
 }
 
+void narrate_text(struct text *out, const struct narration *n, const char *text)
+{
+	for (; *text; text++) {
+		if (*text == '@')
+			fd_names_add(n->names, n->event->fd, out);
+		else if (*text == '#')
+			text_add(out, "fd %d", n->event->fd);
+		else
+			text_add_char(out, *text);
+	}
+}
+
+void narrate_number_result(struct text *out, const struct narration *n)
+{
+	text_add(out, ": %d", n->event->result);
+}
+
+void narrate_fd_result(struct text *out, const struct narration *n)
+{
+	text_add(out, "; it is fd %d", n->event->result);
+}
+
 static void narrate_ioctl(struct text *out, const struct narration *n,
 			  const struct narrate_entry *entry)
 {
-	if (entry) {
-		text_add(out, "%s: ", entry->name);
-		entry->say(out, n);
+	if (!entry) {
+		text_add(out, "ioctl 0x%lx on ", n->event->request);
+		fd_names_add(n->names, n->event->fd, out);
 		return;
 	}
-	text_add(out, "ioctl 0x%lx on ", n->event->request);
-	fd_names_add(n->names, n->event->fd, out);
+	text_add(out, "%s: ", entry->name);
+	narrate_text(out, n, entry->text);
+	if (entry->say)
+		entry->say(out, n);
+	if (entry->answer && n->event->result >= 0)
+		entry->answer(out, n);
 }
 
 void narrate_event(struct text *out, const struct narration *n, const struct narrate_entry *entry)

@@ -3,8 +3,6 @@
 #include "core/kvm.h"
 #include "trace/narrate.h"
 
-#define ULL(x) ((unsigned long long)(x))
-
 static const char *capability_name(long capability)
 {
 #define CAP(name) { name, #name }
@@ -60,27 +58,19 @@ static void add_capability(struct text *out, long capability)
 		text_add(out, "capability %ld", capability);
 }
 
-static void say_api_version(struct text *out, const struct narration *n)
+static unsigned long number_of(const struct narration *n)
 {
-	text_add(out, "asks for the version of the interface");
-	if (n->event->result >= 0)
-		text_add(out, ": %d", n->event->result);
+	return (unsigned long)n->event->arg;
 }
 
-static void say_mmap_size(struct text *out, const struct narration *n)
+static void answer_mmap_size(struct text *out, const struct narration *n)
 {
-	text_add(out, "asks how much to map of each vCPU's fd");
-	if (n->event->result >= 0)
-		text_add(out, ": %d bytes, struct kvm_run and rings shared with KVM",
-			 n->event->result);
+	text_add(out, ": %d bytes, struct kvm_run and rings shared with KVM", n->event->result);
 }
 
-static void say_create_vm(struct text *out, const struct narration *n)
+static void say_vm(struct text *out, const struct narration *n)
 {
-	text_add(out, "creates a virtual machine of type %lu, without memory, CPUs or devices",
-		 (unsigned long)n->event->arg);
-	if (n->event->result >= 0)
-		text_add(out, "; it is fd %d", n->event->result);
+	text_add(out, "%lu, without memory, CPUs or devices", number_of(n));
 }
 
 static void learn_vm(const struct narration *n)
@@ -88,26 +78,27 @@ static void learn_vm(const struct narration *n)
 	fd_names_set(n->names, n->event->result, "VM");
 }
 
-static void say_check_extension(struct text *out, const struct narration *n)
+static void say_extension(struct text *out, const struct narration *n)
 {
-	text_add(out, "asks for ");
-	add_capability(out, (long)n->event->arg);
-	if (n->event->result == 0)
-		text_add(out, ": not there");
-	else if (n->event->result > 0)
-		text_add(out, ": %d", n->event->result);
+	add_capability(out, (long)number_of(n));
 }
 
-static void say_create_vcpu(struct text *out, const struct narration *n)
+static void answer_extension(struct text *out, const struct narration *n)
 {
-	text_add(out, "creates vCPU %lu", (unsigned long)n->event->arg);
-	if (n->event->result >= 0)
-		text_add(out, "; it is fd %d", n->event->result);
+	if (n->event->result)
+		narrate_number_result(out, n);
+	else
+		text_add(out, ": not there");
+}
+
+static void say_vcpu(struct text *out, const struct narration *n)
+{
+	text_add(out, "%lu", number_of(n));
 }
 
 static void learn_vcpu(const struct narration *n)
 {
-	fd_names_set(n->names, n->event->result, "vCPU %lu", (unsigned long)n->event->arg);
+	fd_names_set(n->names, n->event->result, "vCPU %lu", number_of(n));
 }
 
 static void say_memory_region(struct text *out, const struct narration *n)
@@ -116,14 +107,13 @@ static void say_memory_region(struct text *out, const struct narration *n)
 
 	if (!region->memory_size) {
 		text_add(out, "takes memory slot %u, at guest-physical 0x%llx, away", region->slot,
-			 ULL(region->guest_phys_addr));
+			 region->guest_phys_addr);
 		return;
 	}
 	text_add(out, "memory slot %u: guest-physical 0x%llx to 0x%llx, ", region->slot,
-		 ULL(region->guest_phys_addr),
-		 ULL(region->guest_phys_addr + region->memory_size - 1));
+		 region->guest_phys_addr, region->guest_phys_addr + region->memory_size - 1);
 	text_add_bytes(out, region->memory_size);
-	text_add(out, ", is Kinglet's own memory at 0x%llx%s", ULL(region->userspace_addr),
+	text_add(out, ", is Kinglet's own memory at 0x%llx%s", region->userspace_addr,
 		 region->flags & KVM_MEM_LOG_DIRTY_PAGES ? ", and KVM logs what is written to" : "");
 }
 
@@ -148,12 +138,12 @@ static void say_gsi_routing(struct text *out, const struct narration *n)
 		last = &table->entries[i];
 		msis++;
 	}
-	text_add(out, "replaces the interrupt routes: %u to controller pins, %u to MSIs",
+	text_add(out, "%u to controller pins, %u to MSIs",
 		 table->nr - msis, msis);
 	if (last)
 		text_add(out, ", the last of them GSI %u: data 0x%x to address 0x%llx", last->gsi,
 			 last->u.msi.data,
-			 ULL(last->u.msi.address_hi) << 32 | last->u.msi.address_lo);
+			 (__u64)last->u.msi.address_hi << 32 | last->u.msi.address_lo);
 }
 
 static void say_irqfd(struct text *out, const struct narration *n)
@@ -178,7 +168,7 @@ static void say_ioeventfd(struct text *out, const struct narration *n)
 	const struct kvm_ioeventfd *io = n->event->arg;
 	bool pio = io->flags & KVM_IOEVENTFD_FLAG_PIO;
 
-	text_add(out, "a guest write to %s0x%llx", pio ? "port " : "", ULL(io->addr));
+	text_add(out, "%s0x%llx", pio ? "port " : "", io->addr);
 	if (io->len)
 		text_add(out, " of %u bytes", io->len);
 	text_add(out, ": ");
@@ -197,8 +187,8 @@ static void say_coalesce(struct text *out, const struct narration *n)
 {
 	const struct kvm_coalesced_mmio_zone *zone = n->event->arg;
 
-	text_add(out, "collects guest writes to %s0x%llx to 0x%llx, ", zone->pio ? "ports " : "",
-		 ULL(zone->addr), ULL(zone->addr) + zone->size - 1);
+	text_add(out, "%s0x%llx to 0x%llx, ", zone->pio ? "ports " : "",
+		 zone->addr, zone->addr + zone->size - 1);
 	narrate_place(out, zone->pio ? n->pio : n->mmio, zone->addr);
 	text_add(out, ", in a ring: they wait for the next exit");
 }
@@ -207,9 +197,8 @@ static void say_enable_cap(struct text *out, const struct narration *n)
 {
 	const struct kvm_enable_cap *cap = n->event->arg;
 
-	text_add(out, "turns ");
 	add_capability(out, cap->cap);
-	text_add(out, " on, with argument 0x%llx", ULL(cap->args[0]));
+	text_add(out, " on, with argument 0x%llx", cap->args[0]);
 }
 
 static const char *mp_state(uint32_t state)
@@ -226,63 +215,57 @@ static const char *mp_state(uint32_t state)
 	return state < ARRAY_SIZE(names) && names[state] ? names[state] : "in a state of its own";
 }
 
-static void say_get_mp_state(struct text *out, const struct narration *n)
+static void say_mp_state(struct text *out, const struct narration *n)
 {
-	const struct kvm_mp_state *state = n->event->arg;
-
-	text_add(out, "asks what ");
-	fd_names_add(n->names, n->event->fd, out);
-	text_add(out, " is doing");
-	if (n->event->result >= 0)
-		text_add(out, ": %s", mp_state(state->mp_state));
+	text_add(out, "%s", mp_state(((const struct kvm_mp_state *)n->event->arg)->mp_state));
 }
 
-static void say_set_mp_state(struct text *out, const struct narration *n)
+static void answer_mp_state(struct text *out, const struct narration *n)
 {
-	const struct kvm_mp_state *state = n->event->arg;
-
-	fd_names_add(n->names, n->event->fd, out);
-	text_add(out, " is %s", mp_state(state->mp_state));
+	text_add(out, ": ");
+	say_mp_state(out, n);
 }
 
 static void say_dirty_log(struct text *out, const struct narration *n)
 {
-	const struct kvm_dirty_log *log = n->event->arg;
-
-	text_add(out, "asks which pages of memory slot %u were written to since it last asked",
-		 log->slot);
+	text_add(out, "%u were written to since it last asked",
+		 ((const struct kvm_dirty_log *)n->event->arg)->slot);
 }
 
 static void say_guest_debug(struct text *out, const struct narration *n)
 {
-	const struct kvm_guest_debug *debug = n->event->arg;
+	uint32_t control = ((const struct kvm_guest_debug *)n->event->arg)->control;
 
-	fd_names_add(n->names, n->event->fd, out);
-	if (!(debug->control & KVM_GUESTDBG_ENABLE))
-		text_add(out, ": no debugger any more");
+	if (!(control & KVM_GUESTDBG_ENABLE))
+		text_add(out, "no debugger any more");
 	else
-		text_add(out, ": a debugger is told of its breakpoints%s",
-			 debug->control & KVM_GUESTDBG_SINGLESTEP ? ", and of each instruction" : "");
+		text_add(out, "a debugger is told of its breakpoints%s",
+			 control & KVM_GUESTDBG_SINGLESTEP ? ", and of each instruction" : "");
 }
 
-#define ENTRY(request, doc, ...) { request, #request, doc, __VA_ARGS__ }
+#define ENTRY(number, section, sentence, ...)                                                      \
+	{ .request = number, .name = #number, .doc = "api.rst " section,                           \
+	  .text = sentence, __VA_ARGS__ }
 static const struct narrate_entry entries[] = {
-	ENTRY(KVM_GET_API_VERSION, "api.rst 4.1", say_api_version, NULL),
-	ENTRY(KVM_CREATE_VM, "api.rst 4.2", say_create_vm, learn_vm),
-	ENTRY(KVM_CHECK_EXTENSION, "api.rst 4.4", say_check_extension, NULL),
-	ENTRY(KVM_GET_VCPU_MMAP_SIZE, "api.rst 4.5", say_mmap_size, NULL),
-	ENTRY(KVM_CREATE_VCPU, "api.rst 4.7", say_create_vcpu, learn_vcpu),
-	ENTRY(KVM_GET_DIRTY_LOG, "api.rst 4.8", say_dirty_log, NULL),
-	ENTRY(KVM_IRQ_LINE, "api.rst 4.25", say_irq_line, NULL),
-	ENTRY(KVM_SET_USER_MEMORY_REGION, "api.rst 4.35", say_memory_region, NULL),
-	ENTRY(KVM_ENABLE_CAP, "api.rst 4.37", say_enable_cap, NULL),
-	ENTRY(KVM_GET_MP_STATE, "api.rst 4.38", say_get_mp_state, NULL),
-	ENTRY(KVM_SET_MP_STATE, "api.rst 4.39", say_set_mp_state, NULL),
-	ENTRY(KVM_SET_GSI_ROUTING, "api.rst 4.52", say_gsi_routing, NULL),
-	ENTRY(KVM_IOEVENTFD, "api.rst 4.59", say_ioeventfd, NULL),
-	ENTRY(KVM_IRQFD, "api.rst 4.75", say_irqfd, NULL),
-	ENTRY(KVM_SET_GUEST_DEBUG, "api.rst 4.87", say_guest_debug, NULL),
-	ENTRY(KVM_REGISTER_COALESCED_MMIO, "api.rst 4.116", say_coalesce, NULL),
+	ENTRY(KVM_GET_API_VERSION, "4.1", "asks for the version of the interface",
+	      .answer = narrate_number_result),
+	ENTRY(KVM_CREATE_VM, "4.2", "creates a virtual machine of type ", say_vm, narrate_fd_result,
+	      learn_vm),
+	ENTRY(KVM_CHECK_EXTENSION, "4.4", "asks for ", say_extension, answer_extension),
+	ENTRY(KVM_GET_VCPU_MMAP_SIZE, "4.5", "asks how much to map of each vCPU's fd",
+	      .answer = answer_mmap_size),
+	ENTRY(KVM_CREATE_VCPU, "4.7", "creates vCPU ", say_vcpu, narrate_fd_result, learn_vcpu),
+	ENTRY(KVM_GET_DIRTY_LOG, "4.8", "asks which pages of memory slot ", say_dirty_log),
+	ENTRY(KVM_IRQ_LINE, "4.25", "", say_irq_line),
+	ENTRY(KVM_SET_USER_MEMORY_REGION, "4.35", "", say_memory_region),
+	ENTRY(KVM_ENABLE_CAP, "4.37", "turns ", say_enable_cap),
+	ENTRY(KVM_GET_MP_STATE, "4.38", "asks what @ is doing", .answer = answer_mp_state),
+	ENTRY(KVM_SET_MP_STATE, "4.39", "@ is ", say_mp_state),
+	ENTRY(KVM_SET_GSI_ROUTING, "4.52", "replaces the interrupt routes: ", say_gsi_routing),
+	ENTRY(KVM_IOEVENTFD, "4.59", "a guest write to ", say_ioeventfd),
+	ENTRY(KVM_IRQFD, "4.75", "", say_irqfd),
+	ENTRY(KVM_SET_GUEST_DEBUG, "4.87", "@: ", say_guest_debug),
+	ENTRY(KVM_REGISTER_COALESCED_MMIO, "4.116", "collects guest writes to ", say_coalesce),
 };
 
 const struct narrate_table narrate_kvm = { entries, ARRAY_SIZE(entries) };

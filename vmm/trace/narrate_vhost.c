@@ -1,187 +1,145 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vhost's requests in words. (linux/vhost.h) */
+/* vhost's requests in words. Every sentence begins with who is asked. (linux/vhost.h) */
 #include "trace/narrate.h"
 
 #include <linux/vhost.h>
 
-#define ULL(x) ((unsigned long long)(x))
-
-/* Every sentence begins with who is asked: "fd 21 (/dev/vhost-net)". */
-static void add_vhost(struct text *out, const struct narration *n)
+static void say_features(struct text *out, const struct narration *n)
 {
-	fd_names_add(n->names, n->event->fd, out);
+	text_add(out, "0x%llx", *(const __u64 *)n->event->arg);
 }
 
-static void say_owner(struct text *out, const struct narration *n)
+static void answer_features(struct text *out, const struct narration *n)
 {
-	add_vhost(out, n);
-	text_add(out, " is this process's: a worker of the kernel may use its memory");
-}
-
-static void say_get_features(struct text *out, const struct narration *n)
-{
-	add_vhost(out, n);
-	text_add(out, " is asked which virtio features it serves");
-	if (n->event->result >= 0)
-		text_add(out, ": 0x%llx", ULL(*(const uint64_t *)n->event->arg));
-}
-
-static void say_set_features(struct text *out, const struct narration *n)
-{
-	add_vhost(out, n);
-	text_add(out, ": the driver has acknowledged features 0x%llx",
-		 ULL(*(const uint64_t *)n->event->arg));
+	text_add(out, ": 0x%llx", *(const __u64 *)n->event->arg);
 }
 
 static void say_mem_table(struct text *out, const struct narration *n)
 {
 	const struct vhost_memory *table = n->event->arg;
 
-	add_vhost(out, n);
-	text_add(out, ": guest RAM is");
-	for (unsigned i = 0; i < table->nregions; i++)
+	for (unsigned i = 0; i < table->nregions; i++) {
+		const struct vhost_memory_region *region = &table->regions[i];
+
 		text_add(out, "%s 0x%llx to 0x%llx at 0x%llx of this process", i ? "," : "",
-			 ULL(table->regions[i].guest_phys_addr),
-			 ULL(table->regions[i].guest_phys_addr + table->regions[i].memory_size - 1),
-			 ULL(table->regions[i].userspace_addr));
+			 region->guest_phys_addr,
+			 region->guest_phys_addr + region->memory_size - 1,
+			 region->userspace_addr);
+	}
 }
 
-static const struct vhost_vring_state *ring(struct text *out, const struct narration *n)
+static const struct vhost_vring_state *state_of(const struct narration *n)
 {
-	const struct vhost_vring_state *state = n->event->arg;
-
-	add_vhost(out, n);
-	text_add(out, " ring %u: ", state->index);
-	return state;
+	return n->event->arg;
 }
 
-static void say_vring_num(struct text *out, const struct narration *n)
+static void say_size(struct text *out, const struct narration *n)
 {
-	text_add(out, "it has %u entries", ring(out, n)->num);
+	text_add(out, "%u: it has %u entries", state_of(n)->index, state_of(n)->num);
 }
 
-static void say_set_base(struct text *out, const struct narration *n)
+static void say_base(struct text *out, const struct narration *n)
 {
-	text_add(out, "the next entry to take from the available ring is number %u",
-		 ring(out, n)->num);
+	text_add(out, "%u: the next entry to take from the available ring is number %u",
+		 state_of(n)->index, state_of(n)->num);
 }
 
-static void say_get_base(struct text *out, const struct narration *n)
+static void say_stop(struct text *out, const struct narration *n)
 {
-	unsigned num = ring(out, n)->num;
-
-	text_add(out, "it stops");
-	if (n->event->result >= 0)
-		text_add(out, "; the next entry to take is number %u", num);
+	text_add(out, "%u: it stops", state_of(n)->index);
 }
 
-static void say_vring_addr(struct text *out, const struct narration *n)
+static void answer_base(struct text *out, const struct narration *n)
+{
+	text_add(out, "; the next entry to take is number %u", state_of(n)->num);
+}
+
+static void say_addresses(struct text *out, const struct narration *n)
 {
 	const struct vhost_vring_addr *addr = n->event->arg;
 
-	add_vhost(out, n);
-	text_add(out, " ring %u: descriptors at 0x%llx, available ring at 0x%llx, used ring at "
-		      "0x%llx of this process",
-		 addr->index, ULL(addr->desc_user_addr), ULL(addr->avail_user_addr),
-		 ULL(addr->used_user_addr));
+	text_add(out, "%u: descriptors at 0x%llx, available ring at 0x%llx, used ring at 0x%llx of "
+		      "this process",
+		 addr->index, addr->desc_user_addr, addr->avail_user_addr, addr->used_user_addr);
 }
 
-static void say_file(struct text *out, const struct narration *n, const char *with,
+static void add_file(struct text *out, const struct narration *n, const char *with,
 		     const char *without)
 {
 	const struct vhost_vring_file *file = n->event->arg;
 
-	add_vhost(out, n);
-	text_add(out, " ring %u: ", file->index);
-	if (file->fd == VHOST_FILE_UNBIND) {
-		text_add(out, "%s", without);
-		return;
-	}
-	text_add(out, "%s ", with);
-	fd_names_add(n->names, file->fd, out);
+	text_add(out, "%u: %s", file->index, file->fd == VHOST_FILE_UNBIND ? without : with);
+	if (file->fd != VHOST_FILE_UNBIND)
+		fd_names_add(n->names, file->fd, out);
 }
 
-static void say_vring_kick(struct text *out, const struct narration *n)
+static void say_kick(struct text *out, const struct narration *n)
 {
-	say_file(out, n, "the guest's kick comes by", "kicks are no longer heard");
+	add_file(out, n, "the guest's kick comes by ", "kicks are no longer heard");
 }
 
-static void say_vring_call(struct text *out, const struct narration *n)
+static void say_call(struct text *out, const struct narration *n)
 {
-	say_file(out, n, "an interrupt is asked for by", "no interrupts are asked for any more");
+	add_file(out, n, "an interrupt is asked for by ", "no interrupts are asked for any more");
 }
 
-static void say_vring_err(struct text *out, const struct narration *n)
+static void say_error(struct text *out, const struct narration *n)
 {
-	say_file(out, n, "a broken ring is reported by", "errors are no longer reported");
+	add_file(out, n, "a broken ring is reported by ", "errors are no longer reported");
 }
 
 static void say_net_backend(struct text *out, const struct narration *n)
 {
-	say_file(out, n, "the kernel runs it from now on, on", "the kernel has let go of it");
+	add_file(out, n, "the kernel runs it from now on, on ", "the kernel has let go of it");
 }
 
-static void say_abi_version(struct text *out, const struct narration *n)
+static void answer_version(struct text *out, const struct narration *n)
 {
-	add_vhost(out, n);
-	text_add(out, " is asked for the version of its interface");
-	if (n->event->result >= 0)
-		text_add(out, ": %d", *(const int *)n->event->arg);
+	text_add(out, ": %d", *(const int *)n->event->arg);
 }
 
-static const char *wwpn_of(const struct narration *n)
+static void say_target(struct text *out, const struct narration *n)
 {
-	return ((const struct vhost_scsi_target *)n->event->arg)->vhost_wwpn;
+	const struct vhost_scsi_target *target = n->event->arg;
+
+	text_add(out, "%.*s", (int)sizeof(target->vhost_wwpn), target->vhost_wwpn);
 }
 
-static void say_set_endpoint(struct text *out, const struct narration *n)
+static void say_cid(struct text *out, const struct narration *n)
 {
-	add_vhost(out, n);
-	text_add(out, ": the kernel runs all rings from now on, on the target %.*s",
-		 (int)sizeof(((struct vhost_scsi_target *)0)->vhost_wwpn), wwpn_of(n));
+	text_add(out, "%llu", *(const __u64 *)n->event->arg);
 }
 
-static void say_clear_endpoint(struct text *out, const struct narration *n)
+static void say_running(struct text *out, const struct narration *n)
 {
-	add_vhost(out, n);
-	text_add(out, ": the kernel has finished all commands and let go of the target %.*s",
-		 (int)sizeof(((struct vhost_scsi_target *)0)->vhost_wwpn), wwpn_of(n));
+	text_add(out, *(const int *)n->event->arg ? "runs both rings from now on" :
+						    "has let go of both rings");
 }
 
-static void say_guest_cid(struct text *out, const struct narration *n)
-{
-	add_vhost(out, n);
-	text_add(out, ": the guest has the vsock address (CID) %llu",
-		 ULL(*(const uint64_t *)n->event->arg));
-}
-
-static void say_vsock_running(struct text *out, const struct narration *n)
-{
-	add_vhost(out, n);
-	text_add(out, *(const int *)n->event->arg ?
-			      ": the kernel runs both rings from now on" :
-			      ": the kernel has let go of both rings");
-}
-
-#define ENTRY(request, say) { request, #request, "linux/vhost.h", say, NULL }
+#define ENTRY(number, sentence, ...)                                                               \
+	{ .request = number, .name = #number, .doc = "linux/vhost.h", .text = sentence, __VA_ARGS__ }
 static const struct narrate_entry entries[] = {
-	ENTRY(VHOST_SET_OWNER, say_owner),
-	ENTRY(VHOST_GET_FEATURES, say_get_features),
-	ENTRY(VHOST_SET_FEATURES, say_set_features),
-	ENTRY(VHOST_SET_MEM_TABLE, say_mem_table),
-	ENTRY(VHOST_SET_VRING_NUM, say_vring_num),
-	ENTRY(VHOST_SET_VRING_BASE, say_set_base),
-	ENTRY(VHOST_GET_VRING_BASE, say_get_base),
-	ENTRY(VHOST_SET_VRING_ADDR, say_vring_addr),
-	ENTRY(VHOST_SET_VRING_KICK, say_vring_kick),
-	ENTRY(VHOST_SET_VRING_CALL, say_vring_call),
-	ENTRY(VHOST_SET_VRING_ERR, say_vring_err),
-	ENTRY(VHOST_NET_SET_BACKEND, say_net_backend),
-	ENTRY(VHOST_SCSI_GET_ABI_VERSION, say_abi_version),
-	ENTRY(VHOST_SCSI_SET_ENDPOINT, say_set_endpoint),
-	ENTRY(VHOST_SCSI_CLEAR_ENDPOINT, say_clear_endpoint),
-	ENTRY(VHOST_VSOCK_SET_GUEST_CID, say_guest_cid),
-	ENTRY(VHOST_VSOCK_SET_RUNNING, say_vsock_running),
+	ENTRY(VHOST_SET_OWNER, "@ is this process's: a worker of the kernel may use its memory"),
+	ENTRY(VHOST_GET_FEATURES, "@ is asked which virtio features it serves",
+	      .answer = answer_features),
+	ENTRY(VHOST_SET_FEATURES, "@: the driver has acknowledged features ", say_features),
+	ENTRY(VHOST_SET_MEM_TABLE, "@: guest RAM is", say_mem_table),
+	ENTRY(VHOST_SET_VRING_NUM, "@ ring ", say_size),
+	ENTRY(VHOST_SET_VRING_BASE, "@ ring ", say_base),
+	ENTRY(VHOST_GET_VRING_BASE, "@ ring ", say_stop, answer_base),
+	ENTRY(VHOST_SET_VRING_ADDR, "@ ring ", say_addresses),
+	ENTRY(VHOST_SET_VRING_KICK, "@ ring ", say_kick),
+	ENTRY(VHOST_SET_VRING_CALL, "@ ring ", say_call),
+	ENTRY(VHOST_SET_VRING_ERR, "@ ring ", say_error),
+	ENTRY(VHOST_NET_SET_BACKEND, "@ ring ", say_net_backend),
+	ENTRY(VHOST_SCSI_GET_ABI_VERSION, "@ is asked for the version of its interface",
+	      .answer = answer_version),
+	ENTRY(VHOST_SCSI_SET_ENDPOINT, "@: the kernel runs all rings from now on, on the target ",
+	      say_target),
+	ENTRY(VHOST_SCSI_CLEAR_ENDPOINT, "@: the kernel has finished all commands and let go of the "
+	      "target ", say_target),
+	ENTRY(VHOST_VSOCK_SET_GUEST_CID, "@: the guest has the vsock address (CID) ", say_cid),
+	ENTRY(VHOST_VSOCK_SET_RUNNING, "@: the kernel ", say_running),
 };
 
 const struct narrate_table narrate_vhost = { entries, ARRAY_SIZE(entries) };
