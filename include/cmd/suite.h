@@ -9,7 +9,7 @@
 
 #include "cmd/run_options.h"
 #include "guestlog/guest_log.h"
-#include "guestlog/kernel_log.h"
+#include "guestlog/messages.h"
 #include "guestlog/ktap.h"
 #include "guestlog/last_words.h"
 #include "guestlog/symbols.h"

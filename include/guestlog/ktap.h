@@ -107,7 +107,7 @@ struct ktap_counts {
 /* All zeroes at the start; ktap_destroy() leaves it so. */
 void ktap_destroy(struct ktap *ktap);
 
-/* One line of the console, without what printk puts before it (guestlog/kernel_log.h). */
+/* One line of the console, without what printk puts before it (guestlog/messages.h). */
 void ktap_line(struct ktap *ktap, const char *line);
 
 /* Nothing follows: what is still open is incomplete. `cut`: which is our doing, and no failure. */

@@ -3,7 +3,7 @@
 
 #include "base/cleanup.h"
 #include "guestlog/lines.h"
-#include "guestlog/kernel_log.h"
+#include "guestlog/messages.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,7 +3,7 @@
 #include "ktap_internal.h"
 
 #include "base/cleanup.h"
-#include "guestlog/kernel_log.h"
+#include "guestlog/messages.h"
 
 #include <ctype.h>
 #include <stdlib.h>

@@ -3,8 +3,8 @@
  * What Linux says of itself on a console: how its messages begin, and which of them complain. Pure
  * functions, any thread.
  */
-#ifndef KINGLET_GUESTLOG_KERNEL_LOG_H
-#define KINGLET_GUESTLOG_KERNEL_LOG_H
+#ifndef KINGLET_GUESTLOG_MESSAGES_H
+#define KINGLET_GUESTLOG_MESSAGES_H
 
 #include <stdbool.h>
 

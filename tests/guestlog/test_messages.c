@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/cleanup.h"
-#include "guestlog/kernel_log.h"
+#include "guestlog/messages.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "guestlog/kernel_log.h"
+#include "guestlog/messages.h"
 
 #include "base/cleanup.h"
 
