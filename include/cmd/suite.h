@@ -11,7 +11,6 @@
 #include "guestlog/guest_log.h"
 #include "guestlog/messages.h"
 #include "guestlog/ktap.h"
-#include "guestlog/last_words.h"
 #include "guestlog/symbols.h"
 #include "guestlog/tail.h"
 #include "machine/machine.h"
@@ -111,7 +110,7 @@ struct judge {
 	unsigned complaints[KERNEL_OOPS + 1];
 	char *complaint; /* the first that counts; owned, or NULL */
 	enum kernel_complaint complaint_kind;
-	char *last_words;		/* why the guest's boot failed; owned, or NULL */
+	char *boot_failure;		/* why it failed; owned, or NULL */
 	unsigned patience;		/* ticks until the rest of the complaint is given up */
 	struct tail tail;	/* for the report */
 	/* Lines, counted from 1: the last warning, and where what went wrong begins; 0: nothing. */

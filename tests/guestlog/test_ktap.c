@@ -453,9 +453,9 @@ static void feed_console(struct ktap *ktap, FILE *file)
 
 	while ((c = getc(file)) != EOF)
 		if ((line = lines_feed(&lines, (uint8_t)c)))
-			ktap_line(ktap, kernel_log_message(line, NULL));
+			ktap_line(ktap, message_of_line(line, NULL));
 	if ((line = lines_end(&lines)))
-		ktap_line(ktap, kernel_log_message(line, NULL));
+		ktap_line(ktap, message_of_line(line, NULL));
 }
 
 /* What producers print: the real thing, or written after their sources. */

@@ -36,7 +36,7 @@ static void what_printk_puts_before_a_message_is_skipped(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		bool stamped;
 
-		assert_string_equal(kernel_log_message(cases[i].line, &stamped), cases[i].message);
+		assert_string_equal(message_of_line(cases[i].line, &stamped), cases[i].message);
 		assert_int_equal(stamped, cases[i].stamped);
 	}
 }
@@ -67,10 +67,56 @@ static void complaints_have_their_grade(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
-		if (kernel_log_complaint(cases[i].message) != cases[i].complaint)
+		if (message_complaint(cases[i].message) != cases[i].complaint)
 			fail_msg("%s", cases[i].message);
-	assert_true(kernel_log_ends_trace("---[ end trace 0000000000000000 ]---"));
-	assert_false(kernel_log_ends_trace("---[ end Kernel panic"));
+	assert_true(message_ends_trace("---[ end trace 0000000000000000 ]---"));
+	assert_false(message_ends_trace("---[ end Kernel panic"));
+}
+
+static void boot_failures_are_known(void **state)
+{
+	static const struct {
+		const char *line;
+		enum boot_failure failure;
+	} cases[] = {
+		/* initramfs-tools of Debian 12, with panic= and without */
+		{ "No root device specified. Boot arguments must include a root= parameter.",
+		  BOOT_FAILURE_REASON },
+		{ "ALERT!  /dev/vda1 does not exist.  Dropping to a shell!", BOOT_FAILURE_REASON },
+		{ "No init found. Try passing init= bootarg.", BOOT_FAILURE_REASON },
+		{ "Rebooting automatically due to panic= boot argument", BOOT_FAILURE_END },
+		{ "Halting automatically due to panic= boot argument", BOOT_FAILURE_END },
+		{ "(initramfs) ", BOOT_FAILURE_END },
+		{ "(initramfs) [    5.123456] random: crng init done", BOOT_FAILURE_END },
+		/* dracut 059 */
+		{ "dracut: FATAL: No or empty root= argument", BOOT_FAILURE_REASON },
+		{ "dracut: Refusing to continue", BOOT_FAILURE_END },
+		{ "Generating \"/run/initramfs/rdsosreport.txt\"", BOOT_FAILURE_END },
+		{ "Entering emergency mode. Exit the shell to continue.", BOOT_FAILURE_END },
+		/* systemd 252 */
+		{ "[!!!!!!] Failed to mount API filesystems.", BOOT_FAILURE_REASON },
+		{ "You are in emergency mode. After logging in, type \"journalctl -xb\" to view",
+		  BOOT_FAILURE_END },
+		{ "systemd[1]: Freezing execution.", BOOT_FAILURE_END },
+		/* mkinitcpio, mkinitfs */
+		{ "ERROR: Failed to mount 'UUID=1' on real root", BOOT_FAILURE_REASON },
+		{ "You are now being dropped into an emergency shell.", BOOT_FAILURE_END },
+		{ "initramfs emergency recovery shell launched. Type 'exit' to continue boot",
+		  BOOT_FAILURE_END },
+		/* What a boot that goes well says. */
+		{ "", BOOT_FINE },
+		{ "(initramfs", BOOT_FINE },
+		{ "Loading, please wait...", BOOT_FINE },
+		{ "[  OK  ] Reached target emergency.target - Emergency Mode.", BOOT_FINE },
+		{ "dracut: Mounted root filesystem /dev/vda1", BOOT_FINE },
+		{ "You are in rescue mode. After logging in, type", BOOT_FINE },
+		{ "see \"Entering emergency mode.\" in the manual", BOOT_FINE },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		if (message_boot_failure(cases[i].line) != cases[i].failure)
+			fail_msg("%s", cases[i].line);
 }
 
 int main(void)
@@ -78,6 +124,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_printk_puts_before_a_message_is_skipped),
 		cmocka_unit_test(complaints_have_their_grade),
+		cmocka_unit_test(boot_failures_are_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -257,7 +257,7 @@ static void look_for_pieces(struct ktap *ktap, const char *text)
 	if (starts_with(text, "not")) {
 		const char *rest = skip_blanks(text + 3);
 
-		kernel_log_message(rest, &stamped);
+		message_of_line(rest, &stamped);
 		if (!*rest || stamped)
 			ktap->doubt = DOUBT_LINES + 1;
 		else if (ends_word(text[3]))

@@ -6,11 +6,14 @@
 #include <ctype.h>
 #include <string.h>
 
+/* How a message begins, and what it is then. */
+struct beginning {
+	const char *text;
+	unsigned kind;
+};
+
 /* Linux 6.1's words, the more special before the more general. */
-static const struct {
-	const char *begin;
-	enum kernel_complaint complaint;
-} complaints[] = {
+static const struct beginning complaints[] = {
 	{ "BUG: unable to handle ", KERNEL_OOPS }, /* x86 page faults */
 	{ "BUG: kernel NULL pointer dereference", KERNEL_OOPS },
 	{ "Oops: ", KERNEL_OOPS },
@@ -32,7 +35,30 @@ static const struct {
 	{ "rcu: INFO: ", KERNEL_WARNING }, /* stalls */
 };
 
-/* What stands behind "[    1.234567]" or, `time` false, a caller's "[    T1]"; NULL: no such. */
+static const struct beginning boot_failures[] = {
+	/* initramfs-tools 0.142, scripts/functions and scripts/local; its shell's prompt */
+	{ "ALERT! ", BOOT_FAILURE_REASON },
+	{ "No root device specified.", BOOT_FAILURE_REASON },
+	{ "No init found.", BOOT_FAILURE_REASON },
+	{ "Rebooting automatically due to panic=", BOOT_FAILURE_END },
+	{ "Halting automatically due to panic=", BOOT_FAILURE_END },
+	{ "(initramfs)", BOOT_FAILURE_END },
+	/* dracut 059, with systemd and without */
+	{ "dracut: FATAL: ", BOOT_FAILURE_REASON },
+	{ "dracut: Refusing to continue", BOOT_FAILURE_END },
+	{ "Generating \"/run/initramfs/rdsosreport.txt\"", BOOT_FAILURE_END },
+	{ "Entering emergency mode.", BOOT_FAILURE_END },
+	/* systemd 252 */
+	{ "[!!!!!!] ", BOOT_FAILURE_REASON },
+	{ "You are in emergency mode.", BOOT_FAILURE_END },
+	{ "systemd[1]: Freezing execution.", BOOT_FAILURE_END },
+	/* mkinitcpio; Alpine's mkinitfs */
+	{ "ERROR: Failed to mount ", BOOT_FAILURE_REASON },
+	{ "You are now being dropped into an emergency shell.", BOOT_FAILURE_END },
+	{ "initramfs emergency recovery shell launched.", BOOT_FAILURE_END },
+};
+
+/* What follows "[    1.234567]" or, `time` false, a caller's "[    T1]"; NULL: no such. */
 static const char *skip_brackets(const char *line, bool time)
 {
 	const char *p = line;
@@ -48,9 +74,9 @@ static const char *skip_brackets(const char *line, bool time)
 }
 
 /* Linux's print_prefix(): level, time and caller stand close together, then comes a blank. */
-const char *kernel_log_message(const char *line, bool *stamped)
+const char *message_of_line(const char *line, bool *stamped)
 {
-	const char *p = line, *behind;
+	const char *p = line, *after;
 
 	if (p[0] == '<' && isdigit((unsigned char)p[1]) && p[2] == '>')
 		p += 3;
@@ -59,21 +85,32 @@ const char *kernel_log_message(const char *line, bool *stamped)
 		*stamped = p;
 	if (!p)
 		return line;
-	behind = skip_brackets(p, false);
-	if (behind)
-		p = behind;
+	after = skip_brackets(p, false);
+	if (after)
+		p = after;
 	return *p == ' ' ? p + 1 : p;
 }
 
-enum kernel_complaint kernel_log_complaint(const char *message)
+/* 0: it begins with none of them. */
+static unsigned find(const struct beginning *beginnings, size_t count, const char *message)
 {
-	for (unsigned i = 0; i < ARRAY_SIZE(complaints); i++)
-		if (strncmp(message, complaints[i].begin, strlen(complaints[i].begin)) == 0)
-			return complaints[i].complaint;
-	return KERNEL_FINE;
+	for (size_t i = 0; i < count; i++)
+		if (strncmp(message, beginnings[i].text, strlen(beginnings[i].text)) == 0)
+			return beginnings[i].kind;
+	return 0;
 }
 
-bool kernel_log_ends_trace(const char *message)
+enum kernel_complaint message_complaint(const char *message)
+{
+	return find(complaints, ARRAY_SIZE(complaints), message);
+}
+
+enum boot_failure message_boot_failure(const char *message)
+{
+	return find(boot_failures, ARRAY_SIZE(boot_failures), message);
+}
+
+bool message_ends_trace(const char *message)
 {
 	return strncmp(message, "---[ end trace ", 15) == 0;
 }

@@ -25,7 +25,7 @@ void judge_destroy(struct judge *judge)
 		ktap_destroy(&judge->ktap[i]);
 	tail_destroy(&judge->tail);
 	free(judge->complaint);
-	free(judge->last_words);
+	free(judge->boot_failure);
 	free(judge->vcpus);
 	*judge = (struct judge){ 0 };
 }
@@ -65,7 +65,7 @@ static void look_for_trouble(struct judge *judge, const char *message, enum kern
 /* The kernel's own word for it: not a program's that prints the same. */
 static void look_for_complaint(struct judge *judge, const char *message, bool stamped)
 {
-	enum kernel_complaint kind = kernel_log_complaint(message);
+	enum kernel_complaint kind = message_complaint(message);
 
 	judge->stamped = judge->stamped || stamped;
 	if (judge->stamped && !stamped)
@@ -75,7 +75,7 @@ static void look_for_complaint(struct judge *judge, const char *message, bool st
 		judge->complaint = strdup(message);
 		judge->complaint_kind = kind;
 		judge->patience = PATIENCE_TICKS;
-	} else if (judge->complaint && kernel_log_ends_trace(message)) {
+	} else if (judge->complaint && message_ends_trace(message)) {
 		judge->end = JUDGE_COMPLAINT;
 	}
 	look_for_trouble(judge, message, kind);
@@ -84,7 +84,7 @@ static void look_for_complaint(struct judge *judge, const char *message, bool st
 static void take_line(struct judge *judge, enum guest_stream stream, const char *line)
 {
 	bool stamped;
-	const char *message = kernel_log_message(line, &stamped);
+	const char *message = message_of_line(line, &stamped);
 
 	tail_add(&judge->tail, line);
 	ktap_line(&judge->ktap[stream], message);
@@ -99,19 +99,19 @@ static bool expects_no_more(const struct judge *judge)
 }
 
 /* Not when it is asked for: a test may well be that there is a prompt. */
-static void look_for_last_words(struct judge *judge, const char *line)
+static void look_for_boot_failure(struct judge *judge, const char *line)
 {
-	const char *message = kernel_log_message(line, NULL);
-	enum last_words words = last_words_find(message);
+	const char *message = message_of_line(line, NULL);
+	enum boot_failure failure = message_boot_failure(message);
 
-	if (words == LAST_WORDS_NONE)
+	if (failure == BOOT_FINE)
 		return;
 	/* The last reason is the nearest one. */
-	if (words == LAST_WORDS_REASON || !judge->last_words) {
-		free(judge->last_words);
-		judge->last_words = strdup(message);
+	if (failure == BOOT_FAILURE_REASON || !judge->boot_failure) {
+		free(judge->boot_failure);
+		judge->boot_failure = strdup(message);
 	}
-	if (words == LAST_WORDS_END)
+	if (failure == BOOT_FAILURE_END)
 		judge->end = JUDGE_BOOT_FAILED;
 }
 
@@ -128,7 +128,7 @@ static void match_line(struct judge *judge, const char *line, int flags)
 	else if (expects_no_more(judge) && !judge->complaint)
 		judge->end = JUDGE_EXPECTED;
 	else if (!expected)
-		look_for_last_words(judge, line);
+		look_for_boot_failure(judge, line);
 }
 
 /* The machine is told once, and no more than good or bad: the rest comes from the judge itself. */

@@ -178,7 +178,7 @@ static struct conclusion conclude(const struct judge *judge, const struct verdic
 		fail(&c, kernel_complaint_name(judge->complaint_kind),
 		     judge->complaint ? judge->complaint : "");
 	} else if (judge->end == JUDGE_BOOT_FAILED) {
-		fail(&c, "boot-failed", judge->last_words ? judge->last_words : "");
+		fail(&c, "boot-failed", judge->boot_failure ? judge->boot_failure : "");
 	} else if (judge->end == JUDGE_EXPECTED) {
 		c.outcome = "expected";
 		snprintf(c.detail, sizeof(c.detail), "%s",
