@@ -84,6 +84,11 @@ struct judge_pattern {
 	char *line;	    /* the first one that it matched; owned, or NULL */
 };
 
+struct judge_patterns {
+	struct judge_pattern list[TEST_MAX_PATTERNS];
+	unsigned count, matched;
+};
+
 struct judge_vcpu {
 	unsigned id;
 	struct arch_vcpu_state state;
@@ -102,9 +107,7 @@ struct judge {
 	const struct test_options *options; /* borrowed */
 	struct guest_log log;
 	struct ktap ktap[GUEST_STREAMS];
-	struct judge_pattern expect[TEST_MAX_PATTERNS], reject[TEST_MAX_PATTERNS];
-	unsigned expect_count, reject_count; /* compiled */
-	unsigned expected;		     /* how many have matched */
+	struct judge_patterns expect, reject;
 	enum judge_end end;
 	bool stamped; /* this guest's printk prints the time */
 	unsigned complaints[KERNEL_OOPS + 1];
@@ -136,11 +139,14 @@ cJSON *result_of_run(struct judge *judge, const struct verdict *verdict, double 
 /* The same for a process that died without telling. */
 cJSON *result_of_death(const char *detail, double seconds);
 bool result_passed(const cJSON *result);
+/* A fault of the test, and not of the host or the user: worth another attempt. */
+bool result_may_be_retried(const cJSON *result);
+
+/* --- Reading results (suite_json.c) ----------------------------------------------------------- */
+
 /* A member's value: "" or 0 when there is none. */
 const char *result_text(const cJSON *result, const char *key);
 double result_number(const cJSON *result, const char *key);
-/* A fault of the test, and not of the host or the user: worth another attempt. */
-bool result_may_be_retried(const cJSON *result);
 
 /* The member, or NULL. */
 static inline cJSON *json_get(const cJSON *object, const char *key)
@@ -148,11 +154,22 @@ static inline cJSON *json_get(const cJSON *object, const char *key)
 	return cJSON_GetObjectItemCaseSensitive(object, key);
 }
 
-/* The first of an array's or object's members, which go on with ->next; NULL of none. */
+/* The first of an array's or object's members; NULL of none. */
 static inline const cJSON *json_first(const cJSON *list)
 {
 	return list ? list->child : NULL;
 }
+
+#define json_each(item, list)                                                                      \
+	for (const cJSON *item = json_first(list); item; item = item->next)
+
+/* --- The report (suite_report.c) -------------------------------------------------------------- */
+
+/* By the last attempt of each case; flaky: not the first, and it passed; missing: not run. */
+struct suite_counts {
+	unsigned passed, flaky, failed, missing;
+};
+struct suite_counts suite_count(const struct suite *suite);
 
 /* The whole report: cases that have been run, just now. NULL when memory is short. */
 cJSON *report_of_suite(const struct suite *suite, const struct common_options *options,

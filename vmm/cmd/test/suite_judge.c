@@ -9,18 +9,18 @@
 /* A kernel's report of a fault is whole within a second of its first line, or never. */
 enum { PATIENCE_TICKS = 1000 / MACHINE_TICK_MS };
 
-static void destroy_patterns(struct judge_pattern *patterns, unsigned count)
+static void destroy_patterns(struct judge_patterns *patterns)
 {
-	for (unsigned i = 0; i < count; i++) {
-		regfree(&patterns[i].regex);
-		free(patterns[i].line);
+	for (unsigned i = 0; i < patterns->count; i++) {
+		regfree(&patterns->list[i].regex);
+		free(patterns->list[i].line);
 	}
 }
 
 void judge_destroy(struct judge *judge)
 {
-	destroy_patterns(judge->expect, judge->expect_count);
-	destroy_patterns(judge->reject, judge->reject_count);
+	destroy_patterns(&judge->expect);
+	destroy_patterns(&judge->reject);
 	for (unsigned i = 0; i < GUEST_STREAMS; i++)
 		ktap_destroy(&judge->ktap[i]);
 	tail_destroy(&judge->tail);
@@ -30,18 +30,20 @@ void judge_destroy(struct judge *judge)
 	*judge = (struct judge){ 0 };
 }
 
-/* Returns how many patterns matched for the first time. */
-static unsigned match(struct judge_pattern *patterns, unsigned count, const char *line, int flags)
+/* True when one matched that had not. */
+static bool match(struct judge_patterns *patterns, const char *line, int flags)
 {
-	unsigned matched = 0;
+	unsigned before = patterns->matched;
 
-	for (unsigned i = 0; i < count; i++) {
-		if (patterns[i].line || regexec(&patterns[i].regex, line, 0, NULL, flags) != 0)
+	for (unsigned i = 0; i < patterns->count; i++) {
+		struct judge_pattern *pattern = &patterns->list[i];
+
+		if (pattern->line || regexec(&pattern->regex, line, 0, NULL, flags) != 0)
 			continue;
-		patterns[i].line = strdup(line);
-		matched += patterns[i].line != NULL;
+		pattern->line = strdup(line);
+		patterns->matched += pattern->line != NULL;
 	}
-	return matched;
+	return patterns->matched != before;
 }
 
 /* An oops, or a warning not long before, explains the panic that it leads to. */
@@ -94,7 +96,7 @@ static void take_line(struct judge *judge, enum guest_stream stream, const char 
 
 static bool expects_no_more(const struct judge *judge)
 {
-	return judge->expect_count && judge->expected == judge->expect_count &&
+	return judge->expect.count && judge->expect.matched == judge->expect.count &&
 	       !judge->options->expect_reboot;
 }
 
@@ -117,13 +119,12 @@ static void look_for_boot_failure(struct judge *judge, const char *line)
 
 static void match_line(struct judge *judge, const char *line, int flags)
 {
-	unsigned expected;
+	bool expected;
 
 	if (judge->end != JUDGE_OPEN)
 		return;
-	expected = match(judge->expect, judge->expect_count, line, flags);
-	judge->expected += expected;
-	if (match(judge->reject, judge->reject_count, line, flags))
+	expected = match(&judge->expect, line, flags);
+	if (match(&judge->reject, line, flags))
 		judge->end = JUDGE_REJECTED;
 	else if (expects_no_more(judge) && !judge->complaint)
 		judge->end = JUDGE_EXPECTED;
@@ -164,46 +165,46 @@ static bool see_tick(void *owner, struct verdict *end)
 static void see_vcpu(void *owner, unsigned id, const struct arch_vcpu_state *state)
 {
 	struct judge *judge = owner;
-	struct judge_vcpu *vcpus;
 
-	if (judge->vcpu_count == JUDGE_MAX_VCPUS)
-		return;
-	vcpus = reallocarray(judge->vcpus, judge->vcpu_count + 1, sizeof(*vcpus));
-	if (!vcpus)
-		return;
-	judge->vcpus = vcpus;
-	vcpus[judge->vcpu_count++] = (struct judge_vcpu){ .id = id, .state = *state };
+	if (!judge->vcpus)
+		judge->vcpus = calloc(JUDGE_MAX_VCPUS, sizeof(*judge->vcpus));
+	if (judge->vcpus && judge->vcpu_count < JUDGE_MAX_VCPUS)
+		judge->vcpus[judge->vcpu_count++] =
+			(struct judge_vcpu){ .id = id, .state = *state };
 }
 
-static int compile(struct judge_pattern *pattern, const char *option, const char *source)
+static int compile(struct judge_patterns *patterns, const char *option,
+		   const char *const *sources, unsigned count)
 {
-	char why[120];
-	int ret = regcomp(&pattern->regex, source, REG_EXTENDED | REG_NOSUB);
+	for (unsigned i = 0; i < count; i++) {
+		struct judge_pattern *pattern = &patterns->list[i];
+		int ret = regcomp(&pattern->regex, sources[i], REG_EXTENDED | REG_NOSUB);
+		char why[120];
 
-	if (ret) {
-		regerror(ret, &pattern->regex, why, sizeof(why));
-		log_error("--%s %.80s: %s; write an extended regular expression as for grep -E",
-			  option, source, why);
-		return -EINVAL;
+		if (ret) {
+			regerror(ret, &pattern->regex, why, sizeof(why));
+			log_error("--%s %.80s: %s; write an extended regular expression as for "
+				  "grep -E", option, sources[i], why);
+			return -EINVAL;
+		}
+		pattern->source = sources[i];
+		patterns->count++;
 	}
-	pattern->source = source;
 	return 0;
 }
 
 int judge_init(struct judge *judge, const struct test_options *options)
 {
+	int ret;
+
 	*judge = (struct judge){ .options = options };
 	guest_log_listen(&judge->log, (struct line_listener){ .line = see_line, .owner = judge });
-	for (unsigned i = 0; i < options->expect_count; i++, judge->expect_count++)
-		if (compile(&judge->expect[i], "expect", options->expect[i]) < 0)
-			goto err;
-	for (unsigned i = 0; i < options->reject_count; i++, judge->reject_count++)
-		if (compile(&judge->reject[i], "reject", options->reject[i]) < 0)
-			goto err;
-	return 0;
-err:
-	judge_destroy(judge);
-	return -EINVAL;
+	ret = compile(&judge->expect, "expect", options->expect, options->expect_count);
+	if (!ret)
+		ret = compile(&judge->reject, "reject", options->reject, options->reject_count);
+	if (ret)
+		judge_destroy(judge);
+	return ret;
 }
 
 const struct machine_observer_ops judge_ops = {

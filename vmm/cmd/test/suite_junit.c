@@ -6,6 +6,7 @@
  */
 #include "cmd/suite.h"
 
+#include <stdarg.h>
 #include <string.h>
 
 static void print_escaped(FILE *out, const char *text)
@@ -30,38 +31,25 @@ static void print_escaped(FILE *out, const char *text)
 	}
 }
 
-static void print_attribute(FILE *out, const char *name, const char *value)
+/* As fprintf(), for %s alone, of which it escapes the texts. */
+static void put(FILE *out, const char *fmt, ...) __printf(2, 3);
+static void put(FILE *out, const char *fmt, ...)
 {
-	fprintf(out, " %s=\"", name);
-	print_escaped(out, value);
-	fputc('"', out);
+	va_list args;
+
+	va_start(args, fmt);
+	for (const char *at; (at = strstr(fmt, "%s")); fmt = at + 2) {
+		fwrite(fmt, 1, (size_t)(at - fmt), out);
+		print_escaped(out, va_arg(args, const char *));
+	}
+	va_end(args);
+	fputs(fmt, out);
 }
 
-static void print_lines(FILE *out, const cJSON *lines)
+static void put_lines(FILE *out, const cJSON *lines)
 {
-	const cJSON *line;
-
-	for (line = json_first(lines); line; line = line->next) {
-		print_escaped(out, cJSON_GetStringValue(line));
-		fputc('\n', out);
-	}
-}
-
-/* `type` and `lines` may be NULL. */
-static void print_message(FILE *out, const char *element, const char *type, const char *message,
-			  const cJSON *lines)
-{
-	fprintf(out, "      <%s", element);
-	if (type)
-		print_attribute(out, "type", type);
-	print_attribute(out, "message", message);
-	if (!lines) {
-		fputs("/>\n", out);
-		return;
-	}
-	fputc('>', out);
-	print_lines(out, lines);
-	fprintf(out, "</%s>\n", element);
+	json_each(line, lines)
+		put(out, "%s\n", cJSON_GetStringValue(line));
 }
 
 /* NULL: there is no failure but those of the tests inside, of which there are `inner`. */
@@ -78,14 +66,13 @@ static const char *guest_failure(const cJSON *test, unsigned inner)
 
 static void print_guest_case(FILE *out, const cJSON *test, const char *name, const char *failure)
 {
-	fputs("    <testcase", out);
-	print_attribute(out, "name", name);
-	print_attribute(out, "classname", "kinglet");
+	put(out, "    <testcase name=\"%s\" classname=\"kinglet\"", name);
 	fprintf(out, " time=\"%.3f\">\n", result_number(test, "seconds"));
 	if (failure)
-		print_message(out, "failure", result_text(test, "outcome"), failure, NULL);
+		put(out, "      <failure type=\"%s\" message=\"%s\"/>\n",
+		    result_text(test, "outcome"), failure);
 	fputs("      <system-out>", out);
-	print_lines(out, json_get(test, "console"));
+	put_lines(out, json_get(test, "console"));
 	fputs("</system-out>\n    </testcase>\n", out);
 }
 
@@ -116,19 +103,23 @@ static unsigned kind_of(const cJSON *test)
 static void print_inner_case(FILE *out, const cJSON *test, const char *class)
 {
 	const char *reason = result_text(test, "reason");
+	const cJSON *diagnosis = json_get(test, "diagnosis");
 	unsigned kind = kind_of(test);
 
-	fputs("    <testcase", out);
-	print_attribute(out, "name", result_text(test, "name"));
-	print_attribute(out, "classname", class);
+	put(out, "    <testcase name=\"%s\" classname=\"%s\"", result_text(test, "name"), class);
 	if (kind == KINDS) {
 		fputs("/>\n", out);
 		return;
 	}
-	fputs(">\n", out);
-	print_message(out, kinds[kind].element, NULL, *reason ? reason : kinds[kind].message,
-		      json_get(test, "diagnosis"));
-	fputs("    </testcase>\n", out);
+	put(out, ">\n      <%s message=\"%s\"", kinds[kind].element,
+	    *reason ? reason : kinds[kind].message);
+	if (diagnosis) {
+		fputc('>', out);
+		put_lines(out, diagnosis);
+		put(out, "</%s>\n    </testcase>\n", kinds[kind].element);
+	} else {
+		fputs("/>\n    </testcase>\n", out);
+	}
 }
 
 /*
@@ -137,9 +128,7 @@ static void print_inner_case(FILE *out, const cJSON *test, const char *class)
  */
 static void walk(FILE *out, const cJSON *tests, const char *class, struct tally *tally)
 {
-	const cJSON *test;
-
-	for (test = json_first(tests); test; test = test->next) {
+	json_each(test, tests) {
 		_cleanup_free_ char *inner = NULL;
 		unsigned kind = kind_of(test), failed = tally->kinds[FAILED];
 
@@ -167,8 +156,7 @@ static void print_suite(FILE *out, const cJSON *test)
 
 	walk(NULL, inner, name, &tally);
 	failure = guest_failure(test, tally.kinds[FAILED]);
-	fputs("  <testsuite", out);
-	print_attribute(out, "name", name);
+	put(out, "  <testsuite name=\"%s\"", name);
 	fprintf(out, " tests=\"%u\" failures=\"%u\" errors=\"0\" skipped=\"%u\" time=\"%.3f\">\n",
 		tally.tests, tally.kinds[FAILED] + (failure != NULL),
 		tally.kinds[SKIPPED] + tally.kinds[EXPECTED], result_number(test, "seconds"));
@@ -179,10 +167,8 @@ static void print_suite(FILE *out, const cJSON *test)
 
 void junit_print(FILE *out, const cJSON *report)
 {
-	const cJSON *test;
-
 	fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"kinglet\">\n", out);
-	for (test = json_first(json_get(report, "tests")); test; test = test->next)
+	json_each(test, json_get(report, "tests"))
 		print_suite(out, test);
 	fputs("</testsuites>\n", out);
 }

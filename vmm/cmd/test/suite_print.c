@@ -59,10 +59,9 @@ static void print_line(FILE *out, const char *name, const cJSON *attempts, const
 /* Three to a line; registers of flags, whose bits have names, one to a line behind them. */
 static void print_registers(FILE *out, const cJSON *registers)
 {
-	const cJSON *value;
 	unsigned column = 0;
 
-	for (value = json_first(registers); value; value = value->next) {
+	json_each(value, registers) {
 		if (strchr(cJSON_GetStringValue(value), ' '))
 			continue;
 		fprintf(out, "%s%7s %-*s", column ? " " : "   ", value->string, column < 2 ? 18 : 0,
@@ -73,7 +72,7 @@ static void print_registers(FILE *out, const cJSON *registers)
 	}
 	if (column)
 		fputc('\n', out);
-	for (value = json_first(registers); value; value = value->next)
+	json_each(value, registers)
 		if (strchr(cJSON_GetStringValue(value), ' '))
 			fprintf(out, "   %7s %s\n", value->string, cJSON_GetStringValue(value));
 }
@@ -81,9 +80,8 @@ static void print_registers(FILE *out, const cJSON *registers)
 static void print_vcpus(FILE *out, const cJSON *result)
 {
 	bool timeout = strcmp(result_text(result, "outcome"), "timeout") == 0;
-	const cJSON *vcpu;
 
-	for (vcpu = json_first(json_get(result, "vcpus")); vcpu; vcpu = vcpu->next) {
+	json_each(vcpu, json_get(result, "vcpus")) {
 		const char *symbol = result_text(vcpu, "symbol");
 
 		fprintf(out, "  vCPU %d: %s at %s%s%s (%s)\n", number(vcpu, "id"),
@@ -98,9 +96,7 @@ static void print_vcpus(FILE *out, const cJSON *result)
 
 static void print_patterns(FILE *out, const cJSON *patterns, bool matched, const char *what)
 {
-	const cJSON *pattern;
-
-	for (pattern = json_first(patterns); pattern; pattern = pattern->next)
+	json_each(pattern, patterns)
 		if (cJSON_IsString(json_get(pattern, "line")) == matched)
 			fprintf(out, "  %s: %s\n", what, result_text(pattern, "pattern"));
 }
@@ -109,9 +105,8 @@ static void print_patterns(FILE *out, const cJSON *patterns, bool matched, const
 static unsigned print_failed_tests(FILE *out, const cJSON *tests, const char *path)
 {
 	unsigned printed = 0;
-	const cJSON *test;
 
-	for (test = json_first(tests); test; test = test->next) {
+	json_each(test, tests) {
 		_cleanup_free_ char *inner = NULL;
 		const char *reason = result_text(test, "reason");
 		unsigned below;
@@ -133,10 +128,9 @@ static unsigned print_failed_tests(FILE *out, const cJSON *tests, const char *pa
 
 static void print_tap_problems(FILE *out, const cJSON *tap)
 {
-	const cJSON *problem;
 
 	print_failed_tests(out, json_get(tap, "tests"), "");
-	for (problem = json_first(json_get(tap, "problems")); problem; problem = problem->next)
+	json_each(problem, json_get(tap, "problems"))
 		fprintf(out, "  test results: %s\n", cJSON_GetStringValue(problem));
 }
 
@@ -144,7 +138,7 @@ static void print_tail(FILE *out, const cJSON *result)
 {
 	const cJSON *console = json_get(result, "console");
 	int count = cJSON_GetArraySize(console);
-	const cJSON *line, *complaint = json_get(result, "complaint");
+	const cJSON *complaint = json_get(result, "complaint");
 	int start = count > SHOWN_TAIL_LINES ? count - SHOWN_TAIL_LINES : 0;
 	const char *title = start ? "The last lines of the console" : "The console";
 
@@ -162,7 +156,7 @@ static void print_tail(FILE *out, const cJSON *result)
 		return;
 	}
 	fprintf(out, "  %s:\n", title);
-	for (line = json_first(console); line; line = line->next)
+	json_each(line, console)
 		if (start-- <= 0)
 			fprintf(out, "  | %s\n", cJSON_GetStringValue(line));
 }

@@ -1,47 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From what was watched to a result, and from results to the report. */
-#include "cmd/suite.h"
+/* From what was seen of a run to its result. */
+#include "suite_json.h"
 
-#include "base/utf8.h"
-#include "cmd/kernel.h"
+#include "cmd/suite.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/utsname.h>
-#include <time.h>
-
-static cJSON *clean_string(const char *text)
-{
-	size_t len = strlen(text), size = 3 * len + 1; /* each byte may become U+FFFD */
-	_cleanup_free_ char *clean = malloc(size);
-
-	if (!clean)
-		return NULL;
-	utf8_clean(clean, size, text, len);
-	return cJSON_CreateString(clean);
-}
-
-/*
- * Sets a key to a value, which is taken, NULL included. An object that lacks a key for want of
- * memory is the same as one for a process that died: its reader finds defaults.
- */
-static void set(cJSON *object, const char *key, cJSON *value)
-{
-	if (!value || !cJSON_AddItemToObject(object, key, value))
-		cJSON_Delete(value);
-}
-
-static void set_text(cJSON *object, const char *key, const char *text)
-{
-	set(object, key, text ? clean_string(text) : cJSON_CreateNull());
-}
-
-static void append(cJSON *array, cJSON *value)
-{
-	if (!value || !cJSON_AddItemToArray(array, value))
-		cJSON_Delete(value);
-}
 
 /* --- The outcome ------------------------------------------------------------------------------ */
 
@@ -69,12 +34,17 @@ static const char *const outcome_names[] = {
 	[OUTCOME_BUDGET] = "budget",
 };
 
-static void fail(struct conclusion *c, const char *outcome, const char *detail)
+/* The arguments may include the detail so far. */
+static void fail(struct conclusion *c, const char *outcome, const char *fmt, ...) __printf(3, 4);
+static void fail(struct conclusion *c, const char *outcome, const char *fmt, ...)
 {
-	c->outcome = outcome;
-	c->passed = false;
-	c->status = EXIT_TEST_FAILED;
-	snprintf(c->detail, sizeof(c->detail), "%s", detail);
+	struct conclusion failed = { .outcome = outcome, .status = EXIT_TEST_FAILED };
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(failed.detail, sizeof(failed.detail), fmt, args);
+	va_end(args);
+	*c = failed;
 }
 
 /*
@@ -111,49 +81,38 @@ static const struct ktap_test *first_failure(const struct ktap_test *test)
 
 static void judge_ktap(struct conclusion *c, const struct ktap *ktap)
 {
-	struct ktap_counts counts;
-	char detail[400];
+	struct ktap_counts counts = ktap ? ktap_count(ktap) : (struct ktap_counts){ 0 };
 
-	if (!ktap)
-		return;
-	counts = ktap_count(ktap);
-	if (counts.failed) {
-		snprintf(detail, sizeof(detail), "%u of %u tests failed, first: %s", counts.failed,
-			 counts.failed + counts.passed + counts.skipped + counts.todo,
-			 first_failure(ktap->tests.first)->name);
-		fail(c, "tests-failed", detail);
-	} else if (ktap->problem_count) {
-		fail(c, "tests-failed", ktap->problems[0]);
-	}
+	if (counts.failed)
+		fail(c, "tests-failed", "%u of %u tests failed, first: %s", counts.failed,
+		     counts.failed + counts.passed + counts.skipped + counts.todo,
+		     first_failure(ktap->tests.first)->name);
+	else if (ktap && ktap->problem_count)
+		fail(c, "tests-failed", "%s", ktap->problems[0]);
 }
 
-static void judge_missing(struct conclusion *c, const struct judge *judge)
+/* The first pattern that has matched, or that has not; NULL: there is none. */
+static const struct judge_pattern *find_pattern(const struct judge_patterns *patterns, bool matched)
 {
-	char detail[480];
-
-	for (unsigned i = 0; i < judge->expect_count; i++) {
-		if (judge->expect[i].line)
-			continue;
-		snprintf(detail, sizeof(detail), "%.200s, but nothing matched %.200s",
-			 c->detail, judge->expect[i].source);
-		fail(c, "expected-missing", detail);
-		return;
-	}
+	for (unsigned i = 0; i < patterns->count; i++)
+		if ((patterns->list[i].line != NULL) == matched)
+			return &patterns->list[i];
+	return NULL;
 }
 
-static const char *rejected_line(const struct judge *judge)
+/* Of a guest that went down by itself. */
+static void judge_end(struct conclusion *c, const struct judge *judge, enum outcome outcome)
 {
-	for (unsigned i = 0; i < judge->reject_count; i++)
-		if (judge->reject[i].line)
-			return judge->reject[i].line;
-	return "";
-}
-
-/* Of a guest that went down by itself, with all else as it should be. */
-static void judge_reboot(struct conclusion *c, const struct judge *judge, enum outcome outcome)
-{
+	const struct judge_pattern *missing = find_pattern(&judge->expect, false);
 	bool rebooted = outcome == OUTCOME_REBOOT;
 
+	if (missing)
+		fail(c, "expected-missing", "%.200s, but nothing matched %.200s", c->detail,
+		     missing->source);
+	else if (c->passed)
+		judge_ktap(c, ktap_of(judge));
+	if (!c->passed)
+		return;
 	if (rebooted && !judge->options->expect_reboot)
 		fail(c, "rebooted", "a reboot passes with --expect-reboot only");
 	else if (!rebooted && judge->options->expect_reboot)
@@ -168,44 +127,47 @@ static struct conclusion conclude(const struct judge *judge, const struct verdic
 		.passed = verdict->status == 0 && verdict->outcome != OUTCOME_QUIT,
 		.status = verdict->status,
 	};
+	const struct judge_pattern *rejected = find_pattern(&judge->reject, true);
 
 	snprintf(c.detail, sizeof(c.detail), "%s", verdict->detail);
 	if (!c.passed && verdict->outcome != OUTCOME_OBSERVER)
 		return c;
-	if (judge->end == JUDGE_REJECTED) {
-		fail(&c, "rejected", rejected_line(judge));
-	} else if (judge->end == JUDGE_COMPLAINT) {
-		fail(&c, kernel_complaint_name(judge->complaint_kind),
+	switch (judge->end) {
+	case JUDGE_REJECTED:
+		fail(&c, "rejected", "%s", rejected ? rejected->line : "");
+		break;
+	case JUDGE_COMPLAINT:
+		fail(&c, kernel_complaint_name(judge->complaint_kind), "%s",
 		     judge->complaint ? judge->complaint : "");
-	} else if (judge->end == JUDGE_BOOT_FAILED) {
-		fail(&c, "boot-failed", judge->boot_failure ? judge->boot_failure : "");
-	} else if (judge->end == JUDGE_EXPECTED) {
+		break;
+	case JUDGE_BOOT_FAILED:
+		fail(&c, "boot-failed", "%s", judge->boot_failure ? judge->boot_failure : "");
+		break;
+	case JUDGE_EXPECTED:
 		c.outcome = "expected";
 		snprintf(c.detail, sizeof(c.detail), "%s",
-			 judge->expect[judge->expect_count - 1].line);
+			 judge->expect.list[judge->expect.count - 1].line);
 		judge_ktap(&c, ktap_of(judge));
-	} else {
-		judge_missing(&c, judge);
-		if (c.passed)
-			judge_ktap(&c, ktap_of(judge));
-		if (c.passed)
-			judge_reboot(&c, judge, verdict->outcome);
+		break;
+	case JUDGE_OPEN:
+		judge_end(&c, judge, verdict->outcome);
+		break;
 	}
 	return c;
 }
 
 /* --- Its parts as JSON ------------------------------------------------------------------------ */
 
-static cJSON *patterns_json(const struct judge_pattern *patterns, unsigned count)
+static cJSON *patterns_json(const struct judge_patterns *patterns)
 {
 	cJSON *array = cJSON_CreateArray();
 
-	for (unsigned i = 0; i < count; i++) {
+	for (unsigned i = 0; i < patterns->count; i++) {
 		cJSON *item = cJSON_CreateObject();
 
-		set_text(item, "pattern", patterns[i].source);
-		set_text(item, "line", patterns[i].line);
-		append(array, item);
+		json_set_text(item, "pattern", patterns->list[i].source);
+		json_set_text(item, "line", patterns->list[i].line);
+		json_append(array, item);
 	}
 	return array;
 }
@@ -214,9 +176,9 @@ static cJSON *kernel_json(const struct judge *judge)
 {
 	cJSON *kernel = cJSON_CreateObject();
 
-	set(kernel, "warnings", cJSON_CreateNumber(judge->complaints[KERNEL_WARNING]));
-	set(kernel, "bugs", cJSON_CreateNumber(judge->complaints[KERNEL_BUG]));
-	set(kernel, "oopses", cJSON_CreateNumber(judge->complaints[KERNEL_OOPS]));
+	json_set(kernel, "warnings", cJSON_CreateNumber(judge->complaints[KERNEL_WARNING]));
+	json_set(kernel, "bugs", cJSON_CreateNumber(judge->complaints[KERNEL_BUG]));
+	json_set(kernel, "oopses", cJSON_CreateNumber(judge->complaints[KERNEL_OOPS]));
 	return kernel;
 }
 
@@ -229,7 +191,7 @@ static cJSON *format_string(const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	return clean_string(text);
+	return json_text(text);
 }
 
 /* A kernel that moved itself at its start is looked up where it was linked to be. */
@@ -251,13 +213,6 @@ static char *symbol_name(const struct symbols *symbols, const struct arch_vcpu_s
 	return name && asprintf(&text, "%s+0x%" PRIx64, name, offset) >= 0 ? text : NULL;
 }
 
-static cJSON *symbol_json(const struct symbols *symbols, const struct arch_vcpu_state *state)
-{
-	_cleanup_free_ char *name = symbol_name(symbols, state);
-
-	return name ? clean_string(name) : cJSON_CreateNull();
-}
-
 static cJSON *registers_json(const struct arch_vcpu_state *state)
 {
 	cJSON *registers = cJSON_CreateObject();
@@ -265,9 +220,9 @@ static cJSON *registers_json(const struct arch_vcpu_state *state)
 	for (unsigned i = 0; i < state->register_count; i++) {
 		const struct arch_register *reg = &state->registers[i];
 
-		set(registers, reg->name,
-		    format_string("0x%" PRIx64 "%s%s", reg->value, *reg->bits ? " " : "",
-				  reg->bits));
+		json_set(registers, reg->name,
+			 format_string("0x%" PRIx64 "%s%s", reg->value, *reg->bits ? " " : "",
+				       reg->bits));
 	}
 	return registers;
 }
@@ -278,15 +233,16 @@ static cJSON *vcpus_json(const struct judge *judge, const struct symbols *symbol
 
 	for (unsigned i = 0; i < judge->vcpu_count; i++) {
 		const struct arch_vcpu_state *state = &judge->vcpus[i].state;
+		_cleanup_free_ char *symbol = symbol_name(symbols, state);
 		cJSON *vcpu = cJSON_CreateObject();
 
-		set(vcpu, "id", cJSON_CreateNumber(judge->vcpus[i].id));
-		set(vcpu, "ip", format_string("0x%" PRIx64, state->ip));
-		set(vcpu, "symbol", symbol_json(symbols, state));
-		set_text(vcpu, "mode", state->mode);
-		set_text(vcpu, "activity", state->activity);
-		set(vcpu, "registers", registers_json(state));
-		append(array, vcpu);
+		json_set(vcpu, "id", cJSON_CreateNumber(judge->vcpus[i].id));
+		json_set(vcpu, "ip", format_string("0x%" PRIx64, state->ip));
+		json_set_text(vcpu, "symbol", symbol);
+		json_set_text(vcpu, "mode", state->mode);
+		json_set_text(vcpu, "activity", state->activity);
+		json_set(vcpu, "registers", registers_json(state));
+		json_append(array, vcpu);
 	}
 	return array;
 }
@@ -299,7 +255,7 @@ static cJSON *lines_json(const char *text)
 	for (; *text; text += strcspn(text, "\n") + 1) {
 		_cleanup_free_ char *line = strndup(text, strcspn(text, "\n"));
 
-		append(array, line ? clean_string(line) : NULL);
+		json_append(array, line ? json_text(line) : NULL);
 	}
 	return array;
 }
@@ -317,15 +273,15 @@ static cJSON *tests_json(const struct ktap_test *test)
 	for (; test; test = test->next) {
 		cJSON *item = cJSON_CreateObject();
 
-		set_text(item, "name", test->name);
-		set_text(item, "result", names[test->status]);
+		json_set_text(item, "name", test->name);
+		json_set_text(item, "result", names[test->status]);
 		if (test->reason && *test->reason)
-			set_text(item, "reason", test->reason);
+			json_set_text(item, "reason", test->reason);
 		if (test->diagnosis)
-			set(item, "diagnosis", lines_json(test->diagnosis));
+			json_set(item, "diagnosis", lines_json(test->diagnosis));
 		if (test->children)
-			set(item, "tests", tests_json(test->children));
-		append(array, item);
+			json_set(item, "tests", tests_json(test->children));
+		json_append(array, item);
 	}
 	return array;
 }
@@ -335,16 +291,16 @@ static cJSON *ktap_json(const struct ktap *ktap)
 	struct ktap_counts counts = ktap_count(ktap);
 	cJSON *tap = cJSON_CreateObject(), *problems = cJSON_CreateArray();
 
-	set(tap, "passed", cJSON_CreateNumber(counts.passed));
-	set(tap, "failed", cJSON_CreateNumber(counts.failed));
-	set(tap, "skipped", cJSON_CreateNumber(counts.skipped));
-	set(tap, "todo", cJSON_CreateNumber(counts.todo));
-	set(tap, "planned", cJSON_CreateBool(!ktap->unplanned));
-	set(tap, "truncated", cJSON_CreateBool(ktap->truncated));
+	json_set(tap, "passed", cJSON_CreateNumber(counts.passed));
+	json_set(tap, "failed", cJSON_CreateNumber(counts.failed));
+	json_set(tap, "skipped", cJSON_CreateNumber(counts.skipped));
+	json_set(tap, "todo", cJSON_CreateNumber(counts.todo));
+	json_set(tap, "planned", cJSON_CreateBool(!ktap->unplanned));
+	json_set(tap, "truncated", cJSON_CreateBool(ktap->truncated));
 	for (unsigned i = 0; i < ktap->problem_count; i++)
-		append(problems, clean_string(ktap->problems[i]));
-	set(tap, "problems", problems);
-	set(tap, "tests", tests_json(ktap->tests.first));
+		json_append(problems, json_text(ktap->problems[i]));
+	json_set(tap, "problems", problems);
+	json_set(tap, "tests", tests_json(ktap->tests.first));
 	return tap;
 }
 
@@ -354,7 +310,7 @@ static cJSON *tail_json(const struct judge *judge)
 	const char *line;
 
 	for (unsigned i = 0; (line = tail_line(&judge->tail, i)); i++)
-		append(array, cJSON_CreateString(line));
+		json_append(array, cJSON_CreateString(line));
 	return array;
 }
 
@@ -375,11 +331,11 @@ static cJSON *result_new(const struct conclusion *c, double seconds)
 {
 	cJSON *result = cJSON_CreateObject();
 
-	set_text(result, "result", c->passed ? "pass" : "fail");
-	set_text(result, "outcome", c->outcome);
-	set(result, "status", cJSON_CreateNumber(c->status));
-	set(result, "seconds", cJSON_CreateNumber(seconds));
-	set_text(result, "detail", c->detail);
+	json_set_text(result, "result", c->passed ? "pass" : "fail");
+	json_set_text(result, "outcome", c->outcome);
+	json_set(result, "status", cJSON_CreateNumber(c->status));
+	json_set(result, "seconds", cJSON_CreateNumber(seconds));
+	json_set_text(result, "detail", c->detail);
 	return result;
 }
 
@@ -413,14 +369,14 @@ cJSON *result_of_run(struct judge *judge, const struct verdict *verdict, double 
 		name_place(&c, judge, symbols);
 	ktap = ktap_of(judge);
 	result = result_new(&c, seconds);
-	set(result, "expected", patterns_json(judge->expect, judge->expect_count));
-	set(result, "rejected", patterns_json(judge->reject, judge->reject_count));
-	set(result, "kernel", kernel_json(judge));
-	set(result, "vcpus", vcpus_json(judge, symbols));
-	set(result, "tap", ktap ? ktap_json(ktap) : cJSON_CreateNull());
-	set(result, "lines", cJSON_CreateNumber(judge->tail.count));
-	set(result, "console", tail_json(judge));
-	set(result, "complaint", trouble_json(judge, verdict));
+	json_set(result, "expected", patterns_json(&judge->expect));
+	json_set(result, "rejected", patterns_json(&judge->reject));
+	json_set(result, "kernel", kernel_json(judge));
+	json_set(result, "vcpus", vcpus_json(judge, symbols));
+	json_set(result, "tap", ktap ? ktap_json(ktap) : cJSON_CreateNull());
+	json_set(result, "lines", cJSON_CreateNumber(judge->tail.count));
+	json_set(result, "console", tail_json(judge));
+	json_set(result, "complaint", trouble_json(judge, verdict));
 	return result;
 }
 
@@ -430,22 +386,6 @@ cJSON *result_of_death(const char *detail, double seconds)
 
 	snprintf(c.detail, sizeof(c.detail), "%s", detail);
 	return result_new(&c, seconds);
-}
-
-/* --- Readers ---------------------------------------------------------------------------------- */
-
-const char *result_text(const cJSON *result, const char *key)
-{
-	const char *text = cJSON_GetStringValue(json_get(result, key));
-
-	return text ? text : "";
-}
-
-double result_number(const cJSON *result, const char *key)
-{
-	const cJSON *value = json_get(result, key);
-
-	return cJSON_IsNumber(value) ? value->valuedouble : 0;
 }
 
 bool result_passed(const cJSON *result)
@@ -463,101 +403,4 @@ bool result_may_be_retried(const cJSON *result)
 		if (strcmp(result_text(result, "outcome"), hopeless[i]) == 0)
 			return false;
 	return true;
-}
-
-/* --- The report ------------------------------------------------------------------------------- */
-
-/* What was booted; the version is that which the kernel's file names. */
-static cJSON *boot_json(const struct boot_options *boot)
-{
-	cJSON *object = cJSON_CreateObject();
-	char version[KERNEL_VERSION_MAX];
-	bool known = boot->kernel && !kernel_version(boot->kernel, version);
-
-	set_text(object, "kernel", boot->kernel);
-	set_text(object, "version", known ? version : NULL);
-	set_text(object, "initrd", boot->initrd);
-	set_text(object, "cmdline", boot->cmdline);
-	return object;
-}
-
-static cJSON *arguments_json(const struct common_options *options)
-{
-	cJSON *array = cJSON_CreateArray();
-
-	for (int i = 0; i < options->argc; i++)
-		append(array, clean_string(options->argv[i]));
-	return array;
-}
-
-static cJSON *host_json(void)
-{
-	cJSON *object = cJSON_CreateObject();
-	struct utsname host;
-
-	if (uname(&host))
-		return object;
-	set_text(object, "name", host.nodename);
-	set_text(object, "kernel", host.release);
-	set_text(object, "machine", host.machine);
-	return object;
-}
-
-/* RFC 3339, when the tests began. */
-static cJSON *date_json(double seconds)
-{
-	time_t start = time(NULL) - (time_t)seconds;
-	struct tm utc;
-	char text[32];
-
-	return gmtime_r(&start, &utc) && strftime(text, sizeof(text), "%FT%TZ", &utc) ?
-		       cJSON_CreateString(text) :
-		       NULL;
-}
-
-/* The last attempt counts; of those before it, how they ended is kept. */
-static cJSON *case_json(const struct test_case *test)
-{
-	int count = cJSON_GetArraySize(test->attempts);
-	const cJSON *last = cJSON_GetArrayItem(test->attempts, count - 1), *member;
-	cJSON *item = cJSON_CreateObject(), *before = cJSON_CreateArray();
-
-	set_text(item, "name", *test->name ? test->name : test->options->run.config.boot.kernel);
-	set(item, "boot", boot_json(&test->options->run.config.boot));
-	set(item, "flaky", cJSON_CreateBool(count > 1 && result_passed(last)));
-	for (member = json_first(last); member; member = member->next)
-		set(item, member->string, cJSON_Duplicate(member, true));
-	for (int i = 0; i + 1 < count; i++)
-		append(before, cJSON_Duplicate(cJSON_GetArrayItem(test->attempts, i), true));
-	set(item, "failed_attempts", before);
-	return item;
-}
-
-cJSON *report_of_suite(const struct suite *suite, const struct common_options *options,
-		       double seconds)
-{
-	cJSON *report = cJSON_CreateObject(), *tests = cJSON_CreateArray();
-	unsigned passed = 0, failed = 0, flaky = 0;
-
-	for (unsigned i = 0; i < suite->count; i++) {
-		cJSON *item;
-
-		if (!cJSON_GetArraySize(suite->cases[i].attempts))
-			continue;
-		item = case_json(&suite->cases[i]);
-		passed += result_passed(item);
-		failed += !result_passed(item);
-		flaky += cJSON_IsTrue(json_get(item, "flaky"));
-		append(tests, item);
-	}
-	set_text(report, "kinglet", KINGLET_VERSION);
-	set(report, "arguments", arguments_json(options));
-	set(report, "date", date_json(seconds));
-	set(report, "host", host_json());
-	set(report, "passed", cJSON_CreateNumber(passed));
-	set(report, "failed", cJSON_CreateNumber(failed));
-	set(report, "flaky", cJSON_CreateNumber(flaky));
-	set(report, "seconds", cJSON_CreateNumber(seconds));
-	set(report, "tests", tests);
-	return report;
 }

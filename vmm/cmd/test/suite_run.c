@@ -5,6 +5,7 @@
  */
 #include "cmd/suite.h"
 
+#include "base/files.h"
 #include "base/log.h"
 #include "base/signals.h"
 #include "base/utf8.h"
@@ -96,21 +97,6 @@ static cJSON *run_once(const struct test_options *options)
 	symbols_destroy(symbols);
 	judge_destroy(&judge);
 	return result;
-}
-
-static int write_all(int fd, const char *text, size_t len)
-{
-	while (len) {
-		ssize_t put = write(fd, text, len);
-
-		if (put < 0 && errno != EINTR)
-			return -errno;
-		if (put > 0) {
-			text += put;
-			len -= (size_t)put;
-		}
-	}
-	return 0;
 }
 
 /* Never returns: what the supervisor has open and buffered is not this process's to end. */

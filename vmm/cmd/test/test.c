@@ -56,29 +56,16 @@ static int write_reports(const struct suite *suite, const struct test_options *o
 /* "3 passed (1 flaky), 2 failed", or with "7 not run". Returns whether all passed. */
 static bool print_summary(const struct suite *suite)
 {
-	unsigned passed = 0, flaky = 0, failed = 0, missing = 0;
+	struct suite_counts counts = suite_count(suite);
 
-	for (unsigned i = 0; i < suite->count; i++) {
-		const cJSON *attempts = suite->cases[i].attempts;
-		int count = cJSON_GetArraySize(attempts);
-
-		if (!count) {
-			missing++;
-		} else if (result_passed(cJSON_GetArrayItem(attempts, count - 1))) {
-			passed++;
-			flaky += count > 1;
-		} else {
-			failed++;
-		}
-	}
-	printf("%u passed", passed);
-	if (flaky)
-		printf(" (%u flaky)", flaky);
-	printf(", %u failed", failed);
-	if (missing)
-		printf(", %u not run", missing);
+	printf("%u passed", counts.passed);
+	if (counts.flaky)
+		printf(" (%u flaky)", counts.flaky);
+	printf(", %u failed", counts.failed);
+	if (counts.missing)
+		printf(", %u not run", counts.missing);
 	putchar('\n');
-	return !failed && !missing;
+	return !counts.failed && !counts.missing;
 }
 
 /* The only test's own status; of a list, whether all passed. */
