@@ -337,17 +337,17 @@ static const struct virtio_model blk_model = {
 	.destroy = blk_destroy,
 };
 
-static uint64_t blk_features(const struct virtio_blk_options *options)
+static uint64_t blk_features(const struct disk_config *config)
 {
 	uint64_t features = 1ULL << VIRTIO_BLK_F_SEG_MAX | 1ULL << VIRTIO_BLK_F_BLK_SIZE |
 			    1ULL << VIRTIO_BLK_F_TOPOLOGY | 1ULL << VIRTIO_BLK_F_FLUSH |
 			    VIRTQ_FEATURES;
 
-	if (options->readonly)
+	if (config->image.readonly)
 		features |= 1ULL << VIRTIO_BLK_F_RO;
 	else
 		features |= 1ULL << VIRTIO_BLK_F_DISCARD | 1ULL << VIRTIO_BLK_F_WRITE_ZEROES;
-	if (options->queues > 1)
+	if (config->queues > 1)
 		features |= 1ULL << VIRTIO_BLK_F_MQ;
 	return features;
 }
@@ -375,15 +375,15 @@ static void fill_config(struct blk *blk, unsigned queues)
 	blk->config.write_zeroes_may_unmap = 1;
 }
 
-static int check_options(const struct virtio_blk_options *options)
+static int check_config(const struct disk_config *config)
 {
-	if (!options->queues || options->queues > VIRTIO_BLK_MAX_QUEUES) {
-		log_error("disk %s: queues: 1 to %d are possible", options->path,
+	if (!config->queues || config->queues > VIRTIO_BLK_MAX_QUEUES) {
+		log_error("disk %s: queues: 1 to %d are possible", config->image.path,
 			  VIRTIO_BLK_MAX_QUEUES);
 		return -EINVAL;
 	}
-	if (options->serial && strlen(options->serial) > VIRTIO_BLK_ID_BYTES) {
-		log_error("disk %s: serial: longer than %d bytes", options->path,
+	if (config->serial && strlen(config->serial) > VIRTIO_BLK_ID_BYTES) {
+		log_error("disk %s: serial: longer than %d bytes", config->image.path,
 			  VIRTIO_BLK_ID_BYTES);
 		return -EINVAL;
 	}
@@ -391,42 +391,36 @@ static int check_options(const struct virtio_blk_options *options)
 }
 
 int virtio_blk_new(struct virtio_dev **out, const struct virtio_env *env, unsigned instance,
-		   const struct virtio_blk_options *options)
+		   const struct disk_config *config)
 {
-	const struct image_options image_options = {
-		.path = options->path,
-		.readonly = options->readonly,
-		.direct = options->direct,
-		.raw = options->raw,
-		.threads = options->threads,
-		.depth = options->queues * QUEUE_SIZE,
-	};
+	struct image_options image = config->image;
 	_cleanup_free_ struct blk_request *requests = NULL;
 	_cleanup_free_ struct blk *blk = NULL;
-	int ret = check_options(options);
+	int ret = check_config(config);
 
 	if (ret)
 		return ret;
+	image.depth = config->queues * QUEUE_SIZE;
 	blk = calloc(1, sizeof(*blk));
-	requests = calloc(image_options.depth, sizeof(*requests));
+	requests = calloc(image.depth, sizeof(*requests));
 	if (!blk || !requests) {
-		log_error("disk %s: %s", options->path, strerror(ENOMEM));
+		log_error("disk %s: %s", image.path, strerror(ENOMEM));
 		return -ENOMEM;
 	}
-	ret = image_open(&blk->image, &image_options);
+	ret = image_open(&blk->image, &image);
 	if (ret)
 		return ret;
-	ret = virtio_dev_init(&blk->dev, &blk_model, env, instance, blk_features(options),
-			      CONFIG_LEN, options->queues, QUEUE_SIZE);
+	ret = virtio_dev_init(&blk->dev, &blk_model, env, instance, blk_features(config),
+			      CONFIG_LEN, config->queues, QUEUE_SIZE);
 	if (ret)
 		goto err_image;
 	blk->event = (struct loop_event){ .fd = blk->image.event_fd, .fn = image_event };
 	ret = loop_add(env->loop, &blk->event, EPOLLIN);
 	if (ret)
 		goto err_dev;
-	fill_config(blk, options->queues);
-	if (options->serial)
-		memcpy(blk->serial, options->serial, strlen(options->serial));
+	fill_config(blk, config->queues);
+	if (config->serial)
+		memcpy(blk->serial, config->serial, strlen(config->serial));
 	blk->requests = steal_ptr(requests);
 	*out = &steal_ptr(blk)->dev;
 	return 0;
@@ -435,6 +429,6 @@ err_dev:
 	virtio_dev_destroy(&blk->dev);
 err_image:
 	image_close(&blk->image);
-	log_error("disk %s: virtio-blk: %s", options->path, strerror(-ret));
+	log_error("disk %s: virtio-blk: %s", image.path, strerror(-ret));
 	return ret;
 }

@@ -74,6 +74,7 @@ struct net {
 	bool announce; /* VIRTIO_NET_S_ANNOUNCE: the driver is to, and has not acked */
 	unsigned announcements_left;
 	struct loop_timer announce_timer; /* until the next */
+	struct link_watch watch; /* of the tap's interface */
 	struct net_filter filter;
 	bool in_kernel; /* somebody else carries the frames, all of them */
 	struct virtio_net_stats stats;
@@ -103,6 +104,8 @@ void net_serve_control(struct net *net, struct virtq *q);
 
 /* The interface was removed from the host: like a cable that is pulled. Said once; NULL: not. */
 void net_tap_is_gone(struct net *net, const char *reason);
+/* link_watch.changed of watch. Not locked. */
+void net_tap_changed(struct link_watch *watch);
 /* loop_timer.fn of announce_timer. Not locked. */
 void net_announce_fired(struct loop_timer *timer);
 /* The driver has acknowledged a request, or says so; the next follows some time after it. */

@@ -7,6 +7,8 @@
 
 #include "base/log.h"
 
+#include <string.h>
+
 /*
  * Milliseconds from the link's return to the first request for an announcement, and from a driver's
  * acknowledgement to the next. Not at once: Linux (6.1) announces itself before it has taken the
@@ -110,4 +112,28 @@ void virtio_net_set_link(struct virtio_dev *dev, enum link_state state)
 	pthread_mutex_lock(&dev->lock);
 	link_changed(net_of(dev), state);
 	pthread_mutex_unlock(&dev->lock);
+}
+
+void net_tap_changed(struct link_watch *watch)
+{
+	struct virtio_dev *dev = &container_of(watch, struct net, watch)->dev;
+
+	virtio_count(&dev->loop_wakeups);
+	virtio_net_set_link(dev, watch->state);
+}
+
+void virtio_net_follow_link(struct virtio_dev *dev)
+{
+	struct net *net = net_of(dev);
+	unsigned ifindex = net->pairs[0].tap.ifindex;
+	int ret;
+
+	if (!ifindex)
+		return;
+	ret = link_watch_start(&net->watch, dev->loop, ifindex);
+	if (ret)
+		log_warning("%s: rtnetlink: %s: its link does not follow the tap's", dev->name,
+			    strerror(-ret));
+	else
+		virtio_net_set_link(dev, net->watch.state);
 }

@@ -200,6 +200,7 @@ static void net_free(struct net *net)
 
 static void net_destroy(struct virtio_dev *dev)
 {
+	link_watch_stop(&net_of(dev)->watch);
 	loop_timer_remove(dev->loop, &net_of(dev)->announce_timer);
 	virtio_dev_destroy(dev);
 	net_free(net_of(dev));
@@ -281,6 +282,7 @@ static struct net *net_alloc(const struct virtio_net_options *options)
 		mac_from_name(net->pairs[0].tap.name, net->permanent_mac);
 	memcpy(net->mac, net->permanent_mac, sizeof(net->mac));
 	net_filter_reset(&net->filter);
+	net->watch = (struct link_watch){ .event.fd = -1, .changed = net_tap_changed };
 	net->announce_timer = (struct loop_timer){ .event.fd = -1, .fn = net_announce_fired };
 	return net;
 }
@@ -324,11 +326,6 @@ err_log:
 int virtio_net_tap_fd(const struct virtio_dev *dev, unsigned pair)
 {
 	return container_of(dev, const struct net, dev)->pairs[pair].tap.fd;
-}
-
-unsigned virtio_net_ifindex(const struct virtio_dev *dev)
-{
-	return container_of(dev, const struct net, dev)->pairs[0].tap.ifindex;
 }
 
 bool virtio_net_get_stats(struct virtio_dev *dev, struct virtio_net_stats *stats)

@@ -416,10 +416,10 @@ static int check_size(const char *path, const struct stat *st)
 }
 
 /* *st is that of the open file. */
-static int open_file(const struct lio_disk *disk, struct stat *st)
+static int open_file(const struct image_options *image, struct stat *st)
 {
 	_cleanup_close_ int fd = -1;
-	const char *path = disk->path;
+	const char *path = image->path;
 	int ret;
 
 	/* Before open(2), which may wait (a FIFO) or act (a tape). */
@@ -428,38 +428,38 @@ static int open_file(const struct lio_disk *disk, struct stat *st)
 	ret = check_kind(path, st);
 	if (ret)
 		return ret;
-	fd = open(path, O_CLOEXEC | (disk->readonly ? O_RDONLY : O_RDWR));
+	fd = open(path, O_CLOEXEC | (image->readonly ? O_RDONLY : O_RDWR));
 	if (fd < 0)
-		return fail(path, disk->readonly ? "open" : "open for writing", -errno);
+		return fail(path, image->readonly ? "open" : "open for writing", -errno);
 	if (fstat(fd, st))
 		return fail(path, "fstat", -errno);
 	ret = check_kind(path, st);
-	if (!ret && !disk->raw)
+	if (!ret && !image->raw)
 		ret = image_refuse_foreign("scsi", path, fd);
 	if (!ret)
 		ret = check_size(path, st);
 	return ret ? ret : steal_fd(&fd);
 }
 
-static int lock_file(const struct lio_disk *disk, int fd)
+static int lock_file(const struct image_options *image, int fd)
 {
-	int ret = file_lock(fd, disk->readonly);
+	int ret = file_lock(fd, image->readonly);
 
 	if (ret == -EBUSY) {
 		log_error("scsi %s: in use by another program or another disk of this machine",
-			  disk->path);
+			  image->path);
 		return ret;
 	}
 	if (ret)
-		log_warning("scsi %s: lock: %s; nothing keeps others from writing to it", disk->path,
+		log_warning("scsi %s: lock: %s; nothing keeps others from writing to it", image->path,
 			    strerror(-ret));
 	return 0;
 }
 
-int lio_check_disk(const struct lio_disk *disk)
+int lio_check_image(const struct image_options *image)
 {
 	struct stat st;
-	_cleanup_close_ int fd = open_file(disk, &st);
+	_cleanup_close_ int fd = open_file(image, &st);
 
 	return fd < 0 ? fd : 0;
 }
@@ -521,19 +521,19 @@ static int do_steps(const char *file, const struct lio *lio, const struct places
 }
 
 int lio_target_create(struct lio_target *target, const struct lio *lio,
-		      const struct lio_disk *disk, unsigned index)
+		      const struct image_options *image, unsigned index)
 {
 	_cleanup_close_ int fd = -1;
-	const char *path = disk->path;
+	const char *path = image->path;
 	struct places places;
 	struct owner owner;
 	struct stat st;
 	int ret;
 
-	fd = open_file(disk, &st);
+	fd = open_file(image, &st);
 	if (fd < 0)
 		return fd;
-	ret = lock_file(disk, fd);
+	ret = lock_file(image, fd);
 	if (ret)
 		return ret;
 	if (owner_self(&owner)) {
@@ -544,8 +544,8 @@ int lio_target_create(struct lio_target *target, const struct lio *lio,
 	name_format(target->name, &owner, index);
 	places_init(&places, target->name, target->block_device);
 	snprintf(target->wwpn, sizeof(target->wwpn), "%s", strchr(places.text[TARGET], '/') + 1);
-	describe_file(&places, path, fd, &st, disk->readonly);
-	ret = do_steps(path, lio, &places, disk->readonly);
+	describe_file(&places, path, fd, &st, image->readonly);
+	ret = do_steps(path, lio, &places, image->readonly);
 	if (!ret)
 		target->fd = steal_fd(&fd);
 	return ret;

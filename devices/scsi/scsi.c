@@ -26,6 +26,7 @@ enum {
 struct scsi {
 	struct virtio_dev dev;
 	unsigned request_queues, max_target;
+	struct scsi_target *target; /* owned; or NULL */
 };
 
 static struct scsi *scsi_of(struct virtio_dev *dev)
@@ -85,7 +86,9 @@ static void scsi_config_write(struct virtio_dev *dev, unsigned off, const void *
 
 static void scsi_destroy(struct virtio_dev *dev)
 {
+	/* The kernel lets go of the target first. */
 	virtio_dev_destroy(dev);
+	scsi_target_destroy(scsi_of(dev)->target);
 	free(scsi_of(dev));
 }
 
@@ -107,12 +110,14 @@ int virtio_scsi_new(struct virtio_dev **out, const struct virtio_env *env, unsig
 	if (scsi) {
 		scsi->request_queues = options->request_queues;
 		scsi->max_target = options->max_target;
+		scsi->target = options->target;
 		ret = virtio_dev_init(&scsi->dev, &scsi_model, env, instance, options->features,
 				      sizeof(struct config), OTHER_QUEUES + scsi->request_queues,
 				      QUEUE_SIZE);
 	}
 	if (ret) {
 		log_error("virtio-scsi %u: %s", instance, strerror(-ret));
+		scsi_target_destroy(options->target);
 		return ret;
 	}
 	*out = &steal_ptr(scsi)->dev;

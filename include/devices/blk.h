@@ -21,14 +21,10 @@
 
 enum { VIRTIO_BLK_MAX_QUEUES = 16 };
 
-struct virtio_blk_options {
-	const char *path; /* raw image or block device; borrowed, outlives the device */
-	bool readonly;
-	bool direct;	    /* O_DIRECT */
-	bool raw;	    /* also what looks like an image of another format */
-	bool threads;	    /* do not try io_uring */
-	const char *serial; /* of at most 20 bytes, copied; NULL: none */
-	unsigned queues;    /* 1..VIRTIO_BLK_MAX_QUEUES */
+struct disk_config {
+	struct image_options image; /* its path outlives the device; the depth is the device's */
+	const char *serial;	    /* of at most 20 bytes, copied; NULL: none */
+	unsigned queues;	    /* 1..VIRTIO_BLK_MAX_QUEUES */
 };
 
 /*
@@ -38,6 +34,6 @@ struct virtio_blk_options {
  * is trouble of the host.
  */
 __must_check int virtio_blk_new(struct virtio_dev **out, const struct virtio_env *env,
-				unsigned instance, const struct virtio_blk_options *options);
+				unsigned instance, const struct disk_config *config);
 
 #endif

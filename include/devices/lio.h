@@ -14,9 +14,7 @@
 #ifndef KINGLET_DEVICES_LIO_H
 #define KINGLET_DEVICES_LIO_H
 
-#include "base/cleanup.h"
-
-#include <stdbool.h>
+#include "host/image.h"
 
 /* The number of the one portal group, and so of the SCSI target that a guest sees. */
 enum { LIO_TARGET = 1 };
@@ -38,13 +36,6 @@ struct lio_ops {
 struct lio {
 	const struct lio_ops *ops;
 	char root[LIO_ROOT_MAX]; /* "/sys/kernel/config/target" */
-};
-
-/* What a target is made of. */
-struct lio_disk {
-	const char *path; /* borrowed; file or block device */
-	bool readonly;
-	bool raw; /* also what looks like an image of another format */
 };
 
 struct lio_target {
@@ -70,8 +61,8 @@ void lio_log_not_found(int err);
  */
 __must_check int lio_check_target(const struct lio *lio, const char *wwpn);
 
-/* Whether the disk's file would do, were it not locked; errors as of lio_target_create(). */
-__must_check int lio_check_disk(const struct lio_disk *disk);
+/* Whether the file would do, were it not locked; errors as of lio_target_create(). */
+__must_check int lio_check_image(const struct image_options *image);
 
 /*
  * Makes a target with a file or block device as its LUN 0. *lio is borrowed for as long.
@@ -80,7 +71,7 @@ __must_check int lio_check_disk(const struct lio_disk *disk);
  * the file is wrong; everything else is trouble of the host.
  */
 __must_check int lio_target_create(struct lio_target *target, const struct lio *lio,
-				   const struct lio_disk *disk, unsigned index);
+				   const struct image_options *image, unsigned index);
 
 /*
  * Takes the target down; nobody may have it as endpoint any more. What cannot be removed is named

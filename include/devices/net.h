@@ -11,11 +11,27 @@
 #ifndef KINGLET_DEVICES_NET_H
 #define KINGLET_DEVICES_NET_H
 
+#include "base/option.h"
 #include "host/link_watch.h"
 #include "host/tap.h"
 #include "virtio/virtio.h"
 
 enum { VIRTIO_NET_MAX_PAIRS = 16 };
+
+/* VHOST_AUTO: where the host has it; else the frames pass through Kinglet, with a warning. */
+enum vhost_mode { VHOST_AUTO, VHOST_ON, VHOST_OFF };
+
+struct net_config {
+	const char *tap;	  /* interface name; NULL with fds */
+	bool create;		  /* the tap is made, for the time of the run, where there is none */
+	struct fd_list fds;	  /* queues of a tap or macvtap, taken over; none with a name */
+	struct fd_list vhost_fds; /* of /dev/vhost-net, one for each pair; none: it is opened */
+	uint8_t mac[6];
+	bool mac_set; /* else a stable locally administered one is made from the tap's name */
+	enum vhost_mode vhost;
+	bool offloads;	 /* checksums and segmentation may be left to the other side */
+	unsigned queues; /* pairs, 1..VIRTIO_NET_MAX_PAIRS; as many as fds where there are any */
+};
 
 /* Queue numbers, §5.1.2. */
 #define NET_QUEUE_RX(pair) (2 * (pair))
@@ -51,14 +67,25 @@ __must_check int virtio_net_new(struct virtio_dev **out, const struct virtio_env
  */
 int virtio_net_tap_fd(const struct virtio_dev *dev, unsigned pair);
 
-/* The tap's interface, for who follows its link; 0: it cannot be followed. */
-unsigned virtio_net_ifindex(const struct virtio_dev *dev);
+/*
+ * From now on the device's link is its tap's. A card whose tap cannot be followed is a card, too.
+ * Machine's thread, before the vCPUs run.
+ */
+void virtio_net_follow_link(struct virtio_dev *dev);
 
 /*
  * What the tap's link is like now: the driver's follows. LINK_GONE: it is not where it was, and the
  * tap tells whether it was removed. Loop thread, or before the vCPUs run. Not locked.
  */
 void virtio_net_set_link(struct virtio_dev *dev, enum link_state state);
+
+/*
+ * The card that the config describes, with a backend for the queues of its pairs where the host's
+ * kernel carries the frames. All that is wrong is -EIO or -ENOMEM, for the host to mend. Logs on
+ * failure. Machine's thread.
+ */
+__must_check int virtio_net_create(struct virtio_dev **out, const struct virtio_env *env,
+				   unsigned instance, const struct net_config *config);
 
 /* False when another backend carries the frames: they are not counted. Not locked. */
 bool virtio_net_get_stats(struct virtio_dev *dev, struct virtio_net_stats *stats);

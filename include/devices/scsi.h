@@ -7,10 +7,20 @@
 #ifndef KINGLET_DEVICES_SCSI_H
 #define KINGLET_DEVICES_SCSI_H
 
+#include "host/image.h"
 #include "virtio/virtio.h"
 
 /* The highest target number that a request can name. */
 enum { VIRTIO_SCSI_MAX_TARGET = 255 };
+
+/* A target of vhost-scsi that exists, by its wwpn; or an image, for which one is made. */
+struct scsi_config {
+	struct image_options image; /* its path NULL with a wwpn */
+	const char *wwpn;	    /* NULL with a path */
+	unsigned queues;	    /* 1..16 */
+};
+
+struct scsi_target;
 
 struct virtio_scsi_options {
 	uint64_t features;	 /* that the backend serves */
@@ -20,6 +30,7 @@ struct virtio_scsi_options {
 	 * for one target, number 0.
 	 */
 	unsigned max_target;
+	struct scsi_target *target; /* made for it alone; taken over, also on failure; or NULL */
 };
 
 /*
@@ -28,5 +39,21 @@ struct virtio_scsi_options {
  */
 __must_check int virtio_scsi_new(struct virtio_dev **out, const struct virtio_env *env,
 				 unsigned instance, const struct virtio_scsi_options *options);
+
+/* NULL is none. Machine's thread. */
+void scsi_target_destroy(struct scsi_target *target);
+
+/*
+ * The device that the config describes, bound to vhost. -EINVAL, -ENOENT and -ENOTDIR say that the
+ * image is wrong; everything else is trouble of the host. Logs on failure. Machine's thread.
+ */
+__must_check int virtio_scsi_create(struct virtio_dev **out, const struct virtio_env *env,
+				    unsigned instance, const struct scsi_config *config);
+
+/*
+ * The process ends and its devices are not destroyed: another is left that removes all targets that
+ * this one has made, after it. True when there is one for this device. Any thread.
+ */
+bool virtio_scsi_abandon(const struct scsi_config *config);
 
 #endif

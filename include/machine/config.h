@@ -7,7 +7,10 @@
 #define KINGLET_MACHINE_CONFIG_H
 
 #include "arch/arch.h"
-#include "base/option.h"
+#include "devices/blk.h"
+#include "devices/net.h"
+#include "devices/scsi.h"
+#include "devices/vsock.h"
 #include "machine/observer.h"
 
 #include <stdbool.h>
@@ -18,44 +21,6 @@ enum {
 	CONFIG_MAX_NETS = 8,
 	CONFIG_MAX_SCSIS = 8,
 	CONFIG_MAX_OBSERVERS = 4,
-};
-
-struct disk_config {
-	const char *path; /* raw image or block device */
-	bool readonly;
-	bool direct;	    /* O_DIRECT */
-	bool raw;	    /* also what looks like an image of another format */
-	const char *serial; /* at most 20 bytes; NULL: none */
-	unsigned queues;    /* 1..16 */
-	bool io_threads;    /* refuse io_uring, use threads: aio=threads */
-};
-
-/* VHOST_AUTO: where the host has it; else the frames pass through Kinglet, with a warning. */
-enum vhost_mode { VHOST_AUTO, VHOST_ON, VHOST_OFF };
-
-struct net_config {
-	const char *tap;     /* interface name; NULL with fds */
-	bool create;	     /* the tap is made, for the time of the run, where there is none */
-	/* Owned from machine_run() on. */
-	struct fd_list fds;  /* queues of a tap or macvtap; none with a name */
-	struct fd_list vhost_fds; /* of /dev/vhost-net, one for each pair; none: it is opened */
-	uint8_t mac[6];
-	bool mac_set; /* else a stable locally administered one is made from the tap's name */
-	enum vhost_mode vhost;
-	bool offloads;	 /* checksums and segmentation may be left to the other side */
-	unsigned queues; /* pairs, 1..16; as many as fds where there are any */
-};
-
-struct vsock_config {
-	uint32_t cid; /* the guest's, 3..2^32 - 2; 0: no vsock device */
-};
-
-struct scsi_config {
-	const char *wwpn; /* a target of vhost-scsi that exists; NULL with a path */
-	const char *path; /* file or block device, for which a target is made; NULL with a wwpn */
-	bool readonly;	  /* with a path */
-	bool raw;	  /* with a path: also what looks like an image of another format */
-	unsigned queues;  /* 1..16 */
 };
 
 struct gdb_config {

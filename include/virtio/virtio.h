@@ -121,10 +121,12 @@ static inline void virtio_count(_Atomic uint64_t *counter)
 	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 }
 
+/* What a device is made in; all borrowed. */
 struct virtio_env {
 	struct gmem *mem;
 	struct loop *loop;
 	struct irqs *irqs;
+	struct sys *sys; /* for those that talk to a kernel's interface */
 };
 
 /*

@@ -197,7 +197,7 @@ static void equals_sign_and_next_argument_are_the_same(void **state)
 	PARSE_GOOD(&o, "k", "--cpus=2", "--append=--x=y", "--disk=d,readonly");
 	assert_int_equal(o.config.cpus, 2);
 	assert_string_equal(o.append, "--x=y");
-	assert_true(o.config.disks[0].readonly);
+	assert_true(o.config.disks[0].image.readonly);
 	options_destroy(&o.common);
 }
 
@@ -212,13 +212,13 @@ static void flags_of_a_disk_reach_their_fields(void **state)
 		   "--disk=path=b,,c=d.img");
 	assert_int_equal(o.config.disk_count, 2);
 	d = &o.config.disks[0];
-	assert_string_equal(d->path, "root.img");
-	assert_true(d->readonly && d->direct && d->io_threads && d->raw);
+	assert_string_equal(d->image.path, "root.img");
+	assert_true(d->image.readonly && d->image.direct && d->image.threads && d->image.raw);
 	assert_string_equal(d->serial, "X1");
 	assert_int_equal(d->queues, 4);
 	d = &o.config.disks[1];
-	assert_string_equal(d->path, "b,c=d.img");
-	assert_false(d->readonly || d->direct || d->io_threads || d->raw);
+	assert_string_equal(d->image.path, "b,c=d.img");
+	assert_false(d->image.readonly || d->image.direct || d->image.threads || d->image.raw);
 	assert_null(d->serial);
 	assert_int_equal(d->queues, 1);
 	options_destroy(&o.common);
@@ -265,13 +265,13 @@ static void scsi_disks_reach_their_fields(void **state)
 	PARSE_GOOD(&o, "k", "--scsi", "a.img,readonly,queues=16", "--scsi",
 		   "wwpn=naa.5001405000000001");
 	assert_int_equal(o.config.scsi_count, 2);
-	assert_string_equal(o.config.scsis[0].path, "a.img");
+	assert_string_equal(o.config.scsis[0].image.path, "a.img");
 	assert_null(o.config.scsis[0].wwpn);
-	assert_true(o.config.scsis[0].readonly);
+	assert_true(o.config.scsis[0].image.readonly);
 	assert_int_equal(o.config.scsis[0].queues, 16);
-	assert_null(o.config.scsis[1].path);
+	assert_null(o.config.scsis[1].image.path);
 	assert_string_equal(o.config.scsis[1].wwpn, "naa.5001405000000001");
-	assert_false(o.config.scsis[1].readonly);
+	assert_false(o.config.scsis[1].image.readonly);
 	assert_int_equal(o.config.scsis[1].queues, 1);
 	options_destroy(&o.common);
 }

@@ -30,7 +30,7 @@ struct fixture {
 	struct mock_env env;
 	struct mock_ring rings[QUEUES];
 	struct mock_transport transport;
-	struct virtio_blk_options options;
+	struct disk_config options;
 	struct virtio_dev *dev;
 	char path[64];
 	uint64_t header, status, data; /* GPAs; data: 64 KiB */
@@ -102,11 +102,10 @@ static int setup(void **state)
 	f->header = mock_alloc(&f->env, 4096, 4096);
 	f->status = mock_alloc(&f->env, 512, 512);
 	f->data = mock_alloc(&f->env, 64 << 10, 4096);
-	f->options = (struct virtio_blk_options){
-		.path = f->path,
+	f->options = (struct disk_config){
+		.image = { .path = f->path, .threads = *state != NULL },
 		.serial = "kinglet-1",
 		.queues = 1,
-		.threads = *state != NULL,
 	};
 	open_device(f);
 	*state = f;
@@ -269,10 +268,10 @@ static void configuration_describes_the_image(void **state)
 static void wrong_options_are_usage_errors(void **state)
 {
 	struct fixture *f = *state;
-	struct virtio_blk_options options = f->options;
+	struct disk_config options = f->options;
 	struct virtio_dev *dev;
 
-	options.readonly = true;
+	options.image.readonly = true;
 	options.queues = 0;
 	assert_int_equal(virtio_blk_new(&dev, &f->env.virtio, 0, &options), -EINVAL);
 	options.queues = VIRTIO_BLK_MAX_QUEUES + 1;
@@ -281,7 +280,7 @@ static void wrong_options_are_usage_errors(void **state)
 	options.serial = "123456789012345678901";
 	assert_int_equal(virtio_blk_new(&dev, &f->env.virtio, 0, &options), -EINVAL);
 	options.serial = NULL;
-	options.path = "/nonexistent/disk";
+	options.image.path = "/nonexistent/disk";
 	assert_int_equal(virtio_blk_new(&dev, &f->env.virtio, 0, &options), -ENOENT);
 }
 
@@ -304,12 +303,12 @@ static void nothing_is_left_open(void **state)
 
 	f->options.queues = QUEUES;
 	for (unsigned i = 0; i < 3; i++) {
-		f->options.threads = i & 1;
-		f->options.direct = i & 2;
+		f->options.image.threads = i & 1;
+		f->options.image.direct = i & 2;
 		reopen(f);
 	}
 	f->options.queues = 1;
-	f->options.threads = f->options.direct = false;
+	f->options.image.threads = f->options.image.direct = false;
 	reopen(f);
 	assert_int_equal(count_fds(), before);
 }
@@ -558,7 +557,7 @@ static void readonly_device_refuses_writes(void **state)
 {
 	struct fixture *f = *state;
 
-	f->options.readonly = true;
+	f->options.image.readonly = true;
 	reopen(f);
 	assert_true(f->dev->offered >> VIRTIO_BLK_F_RO & 1);
 	assert_false(f->dev->offered >> VIRTIO_BLK_F_DISCARD & 1);

@@ -342,9 +342,9 @@ static void expect_nothing_left(const struct fixture *f)
 static int create_target(struct lio_target *target, const struct lio *lio, const char *path,
 			 bool readonly, unsigned index)
 {
-	const struct lio_disk disk = { .path = path, .readonly = readonly };
+	const struct image_options image = { .path = path, .readonly = readonly };
 
-	return lio_target_create(target, lio, &disk, index);
+	return lio_target_create(target, lio, &image, index);
 }
 
 static void create(struct fixture *f, struct lio_target *target, bool readonly)

@@ -66,15 +66,15 @@ static const struct virtio_console_ops console_ops = {
 
 static struct virtio_dev *new_blk(struct scene *s, const struct virtio_env *env)
 {
-	struct virtio_blk_options options = { .serial = "fuzzed", .queues = BLK_QUEUES };
+	struct disk_config config = { .serial = "fuzzed", .queues = BLK_QUEUES };
 	struct virtio_dev *dev;
 	char path[32];
 
 	s->image = memfd_create("fuzzed", MFD_CLOEXEC);
 	FUZZ_CHECK(s->image >= 0 && !ftruncate(s->image, SECTORS * IMAGE_SECTOR));
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", s->image);
-	options.path = path;
-	FUZZ_CHECK(!virtio_blk_new(&dev, env, 0, &options));
+	config.image.path = path;
+	FUZZ_CHECK(!virtio_blk_new(&dev, env, 0, &config));
 	return dev;
 }
 

@@ -70,13 +70,12 @@ static void make_image(const struct fixture *f, off_t size, off_t at, const char
 static void check(const struct fixture *f, bool raw, int want, char *said, size_t len)
 {
 	const struct image_options options = { .path = f->path, .raw = raw, .depth = 1 };
-	const struct lio_disk disk = { .path = f->path, .raw = raw };
 	struct capture capture;
 	int as_image, as_target;
 
 	capture_stderr_begin(&capture);
 	as_image = image_check(&options);
-	as_target = lio_check_disk(&disk);
+	as_target = lio_check_image(&options);
 	capture_stderr_end(&capture, said, len);
 	assert_int_equal(as_image, want);
 	assert_int_equal(as_target, want);

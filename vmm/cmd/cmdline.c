@@ -30,7 +30,7 @@ static void write_default(FILE *out, const struct run_options *options)
 	if (!config->acpi && arch_linux_words.without_tables)
 		fprintf(out, " %s", arch_linux_words.without_tables);
 	if (config->disk_count)
-		fprintf(out, " root=/dev/vda %s", config->disks[0].readonly ? "ro" : "rw");
+		fprintf(out, " root=/dev/vda %s", config->disks[0].image.readonly ? "ro" : "rw");
 }
 
 /*

@@ -55,18 +55,6 @@ static int check_boot(const struct machine_config *config, struct boot_summary *
 	return ret;
 }
 
-static int check_disk(const struct disk_config *disk)
-{
-	const struct image_options options = {
-		.path = disk->path,
-		.readonly = disk->readonly,
-		.direct = disk->direct,
-		.raw = disk->raw,
-	};
-
-	return image_check(&options);
-}
-
 static int check_net(const struct net_config *net)
 {
 	const struct tap_options options = { .name = net->tap, .multi_queue = net->queues > 1 };
@@ -76,17 +64,6 @@ static int check_net(const struct net_config *net)
 	return net->tap && !net->create ? tap_check_exists(&sys, &options) : 0;
 }
 
-static int check_scsi(const struct scsi_config *scsi)
-{
-	const struct lio_disk disk = {
-		.path = scsi->path,
-		.readonly = scsi->readonly,
-		.raw = scsi->raw,
-	};
-
-	return scsi->path ? lio_check_disk(&disk) : 0;
-}
-
 static int check(const struct machine_config *config, struct boot_summary *summary)
 {
 	int ret = machine_check(config);
@@ -94,11 +71,12 @@ static int check(const struct machine_config *config, struct boot_summary *summa
 	if (!ret)
 		ret = check_boot(config, summary);
 	for (unsigned i = 0; i < config->disk_count && !ret; i++)
-		ret = check_disk(&config->disks[i]);
+		ret = image_check(&config->disks[i].image);
 	for (unsigned i = 0; i < config->net_count && !ret; i++)
 		ret = check_net(&config->nets[i]);
 	for (unsigned i = 0; i < config->scsi_count && !ret; i++)
-		ret = check_scsi(&config->scsis[i]);
+		if (config->scsis[i].image.path)
+			ret = lio_check_image(&config->scsis[i].image);
 	return ret;
 }
 
@@ -136,11 +114,11 @@ static void print_disk(FILE *out, unsigned index, const struct disk_config *disk
 
 	snprintf(name, sizeof(name), "disk %u", index);
 	snprintf(more, sizeof(more), ", %s, %u queue%s, %s%s%s%s",
-		 disk->readonly ? "read-only" : "writable", disk->queues,
-		 disk->queues == 1 ? "" : "s", disk->io_threads ? "I/O threads" : "io_uring",
-		 disk->direct ? ", direct" : "", disk->serial ? ", serial " : "",
+		 disk->image.readonly ? "read-only" : "writable", disk->queues,
+		 disk->queues == 1 ? "" : "s", disk->image.threads ? "I/O threads" : "io_uring",
+		 disk->image.direct ? ", direct" : "", disk->serial ? ", serial " : "",
 		 disk->serial ? disk->serial : "");
-	print_file(out, name, disk->path, more);
+	print_file(out, name, disk->image.path, more);
 }
 
 static void format_fds(char *text, size_t len, const struct fd_list *list)
@@ -181,10 +159,10 @@ static void print_scsi(FILE *out, unsigned index, const struct scsi_config *scsi
 	char name[16], text[320];
 
 	snprintf(name, sizeof(name), "scsi %u", index);
-	if (scsi->path) {
+	if (scsi->image.path) {
 		snprintf(text, sizeof(text), ", %s, %u queue%s",
-			 scsi->readonly ? "read-only" : "writable", scsi->queues, plural);
-		print_file(out, name, scsi->path, text);
+			 scsi->image.readonly ? "read-only" : "writable", scsi->queues, plural);
+		print_file(out, name, scsi->image.path, text);
 		return;
 	}
 	snprintf(text, sizeof(text), "target %s, %u queue%s", scsi->wwpn, scsi->queues, plural);

@@ -26,12 +26,12 @@ static int check_images(const struct machine_config *config)
 
 	for (unsigned i = 0; i < config->disk_count; i++)
 		add_image(images, &count,
-			  (struct image_use){ .option = "disk", .path = config->disks[i].path,
-					      .readonly = config->disks[i].readonly });
+			  (struct image_use){ .option = "disk", .path = config->disks[i].image.path,
+					      .readonly = config->disks[i].image.readonly });
 	for (unsigned i = 0; i < config->scsi_count; i++)
 		add_image(images, &count,
-			  (struct image_use){ .option = "scsi", .path = config->scsis[i].path,
-					      .readonly = config->scsis[i].readonly });
+			  (struct image_use){ .option = "scsi", .path = config->scsis[i].image.path,
+					      .readonly = config->scsis[i].image.readonly });
 	for (unsigned i = 0; i < count; i++) {
 		for (unsigned j = 0; j < i; j++) {
 			const struct image_use *a = &images[i], *b = &images[j];

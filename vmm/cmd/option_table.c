@@ -70,17 +70,17 @@ static const struct option disk_table[] = {
 		.name = "path", .metavar = "FILE", .kind = OPTION_STRING, .min = 1, .max = 4095,
 		.file = FILE_INPUT,
 		.help = "raw image or block device; a comma in its name is written twice",
-		DISK(path),
+		DISK(image.path),
 	},
 	[DISK_READONLY] = {
 		.name = "readonly", .kind = OPTION_FLAG,
 		.help = "open it read-only and let the guest see it so",
-		DISK(readonly),
+		DISK(image.readonly),
 	},
 	[DISK_DIRECT] = {
 		.name = "direct", .kind = OPTION_FLAG,
 		.help = "bypass the host's page cache (O_DIRECT)",
-		DISK(direct),
+		DISK(image.direct),
 	},
 	/* virtio 1.2 §5.2.6.1: VIRTIO_BLK_T_GET_ID returns 20 bytes. */
 	[DISK_SERIAL] = {
@@ -97,13 +97,13 @@ static const struct option disk_table[] = {
 		.name = "aio", .kind = OPTION_WORD, .words = aio_words, .initial = "uring",
 		.help = "how requests reach the host's kernel; io_uring falls back to threads where "
 			"the host refuses it",
-		DISK(io_threads),
+		DISK(image.threads),
 	},
 	[DISK_FORMAT] = {
 		.name = "format", .kind = OPTION_WORD, .words = format_words,
 		.help = "take it as it is, also when a guest has made it look like an image of "
 			"another format, which is refused otherwise",
-		DISK(raw),
+		DISK(image.raw),
 	},
 };
 
@@ -216,12 +216,12 @@ static const struct option scsi_table[] = {
 		.help = "raw image or block device; Kinglet makes a target of it, as root, and "
 			"removes it at the end; after SIGKILL the next such run does, or kinglet "
 			"doctor --fix",
-		SCSI(path),
+		SCSI(image.path),
 	},
 	[SCSI_READONLY] = {
 		.name = "readonly", .kind = OPTION_FLAG,
 		.help = "with path=: refuse writes and let the guest see it so",
-		SCSI(readonly),
+		SCSI(image.readonly),
 	},
 	/* struct vhost_scsi_target has 224 bytes for it. */
 	[SCSI_WWPN] = {
@@ -238,7 +238,7 @@ static const struct option scsi_table[] = {
 	[SCSI_FORMAT] = {
 		.name = "format", .kind = OPTION_WORD, .words = format_words,
 		.help = "with path=: as of --disk",
-		SCSI(raw),
+		SCSI(image.raw),
 	},
 };
 
@@ -252,9 +252,9 @@ static const char *scsi_finish(void *item, uint64_t given)
 		return "has both path= and wwpn=; give one of them";
 	if (!has_path && !has_wwpn)
 		return "names no disk; write --scsi path=FILE or --scsi wwpn=NAME";
-	if (has_wwpn && scsi->raw)
+	if (has_wwpn && scsi->image.raw)
 		return "format goes with path=; leave it out";
-	if (has_wwpn && scsi->readonly)
+	if (has_wwpn && scsi->image.readonly)
 		return "readonly goes with path=; a target's owner decides what may be written";
 	/* It becomes the name of a folder. */
 	if (has_wwpn && (strchr(scsi->wwpn, '/') || scsi->wwpn[0] == '.'))

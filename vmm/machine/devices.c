@@ -7,58 +7,34 @@
 #include "virtio/pci.h"
 #include "devices/rng.h"
 
-struct virtio_env vm_virtio_env(struct vm *vm)
+static struct virtio_env env_of(struct vm *vm)
 {
-	return (struct virtio_env){ .mem = &vm->mem, .loop = &vm->loop, .irqs = &vm->irqs };
+	return (struct virtio_env){
+		.mem = &vm->mem,
+		.loop = &vm->loop,
+		.irqs = &vm->irqs,
+		.sys = vm->sys,
+	};
 }
 
-int vm_add_virtio(struct vm *vm, struct virtio_dev *dev)
+/* Onto the bus, which owns dev in any case. Queues that none runs so far, the last, run here. */
+static int add(struct vm *vm, struct virtio_dev *dev)
 {
-	int ret = virtio_pci_add(&vm->pci, dev);
+	unsigned bound = 0;
+	int ret = 0;
 
-	if (!ret)
-		vm->devices[vm->device_count++] = dev;
-	return ret;
-}
-
-/* All queues served in this process, then onto the bus, which owns dev in any case. */
-static int add_local(struct vm *vm, struct virtio_dev *dev)
-{
-	int ret = local_backend_bind(dev, 0, dev->queue_count);
-
+	while (bound < dev->queue_count && dev->queues[bound].backend)
+		bound++;
+	if (bound < dev->queue_count)
+		ret = local_backend_bind(dev, bound, dev->queue_count - bound);
 	if (ret) {
 		dev->model->destroy(dev);
 		return ret;
 	}
-	return vm_add_virtio(vm, dev);
-}
-
-static int add_rng(struct vm *vm)
-{
-	const struct virtio_env env = vm_virtio_env(vm);
-	struct virtio_dev *dev;
-	int ret = virtio_rng_new(&dev, &env, 0);
-
-	return ret ? ret : add_local(vm, dev);
-}
-
-static int add_disk(struct vm *vm, unsigned instance)
-{
-	const struct disk_config *disk = &vm->config->disks[instance];
-	const struct virtio_blk_options options = {
-		.path = disk->path,
-		.readonly = disk->readonly,
-		.direct = disk->direct,
-		.raw = disk->raw,
-		.threads = disk->io_threads,
-		.serial = disk->serial,
-		.queues = disk->queues,
-	};
-	const struct virtio_env env = vm_virtio_env(vm);
-	struct virtio_dev *dev;
-	int ret = virtio_blk_new(&dev, &env, instance, &options);
-
-	return ret ? ret : add_local(vm, dev);
+	ret = virtio_pci_add(&vm->pci, dev);
+	if (!ret)
+		vm->devices[vm->device_count++] = dev;
+	return ret;
 }
 
 static size_t hvc_output(void *owner, unsigned port, const uint8_t *data, size_t len)
@@ -102,12 +78,12 @@ static int add_console(struct vm *vm)
 		.streams = vm_program_ports,
 		.stream_count = vm->config->program ? VM_PROGRAM_PORTS : 0,
 	};
-	const struct virtio_env env = vm_virtio_env(vm);
+	const struct virtio_env env = env_of(vm);
 	struct virtio_dev *dev;
 	int ret = virtio_console_new(&dev, &env, 0, &options);
 
 	if (!ret)
-		ret = add_local(vm, dev);
+		ret = add(vm, dev);
 	if (!ret)
 		vm->hvc = dev;
 	return ret;
@@ -116,6 +92,8 @@ static int add_console(struct vm *vm)
 int vm_add_devices(struct vm *vm)
 {
 	const struct machine_config *config = vm->config;
+	const struct virtio_env env = env_of(vm);
+	struct virtio_dev *dev;
 	int ret = 0;
 
 	/* For bare metal: machine_check(). */
@@ -123,15 +101,32 @@ int vm_add_devices(struct vm *vm)
 		return 0;
 	if (config->console != CONSOLE_OFF)
 		ret = add_console(vm);
-	if (!ret && config->rng)
-		ret = add_rng(vm);
-	for (unsigned i = 0; i < config->disk_count && !ret; i++)
-		ret = add_disk(vm, i);
-	for (unsigned i = 0; i < config->net_count && !ret; i++)
-		ret = vm_add_net(vm, i);
-	for (unsigned i = 0; i < config->scsi_count && !ret; i++)
-		ret = vm_add_scsi(vm, i);
-	if (!ret && config->vsock.cid)
-		ret = vm_add_vsock(vm);
+	if (!ret && config->rng) {
+		ret = virtio_rng_new(&dev, &env, 0);
+		ret = ret ? ret : add(vm, dev);
+	}
+	for (unsigned i = 0; i < config->disk_count && !ret; i++) {
+		ret = virtio_blk_new(&dev, &env, i, &config->disks[i]);
+		ret = ret ? ret : add(vm, dev);
+	}
+	for (unsigned i = 0; i < config->net_count && !ret; i++) {
+		ret = virtio_net_create(&dev, &env, i, &config->nets[i]);
+		ret = ret ? ret : add(vm, dev);
+	}
+	for (unsigned i = 0; i < config->scsi_count && !ret; i++) {
+		ret = virtio_scsi_create(&dev, &env, i, &config->scsis[i]);
+		ret = ret ? ret : add(vm, dev);
+	}
+	if (!ret && config->vsock.cid) {
+		ret = virtio_vsock_create(&dev, &env, 0, &config->vsock);
+		ret = ret ? ret : add(vm, dev);
+	}
 	return ret;
+}
+
+void vm_abandon_devices(struct vm *vm)
+{
+	for (unsigned i = 0; i < vm->config->scsi_count; i++)
+		if (virtio_scsi_abandon(&vm->config->scsis[i]))
+			break;
 }

@@ -212,10 +212,8 @@ static const struct stage stages[] = {
 	{ arch_up, arch_down, BLAME_HOST },
 	{ irqs_up, irqs_down, BLAME_HOST },
 	{ board_init, board_destroy, BLAME_HOST },
-	{ vm_scsi_targets_up, vm_scsi_targets_down, BLAME_ERRNO },
 	{ pci_up, pci_down, BLAME_HOST },
 	{ vm_add_devices, NULL, BLAME_ERRNO }, /* the bus owns them */
-	{ vm_net_links_up, vm_net_links_down, BLAME_HOST },
 	{ vcpus_up, vcpus_down, BLAME_HOST },
 	{ vm_console_init, vm_console_destroy, BLAME_HOST },
 	{ vm_program_init, vm_program_destroy, BLAME_HOST },
@@ -356,7 +354,7 @@ static void abandon(struct vm *vm)
 		vm_fail(vm, OUTCOME_HOST, "the console's text was not looked at to its end");
 	terminal_restore(&vm->terminal);
 	vm_gdb_abandon(vm);
-	vm_scsi_targets_abandon(vm);
+	vm_abandon_devices(vm);
 	if (!atomic_load(&vm->to_finish))
 		return;
 	log_warning("the machine does not stop: what it had still to write may be lost");

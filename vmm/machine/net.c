@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A network card: its tap queues, who carries its frames, and the device on top. */
-#include "vm.h"
-
-#include "backend/local.h"
-#include "devices/vhost_net.h"
-#include "base/log.h"
 #include "devices/net.h"
+
+#include "base/log.h"
+#include "devices/vhost_net.h"
 
 #include <string.h>
 
@@ -17,7 +15,7 @@ struct net_parts {
 	bool in_kernel;
 };
 
-static int open_taps(struct vm *vm, const struct net_config *net, struct net_parts *parts)
+static int open_taps(struct sys *sys, const struct net_config *net, struct net_parts *parts)
 {
 	struct tap *taps = parts->taps;
 	const int *fds = net->fds.fds;
@@ -26,8 +24,8 @@ static int open_taps(struct vm *vm, const struct net_config *net, struct net_par
 		.multi_queue = parts->pairs > 1,
 		.create = net->create,
 	};
-	int ret = net->tap ? tap_open(&taps[0], vm->sys, &options) :
-			     tap_adopt(&taps[0], vm->sys, fds[0]);
+	int ret = net->tap ? tap_open(&taps[0], sys, &options) :
+			     tap_adopt(&taps[0], sys, fds[0]);
 
 	for (unsigned i = 1; i < parts->pairs && !ret; i++)
 		ret = net->tap ? tap_open_queue(&taps[i], &taps[0]) :
@@ -50,7 +48,7 @@ static void close_vhosts(struct net_parts *parts)
 	}
 }
 
-static int open_vhosts(struct vm *vm, const struct net_config *net, struct net_parts *parts,
+static int open_vhosts(struct sys *sys, const struct net_config *net, struct net_parts *parts,
 		       bool optional)
 {
 	int ret = 0;
@@ -58,7 +56,7 @@ static int open_vhosts(struct vm *vm, const struct net_config *net, struct net_p
 	for (unsigned i = 0; i < parts->pairs && !ret; i++) {
 		int fd = net->vhost_fds.count ? net->vhost_fds.fds[i] : -1;
 
-		ret = vhost_net_open(&parts->vhosts[i], vm->sys, fd, optional);
+		ret = vhost_net_open(&parts->vhosts[i], sys, fd, optional);
 	}
 	if (ret)
 		close_vhosts(parts);
@@ -75,26 +73,24 @@ static void check_mac(const struct net_config *net, const struct tap *tap)
 }
 
 /* The tap first: without it, a word about vhost would be beside the point. */
-static int open_parts(struct vm *vm, const struct net_config *net, struct net_parts *parts)
+static int open_parts(struct sys *sys, const struct net_config *net, struct net_parts *parts)
 {
 	bool optional = net->vhost == VHOST_AUTO;
 
-	if (open_taps(vm, net, parts))
+	if (open_taps(sys, net, parts))
 		return -EIO;
 	check_mac(net, &parts->taps[0]);
-	if (net->vhost != VHOST_OFF && open_vhosts(vm, net, parts, optional) && !optional)
+	if (net->vhost != VHOST_OFF && open_vhosts(sys, net, parts, optional) && !optional)
 		return -EIO;
 	return 0;
 }
 
-/* Each pair to its vhost or all to the local backend, and the control queue to the latter. */
+/* Each pair to its vhost. */
 static int bind_queues(struct virtio_dev *dev, struct net_parts *parts)
 {
-	unsigned control = NET_QUEUE_CONTROL(parts->pairs);
-	int ret = local_backend_bind(dev, parts->in_kernel ? control : 0,
-				     parts->in_kernel ? 1 : dev->queue_count);
+	int ret = 0;
 
-	for (unsigned i = 0; parts->in_kernel && i < parts->pairs && !ret; i++) {
+	for (unsigned i = 0; i < parts->pairs && parts->vhosts[i] && !ret; i++) {
 		ret = vhost_net_bind(parts->vhosts[i], dev, NET_QUEUE_RX(i),
 				     virtio_net_tap_fd(dev, i));
 		parts->vhosts[i] = NULL;
@@ -102,10 +98,9 @@ static int bind_queues(struct virtio_dev *dev, struct net_parts *parts)
 	return ret;
 }
 
-int vm_add_net(struct vm *vm, unsigned instance)
+int virtio_net_create(struct virtio_dev **out, const struct virtio_env *env, unsigned instance,
+		      const struct net_config *net)
 {
-	const struct net_config *net = &vm->config->nets[instance];
-	const struct virtio_env env = vm_virtio_env(vm);
 	struct net_parts parts = { .pairs = net->queues };
 	struct virtio_net_options options = {
 		.taps = parts.taps,
@@ -119,7 +114,7 @@ int vm_add_net(struct vm *vm, unsigned instance)
 	for (unsigned i = 0; i < VIRTIO_NET_MAX_PAIRS; i++)
 		parts.taps[i].fd = -1;
 	/* Whatever is wrong with a tap is for the host to mend, also where its errno is EINVAL. */
-	ret = open_parts(vm, net, &parts);
+	ret = open_parts(env->sys, net, &parts);
 	if (ret)
 		goto err_parts;
 	options.in_kernel = parts.in_kernel;
@@ -128,13 +123,15 @@ int vm_add_net(struct vm *vm, unsigned instance)
 
 	if (!net->offloads)
 		parts.taps[0].offloads = 0;
-	ret = virtio_net_new(&dev, &env, instance, &options) ? -EIO : 0;
+	ret = virtio_net_new(&dev, env, instance, &options) ? -EIO : 0;
 	if (ret)
 		goto err_parts;
 	ret = bind_queues(dev, &parts);
 	if (ret)
 		goto err_dev;
-	return vm_add_virtio(vm, dev);
+	virtio_net_follow_link(dev);
+	*out = dev;
+	return 0;
 
 err_dev:
 	dev->model->destroy(dev);

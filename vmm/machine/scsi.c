@@ -2,28 +2,23 @@
 /*
  * SCSI hosts: each runs in the kernel, on a target that exists or on one that is made for it here.
  */
-#include "vm.h"
+#include "devices/scsi.h"
 
-#include "devices/vhost_scsi.h"
 #include "base/log.h"
 #include "devices/lio.h"
-#include "devices/scsi.h"
+#include "devices/vhost_scsi.h"
 
 #include <poll.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <unistd.h>
 
-struct scsi_targets {
-	struct lio lio;
-	struct lio_target targets[CONFIG_MAX_SCSIS]; /* those of devices with a path */
-	unsigned count; /* seen so far */
-};
+static const char mounts[] = "/proc/mounts";
 
-static const struct scsi_config *config_of(const struct vm *vm, unsigned instance)
-{
-	return &vm->config->scsis[instance];
-}
+struct scsi_target {
+	struct lio lio;
+	struct lio_target made;
+};
 
 /* Trouble of the host, also where its errno is one that speaks of the input elsewhere. */
 static int host_error(int err)
@@ -32,73 +27,37 @@ static int host_error(int err)
 }
 
 /* A target that is not there is found now and not at DRIVER_OK, if configfs can be seen. */
-static int check_existing(const struct lio *lio, int found, const char *wwpn)
+static int check_existing(const char *wwpn)
 {
-	return found ? 0 : host_error(lio_check_target(lio, wwpn));
+	struct lio lio;
+
+	return lio_find(&lio, mounts) ? 0 : host_error(lio_check_target(&lio, wwpn));
 }
 
-static bool makes_targets(const struct vm *vm)
+static int target_new(struct scsi_target **out, const struct image_options *image, unsigned index)
 {
-	for (unsigned i = 0; i < vm->config->scsi_count; i++)
-		if (config_of(vm, i)->path)
-			return true;
-	return false;
-}
+	_cleanup_free_ struct scsi_target *target = calloc(1, sizeof(*target));
+	int ret;
 
-static int target_up(struct scsi_targets *scsi, const struct scsi_config *config, unsigned i,
-		     int found)
-{
-	const struct lio_disk disk = {
-		.path = config->path,
-		.readonly = config->readonly,
-		.raw = config->raw,
-	};
-
-	if (config->wwpn)
-		return check_existing(&scsi->lio, found, config->wwpn);
-	if (found) {
-		lio_log_not_found(found);
-		return host_error(found);
-	}
-	return lio_target_create(&scsi->targets[i], &scsi->lio, &disk, i);
-}
-
-int vm_scsi_targets_up(struct vm *vm)
-{
-	struct scsi_targets *scsi;
-	int found, ret = 0;
-
-	if (!vm->config->scsi_count)
-		return 0;
-	scsi = calloc(1, sizeof(*scsi));
-	if (!scsi)
+	if (!target)
 		return -ENOMEM;
-	vm->scsi = scsi;
-	found = lio_find(&scsi->lio, "/proc/mounts");
-	if (!found && makes_targets(vm))
-		lio_remove_stale(&scsi->lio);
-	while (scsi->count < vm->config->scsi_count) {
-		ret = target_up(scsi, config_of(vm, scsi->count), scsi->count, found);
-		if (ret)
-			break;
-		scsi->count++;
+	ret = lio_find(&target->lio, mounts);
+	if (ret) {
+		lio_log_not_found(ret);
+		return host_error(ret);
 	}
-	if (ret)
-		vm_scsi_targets_down(vm);
+	lio_remove_stale(&target->lio);
+	ret = lio_target_create(&target->made, &target->lio, image, index);
+	if (!ret)
+		*out = steal_ptr(target);
 	return ret;
 }
 
-void vm_scsi_targets_down(struct vm *vm)
+void scsi_target_destroy(struct scsi_target *target)
 {
-	struct scsi_targets *scsi = vm->scsi;
-
-	if (!scsi)
-		return;
-	while (scsi->count--)
-		if (config_of(vm, scsi->count)->path)
-			lio_target_destroy(&scsi->targets[scsi->count]);
-	free(scsi);
-	vm->scsi = NULL;
+	if (target)
+		lio_target_destroy(&target->made);
+	free(target);
 }
 
 /* In a process of its own, which has nothing open: a target that is in use cannot be removed. */
@@ -117,35 +76,27 @@ static _Noreturn void remove_after(int process, const struct lio *lio)
 	_exit(0);
 }
 
-void vm_scsi_targets_abandon(struct vm *vm)
+bool virtio_scsi_abandon(const struct scsi_config *config)
 {
 	_cleanup_close_ int process = -1;
+	struct lio lio;
 
-	if (!vm->scsi || !makes_targets(vm))
-		return;
+	if (!config->image.path || lio_find(&lio, mounts))
+		return false;
 	process = pidfd_open(getpid(), 0);
 	if (process >= 0 && fork() == 0)
-		remove_after(process, &vm->scsi->lio);
+		remove_after(process, &lio);
+	return true;
 }
 
-int vm_add_scsi(struct vm *vm, unsigned instance)
+static int bind(struct virtio_dev **out, const struct virtio_env *env, unsigned instance,
+		struct vhost *vhost, struct virtio_scsi_options *options)
 {
-	const struct scsi_config *config = config_of(vm, instance);
-	const char *wwpn = config->wwpn ? config->wwpn : vm->scsi->targets[instance].wwpn;
-	struct virtio_scsi_options options = {
-		.request_queues = config->queues,
-		.max_target = config->path ? LIO_TARGET : VIRTIO_SCSI_MAX_TARGET,
-	};
-	const struct virtio_env env = vm_virtio_env(vm);
 	struct virtio_dev *dev;
-	struct vhost *vhost;
 	int ret;
 
-	ret = vhost_scsi_open(&vhost, vm->sys, wwpn);
-	if (ret)
-		return host_error(ret);
-	options.features = vhost_scsi_features(vhost);
-	ret = virtio_scsi_new(&dev, &env, instance, &options);
+	options->features = vhost_scsi_features(vhost);
+	ret = virtio_scsi_new(&dev, env, instance, options);
 	if (ret) {
 		vhost_scsi_close(vhost);
 		return ret;
@@ -156,5 +107,30 @@ int vm_add_scsi(struct vm *vm, unsigned instance)
 		dev->model->destroy(dev);
 		return ret;
 	}
-	return vm_add_virtio(vm, dev);
+	*out = dev;
+	return 0;
+}
+
+int virtio_scsi_create(struct virtio_dev **out, const struct virtio_env *env, unsigned instance,
+		       const struct scsi_config *config)
+{
+	struct virtio_scsi_options options = {
+		.request_queues = config->queues,
+		.max_target = config->image.path ? LIO_TARGET : VIRTIO_SCSI_MAX_TARGET,
+	};
+	const char *wwpn = config->wwpn;
+	struct vhost *vhost;
+	int ret;
+
+	if (wwpn)
+		ret = check_existing(wwpn);
+	else
+		ret = target_new(&options.target, &config->image, instance);
+	if (ret)
+		return ret;
+	ret = vhost_scsi_open(&vhost, env->sys, wwpn ? wwpn : options.target->made.wwpn);
+	if (!ret)
+		return bind(out, env, instance, vhost, &options);
+	scsi_target_destroy(options.target);
+	return host_error(ret);
 }

@@ -24,9 +24,7 @@
 struct board;
 struct program;
 struct watch;
-struct scsi_targets;
 struct gdb_server;
-struct net_links;
 
 /* What other threads ask of the machine's. */
 enum vm_request {
@@ -57,8 +55,6 @@ struct vm {
 	struct pci_bus pci;
 	struct virtio_dev *devices[PCI_SLOTS]; /* those on the bus, owned by it */
 	unsigned device_count;
-	struct net_links *net_links; /* owned; NULL without any */
-	struct scsi_targets *scsi; /* owned; NULL without any */
 	struct virtio_dev *hvc; /* virtio-console, owned by pci; or NULL */
 	struct vcpu *vcpus;	/* owned */
 	unsigned vcpu_count;	/* initialised so far */
@@ -211,36 +207,8 @@ void vm_crash_unguard(void);
 
 /* The virtio devices that the config names. On failure the bus has those that were made. */
 __must_check int vm_add_devices(struct vm *vm);
-/* Onto the bus, which owns dev in any case. */
-__must_check int vm_add_virtio(struct vm *vm, struct virtio_dev *dev);
-/* What every model is made with. */
-struct virtio_env vm_virtio_env(struct vm *vm);
-
-/* --- vsock.c --- */
-
-/* The vsock device that the config names. Logs on failure. */
-__must_check int vm_add_vsock(struct vm *vm);
-
-/* --- net.c --- */
-
-/* The network card config->nets[instance]. Logs on failure. */
-__must_check int vm_add_net(struct vm *vm, unsigned instance);
-
-/* --- net_links.c --- */
-
-/* Behind the devices: their links are those of their taps from now on. */
-__must_check int vm_net_links_up(struct vm *vm);
-void vm_net_links_down(struct vm *vm);
-
-/* --- scsi.c --- */
-
-/* The targets that SCSI devices take, before there are devices; down behind these. */
-__must_check int vm_scsi_targets_up(struct vm *vm);
-void vm_scsi_targets_down(struct vm *vm);
-/* The machine's thread is stuck: a process is left that removes them after this one. Any thread. */
-void vm_scsi_targets_abandon(struct vm *vm);
-/* The SCSI device config->scsis[instance]. Logs on failure. */
-__must_check int vm_add_scsi(struct vm *vm, unsigned instance);
+/* The machine's thread is stuck: what of devices would outlive the process is seen to. Any thread. */
+void vm_abandon_devices(struct vm *vm);
 
 /* --- board_ARCH.c: the platform devices of the arch's machine. --- */
 
