@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * dirty-log GUEST - the host's side of lesson 9: a machine of one vCPU, a little RAM and a single
- * device. Whenever the guest writes to that, the pages are printed that it has written since.
+ * device. At each write to it, the pages written since the last one are printed.
  */
 #include "dirty_machine.h"
 
@@ -41,7 +41,7 @@ static void print_page(void *owner, uint64_t gpa)
 	printf(" 0x%" PRIx64, gpa);
 }
 
-/* On the vCPU's thread: the guest stands still in its write. */
+/* On the vCPU's thread: the guest is stopped in its write. */
 static void round_ends(void *owner, uint64_t offset, uint64_t value, unsigned size)
 {
 	struct machine *m = owner;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Echoes what comes in on the serial port, up to a NUL byte: by polling, or with `irq` as its
- * command line by interrupts.
+ * Echoes serial input up to a NUL byte: by polling, or by interrupts with `irq` as its command
+ * line.
  *
  *	printf 'hello\0' | kinglet run echo.elf --append irq
  */
@@ -9,7 +9,7 @@
 
 static volatile unsigned ended;
 
-/* Everything that has come; true when the NUL was among it. */
+/* Echoes all input that has arrived; true if it included the NUL. */
 static bool echo_available(void)
 {
 	while (serial_read(SERIAL_LINE_STATUS) & SERIAL_DATA_READY) {
@@ -33,7 +33,7 @@ int main(const void *handoff)
 	if (same_text(command_line(handoff), "irq")) {
 		irq_init();
 		irq_wire(SERIAL_IRQ, received);
-		/* FIFOs, interrupt from 8 bytes on, or after a pause */
+		/* FIFOs, interrupt at 8 bytes or after a timeout */
 		serial_write(SERIAL_FIFO_CONTROL, 0x81);
 		serial_write(SERIAL_INTERRUPT_ENABLE, 1);
 		irq_wait(&ended, 0);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Accesses of any kind to everything that can be reached: configuration space, BARs, the devices of
- * the machine. Nothing is expected of them but that the machine lives on, and works when it is put
- * in order again.
+ * Accesses of any kind to everything reachable: configuration space, BARs, platform devices. The
+ * machine must run on, and work again once its registers are restored.
  *
  *	kinglet run hostile-bus.elf
  */
@@ -11,7 +10,7 @@
 
 enum { ROUNDS = 2000 };
 
-/* ECAM: any function, mostly those that are there, mostly their headers; also BARs, also MSI-X. */
+/* ECAM: any function, mostly existing ones, mostly their headers; also BARs and MSI-X. */
 static void storm_ecam(void)
 {
 	for (unsigned i = 0; i < ROUNDS; i++)
@@ -19,7 +18,10 @@ static void storm_ecam(void)
 				      dice(4) ? dice(256) : dice(4096)));
 }
 
-/* A device's whole BAR, its doorbells and MSI-X table too; running, half set up, or broken. */
+/*
+ * A device's whole BAR, its doorbells and MSI-X table too; running, half set up, or in need of a
+ * reset.
+ */
 static void storm_bar(struct virtio *v)
 {
 	for (unsigned i = 0; i < ROUNDS; i++) {
@@ -29,7 +31,7 @@ static void storm_bar(struct virtio *v)
 	}
 }
 
-/* Puts a function's header as firmware had it. */
+/* Restores a function's header to its initial values. */
 static void repair(unsigned slot, uint64_t bar)
 {
 	write16(pci_ecam(slot, PCI_COMMAND), 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Work without end for the machine's devices, from every CPU: which, says the command line, and how
- * many CPUs there are. Prints "go" when it begins; the run has to be ended from outside.
+ * Endless work for the machine's devices, from every CPU. The command line selects the work and has
+ * the number of CPUs. Prints "go" when it begins; the run has to be ended from outside.
  *
  *	kinglet run hostile-load.elf --cpus 4 --append 'disk 4' --disk big.img --timeout 2s
  */
@@ -26,7 +26,7 @@ static void find_all(void)
 	check(device_count);
 }
 
-/* Whatever state the device is in: other CPUs do the same at the same time. */
+/* The device may be in any state: other CPUs do the same concurrently. */
 static void start(unsigned i, uint16_t vector)
 {
 	struct virtio *v = &devices[i];
@@ -52,7 +52,7 @@ static void start_all(void)
 		start(i, NO_VECTOR);
 }
 
-/* As many requests as the ring takes. */
+/* As many requests as fit into the ring. */
 static void fill(volatile struct ring *r)
 {
 	for (uint16_t d = 0; d < RING_SIZE; d++)
@@ -61,7 +61,7 @@ static void fill(volatile struct ring *r)
 	r->avail.index = (uint16_t)(r->used.index + RING_SIZE);
 }
 
-/* --- The loads: what is done once, then what every CPU does for ever ------------------------ */
+/* --- The loads: what is done once, then what every CPU repeats ------------------------ */
 
 static void flood(void)
 {
@@ -166,7 +166,7 @@ static void wait(void)
 	relax();
 }
 
-/* A reset drains what is in flight. */
+/* A reset drains the requests in flight. */
 static void begin_again(void)
 {
 	virtio_reset(&devices[0]);
@@ -212,7 +212,7 @@ static void change_pairs(void)
 	virtio_kick(&devices[0], CONTROL);
 }
 
-/* Each time the log says so, until it has been said often enough. */
+/* Each time the log has a line, until the log is limited. */
 static void break_all(void)
 {
 	for (unsigned i = 0; i < device_count; i++) {
@@ -228,7 +228,7 @@ static const struct load {
 	const char *name;
 	void (*begin)(void); /* or NULL */
 	void (*step)(void);
-	bool once; /* the other CPUs stand by */
+	bool once; /* the other CPUs idle */
 } loads[] = {
 	{ "flood", NULL, flood, false },
 	{ "kick", start_all, kick_all, false },

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A driver that breaks every rule of the virtqueue. Each time the device must say that it needs a
- * reset (§2.1.1), write nothing, and work again after that reset; and the machine lives on.
+ * A driver that breaks every rule of the virtqueue. Each time the device must set
+ * DEVICE_NEEDS_RESET (§2.1.1), write nothing, and work again after that reset; and the machine must
+ * run on.
  *
  *	kinglet run hostile-ring.elf
  */
@@ -12,7 +13,7 @@ static uint8_t buffer[64];
 
 static uint64_t own_bar;
 
-/* Last: the device may look at the ring at any time, kicked or not. */
+/* The index last: the device may look at the ring at any time, kicked or not. */
 static void offer(uint16_t head)
 {
 	rng.ring->avail.ring[0] = head;
@@ -201,12 +202,12 @@ static void run(const struct attack *attack)
 	kick();
 	expect_needs_reset(attack->name);
 	check(rng.ring->used.index == 0);
-	kick(); /* nobody is at home */
+	kick(); /* the device does not run */
 	check(read8(rng.common + DEVICE_STATUS) & NEEDS_RESET);
 	expect_works();
 }
 
-/* A ring that is not in RAM is noticed when the device is started. */
+/* A ring outside RAM is detected when the device is started. */
 static void test_ring_addresses(void)
 {
 	const struct {
@@ -232,7 +233,7 @@ static void test_ring_addresses(void)
 	}
 }
 
-/* Registers keep what they have when the driver may not write them. */
+/* Registers keep their value when the driver may not write them. */
 static void test_registers(void)
 {
 	virtio_start(&rng, 0);
@@ -255,8 +256,8 @@ static void test_registers(void)
 }
 
 /*
- * §3.1.1: no feature that was not offered, and no life without negotiation; but one without
- * VERSION_1, as devices may allow (§6.1).
+ * §3.1.1: a feature that was not offered is refused, and so is DRIVER_OK without negotiation; a
+ * driver without VERSION_1 is accepted, as devices may do (§6.1).
  */
 static void test_negotiation(void)
 {

@@ -29,7 +29,7 @@ static void test_end_of_ram(uintptr_t end)
 	check(read64(end - 8) == 0x1122334455667788);
 }
 
-/* The PCI host bridge's id, by every width that configuration space knows. */
+/* The PCI host bridge's id, by every width that configuration space supports. */
 static void test_widths(uintptr_t id)
 {
 	check(read32(id) == PCI_ID_BRIDGE);

@@ -8,7 +8,7 @@
 #include "memory.h"
 #include "virtio.h"
 
-enum { BAR_SIZE = 0x8000, HOLE = 0x200000 /* RAM that nobody uses */ };
+enum { BAR_SIZE = 0x8000, HOLE = 0x200000 /* unused RAM */ };
 
 static const uint64_t above_4g = 0x100000000;
 
@@ -81,7 +81,7 @@ static void test_above_4g(unsigned slot, uintptr_t home)
 	check(answers(home));
 }
 
-/* Offers a buffer, but rings where the doorbell was: nobody may hear that. */
+/* Offers a buffer, but rings at the old doorbell address: the device must not react. */
 static void test_old_doorbell(struct virtio *v, uintptr_t old, uintptr_t home)
 {
 	uint16_t used = v->ring->used.index;

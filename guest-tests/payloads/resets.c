@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A network card and a SCSI disk, whichever there is, taken back twelve times with requests in
- * flight: by their status register, by the function, and by bus mastering, as a kernel does that
- * starts another one by kexec. Each time they start anew in other memory; not a byte of the old may
- * change any more. Then the machine is rebooted in the midst of work, for each 'r' of serial input;
- * 'q' ends.
+ * A network card and a SCSI disk, whichever is present, reset twelve times with requests in flight:
+ * by their status register, by function-level reset, and by clearing bus mastering, as a kernel
+ * does before kexec. Each time they restart in other memory; no byte of the old memory may change
+ * any more. Then the machine is rebooted under load for each 'r' of serial input; 'q' ends.
  *
- * The tap has the address 10.9.0.1, for which the card asks without end; the disk holds "kinglet\n"
+ * The tap has the address 10.9.0.1, for which the card keeps asking; the disk holds "kinglet\n"
  * throughout.
  *
  *	printf rrq | kinglet run resets.elf --net tap=tap0 --scsi path=disk.img --on-reboot restart
@@ -91,8 +90,8 @@ static void introduce(struct virtio *v)
 }
 
 /*
- * The head of the next chain that the device has done with. An interrupt that comes after the look
- * into the ring also comes after `before` was read.
+ * The head of the next chain that the device has used. An interrupt after the check of the ring
+ * also comes after `before` was read.
  */
 static uint32_t await_used(volatile struct ring *r, uint16_t *seen)
 {
@@ -238,7 +237,7 @@ static void start_all(unsigned round)
 			drivers[i].work(&devices[i]);
 }
 
-/* Forgets its BAR and all else in configuration space. */
+/* Clears its BAR and everything else in configuration space. */
 static void reset_function(unsigned slot)
 {
 	unsigned af = pci_next_cap(slot, 0, PCI_CAP_AF);
@@ -251,7 +250,7 @@ static void reset_function(unsigned slot)
 	write32(pci_ecam(slot, PCI_BAR0 + 4), high);
 }
 
-/* It is asked to work on, and does not; nor when the next kernel finds it, and asks nothing yet. */
+/* The device is kicked and must not work; nor when the next kernel has found it. */
 static void take_bus(struct virtio *v)
 {
 	write16(pci_ecam(v->slot, PCI_COMMAND), PCI_COMMAND_MEMORY);
@@ -276,7 +275,7 @@ static void reset_all(unsigned round)
 	}
 }
 
-/* Asleep: others need the CPU. */
+/* Sleeps while it waits: others need the CPU. */
 static uint8_t next_byte(void)
 {
 	irq_wire(SERIAL_IRQ, key_pressed);

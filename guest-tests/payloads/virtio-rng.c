@@ -26,7 +26,7 @@ static void msix_astray(void)
 	fail(__FILE__, __LINE__, "the message that was before comes no more");
 }
 
-/* INTx is a level: it stays until the device is told, by reading ISR status (§4.1.4.5). */
+/* INTx is a level: it stays until the driver reads ISR status (§4.1.4.5). */
 static void intx_arrived(void)
 {
 	intx_count++;
@@ -95,7 +95,7 @@ static void test_msix(void)
 }
 
 /*
- * What happens while a vector is masked is pending, and comes once it is unmasked: nothing is lost.
+ * Interrupts of a masked vector are pending, and arrive once it is unmasked: none is lost.
  */
 static void test_masked(void (*mask)(bool on))
 {
@@ -106,7 +106,7 @@ static void test_masked(void (*mask)(bool on))
 	fill();
 	wait_pending();
 	fill();
-	wait_pending(); /* still, and with this access the device is done with the request */
+	wait_pending(); /* still; after this access the device has completed the request */
 	irq_take();
 	check(msix_count == before);
 	mask(false);
@@ -120,7 +120,7 @@ static void mask_function(bool on)
 	set_msix(MSIX_ENABLE | (on ? MSIX_MASK_ALL : 0));
 }
 
-/* The driver may give a vector another message: the change takes effect at the unmasking. */
+/* The driver may change a vector's message: the change takes effect at the unmask. */
 static void test_retarget(void)
 {
 	unsigned before = msix_count;
@@ -163,7 +163,7 @@ static void test_intx(void)
 		check(isr_seen == ISR_QUEUE);
 		check(!(read16(pci_ecam(rng.slot, PCI_STATUS)) & PCI_STATUS_INTERRUPT));
 	}
-	/* A level that was not taken back would come again at once. */
+	/* A level that was not lowered would interrupt again at once. */
 	irq_take();
 	check(intx_count == 4);
 	irq_wire(wire, NULL);

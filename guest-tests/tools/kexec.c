@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Another kernel takes over from this one, at once: no driver is unbound, no file is synced.
+ * Starts another kernel at once: no driver is unbound, no file is synced.
  *
- *	kexec KERNEL INITRD COMMAND-LINE    gets it ready
- *	kexec now                           goes on with it
+ *	kexec KERNEL INITRD COMMAND-LINE    loads it
+ *	kexec now                           starts it
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Traffic between guest and host, or two guests, that shows whatever is lost, torn or doubled.
+ * Traffic between guest and host, or two guests, that detects lost, corrupted or duplicated data.
  *
  *	net-check serve PORT                    both below, until killed; says "serving" first
  *	net-check tcp ADDRESS PORT MIB [out|in] that much each way, or one way only
  *	net-check udp ADDRESS PORT COUNT SIZE   COUNT datagrams there and back
  *
  * A stream is the output of a generator, compared word by word. Each datagram has a number and is
- * returned once and unchanged; so few are under way that none has to be lost.
+ * returned once and unchanged; so few are in flight that none has to be lost.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -24,7 +24,7 @@
 
 enum { CHUNK = 1 << 17, WINDOW_BYTES = 1 << 17, TIMEOUT_MS = 60000, MAX_DATAGRAM = 65507 };
 
-/* What a TCP client asks for. */
+/* What a TCP client requests. */
 struct request {
 	uint64_t bytes;
 	uint64_t send; /* by the server; else it receives, and answers with one byte */
@@ -197,7 +197,7 @@ static void udp(const struct sockaddr_in *to, uint64_t count, size_t size)
 	static uint64_t datagram[MAX_DATAGRAM / 8 + 1];
 	struct pollfd pfd = { .fd = open_socket(SOCK_DGRAM), .events = POLLIN };
 	uint8_t *seen = calloc(count, 1);
-	/* A socket's buffer counts what the kernel needs for a datagram too. */
+	/* A socket's buffer also counts the kernel's overhead per datagram. */
 	uint64_t window = WINDOW_BYTES / (size + 1024) + 1;
 	uint64_t sent = 0, received = 0, reordered = 0, expected = 0;
 	double start = now();

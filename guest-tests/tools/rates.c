@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How much passes between a host and its guest, or a guest and its disk, in a given time.
+ * Measures the throughput between a host and its guest, or a guest and its disk.
  *
  *	rates serve PORT [DISK]           the guest's half, until killed; DISK is read and written
  *	rates ADDRESS PORT TEST SECONDS   (0.2, say) prints operations, bytes and seconds
  *
- * The host's clock counts. Data is not looked at: net-check does that.
+ * Times are from the host's clock. Data is not verified: net-check does that.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -28,7 +28,7 @@
 enum {
 	CHUNK = 1 << 16,  /* of a stream */
 	DATAGRAM = 64,
-	WINDOW = 128,     /* datagrams under way: half of the smallest ring, so that none is lost */
+	WINDOW = 128,     /* datagrams in flight: half of the smallest ring, so that none is lost */
 	ACK_EVERY = 32,
 	TIMEOUT_S = 30,
 	MAX_DEPTH = 32,
@@ -39,7 +39,7 @@ struct count {
 	uint64_t operations, bytes;
 };
 
-/* What the client asks for. */
+/* What the client requests. */
 struct request {
 	uint32_t test; /* index of tests[] */
 	uint32_t ms;
@@ -111,8 +111,8 @@ static struct count stream_receive(int fd)
 /* --- Datagrams -------------------------------------------------------------------------------- */
 
 /*
- * Both ends have a connected socket. The receiver acknowledges by its own count; a datagram of one
- * byte is the last.
+ * Both ends have a connected socket. The receiver acknowledges with its own count; a datagram of
+ * one byte is the last.
  */
 static void burst_send(int fd, unsigned ms)
 {
@@ -125,7 +125,7 @@ static void burst_send(int fd, unsigned ms)
 		check(recv(fd, &acked, sizeof(acked), 0), "no acknowledgement");
 	}
 	check(send(fd, chunk, 1, 0), "send");
-	/* Whoever leaves with one on its way has the other refused. */
+	/* A side that leaves with a datagram in flight makes it fail as refused. */
 	while (acked < sent)
 		check(recv(fd, &acked, sizeof(acked), 0), "no acknowledgement");
 }
@@ -273,7 +273,7 @@ static const struct test {
 };
 enum { TESTS = sizeof(tests) / sizeof(tests[0]) };
 
-/* A connected pair of sockets for datagrams, beside that for the stream, at the same addresses. */
+/* A socket for datagrams, connected between the same addresses as the stream. */
 static int datagram_socket(int stream)
 {
 	const struct timeval timeout = { .tv_sec = TIMEOUT_S };
@@ -364,7 +364,7 @@ static void ask(const struct sockaddr_in *to, uint32_t index, unsigned ms)
 	check(fd, "socket");
 	check(connect(fd, (const struct sockaddr *)to, sizeof(*to)), "connect");
 	datagrams = datagram_socket(fd);
-	read_all(fd, &ready, 1); /* the server has its socket for datagrams too */
+	read_all(fd, &ready, 1); /* the server's datagram socket is ready too */
 	start = now();
 	write_all(fd, &request, sizeof(request));
 	switch (tests[index].kind) {

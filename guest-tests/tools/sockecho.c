@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sockecho KIND serve PORT              send back what comes, to any number of peers
- * sockecho KIND connect ADDRESS PORT    standard input there, the answer to standard output
+ * sockecho KIND serve PORT              return what arrives, to any number of peers
+ * sockecho KIND connect ADDRESS PORT    send standard input, write the answer to standard output
  *
  * KIND: tcp (ADDRESS 10.9.0.1), vsock or vsock-packet (ADDRESS 2). For both ends of scenarios: on
  * the host and, linked statically, in the guest.
@@ -32,7 +32,7 @@ static void check(long result, const char *what)
 	exit(1);
 }
 
-/* Until the end of `from`. A packet arrives, and goes on, as one. */
+/* Until the end of `from`. Packet boundaries are kept. */
 static void copy(int from, int to)
 {
 	char block[BLOCK];

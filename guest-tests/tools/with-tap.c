@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * with-tap NAME N COMMAND... - run a command with N queues of the tap NAME open on descriptors 10,
- * 11 and so on, as whoever has the right to open it would for a program that has not.
+ * 11 and so on, as a privileged program would for an unprivileged one.
  */
 #include <err.h>
 #include <fcntl.h>

@@ -115,7 +115,7 @@ void ring_send(struct ring *ring, unsigned chain, const struct buffer *buffers, 
 
 void ring_kick(struct ring *ring)
 {
-	/* §2.7.13.4: the index is out before the device's wish is read. */
+	/* §2.7.13.4: the index is visible before the device's flags are read. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (!(__atomic_load_n(&ring->used->flags, __ATOMIC_RELAXED) & VRING_USED_F_NO_NOTIFY))
 		eventfd_signal(ring->q->kick_fd);

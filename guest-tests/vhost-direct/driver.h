@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A virtio driver in a process of its own: what a guest's kernel would do, without a guest. vhost
- * asks for no more than memory that it can map, and two eventfds for each ring:
+ * A virtio driver in an ordinary process: what a guest's kernel would do, without a guest. vhost
+ * needs only memory that it can access, and two eventfds for each ring:
  *
  *   this program                                     the kernel
  *   ────────────                                     ──────────
@@ -21,7 +21,7 @@
 
 enum { RING_SIZE = 64, CHAIN_MAX = 4 };
 
-/* All that is left of a machine. */
+/* The parts of a machine that are needed. */
 struct host {
 	struct sys sys;
 	struct gmem mem;
@@ -30,13 +30,16 @@ struct host {
 	struct irqs irqs; /* routes nothing */
 	struct virtio_env env;
 	struct virtio_transport transport;
-	uint64_t next; /* first address that host_alloc() has not given away */
+	uint64_t next; /* first address not yet allocated */
 };
 
-/* These end the process when the system is short of something. */
+/* These end the process when a resource is missing. */
 void host_init(struct host *host);
 void host_destroy(struct host *host);
-/* Zeroed memory for the device to see: its address there; host_ptr() makes a pointer of it. */
+/*
+ * Allocates zeroed memory for the device and returns its device address; host_ptr() returns the
+ * pointer.
+ */
 uint64_t host_alloc(struct host *host, uint64_t len, uint64_t align);
 void *host_ptr(struct host *host, uint64_t gpa, uint64_t len);
 
@@ -60,7 +63,9 @@ struct buffer {
 
 enum { RING_CHAINS = RING_SIZE / CHAIN_MAX };
 
-/* Lays an empty ring out and tells the queue where it is, as the transport's registers would. */
+/*
+ * Lays out an empty ring and sets its addresses in the queue, as the transport's registers would.
+ */
 void ring_init(struct ring *ring, struct host *host, struct virtq *q);
 
 /* Makes chain number `chain` of these buffers available, without a kick. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * vhost-direct - drives the kernel's vhost devices through Kinglet's vhost.c, with neither KVM nor
- * a guest: docs/vhost.md has what it shows.
+ * a guest; see docs/vhost.md.
  *
  *   vhost-direct net TAP      frames through /dev/vhost-net and a tap interface that is up
  *   vhost-direct scsi WWPN    standard input to the disk of this target, and back

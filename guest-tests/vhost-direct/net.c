@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vhost-net and a tap. What goes into the transmit queue must come out of the interface, where a
- * packet socket sees it, and what that socket sends must arrive in the receive queue.
+ * vhost-net and a tap. Frames put into the transmit queue must come out of the interface, where a
+ * packet socket receives them, and frames that this socket sends must arrive in the receive queue.
  */
 #include "driver.h"
 
@@ -38,7 +38,7 @@ static uint64_t buffer_of(const struct net *net, unsigned queue, unsigned chain)
 	return net->buffers[queue] + (uint64_t)chain * BUFFER;
 }
 
-/* Frame number n: addresses, type, and bytes that follow from n. */
+/* Frame number n: addresses, type, and bytes derived from n. */
 static unsigned make_frame(uint8_t *frame, unsigned n)
 {
 	static const uint8_t to_all[ETH_HLEN] = {
@@ -109,7 +109,7 @@ static void offer_receive_buffer(struct net *net, unsigned chain)
 	ring_send(&net->rings[RX], chain, &buffer, 1);
 }
 
-/* The next frame of our type; the host sends others of its own (IPv6 says hello). */
+/* The next frame of our type; the host sends others (IPv6 neighbour discovery). */
 static void receive_one(struct net *net, unsigned n)
 {
 	const uint8_t *frame;
@@ -177,7 +177,7 @@ int net_run(struct host *host, const char *tap_name)
 	for (unsigned i = 0; i < QUEUES; i++)
 		net.buffers[i] = host_alloc(host, RING_CHAINS * BUFFER, BUFFER);
 
-	/* Twice: what a reset leaves is as good as new. */
+	/* Twice: after a reset the device must work as before. */
 	for (unsigned life = 0; life < 2; life++) {
 		for (unsigned i = 0; i < QUEUES; i++)
 			ring_init(&net.rings[i], host, &net.dev.queues[i]);

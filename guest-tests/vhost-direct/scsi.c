@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vhost-scsi and a target of the kernel's own (LIO): what disk this is, then standard input written
- * to it from its beginning and read back.
+ * vhost-scsi and a target in the kernel (LIO): identifies the disk, writes standard input to it
+ * from its beginning, and reads it back.
  */
 #include "driver.h"
 
@@ -97,7 +97,7 @@ static void identify(struct scsi *scsi)
 
 	require(command(scsi, inquiry, DATA_IN, 36), "INQUIRY failed");
 	printf("scsi: %.8s %.16s", (const char *)data + 8, (const char *)data + 16);
-	/* The first answer may be a unit attention: somebody new is here. */
+	/* The first answer may be a unit attention, for a new initiator. */
 	if (!command(scsi, ready, NO_DATA, 0))
 		require(command(scsi, ready, NO_DATA, 0), "the disk is not ready");
 	require(command(scsi, capacity, DATA_IN, 8), "READ CAPACITY failed");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The machine of lesson 9: one that says by an address without RAM when a round is over. */
+/* The machine of lesson 9: the guest ends a round by a write to an address without RAM. */
 #ifndef LESSON_DIRTY_MACHINE_H
 #define LESSON_DIRTY_MACHINE_H
 

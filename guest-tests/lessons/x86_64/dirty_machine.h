@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The machine of lesson 9: one in real mode, that says by a port when a round is over. */
+/* The machine of lesson 9: real mode; the guest ends a round by a write to a port. */
 #ifndef LESSON_DIRTY_MACHINE_H
 #define LESSON_DIRTY_MACHINE_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What Linux finds at the entry of its Image: EL1, and in X0 a device tree with all the rest
+ * What Linux finds at the entry of its Image: EL1, and X0 points to the device tree
  * (Documentation/arm64/booting.rst). MMU and caches were off; start.S has turned them on.
  *
  *	kinglet run linux.img --initrd FILE --append TEXT

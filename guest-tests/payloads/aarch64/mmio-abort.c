@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Device accesses that the CPU cannot describe to KVM, so that nobody could serve them: of two
- * registers, or with write-back. The guest gets an external abort, as from a bus that answers with
- * an error, and the machine lives on.
+ * Device accesses that the CPU does not describe to KVM, so that no monitor could serve them: of
+ * two registers, or with write-back. The guest gets an external abort, as from a bus that answers
+ * with an error, and the machine runs on.
  *
  *	kinglet run mmio-abort.img
  */

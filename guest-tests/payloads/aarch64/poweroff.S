@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Powers off: SYSTEM_OFF of PSCI (Arm DEN0022 §5.10), which KVM serves by KVM_EXIT_SYSTEM_EVENT.
+ * Powers off: SYSTEM_OFF of PSCI (Arm DEN0022 §5.10), which KVM turns into KVM_EXIT_SYSTEM_EVENT.
  * Status 0.
  *
  *	kinglet run poweroff.bin --flat 1G

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tells the host of a panic. Reading the register says which events it takes. Status 102.
+ * Reports a panic to the host. The register reads as the supported events. Status 102.
  *
  *	kinglet run pvpanic.bin --flat 1G
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Leaves the machine in disorder and reboots; each boot must find all of it as at power-on. Of
- * serial input 'q' ends, and any other byte reboots.
+ * Changes state all over the machine and reboots; each boot must find everything as at power-on.
+ * Serial input: 'q' ends, any other byte reboots.
  *
  *	printf aaq | kinglet run reboot.img --cpus 2 --on-reboot restart
  */
@@ -21,8 +21,8 @@ static void expect_power_on_state(void)
 
 	check(read32(ram_base + MARK) == 0);
 	check(alive == 0 && psci(PSCI_AFFINITY_INFO, 1, 0, 0) == PSCI_OFF);
-	check(!(read32(LPIS) & 1));		/* GICR_CTLR: messages are off */
-	check(!read32(DISTRIBUTOR + ENABLED));	/* GICD_ISENABLER1: no wire is on */
+	check(!(read32(LPIS) & 1));		/* GICR_CTLR: LPIs are off */
+	check(!read32(DISTRIBUTOR + ENABLED));	/* GICD_ISENABLER1: no SPI is enabled */
 	check(serial_read(SERIAL_SCRATCH) == 0);
 	check(pci_bar(slot) != pci_new_home);
 	virtio_find(&rng, VIRTIO_RNG);
@@ -30,7 +30,7 @@ static void expect_power_on_state(void)
 	check(!(read16(pci_ecam(slot, rng.msix + MSIX_CONTROL)) & MSIX_ENABLE));
 }
 
-/* Tells that it lives, for ever. */
+/* Shows forever that it runs. */
 static void live(void)
 {
 	for (;;)
@@ -49,7 +49,7 @@ static void message_arrived(void)
 	messages++;
 }
 
-/* A request that is answered by a message, so that the ITS has something to forget. */
+/* A request that completes with an MSI, so that the ITS has state to lose. */
 static void use_messages(void)
 {
 	struct irq_message message = irq_message(rng.slot, 0, message_arrived);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Turns the other CPUs on and off, by PSCI; each counts itself. The command line says how many
- * there are.
+ * Turns the other CPUs on and off, by PSCI; each increments a counter. The command line has their
+ * number.
  *
  *	kinglet run smp.img --cpus 4 --append 4
  */
@@ -35,11 +35,11 @@ int main(const void *handoff)
 	check(alive == 0);
 	for (unsigned n = 1; n < cpus; n++) {
 		start(n);
-		start(n); /* off is not for ever */
+		start(n); /* can be turned on again */
 	}
 	check(alive == 2 * (cpus - 1));
 	check(cpu_start(0, count_itself) == PSCI_ALREADY_ON);
-	check(cpu_start(cpus, count_itself) == PSCI_INVALID); /* there is none */
+	check(cpu_start(cpus, count_itself) == PSCI_INVALID); /* no such CPU */
 	print_number(cpus);
 	print(" CPUs\n");
 	return 0;

@@ -42,7 +42,7 @@ int main(const void *handoff)
 	avail.ring[0] = 0; /* the heads of both chains */
 	avail.ring[1] = 1;
 	order_writes();
-	avail.index = 2; /* and now the device may look */
+	avail.index = 2; /* the device may look from here on */
 	order_writes();
 	write16(bell, 0);
 

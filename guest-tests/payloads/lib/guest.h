@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For payloads in C without any library: main() is entered with physical addresses as they are,
- * interrupts disabled, and what it returns is Kinglet's exit status. What differs between machines
- * is in arch.h, one for each architecture.
+ * For payloads in C without any library: main() is entered with identity-mapped memory and
+ * interrupts disabled, and its return value is Kinglet's exit status. arch.h, one per architecture,
+ * has what differs between machines.
  */
 #ifndef PAYLOAD_GUEST_H
 #define PAYLOAD_GUEST_H
@@ -11,11 +11,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* `handoff` is what the boot protocol left for the kernel: where, depends on the protocol. */
+/* `handoff` is what the boot protocol passes to the kernel; its form depends on the protocol. */
 int main(const void *handoff);
 
 /*
- * arch.h has, beside what is that machine's own:
+ * arch.h has, besides what is specific to its machine:
  *
  *	read8 ... write64	device memory: exactly one access of exactly this width
  *	serial_read, _write	registers of the serial port, by number
@@ -62,7 +62,7 @@ unsigned parse_number(const char *text);
 /* Ends the run with this exit status. */
 void exit_guest(uint8_t status) __attribute__((noreturn));
 
-/* Prints the place and what was expected, and ends the run with status 1. */
+/* Prints the location and the failed condition, and ends the run with status 1. */
 void fail(const char *file, unsigned line, const char *what) __attribute__((noreturn));
 #define check(condition) ((condition) ? (void)0 : fail(__FILE__, __LINE__, #condition))
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What every boot protocol hands over, and how the boot payloads report it: one line each, which
- * the test compares with what it gave to Kinglet.
+ * What every boot protocol passes on, and how the boot payloads report it: one line each, which the
+ * test compares with what it passed to Kinglet.
  */
 #ifndef PAYLOAD_HANDOFF_H
 #define PAYLOAD_HANDOFF_H

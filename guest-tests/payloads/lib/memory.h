@@ -5,8 +5,8 @@
 #include "guest.h"
 
 /*
- * Maps the 2 MiB around a device's address beyond 4 GiB onto itself; what lies below is mapped from
- * the start. Once.
+ * Identity-maps the 2 MiB around a device's address above 4 GiB; lower addresses are always mapped.
+ * Call it once.
  */
 void map_device(uint64_t address);
 

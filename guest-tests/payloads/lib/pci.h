@@ -21,7 +21,7 @@ enum {
 	PCI_COMMAND_INTX_DISABLE = 0x400,
 	PCI_STATUS_INTERRUPT = 0x8,
 
-	PCI_ID_BRIDGE = 0x00081b36, /* in slot 0: Red Hat's, of QEMU's generic host bridge */
+	PCI_ID_BRIDGE = 0x00081b36, /* in slot 0: Red Hat's ID of QEMU's generic host bridge */
 
 	PCI_CAP_VENDOR = 0x09,
 	PCI_CAP_MSIX = 0x11,
@@ -54,7 +54,7 @@ static inline unsigned pci_look_for(uint32_t id)
 	return slot;
 }
 
-/* The same, where there is one; fails the run else. */
+/* The same; fails the run if there is none. */
 static inline unsigned pci_find(uint32_t id)
 {
 	unsigned slot = pci_look_for(id);
@@ -72,7 +72,7 @@ static inline uint64_t pci_bar(unsigned slot)
 	return high << 32 | (low & ~0xfu);
 }
 
-/* The next capability with this id behind `at` (0: the first), or 0. */
+/* The next capability with this id after `at` (0: the first), or 0. */
 static inline unsigned pci_next_cap(unsigned slot, unsigned at, uint8_t id)
 {
 	unsigned next = read8(pci_ecam(slot, at ? at + 1 : PCI_CAPABILITIES));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Accesses without sense: any width, any value, anywhere.
+ * Random accesses: any width, any value, anywhere.
  */
 #ifndef PAYLOAD_STORM_H
 #define PAYLOAD_STORM_H
@@ -17,8 +17,8 @@ uint32_t dice_value(void);
 void storm_memory(uintptr_t address);
 
 /*
- * `rounds` accesses to the devices of this machine that are not on PCI, but for those that print,
- * and that end the run. Puts in order what the guest needs itself.
+ * `rounds` accesses to the devices of this machine that are not on PCI, except registers that print
+ * or end the run. Restores what the guest itself needs.
  */
 void storm_platform(unsigned rounds);
 

@@ -99,7 +99,7 @@ void virtio_start(struct virtio *v, uint32_t features)
 void ring_add(volatile struct ring *r, uint16_t head)
 {
 	r->avail.ring[r->avail.index % RING_SIZE] = head;
-	order_writes(); /* §2.7.13.3: who sees the index sees the entry */
+	order_writes(); /* §2.7.13.3: the entry must be visible before the index */
 	r->avail.index++;
 }
 

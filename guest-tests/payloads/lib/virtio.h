@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A virtio 1.2 driver in its smallest form: one device on PCI, one queue, nothing hidden.
+ * A minimal virtio 1.2 driver: one device on PCI, one queue, nothing hidden.
  */
 #ifndef PAYLOAD_VIRTIO_H
 #define PAYLOAD_VIRTIO_H
@@ -90,7 +90,7 @@ void virtio_reset(struct virtio *v);
 
 /*
  * §3.1.1 up to FEATURES_OK: resets, acknowledges, accepts VERSION_1 and `features` of the first
- * feature word. Returns the status that is then read.
+ * feature word. Returns the status read afterwards.
  */
 uint8_t virtio_negotiate(struct virtio *v, uint32_t features);
 
@@ -104,10 +104,10 @@ void virtio_set_ring(struct virtio *v);
 void virtio_set_queue(struct virtio *v, uint16_t index, volatile struct ring *ring,
 		      uint16_t vector);
 
-/* DRIVER_OK, behind virtio_negotiate(), which the device must accept. */
+/* Sets DRIVER_OK, after virtio_negotiate(); the device must accept it. */
 void virtio_set_ready(struct virtio *v);
 
-/* All of it with the one ring of v, up to DRIVER_OK. */
+/* All steps up to DRIVER_OK, with the one ring of v. */
 void virtio_start(struct virtio *v, uint32_t features);
 
 /* Makes descriptor `head` available. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A hundred thousand exits of the cheapest kind, to a port where nobody is; then status 0. For
+ * A hundred thousand exits of the cheapest kind, to a port without a device; then status 0. For
  * guest-tests/bench-watch.
  *
  *	kinglet run exits.bin --flat 0x1000,mode=16

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A boot sector: real mode, 512 bytes, no firmware to call.
+ * A boot sector: real mode, 512 bytes, no BIOS.
  *
  *	kinglet run flat16.bin --flat 0x7c00,mode=16
  *
- * CS * 16 + IP is the address it was loaded at. Below 64 KiB Kinglet makes CS 0, as a PC's firmware
- * does; above, IP starts at 0. DS and ES equal CS, so that data is found where code is.
+ * CS * 16 + IP is the address it was loaded at. Below 64 KiB Kinglet sets CS to 0, as a PC's
+ * firmware does; above, IP starts at 0. DS and ES equal CS, so that data is found where code is.
  */
 #define BITS 16
 #include "asm.h"
@@ -32,5 +32,5 @@ _start:
 
 wrong:	exit	1
 
-	.org	510			/* what makes a sector a boot sector */
+	.org	510			/* the boot signature */
 	.word	0xaa55

@@ -11,7 +11,7 @@
 	.globl	_start
 _start:
 	mov	%esi, %edi		/* the command line */
-	call	1f			/* x86 knows EIP only through what CALL pushes */
+	call	1f			/* EIP can only be read by CALL */
 1:	pop	%ebx
 	sub	$(1b - _start), %ebx
 

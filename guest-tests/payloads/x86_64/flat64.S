@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Long mode: the first 4 GiB of physical addresses are mapped onto themselves. RSI points to the
- * command line.
+ * Long mode: the first 4 GiB of physical addresses are identity-mapped. RSI points to the command
+ * line.
  *
  *	kinglet run flat64.bin --flat 0x200000,mode=64 --append 'hello'
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Something to debug: variables, a function whose first instruction touches a device, and, with
- * "wait" on the command line, a loop that only a debugger ends. The exit status is what the
- * debugger made of it.
+ * "wait" on the command line, a loop that only a debugger ends. The debugger can change the exit
+ * status.
  *
  *	kinglet run gdb.elf --gdb 1234 &
  *	gdb gdb.elf -ex 'target remote :1234'

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A PCI device's wire on the PIC, as before there were I/O APICs.
+ * A PCI device's INTx on the PIC, as before I/O APICs.
  *
  *	kinglet run intx-pic.elf
  */

@@ -39,7 +39,8 @@ int main(const void *handoff)
 	uintptr_t rsdp = read32(zero_page + ACPI_RSDP);
 
 	check(read32(zero_page + HEADER_MAGIC) == 0x53726448); /* "HdrS" */
-	check(read8(zero_page + TYPE_OF_LOADER) == 0xff);      /* one without a number of its own */
+	check(read8(zero_page + TYPE_OF_LOADER) == 0xff);      /* a loader without an assigned
+							        * number */
 	check(read32(rsdp) == 0x20445352);		       /* "RSD PTR ", ACPI 6.4 §5.2.5.3 */
 	check(read32(rsdp + 4) == 0x20525450);
 	report_cmdline((uintptr_t)command_line(handoff));

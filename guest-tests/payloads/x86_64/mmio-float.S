@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Floating-point arithmetic on an address where there is no memory. KVM would have to emulate the
- * instruction, and cannot: KVM_EXIT_INTERNAL_ERROR with its bytes, status 104.
+ * Floating-point arithmetic on an address without memory. KVM would have to emulate the
+ * instruction, which it cannot: KVM_EXIT_INTERNAL_ERROR with its bytes, status 104.
  *
  *	kinglet run mmio-float.bin --flat 0x100000,mode=32
  */

@@ -57,7 +57,7 @@ static void report_memory_map(const struct info *info)
 
 static void report_module(const struct module *module)
 {
-	check(module->start % 4096 == 0); /* asked for by the header's flag 0 */
+	check(module->start % 4096 == 0); /* requested by the header's flag 0 */
 	report_initrd(module->start, module->end - module->start);
 }
 

@@ -24,7 +24,7 @@ static void in_dwords(uint16_t port, void *to, size_t len)
 	asm volatile("rep insl" : "+D"(to), "+c"(len) : "d"(port) : "memory");
 }
 
-/* The bus floats high: what nobody answers reads as ones. */
+/* The bus floats high: a port without a device reads as ones. */
 static void test_nobody(void)
 {
 	outb(NOBODY, 0);
@@ -34,7 +34,7 @@ static void test_nobody(void)
 	check(inw(NOBODY) == 0xffff);
 	check(inl(NOBODY) == 0xffffffff);
 	check(inb(0xffff) == 0xff);
-	check(inl(COM1 + 6) == 0xffffffff); /* half beyond the port's end: not the port's */
+	check(inl(COM1 + 6) == 0xffffffff); /* half beyond the end of the region: not answered */
 }
 
 static void test_bytes(void)
@@ -45,7 +45,7 @@ static void test_bytes(void)
 	check(inb(SCRATCH) == 0xa5);
 }
 
-/* A wide access to byte registers is one to each. */
+/* A wide access to byte registers becomes one access to each. */
 static void test_words(void)
 {
 	outw(MODEM_STATUS, 0x3cff);
@@ -53,7 +53,7 @@ static void test_words(void)
 	check(inw(MODEM_STATUS) == (0x3c00 | inb(MODEM_STATUS)));
 }
 
-/* Here width matters: only a dword reaches the PCI address register. */
+/* Only a dword access reaches the PCI address register. */
 static void test_dwords(void)
 {
 	outl(CONFIG_ADDRESS, 0x80000000);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Powers off as an operating system does: sleep type S5 and the enable bit into the sleep control
- * register that the ACPI tables name (ACPI 6.4 §4.8.3.7). Status 0.
+ * Powers off as an operating system does: writes sleep type S5 and the enable bit to the sleep
+ * control register named in the ACPI tables (ACPI 6.4 §4.8.3.7). Status 0.
  *
  *	kinglet run poweroff.bin --flat 0x1000,mode=16
  */

@@ -6,7 +6,7 @@
  */
 #include "handoff.h"
 
-/* By this ELF note the image says that it is entered this way, and where. */
+/* This ELF note declares the PVH entry point. */
 asm(".section .note.payload, \"a\", @note\n"
     "	.long	4, 4, 18\n" /* lengths of name and value; XEN_ELFNOTE_PHYS32_ENTRY */
     "	.asciz	\"Xen\"\n"

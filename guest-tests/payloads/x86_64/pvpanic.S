@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tells the host of a panic. Reading the port says which events it takes. Status 102.
+ * Reports a panic to the host. The port reads as the supported events. Status 102.
  *
  *	kinglet run pvpanic.bin --flat 0x1000,mode=16
  */

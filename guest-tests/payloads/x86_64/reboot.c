@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Leaves the machine in disorder and reboots, in the way that the next byte of serial input names;
- * each boot must find all of it as at power-on. 'a': ACPI, 'k': keyboard controller, 'q': ends.
+ * Changes state all over the machine and reboots, in the way that the next byte of serial input
+ * selects; each boot must find everything as at power-on. 'a': ACPI, 'k': keyboard controller, 'q':
+ * ends.
  *
  *	printf akq | kinglet run reboot.elf --cpus 2 --on-reboot restart
  */
@@ -34,7 +35,7 @@ static void expect_power_on_state(void)
 	check(!(read16(pci_ecam(slot, rng.msix + 2)) & 0x8000));
 }
 
-/* Real mode: tells that it lives, for ever. */
+/* Real mode: shows forever that it runs. */
 static void start_other_cpu(void)
 {
 	static const uint8_t code[] = {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reboots by the reset register of the ACPI tables (ACPI 6.4 §4.8.3.6). Status 0.
+ * Reboots by the reset register named in the ACPI tables (ACPI 6.4 §4.8.3.6). Status 0.
  *
  *	kinglet run reset-acpi.bin --flat 0x1000,mode=16
  */

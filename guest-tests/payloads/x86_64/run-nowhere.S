@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Jumps to an address behind which there is neither memory nor a device. KVM wants to emulate the
- * instruction there and cannot fetch it: KVM_EXIT_INTERNAL_ERROR, status 104.
+ * Jumps to an address with neither memory nor a device. KVM tries to emulate the instruction there
+ * and cannot fetch it: KVM_EXIT_INTERNAL_ERROR, status 104.
  *
  *	kinglet run run-nowhere.bin --flat 0x100000,mode=32
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Starts the other CPUs: INIT and start-up interrupts wake each in real mode, where it counts
- * itself. The command line says how many there are.
+ * Starts the other CPUs: INIT and start-up interrupts wake each in real mode, where it increments a
+ * counter. The command line has their number.
  *
  *	kinglet run smp.elf --cpus 4 --append 4
  */
@@ -50,7 +50,7 @@ int main(const void *handoff)
 	}
 	check(read32(STARTED) == others);
 
-	/* INIT puts a running CPU back to the start. */
+	/* INIT returns a running CPU to its initial state. */
 	for (unsigned id = 1; id <= others; id++) {
 		cpu_wake(id, TRAMPOLINE);
 		wait_for(DONE, others + id);

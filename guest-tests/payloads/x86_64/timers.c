@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Interrupts from the two oldest and the two newest of a PC's timers, each on another way to the
- * CPU.
+ * Interrupts from the PC's timers, old and new, each on a different path to the CPU.
  *
  *	kinglet run timers.elf
  */
@@ -14,7 +13,7 @@ enum {
 	PIT_PERIODIC = 0x34, /* mode 2 */
 	PIT_HZ = 1193182,
 
-	PIT_GSI = 0, /* of the PICs and of the I/O APIC alike: no override to 2 here */
+	PIT_GSI = 0, /* of both PICs and I/O APIC: no override to 2 here */
 	PIT_VECTOR = PIC_VECTORS + PIT_GSI,
 	IOAPIC_VECTOR = 0x40,
 	LAPIC_VECTOR = 0x50,
@@ -71,7 +70,7 @@ static void pit_start(uint8_t mode, unsigned count)
 	outb(PIT_CHANNEL_0, (uint8_t)(count >> 8));
 }
 
-/* The way of 1981: the PIC raises INTR, and the CPU asks it for the vector. */
+/* The original way: the PIC raises INTR, and the CPU asks it for the vector. */
 static void test_pic(void)
 {
 	interrupt_set(PIT_VECTOR, pic_tick);

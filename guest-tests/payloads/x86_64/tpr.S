@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Lowers the task priority, CR8. Without an in-kernel local APIC KVM reports that, for a monitor
- * that has interrupts to deliver: KVM_EXIT_SET_TPR. Kinglet has none, and the run goes on to HLT:
- * status 0.
+ * Lowers the task priority, CR8. Without an in-kernel local APIC, KVM reports this to a monitor
+ * that may have interrupts to deliver: KVM_EXIT_SET_TPR. Kinglet has none, and the run continues to
+ * HLT: status 0.
  *
  *	kinglet run tpr.bin --flat 0x1000 --irqchip off
  */

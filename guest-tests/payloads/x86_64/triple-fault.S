@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An exception whose handler cannot be found is a double fault; one whose handler cannot be found
- * either is a triple fault, and the CPU shuts down: KVM_EXIT_SHUTDOWN, status 103.
+ * An exception whose handler cannot be invoked is a double fault; if the double-fault handler
+ * cannot be invoked either, it is a triple fault, and the CPU shuts down: KVM_EXIT_SHUTDOWN, status
+ * 103.
  *
  *	kinglet run triple-fault.bin --flat 0x100000,mode=32
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Lesson 1: the smallest guest that ends. */
-SYSTEM_OFF = 0x84000008		/* of PSCI, an arm64 machine's firmware */
+SYSTEM_OFF = 0x84000008		/* PSCI function; PSCI is the firmware of arm64 machines */
 
 	.globl	_start
 _start:

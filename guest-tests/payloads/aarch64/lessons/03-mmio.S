@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lesson 3: memory that is a device, and memory that is nobody's. */
+/* Lesson 3: memory that is a device, and addresses without a device. */
 RAM = 0x40001000
 ECAM = 0x3f000000		/* PCI configuration space, mapped into memory */
 NOBODY = 0x18000000
@@ -8,7 +8,7 @@ EXIT = 0x10030000
 
 	.globl	_start
 _start:
-	ldr	x1, =RAM		/* RAM: neither KVM nor Kinglet hears of it */
+	ldr	x1, =RAM		/* RAM: no exit */
 	mov	w0, #7
 	str	w0, [x1]
 	ldr	w5, [x1]

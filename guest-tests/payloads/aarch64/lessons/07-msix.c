@@ -23,10 +23,10 @@ int main(const void *handoff)
 	irq_init();
 	virtio_find(&rng, VIRTIO_RNG);
 
-	/* Tells the ITS what event 1 of this device shall be: an LPI, whose handler is done(). */
+	/* Maps event 1 of this device to an LPI in the ITS; its handler is done(). */
 	message = irq_message(rng.slot, EVENT, done);
 
-	/* What to write where; then unmask it. */
+	/* The message; then unmask the entry. */
 	write32(rng.msix_table, (uint32_t)message.address);
 	write32(rng.msix_table + 4, (uint32_t)(message.address >> 32));
 	write32(rng.msix_table + ENTRY_DATA, message.data);

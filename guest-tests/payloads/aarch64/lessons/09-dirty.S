@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lesson 9: a guest that writes here and there, and says when. */
+/* Lesson 9: a guest that writes to a few pages and marks each round. */
 ROUND = 0x10030000
 PAGES = 0x40020000
 
 	.globl	_start
 _start:
 	mov	x1, #ROUND
-	strb	wzr, [x1]		/* nothing yet */
+	strb	wzr, [x1]		/* nothing written yet */
 
 	ldr	x2, =PAGES
 	mov	w0, #1
@@ -20,7 +20,7 @@ _start:
 	strb	wzr, [x1]
 
 	ldr	x3, =PAGES + 0x7ff8
-	stp	x0, x0, [x3]		/* sixteen bytes, across the edge of two pages */
+	stp	x0, x0, [x3]		/* sixteen bytes, across a page boundary */
 	strb	wzr, [x1]
 
 	movz	w0, #0x8400, lsl #16	/* PSCI SYSTEM_OFF */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An arm64 machine: addresses, as its device tree has them, and accesses to devices.
+ * An arm64 machine: addresses, as in its device tree, and accesses to devices.
  */
 #ifndef PAYLOAD_ARCH_H
 #define PAYLOAD_ARCH_H
@@ -14,8 +14,8 @@ static const uintptr_t serial_base = 0x10000000, exit_base = 0x10030000;
 enum { STRICT_ALIGNMENT = 1, SERIAL_IRQ = 32 };
 
 /*
- * In assembler, for a compiler may choose an instruction with write-back, which the CPU does not
- * describe to KVM (Arm ARM, ESR_EL2.ISV).
+ * In assembler, because a compiler may choose an instruction with write-back, which the CPU does
+ * not describe to KVM (Arm ARM, ESR_EL2.ISV).
  */
 #define DEVICE_ACCESS(bits, load, store)                                                           \
 	static inline uint##bits##_t read##bits(uintptr_t address)                                 \
@@ -55,7 +55,7 @@ static inline void machine_reset(void)
 	psci(PSCI_SYSTEM_RESET, 0, 0, 0);
 }
 
-/* For devices too, whose memory is another kind: so not DMB ISHST. */
+/* Also orders device memory: so not DMB ISHST. */
 static inline void order_writes(void)
 {
 	asm volatile("dmb oshst" ::: "memory");

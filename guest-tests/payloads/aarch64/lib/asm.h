@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* For payloads in assembler. Nothing here depends on where the code lies. */
+/* For payloads in assembler. All code is position-independent. */
 #define SERIAL_BASE 0x10000000
 #define PVPANIC_BASE 0x10020000
 #define EXIT_BASE 0x10030000
@@ -7,7 +7,7 @@
 #define PSCI_SYSTEM_OFF 0x84000008
 #define PSCI_SYSTEM_RESET 0x84000009
 
-/* Calls the firmware that KVM plays. Changes X0 to X3. */
+/* Calls the firmware, which KVM implements. Changes X0 to X3. */
 .macro psci function
 	movz	w0, #(\function & 0xffff)
 	movk	w0, #(\function >> 16), lsl #16

@@ -3,13 +3,13 @@
 
 static struct stack {
 	uint8_t bytes[4096 - 16];
-	void (*function)(void); /* at the stack's end, for start.S */
+	void (*function)(void); /* at the end of the stack, for start.S */
 	uint64_t unused;
 } stacks[CPUS_MAX] __attribute__((aligned(16)));
 
 extern const uint8_t next_cpu[];
 
-/* MPIDR_EL1 counts the first sixteen CPUs of KVM in its lowest byte. */
+/* KVM numbers the first sixteen CPUs in the lowest byte of MPIDR_EL1. */
 int64_t cpu_start(unsigned n, void (*function)(void))
 {
 	check(n < CPUS_MAX);

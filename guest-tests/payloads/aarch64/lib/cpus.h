@@ -7,8 +7,8 @@
 enum { CPUS_MAX = 16 };
 
 /*
- * Turns CPU `n`, from 1 on, on: it calls the function, and turns itself off when that returns. What
- * PSCI answers.
+ * Turns CPU `n` (1 or higher) on: it calls the function, and turns itself off when that returns.
+ * Returns the status from PSCI.
  */
 int64_t cpu_start(unsigned n, void (*function)(void));
 

@@ -8,7 +8,7 @@
 #include "irq.h"
 
 enum {
-	GIC_SGIS = 0,	 /* interrupts by software: 16 */
+	GIC_SGIS = 0,	 /* software-generated: 16 */
 	GIC_PPIS = 16,	 /* private to a CPU: 16 */
 	GIC_SPIS = 32,	 /* shared */
 	GIC_LPIS = 8192, /* messages */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * irq.h by a GICv3: the distributor for wires, the first CPU's redistributor for what is its own,
- * and system registers between the two and the CPU.
+ * irq.h for a GICv3: the distributor for wires, the first CPU's redistributor for SGIs and PPIs,
+ * and system registers as the CPU interface.
  */
 #include "gic.h"
 
@@ -56,7 +56,7 @@ void irq_init(void)
 	its_init();
 }
 
-/* The wait ends with a pending interrupt, also with one that is masked until DAIFClr. */
+/* A pending interrupt ends the wait, even one that is masked until DAIFClr. */
 void irq_wait(volatile unsigned *count, unsigned old)
 {
 	while (*count == old) {
@@ -70,7 +70,7 @@ void irq_take(void)
 	asm volatile("msr daifclr, #2; isb; msr daifset, #2; isb" ::: "memory");
 }
 
-/* A level, for the first CPU, whose affinity is 0; nothing of the past. */
+/* Level-triggered, for the first CPU, whose affinity is 0; clears what was pending. */
 static void set_wire(unsigned intid)
 {
 	uintptr_t config = distributor + GICD_ICFGR + intid / 16 * 4;

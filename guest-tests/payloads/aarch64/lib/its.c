@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The Interrupt Translation Service: a message is a write of an event's number to its one register,
- * and the bus says who writes. From both it makes an LPI, by tables in our memory that it fills as
- * it is commanded. (Arm IHI 0069, chapter 5)
+ * The Interrupt Translation Service: a message is a write of an event number to its one register,
+ * and the bus identifies the writer. The ITS translates both to an LPI, using tables in our memory
+ * that it fills in response to commands. (Arm IHI 0069, chapter 5)
  */
 #include "gic.h"
 
@@ -25,16 +25,16 @@ enum {
 
 	LPI_BITS = 14, /* numbers below 16384, of which the upper half are LPIs */
 	LPIS = 1 << (LPI_BITS - 1),
-	LPI_ENABLED = 0xa0 | 2 | 1, /* priority; a bit that is one; enabled */
+	LPI_ENABLED = 0xa0 | 2 | 1, /* priority; a bit that is RES1; enabled */
 
 	FUNCTIONS = 256, /* of bus 0 */
 	EVENT_BITS = 2,
-	ITT = 256, /* bytes for a function's events: as many as it must be aligned to */
+	ITT = 256, /* bytes for a function's events: the required alignment */
 	PAGE = 65536,
 };
 
 #define VALID (1ull << 63)
-#define SHARED_CACHED (7ull << 59 | 1 << 10) /* as we see memory */
+#define SHARED_CACHED (7ull << 59 | 1 << 10) /* as the CPU maps it */
 #define REDISTRIBUTOR_SHARED_CACHED (7ull << 7 | 1 << 10) /* the same, at other bits */
 #define PAGES_64K (2 << 8)
 
@@ -47,7 +47,7 @@ static bool mapped[FUNCTIONS];
 
 enum command { SYNC = 0x05, MAPD = 0x08, MAPC = 0x09, MAPTI = 0x0a, INV = 0x0c };
 
-/* Four words in the queue, and waits until they are read. */
+/* Puts four words into the queue and waits until they are read. */
 static void order(enum command command, uint64_t device, uint64_t second, uint64_t third)
 {
 	uint64_t at = read64(its + GITS_CWRITER), next = (at + 32) % PAGE;
@@ -81,7 +81,7 @@ void its_init(void)
 	write64(its + GITS_CBASER, VALID | SHARED_CACHED | (uintptr_t)commands | (PAGE / 4096 - 1));
 	write64(its + GITS_CWRITER, 0);
 	write32(its + GITS_CTLR, 1);
-	/* Collection 0: all that is mapped to it comes to redistributor 0, by its number. */
+	/* Collection 0: everything mapped to it goes to redistributor 0 (by number). */
 	order(MAPC, 0, 0, VALID);
 	order(SYNC, 0, 0, 0);
 }
@@ -94,7 +94,7 @@ struct irq_message its_map(unsigned requester, unsigned number, unsigned lpi)
 	mapped[requester] = true;
 	lpi_config[lpi - GIC_LPIS] = LPI_ENABLED;
 	order(MAPTI, requester, (uint64_t)lpi << 32 | number, 0);
-	order(INV, requester, number, 0); /* what is cached of its configuration */
+	order(INV, requester, number, 0); /* drop its cached configuration */
 	order(SYNC, 0, 0, 0);
 	return (struct irq_message){ its + GITS_TRANSLATER, number };
 }

@@ -2,7 +2,7 @@
 #include "memory.h"
 
 /*
- * The one table: blocks of a GiB, onto themselves. Read by start.S. (Arm ARM D5.3.1: block, access
+ * The only table: blocks of 1 GiB, identity-mapped. Read by start.S. (Arm ARM D5.3.1: block, access
  * flag; D5.3.3: inner shareable, never executed; the attributes by their index in MAIR_EL1)
  */
 #define GIB (1ull << 30)
@@ -21,6 +21,6 @@ uint64_t memory_map[512] __attribute__((aligned(4096))) = {
 void map_device(uint64_t address)
 {
 	memory_map[address / GIB] = (address & -GIB) | DEVICE;
-	/* Tables are not read through the cache that this store went into. */
+	/* Table walks do not read the cache that holds this store. */
 	asm volatile("dc cvac, %0; dsb sy; isb" : : "r"(&memory_map[address / GIB]) : "memory");
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * PSCI, the firmware that KVM plays: CPUs and the machine are turned on and off by HVC.
- * (Arm DEN0022)
+ * PSCI, firmware that KVM implements: HVC turns CPUs and the machine on and off. (Arm DEN0022)
  */
 #ifndef PAYLOAD_PSCI_H
 #define PAYLOAD_PSCI_H

@@ -8,7 +8,7 @@
 _start:
 	b	first_cpu
 	.word	0
-	.quad	0			/* text_offset: none from the 2 MiB boundary */
+	.quad	0			/* text_offset from a 2 MiB boundary: 0 */
 	.quad	image_size
 	.quad	0xa			/* flags: little-endian, pages of 4 KiB, anywhere in RAM */
 	.quad	0, 0, 0
@@ -22,7 +22,7 @@ first_cpu:
 	bl	main
 	bl	exit_guest
 
-/* How cpus.c starts others: X0 is the end of a stack, and what lies there the function to call. */
+/* Entry of the other CPUs (cpus.c): X0 is the end of a stack, which holds the function to call. */
 	.globl	next_cpu
 next_cpu:
 	mov	sp, x0
@@ -35,7 +35,7 @@ next_cpu:
 	b	.
 
 /*
- * MMU and caches on. Kinglet's view of RAM is a cached one, and without an MMU a CPU has another.
+ * MMU and caches on. Kinglet accesses RAM through the caches; a CPU without its MMU bypasses them.
  * (Arm ARM D13.2: MAIR_EL1, TCR_EL1, SCTLR_EL1) Keeps X0.
  */
 enter_memory:
@@ -44,7 +44,7 @@ enter_memory:
 	msr	vbar_el1, x1
 	mov	x1, #0xff04		/* attribute 0: Device-nGnRE; 1: Normal, write-back */
 	msr	mair_el1, x1
-	mov	x1, #25			/* T0SZ: 39 bits, the tables' tree begins at level 1 */
+	mov	x1, #25			/* T0SZ: 39 bits, the walk begins at level 1 */
 	movk	x1, #0x0080, lsl #16	/* EPD1: nothing in the upper half; tables not cached */
 	movk	x1, #2, lsl #32		/* IPS: 40 bits out */
 	msr	tcr_el1, x1
@@ -59,7 +59,7 @@ enter_memory:
 	isb
 	ret
 
-/* --- Exceptions (Arm ARM D1.10.2): sixteen entries, of which those for EL1's own are used --- */
+/* --- Exceptions (Arm ARM D1.10.2): sixteen entries, of which those from EL1 are used --- */
 
 .macro	save_and_call function
 	stp	x29, x30, [sp, #-176]!
@@ -107,7 +107,7 @@ vectors:
 	vector	on_irq
 	vector	on_fault		/* FIQ */
 	vector	on_fault		/* SError */
-	.rept	8			/* from EL0, which there is not */
+	.rept	8			/* from EL0: not used */
 	vector	on_fault
 	.endr
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The platform devices of an arm64 machine are memory. */
+/* The platform devices of an arm64 machine are memory-mapped. */
 #include "storm.h"
 #include "fault.h"
 
 enum { ONE_DEVICE = 0x10000, DEVICES = 0x30000 };
 
 /*
- * Serial port, clock, panic device, and what lies between them, but for the registers that print
- * and that end the run.
+ * Serial port, clock, panic device, and the addresses between them, except the registers that print
+ * or end the run.
  */
 static void storm_devices(unsigned rounds)
 {
@@ -21,7 +21,7 @@ static void storm_devices(unsigned rounds)
 	}
 }
 
-/* Two registers at once, write-back: what the CPU cannot describe to KVM. */
+/* Two registers at once, write-back: accesses without a valid syndrome. */
 static void storm_undescribed(unsigned rounds)
 {
 	faults_expected = true;
@@ -41,6 +41,6 @@ void storm_platform(unsigned rounds)
 {
 	storm_devices(rounds);
 	storm_undescribed(rounds / 10);
-	serial_write(SERIAL_LINE_CONTROL, 0); /* the divisor latch may lie over the data register */
+	serial_write(SERIAL_LINE_CONTROL, 0); /* the divisor latch may hide the data register */
 	serial_write(SERIAL_MODEM_CONTROL, 0); /* and the port's loopback may be on */
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lesson 2: port I/O. A byte that is printed, one that is kept, and many with one instruction. */
+/* Lesson 2: port I/O. One byte printed, one byte stored, and many read with one instruction. */
 COM1 = 0x3f8
-SCRATCH = COM1 + 7		/* a register of the serial port that only remembers */
+SCRATCH = COM1 + 7		/* a register that only stores a byte */
 EXIT_PORT = 0xf4
 
 	.code16
@@ -25,4 +25,4 @@ _start:
 
 	mov	%es:0x5007, %al		/* the last of them */
 	out	%al, $EXIT_PORT
-	hlt				/* until Kinglet has stopped us */
+	hlt				/* until Kinglet stops the guest */

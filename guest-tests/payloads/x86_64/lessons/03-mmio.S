@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lesson 3: memory that is a device, and memory that is nobody's. */
+/* Lesson 3: memory that is a device, and addresses without a device. */
 ECAM = 0xe0000000		/* PCI configuration space, mapped into memory */
 NOBODY = 0xd0000000
 EXIT_PORT = 0xf4
@@ -7,7 +7,7 @@ EXIT_PORT = 0xf4
 	.code32
 	.globl	_start
 _start:
-	movl	$7, 0x5000		/* RAM: neither KVM nor Kinglet hears of it */
+	movl	$7, 0x5000		/* RAM: no exit */
 	movl	0x5000, %ebx
 
 	movl	ECAM, %eax		/* the host bridge: vendor 1b36, device 0008 */

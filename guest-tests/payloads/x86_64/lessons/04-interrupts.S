@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lesson 4: a timer that interrupts the CPU, in real mode, through the controller of 1981. */
-PIC = 0x20			/* commands; data at the port behind */
+/* Lesson 4: a timer that interrupts the CPU, in real mode, through the PC's original PIC. */
+PIC = 0x20			/* command port; data at the next port */
 PIT_CHANNEL_0 = 0x40
 PIT_COMMAND = 0x43
 TIMER_VECTOR = 0x20
@@ -23,13 +23,13 @@ _start:
 	mov	%bx, 4 * TIMER_VECTOR
 	mov	%cs, 4 * TIMER_VECTOR + 2
 
-	write	PIC, 0x11		/* start: edges, four words to come */
-	write	PIC + 1, TIMER_VECTOR	/* pin 0 is this vector, pin 1 the next */
-	write	PIC + 1, 4		/* a second PIC hangs on pin 2 */
-	write	PIC + 1, 1		/* the CPU is of the 8086 family */
-	write	PIC + 1, 0xfe		/* all masked but pin 0, the timer */
+	write	PIC, 0x11		/* ICW1: edge-triggered, ICW4 follows */
+	write	PIC + 1, TIMER_VECTOR	/* ICW2: pin 0 is this vector, pin 1 the next */
+	write	PIC + 1, 4		/* ICW3: a second PIC is on pin 2 */
+	write	PIC + 1, 1		/* ICW4: 8086 mode */
+	write	PIC + 1, 0xfe		/* mask all but pin 0, the timer */
 
-	write	PIT_COMMAND, 0x34	/* channel 0, low byte then high, again and again */
+	write	PIT_COMMAND, 0x34	/* channel 0, low byte then high, periodic */
 	write	PIT_CHANNEL_0, 0	/* 1,193,182 / 0x1000: 291 times a second */
 	write	PIT_CHANNEL_0, 0x10
 
@@ -44,5 +44,5 @@ sleep:	sti
 	hlt
 
 tick:	inc	%cx
-	write	PIC, 0x20		/* the end of the interrupt: the next may come */
+	write	PIC, 0x20		/* end of interrupt: allows the next one */
 	iret

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lesson 5: from protected to long mode, the way every x86_64 kernel goes. */
+/* Lesson 5: from protected to long mode, as every x86_64 kernel does it. */
 BASE = 0x100000			/* where --flat puts us */
 PML4 = 0x5000			/* three pages of tables: 512 GiB an entry, 1 GiB, 2 MiB */
 PDPT = 0x6000
@@ -16,7 +16,7 @@ EXIT_PORT = 0xf4
 _start:
 	movl	$(PDPT | 3), PML4	/* present, writable */
 	movl	$(PD | 3), PDPT
-	movl	$(0x000000 | 0x83), PD	/* a large page: the first 2 MiB onto themselves */
+	movl	$(0x000000 | 0x83), PD	/* a large page: the first 2 MiB, identity-mapped */
 
 	movl	$PML4, %eax
 	movl	%eax, %cr3
@@ -26,18 +26,18 @@ _start:
 
 	movl	$MSR_EFER, %ecx
 	rdmsr
-	orl	$EFER_LME, %eax		/* asks for long mode ... */
+	orl	$EFER_LME, %eax		/* enables long mode ... */
 	wrmsr
 	movl	%cr0, %eax
-	orl	$CR0_PG, %eax		/* ... and paging makes it active */
+	orl	$CR0_PG, %eax		/* ... and paging activates it */
 	movl	%eax, %cr0
 
-	lgdt	gdtr + BASE		/* a code segment with the bit that says 64 */
+	lgdt	gdtr + BASE		/* a 64-bit code segment */
 	ljmp	$8, $(BASE + long_mode)
 
 	.code64
 long_mode:
-	mov	$0x123456789, %rbx	/* more than 32 bits hold */
+	mov	$0x123456789, %rbx	/* needs more than 32 bits */
 	shr	$32, %rbx
 	movl	$MSR_EFER, %ecx
 	rdmsr

@@ -30,7 +30,7 @@ int main(const void *handoff)
 	interrupt_set(VECTOR, done);
 	virtio_find(&rng, VIRTIO_RNG);
 
-	/* What to write where, to interrupt this CPU with this vector; then unmask it. */
+	/* The message that interrupts this CPU with this vector; then unmask the entry. */
 	write32(rng.msix_table, LAPIC_MESSAGES);
 	write32(rng.msix_table + 4, 0);
 	write32(rng.msix_table + ENTRY_DATA, VECTOR);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lesson 9: a guest that writes here and there, and says when. */
+/* Lesson 9: a guest that writes to a few pages and marks each round. */
 ROUND_PORT = 0xf4
 
 	.code16
 	.globl	_start
 _start:
-	out	%al, $ROUND_PORT	/* nothing yet */
+	out	%al, $ROUND_PORT	/* nothing written yet */
 
 	mov	$0x2000, %ax		/* segments count in 16 bytes: 0x20000 */
 	mov	%ax, %ds
@@ -17,6 +17,6 @@ _start:
 	movb	$0, 0x3fff		/* page 0x23 again: clean since the last round */
 	out	%al, $ROUND_PORT
 
-	movw	$-1, 0x7fff		/* two bytes, across the edge of two pages */
+	movw	$-1, 0x7fff		/* two bytes, across a page boundary */
 	out	%al, $ROUND_PORT
 	hlt

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An x86_64 machine, in 32 and 64 bits: addresses, ports, and how the CPU is told to wait.
+ * An x86_64 machine, in 32 and 64 bits: addresses, ports, and how the CPU waits.
  */
 #ifndef PAYLOAD_ARCH_H
 #define PAYLOAD_ARCH_H
@@ -141,7 +141,7 @@ static inline void sleep_forever(void)
 		asm volatile("cli; hlt");
 }
 
-/* Linux's 64-bit entry: the zero page has it (Documentation/x86/zero-page.rst). */
+/* Linux's 64-bit entry: from the zero page (Documentation/x86/zero-page.rst). */
 static inline const char *command_line(const void *zero_page)
 {
 	enum { CMD_LINE_PTR = 0x228 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * For payloads in assembler. Define BITS as 16, 32 or 64 first: the mode that the code runs in.
- * Nothing here depends on where the code lies.
+ * All code is position-independent.
  */
 #define COM1 0x3f8
 #define EXIT_PORT 0xf4
@@ -19,7 +19,7 @@
 
 /*
  * Prints a text. REP OUTSB is one instruction, but with KVM an exit for each byte. CALL pushes the
- * address behind it, which is the text's. Changes SI, CX and DX.
+ * address after it, which is that of the text. Changes SI, CX and DX.
  */
 .macro print text
 	call	2f

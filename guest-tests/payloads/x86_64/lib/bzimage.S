@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The frame of a bzImage (Documentation/x86/boot.rst): a boot sector, one setup sector, and the
- * part that is loaded at 1 MiB with its 64-bit entry at offset 0x200. A loader that uses that entry
- * takes from the first two only the header.
+ * The layout of a bzImage (Documentation/x86/boot.rst): a boot sector, one setup sector, and the
+ * part that is loaded at 1 MiB, with its 64-bit entry at offset 0x200. A loader that uses this
+ * entry needs only the header from the first two.
  */
 	.section .setup, "a"
 setup:
@@ -12,7 +12,7 @@ setup:
 	.long	paragraphs		/* syssize, of 16 bytes */
 	.word	0, 0, 0
 	.word	0xaa55			/* boot_flag */
-	.byte	0xeb, header_end - 0x202 - setup /* a jump over the header, whose end it tells */
+	.byte	0xeb, header_end - 0x202 - setup /* a jump over the header: gives its end */
 	.ascii	"HdrS"
 	.word	0x20f			/* version of the protocol */
 	.long	0
@@ -43,5 +43,5 @@ header_end:
 	.org	1024
 
 	.section .text.bzimage, "ax"
-	.org	0x200			/* here comes _start of start.S */
+	.org	0x200			/* followed by _start of start.S */
 	.section .note.GNU-stack, "", @progbits

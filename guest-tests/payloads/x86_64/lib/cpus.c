@@ -24,7 +24,8 @@ struct way {
 
 /*
  * From real mode straight into long mode: paging and protection are switched on in one write (SDM
- * vol. 3A §9.8.5). The GDT is the first CPU's, whose selector 0x10 is code in 64 bits, 0x18 data.
+ * vol. 3A §9.8.5). The GDT is that of the first CPU, with selectors 0x10 for 64-bit code and 0x18
+ * for data.
  */
 extern const uint8_t trampoline[], trampoline_way[];
 asm(".section .rodata\n"

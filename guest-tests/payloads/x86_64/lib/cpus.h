@@ -7,12 +7,14 @@
 enum { CPUS_MAX = 16 };
 
 /*
- * Wakes a CPU, whether it runs or not, in real mode at the start of this page, which lies below
- * 1 MiB (INIT and start-up interrupts, Intel SDM vol. 3A §8.4.4.1). After lapic_enable().
+ * Starts a CPU, running or not, in real mode at the start of this page, which is below 1 MiB (INIT
+ * and start-up interrupts, Intel SDM vol. 3A §8.4.4.1). After lapic_enable().
  */
 void cpu_wake(unsigned apic_id, unsigned page);
 
-/* CPU `n`, from 1 on, calls the function in long mode, and sleeps when that returns. 0. */
+/*
+ * CPU `n` (1 or higher) calls the function in long mode, and sleeps when that returns. Returns 0.
+ */
 int64_t cpu_start(unsigned n, void (*function)(void));
 
 #endif

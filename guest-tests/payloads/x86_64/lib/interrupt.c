@@ -47,7 +47,7 @@ void lapic_write(unsigned reg, uint32_t value)
 
 enum { PIC_MASTER = 0x20, PIC_SLAVE = 0xa0, PIC_CASCADE = 2 };
 
-/* The PICs may have latched something, and at power-on their vectors are those of exceptions. */
+/* The PICs may have latched an interrupt, and at power-on their vectors are those of exceptions. */
 void lapic_enable(void)
 {
 	outb(PIC_MASTER + 1, 0xff);
@@ -55,7 +55,7 @@ void lapic_enable(void)
 	lapic_write(LAPIC_SPURIOUS, 0x1ff);
 }
 
-/* Its registers are reached through an index and a window. */
+/* Its registers are accessed through an index and a data register. */
 static void ioapic_write(unsigned reg, uint32_t value)
 {
 	write32(ioapic, reg);

@@ -44,8 +44,8 @@ static inline void write_msr(uint32_t index, uint64_t value)
 void interrupt_set(unsigned vector, interrupt_handler *handler);
 
 /*
- * Sleeps until *count is no longer `old`. An interrupt cannot slip in between the test and HLT: it
- * is disabled for the test, and STI takes effect after the instruction behind it.
+ * Sleeps until *count is no longer `old`. No interrupt can arrive between the test and HLT: they
+ * are disabled during the test, and STI takes effect after the next instruction.
  */
 void interrupt_wait(volatile unsigned *count, unsigned old);
 

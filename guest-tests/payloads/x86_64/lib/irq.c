@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* irq.h by local APIC and I/O APIC. Each vector has an entry of its own, which calls a handler. */
+/* irq.h for local APIC and I/O APIC. Each vector has its own entry, which calls a handler. */
 #include "irq.h"
 #include "interrupt.h"
 
@@ -39,13 +39,13 @@ void irq_wait(volatile unsigned *count, unsigned old)
 	interrupt_wait(count, old);
 }
 
-/* STI takes effect after the instruction behind it. */
+/* STI takes effect after the next instruction. */
 void irq_take(void)
 {
 	asm volatile("sti; nop; nop; cli" ::: "memory");
 }
 
-/* Line 0 is the PIT's, which nobody asks for here: so it stands for a wire that is free. */
+/* Line 0 is the PIT's, which no payload uses here: so 0 marks a free wire. */
 void irq_wire(unsigned line, irq_handler *handler)
 {
 	unsigned wire = 0;
@@ -55,14 +55,14 @@ void irq_wire(unsigned line, irq_handler *handler)
 	check(line && wire < WIRES);
 	wire_lines[wire] = line;
 	wire_handlers[wire] = handler;
-	/* ISA's are edges. */
+	/* ISA interrupts are edge-triggered. */
 	ioapic_route(line, handler ? WIRE_VECTOR + wire : 0, line != SERIAL_IRQ);
 }
 
 /* A message is a write to the local APIC's page, with the vector as data (SDM vol. 3A §10.11). */
 struct irq_message irq_message(unsigned slot, unsigned number, irq_handler *handler)
 {
-	(void)slot; /* the local APIC does not hear from whom a message is */
+	(void)slot; /* a message to the local APIC does not identify its sender */
 	message_handlers[number] = handler;
 	return (struct irq_message){
 		.address = 0xfee00000 | (lapic_read(LAPIC_ID) >> 24) << 12,

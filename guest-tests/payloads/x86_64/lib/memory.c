@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "memory.h"
 
-/* The page tables that we start with end at 4 GiB: one page of 2 MiB more, of the fifth GiB. */
+/* The initial page tables end at 4 GiB: this adds one 2 MiB page in the fifth GiB. */
 void map_device(uint64_t address)
 {
 	static uint64_t directory[512] __attribute__((aligned(4096)));

@@ -7,7 +7,7 @@
 
 #include "pci.h"
 
-/* The register that pci_ecam() has, through ports 0xcf8 and 0xcfc. */
+/* The same register as pci_ecam(), through ports 0xcf8 and 0xcfc. */
 static inline uint32_t pci_port_read(unsigned slot, unsigned reg)
 {
 	outl(0xcf8, 0x80000000u | slot << 11 | (reg & 0xfc));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The 64-bit entry of Linux (Documentation/x86/boot.rst): long mode, the first 4 GiB mapped onto
- * themselves, RSI points to the zero page. There is no stack yet.
+ * The 64-bit entry of Linux (Documentation/x86/boot.rst): long mode, the first 4 GiB
+ * identity-mapped, RSI points to the zero page. There is no stack yet.
  */
 	.code64
 	.section .text.start, "ax"

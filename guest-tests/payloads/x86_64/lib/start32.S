@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The entry of PVH and of Multiboot 1: flat protected mode, no paging, EBX points to what the
- * loader has to say. Each has its header in the image, by which it is recognised; link one of them.
+ * The entry of PVH and of Multiboot 1: flat protected mode, no paging, EBX points to the loader's
+ * information. Each protocol is recognised by its header in the image; link one of them.
  */
 	.code32
 	.section .text.start, "ax"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The platform devices of a PC have ports. */
+/* The platform devices of a PC are at ports. */
 #include "storm.h"
 
 static void storm_port(uint16_t port)
@@ -34,7 +34,7 @@ static void storm_config_ports(unsigned rounds)
 	}
 }
 
-/* Every port, but those that end the run: keyboard controller, exit, panic and power. */
+/* Every port except those that end the run: keyboard controller, exit, panic and power. */
 static void storm_ports(unsigned rounds)
 {
 	for (unsigned i = 0; i < rounds; i++) {
@@ -52,6 +52,6 @@ void storm_platform(unsigned rounds)
 {
 	storm_config_ports(rounds);
 	storm_ports(rounds);
-	serial_write(SERIAL_LINE_CONTROL, 0); /* the divisor latch may lie over the data register */
+	serial_write(SERIAL_LINE_CONTROL, 0); /* the divisor latch may hide the data register */
 	serial_write(SERIAL_MODEM_CONTROL, 0); /* and the port's loopback may be on */
 }
