@@ -1,18 +1,17 @@
 # shellcheck shell=bash disable=SC2034
 # SPDX-License-Identifier: Apache-2.0
 #
-# For scenarios/*.sh: run Kinglet, look at what came of it. A scenario is run by
-# run-scenarios with bash -eE in an empty folder; it fails with the first command that
-# does. It can use:
+# For scenarios/*.sh: run Kinglet and check the result. A scenario is run by run-scenarios with bash
+# -eE in an empty folder; it fails with the first command that fails. It can use:
 #
 #   $KINGLET            the binary under test
-#   $BZIMAGE, $VMLINUX  Debian's cloud kernel, packed and as ELF
-#   $TOOLS              the folder of programs made from guest-tests/tools
-#   $INITRD             an initramfs that greets and powers off (with shell=no)
+#   $BZIMAGE, $VMLINUX  Debian's cloud kernel, as bzImage and as ELF
+#   $TOOLS              the folder of programs built from guest-tests/tools
+#   $INITRD             an initramfs that prints a greeting and powers off (with shell=no)
 #   $BUSYBOX            a static busybox
-#   $IMAGES             what others made to boot, for the scenario images
+#   $IMAGES             third-party boot images, for the scenario images
 #   $DEBIAN             an image of Debian with systemd, for the scenario debian
-#   $case               which of its cases to run
+#   $case               the case to run
 #
 # After vm, or vm_start and vm_wait: $status is Kinglet's exit status, the file console
 # what the guest printed (standard output), the file messages standard error.
@@ -27,9 +26,9 @@ fail() {
 	exit 1
 }
 
-# guest_runs [FILE...] <SCRIPT: makes the file initrd, whose guest runs the script and has
-# the files in /. It ends with the first command that fails, and the status that it exits
-# with becomes the guest's (see guest-init).
+# guest_runs [FILE...] <SCRIPT: creates the file initrd, whose guest runs the script and has the
+# files in /. The script ends with the first command that fails, and its exit status becomes the
+# guest's (see guest-init).
 guest_runs() {
 	{
 		echo 'set -eu'
@@ -45,8 +44,8 @@ vm() {
 	"$KINGLET" "$@" </dev/null >console 2>messages || status=$?
 }
 
-# vm_start ARGUMENT...: the same in the background; what is written to descriptor
-# $keyboard is typed on its standard input. What a shell has in the background would ignore SIGINT.
+# vm_start ARGUMENT...: the same in the background; data written to descriptor $keyboard arrives on
+# its standard input. A background job of a shell would ignore SIGINT.
 vm_start() {
 	echo "+ kinglet $* &"
 	open_keyboard
@@ -65,8 +64,8 @@ open_keyboard() {
 	exec {keyboard}<>keys
 }
 
-# vhost_workers FILE: counts the host's threads with a name that is in FILE, which
-# vhost_names makes: of those that the running Kinglet's threads have made, each "vhost-TID".
+# vhost_workers FILE: counts the host's threads whose name is in FILE, as created by vhost_names:
+# the vhost workers of the running Kinglet, each named "vhost-TID".
 vhost_names() {
 	ls "/proc/$vm/task" | sed 's/^/vhost-/'
 }
@@ -78,7 +77,7 @@ vhost_workers() {
 # await_output REGEX [SECONDS]: wait until the running guest has printed it.
 await_output() {
 	local end=$((SECONDS + ${2-180})) running=yes
-	until grep -qaE -- "$1" console; do # not a pipe into grep: a prompt is no whole line
+	until grep -qaE -- "$1" console; do # not a pipe into grep: a prompt is not a complete line
 		[ -n "$running" ] && [ $SECONDS -lt $end ] || fail "no '$1' on the console"
 		kill -0 "$vm" 2>/dev/null || running=
 		sleep 0.2

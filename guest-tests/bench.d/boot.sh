@@ -7,8 +7,8 @@ group_title='From exec to init, medians'
 memory=128 # MiB
 limit=180  # seconds that one run may take
 
-# The columns. The guest's init writes the byte 2 to its console: the event that shows it, and when
-# it is that byte at a serial port's data register (it is no divisor that Linux sets).
+# The columns. The guest's init writes the byte 2 to its console: the event that shows it, and the
+# filter for that byte at a serial port's data register (2 is not a divisor that Linux sets).
 case $ARCH in
 x86_64)
 	names=(kinglet kinglet-elf microvm microvm-rtc pc)
@@ -20,7 +20,7 @@ aarch64)
 	names=(kinglet virt)
 	labels=(Kinglet virt)
 	init_event=kvm_mmio
-	is_init='(gpa == 0x10000000 || gpa == 0x9000000) && val == 2' # Kinglet's, QEMU's
+	is_init='(gpa == 0x10000000 || gpa == 0x9000000) && val == 2' # Kinglet, QEMU
 	;;
 esac
 
@@ -69,7 +69,7 @@ trace_start() {
 	echo 8192 >$trace/buffer_size_kb
 	echo mono | tee $trace/trace_clock >$first/trace_clock
 	echo "traceoff if $is_init" >$trace/events/kvm/$init_event/trigger
-	# Any: but without a condition the event that ends a trace is not in it.
+	# Always true: without a condition, the event that ends a trace is not recorded.
 	echo 'traceoff if common_pid != 0' >$first/events/kvm/kvm_entry/trigger
 	for event in "${events[@]}"; do
 		echo 1 >$trace/events/$event/enable
@@ -88,7 +88,7 @@ trace_stop() {
 	echo 1 >$trace/tracing_on
 }
 
-# Files that the testbed has from another machine, by 9p, become its own, in memory.
+# Copies files that the testbed gets by 9p into its own memory.
 make_local() {
 	local file
 	for file; do
@@ -98,8 +98,7 @@ make_local() {
 	done
 }
 
-# private_kib PID: memory of the process that nobody shares, but for mappings of the guest RAM's
-# size or more.
+# private_kib PID: private memory of the process, except mappings of the guest RAM's size or more.
 private_kib() {
 	awk -v ram=$((memory * 1024)) '
 		/^Size:/ { counts = $2 < ram }
@@ -107,7 +106,7 @@ private_kib() {
 		END { print kib + 0 }' "/proc/$1/smaps"
 }
 
-# What the two traces say of process PID: ms to init, ms to KVM_RUN, userspace exits.
+# Results of the two traces for process PID: ms to init, ms to KVM_RUN, userspace exits.
 evaluate() {
 	awk -v pid="$1" '
 		function ms(  i) { for (i = 1; i <= NF; i++) if ($i ~ /^[0-9.]+:$/) return $i * 1000 }
@@ -127,7 +126,7 @@ run_once() {
 	echo 1 | tee $trace/tracing_on >$first/tracing_on
 	"${vmm[@]}" </dev/null >/dev/null 2>"$TESTBED_OUT/messages" &
 	pid=$!
-	# Nothing is started while it runs: "never" is a pipe that nobody writes to.
+	# Waits without starting a process: "never" is a pipe without a writer.
 	while read -r on <$trace/tracing_on && [ "$on" = 1 ] && [ $SECONDS -lt $end ]; do
 		kill -0 $pid 2>/dev/null || break
 		read -r -t 0.2 -u "$never" || :
@@ -142,7 +141,7 @@ group_run() {
 	local i name libraries file data
 	: >"$TESTBED_OUT/results"
 	if [ "$where" = inside ]; then
-		# What ldd does, which is not there for every architecture.
+		# What ldd does; ldd does not exist for every architecture.
 		mapfile -t libraries < <(for file in "$KINGLET" "$qemu"; do
 			LD_TRACE_LOADED_OBJECTS=1 "$file"
 		done | grep -o '/[^ :]*\.so[^ :]*' | sort -u)
@@ -168,11 +167,11 @@ group_run() {
 	trace_stop
 }
 
-# ---- outside: what is to run, and what came of it ----
+# ---- outside: preparation and report ----
 
 group_prepare() {
 	mkdir "$work/stage"
-	# The kernel unpacks one archive after the other: this /init takes the place of the first.
+	# The kernel unpacks one archive after the other: this /init replaces the first.
 	cat >"$work/stage/init" <<-'END'
 		#!/bin/busybox sh
 		printf '\002'

@@ -10,18 +10,18 @@ x86_64) package=qemu-system-x86 ;;
 aarch64) package=qemu-system-arm ;;
 esac
 
-# qemu_command MACHINE MEMORY: the array vmm becomes QEMU with nothing but that and a serial port.
+# qemu_command MACHINE MEMORY: sets the array vmm to QEMU with only that and a serial port.
 qemu_command() {
 	vmm=("$qemu" -M "$1" -accel kvm -cpu host -m "$2" -nodefaults -no-user-config -no-reboot
 		-display none -serial stdio)
 }
 
-# result VALUE...: a line of what group_report reads.
+# result VALUE...: append a line for group_report.
 result() {
 	echo "$*" | tee -a "$TESTBED_OUT/results"
 }
 
-# tracing_prepare: the trace of the kernel, in $trace.
+# tracing_prepare: sets up the kernel's tracing, in $trace.
 trace=/sys/kernel/tracing
 tracing_prepare() {
 	mountpoint -q $trace || mount -t tracefs tracefs $trace
@@ -43,13 +43,12 @@ required() {
 }
 
 # keeps_up WHAT <RATIOS, one a line: whether their median is at least 1; if not, whether 1 is in its
-# interval of 95 %: that between the two ratios which have the median between them in so many cases,
-# however ratios may be distributed.
+# 95 % confidence interval, taken from order statistics, which holds for any distribution of ratios.
 keeps_up() {
 	sort -n | awk -v what="$1" '
 		{ v[NR] = $1 }
 		END {
-			# How likely no more than k ratios are below the true median.
+			# Probability that at most k ratios are below the true median.
 			for (k = 0; k < NR / 2; k++) {
 				choose = k ? choose * (NR - k + 1) / k : 1
 				likely += choose / 2 ^ NR

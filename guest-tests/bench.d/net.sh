@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 # SPDX-License-Identifier: Apache-2.0
 #
-# Group of bench: what passes between host and guest, by vhost-net or in the VMM.
+# Group of bench: throughput between host and guest, by vhost-net or in the VMM.
 
 # shellcheck source=guest-tests/bench.d/peers.sh
 . "$here/bench.d/peers.sh"

@@ -1,24 +1,24 @@
 # shellcheck shell=bash disable=SC2034,SC2086,SC2154
 # SPDX-License-Identifier: Apache-2.0
 #
-# For the groups net and scsi: one guest for each column, all up from the start to the end of the
-# group, and the program rates in each. A measurement asks one guest for one thing for some seconds,
-# then the next guest for the same, twice RUNS times: so a busy host spoils all of them, or a round,
-# which the median drops. Ratios are taken within a round.
+# For the groups net and scsi: one guest for each column, all running throughout the group, with the
+# program rates in each. One guest runs one measurement for some seconds, then the next guest runs
+# the same, twice RUNS times: so a busy host affects all of them, or one round, which the median
+# ignores. Ratios are taken within a round.
 #
 # A group defines:
 #   peers=(NAME...)     its columns; "kinglet" is the one that must keep up
-#   rivals=(NAME...)    with these
-#   tests=(TEST...)     its rows: what rates knows
-#   counted=(TEST...)   of these it also prints what the kernel counts,
+#   rivals=(NAME...)    the columns it is compared with
+#   tests=(TEST...)     its rows: tests of rates
+#   counted=(TEST...)   for these it also prints the kernel's counters,
 #   per=FIELD unit=...  for each thousand of these
-#   drivers='...'       what the guest loads
+#   drivers='...'       modules that the guest loads
 #   devices NAME        adds to the array vmm
 # and may define:
-#   peers_up, peers_down  what the host needs beside taps
+#   peers_up, peers_down  host set-up in addition to taps
 
 memory=128  # MiB
-limit=180   # seconds for a guest to be up
+limit=180   # seconds for a guest to boot
 seconds=0.5 # for one measurement: short, so that guests take turns often
 port=2000
 counters='packets userspace-exits exits interrupts wakeups'
@@ -42,7 +42,7 @@ declare -A title=(
 
 declare -A pid=()
 
-# command_of INDEX: sets vmm for that column, but for the group's devices.
+# command_of INDEX: sets vmm for that column, without the group's devices.
 command_of() {
 	local cmdline="console=ttyS0 quiet panic=-1 address=10.77.$1.2"
 	case ${peers[$1]} in
@@ -98,8 +98,8 @@ all_down() {
 	echo '!hist:keys=common_pid' >$trace/events/kvm/kvm_userspace_exit/trigger
 }
 
-# count_now INDEX: $counters up to now, of the tap, the vCPU threads, the VM and its vhost workers.
-# The VM's folder and the workers bear the number of the thread that made them.
+# count_now INDEX: reads $counters of the tap, the vCPU threads, the VM and its vhost workers. The
+# names of the VM's folder and of the workers contain the ID of the thread that created them.
 count_now() {
 	local id=${pid[${peers[$1]}]} statistics=/sys/class/net/bench$1/statistics
 	local tids
@@ -124,7 +124,7 @@ count_now() {
 			grep -F "$(sed 's,.*,/kvm/&-,' <<<"$tids")")
 }
 
-# measure ROUND TEST INDEX. It fails when the guest is gone, which the emulated host can bring about.
+# measure ROUND TEST INDEX. It fails when the guest is gone, which can happen in the emulated host.
 measure() {
 	local i before after rate
 	read -ra before < <(count_now "$3")
@@ -136,8 +136,8 @@ measure() {
 	result "$1 $2 ${peers[$3]} $rate ${after[*]}"
 }
 
-# The emulated host has one CPU. Whether vhost's worker takes it from the sender after each packet,
-# or after as many as fit, is luck, and makes three times the difference that anything else does.
+# The emulated host has one CPU. Whether vhost's worker preempts the sender after each packet, or
+# after as many as fit, is random, and makes three times the difference of anything else.
 let_senders_finish() {
 	echo NO_WAKEUP_PREEMPTION >/sys/kernel/debug/sched/features
 }
@@ -156,7 +156,7 @@ group_run() {
 	echo "round test guest operations bytes seconds $counters" >&2
 	for ((round = 0; round < 2 * runs; round++)); do
 		for test in "${tests[@]}"; do
-			# Another one first each time: it meets the emulator's cold caches.
+			# A different one first each time: it runs with the emulator's cold caches.
 			for i in "${!peers[@]}"; do
 				measure $round "$test" $(((i + round) % ${#peers[@]})) >&2
 			done
@@ -164,7 +164,7 @@ group_run() {
 	done
 }
 
-# ---- outside: what is to run, and what came of it ----
+# ---- outside: preparation and report ----
 
 group_prepare() {
 	cat >"$work/script" <<-END
@@ -180,7 +180,7 @@ group_prepare() {
 	"$here/mkinitrd" "$work/script" "$TOOLS/rates" >"$work/initrd"
 }
 
-# values TEST PEER EXPRESSION: of each round; an expression of awk with the names of the fields.
+# values TEST PEER EXPRESSION: one per round; an awk expression with the names of the fields.
 values() {
 	local name expression=$3
 	for name in "${!field[@]}"; do

@@ -1,8 +1,8 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 # SPDX-License-Identifier: Apache-2.0
 #
-# Group of bench: reads and writes of a disk in the host's memory, by vhost-scsi; beside them
-# Kinglet's own virtio disk. The guests are told what to do by vhost-net.
+# Group of bench: reads and writes of a disk in the host's memory, by vhost-scsi, compared with
+# Kinglet's own virtio disk. The guests are controlled over vhost-net.
 
 # shellcheck source=guest-tests/bench.d/peers.sh
 . "$here/bench.d/peers.sh"
@@ -27,12 +27,12 @@ wwpn_of() {
 	echo "naa.50014050bec0000$1"
 }
 
-# Every column has a target of its own, made alike.
+# Every column has its own target, set up the same way.
 peers_up() {
 	local i core tpg
 	for i in "${!peers[@]}"; do
 		truncate -s $disk_size "$(disk_of "$i")"
-		# Written once, or reads would meet holes.
+		# Written once, so that reads do not hit holes.
 		head -c $disk_size /dev/zero >"$(disk_of "$i")"
 		[[ ${peers[$i]} != *-local ]] || continue
 		core=$targets/core/fileio_77/bench$i

@@ -1,6 +1,6 @@
-# Debian's kernel, packed and not, on each number of vCPUs and with RAM from the little that it can
-# do with to beyond 4 GiB, and the hole below that: all of it is there and keeps what is written.
-# Devices interrupt by messages, which on arm64 are LPIs from the ITS.
+# Debian's kernel, compressed and not, on each number of vCPUs and with RAM from its minimum to
+# beyond 4 GiB and the hole below that: all of it is present and keeps what is written. Devices
+# interrupt by MSI, which on arm64 are LPIs from the ITS.
 # cases x86_64: bzimage-1-96 vmlinux-1-4608 bzimage-2-1024 vmlinux-2-80 bzimage-4-4608 vmlinux-4-256
 # cases aarch64: image-1-96 gzip-1-256 image-2-4608 image-4-256
 IFS=- read -r kernel cpus mib <<<"$case"
@@ -29,12 +29,12 @@ free_pages_above_4g() {
 		/proc/zoneinfo
 }
 
-# Left out of the first MiB: a page for the kernel, and what a PC has there.
+# Missing from the first MiB: a page for the kernel, and the PC's reserved areas.
 missing=$((mib * 1024 - $(ram_kib)))
 [ $missing -ge 0 ] && [ $missing -le 512 ]
 [ "$(nproc)" = "$cpus" ]
 
-# Of the random number generator's queue, on all CPUs.
+# Interrupts of the random number generator's queue, on all CPUs.
 interrupts() {
 	awk -v msi="$msi" '$0 ~ msi && /virtio[0-9]+-input/ {
 		for (i = 2; $i ~ /^[0-9]+$/; i++)
@@ -48,8 +48,8 @@ dd if=/dev/hwrng of=/dev/null bs=64 count=10
 [ "$(interrupts)" -gt "$before" ]
 cat /proc/interrupts
 
-# Linux takes the memory above 4 GiB first. Twice what must be seen missing: each CPU counts free
-# pages for itself, and adds them up from time to time.
+# Linux allocates memory above 4 GiB first. Twice what must be seen missing: each CPU counts free
+# pages separately, and the sum is updated only from time to time.
 mount -t tmpfs tmpfs /mnt
 before=$(free_pages_above_4g)
 cp /data /mnt/1

@@ -1,10 +1,10 @@
-# Kinglet on a terminal: raw while it runs, as it was afterwards, however it ends; Ctrl-A x; the
-# virtio console knows the window's size and hears of a change.
+# Kinglet on a terminal: raw while it runs, restored afterwards, however it ends; Ctrl-A x; the
+# virtio console knows the window's size and is notified of a change.
 # cases: quit resize-terminated
 guest_runs <<'END'
 if [ "$port" = hvc0 ]; then
 	modprobe -a virtio_pci virtio_console
-	until (: </dev/hvc0) 2>/dev/null; do # its node comes before its driver is ready
+	until (: </dev/hvc0) 2>/dev/null; do # its node appears before its driver is ready
 		sleep 0.1
 	done
 	exec <"/dev/$port" >"/dev/$port"

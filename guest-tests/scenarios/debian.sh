@@ -1,5 +1,5 @@
-# A whole Debian: systemd brings it to the login prompt on the serial port, root logs in and powers
-# it off. Its file system is clean afterwards.
+# A whole Debian: systemd boots to the login prompt on the serial port, root logs in and powers it
+# off. Its file system is clean afterwards.
 # arch: x86_64
 cp --sparse=always "$DEBIAN" root.img
 vm_start run "$BZIMAGE" --initrd "$INITRD" --memory 512 --disk root.img \

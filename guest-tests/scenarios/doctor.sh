@@ -1,5 +1,5 @@
-# A host with everything is told so. What is taken away is missed, and the command that is offered
-# brings it back.
+# A host with everything passes. What is removed is reported, and the command that doctor suggests
+# restores it.
 # arch: x86_64
 trap 'sysctl -q vm.nr_hugepages=0' EXIT
 
@@ -11,7 +11,7 @@ doctor() {
 	expect_status "$1"
 }
 
-# fix CHECK: runs the command that doctor has offered.
+# fix CHECK: runs the command that doctor suggested.
 fix() {
 	local command
 	command=$(sed -n "/^[a-z]*  *$1 /{n;s/^ *for [^:]*: //p}" console)

@@ -1,5 +1,6 @@
-# kinglet exec: a program under Debian's kernel, whose virtio is modules, is like a program of the
-# host: its exit status, its streams apart and binary-safe, its files; and what goes wrong is said.
+# kinglet exec: a program under Debian's kernel, which has virtio as modules, behaves like a program
+# on the host: its exit status, separate and binary-safe streams, its files; and errors are
+# reported.
 # cases: status streams
 # cases x86_64: files kernels
 
@@ -24,7 +25,7 @@ status)
 	run_program -- "$BUSYBOX" sh -c 'kill -9 $$' </dev/null
 	expect_status 137
 	expect_silence
-	# The guest goes down under the program.
+	# The guest goes down while the program runs.
 	run_program -- "$BUSYBOX" sh -c 'poweroff -f; sleep 60' </dev/null
 	expect_status 104
 	expect_message 'powered off before the program ended'
@@ -40,8 +41,8 @@ streams)
 	expect_output "^$(sum input)  -$"
 	expect_silence
 
-	# There and back through pipes, to a reader that takes nothing before more has been written
-	# than its own pipe holds (64 KiB, and as much again in the guest).
+	# There and back through pipes, to a reader that starts only after more has been written
+	# than its pipe holds (64 KiB, and the same again in the guest).
 	random input 2M
 	mkfifo pipe
 	{
@@ -64,7 +65,7 @@ streams)
 	expect_same input back
 	expect_same messages <(printf 'waits\ndone\n')
 
-	# A reader that leaves ends the program; input that nobody reads keeps nobody waiting.
+	# A reader that exits ends the program; unread input does not block the run.
 	{
 		"$KINGLET" exec "$BZIMAGE" --modules "${BZIMAGE%/*}" --timeout 120s -- \
 			"$BUSYBOX" yes <input || echo $? >status
@@ -72,7 +73,7 @@ streams)
 	[ "$(cat status)" = 141 ] || fail "status $(cat status) of yes | head"
 	expect_same console <(printf 'y\ny\ny\n')
 
-	# Output that is lost is no success, whatever the program's status.
+	# Lost output is a failure, whatever the program's status.
 	ln -sf /dev/full console
 	run_program -- "$BUSYBOX" echo lost </dev/null
 	rm console
@@ -80,7 +81,7 @@ streams)
 	expect_message '^kinglet: host error after .* s: standard output: No space left on device$'
 	[ "$(wc -l <messages)" = 1 ] || fail "more than one line: $(cat messages)"
 
-	# Streams can be opened again, and processes left behind end with the program.
+	# Streams can be opened again, and remaining processes end with the program.
 	run_program -- "$BUSYBOX" sh -c \
 		'sleep 1000 & echo out >/dev/stdout; echo err >/dev/stderr; cat /dev/stdin' \
 		< <(printf 'a\0b')
@@ -128,8 +129,8 @@ files)
 	expect_status 100
 	expect_message './nonesuch: No such file or directory'
 
-	# A root that does not fit is refused, or what the kernel says about it is explained, with a
-	# number that is enough.
+	# A root that does not fit is refused, or the kernel's error about it is explained, with a
+	# sufficient size.
 	truncate -s 40M root/large
 	run_program --root root --memory 64M -- sh -c 'exit 5' </dev/null
 	expect_status 100
@@ -159,7 +160,7 @@ kernels)
 	expect_output '^  /boot/vmlinuz-1.0 .* modules, unless virtio is built in$'
 	[ "$(tail -n 1 console)" = "$version" ] || fail "ran on $(tail -n 1 console)"
 
-	# No modules, and no virtio without.
+	# No modules, and no virtio without them.
 	vm exec "$BZIMAGE" --timeout 120s -- "$BUSYBOX" true
 	expect_status 102
 	expect_message '^  \| .*kinglet-init: .*: virtio_pci'

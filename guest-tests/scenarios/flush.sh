@@ -1,5 +1,5 @@
-# What the guest was told is on the disk is in the file, also when Kinglet is killed. The disk is a
-# block device: its cache, which only a flush writes back, stands between Kinglet and the file.
+# Flushed data is in the file, even when Kinglet is killed. The disk is a block device: its cache,
+# which only a flush writes back, is between Kinglet and the file.
 # cases: uring
 # cases x86_64: threads
 truncate -s 16M disk.img
@@ -22,7 +22,7 @@ kill -KILL "$vm"
 vm_wait
 expect_status 137
 
-# The last line may be half a one.
+# The last line may be incomplete.
 last=$(sed -n 's/^scenario: block \([0-9]*\) is safe\r$/\1/p' acknowledged | tail -n 1)
 [ "$last" -ge 20 ]
 for ((i = 1; i <= last; i++)); do

@@ -1,9 +1,9 @@
 # Debian's kernel under gdb, from before its first instruction to its power-off: entry and single
 # steps, then Ctrl-C once it runs, both CPUs, and memory at the kernel's own addresses.
 #
-# On arm64 breakpoints, too: of software and of the CPU, and a watchpoint; the kernel gets the traps
-# that are its own (kprobes), and goes on without gdb. The CPU of x86_64's emulated host has neither
-# debug registers in guests nor a way to take INT3 out of them; tests/kvm/run has them.
+# On arm64 also breakpoints, in software and hardware, and a watchpoint; the kernel gets its own
+# traps (kprobes), and continues without gdb. The CPU of the emulated x86_64 host neither
+# virtualises debug registers nor intercepts INT3; tests/kvm/run tests those.
 case $ARCH in
 x86_64) entry=0x1000... stepped='0x1000[0-9a-f]*' cpu=64-bit tables=cr3 words= ;;
 aarch64) entry=0x40000000 stepped='0x4[0-9a-f]*' cpu=EL1 tables=ttbr1_el1 words=probe=yes ;;
@@ -99,8 +99,8 @@ if [ "$ARCH" = x86_64 ]; then
 	seen '^0xffffffff[0-9a-f]*:.*"Linux version 6'
 	seen 'exited normally'
 else
-	# What the Image has there, behind the two instructions that are patched for ftrace. _stext
-	# is 64 KiB behind its beginning.
+	# What the Image has there, after the two instructions that are patched for ftrace. _stext
+	# is 64 KiB after its beginning.
 	read -ra code < <(od -An -v -t x4 -j $((0x$soft - 0x$text + 65536 + 8)) -N 8 "$VMLINUX")
 	seen "^0xffff[0-9a-f]*:[[:space:]]0x${code[0]}[[:space:]]0x${code[1]}\$"
 	seen "^soft 0x$soft\$"

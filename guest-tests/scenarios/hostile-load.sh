@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What keeps Kinglet busy does not keep it from its clock, on a KVM that runs its guest natively,
+# A load that keeps Kinglet busy does not delay its timeout, on a KVM that runs its guest natively,
 # and with a card whose number of queues changes all the time.
 # arch: x86_64
 ip tuntap add load0 mode tap vnet_hdr multi_queue

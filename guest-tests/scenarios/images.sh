@@ -1,7 +1,7 @@
-# What others made to boot, as Debian packages it: memory testers by both entries of Linux's
+# Third-party boot images, as packaged by Debian: memory testers by both entries of Linux's
 # protocol, Xen by Multiboot with a kernel as its module, and the real-time kernel.
-# bookworm-backports' 6.12 boots, too, but in the emulated host of QEMU 7.2 it mostly dies of a
-# double fault with senseless flags, under QEMU as under Kinglet: so it is no test.
+# bookworm-backports' 6.12 boots too, but in the emulated host of QEMU 7.2 it mostly dies of a
+# double fault with invalid flags, under QEMU as under Kinglet: so it is not tested.
 # arch: x86_64
 # cases: memtest xen rt
 case $case in
@@ -10,7 +10,7 @@ memtest)
 	for file in memtest86+x64.bin memtest86+ia32.bin; do
 		vm_start run "$IMAGES/$file" --memory 64 --append 'console=ttyS0 nosm nosmp nopause'
 		await_output 'Memtest86\+ v'
-		await_output '#[0-9]+ +\[[A-Z][a-z]+.*Errors: 0 ' # whichever test the line tells of
+		await_output '#[0-9]+ +\[[A-Z][a-z]+.*Errors: 0 ' # whichever test the line shows
 		kill "$vm"
 		vm_wait
 		expect_status 143
@@ -18,7 +18,7 @@ memtest)
 	;;
 xen)
 	# Up to its Dom0, which in the emulated host dies of a page fault, under QEMU at the same
-	# instruction. There is no BIOS for edd= and for a way back to real mode.
+	# instruction. There is no BIOS for edd= or for a return to real mode.
 	vm_start run "$IMAGES/xen" --module "$BZIMAGE,args=console=hvc0" --memory 512 --cpus 2 \
 		--append 'console=com1 com1=115200 no-real-mode edd=off cmos-rtc-probe noreboot'
 	await_output 'Dom0 has maximum 2 VCPUs'

@@ -1,13 +1,13 @@
-# One kernel hands over to the next by kexec, twice, with a network card and disks in use and frames
-# on their way in. Each finds devices as good as new, and nothing of Kinglet's is used up. (That
-# the old kernel's requests write to none of the new one's memory is for vhost-reset to see.) Debian's
-# arm64 kernel cannot load another from files.
+# One kernel starts the next by kexec, twice, with a network card and disks in use and frames
+# arriving. Each finds its devices as after a reset, and Kinglet leaks nothing. (vhost-reset checks
+# that the old kernel's requests do not write to the new one's memory.) Debian's arm64 kernel cannot
+# load another from files.
 # arch: x86_64
 ip tuntap add kexec0 mode tap vnet_hdr
 ip addr add 10.9.0.1/24 dev kexec0
 ip link set kexec0 up
-# Frames that the guest does not answer: with its own in a ring it can hang in its shutdown, see
-# docs/vhost.md.
+# Frames that the guest does not answer: with frames of its own in a ring it can hang in its
+# shutdown, see docs/vhost.md.
 ip neigh replace 10.9.0.3 lladdr 52:54:00:12:34:56 dev kexec0
 "$TOOLS/net-check" serve 2000 &
 helpers=($!)
@@ -23,7 +23,7 @@ trap 'kill "${helpers[@]}"; ip link delete kexec0' EXIT
 random disk.img 8M
 random scsi.img 8M
 
-# The next kernel's initramfs is this one's, packed again, and its command line counts kernels.
+# The next kernel's initramfs is this one, repacked, and its command line counts kernels.
 guest_runs "$TOOLS/net-check" "$TOOLS/kexec" "$BZIMAGE" <<'END'
 modprobe -a virtio_pci virtio_net virtio_blk virtio_scsi sd_mod
 until [ -b /dev/sda ]; do
@@ -48,7 +48,7 @@ usleep 300000
 /kexec now
 END
 
-# left N: what the machine has of the host's when the Nth kernel runs.
+# left N: the host resources of the machine when the Nth kernel runs.
 left() {
 	await_output "scenario: kernel $1 works"
 	{

@@ -1,5 +1,5 @@
-# Devices are found and interrupt without ACPI (on the kernel's part, or no tables at all) and
-# without MSI. Without ACPI, nothing can power off: the guest reboots.
+# Devices are found and interrupt without ACPI (disabled in the kernel, or no tables at all) and
+# without MSI. Without ACPI, the guest cannot power off: it reboots.
 # arch: x86_64
 # cases: nomsi acpi=off no-tables
 options=()

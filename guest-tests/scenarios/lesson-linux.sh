@@ -1,2 +1,2 @@
-# The last lesson's page says what happens; the others, which need no Linux, are checked by check-kvm.
+# Checks the page of the last lesson; check-kvm checks the others, which need no Linux.
 LIMIT=240 "$GUEST_TESTS/lesson" --check 10

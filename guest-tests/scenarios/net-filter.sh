@@ -1,7 +1,7 @@
-# Which frames reach a guest whose frames Kinglet carries: its own; all with promiscuous mode; those
-# to groups when it wants all of them; those of the VLANs that it has joined.
+# Which frames reach a guest whose frames Kinglet carries: its own; all with promiscuous mode;
+# multicast frames in all-multicast mode; those of the VLANs that it has joined.
 mac=52:54:00:12:34:56
-modprobe -d "$(dirname "$("$GUEST_TESTS/assets" host-vmlinux)")" 8021q # the testbed's own
+modprobe -d "$(dirname "$("$GUEST_TESTS/assets" host-vmlinux)")" 8021q # the testbed's kernel
 ip tuntap add net0 mode tap vnet_hdr
 trap 'ip link delete net0' EXIT
 ip link set net0 address 52:54:00:00:00:01
@@ -17,8 +17,8 @@ ip addr add 10.9.7.1/24 dev net0.7
 ip link set net0.7 up
 ip neigh add 10.9.7.2 lladdr $mac dev net0.7
 
-# Frames come in order: when the answer to a ping is there, all that was sent before has arrived, or
-# never will.
+# Frames arrive in order: once the answer to a ping is there, everything sent before has arrived or
+# been dropped.
 kernel=$(dirname "$BZIMAGE")
 mapfile -t modules < <(modprobe -d "$kernel" -S "$(ls "$kernel/lib/modules")" --show-depends 8021q |
 	sed -n 's/^insmod \(.*ko\) *$/\1/p')
@@ -58,7 +58,7 @@ ip link delete eth0.7
 arrived 'left vlan'
 END
 
-# sends WHAT HOST COUNT: 20 frames to the host when the guest waits; so many are to arrive.
+# sends WHAT HOST COUNT: sends 20 frames from the host when the guest waits; COUNT must arrive.
 sends() {
 	await_output "scenario: send $1"
 	for _ in {1..20}; do
@@ -84,5 +84,5 @@ sends 'left vlan' 10.9.7.2 0
 vm_wait
 cat console messages
 expect_status 0
-# Five times 20, and what else the testbed may have sent.
+# Five times 20, plus whatever else the testbed may have sent.
 expect_message 'virtio-net 0: frames: [0-9]* received, 1[0-9][0-9] unwanted, 0 dropped; '

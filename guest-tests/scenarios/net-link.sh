@@ -1,6 +1,6 @@
-# The guest has the link of its tap while it runs: down, up, without a carrier, removed; and when it
-# comes back, the guest announces itself, to another bridge this time. In another network namespace
-# it has a link until it is removed.
+# The guest's link follows its tap: down, up, without a carrier, removed; and when the link comes
+# back, the guest announces itself, now to another bridge. In another network namespace the link
+# stays up until the tap is removed.
 # cases: vhost local namespace
 mac=52:54:00:12:34:56
 ip link add br0 type bridge
@@ -13,7 +13,7 @@ ip link set net0 master br0
 ip link set br0 up
 ip link set br1 up
 
-# Without IPv6, which would send something of its own.
+# Without IPv6, which would send frames of its own.
 guest_runs <<'END'
 modprobe -a virtio_pci virtio_net
 echo 1 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6
@@ -27,7 +27,7 @@ while read -r want; do
 done
 END
 
-# expect_carrier 0|1: what the guest has now, or soon.
+# expect_carrier 0|1: the guest's carrier now, or soon.
 steps=0
 expect_carrier() {
 	steps=$((steps + 1))
@@ -35,7 +35,7 @@ expect_carrier() {
 	await_output "scenario: step $steps: carrier $1"
 }
 
-# ends LINES: with so many lines about the tap.
+# ends LINES: with this number of lines about the tap.
 ends() {
 	kill -TERM "$vm"
 	vm_wait
@@ -77,7 +77,7 @@ for _ in {1..50}; do
 	ip link set net0 down
 	ip link set net0 up
 done
-# It had a carrier before, too: what shows is that it still follows.
+# It had a carrier before, too: this shows that the link is still followed.
 ip link set net0 down
 expect_carrier 0
 ip link set net0 up

@@ -1,5 +1,5 @@
-# The tap is removed from the host under a running guest: its card has no link any more, at once and
-# however often the driver is bound anew, which is said once; the guest lives on.
+# The tap is removed from the host under a running guest: its card loses its link at once, and
+# however often the driver is bound again, which is logged once; the guest runs on.
 # cases: vhost
 # cases x86_64: local
 ip tuntap add gone0 mode tap vnet_hdr

@@ -1,5 +1,5 @@
-# Traffic over taps, both ways, each byte compared; addresses and offloads as the guest sees them. One
-# tap is there before, Kinglet makes the other and takes it with it.
+# Traffic over taps, both ways, each byte compared; addresses and offloads as the guest sees them.
+# One tap exists before, Kinglet creates the other and removes it at the end.
 ip tuntap add net0 mode tap vnet_hdr
 ip addr add 10.9.0.1/24 dev net0
 ip link set net0 up
@@ -42,7 +42,7 @@ vm_wait
 cat console
 expect_status 0
 [ ! -d /sys/class/net/net1 ] || fail 'net1 is left behind'
-# Segments larger than a frame are what offloads are for.
+# Segments larger than a frame show that offloads work.
 [ $sent -lt $((8 * 1024 * 1024 / 1500)) ] || fail "$sent packets: no segmentation offload"
 
 expect_output '52:54:00:12:34:56'

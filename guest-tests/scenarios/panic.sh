@@ -1,4 +1,4 @@
-# A panic is told apart from other ends, whether the guest then reboots, hangs, or says nothing on
+# A panic is told apart from other ends, whether the guest then reboots, hangs, or prints nothing on
 # a console that Kinglet sees.
 # cases: reboots hangs
 # cases x86_64: init-ends unseen

@@ -9,7 +9,7 @@ esac
 random printed "$size"
 guest_runs printed <<'END'
 modprobe -a virtio_pci virtio_console
-until (: </dev/$port) 2>/dev/null; do # the node of hvc0 comes before its driver is ready
+until (: </dev/$port) 2>/dev/null; do # the node of hvc0 appears before its driver is ready
 	sleep 0.1
 done
 exec <"/dev/$port" >"/dev/$port"
@@ -19,7 +19,7 @@ head -c 65536 | sha256sum
 echo 'scenario: data'
 cat /printed
 END
-# Not console=hvc0: there, ^O and what follows it are commands to Linux.
+# Not console=hvc0: there, ^O and the next byte are SysRq commands to Linux.
 vm_start run "$BZIMAGE" --initrd initrd "${options[@]}" --append "$cmdline port=$case"
 await_output 'scenario: ready'
 cat typed >&"$keyboard"
@@ -28,5 +28,5 @@ expect_status 0
 expect_output "$(sum typed)"
 start=$(grep -abo 'scenario: data' console | cut -d : -f 1)
 tail -c "+$((start + 16))" console >arrived
-truncate -s "<$(stat -c %s printed)" arrived # the kernel's last words come behind
+truncate -s "<$(stat -c %s printed)" arrived # the kernel's last messages follow
 expect_same printed arrived

@@ -1,5 +1,5 @@
-# Every virtio device serves a driver that was unbound and bound again five times: the virtio
-# driver, then the PCI one with a reset of the function in between. Nothing of Kinglet's is used up.
+# Every virtio device works with a driver that was unbound and bound again five times: the virtio
+# driver, then the PCI one with a reset of the function in between. Kinglet leaks nothing.
 truncate -s 1M disk.img
 ip tuntap add rebind0 mode tap vnet_hdr
 ip addr add 10.9.2.1/24 dev rebind0
@@ -26,7 +26,7 @@ serve() {
 		sleep 0.1
 	done
 }
-# The host looks at Kinglet's descriptors.
+# The host counts Kinglet's descriptors.
 inspected() {
 	serve
 	echo "scenario: $1"

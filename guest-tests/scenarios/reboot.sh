@@ -1,4 +1,4 @@
-# A reboot ends the run, or starts the guest again in the same process, however the guest asks for
+# A reboot ends the run, or starts the guest again in the same process, however the guest requests
 # it: by default, through ACPI, the keyboard controller, a triple fault.
 # cases: default
 # cases x86_64: acpi kbd

@@ -1,4 +1,4 @@
-# All that KVM tells of a machine is the same after power-on and after a reset.
+# All state that KVM reports of a machine is the same after power-on and after a reset.
 # (tests/kvm/run shows it on KVMs without hardware, and on arm64.)
 # arch: x86_64
 "$(dirname "$TOOLS")/tests/kvm/reset"

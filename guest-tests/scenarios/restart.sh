@@ -1,5 +1,5 @@
-# --on-reboot restart: the guest boots anew, twice, in the same process, with all its devices,
-# which keep no descriptor from before, and all huge pages, which are no others' meanwhile.
+# --on-reboot restart: the guest boots again, twice, in the same process, with all its devices,
+# which leak no descriptor, and all its huge pages, which stay reserved meanwhile.
 sysctl -q vm.nr_hugepages=128
 trap 'sysctl -q vm.nr_hugepages=0' EXIT
 truncate -s 1M disk.img

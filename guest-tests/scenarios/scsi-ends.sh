@@ -1,5 +1,5 @@
-# No end of a machine leaves a target in configfs: not power-off, timeout or a signal, and what
-# SIGKILL leaves the next Kinglet removes, and nothing of one that lives.
+# No end of a machine leaves a target in configfs: neither power-off, timeout nor a signal. What
+# SIGKILL leaves behind, the next Kinglet removes, but nothing of a running one.
 config=/sys/kernel/config/target
 targets() {
 	find "$config" -maxdepth 3 -name 'naa.*' -o -maxdepth 3 -name 'kinglet-*' | wc -l
@@ -35,7 +35,7 @@ vm_wait
 expect_status 143
 expect_targets 0
 
-# One lives while another is killed.
+# One runs while another is killed.
 "$KINGLET" run "$BZIMAGE" --initrd initrd --scsi path=b.img,readonly --append "$cmdline" \
 	</dev/zero >console.b 2>messages.b &
 b=$!
@@ -47,7 +47,7 @@ vm_wait
 expect_status 137
 expect_targets 2
 
-# Only looked at, then removed when asked for; the next start removes what the last one left.
+# Only listed, then removed on request; the next start removes what the last one left behind.
 "$KINGLET" doctor >report || :
 grep -q '^degraded *lio *1 target left by runs that were killed, of .*/a.img$' report ||
 	fail "$(cat report)"

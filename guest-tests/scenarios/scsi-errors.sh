@@ -1,4 +1,5 @@
-# What the host lacks for a SCSI disk is one line, and status 101; a wrong file is status 100.
+# What the host lacks for a SCSI disk is reported in one line, with status 101; an unsuitable file
+# has status 100.
 truncate -s 1M disk.img
 truncate -s 1000 odd.img
 chmod 755 .

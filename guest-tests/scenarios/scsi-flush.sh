@@ -1,5 +1,5 @@
-# What the guest was told is on a SCSI disk is on the host's disk, also when the host and Kinglet end
-# there: the image lies on a file system whose device is copied as it then is.
+# Data flushed to a SCSI disk is on the host's disk, even if the host and Kinglet stop at that
+# moment: the image is on a file system whose device is copied in that state.
 truncate -s 64M system.img
 mke2fs -q -t ext4 system.img
 loop=$(losetup --find --show system.img)
@@ -29,7 +29,7 @@ vm_wait
 expect_status 137
 
 mount -o loop crashed.img crashed
-# The last line may be half a one.
+# The last line may be incomplete.
 last=$(sed -n 's/^scenario: block \([0-9]*\) is safe\r$/\1/p' acknowledged | tail -n 1)
 [ "$last" -ge 20 ]
 for ((i = 1; i <= last; i++)); do
@@ -37,7 +37,7 @@ for ((i = 1; i <= last; i++)); do
 		fail "block $i of $last is lost"
 done
 
-# The next Kinglet removes what the killed one left.
+# The next Kinglet removes what the killed one left behind.
 guest_runs <<'END'
 :
 END

@@ -1,5 +1,5 @@
-# A SCSI host serves a driver that is unbound and bound again ten times while requests are in flight,
-# and a guest that reboots in the same process while it writes. Nothing of Kinglet's is used up.
+# A SCSI host works with a driver that is unbound and bound again ten times while requests are in
+# flight, and with a guest that reboots in the same process while it writes. Kinglet leaks nothing.
 # cases: restart virtio
 # cases x86_64: pci
 random disk.img 16M

@@ -1,4 +1,4 @@
-# The data path of a SCSI disk is the kernel's: during 10,000 commands no vCPU leaves to Kinglet for
+# The data path of a SCSI disk is in the kernel: during 10,000 commands no vCPU exits to Kinglet for
 # the disk, and no event of it wakes Kinglet.
 random disk.img 8M
 guest_runs <<'END'
@@ -14,7 +14,7 @@ commands() {
 before=$(commands)
 echo 'scenario: ready'
 read -r _
-# A page each. Not by O_DIRECT, which wants buffers as aligned as arm64's caches.
+# One page each. Not by O_DIRECT, which needs buffers aligned to arm64's cache lines.
 echo 0 >/sys/block/sda/queue/read_ahead_kb
 for _ in 1 2 3 4 5; do
 	echo 3 >/proc/sys/vm/drop_caches
@@ -25,7 +25,7 @@ echo 'scenario: done'
 read -r _
 END
 vm_start run "$BZIMAGE" --initrd initrd --stats --scsi path=disk.img,readonly --append "$cmdline"
-# counts N: Kinglet's Nth account of the device.
+# counts N: Kinglet's Nth statistics of the device.
 counts() {
 	kill -USR1 "$vm"
 	until [ "$(grep -c 'virtio-scsi 0' messages)" -eq "$1" ]; do

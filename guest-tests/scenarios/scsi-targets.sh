@@ -1,5 +1,5 @@
-# A target that was made by hand: two portal groups are two SCSI targets, one with two LUNs; several
-# queues. Only one machine at a time can have it.
+# A target created by hand: two portal groups are two SCSI targets, one with two LUNs; several
+# queues. Only one machine at a time can use it.
 config=/sys/kernel/config/target
 wwpn=naa.5001405000000002
 backstore=$config/core/fileio_0
@@ -48,7 +48,7 @@ vm_start run "$BZIMAGE" --initrd initrd --cpus 2 --scsi "wwpn=$wwpn,queues=4" \
 	--append "$cmdline sum1=$(sum disk1.img) sum2=$(sum disk2.img) sum3=$(sum disk3.img)"
 await_output 'scenario: ready'
 
-# While it runs nobody else gets the target, and is told so before there is a guest.
+# While it runs, another machine cannot use the target and fails before its guest starts.
 other=0
 "$KINGLET" run "$BZIMAGE" --initrd initrd --scsi "wwpn=$wwpn" --append "$cmdline" --timeout 60 \
 	</dev/null >console.other 2>messages.other || other=$?

@@ -1,5 +1,5 @@
-# SCSI disks that the host's kernel serves, on files and on a block device: what the guest writes
-# and reads is what the host has; a file system; read-only; with and without MSI.
+# SCSI disks served by the host's kernel, on files and on a block device: guest and host see the
+# same data; a file system; read-only; with and without MSI.
 # cases: msix nomsi
 [ "$case" = msix ] && words= || words='pci=nomsi intx=yes'
 truncate -s 16M whole.img

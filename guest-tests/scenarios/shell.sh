@@ -1,4 +1,4 @@
-# Commands piped in before there is a guest, and the end of the pipe behind them, reach its shell.
+# Commands piped in before the guest starts, and the end of the pipe after them, reach its shell.
 status=0
 # shellcheck disable=SC2016 # for the guest's shell
 printf 'echo $((6 * 7)) is the answer\npoweroff\n' |

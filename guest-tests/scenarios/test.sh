@@ -1,4 +1,4 @@
-# kinglet test on Linux guests: what they print and how they end comes out as verdict, exit status and
+# kinglet test on Linux guests: their output and the way they end determine verdict, exit status and
 # reports.
 # cases: outcomes place
 check=$GUEST_TESTS/../tests/kvm/check-report
@@ -39,7 +39,7 @@ END
 	guest panic <<'END'
 echo c >/proc/sysrq-trigger
 END
-	# An old panic is read, and the guest goes down in order.
+	# An old panic message is printed, and the guest powers off normally.
 	guest old-log <<'END'
 cat <<'LOG'
 [    1.234567] Kernel panic - not syncing: an old one
@@ -47,7 +47,7 @@ cat <<'LOG'
 LOG
 $end -f
 END
-	# The shell of an initramfs, whose prompt waits for ever.
+	# The shell of an initramfs, whose prompt waits forever.
 	guest gives-up <<'END'
 echo 'ALERT!  /dev/vda1 does not exist.  Dropping to a shell!'
 printf '\n(initramfs) ' >/dev/console
@@ -79,10 +79,11 @@ END
 		'r["tests"][1]["expected"][1]["line"].startswith("guest# ")'
 	;;
 place)
-	# arm64's KVM tells of no vCPU that it halts, and no register where Linux is.
+	# arm64's KVM does not report that a vCPU halts, and no register shows where Linux is
+	# loaded.
 	idle=1
 	[ "$ARCH" = x86_64 ] || words+=' nokaslr' idle=0
-	# The kernel's own list of symbols, by a disk: where this boot has put it.
+	# The kernel's own list of symbols, by a disk: with the addresses of this boot.
 	truncate -s 16M map
 	guest symbols <<'END'
 modprobe -a virtio_pci virtio_blk
@@ -95,7 +96,7 @@ END
 	expect_status 0
 	tr -d '\0' <map >System.map
 
-	# Another boot, elsewhere. How long it takes until both CPUs sleep is not known beforehand.
+	# Another boot, at other addresses. The time until both CPUs sleep is not known in advance.
 	guest sleeps <<'END'
 echo 'scenario: asleep'
 sleep 1000

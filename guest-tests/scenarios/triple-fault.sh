@@ -1,4 +1,4 @@
-# A triple fault is told apart from other ends. Linux makes one when it is to reboot so.
+# A triple fault is told apart from other ends. Linux causes one with reboot=triple.
 # arch: x86_64
 guest_runs <<'END'
 reboot -f

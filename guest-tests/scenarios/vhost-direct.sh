@@ -1,5 +1,4 @@
-# vhost needs no KVM: a process that is its own virtio driver gets frames
-# through, and commands to a disk.
+# vhost needs no KVM: a process with its own virtio driver passes frames, and commands to a disk.
 direct=$(dirname "$TOOLS")/vhost-direct
 mv /dev/kvm /dev/hidden
 trap 'mv /dev/hidden /dev/kvm' EXIT

@@ -1,9 +1,9 @@
-# The host's commands in docs/vhost.md, and the examples of README.md for the same devices, as they are
-# written there.
+# The host's commands in docs/vhost.md, and the examples of README.md for the same devices, exactly
+# as written there.
 # arch: x86_64
 # cases: tap bridge scsi vsock direct readme-net readme-scsi readme-vsock
 
-# What the page assumes: programs in the path, a kernel, an initramfs.
+# What the page assumes: programs in $PATH, a kernel, an initramfs.
 mkdir bin
 ln -s "$KINGLET" bin/kinglet
 ln -s "$(dirname "$TOOLS")/vhost-direct" bin/vhost-direct
@@ -15,10 +15,10 @@ guest_runs "$TOOLS/sockecho" <<'END'
 set -e
 modprobe -a virtio_pci virtio_net virtio_scsi sd_mod vmw_vsock_virtio_transport
 until [ ! -e /sys/bus/virtio/drivers/virtio_scsi/virtio0 ] || [ -e /dev/sda ]; do
-	sleep 0.1 # disks are looked for behind modprobe
+	sleep 0.1 # disks are scanned for after modprobe
 done
 if [ -e /sys/class/net/eth0 ]; then
-	# Two guests of a bridge: the lower address waits for the other.
+	# Two guests on a bridge: the lower address waits for the other.
 	mac=$(tr : ' ' </sys/class/net/eth0/address)
 	ip link set eth0 up
 	ip addr add 10.9.0.$((0x${mac##* } % 200 + 20))/24 dev eth0
@@ -45,13 +45,13 @@ block() {
 		inside' "$GUEST_TESTS/../docs/vhost.md"
 }
 
-# example TEXT: README's example whose comment has the text, with the commands that it has for root.
+# example TEXT: README's example whose comment contains the text, with the commands for root.
 example() {
 	awk -v text="$1" 'index($0, text) { wanted = 1 } wanted && !NF { exit } wanted' \
 		"$GUEST_TESTS/../README.md" | sed -n 's/^    #   //p; s/^    \([^#]\)/\1/p'
 }
 
-# try NAME TEXT TIMES: run it, and see the text in what it prints so often.
+# try NAME TEXT TIMES: run it; the text must be in its output TIMES times.
 try() {
 	if [[ $1 == *' '* ]]; then example "$1"; else block "$1"; fi >commands
 	[ -s commands ]
@@ -66,7 +66,7 @@ tap) try tap 'guest: net' 1 ;;
 bridge) try bridge 'guest: net' 2 ;;
 scsi)
 	try scsi 'guest: scsi' 1
-	rmdir /sys/kernel/config/target/vhost # of all targets: not for the page to remove
+	rmdir /sys/kernel/config/target/vhost # of all targets: the page must not remove it
 	;;
 vsock) try vsock 'guest: vsock' 1 ;;
 direct) try direct 'each as it was sent' 1 ;;

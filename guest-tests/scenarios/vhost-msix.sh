@@ -1,6 +1,6 @@
 # MSI-X, function-level reset, memory decoding and BAR moves while queues that vhost runs carry
-# traffic: TCP on a network card and a stream on vsock. Service goes on after each; in the end kicks
-# still go straight to the kernel.
+# traffic: TCP on a network card and a stream on vsock. Traffic continues after each; at the end
+# kicks still go straight to the kernel.
 echo=$TOOLS/sockecho
 head -c 256K /dev/urandom >data
 ip tuntap add dev msix0 mode tap vnet_hdr
@@ -23,7 +23,7 @@ net_up() {
 	ip link set eth0 up
 }
 
-# traffic KIND ADDRESS: without end; counts good and bad transfers.
+# traffic KIND ADDRESS: endless; counts good and bad transfers.
 traffic() {
 	while true; do
 		if /sockecho "$1" connect "$2" 1000 </data 2>/tmp/$1.error | cmp -s - /data; then
@@ -92,7 +92,7 @@ for i in 1 2; do
 	await_traffic "reset $i"
 done
 
-# A kick that nobody decodes is lost, and the driver does not repeat it: hence the new start.
+# A kick that is not decoded is lost, and the driver does not repeat it: hence the restart.
 for i in 1 2 3 4 5; do
 	for function in $net_pci $vsock_pci; do
 		write_config $function 4 4
@@ -133,12 +133,13 @@ echo 'scenario: done'
 read -r _
 END
 
-# Those that reach Kinglet, as each architecture calls them. On arm64 the console's line is among them.
+# Exits that reach Kinglet, under their names on each architecture. On arm64 the console's line is
+# among them.
 case $ARCH in
 x86_64) counter=mmio_exits allowed=0 ;;
 aarch64) counter=mmio_exit_user allowed=64 ;;
 esac
-# The folder bears the number of the thread that made the VM.
+# The folder's name contains the ID of the thread that created the VM.
 user_exits() {
 	local tid
 	for tid in $(ls "/proc/$vm/task"); do

@@ -1,4 +1,4 @@
-# Two guests on a bridge, one with its frames in the kernel and one with them in Kinglet; and a guest
+# Two guests on a bridge, one with frames carried by the kernel and one by Kinglet; and a guest
 # without MSI-X, whose interrupts pass through Kinglet.
 ip link add br0 type bridge
 ip link set br0 up

@@ -1,6 +1,6 @@
-# Network cards on descriptors that somebody else opened, for a Kinglet that may open nothing: two
-# queues of a tap with their vhosts, and two of a macvtap, with the kernel and without; and what is
-# wrong with such descriptors.
+# Network cards on inherited descriptors, for a Kinglet that may not open the devices: two queues of
+# a tap with their vhosts, and two of a macvtap, with the kernel and without; and errors of such
+# descriptors.
 # cases: tap macvtap errors
 nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups)
 cp "$KINGLET" kinglet
@@ -98,7 +98,7 @@ errors)
 	refused 'vhost-net: fd 9: VHOST_SET_OWNER: .* \(not of this device\)'
 	one_tap --net fd=10,vhostfd=66
 	refused 'vhost-net: fd 66: not inherited; open /dev/vhost-net on this number before'
-	# The same tap twice is one queue.
+	# The same descriptor twice is one queue.
 	status=0
 	"$TOOLS/with-tap" fd0 1 bash -c 'exec "$@" 12<&10' _ "${nobody[@]}" "$kinglet" run \
 		"$bzimage" --net fd=10:12 </dev/null >console 2>messages || status=$?

@@ -1,5 +1,6 @@
-# Two and four pairs of queues while CPUs come and go in the guest, then one CPU and one pair: the
-# driver switches pairs on and off, and with them the tap's queues and the kernel's threads serve it.
+# Two and four pairs of queues while CPUs are hot-plugged and unplugged in the guest, then one CPU
+# and one pair: the driver switches pairs on and off, and with them the tap's queues and the
+# kernel's threads serve it.
 ip tuntap add net0 mode tap vnet_hdr multi_queue
 ip tuntap add net1 mode tap vnet_hdr multi_queue
 ip addr add 10.9.0.1/24 dev net0
@@ -39,7 +40,7 @@ for cpu in 1 2 3; do
 	echo 1 >/sys/devices/system/cpu/cpu$cpu/online
 done
 traffic
-# Pairs behind the first have carried something.
+# Pairs after the first have carried something.
 grep virtio /proc/interrupts
 awk '/virtio3-output.[123]/ { for (i = 2; i <= 5; i++) n += $i } END { exit !(n > 100) }' \
 	/proc/interrupts

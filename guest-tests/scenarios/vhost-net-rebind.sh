@@ -1,6 +1,7 @@
-# The driver goes and comes ten times, and the guest reboots inside the process, while traffic flows:
-# the card works afterwards, with the same descriptors and threads as before. It reboots at once, for
-# an orderly shutdown under traffic hangs in some kernels (docs/vhost.md), and leaves less to Kinglet.
+# The driver is unbound and bound ten times, and the guest reboots inside the process, while traffic
+# flows: the card works afterwards, with the same descriptors and threads as before. It reboots at
+# once, because an orderly shutdown under traffic hangs in some kernels (docs/vhost.md), and leaves
+# less for Kinglet to clean up.
 ip tuntap add net0 mode tap vnet_hdr
 ip addr add 10.9.0.1/24 dev net0
 ip link set net0 up
@@ -24,7 +25,7 @@ for _ in 0 1 2 3 4 5 6 7 8 9; do
 	traffic=$!
 	sleep 0.3
 	echo "$card" >$driver/unbind || exit
-	kill $traffic || : # it may have noticed
+	kill $traffic || : # it may have ended already
 	echo "$card" >$driver/bind || exit
 	up
 done
@@ -39,7 +40,7 @@ if [ "$next" = reboot ]; then
 fi
 EOF
 
-# times N TEXT: wait until it is on the console that often.
+# times N TEXT: wait until it is on the console N times.
 times() {
 	[ "$(timeout 300 grep -am "$1" "$2" <(exec tail -f -n +1 -s 0.1 --pid="$vm" console) | wc -l)" \
 		-eq "$1" ] || fail "no '$2' on the console"

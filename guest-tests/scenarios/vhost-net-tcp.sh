@@ -1,5 +1,5 @@
-# 256 MiB through TCP each way, with checksums and segmentation left to the other side; less, for the
-# emulated host is slow at it, with every frame as on a wire, and with jumbo frames.
+# 256 MiB through TCP each way, with checksum and segmentation offloads; less, because the emulated
+# host is slow at it, without offloads, and with jumbo frames.
 ip tuntap add net0 mode tap vnet_hdr
 ip tuntap add net1 mode tap vnet_hdr
 ip addr add 10.9.0.1/24 dev net0

@@ -1,5 +1,5 @@
-# Network cards whose frames the kernel carries: 100,000 packets without a single exit or wake-up of
-# Kinglet's for them; nothing is left when they are gone.
+# Network cards whose frames the kernel carries: 100,000 packets without a single exit to Kinglet or
+# wake-up for them; nothing is left at the end.
 ip tuntap add net0 mode tap vnet_hdr
 ip tuntap add net1 mode tap vnet_hdr
 ip addr add 10.9.0.1/24 dev net0

@@ -1,7 +1,7 @@
 # Twelve resets in turn by the driver, by the function and by bus mastering, as at a kexec, then a
-# reboot in the process, ten times over, all with requests in flight: a bare-metal guest that sees
-# each byte which a device writes to where it no longer may. Nothing of Kinglet's is used up; the
-# same with frames in Kinglet.
+# reboot in the process, ten times over, all with requests in flight: a bare-metal guest that
+# detects each byte that a device writes where it no longer may. Kinglet leaks nothing; the same
+# with frames carried by Kinglet.
 # cases: vhost
 # cases x86_64: local
 guest=$(dirname "$TOOLS")/payloads/resets
@@ -18,7 +18,7 @@ else
 	devices=(--net tap=reset0,vhost=off)
 fi
 
-# look: what the machine has of the host's.
+# look: the host resources of the machine.
 look() {
 	local seen
 	seen=$(grep -c 'interrupts by MSI' messages) || :

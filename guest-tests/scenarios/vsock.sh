@@ -64,7 +64,7 @@ echo off >&"$keyboard"
 vm_wait
 expect_status 0
 
-# /dev/kvm comes first.
+# /dev/kvm is opened first.
 chmod 666 /dev/kvm
 cp "$KINGLET" kinglet
 chmod 755 .
@@ -73,7 +73,7 @@ setpriv --reuid 65534 --clear-groups ./kinglet run "$BZIMAGE" --vsock 3 </dev/nu
 expect_status 101
 expect_message '^kinglet: vhost-vsock: /dev/vhost-vsock: Permission denied \('
 
-# Its node is missing, or nothing is behind it.
+# Its node is missing, or has no driver.
 mv /dev/vhost-vsock /dev/kept
 vm run "$BZIMAGE" --vsock 3
 mv messages no-node

@@ -1,5 +1,5 @@
-# A Linux guest whose frames the kernel carries, watched in every way: the narration knows each call
-# that was made, the phases that only a kernel has are seen, and the page shows who runs which queue.
+# A Linux guest whose frames the kernel carries, under every kind of observation: the narration
+# knows each call, the kernel's phases are seen, and the page shows which backend runs each queue.
 case $ARCH in
 x86_64) serial=COM1 ;;
 aarch64) serial='serial port' ;;
@@ -37,7 +37,7 @@ done
 expect_output '^vCPU 0 +[0-9.]+ +[0-9.]+  #'
 expect_output "^write to $serial +[0-9]+ "
 
-# The carried queues need no thread of Kinglet's, the control queue does.
+# The data queues need no thread of Kinglet, the control queue does.
 for queue in 0 1; do
 	grep -A 20 '<h3>virtio-net 0' page.html |
 		grep "queue $queue</b><span>write to .*ioeventfd: no exit.*vhost-net<small>in the kernel.*GSI" ||
