@@ -17,6 +17,8 @@ enum { EXIT_USAGE = 100, EXIT_HOST = 101, EXIT_LOST = 104 };
 /* With an exit status: threads are left that use what the command has, so _exit(2) comes next. */
 enum { COMMAND_LEAVE = 0x100 };
 
+struct run_options;
+
 struct command {
 	const char *name;
 	const char *synopsis; /* what is written behind the name, or "" */
@@ -57,21 +59,22 @@ void command_log_unknown(const char *name);
 int command_execute(const struct command *command, int argc, char **argv);
 
 /*
- * machine_run() on the host's kernel, and the seconds since config->started_ns. 0, or COMMAND_LEAVE
- * when it did not stop.
+ * machine_run() on the host's kernel, and the seconds since config.started_ns. Who looks on: the
+ * observers of the config, and those that the options ask for. 0, or COMMAND_LEAVE when the machine
+ * did not stop.
  */
-__must_check int run_timed(const struct machine_config *config, struct verdict *verdict,
+__must_check int run_timed(const struct run_options *options, struct verdict *verdict,
 			   double *seconds);
 
 /* EXIT_SUCCESS, or EXIT_HOST after one logged line when standard output has not taken all. */
 int flush_stdout(void);
 
 /*
- * Looks at all that machine_run() would look at without /dev/kvm, then prints the machine that
- * `config` describes, for --dry-run. 0, or a negative errno after one logged line; then nothing is
+ * Looks at all that machine_run() would look at without /dev/kvm, then prints the machine that the
+ * options describe, for --dry-run. 0, or a negative errno after one logged line; then nothing is
  * printed.
  */
-__must_check int dry_run_print(FILE *out, const struct machine_config *config);
+__must_check int dry_run_print(FILE *out, const struct run_options *options);
 
 /*
  * The verdict line, without the program's name: how a run ended that did not end well, or by a

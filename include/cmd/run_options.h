@@ -9,12 +9,17 @@
 #include "cli/files.h"
 #include "cli/options.h"
 #include "cmd/kernel.h"
+#include "gdb/server.h"
 #include "machine/config.h"
+#include "trace/observer.h"
 
 /* Strings are borrowed from argv or owned by common. */
 struct run_options {
 	struct common_options common;
 	struct machine_config config;
+	struct watch_config watch;
+	struct gdb_config gdb;
+	bool stats; /* print what the run cost, at its end and on SIGUSR1 */
 	const char *append; /* --append as given, or NULL; the whole line is in config.boot */
 	bool shows_warnings; /* the default command line lets the kernel print them */
 	bool dry_run;

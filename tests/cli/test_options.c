@@ -86,7 +86,7 @@ static void defaults_are_a_small_machine_on_the_serial_port(void **state)
 	assert_int_equal(o.config.vsock.cid, 0);
 	assert_int_equal(o.config.on_reboot, ON_REBOOT_EXIT);
 	assert_int_equal(o.config.timeout_ns, 0);
-	assert_null(o.config.gdb.listen);
+	assert_null(o.gdb.listen);
 	assert_false(o.dry_run || o.common.help || o.common.version);
 	options_destroy(&o.common);
 }
@@ -97,13 +97,13 @@ static void a_debugger_has_a_port_or_a_socket(void **state)
 
 	(void)state;
 	PARSE_GOOD(&o, "--gdb", "1234", "k");
-	assert_int_equal(o.config.gdb.port, 1234);
-	assert_false(o.config.gdb.nowait);
+	assert_int_equal(o.gdb.port, 1234);
+	assert_false(o.gdb.nowait);
 	options_destroy(&o.common);
 	PARSE_GOOD(&o, "--gdb", "/run/gdb,nowait", "k");
-	assert_int_equal(o.config.gdb.port, 0);
-	assert_string_equal(o.config.gdb.listen, "/run/gdb");
-	assert_true(o.config.gdb.nowait);
+	assert_int_equal(o.gdb.port, 0);
+	assert_string_equal(o.gdb.listen, "/run/gdb");
+	assert_true(o.gdb.nowait);
 	options_destroy(&o.common);
 }
 

@@ -105,7 +105,7 @@ static int dry_run(const char *const *args, char **page, char *said, size_t len)
 	assert_int_equal(options_parse(&command_run, &options.common, argc, argv), 0);
 	assert_non_null(out);
 	capture_stderr_begin(&capture);
-	err = dry_run_print(out, &options.config);
+	err = dry_run_print(out, &options);
 	capture_stderr_end(&capture, said, len);
 	options_destroy(&options.common);
 	assert_int_equal(fclose(out), 0);
@@ -278,7 +278,7 @@ static void what_a_run_would_refuse_is_one_line_and_no_page(void **state)
 
 static void where_a_program_is_heard(void **state)
 {
-	struct machine_config config = {
+	struct run_options options = { .config = {
 		.boot = { .kernel = "kernel", .cmdline = "", .firmware_tables = true },
 		.irqchip = true,
 		.cpus = 1,
@@ -286,7 +286,7 @@ static void where_a_program_is_heard(void **state)
 		.program = true,
 		.no_output = true,
 		.output_on_stderr = true,
-	};
+	} };
 
 	(void)state;
 	for (unsigned shown = 0; shown < 2; shown++) {
@@ -294,8 +294,8 @@ static void where_a_program_is_heard(void **state)
 		size_t len;
 		FILE *out = open_memstream(&page, &len);
 
-		config.no_output = !shown;
-		assert_int_equal(dry_run_print(out, &config), 0);
+		options.config.no_output = !shown;
+		assert_int_equal(dry_run_print(out, &options), 0);
 		assert_int_equal(fclose(out), 0);
 		assert_non_null(strstr(page, shown ? " on stderr\n" : ", not shown\n"));
 		assert_non_null(strstr(page, "program    stdin, stdout and stderr on ports"));

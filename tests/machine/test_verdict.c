@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How a guest's end is judged: by what it printed, what it reported, and how it went down. */
-#include "../../vmm/machine/vm.h"
+#include "../../vmm/machine/run.h"
+#include "guestlog/panic_watch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/eventfd.h>
 
 #include <cmocka.h>
 
 struct rig {
 	struct machine_config config;
+	struct panic_watch panic;
 	struct vm vm;
 };
 
@@ -18,19 +19,22 @@ static void begin(struct rig *rig)
 {
 	*rig = (struct rig){ 0 };
 	rig->vm.config = &rig->config;
-	rig->vm.control.ended.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	vm_verdict_init(&rig->vm);
+	panic_watch_init(&rig->panic);
+	rig->config.observers[0] = (struct machine_observer){ &panic_watch_ops, &rig->panic };
+	rig->config.observer_count = 1;
+	assert_int_equal(ending_init(&rig->vm.ending), 0);
+	assert_int_equal(observers_init(&rig->vm.observers, &rig->config, &rig->vm.ending, NULL), 0);
 }
 
 static void end(struct rig *rig)
 {
-	vm_verdict_destroy(&rig->vm);
-	close_fd(&rig->vm.control.ended.fd);
+	pthread_mutex_destroy(&rig->vm.observers.lock);
+	ending_destroy(&rig->vm.ending);
 }
 
 static void prints(struct rig *rig, enum guest_stream stream, const char *text)
 {
-	vm_watch_console(&rig->vm, stream, (const uint8_t *)text, strlen(text));
+	observers_console(&rig->vm.observers, stream, (const uint8_t *)text, strlen(text));
 }
 
 #define PANIC "[    1.8] Kernel panic - not syncing: no init\n"
@@ -42,23 +46,23 @@ static void prints(struct rig *rig, enum guest_stream stream, const char *text)
 
 static void powers_off(struct vm *vm)
 {
-	vm_power_off(vm);
+	run_serve(vm, REQUEST_POWER_OFF);
 }
 
 static void resets(struct vm *vm)
 {
-	vm_reset(vm);
+	run_serve(vm, REQUEST_RESET);
 }
 
 static void reports_panic(struct vm *vm)
 {
-	vm_guest_panicked(vm);
+	run_crashed(vm, PVPANIC_PANICKED);
 }
 
 static void crash_kernel_powers_off(struct vm *vm)
 {
-	vm_guest_crashes(vm);
-	vm_power_off(vm);
+	run_crashed(vm, PVPANIC_CRASH_LOADED);
+	run_serve(vm, REQUEST_POWER_OFF);
 }
 
 static void goes_on(struct vm *vm)
@@ -102,8 +106,8 @@ static void a_panic_is_told_from_the_text_of_one(void **state)
 		begin(&rig);
 		prints(&rig, GUEST_SERIAL, cases[i].serial);
 		cases[i].goes_down(&rig.vm);
-		if (!rig.vm.ended || rig.vm.verdict.outcome != cases[i].outcome)
-			fail_msg("case %zu: outcome %d", i, (int)rig.vm.verdict.outcome);
+		if (!rig.vm.ending.known || rig.vm.ending.verdict.outcome != cases[i].outcome)
+			fail_msg("case %zu: outcome %d", i, (int)rig.vm.ending.verdict.outcome);
 		end(&rig);
 	}
 }
@@ -117,16 +121,16 @@ static void both_consoles_tell_one_story(void **state)
 	begin(&rig);
 	prints(&rig, GUEST_SERIAL, PANIC);
 	prints(&rig, GUEST_HVC, RESTARTING);
-	vm_reset(&rig.vm);
-	assert_int_equal(rig.vm.verdict.outcome, OUTCOME_REBOOT);
+	run_serve(&rig.vm, REQUEST_RESET);
+	assert_int_equal(rig.vm.ending.verdict.outcome, OUTCOME_REBOOT);
 	end(&rig);
 
 	begin(&rig);
 	prints(&rig, GUEST_HVC, PANIC);
 	prints(&rig, GUEST_SERIAL, PANIC DUMP);
-	vm_reset(&rig.vm);
-	assert_int_equal(rig.vm.verdict.outcome, OUTCOME_PANIC);
-	assert_string_equal(rig.vm.verdict.detail, "Kernel panic - not syncing: no init");
+	run_serve(&rig.vm, REQUEST_RESET);
+	assert_int_equal(rig.vm.ending.verdict.outcome, OUTCOME_PANIC);
+	assert_string_equal(rig.vm.ending.verdict.detail, "Kernel panic - not syncing: no init");
 	end(&rig);
 }
 
@@ -149,10 +153,10 @@ static void a_status_counts_when_the_guest_goes_down(void **state)
 		struct rig rig;
 
 		begin(&rig);
-		vm_guest_status(&rig.vm, cases[i].status);
+		ending_set_status(&rig.vm.ending, cases[i].status);
 		cases[i].goes_down(&rig.vm);
-		assert_int_equal(rig.vm.verdict.outcome, cases[i].outcome);
-		assert_int_equal(rig.vm.verdict.status, cases[i].status);
+		assert_int_equal(rig.vm.ending.verdict.outcome, cases[i].outcome);
+		assert_int_equal(rig.vm.ending.verdict.status, cases[i].status);
 		end(&rig);
 	}
 }
@@ -163,11 +167,12 @@ static void a_boot_knows_nothing_of_the_one_before(void **state)
 
 	(void)state;
 	begin(&rig);
-	vm_guest_status(&rig.vm, 7);
+	ending_set_status(&rig.vm.ending, 7);
 	prints(&rig, GUEST_SERIAL, PANIC);
-	vm_forget_boot(&rig.vm);
-	vm_reset(&rig.vm);
-	assert_int_equal(rig.vm.verdict.outcome, OUTCOME_REBOOT);
+	ending_forget_boot(&rig.vm.ending);
+	observers_restarting(&rig.vm.observers);
+	run_serve(&rig.vm, REQUEST_RESET);
+	assert_int_equal(rig.vm.ending.verdict.outcome, OUTCOME_REBOOT);
 	end(&rig);
 }
 

@@ -4,6 +4,7 @@
 #include "arch/arch.h"
 #include "base/log.h"
 #include "cli/options.h"
+#include "cmd/run_options.h"
 #include "host/image.h"
 #include "devices/lio.h"
 #include "host/tap.h"
@@ -200,8 +201,16 @@ static void print_serial(FILE *out, const struct machine_config *config)
 		config->serial == SERIAL_STDIO ? where : "");
 }
 
-int dry_run_print(FILE *out, const struct machine_config *config)
+static void print_gdb(FILE *out, const struct gdb_config *gdb)
 {
+	if (gdb->listen)
+		fprintf(out, "%-10s %s%s%s\n", "gdb", gdb->port ? "127.0.0.1:" : "", gdb->listen,
+			gdb->nowait ? "" : ", waits for it");
+}
+
+int dry_run_print(FILE *out, const struct run_options *options)
+{
+	const struct machine_config *config = &options->config;
 	static const char *const consoles[] = {
 		[CONSOLE_OFF] = "off",
 		[CONSOLE_NULL] = "kinglet.status; hvc0 dropped",
@@ -240,9 +249,7 @@ int dry_run_print(FILE *out, const struct machine_config *config)
 	if (config->vsock.cid)
 		fprintf(out, "%-10s CID %u\n", "vsock", config->vsock.cid);
 	print_row(out, "on-reboot", config->on_reboot == ON_REBOOT_EXIT ? "exit" : "restart");
-	if (config->gdb.listen)
-		fprintf(out, "%-10s %s%s%s\n", "gdb", config->gdb.port ? "127.0.0.1:" : "",
-			config->gdb.listen, config->gdb.nowait ? "" : ", waits for it");
+	print_gdb(out, &options->gdb);
 	if (config->timeout_ns)
 		option_format_value(OPTION_DURATION, config->timeout_ns, timeout, sizeof(timeout));
 	print_row(out, "timeout", timeout);

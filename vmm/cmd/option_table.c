@@ -562,20 +562,20 @@ static const struct option machine_options[] = {
 		.name = "gdb", .metavar = "PORT|SOCKET", .kind = OPTION_KEYS, .keys = &gdb_keys,
 		.help = "wait before the first instruction for gdb, which connects by 'target "
 			"remote :PORT' or 'target remote SOCKET'",
-		RUN(config.gdb),
+		RUN(gdb),
 	},
 	{
 		.name = "stats", .kind = OPTION_FLAG,
 		.help = "print at the end, and on SIGUSR1, how often vCPUs left the guest for "
 			"Kinglet, and for which device, how often a device woke Kinglet, and what "
 			"became of the frames that Kinglet carried",
-		RUN(config.stats),
+		RUN(stats),
 	},
 	{
 		.name = "explain", .kind = OPTION_FLAG,
 		.help = "narrate to standard error: each ioctl of KVM, vhost and tun and each kind "
 			"of exit in a sentence, with the line of Kinglet's source that made it",
-		RUN(config.watch.explain),
+		RUN(watch.explain),
 	},
 	{
 		.name = "explain=html", .metavar = "FILE", .kind = OPTION_STRING, .min = 1,
@@ -583,20 +583,20 @@ static const struct option machine_options[] = {
 		.file = FILE_OUTPUT,
 		.help = "write a page about the run: timeline, memory map, PCI, queues, what exits "
 			"cost",
-		RUN(config.watch.explain_page),
+		RUN(watch.explain_page),
 	},
 	{
 		.name = "trace", .metavar = "FILE", .kind = OPTION_STRING, .min = 1, .max = 4095,
 		.file = FILE_OUTPUT,
 		.help = "write every exit, ioctl, interrupt and phase as trace events (JSON) for "
 			"ui.perfetto.dev, or for kinglet report",
-		RUN(config.watch.trace),
+		RUN(watch.trace),
 	},
 	{
 		.name = "budget", .metavar = "init=TIME", .kind = OPTION_KEYS, .keys = &budget_keys,
 		.help = "end with status 1 where a run that went well took longer, from its start, "
 			"than",
-		RUN(config.watch),
+		RUN(watch),
 	},
 	{
 		.name = "dry-run", .kind = OPTION_FLAG,

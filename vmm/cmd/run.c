@@ -4,44 +4,11 @@
 #include "base/log.h"
 #include "cmd/run_options.h"
 
-#include <string.h>
-
-/* What is said of the end must not be lost with a reader that is only slow. */
-enum { SETTLE_MS = 500 };
-
-/* What a machine uses for as long as it is there. */
-struct kept {
-	struct machine_config config;
-	struct sys sys;
-};
-
-int run_timed(const struct machine_config *config, struct verdict *verdict, double *seconds)
-{
-	uint64_t start = config->started_ns ? config->started_ns : sys_now_ns();
-	struct kept *kept = malloc(sizeof(*kept));
-	bool gone = true;
-
-	*verdict = (struct verdict){ .outcome = OUTCOME_HOST, .status = EXIT_HOST };
-	if (kept) {
-		kept->config = *config;
-		sys_init(&kept->sys);
-		gone = machine_run(&kept->config, &kept->sys, verdict);
-	} else {
-		log_error("machine: %s", strerror(ENOMEM));
-	}
-	*seconds = (double)(sys_now_ns() - start) / 1e9;
-	log_settle(SETTLE_MS);
-	if (!gone)
-		return COMMAND_LEAVE;
-	free(kept);
-	return 0;
-}
-
-static int run_machine(const struct machine_config *config)
+static int run_machine(const struct run_options *options)
 {
 	struct verdict verdict;
 	double seconds;
-	int leave = run_timed(config, &verdict, &seconds);
+	int leave = run_timed(options, &verdict, &seconds);
 	char line[300];
 
 	verdict_format(&verdict, seconds, line, sizeof(line));
@@ -50,9 +17,9 @@ static int run_machine(const struct machine_config *config)
 	return verdict.status | leave;
 }
 
-static int dry_run(const struct machine_config *config)
+static int dry_run(const struct run_options *options)
 {
-	if (dry_run_print(stdout, config) < 0)
+	if (dry_run_print(stdout, options) < 0)
 		return EXIT_USAGE;
 	return flush_stdout();
 }
@@ -61,7 +28,7 @@ static int run(struct common_options *common)
 {
 	const struct run_options *options = container_of(common, struct run_options, common);
 
-	return options->dry_run ? dry_run(&options->config) : run_machine(&options->config);
+	return options->dry_run ? dry_run(options) : run_machine(options);
 }
 
 static const struct option_list *const lists[] = {

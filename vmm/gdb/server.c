@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Where the debugger connects: one at a time, on the loopback address or on a socket. Owns the fds.
- * A debugger that sends without reading is not read from before its replies have left.
- */
-#include "../machine/vm.h"
+/* A debugger that sends without reading is not read from before its replies have left. */
+#include "gdb/server.h"
 
 #include "base/log.h"
+#include "core/loop.h"
 #include "gdb.h"
+#include "machine/machine.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -19,7 +19,8 @@
 #include <sys/un.h>
 
 struct gdb_server {
-	struct vm *vm;
+	struct gdb_config config;
+	const struct machine_parts *parts; /* borrowed */
 	struct gdb *gdb;	    /* owned */
 	struct loop_event listener; /* fd owned; in the loop while nobody is connected */
 	struct loop_event client;   /* fd owned, -1: nobody */
@@ -34,7 +35,7 @@ struct gdb_server {
 
 static int fail(const struct gdb_server *server, const char *what, int err)
 {
-	const struct gdb_config *config = &server->vm->config->gdb;
+	const struct gdb_config *config = &server->config;
 
 	log_error("gdb: %s%s: %s: %s%s", config->port ? "127.0.0.1:" : "socket ", config->listen,
 		  what, strerror(-err),
@@ -47,7 +48,7 @@ static int fail(const struct gdb_server *server, const char *what, int err)
 /* EPOLLOUT alone while replies wait. */
 static void watch_client(struct gdb_server *server)
 {
-	int ret = loop_modify(&server->vm->loop, &server->client,
+	int ret = loop_modify(server->parts->loop, &server->client,
 			      server->out_len ? EPOLLOUT : EPOLLIN);
 
 	(void)ret; /* it is in the loop */
@@ -59,10 +60,10 @@ static void close_client(struct gdb_server *server)
 
 	if (server->client.fd < 0)
 		return;
-	loop_remove(&server->vm->loop, &server->client);
+	loop_remove(server->parts->loop, &server->client);
 	close_fd(&server->client.fd);
 	server->in_at = server->in_len = server->out_len = 0;
-	ret = loop_add(&server->vm->loop, &server->listener, EPOLLIN);
+	ret = loop_add(server->parts->loop, &server->listener, EPOLLIN);
 	if (ret)
 		fail(server, "epoll_ctl", ret);
 }
@@ -138,11 +139,11 @@ static void client_came(struct loop_event *event, uint32_t events)
 	server->client.fn = client_ready;
 	server->client.fd = fd;
 	server->leaving = false;
-	if (loop_add(&server->vm->loop, &server->client, EPOLLIN)) {
+	if (loop_add(server->parts->loop, &server->client, EPOLLIN)) {
 		close_fd(&server->client.fd);
 		return;
 	}
-	loop_remove(&server->vm->loop, &server->listener);
+	loop_remove(server->parts->loop, &server->listener);
 	gdb_attach(server->gdb);
 }
 
@@ -180,14 +181,14 @@ static void pausing(void *owner)
 {
 	const struct gdb_server *server = owner;
 
-	board_serial_stop(server->vm);
+	server->parts->ops->pausing(server->parts->machine);
 }
 
 static void paused(void *owner)
 {
 	const struct gdb_server *server = owner;
 
-	board_serial_continue(server->vm);
+	server->parts->ops->paused(server->parts->machine);
 }
 
 static void detached(void *owner)
@@ -199,10 +200,13 @@ static void detached(void *owner)
 
 static void killed(void *owner)
 {
+	static const struct verdict end = {
+		.outcome = OUTCOME_SIGNAL, .status = SIGKILL, .detail = "killed by gdb"
+	};
 	struct gdb_server *server = owner;
 
 	server->leaving = true;
-	vm_end(server->vm, OUTCOME_SIGNAL, SIGKILL, "killed by gdb");
+	server->parts->ops->end(server->parts->machine, &end);
 }
 
 static const struct gdb_ops ops = {
@@ -213,32 +217,6 @@ static const struct gdb_ops ops = {
 	.detached = detached,
 	.killed = killed,
 };
-
-void vm_vcpu_debugged(void *owner, struct vcpu *vcpu)
-{
-	struct vm *vm = owner;
-
-	if (vm->gdb)
-		gdb_vcpu_debugged(vm->gdb->gdb, vcpu);
-	else
-		vm_end(vm, OUTCOME_INTERNAL_ERROR, 0, "vCPU %u: KVM_EXIT_DEBUG without a debugger",
-		       vcpu->id);
-}
-
-void vm_gdb_restarting(struct vm *vm)
-{
-	if (vm->gdb)
-		gdb_restarting(vm->gdb->gdb);
-}
-
-void vm_gdb_restarted(struct vm *vm)
-{
-	if (!vm->gdb)
-		return;
-	gdb_restarted(vm->gdb->gdb);
-	if (vm->gdb->client.fd >= 0)
-		watch_client(vm->gdb);
-}
 
 /* --- Life ------------------------------------------------------------------------------------- */
 
@@ -263,7 +241,7 @@ static int listen_on_path(struct gdb_server *server, const char *path)
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-	/* Before bind(2), so that the socket never was anybody else's. */
+	/* Before bind(2), so that the socket never was another user's. */
 	if (fchmod(server->listener.fd, 0600) ||
 	    bind(server->listener.fd, (const struct sockaddr *)&address, sizeof(address)))
 		return fail(server, "bind", -errno);
@@ -273,7 +251,7 @@ static int listen_on_path(struct gdb_server *server, const char *path)
 
 static int start_listening(struct gdb_server *server)
 {
-	const struct gdb_config *config = &server->vm->config->gdb;
+	const struct gdb_config *config = &server->config;
 	int ret;
 
 	server->listener.fn = client_came;
@@ -287,7 +265,7 @@ static int start_listening(struct gdb_server *server)
 		return ret;
 	if (listen(server->listener.fd, 1))
 		return fail(server, "listen", -errno);
-	ret = loop_add(&server->vm->loop, &server->listener, EPOLLIN);
+	ret = loop_add(server->parts->loop, &server->listener, EPOLLIN);
 	return ret ? fail(server, "epoll_ctl", ret) : 0;
 }
 
@@ -297,16 +275,16 @@ static int add_wake(struct gdb_server *server)
 	server->wake.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (server->wake.fd < 0)
 		return -errno;
-	return loop_add(&server->vm->loop, &server->wake, EPOLLIN);
+	return loop_add(server->parts->loop, &server->wake, EPOLLIN);
 }
 
 static int set_up(struct gdb_server *server)
 {
 	const struct gdb_options options = {
-		.vcpus = server->vm->vcpus,
-		.vcpu_count = server->vm->vcpu_count,
-		.mem = &server->vm->mem,
-		.wait = !server->vm->config->gdb.nowait,
+		.vcpus = server->parts->vcpus,
+		.vcpu_count = server->parts->vcpu_count,
+		.mem = server->parts->mem,
+		.wait = !server->config.nowait,
 		.ops = &ops,
 		.owner = server,
 	};
@@ -317,57 +295,113 @@ static int set_up(struct gdb_server *server)
 	return ret ? ret : gdb_new(&server->gdb, &options);
 }
 
-int vm_gdb_init(struct vm *vm)
+static void tear_down(struct gdb_server *server)
 {
-	const struct gdb_config *config = &vm->config->gdb;
-	struct gdb_server *server;
-	int ret;
+	struct loop *loop = server->parts->loop;
 
+	if (server->client.fd >= 0)
+		loop_remove(loop, &server->client);
+	close_fd(&server->client.fd);
+	if (server->listener.fd >= 0)
+		loop_remove(loop, &server->listener);
+	close_fd(&server->listener.fd);
+	if (server->path)
+		unlink(server->path);
+	server->path = NULL;
+	if (server->wake.fd >= 0)
+		loop_remove(loop, &server->wake);
+	close_fd(&server->wake.fd);
+	gdb_free(server->gdb);
+	server->gdb = NULL;
+}
+
+int gdb_server_new(struct gdb_server **out, const struct gdb_config *config)
+{
+	struct gdb_server *server;
+
+	*out = NULL;
 	if (!config->listen)
 		return 0;
 	server = calloc(1, sizeof(*server));
 	if (!server)
 		return -ENOMEM;
-	server->vm = vm;
+	server->config = *config;
 	server->listener.fd = server->client.fd = server->wake.fd = -1;
-	vm->gdb = server;
+	*out = server;
+	return 0;
+}
+
+void gdb_server_free(struct gdb_server *server)
+{
+	free(server);
+}
+
+/* --- The observer ----------------------------------------------------------------------------- */
+
+static int built(void *owner, const struct machine_parts *parts)
+{
+	struct gdb_server *server = owner;
+	const struct gdb_config *config = &server->config;
+	int ret;
+
+	server->parts = parts;
 	ret = set_up(server);
 	if (ret)
-		vm_gdb_destroy(vm);
+		tear_down(server);
 	else if (!config->nowait)
 		log_error("gdb: waiting before the first instruction; in gdb: target remote %s%s",
 			  config->port ? "127.0.0.1:" : "", config->listen);
 	return ret;
 }
 
-void vm_gdb_destroy(struct vm *vm)
+static void debugged(void *owner, struct vcpu *vcpu)
 {
-	struct gdb_server *server = vm->gdb;
+	const struct gdb_server *server = owner;
 
-	if (!server)
-		return;
-	/* Its last word may get lost; the end of the connection says enough then. */
+	gdb_vcpu_debugged(server->gdb, vcpu);
+}
+
+static void restarting(void *owner)
+{
+	const struct gdb_server *server = owner;
+
+	gdb_restarting(server->gdb);
+}
+
+static void restarted(void *owner)
+{
+	struct gdb_server *server = owner;
+
+	gdb_restarted(server->gdb);
+	if (server->client.fd >= 0)
+		watch_client(server);
+}
+
+/* Its last word may get lost; the end of the connection says enough then. */
+static void stopped(void *owner, const struct verdict *verdict)
+{
+	struct gdb_server *server = owner;
+
 	if (server->client.fd >= 0) {
-		gdb_ended(server->gdb, vm->verdict.status);
+		gdb_ended(server->gdb, verdict->status);
 		flush(server);
-		loop_remove(&vm->loop, &server->client);
-		close_fd(&server->client.fd);
 	}
-	if (server->listener.fd >= 0)
-		loop_remove(&vm->loop, &server->listener);
-	close_fd(&server->listener.fd);
+	tear_down(server);
+}
+
+static void abandon(void *owner)
+{
+	const struct gdb_server *server = owner;
+
 	if (server->path)
 		unlink(server->path);
-	if (server->wake.fd >= 0)
-		loop_remove(&vm->loop, &server->wake);
-	close_fd(&server->wake.fd);
-	gdb_free(server->gdb);
-	free(server);
-	vm->gdb = NULL;
 }
 
-void vm_gdb_abandon(struct vm *vm)
-{
-	if (vm->gdb && vm->gdb->path)
-		unlink(vm->gdb->path);
-}
+const struct machine_observer_ops gdb_server_ops = {
+	.built = built,
+	.stopped = stopped,
+	.abandon = abandon,
+	.restarting = restarting,
+	.restarted = restarted,
+	.debugged = debugged,
+};

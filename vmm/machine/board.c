@@ -8,14 +8,16 @@ static struct board_common *common_of(struct vm *vm)
 
 static size_t serial_out(void *owner, const uint8_t *data, size_t len)
 {
-	return vm_console_write(owner, GUEST_SERIAL, data, len);
+	struct vm *vm = owner;
+
+	return console_write(&vm->console, GUEST_SERIAL, data, len);
 }
 
 static void serial_input_ready(void *owner)
 {
 	struct vm *vm = owner;
 
-	terminal_resume_input(&vm->terminal);
+	console_input_wanted(&vm->console, GUEST_SERIAL);
 }
 
 static void guest_exited(void *owner, uint8_t status)
@@ -23,19 +25,12 @@ static void guest_exited(void *owner, uint8_t status)
 	struct vm *vm = owner;
 
 	/* Of a program, only its own status counts. */
-	vm_end(vm, vm->config->program ? OUTCOME_HALTED : OUTCOME_STATUS, status, "exit port %#llx",
-	       (unsigned long long)common_of(vm)->exit_port.region.base);
+	ending_decide(&vm->ending, vm->config->program ? OUTCOME_HALTED : OUTCOME_STATUS, status,
+		      "exit port %#llx",
+		      (unsigned long long)common_of(vm)->exit_port.region.base);
 }
 
-static void guest_crashed(void *owner, enum pvpanic_event event)
-{
-	if (event == PVPANIC_PANICKED)
-		vm_guest_panicked(owner);
-	else
-		vm_guest_crashes(owner);
-}
-
-int board_common_init(struct vm *vm, const struct board_addresses *at)
+int board_common_init(struct vm *vm, const struct board_addresses *at, board_crashed_fn *crashed)
 {
 	struct board_common *common = common_of(vm);
 	const struct serial_options options = {
@@ -49,7 +44,8 @@ int board_common_init(struct vm *vm, const struct board_addresses *at)
 	};
 
 	exit_port_init(&common->exit_port, at->exit_port, guest_exited, vm);
-	pvpanic_init(&common->pvpanic, at->pvpanic, guest_crashed, vm);
+	pvpanic_init(&common->pvpanic, at->pvpanic, crashed, vm);
+	vm->serial = &common->serial;
 	return serial_init(&common->serial, &options);
 }
 
@@ -71,24 +67,4 @@ int board_common_connect(struct vm *vm, struct bus *bus, struct bus_region *cons
 	for (unsigned i = 0; i < count && !ret; i++)
 		ret = bus_add(bus, own[i]);
 	return ret;
-}
-
-size_t board_serial_input(struct vm *vm, const uint8_t *data, size_t len)
-{
-	return serial_input(&common_of(vm)->serial, data, len);
-}
-
-void board_serial_output_ready(struct vm *vm)
-{
-	serial_output_ready(&common_of(vm)->serial);
-}
-
-void board_serial_stop(struct vm *vm)
-{
-	serial_stop(&common_of(vm)->serial);
-}
-
-void board_serial_continue(struct vm *vm)
-{
-	serial_continue(&common_of(vm)->serial);
 }

@@ -23,7 +23,7 @@ static int connect_all(struct vm *vm)
 	return board_common_connect(vm, &vm->mmio, own, ARRAY_SIZE(own));
 }
 
-int board_init(struct vm *vm)
+int board_init(struct vm *vm, board_crashed_fn *crashed)
 {
 	const struct board_addresses at = {
 		.serial_name = "serial port",
@@ -38,7 +38,7 @@ int board_init(struct vm *vm)
 	if (!vm->board)
 		return -ENOMEM;
 	pl031_init(&vm->board->rtc, ARM64_RTC_BASE);
-	ret = board_common_init(vm, &at);
+	ret = board_common_init(vm, &at, crashed);
 	if (ret)
 		goto err_free;
 	ret = connect_all(vm);

@@ -20,15 +20,19 @@ struct board {
 
 static void power_off(void *owner)
 {
-	vm_request(owner, VM_POWER_OFF);
+	struct vm *vm = owner;
+
+	requests_post(&vm->requests, REQUEST_POWER_OFF);
 }
 
 static void reset(void *owner)
 {
-	vm_request(owner, VM_RESET);
+	struct vm *vm = owner;
+
+	requests_post(&vm->requests, REQUEST_RESET);
 }
 
-static int init_common(struct vm *vm)
+static int init_common(struct vm *vm, board_crashed_fn *crashed)
 {
 	const struct board_addresses at = {
 		.serial_name = "COM1",
@@ -38,7 +42,7 @@ static int init_common(struct vm *vm)
 		.pvpanic = X86_PVPANIC_PORT,
 	};
 
-	return board_common_init(vm, &at);
+	return board_common_init(vm, &at, crashed);
 }
 
 static int init_power(struct vm *vm)
@@ -68,7 +72,7 @@ static int add_ports(struct vm *vm)
 	return board_common_connect(vm, &vm->pio, own, ARRAY_SIZE(own));
 }
 
-int board_init(struct vm *vm)
+int board_init(struct vm *vm, board_crashed_fn *crashed)
 {
 	struct board *board = calloc(1, sizeof(*board));
 	int ret;
@@ -76,7 +80,7 @@ int board_init(struct vm *vm)
 	if (!board)
 		return -ENOMEM;
 	vm->board = board;
-	ret = init_common(vm);
+	ret = init_common(vm, crashed);
 	if (ret)
 		goto err_free;
 	ret = i8042_init(&board->i8042, X86_I8042_DATA, X86_I8042_COMMAND, reset, vm);

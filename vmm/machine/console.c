@@ -1,101 +1,113 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The terminal has one guest console behind it: the serial port, or the virtio console. */
-#include "vm.h"
+#include "console.h"
 
 #include "base/log.h"
 #include "devices/console.h"
+#include "platform/serial.h"
 
-static bool console_is_hvc(const struct vm *vm)
+static bool has_terminal(const struct console *console, enum guest_stream stream)
 {
-	return vm->config->console == CONSOLE_STDIO;
+	const struct machine_config *config = console->options.config;
+
+	return stream == GUEST_HVC ? config->console == CONSOLE_STDIO :
+				     config->serial == SERIAL_STDIO;
 }
 
 static size_t input(void *owner, const uint8_t *data, size_t len)
 {
-	struct vm *vm = owner;
+	const struct console *console = owner;
 
-	return console_is_hvc(vm) ? virtio_console_input(vm->hvc, VIRTIO_CONSOLE_PORT, data, len) :
-				    board_serial_input(vm, data, len);
+	if (has_terminal(console, GUEST_HVC))
+		return virtio_console_input(console->options.hvc, VIRTIO_CONSOLE_PORT, data, len);
+	return serial_input(console->options.serial, data, len);
 }
 
 static void output_ready(void *owner)
 {
-	struct vm *vm = owner;
+	const struct console *console = owner;
 
-	if (console_is_hvc(vm))
-		virtio_console_output_ready(vm->hvc, VIRTIO_CONSOLE_PORT);
+	if (has_terminal(console, GUEST_HVC))
+		virtio_console_output_ready(console->options.hvc, VIRTIO_CONSOLE_PORT);
 	else
-		board_serial_output_ready(vm);
+		serial_output_ready(console->options.serial);
 }
 
 static void output_lost(void *owner, int error)
 {
-	struct vm *vm = owner;
+	const struct console_options *options = &((const struct console *)owner)->options;
 
-	vm_output_lost(vm, vm->config->output_on_stderr ? "standard error" : "standard output",
-		       error);
+	ending_output_lost(options->ending,
+			   options->config->output_on_stderr ? "standard error" : "standard output",
+			   error);
 }
 
 static void quit(void *owner)
 {
-	vm_end(owner, OUTCOME_QUIT, 0, "ended by Ctrl-A x");
+	const struct console *console = owner;
+
+	ending_decide(console->options.ending, OUTCOME_QUIT, 0, "ended by Ctrl-A x");
 }
 
-int vm_console_init(struct vm *vm)
+int console_init(struct console *console, const struct console_options *options)
 {
-	bool interactive = console_is_hvc(vm) || vm->config->serial == SERIAL_STDIO;
-	const struct terminal_options options = {
-		.loop = &vm->loop,
-		.in_fd = interactive && !vm->config->no_input ? STDIN_FILENO : -1,
-		.out_fd = vm->config->output_on_stderr ? STDERR_FILENO : STDOUT_FILENO,
+	const struct machine_config *config = options->config;
+	bool interactive = config->console == CONSOLE_STDIO || config->serial == SERIAL_STDIO;
+	const struct terminal_options of_terminal = {
+		.loop = options->loop,
+		.in_fd = interactive && !config->no_input ? STDIN_FILENO : -1,
+		.out_fd = config->output_on_stderr ? STDERR_FILENO : STDOUT_FILENO,
 		.input = input,
 		.output_ready = output_ready,
 		.output_lost = output_lost,
 		.quit = quit,
-		.owner = vm,
+		.owner = console,
 	};
-	int ret = terminal_init(&vm->terminal, &options);
+	int ret;
 
+	console->options = *options;
+	ret = terminal_init(&console->terminal, &of_terminal);
 	if (ret)
 		return ret;
-	atomic_fetch_add(&vm->to_finish, 1);
-	vm_crash_guard(&vm->terminal);
-	vm_console_resized(vm);
+	atomic_fetch_add(&options->ending->unfinished, 1);
+	crash_guard(&console->terminal);
+	console_resized(console);
 	return 0;
 }
 
-void vm_console_destroy(struct vm *vm)
+void console_destroy(struct console *console)
 {
-	vm_crash_unguard();
-	terminal_destroy(&vm->terminal);
-	atomic_fetch_sub(&vm->to_finish, 1);
+	crash_unguard();
+	terminal_destroy(&console->terminal);
+	atomic_fetch_sub(&console->options.ending->unfinished, 1);
 }
 
-void vm_console_resized(struct vm *vm)
+void console_resized(struct console *console)
 {
 	uint16_t columns, rows;
 
-	if (console_is_hvc(vm) && !terminal_get_size(&vm->terminal, &columns, &rows))
-		virtio_console_resize(vm->hvc, columns, rows);
+	if (has_terminal(console, GUEST_HVC) &&
+	    !terminal_get_size(&console->terminal, &columns, &rows))
+		virtio_console_resize(console->options.hvc, columns, rows);
 }
 
-void vm_console_greet(const struct vm *vm)
+void console_greet(const struct console *console)
 {
-	if (vm->terminal.raw && isatty(STDERR_FILENO))
+	if (console->terminal.raw && isatty(STDERR_FILENO))
 		log_plain("kinglet: Ctrl-A x ends the run, Ctrl-A h lists the keys");
 }
 
-static bool is_shown(const struct vm *vm, enum guest_stream stream)
+size_t console_write(struct console *console, enum guest_stream stream, const uint8_t *data,
+		     size_t len)
 {
-	if (vm->config->no_output)
-		return false;
-	return stream == GUEST_HVC ? console_is_hvc(vm) : vm->config->serial == SERIAL_STDIO;
+	bool shown = has_terminal(console, stream) && !console->options.config->no_output;
+	size_t taken = shown ? terminal_write(&console->terminal, data, len) : len;
+
+	observers_console(console->options.observers, stream, data, taken);
+	return taken;
 }
 
-size_t vm_console_write(struct vm *vm, enum guest_stream stream, const uint8_t *data, size_t len)
+void console_input_wanted(struct console *console, enum guest_stream stream)
 {
-	size_t taken = is_shown(vm, stream) ? terminal_write(&vm->terminal, data, len) : len;
-
-	vm_watch_console(vm, stream, data, taken);
-	return taken;
+	if (has_terminal(console, stream))
+		terminal_resume_input(&console->terminal);
 }

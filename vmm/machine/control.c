@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "vm.h"
+#include "control.h"
 
-#include "base/log.h"
 #include "base/signals.h"
 #include "base/thread.h"
 #include "core/sys.h"
 
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 
 #define SECOND UINT64_C(1000000000)
@@ -18,40 +16,41 @@ static const uint64_t stop_ns = 2 * SECOND, locate_ns = SECOND;
 /* Signals that ask for something; the others that are watched end the run. */
 static const struct {
 	int number;
-	enum vm_request request;
+	enum request request;
 } requesting[] = {
-	{ SIGWINCH, VM_RESIZE },
-	{ SIGTSTP, VM_SUSPEND },
-	{ SIGCONT, VM_CONTINUE },
-	{ SIGUSR1, VM_PRINT_STATS },
+	{ SIGWINCH, REQUEST_RESIZE },
+	{ SIGTSTP, REQUEST_SUSPEND },
+	{ SIGCONT, REQUEST_CONTINUE },
+	{ SIGUSR1, REQUEST_REPORT },
 };
 
-/* VM_REQUESTS: none. */
-static enum vm_request request_of(const struct vm *vm, int number)
+/* REQUESTS: none. */
+static enum request request_of(const struct control *control, int number)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(requesting); i++)
 		if (requesting[i].number == number &&
-		    (requesting[i].request != VM_PRINT_STATS || vm->config->stats))
+		    (requesting[i].request != REQUEST_REPORT || control->options.reports))
 			return requesting[i].request;
-	return VM_REQUESTS;
+	return REQUESTS;
 }
 
 static void signal_arrived(struct loop_event *event, uint32_t events)
 {
-	struct vm *vm = container_of(event, struct vm, control.signals);
+	struct control *control = container_of(event, struct control, signals);
 	struct signalfd_siginfo info;
-	enum vm_request request;
+	enum request request;
 	int number;
 
 	(void)events;
 	if (read(event->fd, &info, sizeof(info)) != sizeof(info))
 		return;
 	number = (int)info.ssi_signo;
-	request = request_of(vm, number);
-	if (request == VM_REQUESTS)
-		vm_end(vm, OUTCOME_SIGNAL, number, "SIG%s", sigabbrev_np(number));
+	request = request_of(control, number);
+	if (request == REQUESTS)
+		ending_decide(control->options.ending, OUTCOME_SIGNAL, number, "SIG%s",
+			      sigabbrev_np(number));
 	else
-		vm_request(vm, request);
+		requests_post(control->options.requests, request);
 }
 
 /* --- The end ---------------------------------------------------------------------------------- */
@@ -64,60 +63,61 @@ static void set_limit(struct control *control, uint64_t ns)
 	(void)ret;
 }
 
-static void stop(struct vm *vm, uint64_t ns)
+static unsigned progress_of(const struct control *control)
 {
-	struct control *control = &vm->control;
+	return atomic_load(&control->options.ending->progress);
+}
 
+static void stop(struct control *control, uint64_t ns)
+{
 	if (control->stopping)
 		return;
 	control->stopping = true;
-	control->progress = atomic_load(&vm->progress);
-	loop_stop(&vm->loop);
+	control->progress = progress_of(control);
+	loop_stop(control->options.loop);
 	set_limit(control, ns);
 }
 
 static void run_ended(struct loop_event *event, uint32_t events)
 {
-	struct vm *vm = container_of(event, struct vm, control.ended);
-
 	(void)events;
 	eventfd_drain(event->fd);
-	stop(vm, stop_ns);
+	stop(container_of(event, struct control, ended), stop_ns);
 }
 
 static void timed_out(struct loop_timer *timer)
 {
-	struct vm *vm = container_of(timer, struct vm, control.timeout);
+	struct control *control = container_of(timer, struct control, timeout);
 
-	if (vm->control.stopping)
+	if (control->stopping)
 		return;
-	if (!atomic_load(&vm->running)) {
-		vm_end(vm, OUTCOME_TIMEOUT, 0, "the machine was being built");
+	if (!atomic_load(&control->built)) {
+		ending_decide(control->options.ending, OUTCOME_TIMEOUT, 0,
+			      "the machine was being built");
 		return;
 	}
-	vm_request(vm, VM_LOCATE_VCPUS);
-	set_limit(&vm->control, locate_ns);
+	requests_post(control->options.requests, REQUEST_LOCATE);
+	set_limit(control, locate_ns);
 }
 
 /* A guest that has gone down by itself leaves time for as long as there is progress. */
-static bool may_go_on(struct vm *vm)
+static bool may_go_on(struct control *control)
 {
-	struct control *control = &vm->control;
 	unsigned before = control->progress;
 
-	control->progress = atomic_load(&vm->progress);
-	return control->progress != before && !vm_is_hurried(vm);
+	control->progress = progress_of(control);
+	return control->progress != before && !ending_is_hurried(control->options.ending);
 }
 
 static void took_too_long(struct loop_timer *timer)
 {
-	struct vm *vm = container_of(timer, struct vm, control.limit);
-	struct control *control = &vm->control;
+	struct control *control = container_of(timer, struct control, limit);
 
 	if (!control->stopping) {
-		vm_end(vm, OUTCOME_TIMEOUT, 0, "where the vCPUs are is not known: a device is busy");
-		stop(vm, stop_ns - locate_ns);
-	} else if (may_go_on(vm)) {
+		ending_decide(control->options.ending, OUTCOME_TIMEOUT, 0,
+			      "where the vCPUs are is not known: a device is busy");
+		stop(control, stop_ns - locate_ns);
+	} else if (may_go_on(control)) {
 		set_limit(control, stop_ns);
 	} else if (!atomic_load(&control->gone)) {
 		control->gave_up = true;
@@ -125,17 +125,11 @@ static void took_too_long(struct loop_timer *timer)
 	}
 }
 
-void control_ended(struct vm *vm)
-{
-	eventfd_signal(vm->control.ended.fd);
-}
-
 /* --- Life ------------------------------------------------------------------------------------- */
 
 /* Blocked while there is one thread only, so that every other inherits the mask. */
-static int add_signals(struct vm *vm)
+static int add_signals(struct control *control)
 {
-	struct control *control = &vm->control;
 	sigset_t set;
 
 	sigemptyset(&set);
@@ -149,95 +143,86 @@ static int add_signals(struct vm *vm)
 					 loop_add(&control->loop, &control->signals, EPOLLIN);
 }
 
-static int add_ended(struct control *control)
-{
-	control->ended.fn = run_ended;
-	control->ended.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	return control->ended.fd < 0 ? -errno : loop_add(&control->loop, &control->ended, EPOLLIN);
-}
-
 /* What has passed since Kinglet was started counts. */
-static uint64_t time_left(const struct machine_config *config)
+static uint64_t time_left(const struct control_options *options)
 {
-	uint64_t used = config->started_ns ? sys_now_ns() - config->started_ns : 0;
+	uint64_t used = options->started_ns ? sys_now_ns() - options->started_ns : 0;
 
-	return used < config->timeout_ns ? config->timeout_ns - used : 1;
+	return used < options->timeout_ns ? options->timeout_ns - used : 1;
 }
 
-static int add_timers(struct vm *vm)
+static int add_timers(struct control *control)
 {
-	struct control *control = &vm->control;
 	int ret;
 
 	control->timeout.fn = timed_out;
 	control->limit.fn = took_too_long;
 	ret = loop_timer_add(&control->loop, &control->limit);
-	if (ret || !vm->config->timeout_ns)
+	if (ret || !control->options.timeout_ns)
 		return ret;
 	ret = loop_timer_add(&control->loop, &control->timeout);
-	return ret ? ret : loop_timer_set(&control->timeout, time_left(vm->config));
+	return ret ? ret : loop_timer_set(&control->timeout, time_left(&control->options));
 }
 
-int control_init(struct vm *vm)
+int control_init(struct control *control, const struct control_options *options)
 {
-	struct control *control = &vm->control;
 	int ret;
 
-	control->signals.fd = -1;
-	control->ended.fd = -1;
-	control->timeout.event.fd = -1;
-	control->limit.event.fd = -1;
+	*control = (struct control){
+		.options = *options,
+		.signals.fd = -1,
+		.ended = { .fd = options->ending->known_fd, .fn = run_ended },
+		.timeout.event.fd = -1,
+		.limit.event.fd = -1,
+	};
 	ret = loop_init(&control->loop);
 	if (!ret)
-		ret = add_ended(control);
+		ret = loop_add(&control->loop, &control->ended, EPOLLIN);
 	if (!ret)
-		ret = add_signals(vm);
+		ret = add_signals(control);
 	if (!ret)
-		ret = add_timers(vm);
-	if (ret) {
-		log_error("event loop: %s", strerror(-ret));
-		control_destroy(vm);
-	}
+		ret = add_timers(control);
+	if (ret)
+		control_destroy(control);
 	return ret;
 }
 
-void control_destroy(struct vm *vm)
+void control_destroy(struct control *control)
 {
-	struct control *control = &vm->control;
-
 	loop_timer_remove(&control->loop, &control->timeout);
 	loop_timer_remove(&control->loop, &control->limit);
 	close_fd(&control->signals.fd);
-	close_fd(&control->ended.fd);
 	loop_destroy(&control->loop);
 }
 
 static void *machine_thread(void *arg)
 {
-	struct vm *vm = arg;
+	struct control *control = arg;
 
 	pthread_setname_np(pthread_self(), "machine");
-	vm_main(vm);
-	atomic_store(&vm->control.gone, true);
-	loop_stop(&vm->control.loop);
+	control->run(control->owner);
+	atomic_store(&control->gone, true);
+	loop_stop(&control->loop);
 	return NULL;
 }
 
-bool control_run(struct vm *vm)
+bool control_run(struct control *control, void (*run)(void *owner), void *owner)
 {
-	struct control *control = &vm->control;
+	struct ending *ending = control->options.ending;
 	sigset_t mask;
 	int ret;
 
+	control->run = run;
+	control->owner = owner;
 	pthread_sigmask(SIG_SETMASK, NULL, &mask);
-	ret = thread_start(&control->machine, &mask, machine_thread, vm);
+	ret = thread_start(&control->machine, &mask, machine_thread, control);
 	if (ret) {
-		vm_end(vm, OUTCOME_HOST, 0, "the machine's thread: %s", strerror(-ret));
+		ending_decide(ending, OUTCOME_HOST, 0, "the machine's thread: %s", strerror(-ret));
 		return true;
 	}
 	ret = loop_run(&control->loop);
 	if (ret)
-		vm_end(vm, OUTCOME_HOST, 0, "event loop: %s", strerror(-ret));
+		ending_decide(ending, OUTCOME_HOST, 0, "event loop: %s", strerror(-ret));
 	if (ret || control->gave_up)
 		return false;
 	pthread_join(control->machine, NULL);

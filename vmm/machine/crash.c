@@ -3,10 +3,11 @@
  * A fault of Kinglet's own: the terminal must not stay raw, and the exit status must say 104 and
  * not what a shell makes of the signal.
  */
-#include "vm.h"
+#include "console.h"
 
 #include "base/log.h"
 
+#include <signal.h>
 #include <string.h>
 
 static const int faults[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
@@ -23,7 +24,7 @@ static void faulted(int number)
 	_exit(104);
 }
 
-void vm_crash_guard(struct terminal *terminal)
+void crash_guard(struct terminal *terminal)
 {
 	const struct sigaction action = { .sa_handler = faulted, .sa_flags = SA_RESETHAND };
 
@@ -37,7 +38,7 @@ void vm_crash_guard(struct terminal *terminal)
 	}
 }
 
-void vm_crash_unguard(void)
+void crash_unguard(void)
 {
 	raw_terminal = NULL;
 	for (unsigned i = 0; i < ARRAY_SIZE(faults); i++) {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "program.h"
 #include "vm.h"
 
 #include "backend/local.h"
@@ -39,9 +40,11 @@ static int add(struct vm *vm, struct virtio_dev *dev)
 
 static size_t hvc_output(void *owner, unsigned port, const uint8_t *data, size_t len)
 {
+	struct vm *vm = owner;
+
 	if (port != VIRTIO_CONSOLE_PORT)
-		return vm_program_output(owner, port, data, len);
-	return vm_console_write(owner, GUEST_HVC, data, len);
+		return program_output(vm->program, port, data, len);
+	return console_write(&vm->console, GUEST_HVC, data, len);
 }
 
 static void hvc_input_wanted(void *owner, unsigned port)
@@ -49,19 +52,24 @@ static void hvc_input_wanted(void *owner, unsigned port)
 	struct vm *vm = owner;
 
 	if (port != VIRTIO_CONSOLE_PORT)
-		vm_program_input_wanted(vm);
-	else if (vm->config->console == CONSOLE_STDIO)
-		terminal_resume_input(&vm->terminal);
+		program_input_wanted(vm->program);
+	else
+		console_input_wanted(&vm->console, GUEST_HVC);
 }
 
 static void hvc_status(void *owner, uint8_t status)
 {
-	vm_guest_status(owner, status);
+	struct vm *vm = owner;
+
+	ending_set_status(&vm->ending, status);
 }
 
 static void hvc_drained(void *owner)
 {
-	vm_guest_drained(owner);
+	struct vm *vm = owner;
+
+	if (vm->program)
+		program_ended(vm->program);
 }
 
 static int add_console(struct vm *vm)
@@ -75,8 +83,8 @@ static int add_console(struct vm *vm)
 	const struct virtio_console_options options = {
 		.ops = &ops,
 		.owner = vm,
-		.streams = vm_program_ports,
-		.stream_count = vm->config->program ? VM_PROGRAM_PORTS : 0,
+		.streams = program_ports,
+		.stream_count = vm->config->program ? PROGRAM_PORTS : 0,
 	};
 	const struct virtio_env env = env_of(vm);
 	struct virtio_dev *dev;

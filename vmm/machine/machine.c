@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Builds, runs and takes down one machine: the stages come up in the order of the table and go down
+ * Builds, serves and takes down one machine: the stages come up in the order of the table and go down
  * in reverse, each undoing exactly what it did.
  */
-#include "../trace/watch.h"
+#include "program.h"
+#include "run.h"
 
 #include "base/log.h"
 
 #include <string.h>
-#include <sys/resource.h>
-#include <time.h>
 
 /* Whose fault the failure of a stage is: it decides the exit status. */
 enum blame {
@@ -26,7 +25,9 @@ struct stage {
 
 static bool memory_may_stop(void *owner)
 {
-	return vm_has_ended(owner);
+	struct vm *vm = owner;
+
+	return ending_is_known(&vm->ending);
 }
 
 static int memory_up(struct vm *vm)
@@ -131,6 +132,11 @@ static void irqs_down(struct vm *vm)
 	irqs_destroy(&vm->irqs);
 }
 
+static int board_up(struct vm *vm)
+{
+	return board_init(vm, run_crashed);
+}
+
 static int pci_up(struct vm *vm)
 {
 	struct pci_bus_options options = { .mmio = &vm->mmio, .irqs = &vm->irqs };
@@ -155,10 +161,9 @@ static void vcpus_down(struct vm *vm)
 
 static int vcpu_up(struct vm *vm, unsigned id)
 {
-	static const struct vcpu_ops ops = { .exit = arch_vcpu_exit, .ended = vm_vcpu_ended,
-					     .debugged = vm_vcpu_debugged };
 	struct vcpu *vcpu = &vm->vcpus[id];
-	int ret = vcpu_init(vcpu, &vm->kvm, id, &vm->pio, &vm->mmio, &ops, vm);
+	int ret = vcpu_init(vcpu, &vm->kvm, id, &vm->pio, &vm->mmio, &run_vcpu_ops,
+			    vm);
 
 	if (ret) {
 		log_error("vCPU %u: KVM_CREATE_VCPU: %s", id, strerror(-ret));
@@ -182,21 +187,55 @@ static int vcpus_up(struct vm *vm)
 	return ret;
 }
 
-static void run_down(struct vm *vm)
+static int console_up(struct vm *vm)
 {
-	board_serial_stop(vm);
-	vm_stop_vcpus(vm);
+	const struct console_options options = {
+		.config = vm->config,
+		.loop = &vm->loop,
+		.ending = &vm->ending,
+		.observers = &vm->observers,
+		.serial = vm->serial,
+		.hvc = vm->hvc,
+	};
+
+	return console_init(&vm->console, &options);
+}
+
+static void console_down(struct vm *vm)
+{
+	console_destroy(&vm->console);
+}
+
+static int program_up(struct vm *vm)
+{
+	if (!vm->config->program)
+		return 0;
+	return program_new(&vm->program, &vm->loop, &vm->ending, vm->hvc);
+}
+
+static void program_down(struct vm *vm)
+{
+	program_free(vm->program);
+	vm->program = NULL;
+}
+
+static int observers_up(struct vm *vm)
+{
+	vm->parts.device_count = vm->device_count;
+	vm->parts.vcpus = vm->vcpus;
+	vm->parts.vcpu_count = vm->vcpu_count;
+	return observers_built(&vm->observers, &vm->parts);
+}
+
+static void observers_down(struct vm *vm)
+{
+	observers_stopped(&vm->observers);
 }
 
 static int run_up(struct vm *vm)
 {
-	int ret;
-
-	vm_console_greet(vm);
-	ret = vm_start_vcpus(vm);
-	if (ret)
-		run_down(vm);
-	return ret;
+	console_greet(&vm->console);
+	return run_start(vm);
 }
 
 /*
@@ -211,16 +250,15 @@ static const struct stage stages[] = {
 	{ buses_up, buses_down, BLAME_HOST },
 	{ arch_up, arch_down, BLAME_HOST },
 	{ irqs_up, irqs_down, BLAME_HOST },
-	{ board_init, board_destroy, BLAME_HOST },
+	{ board_up, board_destroy, BLAME_HOST },
 	{ pci_up, pci_down, BLAME_HOST },
 	{ vm_add_devices, NULL, BLAME_ERRNO }, /* the bus owns them */
 	{ vcpus_up, vcpus_down, BLAME_HOST },
-	{ vm_console_init, vm_console_destroy, BLAME_HOST },
-	{ vm_program_init, vm_program_destroy, BLAME_HOST },
-	{ vm_load_guest, NULL, BLAME_INPUT },
-	{ watch_machine_up, watch_machine_down, BLAME_HOST },
-	{ vm_gdb_init, vm_gdb_destroy, BLAME_HOST },
-	{ run_up, run_down, BLAME_HOST },
+	{ console_up, console_down, BLAME_HOST },
+	{ program_up, program_down, BLAME_HOST },
+	{ run_load, NULL, BLAME_INPUT },
+	{ observers_up, observers_down, BLAME_HOST },
+	{ run_up, run_stop, BLAME_HOST },
 };
 
 static bool speaks_of_input(int err)
@@ -235,32 +273,17 @@ static enum outcome blame(const struct stage *stage, int err)
 	return OUTCOME_HOST;
 }
 
-/* What a machine asks of its process. Stays so: the verdict, too, may find that nobody reads it. */
-static void prepare_process(void)
-{
-	struct rlimit files;
-
-	/* A write that fails says so: a reader has gone, or a file may not grow (RLIMIT_FSIZE). */
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);
-	/* The usual soft limit of 1,024 is for select(2); a vCPU has a descriptor, a queue two. */
-	if (!getrlimit(RLIMIT_NOFILE, &files)) {
-		files.rlim_cur = files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
-	}
-}
-
 /* Returns how many stages are up; all of them, or the run has ended. */
 static unsigned build(struct vm *vm)
 {
 	unsigned built = 0;
 
-	while (built < ARRAY_SIZE(stages) && !vm_has_ended(vm)) {
+	while (built < ARRAY_SIZE(stages) && !ending_is_known(&vm->ending)) {
 		int ret = stages[built].up(vm);
 
 		if (ret) {
 			/* The stage has said why; there is nothing to add. */
-			vm_end(vm, blame(&stages[built], ret), 0, "%s", "");
+			ending_decide(&vm->ending, blame(&stages[built], ret), 0, "%s", "");
 			break;
 		}
 		built++;
@@ -272,119 +295,33 @@ static void serve(struct vm *vm)
 {
 	int ret;
 
-	atomic_store(&vm->running, true);
+	atomic_store(&vm->control.built, true);
 	ret = loop_run(&vm->loop);
 	if (ret)
-		vm_end(vm, OUTCOME_HOST, 0, "event loop: %s", strerror(-ret));
-	if (vm->config->stats)
-		vm_print_stats(vm);
+		ending_decide(&vm->ending, OUTCOME_HOST, 0, "event loop: %s", strerror(-ret));
 }
 
 static void take_down(struct vm *vm, unsigned built)
 {
-	watch_phase(vm, PHASE_DOWN);
+	observers_phase(&vm->observers, MACHINE_ENDS);
 	while (built--) {
 		if (stages[built].down)
 			stages[built].down(vm);
-		atomic_fetch_add(&vm->progress, 1);
+		atomic_fetch_add(&vm->ending.progress, 1);
 	}
 }
 
-void vm_main(struct vm *vm)
+void vm_live(void *owner)
 {
+	struct vm *vm = owner;
 	unsigned built = 0;
 
-	if (watch_begin(vm))
-		vm_end(vm, OUTCOME_USAGE, 0, "%s", "");
+	if (observers_begin(&vm->observers, &vm->parts))
+		ending_decide(&vm->ending, OUTCOME_USAGE, 0, "%s", "");
 	else
 		built = build(vm);
 	if (built == ARRAY_SIZE(stages))
 		serve(vm);
 	take_down(vm, built);
-	watch_end(vm);
-}
-
-/* What it takes to run: the two loops. */
-static int prepare(struct vm *vm)
-{
-	int ret = loop_init(&vm->loop);
-
-	if (ret) {
-		log_error("event loop: %s", strerror(-ret));
-		return ret;
-	}
-	ret = vm_requests_init(vm);
-	if (ret)
-		goto err_loop;
-	ret = control_init(vm);
-	if (ret)
-		goto err_requests;
-	vm_verdict_init(vm);
-	return 0;
-
-err_requests:
-	vm_requests_destroy(vm);
-err_loop:
-	loop_destroy(&vm->loop);
-	return ret;
-}
-
-static void dispose(struct vm *vm)
-{
-	control_destroy(vm);
-	vm_requests_destroy(vm);
-	loop_destroy(&vm->loop);
-	vm_verdict_destroy(vm);
-	free(vm);
-}
-
-/*
- * The machine's thread is stuck, and so may others be. What would outlive the process is seen to
- * here; all else goes with it. Who has the lock of the consoles keeps observers from being called.
- */
-static void abandon(struct vm *vm)
-{
-	struct timespec soon;
-
-	clock_gettime(CLOCK_MONOTONIC, &soon);
-	soon = (struct timespec){ soon.tv_sec, soon.tv_nsec + 100000000 };
-	if (soon.tv_nsec >= 1000000000)
-		soon = (struct timespec){ soon.tv_sec + 1, soon.tv_nsec - 1000000000 };
-	if (pthread_mutex_clocklock(&vm->console_lock, CLOCK_MONOTONIC, &soon))
-		vm_fail(vm, OUTCOME_HOST, "the console's text was not looked at to its end");
-	terminal_restore(&vm->terminal);
-	vm_gdb_abandon(vm);
-	vm_abandon_devices(vm);
-	if (!atomic_load(&vm->to_finish))
-		return;
-	log_warning("the machine does not stop: what it had still to write may be lost");
-	vm_fail(vm, OUTCOME_HOST, "the machine did not stop");
-}
-
-bool machine_run(const struct machine_config *config, struct sys *sys, struct verdict *verdict)
-{
-	struct vm *vm = calloc(1, sizeof(*vm));
-	bool gone;
-
-	*verdict = (struct verdict){ .outcome = OUTCOME_HOST, .status = 101 };
-	if (!vm) {
-		log_error("machine: %s", strerror(ENOMEM));
-		return true;
-	}
-	vm->config = config;
-	vm->sys = sys;
-	prepare_process();
-	if (prepare(vm)) {
-		free(vm);
-		return true;
-	}
-	gone = control_run(vm);
-	if (!gone)
-		abandon(vm);
-	pthread_mutex_lock(&vm->verdict_lock);
-	*verdict = vm->verdict;
-	pthread_mutex_unlock(&vm->verdict_lock);
-	if (gone)
-		dispose(vm);
-	return gone;
+	observers_gone(&vm->observers);
 }

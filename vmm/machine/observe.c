@@ -1,85 +1,227 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "vm.h"
+#include "observe.h"
 
-/* What one observer is shown; true when it has seen enough. */
-struct sight {
-	bool (*show)(const struct machine_observer *observer, const struct sight *sight,
-		     struct verdict *end);
-	enum guest_stream stream;
-	const uint8_t *data;
-	size_t len;
-};
+#include <string.h>
+#include <time.h>
 
-/* All of them see it; the first that has seen enough ends the run. */
-static void show(struct vm *vm, const struct sight *sight)
+/* Each of the first `number` of them that has this call. */
+#define for_each_of(o, observers, number, call)                                                    \
+	for (const struct machine_observer *o = (observers)->list;                                 \
+	     o < (observers)->list + (number); o++)                                                \
+		if (o->ops->call)
+
+#define for_each(o, observers, call) for_each_of(o, observers, (observers)->count, call)
+
+/* --- Life ------------------------------------------------------------------------------------- */
+
+/* Arming a timer that is in the loop cannot fail. */
+static void start_tick(struct observers *observers)
 {
-	struct verdict end;
-	bool enough = false;
+	int ret = loop_timer_set(&observers->tick, MACHINE_TICK_MS * UINT64_C(1000000));
 
-	if (!vm->config->observer_count)
-		return;
-	pthread_mutex_lock(&vm->console_lock);
-	for (unsigned i = 0; i < vm->config->observer_count; i++) {
-		struct verdict its = { 0 };
+	(void)ret;
+}
 
-		if (!sight->show(&vm->config->observers[i], sight, &its) || enough)
-			continue;
-		end = its;
-		enough = true;
+static void end_as(struct observers *observers, const struct verdict *end)
+{
+	ending_decide(observers->ending, end->outcome, end->status, "%s", end->detail);
+}
+
+/* The first that has seen enough ends the run. */
+static void ticked(struct loop_timer *timer)
+{
+	struct observers *observers = container_of(timer, struct observers, tick);
+
+	pthread_mutex_lock(&observers->lock);
+	for_each(o, observers, tick) {
+		struct verdict end = { .outcome = OUTCOME_OBSERVER };
+
+		if (o->ops->tick(o->owner, &end))
+			end_as(observers, &end);
 	}
-	pthread_mutex_unlock(&vm->console_lock);
-	if (enough)
-		vm_end(vm, OUTCOME_OBSERVER, end.status, "%s", end.detail);
+	pthread_mutex_unlock(&observers->lock);
+	start_tick(observers);
 }
 
-static bool show_console(const struct machine_observer *observer, const struct sight *sight,
-			 struct verdict *end)
+int observers_init(struct observers *observers, const struct machine_config *config,
+		   struct ending *ending, struct loop *loop)
 {
-	return observer->ops->console &&
-	       observer->ops->console(observer->owner, sight->stream, sight->data, sight->len, end);
-}
+	bool ticks = false;
+	int ret;
 
-void vm_show_console(struct vm *vm, enum guest_stream stream, const uint8_t *data, size_t len)
-{
-	const struct sight sight = {
-		.show = show_console, .stream = stream, .data = data, .len = len
+	*observers = (struct observers){
+		.list = config->observers,
+		.count = config->observer_count,
+		.ending = ending,
+		.tick = { .event.fd = -1, .fn = ticked },
 	};
-
-	show(vm, &sight);
+	pthread_mutex_init(&observers->lock, NULL);
+	for_each(o, observers, tick)
+		ticks = true;
+	if (!ticks)
+		return 0;
+	ret = loop_timer_add(loop, &observers->tick);
+	if (!ret)
+		start_tick(observers);
+	return ret;
 }
 
-static bool show_tick(const struct machine_observer *observer, const struct sight *sight,
-		      struct verdict *end)
+void observers_destroy(struct observers *observers, struct loop *loop)
 {
-	(void)sight;
-	return observer->ops->tick && observer->ops->tick(observer->owner, end);
+	loop_timer_remove(loop, &observers->tick);
+	pthread_mutex_destroy(&observers->lock);
 }
 
-void vm_show_tick(struct vm *vm)
+bool observers_silence(struct observers *observers)
 {
-	const struct sight sight = { .show = show_tick };
+	struct timespec soon;
 
-	show(vm, &sight);
+	clock_gettime(CLOCK_MONOTONIC, &soon);
+	soon.tv_nsec += 100000000;
+	if (soon.tv_nsec >= 1000000000)
+		soon = (struct timespec){ soon.tv_sec + 1, soon.tv_nsec - 1000000000 };
+	return !pthread_mutex_clocklock(&observers->lock, CLOCK_MONOTONIC, &soon);
 }
 
-bool vm_has_ticks(const struct vm *vm)
+/* --- The machine's life ----------------------------------------------------------------------- */
+
+int observers_begin(struct observers *observers, const struct machine_parts *parts)
 {
-	for (unsigned i = 0; i < vm->config->observer_count; i++)
-		if (vm->config->observers[i].ops->tick)
-			return true;
+	int ret = 0;
+
+	for (; observers->begun < observers->count && !ret; observers->begun += !ret) {
+		const struct machine_observer *o = &observers->list[observers->begun];
+
+		if (o->ops->begin)
+			ret = o->ops->begin(o->owner, parts);
+		if (!ret && o->ops->gone)
+			atomic_fetch_add(&observers->ending->unfinished, 1);
+	}
+	return ret;
+}
+
+int observers_built(struct observers *observers, const struct machine_parts *parts)
+{
+	int ret = 0;
+
+	for (; observers->built < observers->count && !ret; observers->built += !ret) {
+		const struct machine_observer *o = &observers->list[observers->built];
+
+		if (o->ops->built)
+			ret = o->ops->built(o->owner, parts);
+	}
+	if (ret)
+		observers_stopped(observers);
+	return ret;
+}
+
+void observers_stopped(struct observers *observers)
+{
+	const struct verdict verdict = ending_verdict(observers->ending);
+
+	for_each_of(o, observers, observers->built, stopped)
+		o->ops->stopped(o->owner, &verdict);
+}
+
+void observers_gone(struct observers *observers)
+{
+	for_each_of(o, observers, observers->begun, gone) {
+		struct verdict verdict = ending_verdict(observers->ending);
+
+		if (o->ops->gone(o->owner, &verdict))
+			ending_fail(observers->ending, verdict.outcome, "%s", verdict.detail);
+		atomic_fetch_sub(&observers->ending->unfinished, 1);
+	}
+}
+
+void observers_abandon(struct observers *observers)
+{
+	for_each(o, observers, abandon)
+		o->ops->abandon(o->owner);
+}
+
+void observers_phase_from(struct observers *observers, const struct sys_site *site,
+			  enum machine_phase phase)
+{
+	for_each_of(o, observers, observers->begun, phase)
+		o->ops->phase(o->owner, site, phase);
+}
+
+bool observers_can_report(const struct observers *observers)
+{
+	for_each(o, observers, report)
+		return true;
 	return false;
 }
 
-void vm_show_vcpu(struct vm *vm, struct vcpu *vcpu)
+void observers_report(struct observers *observers)
 {
-	const struct machine_config *config = vm->config;
+	for_each(o, observers, report)
+		o->ops->report(o->owner);
+}
+
+void observers_restarting(struct observers *observers)
+{
+	for_each(o, observers, restarting)
+		o->ops->restarting(o->owner);
+}
+
+void observers_restarted(struct observers *observers)
+{
+	for_each(o, observers, restarted)
+		o->ops->restarted(o->owner);
+}
+
+bool observers_debugged(struct observers *observers, struct vcpu *vcpu)
+{
+	bool told = false;
+
+	for_each(o, observers, debugged) {
+		o->ops->debugged(o->owner, vcpu);
+		told = true;
+	}
+	return told;
+}
+
+/* --- The guest -------------------------------------------------------------------------------- */
+
+void observers_console(struct observers *observers, enum guest_stream stream, const uint8_t *data,
+		       size_t len)
+{
+	pthread_mutex_lock(&observers->lock);
+	for_each(o, observers, console) {
+		struct verdict end = { .outcome = OUTCOME_OBSERVER };
+
+		if (o->ops->console(o->owner, stream, data, len, &end))
+			end_as(observers, &end);
+	}
+	pthread_mutex_unlock(&observers->lock);
+}
+
+struct machine_panic observers_panic(struct observers *observers)
+{
+	struct machine_panic known = { .proof = PANIC_UNKNOWN };
+
+	pthread_mutex_lock(&observers->lock);
+	for_each(o, observers, panic) {
+		struct machine_panic panic = { .proof = PANIC_UNKNOWN };
+
+		o->ops->panic(o->owner, &panic);
+		if (panic.proof > known.proof)
+			known = panic;
+	}
+	pthread_mutex_unlock(&observers->lock);
+	return known;
+}
+
+void observers_vcpu(struct observers *observers, struct vcpu *vcpu)
+{
 	struct arch_vcpu_state state;
 
-	if (!config->observer_count || arch_vcpu_state(vcpu, &state) < 0)
+	if (!observers->count || arch_vcpu_state(vcpu, &state) < 0)
 		return;
-	pthread_mutex_lock(&vm->console_lock);
-	for (unsigned i = 0; i < config->observer_count; i++)
-		if (config->observers[i].ops->vcpu)
-			config->observers[i].ops->vcpu(config->observers[i].owner, vcpu->id, &state);
-	pthread_mutex_unlock(&vm->console_lock);
+	pthread_mutex_lock(&observers->lock);
+	for_each(o, observers, vcpu)
+		o->ops->vcpu(o->owner, vcpu->id, &state);
+	pthread_mutex_unlock(&observers->lock);
 }

@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The standard streams of a program in the guest, as streams of the virtio console, and the end of
- * the run with the program's.
- */
-#include "vm.h"
+#include "program.h"
 
 #include "base/log.h"
-#include "host/stream.h"
 #include "devices/console.h"
+#include "host/stream.h"
 
 #include <string.h>
 
@@ -17,55 +13,57 @@ enum {
 	PORT_STDERR,
 };
 
-const char *const vm_program_ports[VM_PROGRAM_PORTS] = {
+const char *const program_ports[PROGRAM_PORTS] = {
 	"kinglet.stdin",
 	"kinglet.stdout",
 	"kinglet.stderr",
 };
 
 struct program_out {
-	struct vm *vm;
+	struct program *program;
 	unsigned port;
 	const char *name;
 	struct stream_out stream;
 };
 
 struct program {
+	struct ending *ending;
+	struct virtio_dev *console;
 	struct stream_in in;
 	struct program_out out, err;
 };
 
 static size_t input(void *owner, const uint8_t *data, size_t len)
 {
-	struct vm *vm = owner;
+	const struct program *program = owner;
 
-	return virtio_console_input(vm->hvc, PORT_STDIN, data, len);
+	return virtio_console_input(program->console, PORT_STDIN, data, len);
 }
 
 static void input_ended(void *owner)
 {
-	struct vm *vm = owner;
+	const struct program *program = owner;
 
-	virtio_console_hang_up(vm->hvc, PORT_STDIN);
+	virtio_console_hang_up(program->console, PORT_STDIN);
 }
 
 static void output_ready(void *owner)
 {
-	struct program_out *out = owner;
+	const struct program_out *out = owner;
 
-	virtio_console_output_ready(out->vm->hvc, out->port);
+	virtio_console_output_ready(out->program->console, out->port);
 }
 
 static void output_broken(void *owner)
 {
-	struct program_out *out = owner;
+	const struct program_out *out = owner;
 
-	virtio_console_hang_up(out->vm->hvc, out->port);
+	virtio_console_hang_up(out->program->console, out->port);
 }
 
-size_t vm_program_output(struct vm *vm, unsigned port, const uint8_t *data, size_t len)
+size_t program_output(struct program *program, unsigned port, const uint8_t *data, size_t len)
 {
-	struct program_out *out = port == PORT_STDOUT ? &vm->program->out : &vm->program->err;
+	struct program_out *out = port == PORT_STDOUT ? &program->out : &program->err;
 	size_t taken;
 
 	if (port == PORT_STDIN)
@@ -73,37 +71,42 @@ size_t vm_program_output(struct vm *vm, unsigned port, const uint8_t *data, size
 	taken = stream_out_write(&out->stream, data, len);
 	/* At once: the program's status may come before the loop's next turn. */
 	if (out->stream.error)
-		vm_output_lost(vm, out->name, out->stream.error);
+		ending_output_lost(program->ending, out->name, out->stream.error);
 	return taken;
 }
 
-void vm_program_input_wanted(struct vm *vm)
+void program_input_wanted(struct program *program)
 {
-	stream_in_resume(&vm->program->in);
+	stream_in_resume(&program->in);
 }
 
-static int init_out(struct vm *vm, struct program_out *out, unsigned port, int fd, const char *name)
+void program_ended(struct program *program)
+{
+	ending_decide(program->ending, OUTCOME_STATUS, ending_status(program->ending),
+		      "the program ended");
+}
+
+static int init_out(struct program *program, struct program_out *out, struct loop *loop,
+		    unsigned port, int fd, const char *name)
 {
 	static const struct stream_out_ops ops = { .ready = output_ready, .broken = output_broken };
 
-	out->vm = vm;
-	out->port = port;
-	out->name = name;
-	return stream_out_init(&out->stream, &vm->loop, fd, &ops, out);
+	*out = (struct program_out){ .program = program, .port = port, .name = name };
+	return stream_out_init(&out->stream, loop, fd, &ops, out);
 }
 
-static int init_streams(struct vm *vm, struct program *program)
+static int init_streams(struct program *program, struct loop *loop)
 {
 	static const struct stream_in_ops ops = { .input = input, .ended = input_ended };
 	int ret;
 
-	ret = init_out(vm, &program->out, PORT_STDOUT, STDOUT_FILENO, "standard output");
+	ret = init_out(program, &program->out, loop, PORT_STDOUT, STDOUT_FILENO, "standard output");
 	if (ret)
 		return ret;
-	ret = init_out(vm, &program->err, PORT_STDERR, STDERR_FILENO, "standard error");
+	ret = init_out(program, &program->err, loop, PORT_STDERR, STDERR_FILENO, "standard error");
 	if (ret)
 		goto err_out;
-	ret = stream_in_init(&program->in, &vm->loop, STDIN_FILENO, &ops, vm);
+	ret = stream_in_init(&program->in, loop, STDIN_FILENO, &ops, program);
 	if (ret)
 		goto err_err;
 	return 0;
@@ -115,33 +118,30 @@ err_out:
 	return ret;
 }
 
-int vm_program_init(struct vm *vm)
+int program_new(struct program **out, struct loop *loop, struct ending *ending,
+		struct virtio_dev *console)
 {
-	struct program *program;
+	_cleanup_free_ struct program *program = calloc(1, sizeof(*program));
 	int ret;
 
-	if (!vm->config->program)
-		return 0;
-	program = malloc(sizeof(*program));
 	if (!program)
 		return -ENOMEM;
-	ret = init_streams(vm, program);
-	if (ret) {
+	program->ending = ending;
+	program->console = console;
+	ret = init_streams(program, loop);
+	if (ret)
 		log_error("standard streams: %s", strerror(-ret));
-		free(program);
-		return ret;
-	}
-	vm->program = program;
-	return 0;
+	else
+		*out = steal_ptr(program);
+	return ret;
 }
 
-void vm_program_destroy(struct vm *vm)
+void program_free(struct program *program)
 {
-	if (!vm->program)
+	if (!program)
 		return;
-	stream_in_destroy(&vm->program->in);
-	stream_out_destroy(&vm->program->err.stream);
-	stream_out_destroy(&vm->program->out.stream);
-	free(vm->program);
-	vm->program = NULL;
+	stream_in_destroy(&program->in);
+	stream_out_destroy(&program->err.stream);
+	stream_out_destroy(&program->out.stream);
+	free(program);
 }

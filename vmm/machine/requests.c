@@ -1,77 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the guest, on a vCPU thread, and the main thread ask of the machine's thread. */
-#include "vm.h"
+#include "requests.h"
 
-#include "base/log.h"
-
-#include <string.h>
+#include <stddef.h>
 #include <sys/eventfd.h>
 
-static void suspend(struct vm *vm)
+enum { OF_GUEST = 1u << REQUEST_POWER_OFF | 1u << REQUEST_RESET };
+
+void requests_post(struct requests *requests, enum request request)
 {
-	terminal_suspend(&vm->terminal);
+	/* A stop that is over must not come after. */
+	if (request == REQUEST_CONTINUE)
+		atomic_fetch_and(&requests->pending, ~(1u << REQUEST_SUSPEND));
+	atomic_fetch_or(&requests->pending, 1u << request);
+	eventfd_signal(requests->event.fd);
 }
 
-static void resume(struct vm *vm)
+void requests_forget_guest(struct requests *requests)
 {
-	terminal_continue(&vm->terminal);
-}
-
-static bool waits(struct vcpu *vcpu)
-{
-	struct arch_vcpu_state state;
-
-	return !arch_vcpu_state(vcpu, &state) && strcmp(state.activity, "running") != 0;
-}
-
-/* The run ends by its timeout: says where the vCPUs are, in its line the first that does not wait. */
-static void locate(struct vm *vm)
-{
-	bool waiting = true;
-	unsigned told = 0;
-	char where[160];
-
-	/* A vCPU that waits for the reader of its output waits for this very thread. */
-	board_serial_stop(vm);
-	for (unsigned i = 0; i < vm->vcpu_count; i++) {
-		vcpu_pause(&vm->vcpus[i]);
-		if (waiting) {
-			waiting = waits(&vm->vcpus[i]);
-			told = waiting ? 0 : i;
-			if (told == i)
-				arch_vcpu_describe(&vm->vcpus[i], where, sizeof(where));
-		}
-		vm_show_vcpu(vm, &vm->vcpus[i]);
-		vcpu_resume(&vm->vcpus[i]);
-	}
-	vm_end(vm, OUTCOME_TIMEOUT, 0, "vCPU %u: %s", told, where);
-}
-
-static void (*const handlers[VM_REQUESTS])(struct vm *vm) = {
-	[VM_POWER_OFF] = vm_power_off,
-	[VM_RESET] = vm_reset,
-	[VM_RESIZE] = vm_console_resized,
-	[VM_SUSPEND] = suspend,
-	[VM_CONTINUE] = resume,
-	[VM_PRINT_STATS] = vm_print_stats,
-	[VM_LOCATE_VCPUS] = locate,
-};
-
-enum { OF_GUEST = 1u << VM_POWER_OFF | 1u << VM_RESET };
-
-void vm_request(struct vm *vm, enum vm_request request)
-{
-	/* Requests are served in an order of their own: a stop that is over must not come after. */
-	if (request == VM_CONTINUE)
-		atomic_fetch_and(&vm->requests, ~(1u << VM_SUSPEND));
-	atomic_fetch_or(&vm->requests, 1u << request);
-	eventfd_signal(vm->request_event.fd);
-}
-
-void vm_forget_guest_requests(struct vm *vm)
-{
-	atomic_fetch_and(&vm->requests, ~(unsigned)OF_GUEST);
-	vm->guest_waits = false;
+	atomic_fetch_and(&requests->pending, ~(unsigned)OF_GUEST);
+	requests->guest_waits = false;
 }
 
 /*
@@ -79,84 +26,51 @@ void vm_forget_guest_requests(struct vm *vm)
  * have seen yet: an exit status on its port, say. So the loop goes round once more, and whatever
  * ends the run there goes before.
  */
-static unsigned take_requests(struct vm *vm)
+static unsigned take(struct requests *requests)
 {
-	unsigned requests = atomic_exchange(&vm->requests, 0), guests = requests & OF_GUEST;
+	unsigned taken = atomic_exchange(&requests->pending, 0), guests = taken & OF_GUEST;
 
-	if (guests && !vm->guest_waits) {
-		vm->guest_waits = true;
-		atomic_fetch_or(&vm->requests, guests);
-		eventfd_signal(vm->request_event.fd);
-		return requests & ~guests;
+	if (guests && !requests->guest_waits) {
+		requests->guest_waits = true;
+		atomic_fetch_or(&requests->pending, guests);
+		eventfd_signal(requests->event.fd);
+		return taken & ~guests;
 	}
 	if (guests)
-		vm->guest_waits = false;
-	return requests;
+		requests->guest_waits = false;
+	return taken;
 }
 
 static void requested(struct loop_event *event, uint32_t events)
 {
-	struct vm *vm = container_of(event, struct vm, request_event);
-	unsigned requests;
+	struct requests *requests = container_of(event, struct requests, event);
+	unsigned taken;
 
 	(void)events;
 	eventfd_drain(event->fd);
-	requests = take_requests(vm);
-	for (unsigned i = 0; i < VM_REQUESTS && !vm_has_ended(vm); i++)
-		if (requests & 1u << i)
-			handlers[i](vm);
+	taken = take(requests);
+	for (unsigned i = 0; i < REQUESTS; i++)
+		if (taken & 1u << i)
+			requests->serve(requests->owner, i);
 }
 
-/* Arming a timer that is in the loop cannot fail. */
-static void start_tick(struct vm *vm)
-{
-	int ret = loop_timer_set(&vm->tick, MACHINE_TICK_MS * UINT64_C(1000000));
-
-	(void)ret;
-}
-
-static void ticked(struct loop_timer *timer)
-{
-	struct vm *vm = container_of(timer, struct vm, tick);
-
-	vm_show_tick(vm);
-	start_tick(vm);
-}
-
-static int add_tick(struct vm *vm)
+int requests_init(struct requests *requests, struct loop *loop,
+		  void (*serve)(void *owner, enum request request), void *owner)
 {
 	int ret;
 
-	if (!vm_has_ticks(vm))
-		return 0;
-	vm->tick.fn = ticked;
-	ret = loop_timer_add(&vm->loop, &vm->tick);
-	if (!ret)
-		start_tick(vm);
+	*requests = (struct requests){ .event.fn = requested, .serve = serve, .owner = owner };
+	requests->event.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (requests->event.fd < 0)
+		return -errno;
+	ret = loop_add(loop, &requests->event, EPOLLIN);
+	if (ret)
+		close_fd(&requests->event.fd);
 	return ret;
 }
 
-int vm_requests_init(struct vm *vm)
+void requests_destroy(struct requests *requests, struct loop *loop)
 {
-	int ret;
-
-	vm->tick.event.fd = -1;
-	vm->request_event.fn = requested;
-	vm->request_event.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	ret = vm->request_event.fd < 0 ? -errno :
-					 loop_add(&vm->loop, &vm->request_event, EPOLLIN);
-	if (!ret)
-		ret = add_tick(vm);
-	if (ret) {
-		log_error("event loop: %s", strerror(-ret));
-		vm_requests_destroy(vm);
-	}
-	return ret;
-}
-
-void vm_requests_destroy(struct vm *vm)
-{
-	loop_timer_remove(&vm->loop, &vm->tick);
-	loop_remove(&vm->loop, &vm->request_event);
-	close_fd(&vm->request_event.fd);
+	loop_remove(loop, &requests->event);
+	close_fd(&requests->event.fd);
 }

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "../trace/watch.h"
+#include "run.h"
 
 #include "base/log.h"
 
 #include <string.h>
 
-int vm_load_guest(struct vm *vm)
+/* --- The vCPUs' life -------------------------------------------------------------------------- */
+
+int run_load(struct vm *vm)
 {
 	struct boot_state state;
 	const struct boot_summary *summary = &state.summary;
 	int ret;
 
-	watch_phase(vm, PHASE_LOAD);
+	observers_phase(&vm->observers, MACHINE_LOADS);
 	ret = arch_boot_load(&vm->arch, &vm->mem, &vm->config->boot, &state);
 	if (ret)
 		return ret;
@@ -28,26 +30,29 @@ int vm_load_guest(struct vm *vm)
 	return arch_boot_vcpu(&vm->vcpus[0], &state);
 }
 
-int vm_start_vcpus(struct vm *vm)
+void run_stop(struct vm *vm)
+{
+	/* Or a vCPU waits for room in the output, and we for the vCPU. */
+	serial_stop(vm->serial);
+	for (unsigned i = 0; i < vm->vcpu_count; i++)
+		vcpu_stop(&vm->vcpus[i]);
+}
+
+int run_start(struct vm *vm)
 {
 	for (unsigned i = 0; i < vm->vcpu_count; i++) {
 		int ret = vcpu_start(&vm->vcpus[i]);
 
 		if (ret) {
 			log_error("vCPU %u: starting its thread: %s", i, strerror(-ret));
+			run_stop(vm);
 			return ret;
 		}
 	}
 	return 0;
 }
 
-void vm_stop_vcpus(struct vm *vm)
-{
-	for (unsigned i = 0; i < vm->vcpu_count; i++)
-		vcpu_stop(&vm->vcpus[i]);
-}
-
-static int reset_machine(struct vm *vm)
+static int reset(struct vm *vm)
 {
 	int ret;
 
@@ -61,25 +66,217 @@ static int reset_machine(struct vm *vm)
 	return ret;
 }
 
-void vm_restart(struct vm *vm)
+/* Reboots inside the process. */
+static void restart(struct vm *vm)
 {
 	int ret;
 
-	/* Or a vCPU waits for room in the output, and we for the vCPU. */
-	board_serial_stop(vm);
-	vm_stop_vcpus(vm);
-	if (vm_has_ended(vm))
+	run_stop(vm);
+	if (ending_is_known(&vm->ending))
 		return;
-	vm_forget_guest_requests(vm);
-	vm_forget_boot(vm);
-	ret = reset_machine(vm);
+	requests_forget_guest(&vm->requests);
+	ending_forget_boot(&vm->ending);
+	observers_restarting(&vm->observers);
+	ret = reset(vm);
 	if (!ret)
-		ret = vm_load_guest(vm);
-	vm_gdb_restarting(vm);
+		ret = run_load(vm);
 	if (!ret)
-		ret = vm_start_vcpus(vm);
+		ret = run_start(vm);
 	if (!ret)
-		vm_gdb_restarted(vm);
+		observers_restarted(&vm->observers);
 	else
-		vm_end(vm, OUTCOME_HOST, 0, "reboot: %s", strerror(-ret));
+		ending_decide(&vm->ending, OUTCOME_HOST, 0, "reboot: %s", strerror(-ret));
+}
+
+/* --- How the guest goes down ------------------------------------------------------------------ */
+
+/* What a device has reported, and what observers have read. */
+static struct machine_panic known_panic(struct vm *vm)
+{
+	struct machine_panic panic = ending_panic(&vm->ending);
+	struct machine_panic read = observers_panic(&vm->observers);
+
+	if (!*panic.line)
+		memcpy(panic.line, read.line, sizeof(panic.line));
+	if (panic.proof < read.proof)
+		panic.proof = read.proof;
+	return panic;
+}
+
+/* The guest has gone down, and what is known of a panic is no less than `proof`. */
+static bool ended_by_panic(struct vm *vm, enum panic_proof proof)
+{
+	const struct machine_panic panic = known_panic(vm);
+
+	if (panic.proof < proof)
+		return false;
+	ending_decide(&vm->ending, OUTCOME_PANIC, 0, "%s",
+		      *panic.line ? panic.line : "the guest reported a panic");
+	return true;
+}
+
+/* The guest went down by itself: its own status counts, if it has set one. */
+static void end_by_guest(struct vm *vm, enum outcome outcome, const char *how)
+{
+	int status = ending_status(&vm->ending);
+
+	if (status > 0)
+		ending_decide(&vm->ending, OUTCOME_STATUS, status, "port kinglet.status, then %s",
+			      how);
+	else
+		ending_decide(&vm->ending, outcome, 0, "%s", how);
+}
+
+/* A clean end, unless it is proved that the guest has panicked. */
+static void power_off(struct vm *vm)
+{
+	if (!ended_by_panic(vm, PANIC_SURE))
+		end_by_guest(vm, OUTCOME_POWEROFF, "powered off");
+}
+
+/* The same, or a reboot; here a panic's text is proof, too. */
+static void guest_reset(struct vm *vm)
+{
+	if (ended_by_panic(vm, PANIC_TEXT))
+		return;
+	if (vm->config->on_reboot == ON_REBOOT_EXIT)
+		end_by_guest(vm, OUTCOME_REBOOT, "rebooted");
+	else
+		restart(vm);
+}
+
+void run_crashed(void *owner, enum pvpanic_event event)
+{
+	struct vm *vm = owner;
+	struct machine_panic panic;
+
+	if (event == PVPANIC_PANICKED) {
+		ended_by_panic(vm, PANIC_UNKNOWN);
+		return;
+	}
+	/* A crash kernel runs next, so the run goes on; however it ends, it was a panic. */
+	panic = known_panic(vm);
+	panic.proof = PANIC_SURE;
+	ending_set_panic(&vm->ending, &panic);
+}
+
+static void vcpu_ended(void *owner, struct vcpu *vcpu, enum vcpu_end end, const char *detail)
+{
+	struct vm *vm = owner;
+	char where[160];
+
+	switch (end) {
+	case VCPU_HALTED:
+		ending_decide(&vm->ending, OUTCOME_HALTED, 0, "halted");
+		break;
+	case VCPU_POWEROFF:
+		requests_post(&vm->requests, REQUEST_POWER_OFF);
+		break;
+	case VCPU_RESET:
+		requests_post(&vm->requests, REQUEST_RESET);
+		break;
+	case VCPU_CRASH:
+		ended_by_panic(vm, PANIC_UNKNOWN);
+		break;
+	case VCPU_SHUTDOWN:
+		if (ended_by_panic(vm, PANIC_TEXT))
+			break;
+		observers_vcpu(&vm->observers, vcpu);
+		arch_vcpu_describe(vcpu, where, sizeof(where));
+		ending_decide(&vm->ending, OUTCOME_TRIPLE_FAULT, 0, "vCPU %u: %s", vcpu->id, where);
+		break;
+	case VCPU_RUNNING:
+	case VCPU_INTERNAL_ERROR:
+	case VCPU_FAIL_ENTRY:
+	case VCPU_UNKNOWN_EXIT:
+	case VCPU_RUN_FAILED:
+		observers_vcpu(&vm->observers, vcpu);
+		ending_decide(&vm->ending, OUTCOME_INTERNAL_ERROR, 0, "vCPU %u: %s", vcpu->id,
+			      detail);
+		break;
+	}
+}
+
+static void vcpu_debugged(void *owner, struct vcpu *vcpu)
+{
+	struct vm *vm = owner;
+
+	if (!observers_debugged(&vm->observers, vcpu))
+		ending_decide(&vm->ending, OUTCOME_INTERNAL_ERROR, 0,
+			      "vCPU %u: KVM_EXIT_DEBUG without a debugger", vcpu->id);
+}
+
+const struct vcpu_ops run_vcpu_ops = {
+	.exit = arch_vcpu_exit,
+	.ended = vcpu_ended,
+	.debugged = vcpu_debugged,
+};
+
+/* --- Requests --------------------------------------------------------------------------------- */
+
+static bool waits(struct vcpu *vcpu)
+{
+	struct arch_vcpu_state state;
+
+	return !arch_vcpu_state(vcpu, &state) && strcmp(state.activity, "running") != 0;
+}
+
+/* The run ends by its timeout: says where the vCPUs are, in its line the first that does not wait. */
+static void locate(struct vm *vm)
+{
+	bool waiting = true;
+	unsigned told = 0;
+	char where[160];
+
+	/* A vCPU that waits for the reader of its output waits for this very thread. */
+	serial_stop(vm->serial);
+	for (unsigned i = 0; i < vm->vcpu_count; i++) {
+		vcpu_pause(&vm->vcpus[i]);
+		if (waiting) {
+			waiting = waits(&vm->vcpus[i]);
+			told = waiting ? 0 : i;
+			if (told == i)
+				arch_vcpu_describe(&vm->vcpus[i], where, sizeof(where));
+		}
+		observers_vcpu(&vm->observers, &vm->vcpus[i]);
+		vcpu_resume(&vm->vcpus[i]);
+	}
+	ending_decide(&vm->ending, OUTCOME_TIMEOUT, 0, "vCPU %u: %s", told, where);
+}
+
+static void resize(struct vm *vm)
+{
+	console_resized(&vm->console);
+}
+
+static void suspend(struct vm *vm)
+{
+	terminal_suspend(&vm->console.terminal);
+}
+
+static void resume(struct vm *vm)
+{
+	terminal_continue(&vm->console.terminal);
+}
+
+static void report(struct vm *vm)
+{
+	observers_report(&vm->observers);
+}
+
+void run_serve(void *owner, enum request request)
+{
+	static void (*const handlers[REQUESTS])(struct vm *vm) = {
+		[REQUEST_POWER_OFF] = power_off,
+		[REQUEST_RESET] = guest_reset,
+		[REQUEST_RESIZE] = resize,
+		[REQUEST_SUSPEND] = suspend,
+		[REQUEST_CONTINUE] = resume,
+		[REQUEST_REPORT] = report,
+		[REQUEST_LOCATE] = locate,
+	};
+	struct vm *vm = owner;
+
+	if (!ending_is_known(&vm->ending))
+		handlers[request](vm);
 }

@@ -61,16 +61,15 @@ static void print_fact(FILE *out, const char *what, const char *value)
 	fprintf(out, "</b><span>%s</span></div>\n", what);
 }
 
-static void print_facts(FILE *out, const struct watch *watch)
+static void print_facts(FILE *out, const struct watch *watch, const struct verdict *verdict)
 {
-	const struct machine_config *config = watch->vm->config;
-	const struct verdict *verdict = &watch->vm->verdict;
+	const struct machine_config *config = watch->parts->config;
 	char buf[64];
 	struct text text = text_of(buf, sizeof(buf));
 
 	fputs("<div class=\"facts\">\n", out);
 	print_fact(out, "kernel", config->boot.kernel);
-	print_fact(out, "format", watch->vm->loaded.format);
+	print_fact(out, "format", watch->parts->loaded->format);
 	text_add(&text, "%u", config->cpus);
 	print_fact(out, "vCPUs", buf);
 	text = text_of(buf, sizeof(buf));
@@ -177,7 +176,7 @@ static void print_costs(FILE *out, const struct costs *unsorted, const char *wha
 	fputs("</table></div>\n", out);
 }
 
-static void print_page(FILE *out, const struct watch *watch)
+static void print_page(FILE *out, const struct watch *watch, const struct verdict *verdict)
 {
 	fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
 	      "<meta name=\"viewport\" content=\"width=device-width\">\n"
@@ -187,7 +186,7 @@ static void print_page(FILE *out, const struct watch *watch)
 	fputs("</style>\n</head>\n<body>\n<h1>The life of a virtual machine</h1>\n"
 	      "<p>Written by Kinglet " KINGLET_VERSION " (<code>--explain=html</code>).</p>\n",
 	      out);
-	print_facts(out, watch);
+	print_facts(out, watch, verdict);
 	print_timeline(out, watch);
 	print_vcpus(out, watch);
 	fputs("<h2>Exits</h2>\n"
@@ -210,16 +209,16 @@ int page_open(struct watch *watch, const char *path)
 	return -errno;
 }
 
-bool page_close(struct watch *watch)
+bool page_close(struct watch *watch, const struct verdict *verdict)
 {
 	FILE *out = watch->page;
 	bool failed;
 
-	print_page(out, watch);
+	print_page(out, watch, verdict);
 	failed = ferror(out);
 	failed |= fclose(out) != 0;
 	if (failed)
-		log_error("--explain=html %s: write: %s", watch->vm->config->watch.explain_page,
+		log_error("--explain=html %s: write: %s", watch->config.explain_page,
 			  strerror(errno));
 	watch->page = NULL;
 	return !failed;

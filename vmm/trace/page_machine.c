@@ -2,6 +2,8 @@
 #include "page.h"
 
 #include "base/le.h"
+#include "pci/pci.h"
+#include "virtio/virtio.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -44,29 +46,29 @@ static void add_area(struct area *areas, unsigned *count, struct area area)
 	++*count;
 }
 
-static void print_memory_map(FILE *out, const struct vm *vm)
+static void print_memory_map(FILE *out, const struct machine_parts *parts)
 {
-	const struct boot_summary *loaded = &vm->loaded;
+	const struct boot_summary *loaded = parts->loaded;
 	struct area areas[AREAS_MAX];
 	unsigned count = 0;
 
-	for (unsigned i = 0; i < vm->mem.count; i++)
+	for (unsigned i = 0; i < parts->mem->count; i++)
 		add_area(areas, &count,
-			 (struct area){ vm->mem.slots[i].gpa, vm->mem.slots[i].len, "ram", "RAM" });
+			 (struct area){ parts->mem->slots[i].gpa, parts->mem->slots[i].len, "ram", "RAM" });
 	add_area(areas, &count,
 		 (struct area){ loaded->kernel_start, loaded->kernel_end - loaded->kernel_start, "ram",
 				"· kernel, as loaded" });
 	add_area(areas, &count,
 		 (struct area){ loaded->initrd_start, loaded->initrd_len, "ram", "· initrd" });
 	add_area(areas, &count,
-		 (struct area){ vm->pci.mmio32.base, vm->pci.mmio32.len, "pci", "PCI window" });
+		 (struct area){ parts->pci->mmio32.base, parts->pci->mmio32.len, "pci", "PCI window" });
 	add_area(areas, &count,
-		 (struct area){ vm->pci.mmio64.base, vm->pci.mmio64.len, "pci",
+		 (struct area){ parts->pci->mmio64.base, parts->pci->mmio64.len, "pci",
 				"PCI window, 64-bit" });
-	for (unsigned i = 0; i < vm->mmio.count; i++)
+	for (unsigned i = 0; i < parts->mmio->count; i++)
 		add_area(areas, &count,
-			 (struct area){ vm->mmio.regions[i]->base, vm->mmio.regions[i]->len, "mmio",
-					vm->mmio.regions[i]->name });
+			 (struct area){ parts->mmio->regions[i]->base, parts->mmio->regions[i]->len, "mmio",
+					parts->mmio->regions[i]->name });
 
 	fputs("<h2>Memory map</h2>\n<p>Guest-physical addresses. An access to RAM stays in the guest; "
 	      "one to a device is an exit.</p>\n<div class=\"scroll\"><table>\n"
@@ -83,18 +85,18 @@ static void print_memory_map(FILE *out, const struct vm *vm)
 	fputs("</table></div>\n", out);
 }
 
-static void print_ports(FILE *out, const struct vm *vm)
+static void print_ports(FILE *out, const struct machine_parts *parts)
 {
-	if (!vm->pio.count)
+	if (!parts->pio->count)
 		return;
 	fputs("<h2>I/O ports</h2>\n<table>\n"
 	      "<tr><th>device</th><th>from</th><th>to</th></tr>\n",
 	      out);
-	for (unsigned i = 0; i < vm->pio.count; i++) {
+	for (unsigned i = 0; i < parts->pio->count; i++) {
 		fputs("<tr><td>", out);
-		page_text(out, vm->pio.regions[i]->name);
+		page_text(out, parts->pio->regions[i]->name);
 		fputs("</td>", out);
-		print_range(out, vm->pio.regions[i]->base, vm->pio.regions[i]->len, 4);
+		print_range(out, parts->pio->regions[i]->base, parts->pio->regions[i]->len, 4);
 		fputs("</tr>\n", out);
 	}
 	fputs("</table>\n", out);
@@ -118,11 +120,11 @@ static void print_bars(FILE *out, const struct pci_dev *dev)
 	}
 }
 
-static void print_pci(FILE *out, const struct vm *vm)
+static void print_pci(FILE *out, const struct machine_parts *parts)
 {
 	fputs("<h2>PCI</h2>\n<ul class=\"tree\">\n", out);
 	for (unsigned i = 0; i < PCI_SLOTS; i++) {
-		const struct pci_dev *dev = vm->pci.devs[i];
+		const struct pci_dev *dev = parts->pci->devs[i];
 
 		if (!dev)
 			continue;
@@ -134,7 +136,7 @@ static void print_pci(FILE *out, const struct vm *vm)
 		print_bars(out, dev);
 		if (dev->cfg[PCI_INTERRUPT_PIN])
 			fprintf(out, "<br><small>INTA to GSI %u%s</small>",
-				vm->pci.intx_gsis[(i + dev->cfg[PCI_INTERRUPT_PIN] - 1) % 4],
+				parts->pci->intx_gsis[(i + dev->cfg[PCI_INTERRUPT_PIN] - 1) % 4],
 				dev->msix ? ", or MSI-X" : "");
 		fputs("</li>\n", out);
 	}
@@ -207,21 +209,21 @@ static void print_device(FILE *out, const struct watch *watch, const struct virt
 
 static void print_queues(FILE *out, const struct watch *watch)
 {
-	const struct vm *vm = watch->vm;
+	const struct machine_parts *parts = watch->parts;
 
-	if (!vm->device_count)
+	if (!parts->device_count)
 		return;
 	fputs("<h2>Queues</h2>\n<p>Which way a request goes, from the driver and back to it; where it "
 	      "was wired when the queue last ran.</p>\n",
 	      out);
-	for (unsigned i = 0; i < vm->device_count; i++)
-		print_device(out, watch, vm->devices[i]);
+	for (unsigned i = 0; i < parts->device_count; i++)
+		print_device(out, watch, parts->devices[i]);
 }
 
 void page_print_machine(FILE *out, const struct watch *watch)
 {
 	print_queues(out, watch);
-	print_memory_map(out, watch->vm);
-	print_pci(out, watch->vm);
-	print_ports(out, watch->vm);
+	print_memory_map(out, watch->parts);
+	print_pci(out, watch->parts);
+	print_ports(out, watch->parts);
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How far a run has come: moments that are each seen once, by the clock of core/sys.h. Private to
- * vmm/machine. Any thread.
+ * vmm/trace. Any thread.
  */
 #ifndef KINGLET_TRACE_PHASES_H
 #define KINGLET_TRACE_PHASES_H
 
-#include "machine/config.h"
+#include "trace/observer.h"
 
 #include <stdatomic.h>
 
@@ -14,7 +14,7 @@ enum { PHASE_LINE = 96 };
 
 struct phases {
 	_Atomic uint64_t at[PHASES]; /* ns; 0: not seen (yet) */
-	char line[GUEST_STREAMS][PHASE_LINE]; /* what the guest is printing; under console_lock */
+	char line[GUEST_STREAMS][PHASE_LINE]; /* what the guest is printing; one call at a time */
 	unsigned len[GUEST_STREAMS];
 };
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* --stats: what the run has cost so far. */
-#include "../machine/vm.h"
+#include "trace/observer.h"
 
 #include "base/log.h"
+#include "core/irq.h"
+#include "core/vcpu.h"
 #include "devices/net.h"
 
 #include <inttypes.h>
@@ -13,24 +15,24 @@ static uint64_t load(const _Atomic uint64_t *counter)
 	return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
-static uint64_t exits_by_reason(const struct vm *vm, unsigned reason)
+static uint64_t exits_by_reason(const struct machine_parts *parts, unsigned reason)
 {
 	uint64_t sum = 0;
 
-	for (unsigned i = 0; i < vm->vcpu_count; i++)
-		sum += load(&vm->vcpus[i].exits_by_reason[reason]);
+	for (unsigned i = 0; i < parts->vcpu_count; i++)
+		sum += load(&parts->vcpus[i].exits_by_reason[reason]);
 	return sum;
 }
 
-static void print_vcpus(const struct vm *vm)
+static void print_vcpus(const struct machine_parts *parts)
 {
 	uint64_t exits = 0;
 
-	for (unsigned i = 0; i < vm->vcpu_count; i++)
-		exits += load(&vm->vcpus[i].exits);
+	for (unsigned i = 0; i < parts->vcpu_count; i++)
+		exits += load(&parts->vcpus[i].exits);
 	log_error("%-24s %10s", "vCPU exits to Kinglet", "number");
-	for (unsigned i = 0; i < ARRAY_SIZE(vm->vcpus[0].exits_by_reason); i++) {
-		uint64_t count = exits_by_reason(vm, i);
+	for (unsigned i = 0; i < ARRAY_SIZE(parts->vcpus[0].exits_by_reason); i++) {
+		uint64_t count = exits_by_reason(parts, i);
 		const char *name = vcpu_exit_name(i);
 		char number[16];
 
@@ -41,11 +43,11 @@ static void print_vcpus(const struct vm *vm)
 	log_error("%-24s %10" PRIu64, "  all", exits);
 }
 
-static void print_devices(const struct vm *vm)
+static void print_devices(const struct machine_parts *parts)
 {
 	log_error("%-24s %10s %10s", "device, in use", "exits", "wake-ups");
-	for (unsigned i = 0; i < vm->device_count; i++) {
-		const struct virtio_dev *dev = vm->devices[i];
+	for (unsigned i = 0; i < parts->device_count; i++) {
+		const struct virtio_dev *dev = parts->devices[i];
 
 		log_error("  %-22s %10" PRIu64 " %10" PRIu64, dev->name, load(&dev->guest_exits),
 			  load(&dev->loop_wakeups));
@@ -64,13 +66,35 @@ static void print_frames(struct virtio_dev *dev)
 			  stats.tx_dropped);
 }
 
-void vm_print_stats(struct vm *vm)
+static void print(void *owner)
 {
-	print_vcpus(vm);
-	log_error("%-24s %10u", "interrupts by MSI", irqs_msi_count(&vm->irqs));
-	if (!vm->device_count)
+	const struct machine_parts *parts = ((const struct stats *)owner)->parts;
+
+	print_vcpus(parts);
+	log_error("%-24s %10u", "interrupts by MSI", irqs_msi_count(parts->irqs));
+	if (!parts->device_count)
 		return;
-	print_devices(vm);
-	for (unsigned i = 0; i < vm->device_count; i++)
-		print_frames(vm->devices[i]);
+	print_devices(parts);
+	for (unsigned i = 0; i < parts->device_count; i++)
+		print_frames(parts->devices[i]);
 }
+
+static int built(void *owner, const struct machine_parts *parts)
+{
+	((struct stats *)owner)->parts = parts;
+	return 0;
+}
+
+/* The vCPUs may run, as at a report. Of a machine that was not built there is nothing to say. */
+static void phase(void *owner, const struct sys_site *site, enum machine_phase phase)
+{
+	(void)site;
+	if (phase == MACHINE_ENDS && ((const struct stats *)owner)->parts)
+		print(owner);
+}
+
+const struct machine_observer_ops stats_ops = {
+	.built = built,
+	.phase = phase,
+	.report = print,
+};

@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "watch.h"
 
-#include "base/log.h"
+#include "pci/pci.h"
+#include "virtio/virtio.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static bool wanted(const struct watch_config *config)
-{
-	bool budget = false;
-
-	for (unsigned i = 0; i < PHASES; i++)
-		budget |= config->budgets[i] != 0;
-	return config->explain || config->explain_page || config->trace || budget;
-}
 
 /* --- Threads ---------------------------------------------------------------------------------- */
 
@@ -98,15 +91,15 @@ static struct narration narration_of(struct watch *watch, const struct sys_event
 	return (struct narration){
 		.event = event,
 		.names = &watch->names,
-		.pio = &watch->vm->pio,
-		.mmio = &watch->vm->mmio,
+		.pio = watch->parts->pio,
+		.mmio = watch->parts->mmio,
 	};
 }
 
 static void tell(struct watched_thread *thread, const struct narration *n,
 		 const struct narrate_entry *entry)
 {
-	if (thread->watch->vm->config->watch.explain)
+	if (thread->watch->config.explain)
 		explain_event(thread, n, entry);
 	if (n->event->kind != SYS_RUN)
 		trace_event(thread, n, entry);
@@ -202,30 +195,62 @@ static void see(struct sys *sys, const struct sys_event *event)
 	tell(thread, &n, entry);
 }
 
-void watch_phase_from(struct vm *vm, const struct sys_site *site, enum phase phase)
-{
-	if (vm->watch && phases_reach(&vm->watch->phases, phase, sys_now_ns()))
-		sys_note_from(vm->sys, site, SYS_TOPIC_PHASE, -1, "%s", phase_meaning(phase));
-}
-
-void watch_console(struct vm *vm, enum guest_stream stream, const uint8_t *data, size_t len)
-{
-	enum phase phase;
-
-	if (!vm->watch)
-		return;
-	phase = phases_feed(&vm->watch->phases, stream, data, len);
-	if (phase != PHASES)
-		watch_phase(vm, phase);
-}
-
 /* --- A run's life ----------------------------------------------------------------------------- */
 
-static void free_watch(struct vm *vm)
-{
-	struct watch *watch = vm->watch;
+#define reach_here(watch, phase) reach_at(watch, SYS_HERE, phase)
 
-	vm->watch = NULL;
+static void reach_at(struct watch *watch, const struct sys_site *site, enum phase phase)
+{
+	if (phases_reach(&watch->phases, phase, sys_now_ns()))
+		sys_note_from(watch->parts->sys, site, SYS_TOPIC_PHASE, -1, "%s",
+			      phase_meaning(phase));
+}
+
+static void see_phase(void *owner, const struct sys_site *site, enum machine_phase phase)
+{
+	reach_at(owner, site, phase == MACHINE_LOADS ? PHASE_LOAD : PHASE_DOWN);
+}
+
+static bool see_console(void *owner, enum guest_stream stream, const uint8_t *data, size_t len,
+			struct verdict *end)
+{
+	struct watch *watch = owner;
+	enum phase phase = phases_feed(&watch->phases, stream, data, len);
+
+	(void)end;
+	if (phase != PHASES)
+		reach_here(watch, phase);
+	return false;
+}
+
+int watch_new(struct watch **out, const struct watch_config *config)
+{
+	bool details = config->explain || config->explain_page || config->trace;
+	bool budget = false;
+	struct watch *watch;
+
+	*out = NULL;
+	for (unsigned i = 0; i < PHASES; i++)
+		budget |= config->budgets[i] != 0;
+	if (!details && !budget)
+		return 0;
+	watch = calloc(1, sizeof(*watch));
+	if (!watch)
+		return -ENOMEM;
+	watch->config = *config;
+	watch->details = details;
+	*out = watch;
+	return 0;
+}
+
+void watch_free(struct watch *watch)
+{
+	free(watch);
+}
+
+/* Also what has come no further than half of begin(). */
+static void finish(struct watch *watch)
+{
 	fd_names_destroy(&watch->names);
 	wiring_destroy(&watch->wiring);
 	pthread_key_delete(watch->key);
@@ -233,53 +258,41 @@ static void free_watch(struct vm *vm)
 	if (watch->page)
 		fclose(watch->page);
 	free(watch->machine_page);
-	free(watch);
 }
 
-int watch_begin(struct vm *vm)
+static int begin(void *owner, const struct machine_parts *parts)
 {
-	const struct watch_config *config = &vm->config->watch;
-	struct watch *watch;
-	int ret;
+	struct watch *watch = owner;
+	const struct watch_config *config = &watch->config;
+	int ret = -pthread_key_create(&watch->key, forget_thread);
 
-	if (!wanted(config))
-		return 0;
-	watch = calloc(1, sizeof(*watch));
-	if (!watch)
-		return -ENOMEM;
-	watch->vm = vm;
-	watch->details = config->explain || config->explain_page || config->trace;
-	ret = -pthread_key_create(&watch->key, forget_thread);
-	if (ret) {
-		free(watch);
+	if (ret)
 		return ret;
-	}
+	watch->parts = parts;
 	pthread_mutex_init(&watch->lock, NULL);
-	vm->watch = watch;
 	ret = fd_names_init(&watch->names);
 	if (!ret && config->explain_page)
 		ret = page_open(watch, config->explain_page);
 	if (!ret && config->trace)
 		ret = trace_file_open(watch, config->trace);
 	if (ret) {
-		free_watch(vm);
+		finish(watch);
 		return ret;
 	}
-	atomic_fetch_add(&vm->to_finish, 1);
 	phases_reach(&watch->phases, PHASE_EXEC, sys_now_ns());
-	vm->sys->trace_data = watch;
-	vm->sys->trace = see;
+	parts->sys->trace_data = watch;
+	parts->sys->trace = see;
 	return 0;
 }
 
 /* False: it was kept. */
-static bool is_over_budget(const struct vm *vm, enum phase phase, struct text *why)
+static bool is_over_budget(const struct watch *watch, enum phase phase, struct text *why)
 {
-	uint64_t allowed = vm->config->watch.budgets[phase], ns;
+	uint64_t allowed = watch->config.budgets[phase], ns;
 
 	if (!allowed)
 		return false;
-	if (!phases_since_start(&vm->watch->phases, phase, &ns))
+	if (!phases_since_start(&watch->phases, phase, &ns))
 		text_add(why, "%s was not seen: %s", phase_name(phase),
 			 phase == PHASE_KERNEL || phase == PHASE_INIT ?
 				 "the guest prints no such line (a quiet kernel does not)" :
@@ -290,59 +303,64 @@ static bool is_over_budget(const struct vm *vm, enum phase phase, struct text *w
 	return why->len;
 }
 
-/* Only a run that went well can be too slow; one that did not has said what is wrong. */
-static void check_budgets(struct vm *vm)
+static bool over_budget(const struct watch *watch, struct verdict *verdict)
 {
-	char buf[sizeof(vm->verdict.detail)] = "";
+	char buf[sizeof(verdict->detail)] = "";
 	struct text why = text_of(buf, sizeof(buf));
+	unsigned i = 0;
 
-	for (unsigned i = 0; i < PHASES; i++) {
-		if (is_over_budget(vm, i, &why)) {
-			vm_fail(vm, OUTCOME_BUDGET, "%s", buf);
-			return;
-		}
-	}
+	while (i < PHASES && !is_over_budget(watch, i, &why))
+		i++;
+	if (i == PHASES)
+		return false;
+	*verdict = (struct verdict){ .outcome = OUTCOME_BUDGET, .status = 1 };
+	memcpy(verdict->detail, buf, sizeof(buf));
+	return true;
 }
 
-void watch_end(struct vm *vm)
+/*
+ * Only a run that went well can be too slow, or fail for a file that is not whole; one that did not
+ * go well has said what is wrong.
+ */
+static bool gone(void *owner, struct verdict *verdict)
 {
-	struct watch *watch = vm->watch;
+	struct watch *watch = owner;
+	struct sys *sys = watch->parts->sys;
+	bool went_well = !verdict->status, whole = true;
 	struct watched_thread *thread;
-	bool whole = true;
 
-	if (!watch)
-		return;
-	watch_phase(vm, PHASE_GONE);
-	vm->sys->trace = NULL;
-	vm->sys->trace_data = NULL;
+	reach_here(watch, PHASE_GONE);
+	sys->trace = NULL;
+	sys->trace_data = NULL;
 	thread = pthread_getspecific(watch->key);
 	if (thread)
 		forget_thread(thread);
 	if (watch->trace)
 		whole &= trace_file_close(watch);
-	atomic_fetch_add(&vm->progress, 1);
-	check_budgets(vm);
+	watch->parts->ops->progressed(watch->parts->machine);
+	if (went_well)
+		over_budget(watch, verdict);
 	if (watch->page)
-		whole &= page_close(watch);
+		whole &= page_close(watch, verdict);
 	/* It has been said which file is not. */
-	if (!whole)
-		vm_fail(vm, OUTCOME_HOST, "%s", "");
-	free_watch(vm);
-	atomic_fetch_sub(&vm->to_finish, 1);
+	if (!whole && !verdict->status)
+		*verdict = (struct verdict){ .outcome = OUTCOME_HOST, .status = 101 };
+	finish(watch);
+	return went_well && verdict->status;
 }
 
-static unsigned slot_of(const struct vm *vm, const struct virtio_dev *dev)
+static unsigned slot_of(const struct pci_bus *pci, const struct virtio_dev *dev)
 {
 	unsigned slot = 0;
 
-	while (slot < PCI_SLOTS && (!vm->pci.devs[slot] || vm->pci.devs[slot]->name != dev->name))
+	while (slot < PCI_SLOTS && (!pci->devs[slot] || pci->devs[slot]->name != dev->name))
 		slot++;
 	return slot;
 }
 
 static void name_queues(struct watch *watch, const struct virtio_dev *dev)
 {
-	unsigned slot = slot_of(watch->vm, dev);
+	unsigned slot = slot_of(watch->parts->pci, dev);
 
 	fd_names_set(&watch->names, dev->config_irq.fd, "configuration change of %s at 00:%02x.0",
 		     dev->name, slot);
@@ -354,15 +372,27 @@ static void name_queues(struct watch *watch, const struct virtio_dev *dev)
 	}
 }
 
-int watch_machine_up(struct vm *vm)
+static int built(void *owner, const struct machine_parts *parts)
 {
-	for (unsigned i = 0; vm->watch && i < vm->device_count; i++)
-		name_queues(vm->watch, vm->devices[i]);
+	for (unsigned i = 0; i < parts->device_count; i++)
+		name_queues(owner, parts->devices[i]);
 	return 0;
 }
 
-void watch_machine_down(struct vm *vm)
+static void stopped(void *owner, const struct verdict *verdict)
 {
-	if (vm->watch && vm->watch->page)
-		page_take_machine(vm->watch);
+	struct watch *watch = owner;
+
+	(void)verdict;
+	if (watch->page)
+		page_take_machine(watch);
 }
+
+const struct machine_observer_ops watch_ops = {
+	.begin = begin,
+	.built = built,
+	.stopped = stopped,
+	.gone = gone,
+	.phase = see_phase,
+	.console = see_console,
+};

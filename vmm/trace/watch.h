@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What --explain, --trace and --budget see of a run: the tracer behind struct sys, and what the
- * threads that make events have done so far. Private to vmm/machine.
+ * threads that make events have done so far. Private to vmm/trace.
  *
  * Events come on every thread. Each has a record of its own, which needs no lock; what the threads
- * share is under `lock`, a leaf: whoever holds it calls nobody. Without --explain, --trace or
+ * share is under `lock`, a leaf: its holder calls nothing else. Without --explain, --trace or
  * --budget there is no watch, and sys->trace is NULL.
  */
 #ifndef KINGLET_TRACE_WATCH_H
 #define KINGLET_TRACE_WATCH_H
 
 #include "phases.h"
-#include "../machine/vm.h"
 
+#include "machine/machine.h"
 #include "trace/costs.h"
 #include "trace/fd_names.h"
 #include "trace/narrate.h"
 #include "trace/wiring.h"
 
+#include <pthread.h>
 #include <stdio.h>
 
 enum { CAUSE_LEN = COST_NAME, FOLDS_MAX = 4, FOLD_KEY_LEN = 160 };
@@ -50,7 +51,8 @@ struct watched_thread {
 };
 
 struct watch {
-	struct vm *vm;
+	struct watch_config config;
+	const struct machine_parts *parts; /* borrowed */
 	bool details; /* somebody wants to know of every event, and not of phases only */
 	pthread_key_t key; /* struct watched_thread */
 	pthread_mutex_t lock;
@@ -64,24 +66,6 @@ struct watch {
 	FILE *page;		  /* of --explain=html, owned; NULL without it */
 	char *machine_page;	  /* its part about the machine, owned */
 };
-
-/* --- watch.c. Machine's thread --- */
-
-/* Begins to look on, if the config asks for it; the file of --trace is opened. Logs on failure. */
-__must_check int watch_begin(struct vm *vm);
-/* The machine is gone: finishes the files; a run that went well may turn out to be over budget. */
-void watch_end(struct vm *vm);
-
-/* The machine is built: names its eventfds. Last before the vCPUs start; undone behind them. */
-__must_check int watch_machine_up(struct vm *vm);
-void watch_machine_down(struct vm *vm);
-
-/* --- Any thread; nothing happens without a watch. --- */
-
-#define watch_phase(vm, phase) watch_phase_from(vm, SYS_HERE, phase)
-void watch_phase_from(struct vm *vm, const struct sys_site *site, enum phase phase);
-/* Under console_lock. */
-void watch_console(struct vm *vm, enum guest_stream stream, const uint8_t *data, size_t len);
 
 /* --- explain.c: the narration. The event's own thread. --- */
 
@@ -115,7 +99,10 @@ bool trace_file_close(struct watch *watch);
 __must_check int page_open(struct watch *watch, const char *path);
 /* The machine as it is now, into watch->machine_page; no vCPU runs. */
 void page_take_machine(struct watch *watch);
-/* Writes the page; false: that has failed, and is logged. All threads but this and the main one are gone. */
-bool page_close(struct watch *watch);
+/*
+ * Writes the page of a run that has ended so; false: that has failed, and is logged. All threads but
+ * this and the main one are gone.
+ */
+bool page_close(struct watch *watch, const struct verdict *verdict);
 
 #endif

@@ -2,6 +2,8 @@
 /* Whole runs of a machine on a fake KVM, whose guest is a function of the test. */
 #include "fake_sys.h"
 
+#include "gdb/server.h"
+#include "guestlog/panic_watch.h"
 #include "machine/machine.h"
 
 #include <fcntl.h>
@@ -25,6 +27,8 @@ enum { CPUS = 2, TIMEOUT_NS = 100000000 };
 struct run {
 	struct fake_sys fake;
 	struct machine_config config;
+	struct gdb_config gdb;
+	struct panic_watch panic;
 	struct verdict verdict;
 	char kernel[32];
 	int kernel_fd, screen; /* screen: the reading end of standard output */
@@ -133,6 +137,11 @@ static int teardown(void **state)
 	fake_sys_destroy(&r->fake);
 	free(r);
 	return 0;
+}
+
+static void observe(struct run *r, const struct machine_observer_ops *ops, void *owner)
+{
+	r->config.observers[r->config.observer_count++] = (struct machine_observer){ ops, owner };
 }
 
 /* Standard input is empty, standard output a pipe without a reader where no file is named. */
@@ -284,6 +293,8 @@ static void test_a_panic_on_the_console_decides(void **state)
 {
 	struct run *r = *state;
 
+	panic_watch_init(&r->panic);
+	observe(r, &panic_watch_ops, &r->panic);
 	r->text = "[ 1.0] Kernel panic - not syncing: no init\r\n";
 	r->guest = prints_then_resets;
 	run_machine(r);
@@ -323,10 +334,9 @@ static void test_observers_read_the_console_and_end_the_run(void **state)
 	r->text = "go, stop here";
 	r->guest = prints_then_resets;
 	r->config.serial = SERIAL_OFF;
-	r->config.observers[0] = (struct machine_observer){ &deaf, NULL };
-	r->config.observers[1] = (struct machine_observer){ &ops, &first };
-	r->config.observers[2] = (struct machine_observer){ &ops, &second };
-	r->config.observer_count = 3;
+	observe(r, &deaf, NULL);
+	observe(r, &ops, &first);
+	observe(r, &ops, &second);
 	run_machine(r);
 	assert_int_equal(r->verdict.outcome, OUTCOME_OBSERVER);
 	assert_int_equal(r->verdict.status, 3);
@@ -369,8 +379,7 @@ static void test_time_passes_for_an_observer(void **state)
 	struct looker looker = { 0 };
 
 	r->guest = does_nothing;
-	r->config.observers[0] = (struct machine_observer){ &ops, &looker };
-	r->config.observer_count = 1;
+	observe(r, &ops, &looker);
 	run_machine(r);
 	assert_int_equal(r->verdict.outcome, OUTCOME_OBSERVER);
 	assert_int_equal(r->verdict.status, 9);
@@ -386,8 +395,7 @@ static void test_a_timeout_shows_where_every_vcpu_is(void **state)
 	r->guest = does_nothing;
 	r->config.cpus = r->config.boot.cpus = CPUS;
 	r->config.timeout_ns = TIMEOUT_NS;
-	r->config.observers[0] = (struct machine_observer){ &ops, &looker };
-	r->config.observer_count = 1;
+	observe(r, &ops, &looker);
 	run_machine(r);
 	assert_int_equal(r->verdict.outcome, OUTCOME_TIMEOUT);
 	assert_int_equal(looker.vcpus, (1u << CPUS) - 1);
@@ -499,12 +507,29 @@ static const char *socket_path(struct debugger *d)
 	return d->path;
 }
 
+static struct gdb_server *add_server(struct run *r)
+{
+	struct gdb_server *server;
+
+	assert_int_equal(gdb_server_new(&server, &r->gdb), 0);
+	observe(r, &gdb_server_ops, server);
+	return server;
+}
+
+static void run_with_server(struct run *r)
+{
+	struct gdb_server *server = add_server(r);
+
+	run_machine(r);
+	gdb_server_free(server);
+}
+
 /* A run with a debugger that says so much, and then waits for the end. */
 static void run_debugged(struct run *r, struct debugger *d)
 {
-	r->config.gdb.listen = socket_path(d);
+	r->gdb.listen = socket_path(d);
 	assert_int_equal(pthread_create(&d->thread, NULL, debug_guest, d), 0);
-	run_machine(r);
+	run_with_server(r);
 	pthread_join(d->thread, NULL);
 	assert_int_equal(access(d->path, F_OK), -1);
 }
@@ -550,9 +575,9 @@ static void test_time_runs_out_before_a_debugger_comes(void **state)
 	struct debugger d = { 0 };
 
 	r->guest = exits_with_7;
-	r->config.gdb.listen = socket_path(&d);
+	r->gdb.listen = socket_path(&d);
 	r->config.timeout_ns = TIMEOUT_NS;
-	run_machine(r);
+	run_with_server(r);
 	assert_int_equal(r->verdict.outcome, OUTCOME_TIMEOUT);
 	assert_int_equal(r->entries[0], 0);
 }
@@ -563,9 +588,9 @@ static void test_nobody_waits_for_a_debugger_with_nowait(void **state)
 	struct debugger d = { 0 };
 
 	r->guest = exits_with_7;
-	r->config.gdb.listen = socket_path(&d);
-	r->config.gdb.nowait = true;
-	run_machine(r);
+	r->gdb.listen = socket_path(&d);
+	r->gdb.nowait = true;
+	run_with_server(r);
 	assert_int_equal(r->verdict.status, 7);
 }
 
@@ -577,8 +602,8 @@ static void test_a_socket_that_is_taken_is_refused(void **state)
 	int fd = open(socket_path(&d), O_CREAT | O_CLOEXEC, 0600);
 
 	close_fd(&fd);
-	r->config.gdb.listen = d.path;
-	run_machine(r);
+	r->gdb.listen = d.path;
+	run_with_server(r);
 	assert_int_equal(r->verdict.outcome, OUTCOME_HOST);
 	assert_int_equal(unlink(d.path), 0);
 }
@@ -764,8 +789,7 @@ static void test_a_timeout_while_the_loop_is_stuck(void **state)
 
 	r->guest = does_nothing;
 	r->config.timeout_ns = 20 * TIMEOUT_NS; /* ticks come before */
-	r->config.observers[0] = (struct machine_observer){ &ops, NULL };
-	r->config.observer_count = 1;
+	observe(r, &ops, NULL);
 	assert_int_equal(run_stuck(r), 124);
 }
 
@@ -773,13 +797,16 @@ static void test_a_signal_while_a_reset_is_stuck(void **state)
 {
 	struct run *r = *state;
 	struct debugger d = { 0 };
+	struct gdb_server *server;
 
 	r->guest = resets_once;
 	r->fake.hook = stuck_in_a_reset;
 	r->config.on_reboot = ON_REBOOT_RESTART;
-	r->config.gdb.listen = socket_path(&d);
-	r->config.gdb.nowait = true;
+	r->gdb.listen = socket_path(&d);
+	r->gdb.nowait = true;
+	server = add_server(r);
 	assert_int_equal(run_stuck(r), 128 + SIGTERM);
+	gdb_server_free(server);
 	assert_int_equal(access(d.path, F_OK), -1);
 }
 

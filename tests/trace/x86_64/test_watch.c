@@ -4,6 +4,7 @@
 #include "fake_sys.h"
 
 #include "machine/machine.h"
+#include "trace/observer.h"
 
 #include <poll.h>
 #include <setjmp.h>
@@ -19,6 +20,7 @@ enum { COM1 = 0x3f8, LINE_STATUS = COM1 + 5, EXIT_PORT = 0xf4, LONG = 64 << 10, 
 struct run {
 	struct fake_sys fake;
 	struct machine_config config;
+	struct watch_config watch;
 	struct verdict verdict;
 	char kernel[32], file[32];
 	int kernel_fd, file_fd;
@@ -122,13 +124,18 @@ static int teardown(void **state)
 static void run_machine(struct run *r)
 {
 	struct capture capture;
+	struct watch *watch;
 
+	assert_int_equal(watch_new(&watch, &r->watch), 0);
+	r->config.observers[0] = (struct machine_observer){ &watch_ops, watch };
+	r->config.observer_count = watch != NULL;
 	r->ended = false;
 	capture_stderr_begin(&capture);
 	alarm(100); /* a machine that hangs */
 	assert_true(machine_run(&r->config, &r->fake.sys, &r->verdict));
 	alarm(0);
 	capture_stderr_end(&capture, r->said, LONG);
+	watch_free(watch);
 	assert_null(r->fake.sys.trace);
 }
 
@@ -172,7 +179,7 @@ static void test_every_call_has_a_sentence(void **state)
 {
 	struct run *r = *state;
 
-	r->config.watch.explain = true;
+	r->watch.explain = true;
 	run_machine(r);
 	assert_said(r, "machine open: /dev/kvm is fd ");
 	assert_said(r, "vCPU 0  run: first KVM_RUN: the guest's first instruction  [vmm/core/vcpu.c:");
@@ -189,7 +196,7 @@ static void test_the_source_is_named(void **state)
 {
 	struct run *r = *state;
 
-	r->config.watch.explain = true;
+	r->watch.explain = true;
 	run_machine(r);
 	assert_said(r, "[api.rst 4.2; vmm/core/kvm.c:");
 	assert_said(r, "[api.rst 4.14; arch/x86_64/cpu.c:");
@@ -205,7 +212,7 @@ static void test_repeats_are_folded(void **state)
 	memset(text, 'x', sizeof(text) - 1);
 	text[sizeof(text) - 1] = '\0';
 	r->text = text;
-	r->config.watch.explain = true;
+	r->watch.explain = true;
 	run_machine(r);
 	assert_said(r, "vCPU 0  … 1,204 more writes to COM1\n");
 	assert_int_equal(count(r->said, "to port 0x3f8"), 1);
@@ -218,7 +225,7 @@ static void test_alternating_repeats_are_folded(void **state)
 
 	r->text = "123";
 	r->polls = true;
-	r->config.watch.explain = true;
+	r->watch.explain = true;
 	run_machine(r);
 	assert_said(r, "vCPU 0  … 2 more reads of COM1, 2 more writes to COM1\n");
 	r->text = "12";
@@ -234,7 +241,7 @@ static void test_phases_come_from_the_console(void **state)
 	r->text = "[    0.000000] Linux version 6.1.0 (x@y)\r\n"
 		  "Running /tests\n"
 		  "[    0.5] Run /sbin/init as init process\r\n";
-	r->config.watch.explain = true;
+	r->watch.explain = true;
 	run_machine(r);
 	assert_said(r, "run: the kernel prints its banner  [");
 	assert_said(r, "run: the kernel starts init  [");
@@ -252,7 +259,7 @@ static void test_trace_file(void **state)
 	const char *json;
 
 	r->text = "12345";
-	r->config.watch.trace = r->file;
+	r->watch.trace = r->file;
 	run_machine(r);
 	assert_string_equal(r->said, "");
 	json = written(r);
@@ -297,7 +304,7 @@ static void trace_into_pipe(struct run *r, struct pipe_reader *reader, bool is_r
 	r->text = text;
 	assert_int_equal(pipe2(reader->ends, O_CLOEXEC), 0);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", reader->ends[1]);
-	r->config.watch.trace = path;
+	r->watch.trace = path;
 	if (is_read)
 		assert_int_equal(pthread_create(&thread, NULL, read_pipe, reader), 0);
 	run_machine(r);
@@ -341,7 +348,7 @@ static void test_trace_file_of_a_long_run(void **state)
 
 	memset(text, '\\', sizeof(text) - 1);
 	r->text = text;
-	r->config.watch.trace = r->file;
+	r->watch.trace = r->file;
 	run_machine(r);
 	size = lseek(r->file_fd, 0, SEEK_END);
 	all = calloc(1, (size_t)size + 1);
@@ -357,7 +364,7 @@ static void test_trace_file_that_cannot_be(void **state)
 {
 	struct run *r = *state;
 
-	r->config.watch.trace = "/proc/nonesuch/x";
+	r->watch.trace = "/proc/nonesuch/x";
 	run_machine(r);
 	assert_int_equal(r->verdict.status, 100);
 	assert_string_equal(r->said, "kinglet: --trace /proc/nonesuch/x: No such file or directory\n");
@@ -384,7 +391,7 @@ static void test_page(void **state)
 	const char *page;
 
 	r->text = "abc";
-	r->config.watch.explain_page = r->file;
+	r->watch.explain_page = r->file;
 	run_machine(r);
 	assert_string_equal(r->said, "");
 	page = written(r);
@@ -403,7 +410,7 @@ static void test_page_that_cannot_be(void **state)
 {
 	struct run *r = *state;
 
-	r->config.watch.explain_page = "/proc/nonesuch/x";
+	r->watch.explain_page = "/proc/nonesuch/x";
 	run_machine(r);
 	assert_int_equal(r->verdict.status, 100);
 	assert_string_equal(r->said,
@@ -425,7 +432,7 @@ static void test_files_that_do_not_fit(void **state)
 	struct run *r = *state;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
-		r->config.watch = cases[i].watch;
+		r->watch = cases[i].watch;
 		r->status = 0;
 		run_machine(r);
 		assert_int_equal(r->verdict.outcome, OUTCOME_HOST);
@@ -443,8 +450,8 @@ static void test_budget_that_is_kept(void **state)
 	struct run *r = *state;
 
 	r->text = "Linux version 6\n";
-	r->config.watch.budgets[PHASE_KERNEL] = 3600000000000;
-	r->config.watch.budgets[PHASE_RUN] = 3600000000000;
+	r->watch.budgets[PHASE_KERNEL] = 3600000000000;
+	r->watch.budgets[PHASE_RUN] = 3600000000000;
 	run_machine(r);
 	assert_int_equal(r->verdict.status, 0);
 }
@@ -453,7 +460,7 @@ static void test_budget_that_is_not(void **state)
 {
 	struct run *r = *state;
 
-	r->config.watch.budgets[PHASE_DOWN] = 1;
+	r->watch.budgets[PHASE_DOWN] = 1;
 	run_machine(r);
 	assert_int_equal(r->verdict.outcome, OUTCOME_BUDGET);
 	assert_int_equal(r->verdict.status, 1);
@@ -466,7 +473,7 @@ static void test_budget_of_a_phase_that_does_not_come(void **state)
 {
 	struct run *r = *state;
 
-	r->config.watch.budgets[PHASE_INIT] = 3600000000000;
+	r->watch.budgets[PHASE_INIT] = 3600000000000;
 	run_machine(r);
 	assert_int_equal(r->verdict.outcome, OUTCOME_BUDGET);
 	assert_int_equal(r->verdict.status, 1);
@@ -479,7 +486,7 @@ static void test_budget_of_a_run_that_fails(void **state)
 	struct run *r = *state;
 
 	r->status = 7;
-	r->config.watch.budgets[PHASE_DOWN] = 1;
+	r->watch.budgets[PHASE_DOWN] = 1;
 	run_machine(r);
 	assert_int_equal(r->verdict.outcome, OUTCOME_STATUS);
 	assert_int_equal(r->verdict.status, 7);
@@ -491,8 +498,8 @@ static void test_failures_are_narrated(void **state)
 	struct run *r = *state;
 	unsigned fds = fake_open_fds();
 
-	r->config.watch.explain = true;
-	r->config.watch.trace = r->file;
+	r->watch.explain = true;
+	r->watch.trace = r->file;
 	for (unsigned n = 1; n < 60; n++) {
 		r->fake.calls = r->fake.vcpu_count = r->fake.irqfd_count = 0;
 		r->fake.ioeventfd_count = r->fake.request_count = 0;

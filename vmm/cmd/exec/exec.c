@@ -436,7 +436,7 @@ static int run_image(struct exec_options *options, const struct cpio *cpio)
 	if (set_memory(options, cpio) < 0)
 		return EXIT_USAGE;
 	if (options->run.dry_run)
-		return dry_run_print(stdout, config) < 0 ? EXIT_USAGE : flush_stdout();
+		return dry_run_print(stdout, &options->run) < 0 ? EXIT_USAGE : flush_stdout();
 	console = calloc(1, sizeof(*console));
 	if (!console) {
 		log_error("console: %s", strerror(ENOMEM));
@@ -446,7 +446,7 @@ static int run_image(struct exec_options *options, const struct cpio *cpio)
 			 (struct line_listener){ .line = take_line, .owner = console });
 	config->observers[config->observer_count++] =
 		(struct machine_observer){ .ops = &guest_log_ops, .owner = &console->log };
-	leave = run_timed(config, &verdict, &seconds);
+	leave = run_timed(&options->run, &verdict, &seconds);
 	status = report(options, &verdict, seconds, console) | leave;
 	if (leave)
 		return status; /* a thread may still use them */

@@ -74,7 +74,7 @@ static struct symbols *load_symbols(const struct test_options *options)
 
 static cJSON *run_once(const struct test_options *options)
 {
-	struct machine_config config = options->run.config;
+	struct run_options run = options->run;
 	struct verdict verdict = { 0 };
 	struct symbols *symbols = NULL;
 	struct judge judge;
@@ -84,12 +84,12 @@ static cJSON *run_once(const struct test_options *options)
 
 	if (judge_init(&judge, options) < 0)
 		return NULL;
-	config.started_ns = sys_now_ns();
-	config.observers[config.observer_count++] =
+	run.config.started_ns = sys_now_ns();
+	run.config.observers[run.config.observer_count++] =
 		(struct machine_observer){ .ops = &guest_log_ops, .owner = &judge.log };
-	config.observers[config.observer_count++] =
+	run.config.observers[run.config.observer_count++] =
 		(struct machine_observer){ .ops = &judge_ops, .owner = &judge };
-	ret = run_timed(&config, &verdict, &seconds);
+	ret = run_timed(&run, &verdict, &seconds);
 	(void)ret; /* what is left ends with the process, by _exit(2) in any case */
 	if (judge.vcpu_count)
 		symbols = load_symbols(options);

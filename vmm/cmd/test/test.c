@@ -137,7 +137,7 @@ static int print_machines(FILE *out, const struct suite *suite)
 	for (unsigned i = 0; i < suite->count && !ret; i++) {
 		if (*suite->cases[i].name)
 			fprintf(out, "%s:\n", suite->cases[i].name);
-		ret = dry_run_print(out, &suite->cases[i].options->run.config);
+		ret = dry_run_print(out, &suite->cases[i].options->run);
 	}
 	return ret;
 }

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The observer behind --gdb: where a debugger connects, one at a time, on the loopback address or on
+ * a socket.
+ */
+#ifndef KINGLET_GDB_SERVER_H
+#define KINGLET_GDB_SERVER_H
+
+#include "machine/observer.h"
+
+struct gdb_config {
+	const char *listen; /* a port's number, or a socket's path; NULL: no debugger */
+	unsigned port;	    /* on 127.0.0.1; 0: `listen` is a path */
+	bool nowait;	    /* the guest runs before a debugger comes */
+};
+
+struct gdb_server;
+
+/* *server is NULL when the config wants none. Strings are borrowed. -ENOMEM. */
+__must_check int gdb_server_new(struct gdb_server **server, const struct gdb_config *config);
+/* The machine is gone. NULL is fine. */
+void gdb_server_free(struct gdb_server *server);
+
+/* Its owner is a struct gdb_server. */
+extern const struct machine_observer_ops gdb_server_ops;
+
+#endif

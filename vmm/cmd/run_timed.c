@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One run of a machine, and all that looks on: the one place where observers are attached. */
+#include "cmd/commands.h"
+
+#include "base/log.h"
+#include "cmd/run_options.h"
+#include "guestlog/panic_watch.h"
+
+#include <string.h>
+
+/* What is said of the end must not be lost with a reader that is only slow. */
+enum { SETTLE_MS = 500 };
+
+/* What a machine uses for as long as it is there. */
+struct kept {
+	struct machine_config config;
+	struct sys sys;
+	struct stats stats;
+	struct watch *watch;	       /* owned, or NULL */
+	struct panic_watch panic;
+	struct gdb_server *gdb_server; /* owned, or NULL */
+};
+
+static void attach(struct kept *kept, const struct machine_observer_ops *ops, void *owner)
+{
+	struct machine_config *config = &kept->config;
+
+	config->observers[config->observer_count++] = (struct machine_observer){ ops, owner };
+}
+
+/* After those of the command, which so may end the run before a panic does. */
+static int attach_all(struct kept *kept, const struct run_options *options)
+{
+	int ret = watch_new(&kept->watch, &options->watch);
+
+	if (!ret)
+		ret = gdb_server_new(&kept->gdb_server, &options->gdb);
+	if (ret)
+		return ret;
+	if (options->stats)
+		attach(kept, &stats_ops, &kept->stats);
+	if (kept->watch)
+		attach(kept, &watch_ops, kept->watch);
+	panic_watch_init(&kept->panic);
+	attach(kept, &panic_watch_ops, &kept->panic);
+	if (kept->gdb_server)
+		attach(kept, &gdb_server_ops, kept->gdb_server);
+	return 0;
+}
+
+static void destroy(struct kept *kept)
+{
+	gdb_server_free(kept->gdb_server);
+	watch_free(kept->watch);
+	free(kept);
+}
+
+static struct kept *prepare(const struct run_options *options)
+{
+	struct kept *kept = calloc(1, sizeof(*kept));
+
+	if (!kept)
+		return NULL;
+	kept->config = options->config;
+	sys_init(&kept->sys);
+	if (!attach_all(kept, options))
+		return kept;
+	destroy(kept);
+	return NULL;
+}
+
+int run_timed(const struct run_options *options, struct verdict *verdict, double *seconds)
+{
+	uint64_t started_ns = options->config.started_ns;
+	uint64_t start = started_ns ? started_ns : sys_now_ns();
+	struct kept *kept = prepare(options);
+	bool gone = true;
+
+	*verdict = (struct verdict){ .outcome = OUTCOME_HOST, .status = EXIT_HOST };
+	if (kept)
+		gone = machine_run(&kept->config, &kept->sys, verdict);
+	else
+		log_error("machine: %s", strerror(ENOMEM));
+	*seconds = (double)(sys_now_ns() - start) / 1e9;
+	log_settle(SETTLE_MS);
+	if (!gone)
+		return COMMAND_LEAVE;
+	if (kept)
+		destroy(kept);
+	return 0;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The standard streams of a program in the guest, as streams of the virtio console, and the end of
+ * the run with the program's. Machine's thread. Private to vmm/machine.
+ */
+#ifndef KINGLET_MACHINE_PROGRAM_H
+#define KINGLET_MACHINE_PROGRAM_H
+
+#include "verdict.h"
+
+struct loop;
+struct program;
+struct virtio_dev;
+
+enum { PROGRAM_PORTS = 3 };
+extern const char *const program_ports[PROGRAM_PORTS];
+
+/* All borrowed. Logs on failure. */
+__must_check int program_new(struct program **program, struct loop *loop, struct ending *ending,
+			     struct virtio_dev *console);
+/* NULL is fine. */
+void program_free(struct program *program);
+
+/* Both inside the console's callbacks; the former returns what was taken. */
+size_t program_output(struct program *program, unsigned port, const uint8_t *data, size_t len);
+void program_input_wanted(struct program *program);
+
+/* All that it wrote before its status has been passed on: it decides the run. */
+void program_ended(struct program *program);
+
+#endif

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* machine_run(): what stands around a machine, from its process to its observers. */
+#include "run.h"
+
+#include "base/log.h"
+
+#include <string.h>
+#include <sys/resource.h>
+
+/* --- For observers ---------------------------------------------------------------------------- */
+
+static void end(void *owner, const struct verdict *verdict)
+{
+	struct vm *vm = owner;
+
+	ending_decide(&vm->ending, verdict->outcome, verdict->status, "%s", verdict->detail);
+}
+
+static void pausing(void *owner)
+{
+	struct vm *vm = owner;
+
+	serial_stop(vm->serial);
+}
+
+static void paused(void *owner)
+{
+	struct vm *vm = owner;
+
+	serial_continue(vm->serial);
+}
+
+static void progressed(void *owner)
+{
+	struct vm *vm = owner;
+
+	atomic_fetch_add(&vm->ending.progress, 1);
+}
+
+/* What is known before anything is built. */
+static void init_parts(struct vm *vm)
+{
+	static const struct machine_ops ops = {
+		.end = end,
+		.pausing = pausing,
+		.paused = paused,
+		.progressed = progressed,
+	};
+
+	vm->parts = (struct machine_parts){
+		.config = vm->config,
+		.sys = vm->sys,
+		.loop = &vm->loop,
+		.pio = &vm->pio,
+		.mmio = &vm->mmio,
+		.mem = &vm->mem,
+		.irqs = &vm->irqs,
+		.pci = &vm->pci,
+		.devices = vm->devices,
+		.loaded = &vm->loaded,
+		.ops = &ops,
+		.machine = vm,
+	};
+}
+
+/* --- A run ------------------------------------------------------------------------------------ */
+
+/* What a machine asks of its process. Stays so: the verdict, too, may find that nobody reads it. */
+static void prepare_process(void)
+{
+	struct rlimit files;
+
+	/* A write that fails says so: a reader has gone, or a file may not grow (RLIMIT_FSIZE). */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+	/* The usual soft limit of 1,024 is for select(2); a vCPU has a descriptor, a queue two. */
+	if (!getrlimit(RLIMIT_NOFILE, &files)) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+}
+
+/* What it takes to run: the two loops, and what stands between them. */
+static int prepare(struct vm *vm)
+{
+	struct control_options control = {
+		.timeout_ns = vm->config->timeout_ns,
+		.started_ns = vm->config->started_ns,
+		.ending = &vm->ending,
+		.requests = &vm->requests,
+		.loop = &vm->loop,
+	};
+	int ret = loop_init(&vm->loop);
+
+	if (ret)
+		return ret;
+	ret = ending_init(&vm->ending);
+	if (ret)
+		goto err_loop;
+	ret = requests_init(&vm->requests, &vm->loop, run_serve, vm);
+	if (ret)
+		goto err_ending;
+	ret = observers_init(&vm->observers, vm->config, &vm->ending, &vm->loop);
+	if (ret)
+		goto err_requests;
+	control.reports = observers_can_report(&vm->observers);
+	ret = control_init(&vm->control, &control);
+	if (ret)
+		goto err_observers;
+	init_parts(vm);
+	return 0;
+
+err_observers:
+	observers_destroy(&vm->observers, &vm->loop);
+err_requests:
+	requests_destroy(&vm->requests, &vm->loop);
+err_ending:
+	ending_destroy(&vm->ending);
+err_loop:
+	loop_destroy(&vm->loop);
+	return ret;
+}
+
+static void dispose(struct vm *vm)
+{
+	control_destroy(&vm->control);
+	observers_destroy(&vm->observers, &vm->loop);
+	requests_destroy(&vm->requests, &vm->loop);
+	ending_destroy(&vm->ending);
+	loop_destroy(&vm->loop);
+	free(vm);
+}
+
+/*
+ * The machine's thread is stuck, and so may others be. What would outlive the process is seen to
+ * here; all else goes with it.
+ */
+static void abandon(struct vm *vm)
+{
+	if (!observers_silence(&vm->observers))
+		ending_fail(&vm->ending, OUTCOME_HOST,
+			    "the console's text was not looked at to its end");
+	terminal_restore(&vm->console.terminal);
+	observers_abandon(&vm->observers);
+	vm_abandon_devices(vm);
+	if (!atomic_load(&vm->ending.unfinished))
+		return;
+	log_warning("the machine does not stop: what it had still to write may be lost");
+	ending_fail(&vm->ending, OUTCOME_HOST, "the machine did not stop");
+}
+
+bool machine_run(const struct machine_config *config, struct sys *sys, struct verdict *verdict)
+{
+	struct vm *vm = calloc(1, sizeof(*vm));
+	bool gone;
+	int ret;
+
+	*verdict = (struct verdict){ .outcome = OUTCOME_HOST, .status = 101 };
+	if (!vm) {
+		log_error("machine: %s", strerror(ENOMEM));
+		return true;
+	}
+	vm->config = config;
+	vm->sys = sys;
+	prepare_process();
+	ret = prepare(vm);
+	if (ret) {
+		log_error("event loop: %s", strerror(-ret));
+		free(vm);
+		return true;
+	}
+	gone = control_run(&vm->control, vm_live, vm);
+	if (!gone)
+		abandon(vm);
+	*verdict = ending_verdict(&vm->ending);
+	if (gone)
+		dispose(vm);
+	return gone;
+}
