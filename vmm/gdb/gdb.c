@@ -35,12 +35,6 @@ void gdb_free(struct gdb *gdb)
 	free(gdb);
 }
 
-void gdb_send(struct gdb *gdb, const struct gdb_reply *reply)
-{
-	gdb->frame_len = gdb_reply_frame(reply, gdb->frame);
-	gdb->options.ops->send(gdb->options.owner, gdb->frame, gdb->frame_len);
-}
-
 static void acknowledge(struct gdb *gdb, char how)
 {
 	if (!gdb->no_ack)

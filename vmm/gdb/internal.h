@@ -41,11 +41,9 @@ static inline struct vcpu *gdb_vcpu(struct gdb *gdb, unsigned index)
 	return &gdb->options.vcpus[index];
 }
 
-/* --- gdb.c --- */
+/* --- run.c --- */
 
 void gdb_send(struct gdb *gdb, const struct gdb_reply *reply);
-
-/* --- run.c --- */
 
 /* All vCPUs stand still, without trap instructions in RAM. */
 void gdb_stop(struct gdb *gdb);

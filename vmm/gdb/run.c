@@ -8,6 +8,12 @@
 #include <stdio.h>
 #include <string.h>
 
+void gdb_send(struct gdb *gdb, const struct gdb_reply *reply)
+{
+	gdb->frame_len = gdb_reply_frame(reply, gdb->frame);
+	gdb->options.ops->send(gdb->options.owner, gdb->frame, gdb->frame_len);
+}
+
 void gdb_set_stop(struct gdb *gdb, unsigned index, unsigned signal, const char *reason)
 {
 	gdb->current = index;
