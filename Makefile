@@ -85,8 +85,9 @@ main_src := vmm/cmd/main.c
 
 # Everything but main(), for the unit tests to link with. A name that ends in _ARCH is of that one.
 others := $(filter-out $(ARCH),x86_64 aarch64)
-lib_src := $(filter-out $(main_src) $(addprefix %_,$(addsuffix .c,$(others))),\
-	$(src_base) $(src_core) $(src_arch) $(src_devices) $(src_machine) $(src_tools))
+of_arch = $(filter-out $(main_src) $(addprefix %_,$(addsuffix .c,$(others))),$(1))
+engine_src := $(call of_arch,$(src_base) $(src_core) $(src_arch) $(src_devices) $(src_machine))
+lib_src := $(engine_src) $(call of_arch,$(src_tools))
 
 # What `kinglet exec` starts in a guest, and the object that carries it.
 exec_init := $(O)/exec-init
@@ -94,6 +95,7 @@ exec_init_object := $(O)/obj/vmm/cmd/exec/guest_init.o
 
 objects = $(patsubst %,$(O)/obj/%.o,$(basename $(1)))
 lib := $(O)/libkinglet.a
+engine := $(O)/libengine.a
 
 # --- Binary ------------------------------------------------------------------------------------
 .PHONY: all
@@ -104,6 +106,8 @@ $(bin): $(call objects,$(main_src)) $(lib)
 	$(Q)$(CC) $(all_ldflags) -o $@ $^ $(libs)
 
 $(lib): $(call objects,$(lib_src) $(asm_arch)) $(exec_init_object)
+$(engine): $(call objects,$(engine_src) $(asm_arch))
+$(lib) $(engine):
 	@echo "  AR      $@"
 	$(Q)rm -f $@ && $(CROSS_COMPILE)ar rcs $@ $^
 
@@ -150,6 +154,12 @@ test_support := $(wildcard tests/support/*.c)
 test_bins := $(patsubst tests/%.c,$(O)/tests/%,$(test_src))
 
 $(O)/tests/%: $(O)/obj/tests/%.o $(call objects,$(test_support)) $(lib)
+	@echo "  LD      $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(all_ldflags) -o $@ $^ -lcmocka $(libs)
+
+# It runs without the tools, of which nothing is there to link with.
+$(O)/tests/machine/test_engine: $(O)/obj/tests/machine/test_engine.o $(engine)
 	@echo "  LD      $@"
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(all_ldflags) -o $@ $^ -lcmocka $(libs)
