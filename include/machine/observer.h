@@ -20,6 +20,7 @@ struct pci_bus;
 struct sys_site;
 struct verdict;
 struct virtio_dev;
+struct vm;
 
 enum { MACHINE_TICK_MS = 100, PANIC_LINE_MAX = 160 };
 
@@ -43,15 +44,15 @@ struct machine_panic {
 	char line[PANIC_LINE_MAX]; /* the panic's own; may be empty */
 };
 
-/* What an observer may ask of the machine, whose owner is parts->machine. */
+/* What an observer may ask of the machine, which is parts->vm. */
 struct machine_ops {
 	/* Ends the run, unless it has ended already. Any thread. */
-	void (*end)(void *machine, const struct verdict *end);
+	void (*end)(struct vm *vm, const struct verdict *end);
 	/* Around vcpu_pause(): no vCPU waits for this thread in between. Machine's thread. */
-	void (*pausing)(void *machine);
-	void (*paused)(void *machine);
+	void (*pausing)(struct vm *vm);
+	void (*paused)(struct vm *vm);
 	/* From gone(): a part of what may take long is done. */
-	void (*progressed)(void *machine);
+	void (*progressed)(struct vm *vm);
 };
 
 /*
@@ -72,7 +73,7 @@ struct machine_parts {
 	unsigned device_count, vcpu_count;
 	const struct boot_summary *loaded;
 	const struct machine_ops *ops;
-	void *machine;
+	struct vm *vm; /* for these; of no use to others */
 };
 
 /* Members may be NULL. The machine's thread calls, where not said otherwise. */

@@ -14,6 +14,7 @@ struct scene {
 	struct kvm kvm;
 	struct gmem mem;
 	struct vcpu vcpus[CPUS];
+	struct machine_parts parts;
 	struct gdb *gdb;
 	struct gdb_parser sent; /* the other end */
 	size_t sent_len;	/* since the last byte of input */
@@ -80,10 +81,25 @@ static void over(void *owner)
 static const struct gdb_ops ops = {
 	.send = take_sent,
 	.wake = ignore,
-	.pausing = ignore,
-	.paused = ignore,
-	.detached = over,
-	.killed = over,
+	.leaves = over,
+};
+
+static void stands_still(struct vm *vm)
+{
+	(void)vm;
+}
+
+/* The debugger leaves, too. */
+static void killed(struct vm *vm, const struct verdict *end)
+{
+	(void)vm;
+	(void)end;
+}
+
+static const struct machine_ops machine_ops = {
+	.end = killed,
+	.pausing = stands_still,
+	.paused = stands_still,
 };
 
 static void build(struct scene *s, bool wait)
@@ -91,11 +107,13 @@ static void build(struct scene *s, bool wait)
 	static const struct gmem_range range = { 0, RAM };
 	static const struct gmem_options no_options = { 0 };
 	const struct gdb_options options = {
-		.vcpus = s->vcpus, .vcpu_count = CPUS, .mem = &s->mem, .wait = wait, .ops = &ops,
-		.owner = s,
+		.parts = &s->parts, .wait = wait, .ops = &ops, .owner = s
 	};
 
 	memset(s, 0, sizeof(*s));
+	s->parts = (struct machine_parts){
+		.vcpus = s->vcpus, .vcpu_count = CPUS, .mem = &s->mem, .ops = &machine_ops
+	};
 	fake_sys_init(&s->fake);
 	s->fake.hook = answer;
 	s->fake.hook_data = s;

@@ -153,7 +153,7 @@ static void a_status_counts_when_the_guest_goes_down(void **state)
 		struct rig rig;
 
 		begin(&rig);
-		ending_set_status(&rig.vm.ending, cases[i].status);
+		atomic_store(&rig.vm.ending.guest_status, cases[i].status);
 		cases[i].goes_down(&rig.vm);
 		assert_int_equal(rig.vm.ending.verdict.outcome, cases[i].outcome);
 		assert_int_equal(rig.vm.ending.verdict.status, cases[i].status);
@@ -167,7 +167,7 @@ static void a_boot_knows_nothing_of_the_one_before(void **state)
 
 	(void)state;
 	begin(&rig);
-	ending_set_status(&rig.vm.ending, 7);
+	atomic_store(&rig.vm.ending.guest_status, 7);
 	prints(&rig, GUEST_SERIAL, PANIC);
 	ending_forget_boot(&rig.vm.ending);
 	observers_restarting(&rig.vm.observers);

@@ -2,9 +2,10 @@
 /* What a debugger may ask, packet by packet. (gdb manual, appendix E.2 to E.6) */
 #include "internal.h"
 
-#include "arch/arch.h"
+#include "machine/machine.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -42,7 +43,7 @@ static bool take_thread(struct gdb *gdb, const char **text, int *index)
 	*index = -1;
 	if (gdb_take_char(text, '-'))
 		return gdb_take_char(text, '1');
-	if (!gdb_take_hex(text, &number) || number > gdb->options.vcpu_count)
+	if (!gdb_take_hex(text, &number) || number > gdb->options.parts->vcpu_count)
 		return false;
 	*index = (int)number - 1;
 	return true;
@@ -79,9 +80,9 @@ static bool list_more_threads(struct gdb *gdb, const char *args, struct gdb_repl
 	unsigned first = gdb->listed;
 
 	(void)args;
-	if (first == gdb->options.vcpu_count)
+	if (first == gdb->options.parts->vcpu_count)
 		gdb_reply_format(reply, "l");
-	while (gdb->listed < gdb->options.vcpu_count && reply->len < GDB_PACKET_MAX - 8) {
+	while (gdb->listed < gdb->options.parts->vcpu_count && reply->len < GDB_PACKET_MAX - 8) {
 		gdb_reply_format(reply, "%c%x", gdb->listed == first ? 'm' : ',', gdb->listed + 1);
 		gdb->listed++;
 	}
@@ -132,17 +133,24 @@ static bool write_registers(struct gdb *gdb, const char *args, struct gdb_reply 
 	return answer(reply, arch_debug_set_registers(current(gdb), block));
 }
 
+/* Of the register whose number comes next: its place in the block, which is read. */
+static int find_register(struct gdb *gdb, const char **args, uint8_t *block, size_t *offset,
+			 size_t *size)
+{
+	uint64_t number;
+
+	if (!gdb_take_hex(args, &number) || number > UINT16_MAX ||
+	    !arch_debug_register((unsigned)number, offset, size))
+		return -EINVAL;
+	return arch_debug_get_registers(current(gdb), block);
+}
+
 static bool read_register(struct gdb *gdb, const char *args, struct gdb_reply *reply)
 {
 	uint8_t block[ARCH_DEBUG_REGISTERS_MAX];
 	size_t offset, size;
-	uint64_t number;
-	int ret;
+	int ret = find_register(gdb, &args, block, &offset, &size);
 
-	if (!gdb_take_hex(&args, &number) || number > UINT16_MAX ||
-	    !arch_debug_register((unsigned)number, &offset, &size))
-		return refuse(reply, -EINVAL);
-	ret = arch_debug_get_registers(current(gdb), block);
 	if (ret < 0)
 		return refuse(reply, ret);
 	gdb_reply_hex(reply, block + offset, size);
@@ -153,16 +161,11 @@ static bool write_register(struct gdb *gdb, const char *args, struct gdb_reply *
 {
 	uint8_t block[ARCH_DEBUG_REGISTERS_MAX];
 	size_t offset, size;
-	uint64_t number;
-	int ret;
+	int ret = find_register(gdb, &args, block, &offset, &size);
 
-	if (!gdb_take_hex(&args, &number) || number > UINT16_MAX || !gdb_take_char(&args, '=') ||
-	    !arch_debug_register((unsigned)number, &offset, &size))
-		return refuse(reply, -EINVAL);
-	ret = arch_debug_get_registers(current(gdb), block);
 	if (ret < 0)
 		return refuse(reply, ret);
-	if (!gdb_take_bytes(&args, block + offset, size) || *args)
+	if (!gdb_take_char(&args, '=') || !gdb_take_bytes(&args, block + offset, size) || *args)
 		return refuse(reply, -EINVAL);
 	return answer(reply, arch_debug_set_registers(current(gdb), block));
 }
@@ -185,7 +188,7 @@ static bool read_memory(struct gdb *gdb, const char *args, struct gdb_reply *rep
 	/* Fewer than were asked for are an answer. */
 	if (len > sizeof(data))
 		len = sizeof(data);
-	ret = gdb_memory_read(gdb->options.mem, current(gdb), address, data, len);
+	ret = gdb_memory_read(gdb->options.parts->mem, current(gdb), address, data, len);
 	if (ret < 0)
 		return refuse(reply, ret);
 	gdb_reply_hex(reply, data, (size_t)ret);
@@ -195,7 +198,7 @@ static bool read_memory(struct gdb *gdb, const char *args, struct gdb_reply *rep
 static bool write_bytes(struct gdb *gdb, uint64_t address, const void *data, size_t len,
 			struct gdb_reply *reply)
 {
-	int ret = gdb_memory_write(gdb->options.mem, current(gdb), address, data, len);
+	int ret = gdb_memory_write(gdb->options.parts->mem, current(gdb), address, data, len);
 
 	return answer(reply, ret < 0 || (size_t)ret == len ? ret : -EFAULT);
 }
@@ -241,7 +244,7 @@ static bool insert_point(struct gdb *gdb, const char *args, struct gdb_reply *re
 	 */
 	if (type > GDB_POINT_ACCESS || *args)
 		return true;
-	ret = gdb_points_add(&gdb->points, gdb->options.mem, current(gdb), (enum gdb_point_type)type,
+	ret = gdb_points_add(&gdb->points, gdb->options.parts->mem, current(gdb), (enum gdb_point_type)type,
 			     address, len);
 	return ret == -EOPNOTSUPP || answer(reply, ret);
 }
@@ -299,7 +302,7 @@ static bool take_action(const char **text, enum gdb_action *action)
 
 static void set_action(struct gdb *gdb, int index, enum gdb_action action, bool set[])
 {
-	for (unsigned i = 0; i < gdb->options.vcpu_count; i++) {
+	for (unsigned i = 0; i < gdb->options.parts->vcpu_count; i++) {
 		if (set[i] || (index >= 0 && i != (unsigned)index))
 			continue;
 		gdb->vcpus[i].action = action;
@@ -310,7 +313,7 @@ static void set_action(struct gdb *gdb, int index, enum gdb_action action, bool 
 /* "s:1;c": a thread gets the first action that names it, or none in particular. */
 static bool resume_by_list(struct gdb *gdb, const char *args, struct gdb_reply *reply)
 {
-	_cleanup_free_ bool *set = calloc(gdb->options.vcpu_count, sizeof(*set));
+	_cleanup_free_ bool *set = calloc(gdb->options.parts->vcpu_count, sizeof(*set));
 	bool any = false;
 
 	if (!set)
@@ -326,7 +329,7 @@ static bool resume_by_list(struct gdb *gdb, const char *args, struct gdb_reply *
 	} while (gdb_take_char(&args, ';'));
 	if (*args)
 		return refuse(reply, -EINVAL);
-	for (unsigned i = 0; i < gdb->options.vcpu_count; i++) {
+	for (unsigned i = 0; i < gdb->options.parts->vcpu_count; i++) {
 		if (!set[i])
 			gdb->vcpus[i].action = GDB_STAY;
 		any |= set[i];
@@ -336,14 +339,14 @@ static bool resume_by_list(struct gdb *gdb, const char *args, struct gdb_reply *
 
 static bool resume_all(struct gdb *gdb, const char *args, struct gdb_reply *reply)
 {
-	for (unsigned i = 0; i < gdb->options.vcpu_count; i++)
+	for (unsigned i = 0; i < gdb->options.parts->vcpu_count; i++)
 		gdb->vcpus[i].action = GDB_RUN;
 	return *args ? refuse(reply, -EINVAL) : resume(gdb, reply);
 }
 
 static bool step_current(struct gdb *gdb, const char *args, struct gdb_reply *reply)
 {
-	for (unsigned i = 0; i < gdb->options.vcpu_count; i++)
+	for (unsigned i = 0; i < gdb->options.parts->vcpu_count; i++)
 		gdb->vcpus[i].action = i == gdb->current ? GDB_STEP : GDB_STAY;
 	return *args ? refuse(reply, -EINVAL) : resume(gdb, reply);
 }
@@ -354,16 +357,22 @@ static bool detach(struct gdb *gdb, const char *args, struct gdb_reply *reply)
 	answer(reply, 0);
 	gdb_let_go(gdb);
 	gdb_send(gdb, reply);
-	gdb->options.ops->detached(gdb->options.owner);
+	gdb->options.ops->leaves(gdb->options.owner);
 	return false;
 }
 
 static bool kill_guest(struct gdb *gdb, const char *args, struct gdb_reply *reply)
 {
+	static const struct verdict end = {
+		.outcome = OUTCOME_SIGNAL, .status = SIGKILL, .detail = "killed by gdb"
+	};
+	const struct machine_parts *parts = gdb->options.parts;
+
 	if (*args)
 		return refuse(reply, -EINVAL);
 	gdb->attached = false;
-	gdb->options.ops->killed(gdb->options.owner);
+	parts->ops->end(parts->vm, &end);
+	gdb->options.ops->leaves(gdb->options.owner);
 	return false;
 }
 

@@ -10,7 +10,7 @@ int gdb_new(struct gdb **out, const struct gdb_options *options)
 	if (!gdb)
 		return -ENOMEM;
 	gdb->options = *options;
-	gdb->vcpus = calloc(options->vcpu_count, sizeof(*gdb->vcpus));
+	gdb->vcpus = calloc(options->parts->vcpu_count, sizeof(*gdb->vcpus));
 	if (!gdb->vcpus) {
 		gdb_free(gdb);
 		*out = NULL;
@@ -18,7 +18,7 @@ int gdb_new(struct gdb **out, const struct gdb_options *options)
 	}
 	arch_debug_describe(gdb->target, sizeof(gdb->target));
 	gdb->running = !options->wait;
-	for (unsigned i = 0; i < options->vcpu_count; i++) {
+	for (unsigned i = 0; i < options->parts->vcpu_count; i++) {
 		gdb->vcpus[i].running = gdb->running;
 		gdb->vcpus[i].action = GDB_RUN;
 		if (options->wait)

@@ -14,6 +14,7 @@
 
 #include "core/memory.h"
 #include "core/vcpu.h"
+#include "machine/observer.h"
 #include "packet.h"
 
 enum { GDB_SEND_MAX = 2 * GDB_FRAME_MAX + 16 };
@@ -23,19 +24,14 @@ struct gdb_ops {
 	void (*send)(void *owner, const char *data, size_t len);
 	/* Wakes the loop, which calls gdb_look(). vCPU thread. */
 	void (*wake)(void *owner);
-	/* Around vcpu_pause(): no vCPU may wait for the loop in between. */
-	void (*pausing)(void *owner);
-	void (*paused)(void *owner);
 	/* The debugger detaches, or kills the guest; the connection is over once all is sent. */
-	void (*detached)(void *owner);
-	void (*killed)(void *owner);
+	void (*leaves)(void *owner);
 };
 
 struct gdb_options {
-	struct vcpu *vcpus; /* borrowed; not started yet */
-	unsigned vcpu_count;
-	const struct gmem *mem; /* borrowed */
-	bool wait;		/* the vCPUs stand still until a debugger lets them run */
+	/* Of these, vCPUs, which are not started yet, memory and operations; borrowed. */
+	const struct machine_parts *parts;
+	bool wait; /* the vCPUs stand still until a debugger lets them run */
 	const struct gdb_ops *ops;
 	void *owner;
 };

@@ -38,7 +38,7 @@ struct gdb {
 
 static inline struct vcpu *gdb_vcpu(struct gdb *gdb, unsigned index)
 {
-	return &gdb->options.vcpus[index];
+	return &gdb->options.parts->vcpus[index];
 }
 
 /* --- run.c --- */

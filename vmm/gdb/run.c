@@ -54,7 +54,7 @@ static bool find_hit(struct gdb *gdb)
 {
 	bool found = false;
 
-	for (unsigned i = 0; i < gdb->options.vcpu_count; i++) {
+	for (unsigned i = 0; i < gdb->options.parts->vcpu_count; i++) {
 		struct gdb_vcpu *v = &gdb->vcpus[i];
 		const struct gdb_point *point;
 		char reason[64];
@@ -76,12 +76,12 @@ static bool find_hit(struct gdb *gdb)
 
 void gdb_stop(struct gdb *gdb)
 {
-	const struct gdb_ops *ops = gdb->options.ops;
+	const struct machine_parts *parts = gdb->options.parts;
 
 	if (!gdb->running)
 		return;
-	ops->pausing(gdb->options.owner);
-	for (unsigned i = 0; i < gdb->options.vcpu_count; i++) {
+	parts->ops->pausing(parts->vm);
+	for (unsigned i = 0; i < gdb->options.parts->vcpu_count; i++) {
 		struct gdb_vcpu *v = &gdb->vcpus[i];
 
 		if (v->running)
@@ -90,8 +90,8 @@ void gdb_stop(struct gdb *gdb)
 		if (arch_debug_stopped(gdb_vcpu(gdb, i), &v->note) < 0)
 			log_error("gdb: vCPU %u: its registers cannot be set", i);
 	}
-	ops->paused(gdb->options.owner);
-	gdb_points_take_out(&gdb->points, gdb->options.mem);
+	parts->ops->paused(parts->vm);
+	gdb_points_take_out(&gdb->points, gdb->options.parts->mem);
 	gdb->running = false;
 }
 
@@ -104,7 +104,7 @@ static int control(struct gdb *gdb, unsigned index)
 		.reinject = v->reinject,
 		.points = gdb->points.hard,
 		.count = gdb->points.hard_count,
-		.mem = gdb->options.mem,
+		.mem = gdb->options.parts->mem,
 		.note = &v->note,
 	};
 
@@ -114,9 +114,9 @@ static int control(struct gdb *gdb, unsigned index)
 
 static void release(struct gdb *gdb)
 {
-	gdb_points_insert(&gdb->points, gdb->options.mem);
+	gdb_points_insert(&gdb->points, gdb->options.parts->mem);
 	gdb->running = true;
-	for (unsigned i = 0; i < gdb->options.vcpu_count; i++) {
+	for (unsigned i = 0; i < gdb->options.parts->vcpu_count; i++) {
 		if (gdb->vcpus[i].action == GDB_STAY)
 			continue;
 		gdb->vcpus[i].running = true;
@@ -126,7 +126,7 @@ static void release(struct gdb *gdb)
 
 int gdb_resume(struct gdb *gdb)
 {
-	for (unsigned i = 0; i < gdb->options.vcpu_count; i++) {
+	for (unsigned i = 0; i < gdb->options.parts->vcpu_count; i++) {
 		int ret = gdb->vcpus[i].action == GDB_STAY ? 0 : control(gdb, i);
 
 		if (ret < 0)
@@ -157,7 +157,7 @@ void gdb_vcpu_debugged(struct gdb *gdb, struct vcpu *vcpu)
 
 static bool any_hit(const struct gdb *gdb)
 {
-	for (unsigned i = 0; i < gdb->options.vcpu_count; i++)
+	for (unsigned i = 0; i < gdb->options.parts->vcpu_count; i++)
 		if (atomic_load(&gdb->vcpus[i].hit))
 			return true;
 	return false;
@@ -179,7 +179,7 @@ void gdb_let_go(struct gdb *gdb)
 	gdb_stop(gdb);
 	gdb->attached = false;
 	gdb->points = (struct gdb_points){ .count = 0 };
-	for (unsigned i = 0; i < gdb->options.vcpu_count; i++) {
+	for (unsigned i = 0; i < gdb->options.parts->vcpu_count; i++) {
 		gdb->vcpus[i].action = GDB_RUN;
 		atomic_store(&gdb->vcpus[i].hit, false);
 		if (control(gdb, i) < 0)
@@ -193,7 +193,7 @@ void gdb_restarting(struct gdb *gdb)
 	if (!gdb->attached)
 		return;
 	gdb->points = (struct gdb_points){ .count = 0 };
-	for (unsigned i = 0; i < gdb->options.vcpu_count; i++) {
+	for (unsigned i = 0; i < gdb->options.parts->vcpu_count; i++) {
 		gdb->vcpus[i].running = false;
 		gdb->vcpus[i].reinject = ARCH_DEBUG_REINJECT_NONE;
 		gdb->vcpus[i].note = 0;

@@ -10,7 +10,6 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -147,7 +146,7 @@ static void client_came(struct loop_event *event, uint32_t events)
 	gdb_attach(server->gdb);
 }
 
-/* --- What the debugger needs of the machine --------------------------------------------------- */
+/* --- What the debugger needs of its connection ----------------------------------------------- */
 
 static void send_bytes(void *owner, const char *data, size_t len)
 {
@@ -177,46 +176,14 @@ static void woken(struct loop_event *event, uint32_t events)
 		watch_client(server);
 }
 
-static void pausing(void *owner)
-{
-	const struct gdb_server *server = owner;
-
-	server->parts->ops->pausing(server->parts->machine);
-}
-
-static void paused(void *owner)
-{
-	const struct gdb_server *server = owner;
-
-	server->parts->ops->paused(server->parts->machine);
-}
-
-static void detached(void *owner)
+static void leaves(void *owner)
 {
 	struct gdb_server *server = owner;
 
 	server->leaving = true;
 }
 
-static void killed(void *owner)
-{
-	static const struct verdict end = {
-		.outcome = OUTCOME_SIGNAL, .status = SIGKILL, .detail = "killed by gdb"
-	};
-	struct gdb_server *server = owner;
-
-	server->leaving = true;
-	server->parts->ops->end(server->parts->machine, &end);
-}
-
-static const struct gdb_ops ops = {
-	.send = send_bytes,
-	.wake = wake,
-	.pausing = pausing,
-	.paused = paused,
-	.detached = detached,
-	.killed = killed,
-};
+static const struct gdb_ops ops = { .send = send_bytes, .wake = wake, .leaves = leaves };
 
 /* --- Life ------------------------------------------------------------------------------------- */
 
@@ -281,9 +248,7 @@ static int add_wake(struct gdb_server *server)
 static int set_up(struct gdb_server *server)
 {
 	const struct gdb_options options = {
-		.vcpus = server->parts->vcpus,
-		.vcpu_count = server->parts->vcpu_count,
-		.mem = server->parts->mem,
+		.parts = server->parts,
 		.wait = !server->config.nowait,
 		.ops = &ops,
 		.owner = server,

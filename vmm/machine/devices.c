@@ -61,7 +61,7 @@ static void hvc_status(void *owner, uint8_t status)
 {
 	struct vm *vm = owner;
 
-	ending_set_status(&vm->ending, status);
+	atomic_store(&vm->ending.guest_status, status);
 }
 
 static void hvc_drained(void *owner)

@@ -134,12 +134,6 @@ void observers_gone(struct observers *observers)
 	}
 }
 
-void observers_abandon(struct observers *observers)
-{
-	for_each(o, observers, abandon)
-		o->ops->abandon(o->owner);
-}
-
 void observers_phase_from(struct observers *observers, const struct sys_site *site,
 			  enum machine_phase phase)
 {
@@ -154,23 +148,17 @@ bool observers_can_report(const struct observers *observers)
 	return false;
 }
 
-void observers_report(struct observers *observers)
-{
-	for_each(o, observers, report)
-		o->ops->report(o->owner);
-}
+#define TELL(call)                                                                                 \
+	void observers_##call(struct observers *observers)                                         \
+	{                                                                                          \
+		for_each(o, observers, call)                                                       \
+			o->ops->call(o->owner);                                                    \
+	}
 
-void observers_restarting(struct observers *observers)
-{
-	for_each(o, observers, restarting)
-		o->ops->restarting(o->owner);
-}
-
-void observers_restarted(struct observers *observers)
-{
-	for_each(o, observers, restarted)
-		o->ops->restarted(o->owner);
-}
+TELL(abandon)
+TELL(report)
+TELL(restarting)
+TELL(restarted)
 
 bool observers_debugged(struct observers *observers, struct vcpu *vcpu)
 {

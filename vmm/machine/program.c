@@ -82,7 +82,7 @@ void program_input_wanted(struct program *program)
 
 void program_ended(struct program *program)
 {
-	ending_decide(program->ending, OUTCOME_STATUS, ending_status(program->ending),
+	ending_decide(program->ending, OUTCOME_STATUS, atomic_load(&program->ending->guest_status),
 		      "the program ended");
 }
 

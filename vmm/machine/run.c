@@ -118,7 +118,7 @@ static bool ended_by_panic(struct vm *vm, enum panic_proof proof)
 /* The guest went down by itself: its own status counts, if it has set one. */
 static void end_by_guest(struct vm *vm, enum outcome outcome, const char *how)
 {
-	int status = ending_status(&vm->ending);
+	int status = atomic_load(&vm->ending.guest_status);
 
 	if (status > 0)
 		ending_decide(&vm->ending, OUTCOME_STATUS, status, "port kinglet.status, then %s",

@@ -108,23 +108,6 @@ bool ending_is_hurried(struct ending *ending)
 	return outcome == OUTCOME_SIGNAL || outcome == OUTCOME_TIMEOUT || outcome == OUTCOME_QUIT;
 }
 
-void ending_set_status(struct ending *ending, int status)
-{
-	pthread_mutex_lock(&ending->lock);
-	ending->guest_status = status;
-	pthread_mutex_unlock(&ending->lock);
-}
-
-int ending_status(struct ending *ending)
-{
-	int status;
-
-	pthread_mutex_lock(&ending->lock);
-	status = ending->guest_status;
-	pthread_mutex_unlock(&ending->lock);
-	return status;
-}
-
 void ending_set_panic(struct ending *ending, const struct machine_panic *panic)
 {
 	pthread_mutex_lock(&ending->lock);
@@ -146,7 +129,7 @@ void ending_forget_boot(struct ending *ending)
 {
 	const struct machine_panic none = { .proof = PANIC_UNKNOWN };
 
-	ending_set_status(ending, -1);
+	atomic_store(&ending->guest_status, -1);
 	ending_set_panic(ending, &none);
 }
 
@@ -155,7 +138,7 @@ int ending_init(struct ending *ending)
 	ending->known_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (ending->known_fd < 0)
 		return -errno;
-	ending->guest_status = -1;
+	atomic_init(&ending->guest_status, -1);
 	pthread_mutex_init(&ending->lock, NULL);
 	return 0;
 }

@@ -19,11 +19,11 @@ struct ending {
 	pthread_mutex_t lock; /* a leaf: held for no longer than it takes to read or write these */
 	bool known;
 	struct verdict verdict;
-	int guest_status; /* what the guest wrote to the port kinglet.status; -1: nothing */
-	struct machine_panic reported; /* by a device */
+	struct machine_panic reported; /* by a device, in this boot */
 
-	_Atomic unsigned progress;   /* of taking the machine down: steps so far */
-	_Atomic unsigned unfinished; /* what has still to be written: the console, observers */
+	atomic_int guest_status; /* what the guest wrote to the port kinglet.status; -1: nothing */
+	atomic_uint progress;   /* of taking the machine down: steps so far */
+	atomic_uint unfinished; /* what has still to be written: the console, observers */
 };
 
 __must_check int ending_init(struct ending *ending);
@@ -45,11 +45,10 @@ bool ending_is_known(struct ending *ending);
 bool ending_is_hurried(struct ending *ending);
 struct verdict ending_verdict(struct ending *ending);
 
-/* What the guest says of itself; forgotten when it is reset. */
-void ending_set_status(struct ending *ending, int status);
-int ending_status(struct ending *ending);
+/* What a device reports of a panic. */
 void ending_set_panic(struct ending *ending, const struct machine_panic *panic);
 struct machine_panic ending_panic(struct ending *ending);
+/* The guest is reset: its status and panic are not of the next boot. */
 void ending_forget_boot(struct ending *ending);
 
 #endif

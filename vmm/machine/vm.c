@@ -9,31 +9,23 @@
 
 /* --- For observers ---------------------------------------------------------------------------- */
 
-static void end(void *owner, const struct verdict *verdict)
+static void end(struct vm *vm, const struct verdict *verdict)
 {
-	struct vm *vm = owner;
-
 	ending_decide(&vm->ending, verdict->outcome, verdict->status, "%s", verdict->detail);
 }
 
-static void pausing(void *owner)
+static void pausing(struct vm *vm)
 {
-	struct vm *vm = owner;
-
 	serial_stop(vm->serial);
 }
 
-static void paused(void *owner)
+static void paused(struct vm *vm)
 {
-	struct vm *vm = owner;
-
 	serial_continue(vm->serial);
 }
 
-static void progressed(void *owner)
+static void progressed(struct vm *vm)
 {
-	struct vm *vm = owner;
-
 	atomic_fetch_add(&vm->ending.progress, 1);
 }
 
@@ -59,7 +51,7 @@ static void init_parts(struct vm *vm)
 		.devices = vm->devices,
 		.loaded = &vm->loaded,
 		.ops = &ops,
-		.machine = vm,
+		.vm = vm,
 	};
 }
 

@@ -337,7 +337,7 @@ static bool gone(void *owner, struct verdict *verdict)
 		forget_thread(thread);
 	if (watch->trace)
 		whole &= trace_file_close(watch);
-	watch->parts->ops->progressed(watch->parts->machine);
+	watch->parts->ops->progressed(watch->parts->vm);
 	if (went_well)
 		over_budget(watch, verdict);
 	if (watch->page)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A debugger's packets on vCPUs of a fake KVM, whose guest is a function of the test. */
 #include "../../../vmm/gdb/gdb.h"
+#include "machine/machine.h"
 #include "arch/debug.h"
 #include "fake_sys.h"
 
@@ -25,6 +26,7 @@ struct bench {
 	struct gmem mem;
 	struct bus pio, mmio;
 	struct vcpu vcpus[CPUS];
+	struct machine_parts parts;
 	struct gdb *gdb;
 	char sent[2 * GDB_SEND_MAX];
 	size_t sent_len;
@@ -118,33 +120,33 @@ static void wake(void *owner)
 	sem_post(&((struct bench *)owner)->woken);
 }
 
-static void pausing(void *owner)
+static void pausing(struct vm *vm)
 {
-	((struct bench *)owner)->pausing++;
+	((struct bench *)vm)->pausing++;
 }
 
-static void paused(void *owner)
+static void paused(struct vm *vm)
 {
-	((struct bench *)owner)->paused++;
+	((struct bench *)vm)->paused++;
 }
 
-static void detached(void *owner)
+static void leaves(void *owner)
 {
 	((struct bench *)owner)->detached = true;
 }
 
-static void killed(void *owner)
+static void killed(struct vm *vm, const struct verdict *end)
 {
-	((struct bench *)owner)->killed = true;
+	assert_string_equal(end->detail, "killed by gdb");
+	((struct bench *)vm)->killed = true;
 }
 
-static const struct gdb_ops ops = {
-	.send = send_bytes,
-	.wake = wake,
+static const struct gdb_ops ops = { .send = send_bytes, .wake = wake, .leaves = leaves };
+
+static const struct machine_ops machine_ops = {
+	.end = killed,
 	.pausing = pausing,
 	.paused = paused,
-	.detached = detached,
-	.killed = killed,
 };
 
 static enum vcpu_end no_exit(struct vcpu *vcpu, char *detail, size_t len)
@@ -174,10 +176,13 @@ static struct bench *new_bench(bool wait)
 	static const struct gmem_options no_options = { 0 };
 	struct bench *b = calloc(1, sizeof(*b));
 	const struct gdb_options options = {
-		.vcpus = b->vcpus, .vcpu_count = CPUS, .mem = &b->mem, .wait = wait, .ops = &ops,
-		.owner = b,
+		.parts = &b->parts, .wait = wait, .ops = &ops, .owner = b
 	};
 
+	b->parts = (struct machine_parts){
+		.vcpus = b->vcpus, .vcpu_count = CPUS, .mem = &b->mem, .ops = &machine_ops,
+		.vm = (struct vm *)b, /* to be handed on, no more */
+	};
 	fake_sys_init(&b->fake);
 	sem_init(&b->woken, 0, 0);
 	assert_int_equal(kvm_init(&b->kvm, &b->fake.sys, 0), 0);
