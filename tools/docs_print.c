@@ -104,8 +104,8 @@ static void roff_list(FILE *out, const struct option_list *list)
 		between = ", ";
 	}
 	fputs(list == &common_option_list ? "\n" : ")\n", out);
-	for (unsigned i = 0; i < list->count; i++)
-		roff_option(out, &list->table[i]);
+	for (unsigned i = 0; option_at(list, i); i++)
+		roff_option(out, option_at(list, i));
 }
 
 void docs_print_man_options(FILE *out)
@@ -293,22 +293,22 @@ static void print_key_cases(FILE *out, const struct option *option)
 
 static void print_option_cases(FILE *out, const struct option_list *list)
 {
-	for (unsigned i = 0; i < list->count; i++)
-		print_option_case(out, &list->table[i]);
+	for (unsigned i = 0; option_at(list, i); i++)
+		print_option_case(out, option_at(list, i));
 }
 
 static void print_all_key_cases(FILE *out, const struct option_list *list)
 {
-	for (unsigned i = 0; i < list->count; i++)
-		print_key_cases(out, &list->table[i]);
+	for (unsigned i = 0; option_at(list, i); i++)
+		print_key_cases(out, option_at(list, i));
 }
 
 /* A variable with the names of a list's options. */
 static void print_completion_names(FILE *out, const struct option_list *list)
 {
 	fprintf(out, "\tlocal %s=\"", list->name);
-	for (unsigned i = 0; i < list->count; i++)
-		fprintf(out, "\n\t\t--%s", list->table[i].name);
+	for (unsigned i = 0; option_at(list, i); i++)
+		fprintf(out, "\n\t\t--%s", option_at(list, i)->name);
 	fputs("\"\n", out);
 }
 

@@ -1,11 +1,189 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A network card: its tap queues, who carries its frames, and the device on top. */
+/* A network card: its options, its tap queues, who carries its frames, and the device on top. */
 #include "devices/net.h"
 
 #include "base/log.h"
 #include "devices/vhost_net.h"
 
+#include <net/if.h>
 #include <string.h>
+
+#define NET(member) OPTION_FIELD(struct net_config, member)
+
+static const struct option_word vhost_words[] = {
+	{ "auto", VHOST_AUTO },
+	{ "on", VHOST_ON },
+	{ "off", VHOST_OFF },
+	{ NULL, 0 },
+};
+
+enum { NET_TAP, NET_CREATE, NET_FD, NET_MAC, NET_VHOST, NET_VHOSTFD, NET_QUEUES, NET_OFFLOADS };
+
+static const struct option net_table[] = {
+	[NET_TAP] = {
+		.name = "tap", .metavar = "NAME", .kind = OPTION_STRING,
+		.min = 1, .max = IFNAMSIZ - 1,
+		.help = "tap interface of the host; to make one: ip tuntap add NAME mode tap "
+			"vnet_hdr user $USER",
+		NET(tap),
+	},
+	[NET_CREATE] = {
+		.name = "create", .kind = OPTION_FLAG,
+		.help = "with tap=: where there is no such interface, make it for the time of the "
+			"run, which takes root",
+		NET(create),
+	},
+	[NET_FD] = {
+		.name = "fd", .metavar = "N:N...", .kind = OPTION_FDS,
+		.help = "open queues of a tap or macvtap that Kinglet inherits, one for each pair "
+			"of queues, instead of tap=",
+		NET(fds),
+	},
+	[NET_MAC] = {
+		.name = "mac", .metavar = "ADDRESS", .kind = OPTION_MAC,
+		.help = "the guest's hardware address; else a macvtap's own, or one that is derived "
+			"from the tap's name",
+		NET(mac),
+	},
+	[NET_VHOST] = {
+		.name = "vhost", .kind = OPTION_WORD, .words = vhost_words, .initial = "auto",
+		.help = "carry the frames in the host's kernel, by /dev/vhost-net; auto: where it "
+			"can be opened, else in Kinglet, with a warning; on: else the run fails",
+		NET(vhost),
+	},
+	[NET_VHOSTFD] = {
+		.name = "vhostfd", .metavar = "N:N...", .kind = OPTION_FDS,
+		.help = "open /dev/vhost-net that Kinglet inherits, one for each pair of queues; "
+			"implies vhost=on",
+		NET(vhost_fds),
+	},
+	[NET_QUEUES] = {
+		.name = "queues", .metavar = "N", .kind = OPTION_NUMBER, .min = 1, .max = 16,
+		.initial = "1",
+		.help = "pairs of queues, about as many as CPUs; more than one need a tap made with "
+			"multi_queue",
+		NET(queues),
+	},
+	[NET_OFFLOADS] = {
+		.name = "offloads", .kind = OPTION_WORD, .words = option_on_off, .initial = "on",
+		.help = "let guest and host leave checksums and segmentation to each other; off: "
+			"every frame as on a wire, at most MTU bytes",
+		NET(offloads),
+	},
+};
+
+static const char *net_finish(void *item, uint64_t given)
+{
+	struct net_config *net = item;
+	bool has_tap = given >> NET_TAP & 1;
+	bool has_fd = given >> NET_FD & 1;
+	bool has_vhostfd = given >> NET_VHOSTFD & 1;
+
+	if (has_tap && has_fd)
+		return "has both tap= and fd=; give one of them";
+	if (!has_tap && !has_fd)
+		return "names no interface; write --net tap=NAME or --net fd=N";
+	if (has_fd && net->create)
+		return "has create with fd=, which is open already; leave it out";
+	if (has_fd && given >> NET_QUEUES & 1)
+		return "has queues= with fd=; give fd= as many numbers instead";
+	if (has_fd)
+		net->queues = net->fds.count;
+	if (has_vhostfd && net->vhost == VHOST_OFF)
+		return "has vhostfd= with vhost=off; give one of them";
+	if (has_vhostfd && net->vhost_fds.count != net->queues)
+		return "has another number of fds in vhostfd= than pairs of queues; give as many";
+	if (has_vhostfd)
+		net->vhost = VHOST_ON;
+	net->mac_set = given >> NET_MAC & 1;
+	return NULL;
+}
+
+static const struct option_keys net_keys = {
+	.table = net_table,
+	.count = ARRAY_SIZE(net_table),
+	.finish = net_finish,
+};
+
+static void print_fds(FILE *out, const struct fd_list *list)
+{
+	fputs("tap on fd", out);
+	for (unsigned i = 0; i < list->count; i++)
+		fprintf(out, "%c%d", i ? ':' : ' ', list->fds[i]);
+}
+
+static void net_describe(FILE *out, const void *config)
+{
+	static const char *const vhosts[] = {
+		[VHOST_AUTO] = "vhost if there",
+		[VHOST_ON] = "vhost",
+		[VHOST_OFF] = "no vhost",
+	};
+	const struct net_config *net = config;
+
+	if (net->tap)
+		fprintf(out, "tap %s", net->tap);
+	else
+		print_fds(out, &net->fds);
+	fprintf(out, ", %s, %u queue pair%s, %s", vhosts[net->vhost], net->queues,
+		net->queues == 1 ? "" : "s", net->offloads ? "" : "no offloads, ");
+	if (net->mac_set)
+		fprintf(out, "MAC %02x:%02x:%02x:%02x:%02x:%02x", net->mac[0], net->mac[1],
+			net->mac[2], net->mac[3], net->mac[4], net->mac[5]);
+	else
+		fputs("MAC of Kinglet's choice", out);
+}
+
+static int net_check(const void *config)
+{
+	const struct net_config *net = config;
+	const struct tap_options options = { .name = net->tap, .multi_queue = net->queues > 1 };
+	struct sys sys;
+
+	sys_init(&sys);
+	return net->tap && !net->create ? tap_check_exists(&sys, &options) : 0;
+}
+
+/* The first fd of `list` that is in `other`, too, or -1. */
+static int common_fd(const struct fd_list *list, const struct fd_list *other)
+{
+	for (unsigned i = 0; list != other && i < list->count; i++)
+		for (unsigned j = 0; j < other->count; j++)
+			if (list->fds[i] == other->fds[j])
+				return list->fds[i];
+	return -1;
+}
+
+static int check_fds(const struct net_config *a, const struct net_config *b)
+{
+	const struct fd_list *const of_a[] = { &a->fds, &a->vhost_fds };
+	const struct fd_list *const of_b[] = { &b->fds, &b->vhost_fds };
+
+	for (unsigned i = 0; i < 4; i++) {
+		int fd = common_fd(of_a[i / 2], of_b[i % 2]);
+
+		if (fd < 0)
+			continue;
+		log_error("--net: fd %d is given twice; each queue needs one of its own", fd);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int net_conflict(const void *config, const void *before)
+{
+	const struct net_config *a = config, *b = before;
+
+	if (a != b && a->tap && b->tap && strcmp(a->tap, b->tap) == 0)
+		log_error("--net tap=%s: is given twice; each card needs a tap of its own", a->tap);
+	else if (a != b && a->mac_set && b->mac_set && !memcmp(a->mac, b->mac, sizeof(a->mac)))
+		log_error("--net: mac=%02x:%02x:%02x:%02x:%02x:%02x is given twice; each card needs "
+			  "an address of its own",
+			  a->mac[0], a->mac[1], a->mac[2], a->mac[3], a->mac[4], a->mac[5]);
+	else
+		return check_fds(a, b);
+	return -EINVAL;
+}
 
 /* What the device is made of, until it owns it. */
 struct net_parts {
@@ -98,9 +276,10 @@ static int bind_queues(struct virtio_dev *dev, struct net_parts *parts)
 	return ret;
 }
 
-int virtio_net_create(struct virtio_dev **out, const struct virtio_env *env, unsigned instance,
-		      const struct net_config *net)
+static int net_create(struct virtio_dev **out, const struct virtio_env *env, unsigned instance,
+		      const void *config)
 {
+	const struct net_config *net = config;
 	struct net_parts parts = { .pairs = net->queues };
 	struct virtio_net_options options = {
 		.taps = parts.taps,
@@ -140,3 +319,32 @@ err_parts:
 	close_taps(&parts);
 	return ret;
 }
+
+static const struct host_need net_needs[] = {
+	{
+		.name = "tun", .use = "--net", .node = "/dev/net/tun",
+		.number = "/sys/class/misc/tun/dev", .modules = { "tun" }, .config = "CONFIG_TUN",
+	},
+	{
+		.name = "vhost-net", .use = "--net vhost=on", .node = "/dev/vhost-net",
+		.number = "/sys/class/misc/vhost-net/dev", .modules = { "vhost_net" },
+		.config = "CONFIG_VHOST_NET",
+	},
+	{ .name = NULL },
+};
+
+const struct device_kind net_kind = {
+	.option = {
+		.name = "net", .metavar = "tap=NAME", .kind = OPTION_KEYS, .keys = &net_keys,
+		.help = "add a virtio network card",
+		.max_items = 8,
+	},
+	.needs_irqchip = true,
+	.guest_modules = { "virtio_net" },
+	.needs = net_needs,
+	.describe = net_describe,
+	.check = net_check,
+	.conflict = net_conflict,
+	.create = net_create,
+};
+DEVICE_CONFIG_FITS(struct net_config);

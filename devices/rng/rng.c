@@ -95,3 +95,32 @@ int virtio_rng_new(struct virtio_dev **out, const struct virtio_env *env, unsign
 	*out = steal_ptr(dev);
 	return 0;
 }
+
+/* --- Kind ------------------------------------------------------------------------------------- */
+
+static void rng_describe(FILE *out, const void *config)
+{
+	const struct rng_config *rng = config;
+
+	fputs(rng->on ? "on" : "off", out);
+}
+
+static int rng_create(struct virtio_dev **out, const struct virtio_env *env, unsigned instance,
+		      const void *config)
+{
+	const struct rng_config *rng = config;
+
+	*out = NULL;
+	return rng->on ? virtio_rng_new(out, env, instance) : 0;
+}
+
+const struct device_kind rng_kind = {
+	.option = {
+		.name = "rng", .kind = OPTION_WORD, .words = option_on_off, .initial = "on",
+		.help = "virtio entropy source",
+		OPTION_FIELD(struct rng_config, on),
+	},
+	.describe = rng_describe,
+	.create = rng_create,
+};
+DEVICE_CONFIG_FITS(struct rng_config);

@@ -1,92 +1,117 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * SCSI hosts: each runs in the kernel, on a target that exists or on one that is made for it here.
- */
-#include "devices/scsi.h"
+/* SCSI hosts: each runs in the kernel, on a target that exists or on one that is made for it. */
+#include "target.h"
 
+#include "base/files.h"
 #include "base/log.h"
-#include "devices/lio.h"
 #include "devices/vhost_scsi.h"
 
-#include <poll.h>
 #include <string.h>
-#include <sys/pidfd.h>
-#include <unistd.h>
 
-static const char mounts[] = "/proc/mounts";
+#define SCSI(member) OPTION_FIELD(struct scsi_config, member)
 
-struct scsi_target {
-	struct lio lio;
-	struct lio_target made;
+static const struct option_word format_words[] = {
+	{ "raw", true },
+	{ NULL, 0 },
 };
 
-/* Trouble of the host, also where its errno is one that speaks of the input elsewhere. */
-static int host_error(int err)
+enum { SCSI_PATH, SCSI_READONLY, SCSI_WWPN, SCSI_QUEUES, SCSI_FORMAT };
+
+static const struct option scsi_table[] = {
+	[SCSI_PATH] = {
+		.name = "path", .metavar = "FILE", .kind = OPTION_STRING, .min = 1, .max = 4095,
+		.file = FILE_INPUT,
+		.help = "raw image or block device; Kinglet makes a target of it, as root, and "
+			"removes it at the end; after SIGKILL the next such run does, or kinglet "
+			"doctor --fix",
+		SCSI(image.path),
+	},
+	[SCSI_READONLY] = {
+		.name = "readonly", .kind = OPTION_FLAG,
+		.help = "with path=: refuse writes and let the guest see it so",
+		SCSI(image.readonly),
+	},
+	/* struct vhost_scsi_target has 224 bytes for it. */
+	[SCSI_WWPN] = {
+		.name = "wwpn", .metavar = "NAME", .kind = OPTION_STRING, .min = 1, .max = 223,
+		.help = "instead of path=: a target of vhost-scsi that exists, naa. and 16 digits; "
+			"its portal group tpgt_N is the guest's SCSI target N",
+		SCSI(wwpn),
+	},
+	[SCSI_QUEUES] = {
+		.name = "queues", .metavar = "N", .kind = OPTION_NUMBER, .min = 1, .max = 16,
+		.initial = "1", .help = "request queues",
+		SCSI(queues),
+	},
+	[SCSI_FORMAT] = {
+		.name = "format", .kind = OPTION_WORD, .words = format_words,
+		.help = "with path=: as of --disk",
+		SCSI(image.raw),
+	},
+};
+
+static const char *scsi_finish(void *item, uint64_t given)
 {
-	return err ? -EIO : 0;
+	const struct scsi_config *scsi = item;
+	bool has_path = given >> SCSI_PATH & 1;
+	bool has_wwpn = given >> SCSI_WWPN & 1;
+
+	if (has_path && has_wwpn)
+		return "has both path= and wwpn=; give one of them";
+	if (!has_path && !has_wwpn)
+		return "names no disk; write --scsi path=FILE or --scsi wwpn=NAME";
+	if (has_wwpn && scsi->image.raw)
+		return "format goes with path=; leave it out";
+	if (has_wwpn && scsi->image.readonly)
+		return "readonly goes with path=; a target's owner decides what may be written";
+	/* It becomes the name of a folder. */
+	if (has_wwpn && (strchr(scsi->wwpn, '/') || scsi->wwpn[0] == '.'))
+		return "wwpn is no name of a target; write it as in ls "
+		       "/sys/kernel/config/target/vhost";
+	return NULL;
 }
 
-/* A target that is not there is found now and not at DRIVER_OK, if configfs can be seen. */
-static int check_existing(const char *wwpn)
+static const struct option_keys scsi_keys = {
+	.table = scsi_table,
+	.count = ARRAY_SIZE(scsi_table),
+	.finish = scsi_finish,
+};
+
+static void scsi_describe(FILE *out, const void *config)
 {
-	struct lio lio;
+	const struct scsi_config *scsi = config;
 
-	return lio_find(&lio, mounts) ? 0 : host_error(lio_check_target(&lio, wwpn));
-}
-
-static int target_new(struct scsi_target **out, const struct image_options *image, unsigned index)
-{
-	_cleanup_free_ struct scsi_target *target = calloc(1, sizeof(*target));
-	int ret;
-
-	if (!target)
-		return -ENOMEM;
-	ret = lio_find(&target->lio, mounts);
-	if (ret) {
-		lio_log_not_found(ret);
-		return host_error(ret);
+	if (scsi->image.path) {
+		file_describe(out, scsi->image.path);
+		fprintf(out, ", %s", scsi->image.readonly ? "read-only" : "writable");
+	} else {
+		fprintf(out, "target %s", scsi->wwpn);
 	}
-	lio_remove_stale(&target->lio);
-	ret = lio_target_create(&target->made, &target->lio, image, index);
-	if (!ret)
-		*out = steal_ptr(target);
-	return ret;
+	fprintf(out, ", %u queue%s", scsi->queues, scsi->queues == 1 ? "" : "s");
 }
 
-void scsi_target_destroy(struct scsi_target *target)
+static int scsi_check(const void *config)
 {
-	if (target)
-		lio_target_destroy(&target->made);
-	free(target);
+	const struct scsi_config *scsi = config;
+
+	return scsi->image.path ? lio_check_image(&scsi->image) : 0;
 }
 
-/* In a process of its own, which has nothing open: a target that is in use cannot be removed. */
-static _Noreturn void remove_after(int process, const struct lio *lio)
+static int scsi_conflict(const void *config, const void *before)
 {
-	struct pollfd gone = { .fd = STDERR_FILENO + 1, .events = POLLIN };
+	const struct scsi_config *a = config, *b = before;
 
-	setsid();
-	if (dup2(process, gone.fd) < 0 || close_range((unsigned)gone.fd + 1, ~0U, 0))
-		_exit(1);
-	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-		close(fd);
-	while (poll(&gone, 1, -1) != 1)
-		;
-	lio_remove_stale(lio);
-	_exit(0);
+	if (a == b || !a->wwpn || !b->wwpn || strcmp(a->wwpn, b->wwpn) != 0)
+		return 0;
+	log_error("--scsi wwpn=%s: is given twice; a target serves one host", a->wwpn);
+	return -EINVAL;
 }
 
-bool virtio_scsi_abandon(const struct scsi_config *config)
+static bool scsi_abandon(const void *config)
 {
-	_cleanup_close_ int process = -1;
-	struct lio lio;
+	const struct scsi_config *scsi = config;
 
-	if (!config->image.path || lio_find(&lio, mounts))
-		return false;
-	process = pidfd_open(getpid(), 0);
-	if (process >= 0 && fork() == 0)
-		remove_after(process, &lio);
-	return true;
+	return scsi->image.path && scsi_targets_abandon();
 }
 
 static int bind(struct virtio_dev **out, const struct virtio_env *env, unsigned instance,
@@ -111,26 +136,67 @@ static int bind(struct virtio_dev **out, const struct virtio_env *env, unsigned 
 	return 0;
 }
 
-int virtio_scsi_create(struct virtio_dev **out, const struct virtio_env *env, unsigned instance,
-		       const struct scsi_config *config)
+static int scsi_create(struct virtio_dev **out, const struct virtio_env *env, unsigned instance,
+		       const void *config)
 {
+	const struct scsi_config *scsi = config;
 	struct virtio_scsi_options options = {
-		.request_queues = config->queues,
-		.max_target = config->image.path ? LIO_TARGET : VIRTIO_SCSI_MAX_TARGET,
+		.request_queues = scsi->queues,
+		.max_target = scsi->image.path ? LIO_TARGET : VIRTIO_SCSI_MAX_TARGET,
 	};
-	const char *wwpn = config->wwpn;
+	const char *wwpn = scsi->wwpn;
 	struct vhost *vhost;
 	int ret;
 
 	if (wwpn)
-		ret = check_existing(wwpn);
+		ret = scsi_target_check(wwpn);
 	else
-		ret = target_new(&options.target, &config->image, instance);
+		ret = scsi_target_new(&options.target, &scsi->image, instance);
 	if (ret)
 		return ret;
 	ret = vhost_scsi_open(&vhost, env->sys, wwpn ? wwpn : options.target->made.wwpn);
 	if (!ret)
 		return bind(out, env, instance, vhost, &options);
 	scsi_target_destroy(options.target);
-	return host_error(ret);
+	return -EIO;
 }
+
+/* Targets are folders in configfs; their files and block devices are modules of their own. */
+static const struct host_need scsi_needs[] = {
+	{
+		.name = "vhost-scsi", .use = "--scsi", .node = "/dev/vhost-scsi",
+		.number = "/sys/class/misc/vhost-scsi/dev", .modules = { "vhost_scsi" },
+		.config = "CONFIG_VHOST_SCSI",
+	},
+	{
+		.name = "lio", .use = "--scsi path=FILE", .folder = "/sys/kernel/config/target",
+		.mount = "mount -t configfs configfs /sys/kernel/config",
+		.unmounted = "configfs is not mounted",
+		.modules = { "configfs", "target_core_mod", "target_core_file",
+			     "target_core_iblock" },
+		.config = "CONFIG_TARGET_CORE and CONFIG_CONFIGFS_FS",
+		.users = "only root makes targets; --scsi wwpn=NAME takes one that root has made",
+		.find_leftovers = lio_describe_stale,
+		.remove_leftovers = scsi_targets_remove_stale,
+	},
+	{ .name = NULL },
+};
+
+const struct device_kind scsi_kind = {
+	.option = {
+		.name = "scsi", .metavar = "path=FILE", .kind = OPTION_KEYS, .keys = &scsi_keys,
+		.help = "add a SCSI host whose disk the host's kernel serves (modules vhost_scsi and "
+			"target_core_mod): /dev/sda and so on",
+		.max_items = 8,
+	},
+	.needs_irqchip = true,
+	.has_image = true,
+	.guest_modules = { "virtio_scsi", "sd_mod" },
+	.needs = scsi_needs,
+	.describe = scsi_describe,
+	.check = scsi_check,
+	.conflict = scsi_conflict,
+	.create = scsi_create,
+	.abandon = scsi_abandon,
+};
+DEVICE_CONFIG_FITS(struct scsi_config);

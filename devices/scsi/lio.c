@@ -597,20 +597,40 @@ void lio_remove_stale(const struct lio *lio)
 	for_each_stale(lio, true, NULL, remove_stale);
 }
 
+struct stale {
+	unsigned count;
+	char file[128]; /* the first one's */
+};
+
 static void note_stale(const struct lio *lio, const struct places *places, void *arg)
 {
-	struct lio_stale *stale = arg;
+	struct stale *stale = arg;
+	char path[PATH_SIZE];
+	_cleanup_close_ int fd = -1;
+	ssize_t len;
 
-	if (!stale->count++)
-		snprintf(stale->first, sizeof(stale->first), "%s/%s", lio->root,
-			 places->text[STORE]);
+	if (stale->count++)
+		return;
+	snprintf(path, sizeof(path), "%s/%s/udev_path", lio->root, places->text[STORE]);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	len = fd < 0 ? -1 : read(fd, stale->file, sizeof(stale->file) - 1);
+	if (len > 0)
+		stale->file[strcspn(stale->file, "\n")] = '\0';
+	else
+		snprintf(stale->file, sizeof(stale->file), "a file that is not named");
 }
 
-void lio_find_stale(const struct lio *lio, struct lio_stale *stale)
+bool lio_describe_stale(const char *root, char *text, size_t len)
 {
-	*stale = (struct lio_stale){ 0 };
-	for_each_stale(lio, false, stale, note_stale);
-	for_each_stale(lio, true, stale, note_stale);
+	struct stale stale = { 0 };
+	struct lio lio = { .ops = NULL };
+
+	snprintf(lio.root, sizeof(lio.root), "%s/sys/kernel/config/target", root);
+	for_each_stale(&lio, false, &stale, note_stale);
+	for_each_stale(&lio, true, &stale, note_stale);
+	snprintf(text, len, "%u target%s left by runs that were killed, of %s%s", stale.count,
+		 stale.count == 1 ? "" : "s", stale.file, stale.count == 1 ? "" : " and others");
+	return stale.count;
 }
 
 /* --- Targets of others ------------------------------------------------------------------------ */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "devices/scsi.h"
+#include "target.h"
 
 #include "base/le.h"
 #include "base/log.h"

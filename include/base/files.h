@@ -10,11 +10,15 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* Negative errno of write(2), after any number of bytes. */
 __must_check int write_all(int fd, const void *data, size_t len);
 
 /* -ENODATA when the file ends before, or negative errno of pread(2). */
 __must_check int pread_exactly(int fd, void *buf, size_t len, uint64_t off);
+
+/* "root.img (4.0 GiB)", "/dev/sda (block device)": for people. */
+void file_describe(FILE *out, const char *path);
 
 #endif

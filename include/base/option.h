@@ -24,6 +24,7 @@ enum option_kind {
 	OPTION_MAC,	 /* 00:11:22:33:44:55; uint8_t[6] */
 	OPTION_FDS,	 /* 3:4:5, from 3 on, all different; struct fd_list */
 	OPTION_KEYS,	 /* value,key=value,flag,…; described by keys */
+	OPTION_DEVICES,	 /* no option: here stand those of all device kinds; struct device_set */
 };
 
 /* What becomes of the file that a string names. */

@@ -6,9 +6,12 @@
 #ifndef KINGLET_CLI_HELP_H
 #define KINGLET_CLI_HELP_H
 
+#include "cli/command.h"
+
 #include <stdio.h>
 
-struct command;
+/* Of help: where the second column begins, and where lines end. */
+enum { HELP_COLUMN = 25, HELP_WIDTH = 79 };
 
 /*
  * Writes words and a newline from column `at` on, broken at spaces to stay from `column` on and
@@ -16,8 +19,8 @@ struct command;
  */
 void help_print_wrapped(FILE *out, unsigned at, unsigned column, unsigned width, const char *text);
 
-/* What `kinglet --help` prints: the commands. */
-void help_print(FILE *out);
+/* What the exit statuses of those that run a machine mean. */
+void help_print_exit_statuses(FILE *out);
 
 /* What `kinglet COMMAND --help` prints: its options. */
 void help_print_command(FILE *out, const struct command *command);

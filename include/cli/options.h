@@ -23,6 +23,15 @@ struct option_list {
 	unsigned count;
 };
 
+/*
+ * A list's options in their order, those of the device kinds in their place; NULL beyond the end.
+ * Of the kinds, those that a machine has unasked come last.
+ */
+const struct option *option_at(const struct option_list *list, unsigned i);
+
+/* Its entry of OPTION_DEVICES, or NULL. */
+const struct option *option_list_devices(const struct option_list *list);
+
 enum { OPTION_LISTS_MAX = 6 };
 
 /*

@@ -5,7 +5,7 @@
 #ifndef KINGLET_CMD_COMMANDS_H
 #define KINGLET_CMD_COMMANDS_H
 
-#include "cli/options.h"
+#include "cli/command.h"
 #include "machine/config.h"
 #include "machine/machine.h"
 
@@ -14,28 +14,7 @@
 /* Exit statuses of Kinglet's own; those of a run come with its verdict. */
 enum { EXIT_USAGE = 100, EXIT_HOST = 101, EXIT_LOST = 104 };
 
-/* With an exit status: threads are left that use what the command has, so _exit(2) comes next. */
-enum { COMMAND_LEAVE = 0x100 };
-
 struct run_options;
-
-struct command {
-	const char *name;
-	const char *synopsis; /* what is written behind the name, or "" */
-	const char *summary;  /* what it does: one sentence without its full stop */
-	const char *about;    /* lines for its --help, or NULL */
-	const char *words;    /* those that its argument may be, with blanks between; or NULL */
-	const struct option_list *const *options; /* at most OPTION_LISTS_MAX, then NULL */
-	size_t options_size; /* bytes of its struct, which begins with struct common_options */
-	/* An argument that is no option; NULL: it takes none. Errors as of options_parse(). */
-	int (*argument)(struct common_options *options, const char *text);
-	/*
-	 * Once all is parsed; argv: what stood behind `--`, argc -1 without `--`. NULL: none may.
-	 */
-	int (*finish)(struct common_options *options, int argc, char **argv);
-	/* Returns the exit status, or that and COMMAND_LEAVE. */
-	int (*run)(struct common_options *options);
-};
 
 extern const struct command command_run, command_test, command_exec, command_kernel, command_report,
 	command_doctor, command_help, command_version;
@@ -46,8 +25,8 @@ extern const struct command *const command_table[];
 /* NULL when there is none of this name. */
 const struct command *command_find(const char *name);
 
-/* Whether the list is one of the command's. */
-bool command_takes(const struct command *command, const struct option_list *list);
+/* What `kinglet --help` prints: the commands. */
+void help_print(FILE *out);
 
 /* Logs one line with the commands that there are. */
 void command_log_unknown(const char *name);

@@ -8,8 +8,9 @@
 #define KINGLET_CMD_DOCTOR_H
 
 #include "arch/probe.h"
-#include "core/sys.h"
 #include "cmd/probe.h"
+#include "core/sys.h"
+#include "devices/kind.h"
 
 #include <stdio.h>
 #include <sys/resource.h>
@@ -42,6 +43,15 @@ struct doctor_ops {
 
 extern const struct doctor_ops doctor_real_ops;
 
+struct doctor_check {
+	const char *name; /* one word */
+	const char *use;  /* what it is for */
+	struct finding (*run)(struct doctor *doctor, const struct doctor_check *check);
+	const struct host_need *need; /* of a device; else NULL */
+};
+
+enum { DOCTOR_CHECKS_MAX = 32 };
+
 struct doctor {
 	struct sys *sys; /* borrowed; opens device nodes */
 	const struct doctor_ops *ops;
@@ -50,26 +60,19 @@ struct doctor {
 	char release[65]; /* of the kernel, as uname -r */
 	/* What the first checks found out, for those behind them and for the result. */
 	bool kvm_opens, guests_run, linux_runs;
+	struct doctor_check checks[DOCTOR_CHECKS_MAX];
+	struct finding findings[DOCTOR_CHECKS_MAX]; /* of these */
+	unsigned count;
 };
 
-struct doctor_check {
-	const char *name; /* one word */
-	const char *use;  /* what it is for */
-	struct finding (*run)(struct doctor *doctor, const struct doctor_check *check);
-	const void *arg; /* run's own */
-};
+/* Fills in the checks in their order: KVM, what devices need, the rest of the host. */
+void doctor_list_checks(struct doctor *doctor);
 
-/* All checks in their order; ends with a nameless one. */
-extern const struct doctor_check doctor_checks[];
-
-/*
- * Runs every check; findings are in the order of doctor_checks, of which there are `count`. Returns
- * whether a Linux guest can run.
- */
-bool doctor_examine(struct doctor *doctor, struct finding *findings, unsigned count);
+/* Runs every check that is listed. Returns whether a Linux guest can run. */
+bool doctor_examine(struct doctor *doctor);
 
 /* The report for people: lines of at most 100 columns. */
-void doctor_print(FILE *out, const struct finding *findings, unsigned count);
+void doctor_print(FILE *out, const struct doctor *doctor);
 
 /* "ok", "degraded", "missing" */
 const char *finding_state_name(enum finding_state state);
@@ -111,20 +114,12 @@ DOCTOR_CHECK(doctor_guest_modes);
 DOCTOR_CHECK(doctor_guest_linux);
 DOCTOR_CHECK(doctor_nested);
 DOCTOR_CHECK(doctor_node);
-DOCTOR_CHECK(doctor_lio);
+DOCTOR_CHECK(doctor_folder);
 DOCTOR_CHECK(doctor_huge_pages);
 DOCTOR_CHECK(doctor_thp);
 DOCTOR_CHECK(doctor_io_uring);
 DOCTOR_CHECK(doctor_memlock);
 DOCTOR_CHECK(doctor_files);
 #undef DOCTOR_CHECK
-
-/* A device node that a module brings, for doctor_node(). */
-struct doctor_device {
-	const char *path;   /* "/dev/vhost-net" */
-	const char *number; /* file with its number, major:minor, while the module is loaded */
-	const char *module;
-	const char *config; /* kernel configuration option */
-};
 
 #endif

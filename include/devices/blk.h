@@ -16,8 +16,8 @@
 #ifndef KINGLET_DEVICES_BLK_H
 #define KINGLET_DEVICES_BLK_H
 
+#include "devices/kind.h"
 #include "host/image.h"
-#include "virtio/virtio.h"
 
 enum { VIRTIO_BLK_MAX_QUEUES = 16 };
 
@@ -26,6 +26,8 @@ struct disk_config {
 	const char *serial;	    /* of at most 20 bytes, copied; NULL: none */
 	unsigned queues;	    /* 1..VIRTIO_BLK_MAX_QUEUES */
 };
+
+extern const struct device_kind blk_kind;
 
 /*
  * Opens the image and makes the device. All its queues are for the local backend, which the caller

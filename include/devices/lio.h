@@ -82,11 +82,7 @@ void lio_target_destroy(struct lio_target *target);
 /* Removes what processes made that have ended. Failures are warnings. */
 void lio_remove_stale(const struct lio *lio);
 
-/* The same to look at: how many there are, and the folder of the first one's backstore. */
-struct lio_stale {
-	unsigned count;
-	char first[LIO_ROOT_MAX + 256];
-};
-void lio_find_stale(const struct lio *lio, struct lio_stale *stale);
+/* The same in words, of a host whose root folder is `root`; false where there are none. */
+bool lio_describe_stale(const char *root, char *text, size_t len);
 
 #endif

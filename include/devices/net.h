@@ -11,10 +11,9 @@
 #ifndef KINGLET_DEVICES_NET_H
 #define KINGLET_DEVICES_NET_H
 
-#include "base/option.h"
+#include "devices/kind.h"
 #include "host/link_watch.h"
 #include "host/tap.h"
-#include "virtio/virtio.h"
 
 enum { VIRTIO_NET_MAX_PAIRS = 16 };
 
@@ -32,6 +31,8 @@ struct net_config {
 	bool offloads;	 /* checksums and segmentation may be left to the other side */
 	unsigned queues; /* pairs, 1..VIRTIO_NET_MAX_PAIRS; as many as fds where there are any */
 };
+
+extern const struct device_kind net_kind;
 
 /* Queue numbers, §5.1.2. */
 #define NET_QUEUE_RX(pair) (2 * (pair))
@@ -78,14 +79,6 @@ void virtio_net_follow_link(struct virtio_dev *dev);
  * tap tells whether it was removed. Loop thread, or before the vCPUs run. Not locked.
  */
 void virtio_net_set_link(struct virtio_dev *dev, enum link_state state);
-
-/*
- * The card that the config describes, with a backend for the queues of its pairs where the host's
- * kernel carries the frames. All that is wrong is -EIO or -ENOMEM, for the host to mend. Logs on
- * failure. Machine's thread.
- */
-__must_check int virtio_net_create(struct virtio_dev **out, const struct virtio_env *env,
-				   unsigned instance, const struct net_config *config);
 
 /* False when another backend carries the frames: they are not counted. Not locked. */
 bool virtio_net_get_stats(struct virtio_dev *dev, struct virtio_net_stats *stats);

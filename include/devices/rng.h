@@ -5,7 +5,13 @@
 #ifndef KINGLET_DEVICES_RNG_H
 #define KINGLET_DEVICES_RNG_H
 
-#include "virtio/virtio.h"
+#include "devices/kind.h"
+
+struct rng_config {
+	bool on;
+};
+
+extern const struct device_kind rng_kind;
 
 /*
  * Creates device number `instance`; its queue is for the local backend, which the caller binds.

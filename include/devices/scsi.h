@@ -7,8 +7,8 @@
 #ifndef KINGLET_DEVICES_SCSI_H
 #define KINGLET_DEVICES_SCSI_H
 
+#include "devices/kind.h"
 #include "host/image.h"
-#include "virtio/virtio.h"
 
 /* The highest target number that a request can name. */
 enum { VIRTIO_SCSI_MAX_TARGET = 255 };
@@ -19,6 +19,8 @@ struct scsi_config {
 	const char *wwpn;	    /* NULL with a path */
 	unsigned queues;	    /* 1..16 */
 };
+
+extern const struct device_kind scsi_kind;
 
 struct scsi_target;
 
@@ -39,21 +41,5 @@ struct virtio_scsi_options {
  */
 __must_check int virtio_scsi_new(struct virtio_dev **out, const struct virtio_env *env,
 				 unsigned instance, const struct virtio_scsi_options *options);
-
-/* NULL is none. Machine's thread. */
-void scsi_target_destroy(struct scsi_target *target);
-
-/*
- * The device that the config describes, bound to vhost. -EINVAL, -ENOENT and -ENOTDIR say that the
- * image is wrong; everything else is trouble of the host. Logs on failure. Machine's thread.
- */
-__must_check int virtio_scsi_create(struct virtio_dev **out, const struct virtio_env *env,
-				    unsigned instance, const struct scsi_config *config);
-
-/*
- * The process ends and its devices are not destroyed: another is left that removes all targets that
- * this one has made, after it. True when there is one for this device. Any thread.
- */
-bool virtio_scsi_abandon(const struct scsi_config *config);
 
 #endif

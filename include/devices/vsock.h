@@ -9,11 +9,13 @@
 #ifndef KINGLET_DEVICES_VSOCK_H
 #define KINGLET_DEVICES_VSOCK_H
 
-#include "virtio/virtio.h"
+#include "devices/kind.h"
 
 struct vsock_config {
-	uint32_t cid; /* the guest's, 3..2^32 - 2; 0: no vsock device */
+	uint32_t cid; /* the guest's, 3..2^32 - 2 */
 };
+
+extern const struct device_kind vsock_kind;
 
 enum { VSOCK_QUEUE_RX, VSOCK_QUEUE_TX, VSOCK_QUEUE_EVENT, VSOCK_QUEUES };
 
@@ -23,12 +25,5 @@ enum { VSOCK_QUEUE_RX, VSOCK_QUEUE_TX, VSOCK_QUEUE_EVENT, VSOCK_QUEUES };
  */
 __must_check int virtio_vsock_new(struct virtio_dev **out, const struct virtio_env *env,
 				  unsigned instance, uint32_t cid, uint64_t features);
-
-/*
- * The device that the config describes, its packet queues bound to vhost. All that is wrong is -EIO
- * or -ENOMEM, for the host to mend. Logs on failure. Machine's thread.
- */
-__must_check int virtio_vsock_create(struct virtio_dev **out, const struct virtio_env *env,
-				     unsigned instance, const struct vsock_config *config);
 
 #endif

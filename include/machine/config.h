@@ -7,21 +7,13 @@
 #define KINGLET_MACHINE_CONFIG_H
 
 #include "arch/arch.h"
-#include "devices/blk.h"
-#include "devices/net.h"
-#include "devices/scsi.h"
-#include "devices/vsock.h"
+#include "devices/kind.h"
 #include "machine/observer.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-enum {
-	CONFIG_MAX_DISKS = 16,
-	CONFIG_MAX_NETS = 8,
-	CONFIG_MAX_SCSIS = 8,
-	CONFIG_MAX_OBSERVERS = 8,
-};
+enum { CONFIG_MAX_OBSERVERS = 8 };
 
 enum on_reboot { ON_REBOOT_EXIT, ON_REBOOT_RESTART };
 enum serial_mode { SERIAL_STDIO, SERIAL_OFF };
@@ -37,14 +29,7 @@ struct machine_config {
 	bool acpi;    /* firmware tables */
 	enum serial_mode serial;
 	enum console_mode console; /* virtio-console; its second port is kinglet.status */
-	bool rng;
-	struct disk_config disks[CONFIG_MAX_DISKS];
-	unsigned disk_count;
-	struct net_config nets[CONFIG_MAX_NETS];
-	unsigned net_count;
-	struct scsi_config scsis[CONFIG_MAX_SCSIS];
-	unsigned scsi_count;
-	struct vsock_config vsock;
+	struct device_set devices; /* all others */
 	enum on_reboot on_reboot;
 	uint64_t timeout_ns; /* 0: none */
 	uint64_t started_ns; /* since when it counts, CLOCK_MONOTONIC; 0: machine_run() */

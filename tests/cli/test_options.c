@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd/commands.h"
 #include "cmd/run_options.h"
+#include "devices/blk.h"
+#include "devices/net.h"
+#include "devices/rng.h"
+#include "devices/scsi.h"
+#include "devices/vsock.h"
 
 #include "capture.h"
 
@@ -60,6 +65,30 @@ static void parse_good(struct run_options *options, const char *const *args)
 	assert_string_equal(said, "");
 }
 
+static unsigned count_of(const struct run_options *options, const struct device_kind *kind)
+{
+	unsigned count = 0;
+
+	while (device_set_get(&options->config.devices, kind, count))
+		count++;
+	return count;
+}
+
+#define CONFIG_OF(name, type, kind)                                                                \
+	static const struct type *name(const struct run_options *options, unsigned instance)       \
+	{                                                                                          \
+		const struct type *config =                                                        \
+			device_set_get(&options->config.devices, &(kind), instance);               \
+                                                                                                   \
+		assert_non_null(config);                                                           \
+		return config;                                                                     \
+	}
+CONFIG_OF(disk_of, disk_config, blk_kind)
+CONFIG_OF(net_of, net_config, net_kind)
+CONFIG_OF(scsi_of, scsi_config, scsi_kind)
+CONFIG_OF(rng_of, rng_config, rng_kind)
+CONFIG_OF(vsock_of, vsock_config, vsock_kind)
+
 static void defaults_are_a_small_machine_on_the_serial_port(void **state)
 {
 	struct run_options o;
@@ -79,11 +108,8 @@ static void defaults_are_a_small_machine_on_the_serial_port(void **state)
 	assert_true(o.config.acpi);
 	assert_int_equal(o.config.serial, SERIAL_STDIO);
 	assert_int_equal(o.config.console, CONSOLE_NULL);
-	assert_true(o.config.rng);
-	assert_int_equal(o.config.disk_count, 0);
-	assert_int_equal(o.config.net_count, 0);
-	assert_int_equal(o.config.scsi_count, 0);
-	assert_int_equal(o.config.vsock.cid, 0);
+	assert_true(rng_of(&o, 0)->on);
+	assert_int_equal(o.config.devices.count, 1);
 	assert_int_equal(o.config.on_reboot, ON_REBOOT_EXIT);
 	assert_int_equal(o.config.timeout_ns, 0);
 	assert_null(o.gdb.listen);
@@ -132,7 +158,7 @@ static void every_option_reaches_its_field(void **state)
 	assert_false(o.config.acpi);
 	assert_int_equal(o.config.serial, SERIAL_OFF);
 	assert_int_equal(o.config.console, CONSOLE_STDIO);
-	assert_false(o.config.rng);
+	assert_false(rng_of(&o, 0)->on);
 	assert_int_equal(o.config.on_reboot, ON_REBOOT_RESTART);
 	assert_int_equal(o.config.timeout_ns, UINT64_C(30000000000));
 	assert_true(o.dry_run);
@@ -197,7 +223,7 @@ static void equals_sign_and_next_argument_are_the_same(void **state)
 	PARSE_GOOD(&o, "k", "--cpus=2", "--append=--x=y", "--disk=d,readonly");
 	assert_int_equal(o.config.cpus, 2);
 	assert_string_equal(o.append, "--x=y");
-	assert_true(o.config.disks[0].image.readonly);
+	assert_true(disk_of(&o, 0)->image.readonly);
 	options_destroy(&o.common);
 }
 
@@ -210,13 +236,13 @@ static void flags_of_a_disk_reach_their_fields(void **state)
 	PARSE_GOOD(&o, "k", "--disk",
 		   "root.img,readonly,serial=X1,queues=4,direct,aio=threads,format=raw",
 		   "--disk=path=b,,c=d.img");
-	assert_int_equal(o.config.disk_count, 2);
-	d = &o.config.disks[0];
+	assert_int_equal(count_of(&o, &blk_kind), 2);
+	d = disk_of(&o, 0);
 	assert_string_equal(d->image.path, "root.img");
 	assert_true(d->image.readonly && d->image.direct && d->image.threads && d->image.raw);
 	assert_string_equal(d->serial, "X1");
 	assert_int_equal(d->queues, 4);
-	d = &o.config.disks[1];
+	d = disk_of(&o, 1);
 	assert_string_equal(d->image.path, "b,c=d.img");
 	assert_false(d->image.readonly || d->image.direct || d->image.threads || d->image.raw);
 	assert_null(d->serial);
@@ -232,28 +258,28 @@ static void nets_reach_their_fields(void **state)
 	(void)state;
 	PARSE_GOOD(&o, "k", "--net", "tap=tap0,mac=52:54:00:Ab:cd:ef", "--net", "fd=7", "--net",
 		   "tap1,create,vhost=off,queues=4", "--net", "fd=9:8,vhostfd=3:4");
-	assert_int_equal(o.config.net_count, 4);
-	assert_string_equal(o.config.nets[0].tap, "tap0");
-	assert_int_equal(o.config.nets[0].fds.count, 0);
-	assert_true(o.config.nets[0].mac_set);
-	assert_memory_equal(o.config.nets[0].mac, mac, 6);
-	assert_null(o.config.nets[1].tap);
-	assert_int_equal(o.config.nets[1].fds.count, 1);
-	assert_int_equal(o.config.nets[1].fds.fds[0], 7);
-	assert_false(o.config.nets[1].mac_set);
-	assert_string_equal(o.config.nets[2].tap, "tap1");
-	assert_true(o.config.nets[2].create && !o.config.nets[0].create);
-	assert_int_equal(o.config.nets[2].fds.count, 0);
-	assert_int_equal(o.config.nets[0].vhost, VHOST_AUTO);
-	assert_int_equal(o.config.nets[0].queues, 1);
-	assert_int_equal(o.config.nets[2].vhost, VHOST_OFF);
-	assert_int_equal(o.config.nets[2].queues, 4);
-	assert_int_equal(o.config.nets[3].queues, 2);
-	assert_int_equal(o.config.nets[3].fds.fds[0], 9);
-	assert_int_equal(o.config.nets[3].fds.fds[1], 8);
-	assert_int_equal(o.config.nets[3].vhost, VHOST_ON);
-	assert_int_equal(o.config.nets[3].vhost_fds.count, 2);
-	assert_int_equal(o.config.nets[3].vhost_fds.fds[1], 4);
+	assert_int_equal(count_of(&o, &net_kind), 4);
+	assert_string_equal(net_of(&o, 0)->tap, "tap0");
+	assert_int_equal(net_of(&o, 0)->fds.count, 0);
+	assert_true(net_of(&o, 0)->mac_set);
+	assert_memory_equal(net_of(&o, 0)->mac, mac, 6);
+	assert_null(net_of(&o, 1)->tap);
+	assert_int_equal(net_of(&o, 1)->fds.count, 1);
+	assert_int_equal(net_of(&o, 1)->fds.fds[0], 7);
+	assert_false(net_of(&o, 1)->mac_set);
+	assert_string_equal(net_of(&o, 2)->tap, "tap1");
+	assert_true(net_of(&o, 2)->create && !net_of(&o, 0)->create);
+	assert_int_equal(net_of(&o, 2)->fds.count, 0);
+	assert_int_equal(net_of(&o, 0)->vhost, VHOST_AUTO);
+	assert_int_equal(net_of(&o, 0)->queues, 1);
+	assert_int_equal(net_of(&o, 2)->vhost, VHOST_OFF);
+	assert_int_equal(net_of(&o, 2)->queues, 4);
+	assert_int_equal(net_of(&o, 3)->queues, 2);
+	assert_int_equal(net_of(&o, 3)->fds.fds[0], 9);
+	assert_int_equal(net_of(&o, 3)->fds.fds[1], 8);
+	assert_int_equal(net_of(&o, 3)->vhost, VHOST_ON);
+	assert_int_equal(net_of(&o, 3)->vhost_fds.count, 2);
+	assert_int_equal(net_of(&o, 3)->vhost_fds.fds[1], 4);
 	options_destroy(&o.common);
 }
 
@@ -264,15 +290,15 @@ static void scsi_disks_reach_their_fields(void **state)
 	(void)state;
 	PARSE_GOOD(&o, "k", "--scsi", "a.img,readonly,queues=16", "--scsi",
 		   "wwpn=naa.5001405000000001");
-	assert_int_equal(o.config.scsi_count, 2);
-	assert_string_equal(o.config.scsis[0].image.path, "a.img");
-	assert_null(o.config.scsis[0].wwpn);
-	assert_true(o.config.scsis[0].image.readonly);
-	assert_int_equal(o.config.scsis[0].queues, 16);
-	assert_null(o.config.scsis[1].image.path);
-	assert_string_equal(o.config.scsis[1].wwpn, "naa.5001405000000001");
-	assert_false(o.config.scsis[1].image.readonly);
-	assert_int_equal(o.config.scsis[1].queues, 1);
+	assert_int_equal(count_of(&o, &scsi_kind), 2);
+	assert_string_equal(scsi_of(&o, 0)->image.path, "a.img");
+	assert_null(scsi_of(&o, 0)->wwpn);
+	assert_true(scsi_of(&o, 0)->image.readonly);
+	assert_int_equal(scsi_of(&o, 0)->queues, 16);
+	assert_null(scsi_of(&o, 1)->image.path);
+	assert_string_equal(scsi_of(&o, 1)->wwpn, "naa.5001405000000001");
+	assert_false(scsi_of(&o, 1)->image.readonly);
+	assert_int_equal(scsi_of(&o, 1)->queues, 1);
 	options_destroy(&o.common);
 }
 
@@ -282,10 +308,10 @@ static void vsock_cid_reaches_its_field(void **state)
 
 	(void)state;
 	PARSE_GOOD(&o, "k", "--vsock", "cid=3");
-	assert_int_equal(o.config.vsock.cid, 3);
+	assert_int_equal(vsock_of(&o, 0)->cid, 3);
 	options_destroy(&o.common);
 	PARSE_GOOD(&o, "k", "--vsock=4294967294");
-	assert_int_equal(o.config.vsock.cid, 0xfffffffe);
+	assert_int_equal(vsock_of(&o, 0)->cid, 0xfffffffe);
 	options_destroy(&o.common);
 }
 
@@ -652,30 +678,28 @@ static void repeatable_options_have_an_end(void **state)
 {
 	static const struct {
 		const char *format;
-		unsigned max;
-		size_t count_offset;
+		const struct device_kind *kind;
 	} cases[] = {
-		{ "--disk=d%u", CONFIG_MAX_DISKS, offsetof(struct run_options, config.disk_count) },
-		{ "--net=t%u", CONFIG_MAX_NETS, offsetof(struct run_options, config.net_count) },
-		{ "--scsi=d%u", CONFIG_MAX_SCSIS, offsetof(struct run_options, config.scsi_count) },
+		{ "--disk=d%u", &blk_kind },
+		{ "--net=t%u", &net_kind },
+		{ "--scsi=d%u", &scsi_kind },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		const char *args[MAX_ARGS] = { "k" };
 		char said[2048], texts[MAX_ARGS][16];
+		unsigned max = cases[i].kind->option.max_items;
 		struct run_options o;
-		unsigned count;
 
-		for (unsigned n = 1; n <= cases[i].max; n++) {
+		for (unsigned n = 1; n <= max; n++) {
 			snprintf(texts[n], sizeof(texts[n]), cases[i].format, n);
 			args[n] = texts[n];
 		}
 		parse_good(&o, args);
-		memcpy(&count, (char *)&o + cases[i].count_offset, sizeof(count));
-		assert_int_equal(count, cases[i].max);
+		assert_int_equal(count_of(&o, cases[i].kind), max);
 		options_destroy(&o.common);
-		args[cases[i].max + 1] = args[1];
+		args[max + 1] = args[1];
 		assert_int_equal(parse(&o, args, said, sizeof(said)), -EINVAL);
 		assert_non_null(strstr(said, "are possible; leave out one"));
 		options_destroy(&o.common);

@@ -89,16 +89,12 @@ static void the_page_names_the_version(void **state)
 }
 
 /* A dot or a backslash that roff would take for its own is not escaped by roff_text(). */
-static void assert_plain_to_roff(const struct option *table, unsigned count)
+static void assert_plain_to_roff(const struct option *option)
 {
-	for (unsigned i = 0; i < count; i++) {
-		const char *help = table[i].help;
-
-		assert_null(strpbrk(help, "\\`\n"));
-		assert_false(help[0] == '.' || help[0] == '\'');
-		if (table[i].keys)
-			assert_plain_to_roff(table[i].keys->table, table[i].keys->count);
-	}
+	assert_null(strpbrk(option->help, "\\`\n"));
+	assert_false(option->help[0] == '.' || option->help[0] == '\'');
+	for (unsigned i = 0; option->keys && i < option->keys->count; i++)
+		assert_plain_to_roff(&option->keys->table[i]);
 }
 
 static void help_texts_are_plain_to_roff(void **state)
@@ -108,7 +104,8 @@ static void help_texts_are_plain_to_roff(void **state)
 		const struct option_list *const *list = command_table[c]->options;
 
 		for (; *list; list++)
-			assert_plain_to_roff((*list)->table, (*list)->count);
+			for (unsigned i = 0; option_at(*list, i); i++)
+				assert_plain_to_roff(option_at(*list, i));
 		assert_true(list - command_table[c]->options <= OPTION_LISTS_MAX);
 	}
 }
@@ -222,11 +219,11 @@ static void help_fits_a_terminal_and_names_every_command_and_option(void **state
 		snprintf(name, sizeof(name), "\n  %s ", command_table[c]->name);
 		assert_non_null(strstr(all, name));
 		for (; *list; list++) {
-			for (unsigned i = 0; i < (*list)->count; i++) {
-				snprintf(name, sizeof(name), "\n  --%s", (*list)->table[i].name);
+			for (unsigned i = 0; option_at(*list, i); i++) {
+				snprintf(name, sizeof(name), "\n  --%s", option_at(*list, i)->name);
 				if (!strstr(help, name))
-					fail_msg("%s --help does not name --%s",
-						 command_table[c]->name, (*list)->table[i].name);
+					fail_msg("%s --help does not name%s",
+						 command_table[c]->name, name + 2);
 			}
 		}
 	}

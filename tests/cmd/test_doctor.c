@@ -127,6 +127,7 @@ static int setup(void **state)
 		.release = "6.1.0-test",
 		.kvm_opens = true,
 	};
+	doctor_list_checks(&f->doctor);
 	f->version = KVM_API_VERSION;
 	f->no_capability = -1;
 	f->linux_verdict = (struct verdict){ .outcome = OUTCOME_STATUS };
@@ -154,21 +155,21 @@ static int teardown(void **state)
 	return 0;
 }
 
-static const struct doctor_check *check_named(const char *name)
+static const struct doctor_check *check_named(const struct fixture *f, const char *name)
 {
-	const struct doctor_check *check = doctor_checks;
+	unsigned i = 0;
 
-	while (check->name && strcmp(check->name, name) != 0)
-		check++;
-	assert_non_null(check->name);
-	return check;
+	while (i < f->doctor.count && strcmp(f->doctor.checks[i].name, name) != 0)
+		i++;
+	assert_true(i < f->doctor.count);
+	return &f->doctor.checks[i];
 }
 
 /* The check finds this: `text` is somewhere in its text, `fix` is its command. */
 static void expect(struct fixture *f, const char *name, enum finding_state state, const char *text,
 		   const char *fix)
 {
-	const struct doctor_check *check = check_named(name);
+	const struct doctor_check *check = check_named(f, name);
 	struct finding finding = check->run(&f->doctor, check);
 
 	if (finding.state != state || !strstr(finding.text, text) || strcmp(finding.fix, fix) != 0)
@@ -479,75 +480,61 @@ static void test_limits(void **state)
 
 /* --- All together ----------------------------------------------------------------------------- */
 
-enum { FINDINGS_MAX = 32 };
-
-static unsigned check_count(void)
-{
-	unsigned count = 0;
-
-	while (doctor_checks[count].name)
-		count++;
-	assert_true(count < FINDINGS_MAX);
-	return count;
-}
-
 static void test_examine(void **state)
 {
 	struct fixture *f = *state;
-	struct finding findings[FINDINGS_MAX];
 
+	assert_true(f->doctor.count < DOCTOR_CHECKS_MAX);
 	f->doctor.kvm_opens = false;
-	assert_true(doctor_examine(&f->doctor, findings, check_count()));
+	assert_true(doctor_examine(&f->doctor));
 	f->linux_verdict.status = 1;
-	assert_false(doctor_examine(&f->doctor, findings, check_count()));
+	assert_false(doctor_examine(&f->doctor));
 }
 
 /* Whatever call fails, the examination goes on to its end, and no descriptor is left (teardown). */
 static void test_failures(void **state)
 {
 	struct fixture *f = *state;
-	struct finding findings[FINDINGS_MAX];
 	unsigned calls;
 
-	doctor_examine(&f->doctor, findings, check_count());
+	doctor_examine(&f->doctor);
 	calls = f->fake.calls;
 	assert_true(calls > 2);
 	for (unsigned n = 1; n <= calls; n++) {
 		f->fake.calls = 0;
 		f->fake.fail_at = n;
 		f->doctor.kvm_opens = f->doctor.linux_runs = false;
-		doctor_examine(&f->doctor, findings, check_count());
-		for (unsigned i = 0; i < check_count(); i++)
-			assert_true(*findings[i].text);
+		doctor_examine(&f->doctor);
+		for (unsigned i = 0; i < f->doctor.count; i++)
+			assert_true(*f->doctor.findings[i].text);
 	}
 }
 
 /* Text is broken into lines, a command is not. */
 static void test_width(void **state)
 {
-	struct finding findings[FINDINGS_MAX];
+	struct fixture *f = *state;
 	char *page, *line, *rest;
 	size_t len;
 	FILE *out = open_memstream(&page, &len);
 
-	(void)state;
 	assert_non_null(out);
-	for (unsigned i = 0; i < check_count(); i++) {
-		findings[i].state = FINDING_MISSING;
-		for (unsigned c = 0; c + 1 < sizeof(findings[i].text); c++)
-			findings[i].text[c] = c % 7 ? 'x' : ' ';
-		findings[i].text[sizeof(findings[i].text) - 1] = '\0';
-		snprintf(findings[i].fix, sizeof(findings[i].fix),
+	for (unsigned i = 0; i < f->doctor.count; i++) {
+		f->doctor.findings[i].state = FINDING_MISSING;
+		for (unsigned c = 0; c + 1 < sizeof(f->doctor.findings[i].text); c++)
+			f->doctor.findings[i].text[c] = c % 7 ? 'x' : ' ';
+		f->doctor.findings[i].text[sizeof(f->doctor.findings[i].text) - 1] = '\0';
+		snprintf(f->doctor.findings[i].fix, sizeof(f->doctor.findings[i].fix),
 			 "modprobe -a configfs target_core_mod target_core_file target_core_iblock");
 	}
-	doctor_print(out, findings, check_count());
+	doctor_print(out, &f->doctor);
 	assert_int_equal(fclose(out), 0);
 	for (line = strtok_r(page, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
 		const char *command = strstr(line, "modprobe");
 
 		assert_in_range(strlen(line), 20, 100);
 		if (command)
-			assert_string_equal(command, findings[0].fix);
+			assert_string_equal(command, f->doctor.findings[0].fix);
 	}
 	free(page);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/files.h"
 
+#include <sys/stat.h>
+
 int write_all(int fd, const void *data, size_t len)
 {
 	const char *from = data;
@@ -34,4 +36,28 @@ int pread_exactly(int fd, void *buf, size_t len, uint64_t off)
 		len -= (size_t)n;
 	}
 	return 0;
+}
+
+/* Three digits or so. */
+static void print_size(FILE *out, uint64_t bytes)
+{
+	static const char *const units[] = { "bytes", "KiB", "MiB", "GiB", "TiB" };
+	double value = (double)bytes;
+	unsigned unit = 0;
+
+	for (; value >= 1024 && unit + 1 < ARRAY_SIZE(units); unit++)
+		value /= 1024;
+	fprintf(out, unit && value < 10 ? "%.1f %s" : "%.0f %s", value, units[unit]);
+}
+
+void file_describe(FILE *out, const char *path)
+{
+	struct stat st = { 0 };
+
+	fprintf(out, "%s (", path);
+	if (!stat(path, &st) && S_ISBLK(st.st_mode))
+		fputs("block device", out);
+	else
+		print_size(out, (uint64_t)st.st_size);
+	fputc(')', out);
 }

@@ -2,6 +2,7 @@
 #include "cli/files.h"
 
 #include "base/log.h"
+#include "devices/kind.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -142,32 +143,52 @@ int file_set_add_streams(struct file_set *set)
 
 /* The file that `option`, or the key of it that `string` describes, names in `base`. */
 static int add_string(struct file_set *set, const struct option *option,
-		      const struct option *string, const char *base)
+		      const struct option *string, const void *base)
 {
 	struct named_file file = { .dashes = "--", .what = option->name, .use = string->file };
 
 	if (!string->file)
 		return 0;
-	memcpy(&file.path, base + string->offset, sizeof(file.path));
+	memcpy(&file.path, (const char *)base + string->offset, sizeof(file.path));
 	return add(set, file);
+}
+
+/* The files that its keys name in one item. */
+static int add_keys(struct file_set *set, const struct option *option, const void *item)
+{
+	int ret = 0;
+
+	for (unsigned k = 0; option->keys && k < option->keys->count && !ret; k++)
+		ret = add_string(set, option, &option->keys->table[k], item);
+	return ret;
+}
+
+static int add_devices(struct file_set *set, const struct device_set *devices)
+{
+	int ret = 0;
+
+	for (unsigned i = 0; i < devices->count && !ret; i++)
+		ret = add_keys(set, &devices->items[i].kind->option, devices->items[i].config);
+	return ret;
 }
 
 static int add_option(struct file_set *set, const struct option *option, const char *options)
 {
+	const char *field = options + option->offset;
 	unsigned count = 1;
 	size_t size = option->size;
 	int ret = 0;
 
+	if (option->kind == OPTION_DEVICES)
+		return add_devices(set, (const void *)field);
 	if (!option->keys)
 		return add_string(set, option, option, options);
 	if (option_is_repeatable(option)) {
 		memcpy(&count, options + option->count_offset, sizeof(count));
 		size /= option->max_items;
 	}
-	for (unsigned i = 0; i < count; i++)
-		for (unsigned k = 0; k < option->keys->count && !ret; k++)
-			ret = add_string(set, option, &option->keys->table[k],
-					 options + option->offset + i * size);
+	for (unsigned i = 0; i < count && !ret; i++)
+		ret = add_keys(set, option, field + i * size);
 	return ret;
 }
 

@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/help.h"
 
-#include "cmd/commands.h"
-#include "cmd/run_options.h"
-
 #include <ctype.h>
 #include <string.h>
-
-enum { HELP_COLUMN = 25, HELP_WIDTH = 79 };
 
 void help_print_wrapped(FILE *out, unsigned at, unsigned column, unsigned width, const char *text)
 {
@@ -68,34 +63,13 @@ static void print_option(FILE *out, const struct option *option)
 	}
 }
 
-static void print_exit_statuses(FILE *out)
+void help_print_exit_statuses(FILE *out)
 {
 	fputs("\n"
 	      "Exit status: 0 the guest powered off or rebooted; 100 usage; 101 the host\n"
 	      "cannot; 102 guest panic; 103 triple fault; 104 internal error; 124 timeout;\n"
 	      "128+n signal n; any other was set by the guest. See the manual page kinglet(1).\n",
 	      out);
-}
-
-void help_print(FILE *out)
-{
-	fputs("Kinglet boots a kernel in a KVM virtual machine and ends with it.\n"
-	      "\n"
-	      "Usage: kinglet COMMAND [options]\n"
-	      "\n"
-	      "Commands:\n",
-	      out);
-	for (const struct command *const *command = command_table; *command; command++) {
-		int at = fprintf(out, "  %s", (*command)->name);
-
-		help_print_wrapped(out, (unsigned)at, HELP_COLUMN, HELP_WIDTH, (*command)->summary);
-	}
-	fputs("\n"
-	      "`kinglet COMMAND --help` lists a command's options. The first one to try:\n"
-	      "\n"
-	      "  kinglet run KERNEL --initrd FILE\n",
-	      out);
-	print_exit_statuses(out);
 }
 
 void help_print_command(FILE *out, const struct command *command)
@@ -107,9 +81,9 @@ void help_print_command(FILE *out, const struct command *command)
 		fputs(command->about, out);
 	for (const struct option_list *const *list = command->options; *list; list++) {
 		fprintf(out, "\n%s:\n", (*list)->title);
-		for (unsigned i = 0; i < (*list)->count; i++)
-			print_option(out, &(*list)->table[i]);
+		for (unsigned i = 0; option_at(*list, i); i++)
+			print_option(out, option_at(*list, i));
 	}
-	if (command_takes(command, &machine_option_list))
-		print_exit_statuses(out);
+	if (command_runs_machine(command))
+		help_print_exit_statuses(out);
 }

@@ -2,26 +2,29 @@
 #include "cli/options.h"
 
 #include "base/log.h"
-#include "cmd/commands.h"
+#include "cli/command.h"
 #include "cli/nearest.h"
-#include "cmd/run_options.h"
+#include "devices/kind.h"
 
 #include <stdio.h>
 #include <string.h>
 
+static bool is_named(const struct option *option, const char *name, size_t len)
+{
+	return strncmp(option->name, name, len) == 0 && !option->name[len];
+}
+
+static const struct option *find_key(const struct option_keys *keys, const char *name, size_t len)
+{
+	for (unsigned i = 0; i < keys->count; i++)
+		if (is_named(&keys->table[i], name, len))
+			return &keys->table[i];
+	return NULL;
+}
+
 static void *field_of(const struct option *option, void *base)
 {
 	return (char *)base + option->offset;
-}
-
-static const struct option *find(const struct option *table, unsigned count, const char *name,
-				 size_t len)
-{
-	for (unsigned i = 0; i < count; i++) {
-		if (strncmp(table[i].name, name, len) == 0 && !table[i].name[len])
-			return &table[i];
-	}
-	return NULL;
 }
 
 /* Writes "; did you mean X?", or where no name is near, `otherwise`. */
@@ -31,25 +34,56 @@ static void suggest(const struct option_list *const *lists, const char *typed, c
 	struct nearest nearest = { .typed = typed };
 
 	for (; *lists; lists++)
-		for (unsigned i = 0; i < (*lists)->count; i++)
-			nearest_offer(&nearest, (*lists)->table[i].name);
+		for (unsigned i = 0; option_at(*lists, i); i++)
+			nearest_offer(&nearest, option_at(*lists, i)->name);
 	if (nearest.name)
 		snprintf(text, len, "; did you mean %s%s?", dashes, nearest.name);
 	else
 		snprintf(text, len, "%s", otherwise);
 }
 
-static int set_initial(const struct option *table, unsigned count, void *base)
+/* An option that was found, and the bit of given[list] that stands for it. */
+struct match {
+	const struct option *option; /* NULL: there is none */
+	unsigned list;		     /* of the command */
+	uint64_t bit;
+};
+
+static const struct device_kind *kind_of(const struct option *option)
+{
+	const struct device_kind *const *kind = device_kinds;
+
+	while (*kind && &(*kind)->option != option)
+		kind++;
+	return *kind;
+}
+
+/* Where the next value of an option of the list goes; NULL: no more are possible. */
+static void *next_field(struct common_options *options, const struct option_list *list,
+			const struct option *option)
+{
+	const struct device_kind *kind = kind_of(option);
+	unsigned *count = (unsigned *)((char *)options + option->count_offset);
+
+	if (kind) {
+		void *config = device_set_add(field_of(option_list_devices(list), options), kind);
+
+		return config ? field_of(option, config) : NULL;
+	}
+	if (!option_is_repeatable(option))
+		return field_of(option, options);
+	if (*count == option->max_items)
+		return NULL;
+	return (char *)field_of(option, options) + (*count)++ * (option->size / option->max_items);
+}
+
+static int set_default(const struct option *option, void *field)
 {
 	char why[160];
 
-	for (unsigned i = 0; i < count; i++) {
-		if (table[i].initial &&
-		    option_parse_value(&table[i], table[i].initial, field_of(&table[i], base), why,
-				       sizeof(why)) < 0) {
-			log_error("%s: default %s: %s", table[i].name, table[i].initial, why);
-			return -EINVAL;
-		}
+	if (option_parse_value(option, option->initial, field, why, sizeof(why)) < 0) {
+		log_error("%s: default %s: %s", option->name, option->initial, why);
+		return -EINVAL;
 	}
 	return 0;
 }
@@ -116,7 +150,7 @@ static int parse_item(const struct option *option, const char *text, char *item,
 	size_t name_len = strcspn(item, "=");
 	const char *value = item[name_len] ? item + name_len + 1 : NULL;
 	const struct option *key = first && !value ? &keys->table[0] :
-						     find(keys->table, keys->count, item, name_len);
+						     find_key(keys, item, name_len);
 	char why[160];
 
 	if (!key) {
@@ -164,8 +198,10 @@ static int parse_keys(const struct option *option, const char *text, void *base,
 	int ret;
 
 	ret = options_own(options, rest);
-	if (!ret)
-		ret = set_initial(option->keys->table, option->keys->count, base);
+	for (unsigned i = 0; i < option->keys->count && !ret; i++)
+		if (option->keys->table[i].initial)
+			ret = set_default(&option->keys->table[i],
+					  field_of(&option->keys->table[i], base));
 	for (; !ret && rest; first = false)
 		ret = parse_item(option, text, cut_item(&rest), first, base, &given);
 	if (ret)
@@ -194,98 +230,60 @@ static int parse_value(const struct option *option, const char *text, void *fiel
 	return 0;
 }
 
-static int parse_repeated(const struct option *option, const char *text,
-			  struct common_options *options)
-{
-	size_t item_size = option->size / option->max_items;
-	unsigned *count = (unsigned *)((char *)options + option->count_offset);
-	int ret;
-
-	if (*count == option->max_items) {
-		log_error("--%s %.80s: only %u are possible; leave out one", option->name, text,
-			  option->max_items);
-		return -EINVAL;
-	}
-	ret = parse_value(option, text, (char *)field_of(option, options) + *count * item_size,
-			  options);
-	if (!ret)
-		++*count;
-	return ret;
-}
-
-/* The command's option of this name, or NULL; and the bit of given[] that stands for it. */
-static const struct option *find_in_lists(const struct common_options *options, const char *name,
-					  size_t len, unsigned *list, uint64_t *bit)
+/* The command's option of this name, or by its letter where that is not 0. */
+static struct match find(const struct common_options *options, const char *name, size_t len,
+			 char letter)
 {
 	const struct option_list *const *lists = options->command->options;
 
-	for (*list = 0; lists[*list]; ++*list) {
-		const struct option *table = lists[*list]->table;
-		const struct option *option = find(table, lists[*list]->count, name, len);
+	for (unsigned l = 0; lists[l]; l++) {
+		const struct option *option;
 
-		if (!option)
-			continue;
-		*bit = UINT64_C(1) << (option - table);
-		return option;
+		for (unsigned i = 0; (option = option_at(lists[l], i)); i++)
+			if (letter ? option->letter == letter : is_named(option, name, len))
+				return (struct match){ option, l, UINT64_C(1) << i };
 	}
-	return NULL;
+	return (struct match){ .option = NULL };
 }
 
 /*
  * The option whose name is `typed`, up to its end or to an equals sign; of two the longer one, for
  * a name may hold such a sign itself (explain=html). *len is the name's.
  */
-static const struct option *find_typed(const struct common_options *options, const char *typed,
-				       size_t *len, unsigned *list, uint64_t *bit)
+static struct match find_typed(const struct common_options *options, const char *typed, size_t *len)
 {
 	const char *end = typed + strlen(typed);
+	struct match match = { .option = NULL };
 
-	for (; end; end = memrchr(typed, '=', *len)) {
-		const struct option *option;
-
+	for (; end && !match.option; end = memrchr(typed, '=', *len)) {
 		*len = (size_t)(end - typed);
-		option = find_in_lists(options, typed, *len, list, bit);
-		if (option)
-			return option;
+		match = find(options, typed, *len, 0);
 	}
-	return NULL;
-}
-
-/* The same by its letter. */
-static const struct option *find_letter(const struct common_options *options, char letter,
-					unsigned *list, uint64_t *bit)
-{
-	const struct option_list *const *lists = options->command->options;
-
-	for (*list = 0; letter && lists[*list]; ++*list) {
-		for (unsigned i = 0; i < lists[*list]->count; i++) {
-			if (lists[*list]->table[i].letter != letter)
-				continue;
-			*bit = UINT64_C(1) << i;
-			return &lists[*list]->table[i];
-		}
-	}
-	return NULL;
+	return match;
 }
 
 bool options_given(const struct common_options *options, const char *name)
 {
-	unsigned list;
-	uint64_t bit;
+	struct match match = find(options, name, strlen(name), 0);
 
-	return find_in_lists(options, name, strlen(name), &list, &bit) && options->given[list] & bit;
+	return match.option && options->given[match.list] & match.bit;
 }
 
-static int parse_option(struct common_options *options, const struct option *option,
-			const char *text)
+static int parse_option(struct common_options *options, const struct match *match, const char *text)
 {
-	if (option_is_repeatable(option))
-		return parse_repeated(option, text, options);
+	const struct option *option = match->option;
+	void *field = next_field(options, options->command->options[match->list], option);
+
+	if (!field) {
+		log_error("--%s %.80s: only %u are possible; leave out one", option->name, text,
+			  option->max_items);
+		return -EINVAL;
+	}
 	if (option->kind == OPTION_FLAG) {
-		*(bool *)field_of(option, options) = true;
+		*(bool *)field = true;
 		return 0;
 	}
-	return parse_value(option, text, field_of(option, options), options);
+	return parse_value(option, text, field, options);
 }
 
 /* The name of an option that may have its value behind an equals sign. */
@@ -297,13 +295,11 @@ static void cut_name(const char *text, char name[32])
 /* -append is no -a with a value: QEMU's long options have one dash. */
 static bool is_long_name(const struct common_options *options, const char *text)
 {
-	unsigned list;
 	char name[32];
-	uint64_t bit;
 
 	cut_name(text, name);
 	return name[0] && name[1] &&
-	       (option_habit(name) || find_in_lists(options, name, strlen(name), &list, &bit));
+	       (option_habit(name) || find(options, name, strlen(name), 0).option);
 }
 
 /* `name` is `arg` without its dashes. With two of them, a slip is likelier than QEMU's name. */
@@ -315,7 +311,7 @@ static void log_unknown_option(const struct common_options *options, const char 
 	const char *habit = NULL;
 
 	cut_name(name, typed);
-	if (command_takes(command, &machine_option_list))
+	if (command_runs_machine(command))
 		habit = option_habit(typed);
 	if (habit)
 		snprintf(otherwise, sizeof(otherwise), "; %s", habit);
@@ -327,24 +323,24 @@ static void log_unknown_option(const struct common_options *options, const char 
 
 /*
  * The option of an argument that begins with a dash; *value is what stands behind its `=`, or
- * behind the letter of -j4, else NULL. NULL after one logged line.
+ * behind the letter of -j4, else NULL. None after one logged line.
  */
-static const struct option *find_option(const struct common_options *options, const char *arg,
-					const char **value, unsigned *list, uint64_t *bit)
+static struct match find_option(const struct common_options *options, const char *arg,
+				const char **value)
 {
-	const struct option *option = NULL;
+	struct match match = { .option = NULL };
 	const char *name = arg + 1;
 	size_t len = 1;
 
 	if (*name == '-')
-		option = find_typed(options, ++name, &len, list, bit);
+		match = find_typed(options, ++name, &len);
 	else if (!is_long_name(options, name))
-		option = find_letter(options, *name, list, bit);
-	if (!option)
+		match = find(options, name, 1, *name);
+	if (!match.option)
 		log_unknown_option(options, arg, name);
 	else if (name[len])
 		*value = name + len + (arg[1] == '-');
-	return option;
+	return match;
 }
 
 /*
@@ -354,13 +350,12 @@ static const struct option *find_option(const struct common_options *options, co
 static int take_option(struct common_options *options, int argc, char **argv)
 {
 	const char *value = NULL;
-	const struct option *option;
+	const struct match match = find_option(options, argv[0], &value);
+	const struct option *option = match.option;
+	uint64_t *given = &options->given[match.list];
 	char text[160];
 	int used = 1, ret;
-	unsigned list;
-	uint64_t bit;
 
-	option = find_option(options, argv[0], &value, &list, &bit);
 	if (!option)
 		return -EINVAL;
 	if (option->kind == OPTION_FLAG && value) {
@@ -379,12 +374,12 @@ static int take_option(struct common_options *options, int argc, char **argv)
 		value = argv[1];
 		used = 2;
 	}
-	if (options->given[list] & bit && !option_is_repeatable(option)) {
+	if (*given & match.bit && !option_is_repeatable(option)) {
 		log_error("--%s is given twice; keep one", option->name);
 		return -EINVAL;
 	}
-	options->given[list] |= bit;
-	ret = parse_option(options, option, value);
+	*given |= match.bit;
+	ret = parse_option(options, &match, value);
 	return ret ? ret : used;
 }
 
@@ -430,6 +425,17 @@ static int parse(struct common_options *options, int argc, char **argv)
 	return finish(options, argc - 1, argv + 1);
 }
 
+static int set_defaults(struct common_options *options, const struct option_list *list)
+{
+	const struct option *option;
+	int ret = 0;
+
+	for (unsigned i = 0; !ret && (option = option_at(list, i)); i++)
+		if (option->initial)
+			ret = set_default(option, next_field(options, list, option));
+	return ret;
+}
+
 int options_parse(const struct command *command, struct common_options *options, int argc,
 		  char **argv)
 {
@@ -439,7 +445,7 @@ int options_parse(const struct command *command, struct common_options *options,
 	options->argc = argc;
 	options->argv = argv;
 	for (unsigned l = 0; command->options[l] && !ret; l++)
-		ret = set_initial(command->options[l]->table, command->options[l]->count, options);
+		ret = set_defaults(options, command->options[l]);
 	return ret ? ret : parse(options, argc, argv);
 }
 

@@ -2,6 +2,7 @@
 #include "cmd/cmdline.h"
 
 #include "base/log.h"
+#include "devices/blk.h"
 
 #include <ctype.h>
 #include <limits.h>
@@ -15,6 +16,7 @@
 static void write_default(FILE *out, const struct run_options *options)
 {
 	const struct machine_config *config = &options->config;
+	const struct disk_config *disk = device_set_get(&config->devices, &blk_kind, 0);
 
 	/* A program that is no Linux kernel reads its own arguments here, if any. */
 	if (config->boot.format == BOOT_FORMAT_FLAT ||
@@ -29,8 +31,8 @@ static void write_default(FILE *out, const struct run_options *options)
 		fputs(" loglevel=7", out);
 	if (!config->acpi && arch_linux_words.without_tables)
 		fprintf(out, " %s", arch_linux_words.without_tables);
-	if (config->disk_count)
-		fprintf(out, " root=/dev/vda %s", config->disks[0].image.readonly ? "ro" : "rw");
+	if (disk)
+		fprintf(out, " root=/dev/vda %s", disk->image.readonly ? "ro" : "rw");
 }
 
 /*

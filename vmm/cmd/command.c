@@ -29,15 +29,6 @@ const struct command *command_find(const char *name)
 	return *command;
 }
 
-bool command_takes(const struct command *command, const struct option_list *list)
-{
-	const struct option_list *const *taken = command->options;
-
-	while (*taken && *taken != list)
-		taken++;
-	return *taken;
-}
-
 void command_log_unknown(const char *name)
 {
 	struct nearest nearest = { .typed = name };

@@ -2,32 +2,17 @@
 #include "cmd/commands.h"
 
 #include "arch/arch.h"
+#include "base/files.h"
 #include "base/log.h"
 #include "cli/options.h"
 #include "cmd/run_options.h"
-#include "host/image.h"
-#include "devices/lio.h"
-#include "host/tap.h"
 
 #include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static void print_row(FILE *out, const char *name, const char *text)
 {
 	fprintf(out, "%-10s %s\n", name, text);
-}
-
-/* A size for people: three digits or so. */
-static void format_bytes(uint64_t bytes, char *text, size_t len)
-{
-	static const char *const units[] = { "bytes", "KiB", "MiB", "GiB", "TiB" };
-	double value = (double)bytes;
-	unsigned unit = 0;
-
-	for (; value >= 1024 && unit + 1 < ARRAY_SIZE(units); unit++)
-		value /= 1024;
-	snprintf(text, len, unit && value < 10 ? "%.1f %s" : "%.0f %s", value, units[unit]);
 }
 
 /* --- What machine_run() would find out --------------------------------------------------------- */
@@ -56,42 +41,26 @@ static int check_boot(const struct machine_config *config, struct boot_summary *
 	return ret;
 }
 
-static int check_net(const struct net_config *net)
-{
-	const struct tap_options options = { .name = net->tap, .multi_queue = net->queues > 1 };
-	struct sys sys;
-
-	sys_init(&sys);
-	return net->tap && !net->create ? tap_check_exists(&sys, &options) : 0;
-}
-
 static int check(const struct machine_config *config, struct boot_summary *summary)
 {
+	const struct device_set *devices = &config->devices;
 	int ret = machine_check(config);
 
 	if (!ret)
 		ret = check_boot(config, summary);
-	for (unsigned i = 0; i < config->disk_count && !ret; i++)
-		ret = image_check(&config->disks[i].image);
-	for (unsigned i = 0; i < config->net_count && !ret; i++)
-		ret = check_net(&config->nets[i]);
-	for (unsigned i = 0; i < config->scsi_count && !ret; i++)
-		if (config->scsis[i].image.path)
-			ret = lio_check_image(&config->scsis[i].image);
+	for (unsigned i = 0; i < devices->count && !ret; i++)
+		if (devices->items[i].kind->check)
+			ret = devices->items[i].kind->check(devices->items[i].config);
 	return ret;
 }
 
 /* --- The page --------------------------------------------------------------------------------- */
 
-/* All were looked at before. */
 static void print_file(FILE *out, const char *name, const char *path, const char *more)
 {
-	struct stat st = { 0 };
-	char size[32] = "block device";
-
-	if (stat(path, &st) || !S_ISBLK(st.st_mode))
-		format_bytes((uint64_t)st.st_size, size, sizeof(size));
-	fprintf(out, "%-10s %s (%s)%s\n", name, path, size, more);
+	fprintf(out, "%-10s ", name);
+	file_describe(out, path);
+	fprintf(out, "%s\n", more);
 }
 
 static void print_memory(FILE *out, const struct machine_config *config)
@@ -109,65 +78,16 @@ static void print_memory(FILE *out, const struct machine_config *config)
 			ranges[i].gpa + ranges[i].len - 1);
 }
 
-static void print_disk(FILE *out, unsigned index, const struct disk_config *disk)
+static void print_device(FILE *out, const struct device_config *device)
 {
-	char name[16], more[128];
+	const struct option *option = &device->kind->option;
+	char name[32];
 
-	snprintf(name, sizeof(name), "disk %u", index);
-	snprintf(more, sizeof(more), ", %s, %u queue%s, %s%s%s%s",
-		 disk->image.readonly ? "read-only" : "writable", disk->queues,
-		 disk->queues == 1 ? "" : "s", disk->image.threads ? "I/O threads" : "io_uring",
-		 disk->image.direct ? ", direct" : "", disk->serial ? ", serial " : "",
-		 disk->serial ? disk->serial : "");
-	print_file(out, name, disk->image.path, more);
-}
-
-static void format_fds(char *text, size_t len, const struct fd_list *list)
-{
-	size_t used = (size_t)snprintf(text, len, "tap on fd");
-
-	/* 16 numbers of 10 digits fit. */
-	for (unsigned i = 0; i < list->count; i++)
-		used += (size_t)snprintf(text + used, len - used, "%c%d", i ? ':' : ' ',
-					 list->fds[i]);
-}
-
-static void print_net(FILE *out, unsigned index, const struct net_config *net)
-{
-	static const char *const vhosts[] = {
-		[VHOST_AUTO] = "vhost if there",
-		[VHOST_ON] = "vhost",
-		[VHOST_OFF] = "no vhost",
-	};
-	char name[16], text[384], tap[256], mac[32] = "MAC of Kinglet's choice";
-
-	snprintf(name, sizeof(name), "net %u", index);
-	if (net->mac_set)
-		snprintf(mac, sizeof(mac), "MAC %02x:%02x:%02x:%02x:%02x:%02x", net->mac[0],
-			 net->mac[1], net->mac[2], net->mac[3], net->mac[4], net->mac[5]);
-	if (net->tap)
-		snprintf(tap, sizeof(tap), "tap %s", net->tap);
-	else
-		format_fds(tap, sizeof(tap), &net->fds);
-	snprintf(text, sizeof(text), "%s, %s, %u queue pair%s, %s%s", tap, vhosts[net->vhost],
-		 net->queues, net->queues == 1 ? "" : "s", net->offloads ? "" : "no offloads, ", mac);
-	print_row(out, name, text);
-}
-
-static void print_scsi(FILE *out, unsigned index, const struct scsi_config *scsi)
-{
-	const char *plural = scsi->queues == 1 ? "" : "s";
-	char name[16], text[320];
-
-	snprintf(name, sizeof(name), "scsi %u", index);
-	if (scsi->image.path) {
-		snprintf(text, sizeof(text), ", %s, %u queue%s",
-			 scsi->image.readonly ? "read-only" : "writable", scsi->queues, plural);
-		print_file(out, name, scsi->image.path, text);
-		return;
-	}
-	snprintf(text, sizeof(text), "target %s, %u queue%s", scsi->wwpn, scsi->queues, plural);
-	print_row(out, name, text);
+	snprintf(name, sizeof(name), option_is_repeatable(option) ? "%s %u" : "%s", option->name,
+		 device->instance);
+	fprintf(out, "%-10s ", name);
+	device->kind->describe(out, device->config);
+	fputc('\n', out);
 }
 
 static void print_boot_format(FILE *out, const struct boot_options *boot)
@@ -239,15 +159,8 @@ int dry_run_print(FILE *out, const struct run_options *options)
 	print_row(out, "console", consoles[config->console]);
 	if (config->program)
 		print_row(out, "program", "stdin, stdout and stderr on ports of the console");
-	print_row(out, "rng", config->rng ? "on" : "off");
-	for (unsigned i = 0; i < config->disk_count; i++)
-		print_disk(out, i, &config->disks[i]);
-	for (unsigned i = 0; i < config->net_count; i++)
-		print_net(out, i, &config->nets[i]);
-	for (unsigned i = 0; i < config->scsi_count; i++)
-		print_scsi(out, i, &config->scsis[i]);
-	if (config->vsock.cid)
-		fprintf(out, "%-10s CID %u\n", "vsock", config->vsock.cid);
+	for (unsigned i = 0; i < config->devices.count; i++)
+		print_device(out, &config->devices.items[i]);
 	print_row(out, "on-reboot", config->on_reboot == ON_REBOOT_EXIT ? "exit" : "restart");
 	print_gdb(out, &options->gdb);
 	if (config->timeout_ns)

@@ -3,112 +3,46 @@
 
 #include "base/log.h"
 #include "cli/files.h"
-
-#include <string.h>
-
-struct image_use {
-	const char *option, *path;
-	bool readonly;
-	struct file_id id;
-};
+#include "host/image.h"
 
 /* Images that cannot be identified are for those to refuse who open them. */
-static void add_image(struct image_use *images, unsigned *count, struct image_use image)
+static const struct image_options *identify(const struct device_config *device, struct file_id *id)
 {
-	if (image.path && !file_identify(image.path, &image.id))
-		images[(*count)++] = image;
+	const struct image_options *image = (const void *)device->config;
+
+	return device->kind->has_image && image->path && !file_identify(image->path, id) ? image :
+											   NULL;
 }
 
-static int check_images(const struct machine_config *config)
+static int check_images(const struct device_config *a, const struct device_config *b)
 {
-	struct image_use images[CONFIG_MAX_DISKS + CONFIG_MAX_SCSIS];
-	unsigned count = 0;
+	struct file_id id_a, id_b;
+	const struct image_options *of_a = identify(a, &id_a);
+	const struct image_options *of_b = of_a && a != b ? identify(b, &id_b) : NULL;
 
-	for (unsigned i = 0; i < config->disk_count; i++)
-		add_image(images, &count,
-			  (struct image_use){ .option = "disk", .path = config->disks[i].image.path,
-					      .readonly = config->disks[i].image.readonly });
-	for (unsigned i = 0; i < config->scsi_count; i++)
-		add_image(images, &count,
-			  (struct image_use){ .option = "scsi", .path = config->scsis[i].image.path,
-					      .readonly = config->scsis[i].image.readonly });
-	for (unsigned i = 0; i < count; i++) {
-		for (unsigned j = 0; j < i; j++) {
-			const struct image_use *a = &images[i], *b = &images[j];
-
-			if ((a->readonly && b->readonly) || !file_id_equal(&a->id, &b->id))
-				continue;
-			log_error("--%s %.200s: is --%s %.200s, too; give it once, or readonly both "
-				  "times",
-				  a->option, a->path, b->option, b->path);
-			return -EINVAL;
-		}
-	}
-	return 0;
-}
-
-static int check_cards(const struct net_config *a, const struct net_config *b)
-{
-	if (a->tap && b->tap && strcmp(a->tap, b->tap) == 0)
-		log_error("--net tap=%s: is given twice; each card needs a tap of its own", a->tap);
-	else if (a->mac_set && b->mac_set && memcmp(a->mac, b->mac, sizeof(a->mac)) == 0)
-		log_error("--net: mac=%02x:%02x:%02x:%02x:%02x:%02x is given twice; each card needs "
-			  "an address of its own",
-			  a->mac[0], a->mac[1], a->mac[2], a->mac[3], a->mac[4], a->mac[5]);
-	else
+	if (!of_b || (of_a->readonly && of_b->readonly) || !file_id_equal(&id_a, &id_b))
 		return 0;
+	log_error("--%s %.200s: is --%s %.200s, too; give it once, or readonly both times",
+		  a->kind->option.name, of_a->path, b->kind->option.name, of_b->path);
 	return -EINVAL;
 }
 
-static int check_nets(const struct machine_config *config)
+static int check_pair(const struct device_config *a, const struct device_config *b)
 {
-	enum { FDS_MAX = CONFIG_MAX_NETS * 2 * FD_LIST_MAX };
-	int fds[FDS_MAX];
-	unsigned count = 0;
+	int ret = check_images(a, b);
 
-	for (unsigned i = 0; i < config->net_count; i++) {
-		const struct net_config *net = &config->nets[i];
-
-		for (unsigned j = 0; j < i; j++)
-			if (check_cards(net, &config->nets[j]))
-				return -EINVAL;
-		for (unsigned f = 0; f < net->fds.count; f++)
-			fds[count++] = net->fds.fds[f];
-		for (unsigned f = 0; f < net->vhost_fds.count; f++)
-			fds[count++] = net->vhost_fds.fds[f];
-	}
-	for (unsigned i = 0; i < count; i++) {
-		for (unsigned j = 0; j < i; j++) {
-			if (fds[i] != fds[j])
-				continue;
-			log_error("--net: fd %d is given twice; each queue needs one of its own",
-				  fds[i]);
-			return -EINVAL;
-		}
-	}
-	return 0;
-}
-
-static int check_targets(const struct machine_config *config)
-{
-	for (unsigned i = 0; i < config->scsi_count; i++) {
-		for (unsigned j = 0; j < i; j++) {
-			const char *a = config->scsis[i].wwpn, *b = config->scsis[j].wwpn;
-
-			if (!a || !b || strcmp(a, b) != 0)
-				continue;
-			log_error("--scsi wwpn=%s: is given twice; a target serves one host", a);
-			return -EINVAL;
-		}
-	}
-	return 0;
+	if (!ret && a->kind == b->kind && a->kind->conflict)
+		ret = a->kind->conflict(a->config, b->config);
+	return ret;
 }
 
 int duplicates_check(const struct machine_config *config)
 {
-	int ret = check_images(config);
+	const struct device_set *devices = &config->devices;
+	int ret = 0;
 
-	if (!ret)
-		ret = check_nets(config);
-	return ret ? ret : check_targets(config);
+	for (unsigned i = 0; i < devices->count; i++)
+		for (unsigned j = 0; j <= i && !ret; j++)
+			ret = check_pair(&devices->items[i], &devices->items[j]);
+	return ret;
 }

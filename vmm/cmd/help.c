@@ -23,6 +23,27 @@ int flush_stdout(void)
 	return EXIT_HOST;
 }
 
+void help_print(FILE *out)
+{
+	fputs("Kinglet boots a kernel in a KVM virtual machine and ends with it.\n"
+	      "\n"
+	      "Usage: kinglet COMMAND [options]\n"
+	      "\n"
+	      "Commands:\n",
+	      out);
+	for (const struct command *const *command = command_table; *command; command++) {
+		int at = fprintf(out, "  %s", (*command)->name);
+
+		help_print_wrapped(out, (unsigned)at, HELP_COLUMN, HELP_WIDTH, (*command)->summary);
+	}
+	fputs("\n"
+	      "`kinglet COMMAND --help` lists a command's options. The first one to try:\n"
+	      "\n"
+	      "  kinglet run KERNEL --initrd FILE\n",
+	      out);
+	help_print_exit_statuses(out);
+}
+
 static struct help_options *help_options_of(struct common_options *options)
 {
 	return container_of(options, struct help_options, common);

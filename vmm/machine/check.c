@@ -1,7 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is wrong with a config whatever the host can do. */
 #include "base/log.h"
+#include "base/text.h"
 #include "machine/machine.h"
+
+/* Says which devices cannot be had without interrupt controllers, if one of them is given. */
+static bool refuse_devices(const struct machine_config *config)
+{
+	const struct device_set *devices = &config->devices;
+	bool given = config->console == CONSOLE_STDIO;
+	char buf[200];
+	struct text names = text_of(buf, sizeof(buf));
+
+	for (unsigned i = 0; i < devices->count; i++)
+		given = given || devices->items[i].kind->needs_irqchip;
+	if (!given)
+		return false;
+	for (unsigned i = 0; device_kinds[i]; i++)
+		if (device_kinds[i]->needs_irqchip)
+			text_add(&names, "%s--%s", names.len ? ", " : "",
+				 device_kinds[i]->option.name);
+	log_error("--irqchip off: %s and --console stdio need it on", buf);
+	return true;
+}
 
 /*
  * A machine without interrupt controllers is for bare metal: no driver could run a device, and no
@@ -13,11 +34,7 @@ static int check_without_irqchip(const struct machine_config *config)
 		log_error("--irqchip off: this architecture's machines always have one; leave it out");
 	else if (config->cpus > 1)
 		log_error("--cpus %u needs --irqchip on", config->cpus);
-	else if (config->disk_count || config->net_count || config->scsi_count ||
-		 config->vsock.cid || config->console == CONSOLE_STDIO)
-		log_error("--irqchip off: --disk, --net, --scsi, --vsock and --console stdio need "
-			  "it on");
-	else
+	else if (!refuse_devices(config))
 		return 0;
 	return -EINVAL;
 }

@@ -3,10 +3,8 @@
 #include "vm.h"
 
 #include "backend/local.h"
-#include "devices/blk.h"
 #include "devices/console.h"
 #include "virtio/pci.h"
-#include "devices/rng.h"
 
 static struct virtio_env env_of(struct vm *vm)
 {
@@ -97,44 +95,40 @@ static int add_console(struct vm *vm)
 	return ret;
 }
 
-int vm_add_devices(struct vm *vm)
+static int add_device(struct vm *vm, const struct device_config *device)
 {
-	const struct machine_config *config = vm->config;
 	const struct virtio_env env = env_of(vm);
 	struct virtio_dev *dev;
+	int ret = device->kind->create(&dev, &env, device->instance, device->config);
+
+	return ret || !dev ? ret : add(vm, dev);
+}
+
+int vm_add_devices(struct vm *vm)
+{
+	const struct device_set *devices = &vm->config->devices;
 	int ret = 0;
 
 	/* For bare metal: machine_check(). */
-	if (!config->irqchip)
+	if (!vm->config->irqchip)
 		return 0;
-	if (config->console != CONSOLE_OFF)
+	if (vm->config->console != CONSOLE_OFF)
 		ret = add_console(vm);
-	if (!ret && config->rng) {
-		ret = virtio_rng_new(&dev, &env, 0);
-		ret = ret ? ret : add(vm, dev);
-	}
-	for (unsigned i = 0; i < config->disk_count && !ret; i++) {
-		ret = virtio_blk_new(&dev, &env, i, &config->disks[i]);
-		ret = ret ? ret : add(vm, dev);
-	}
-	for (unsigned i = 0; i < config->net_count && !ret; i++) {
-		ret = virtio_net_create(&dev, &env, i, &config->nets[i]);
-		ret = ret ? ret : add(vm, dev);
-	}
-	for (unsigned i = 0; i < config->scsi_count && !ret; i++) {
-		ret = virtio_scsi_create(&dev, &env, i, &config->scsis[i]);
-		ret = ret ? ret : add(vm, dev);
-	}
-	if (!ret && config->vsock.cid) {
-		ret = virtio_vsock_create(&dev, &env, 0, &config->vsock);
-		ret = ret ? ret : add(vm, dev);
-	}
+	for (unsigned i = 0; i < devices->count && !ret; i++)
+		ret = add_device(vm, &devices->items[i]);
 	return ret;
 }
 
 void vm_abandon_devices(struct vm *vm)
 {
-	for (unsigned i = 0; i < vm->config->scsi_count; i++)
-		if (virtio_scsi_abandon(&vm->config->scsis[i]))
-			break;
+	const struct device_set *devices = &vm->config->devices;
+	const struct device_kind *done = NULL;
+
+	for (unsigned i = 0; i < devices->count; i++) {
+		const struct device_config *device = &devices->items[i];
+
+		if (device->kind != done && device->kind->abandon &&
+		    device->kind->abandon(device->config))
+			done = device->kind;
+	}
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whole runs of a machine on a fake KVM, whose guest is a function of the test. */
+#include "devices/rng.h"
 #include "fake_sys.h"
 
 #include "gdb/server.h"
@@ -275,7 +276,7 @@ static void test_the_limit_of_open_files_is_raised(void **state)
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
 	r->guest = exits_with_7;
 	r->config.console = CONSOLE_NULL;
-	r->config.rng = true;
+	((struct rng_config *)device_set_add(&r->config.devices, &rng_kind))->on = true;
 	run_machine(r);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 	assert_int_equal(r->verdict.status, 7);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* --explain, --trace and --budget over whole runs on a fake KVM, whose guest prints a text. */
+#include "devices/rng.h"
 #include "capture.h"
 #include "fake_sys.h"
 
@@ -100,11 +101,11 @@ static int setup(void **state)
 		.cpus = 1,
 		.memory = 8 << 20,
 		.irqchip = true,
-		.rng = true,
 		.serial = SERIAL_STDIO,
 		.no_input = true,
 		.no_output = true,
 	};
+	((struct rng_config *)device_set_add(&r->config.devices, &rng_kind))->on = true;
 	*state = r;
 	return 0;
 }

@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "cmd/doctor.h"
 #include "cli/help.h"
-#include "devices/lio.h"
 
 #include <cjson/cJSON.h>
 #include <pwd.h>
@@ -36,7 +35,7 @@ static const struct option_list doctor_option_list = {
 	.count = ARRAY_SIZE(doctor_options),
 };
 
-enum { FINDINGS_MAX = 32, TEXT_COLUMN = 28, DOCTOR_WIDTH = 100 };
+enum { TEXT_COLUMN = 28, DOCTOR_WIDTH = 100 };
 
 /* A command stays whole, so that it can be copied. */
 static void print_remedy(FILE *out, const struct doctor_check *check, const struct finding *finding)
@@ -52,16 +51,16 @@ static void print_remedy(FILE *out, const struct doctor_check *check, const stru
 	fputc('\n', out);
 }
 
-void doctor_print(FILE *out, const struct finding *findings, unsigned count)
+void doctor_print(FILE *out, const struct doctor *doctor)
 {
-	for (unsigned i = 0; i < count; i++) {
-		const struct finding *finding = &findings[i];
+	for (unsigned i = 0; i < doctor->count; i++) {
+		const struct finding *finding = &doctor->findings[i];
 		int at = fprintf(out, "%-9s %s", finding_state_name(finding->state),
-				 doctor_checks[i].name);
+				 doctor->checks[i].name);
 
 		help_print_wrapped(out, (unsigned)at, TEXT_COLUMN, DOCTOR_WIDTH, finding->text);
 		if (finding->state != FINDING_OK)
-			print_remedy(out, &doctor_checks[i], finding);
+			print_remedy(out, &doctor->checks[i], finding);
 	}
 }
 
@@ -82,8 +81,7 @@ static bool add_finding(cJSON *list, const struct doctor_check *check,
 				cJSON_AddNullToObject(item, "fix"));
 }
 
-static bool fill_report(cJSON *report, const struct doctor *doctor,
-			const struct finding *findings, unsigned count)
+static bool fill_report(cJSON *report, const struct doctor *doctor)
 {
 	cJSON *list;
 
@@ -92,19 +90,18 @@ static bool fill_report(cJSON *report, const struct doctor *doctor,
 	    !cJSON_AddBoolToObject(report, "linux", doctor->linux_runs))
 		return false;
 	list = cJSON_AddArrayToObject(report, "checks");
-	for (unsigned i = 0; i < count && list; i++)
-		if (!add_finding(list, &doctor_checks[i], &findings[i]))
+	for (unsigned i = 0; i < doctor->count && list; i++)
+		if (!add_finding(list, &doctor->checks[i], &doctor->findings[i]))
 			return false;
 	return list;
 }
 
-static int print_json(FILE *out, const struct doctor *doctor, const struct finding *findings,
-		      unsigned count)
+static int print_json(FILE *out, const struct doctor *doctor)
 {
 	cJSON *report = cJSON_CreateObject();
 	char *text = NULL;
 
-	if (report && fill_report(report, doctor, findings, count))
+	if (report && fill_report(report, doctor))
 		text = cJSON_Print(report);
 	if (text)
 		fprintf(out, "%s\n", text);
@@ -129,36 +126,33 @@ static void describe_host(struct doctor *doctor, struct sys *sys)
 	};
 	uname(&host);
 	snprintf(doctor->release, sizeof(doctor->release), "%s", host.release);
+	doctor_list_checks(doctor);
 }
 
 /* What is left is the examination's to tell. */
 static void fix_leftovers(void)
 {
-	struct lio lio;
-
-	if (lio_find(&lio, "/proc/mounts") == 0)
-		lio_remove_stale(&lio);
+	for (unsigned i = 0; device_kinds[i]; i++)
+		for (const struct host_need *need = device_kinds[i]->needs; need && need->name; need++)
+			if (need->remove_leftovers)
+				need->remove_leftovers();
 }
 
 static int run(struct common_options *common)
 {
 	const struct doctor_options *options = container_of(common, struct doctor_options, common);
-	struct finding findings[FINDINGS_MAX];
 	struct doctor doctor;
-	unsigned count = 0;
 	struct sys sys;
 	int ret = 0;
 
-	while (count < FINDINGS_MAX && doctor_checks[count].name)
-		count++;
 	if (options->fix)
 		fix_leftovers();
 	describe_host(&doctor, &sys);
-	doctor_examine(&doctor, findings, count);
+	doctor_examine(&doctor);
 	if (options->json)
-		ret = print_json(stdout, &doctor, findings, count);
+		ret = print_json(stdout, &doctor);
 	else
-		doctor_print(stdout, findings, count);
+		doctor_print(stdout, &doctor);
 	if (ret || flush_stdout() != EXIT_SUCCESS)
 		return EXIT_HOST;
 	if (!doctor.linux_runs)

@@ -6,45 +6,52 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static const struct doctor_device vhost_net = {
-	"/dev/vhost-net", "/sys/class/misc/vhost-net/dev", "vhost_net", "CONFIG_VHOST_NET",
-};
-
-static const struct doctor_device vhost_scsi = {
-	"/dev/vhost-scsi", "/sys/class/misc/vhost-scsi/dev", "vhost_scsi", "CONFIG_VHOST_SCSI",
-};
-
-static const struct doctor_device vhost_vsock = {
-	"/dev/vhost-vsock", "/sys/class/misc/vhost-vsock/dev", "vhost_vsock", "CONFIG_VHOST_VSOCK",
-};
-
-static const struct doctor_device tun = {
-	"/dev/net/tun", "/sys/class/misc/tun/dev", "tun", "CONFIG_TUN",
-};
-
-const struct doctor_check doctor_checks[] = {
+static const struct doctor_check kvm_checks[] = {
 	{ "kvm", "every guest", doctor_kvm, NULL },
 	{ "kvm-capabilities", "every guest", doctor_kvm_capabilities, NULL },
 	{ "guest-modes", "bare-metal guests and their speed", doctor_guest_modes, NULL },
 	{ "guest-linux", "Linux guests", doctor_guest_linux, NULL },
 	{ "nested", "guests that use KVM themselves", doctor_nested, NULL },
-	{ "tun", "--net", doctor_node, &tun },
-	{ "vhost-net", "--net vhost=on", doctor_node, &vhost_net },
-	{ "vhost-scsi", "--scsi", doctor_node, &vhost_scsi },
-	{ "lio", "--scsi path=FILE", doctor_lio, NULL },
-	{ "vhost-vsock", "--vsock", doctor_node, &vhost_vsock },
+};
+
+static const struct doctor_check host_checks[] = {
 	{ "io_uring", "disks without threads", doctor_io_uring, NULL },
 	{ "hugepages", "--hugepages", doctor_huge_pages, NULL },
 	{ "thp", "guest RAM with few page faults", doctor_thp, NULL },
 	{ "memlock", "io_uring", doctor_memlock, NULL },
 	{ "open-files", "machines with many CPUs and queues", doctor_files, NULL },
-	{ NULL, NULL, NULL, NULL },
 };
 
-bool doctor_examine(struct doctor *doctor, struct finding *findings, unsigned count)
+static void add_checks(struct doctor *doctor, const struct doctor_check *checks, unsigned count)
 {
-	for (unsigned i = 0; i < count; i++)
-		findings[i] = doctor_checks[i].run(doctor, &doctor_checks[i]);
+	for (unsigned i = 0; i < count && doctor->count < DOCTOR_CHECKS_MAX; i++)
+		doctor->checks[doctor->count++] = checks[i];
+}
+
+static void add_need(struct doctor *doctor, const struct host_need *need)
+{
+	const struct doctor_check check = {
+		need->name, need->use, need->node ? doctor_node : doctor_folder, need
+	};
+
+	add_checks(doctor, &check, 1);
+}
+
+void doctor_list_checks(struct doctor *doctor)
+{
+	const struct host_need *need;
+
+	add_checks(doctor, kvm_checks, ARRAY_SIZE(kvm_checks));
+	for (unsigned i = 0; device_kinds[i]; i++)
+		for (need = device_kinds[i]->needs; need && need->name; need++)
+			add_need(doctor, need);
+	add_checks(doctor, host_checks, ARRAY_SIZE(host_checks));
+}
+
+bool doctor_examine(struct doctor *doctor)
+{
+	for (unsigned i = 0; i < doctor->count; i++)
+		doctor->findings[i] = doctor->checks[i].run(doctor, &doctor->checks[i]);
 	return doctor->linux_runs;
 }
 

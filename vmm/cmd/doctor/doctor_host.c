@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What concerns the rest of the host: device nodes, LIO, memory, io_uring, limits. */
+/* What concerns the rest of the host: what devices need, memory, io_uring, limits. */
 #include "cmd/doctor.h"
-
-#include "devices/lio.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -10,121 +8,81 @@
 #include <string.h>
 
 /* The node is not there. */
-static struct finding node_absent(const struct doctor *doctor, const struct doctor_device *device,
+static struct finding node_absent(const struct doctor *doctor, const struct host_need *need,
 				  int err)
 {
 	char number[16], fix[160];
 	char *colon;
 
-	switch (doctor_module(doctor, device->module)) {
+	switch (doctor_module(doctor, need->modules[0])) {
 	case MODULE_THERE:
-		if (doctor_read(doctor, device->number, number, sizeof(number)) < 0)
+		if (doctor_read(doctor, need->number, number, sizeof(number)) < 0)
 			break;
 		colon = strchr(number, ':');
 		if (!colon)
 			break;
 		*colon = ' ';
-		snprintf(fix, sizeof(fix), "mknod -m 600 %s c %s", device->path, number);
+		snprintf(fix, sizeof(fix), "mknod -m 600 %s c %s", need->node, number);
 		return doctor_find(FINDING_MISSING, fix, "%s is loaded, but %s: %s",
-				   device->module, device->path, strerror(-err));
+				   need->modules[0], need->node, strerror(-err));
 	case MODULE_LOADABLE:
-		snprintf(fix, sizeof(fix), "modprobe %s", device->module);
+		snprintf(fix, sizeof(fix), "modprobe %s", need->modules[0]);
 		return doctor_find(FINDING_MISSING, fix, "the module %s is not loaded",
-				   device->module);
+				   need->modules[0]);
 	case MODULE_ABSENT:
 		break;
 	}
 	return doctor_find(FINDING_MISSING, "",
 			   "%s: %s, and no module %s in /lib/modules/%s: it takes a kernel with %s",
-			   device->path, strerror(-err), device->module, doctor->release,
-			   device->config);
+			   need->node, strerror(-err), need->modules[0], doctor->release,
+			   need->config);
 }
 
 struct finding doctor_node(struct doctor *doctor, const struct doctor_check *check)
 {
-	const struct doctor_device *device = check->arg;
-	_cleanup_close_ int fd = sys_open(doctor->sys, device->path, O_RDWR);
+	const struct host_need *need = check->need;
+	_cleanup_close_ int fd = sys_open(doctor->sys, need->node, O_RDWR);
 	char fix[160];
 
 	if (fd >= 0)
-		return doctor_find(FINDING_OK, "", "%s opens", device->path);
+		return doctor_find(FINDING_OK, "", "%s opens", need->node);
 	if (fd == -EACCES || fd == -EPERM) {
-		doctor_permission_fix(doctor, device->path, fix, sizeof(fix));
-		return doctor_find(FINDING_MISSING, fix, "%s: %s", device->path, strerror(-fd));
+		doctor_permission_fix(doctor, need->node, fix, sizeof(fix));
+		return doctor_find(FINDING_MISSING, fix, "%s: %s", need->node, strerror(-fd));
 	}
-	return node_absent(doctor, device, fd);
+	return node_absent(doctor, need, fd);
 }
 
-/*
- * Targets of runs that could not remove them (SIGKILL). The next run with a disk of this kind does,
- * but until then each holds its file, and that file's lock is gone.
- */
-static bool find_leftovers(const struct doctor *doctor, struct finding *finding)
+struct finding doctor_folder(struct doctor *doctor, const struct doctor_check *check)
 {
-	struct lio lio = { .ops = NULL };
-	char attribute[LIO_ROOT_MAX + 300], file[128];
-	struct lio_stale stale;
-
-	snprintf(lio.root, sizeof(lio.root), "%s/sys/kernel/config/target", doctor->root);
-	lio_find_stale(&lio, &stale);
-	if (!stale.count)
-		return false;
-	snprintf(attribute, sizeof(attribute), "%s/udev_path", stale.first + strlen(doctor->root));
-	if (doctor_read(doctor, attribute, file, sizeof(file)) <= 0)
-		snprintf(file, sizeof(file), "a file that is not named");
-	*finding = doctor_find(FINDING_DEGRADED, "kinglet doctor --fix",
-			       "%u target%s left by runs that were killed, of %s%s", stale.count,
-			       stale.count == 1 ? "" : "s", file,
-			       stale.count == 1 ? "" : " and others");
-	return true;
-}
-
-/* Targets are folders in configfs; their files and block devices are modules of their own. */
-struct finding doctor_lio(struct doctor *doctor, const struct doctor_check *check)
-{
-	static const char *const modules[] = {
-		"configfs",
-		"target_core_mod",
-		"target_core_file",
-		"target_core_iblock",
-	};
+	const struct host_need *need = check->need;
 	/* What a kernel has built in is in no list where it came without /lib/modules. */
-	bool there = doctor_exists(doctor, "/sys/kernel/config/target");
-	char fix[160] = "modprobe -a";
-	struct finding leftovers;
+	bool there = doctor_exists(doctor, need->folder);
+	char fix[160] = "modprobe -a", leftovers[300];
 
-	(void)check;
-	for (unsigned i = 0; i < ARRAY_SIZE(modules); i++) {
+	for (unsigned i = 0; i < ARRAY_SIZE(need->modules) && need->modules[i]; i++) {
+		enum module_state state = doctor_module(doctor, need->modules[i]);
 		size_t used = strlen(fix);
 
-		switch (doctor_module(doctor, modules[i])) {
-		case MODULE_THERE:
-			break;
-		case MODULE_LOADABLE:
-			snprintf(fix + used, sizeof(fix) - used, " %s", modules[i]);
-			break;
-		case MODULE_ABSENT:
-			if (there)
-				break;
+		if (state == MODULE_LOADABLE)
+			snprintf(fix + used, sizeof(fix) - used, " %s", need->modules[i]);
+		if (state == MODULE_ABSENT && !there)
 			return doctor_find(FINDING_MISSING, "",
 					   "no module %s in /lib/modules/%s: it takes a kernel "
-					   "with CONFIG_TARGET_CORE and CONFIG_CONFIGFS_FS",
-					   modules[i], doctor->release);
-		}
+					   "with %s",
+					   need->modules[i], doctor->release, need->config);
 	}
 	if (strcmp(fix, "modprobe -a") != 0)
 		return doctor_find(FINDING_MISSING, fix, "modules are not loaded");
 	if (!there)
-		return doctor_find(FINDING_MISSING,
-				   "mount -t configfs configfs /sys/kernel/config",
-				   "/sys/kernel/config/target: configfs is not mounted");
-	if (find_leftovers(doctor, &leftovers))
-		return leftovers;
-	if (strcmp(doctor->user, "root") != 0)
-		return doctor_find(FINDING_DEGRADED, "",
-				   "only root makes targets; --scsi wwpn=NAME takes one that root has "
-				   "made");
-	return doctor_find(FINDING_OK, "", "/sys/kernel/config/target is there");
+		return doctor_find(FINDING_MISSING, need->mount, "%s: %s", need->folder,
+				   need->unmounted);
+	/* The next run removes them, too; until then they hold what they are made of. */
+	if (need->find_leftovers && need->find_leftovers(doctor->root, leftovers, sizeof(leftovers)))
+		return doctor_find(FINDING_DEGRADED, "kinglet doctor --fix", "%s", leftovers);
+	if (need->users && strcmp(doctor->user, "root") != 0)
+		return doctor_find(FINDING_DEGRADED, "", "%s", need->users);
+	return doctor_find(FINDING_OK, "", "%s is there", need->folder);
 }
 
 /* A number of /proc/meminfo, 0 when it has none of this name. */

@@ -13,7 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_DIRS = 16, MAX_ENV = 256, MAX_MODULES = 32, MODULES_OF_DEVICES = 8 };
+enum { MAX_DIRS = 16, MAX_ENV = 256, MAX_MODULES = 32 };
+enum { ALL_MODULES_MAX = EXEC_NEEDED_MODULES + DEVICES_MAX * DEVICE_MODULES_MAX + MAX_MODULES };
 
 #define MIB (UINT64_C(1) << 20)
 /* The guest's memory is some three times that, and what the kernel and PROGRAM may need beside it. */
@@ -263,23 +264,19 @@ static int finish(struct common_options *common, int argc, char **argv)
 /* --- Modules ---------------------------------------------------------------------------------- */
 
 static unsigned name_modules(const struct exec_options *options,
-			     const char *names[MAX_MODULES + MODULES_OF_DEVICES])
+			     const char *names[ALL_MODULES_MAX])
 {
-	const struct machine_config *config = &options->run.config;
+	const struct device_set *devices = &options->run.config.devices;
 	unsigned count = 0;
 
 	for (unsigned i = 0; i < EXEC_NEEDED_MODULES; i++)
 		names[count++] = exec_needed_modules[i];
-	if (config->disk_count)
-		names[count++] = "virtio_blk";
-	if (config->net_count)
-		names[count++] = "virtio_net";
-	if (config->scsi_count) {
-		names[count++] = "virtio_scsi";
-		names[count++] = "sd_mod";
+	for (unsigned i = 0; i < devices->count; i++) {
+		const char *const *name = devices->items[i].kind->guest_modules;
+
+		while (*name && !devices->items[i].instance)
+			names[count++] = *name++;
 	}
-	if (config->vsock.cid)
-		names[count++] = "vmw_vsock_virtio_transport";
 	for (unsigned i = 0; i < options->module_count; i++)
 		names[count++] = options->module_names[i];
 	return count;
@@ -288,7 +285,7 @@ static unsigned name_modules(const struct exec_options *options,
 static int find_modules(const struct exec_options *options, const char *folder,
 			struct kernel_modules *modules)
 {
-	const char *names[MAX_MODULES + MODULES_OF_DEVICES], *missing;
+	const char *names[ALL_MODULES_MAX], *missing;
 	int ret = kernel_modules_find(folder, names, name_modules(options, names), modules,
 				      &missing);
 

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "devices/blk.h"
+
+#include "base/files.h"
+
+#define DISK(member) OPTION_FIELD(struct disk_config, member)
+
+static const struct option_word aio_words[] = {
+	{ "uring", false },
+	{ "threads", true },
+	{ NULL, 0 },
+};
+
+static const struct option_word format_words[] = {
+	{ "raw", true },
+	{ NULL, 0 },
+};
+
+enum { DISK_PATH, DISK_READONLY, DISK_DIRECT, DISK_SERIAL, DISK_QUEUES, DISK_AIO, DISK_FORMAT };
+
+static const struct option disk_table[] = {
+	[DISK_PATH] = {
+		.name = "path", .metavar = "FILE", .kind = OPTION_STRING, .min = 1, .max = 4095,
+		.file = FILE_INPUT,
+		.help = "raw image or block device; a comma in its name is written twice",
+		DISK(image.path),
+	},
+	[DISK_READONLY] = {
+		.name = "readonly", .kind = OPTION_FLAG,
+		.help = "open it read-only and let the guest see it so",
+		DISK(image.readonly),
+	},
+	[DISK_DIRECT] = {
+		.name = "direct", .kind = OPTION_FLAG,
+		.help = "bypass the host's page cache (O_DIRECT)",
+		DISK(image.direct),
+	},
+	/* virtio 1.2 §5.2.6.1: VIRTIO_BLK_T_GET_ID returns 20 bytes. */
+	[DISK_SERIAL] = {
+		.name = "serial", .metavar = "TEXT", .kind = OPTION_STRING, .min = 1, .max = 20,
+		.help = "serial number, at most 20 bytes: /dev/disk/by-id/virtio-TEXT",
+		DISK(serial),
+	},
+	[DISK_QUEUES] = {
+		.name = "queues", .metavar = "N", .kind = OPTION_NUMBER, .min = 1, .max = 16,
+		.initial = "1", .help = "request queues",
+		DISK(queues),
+	},
+	[DISK_AIO] = {
+		.name = "aio", .kind = OPTION_WORD, .words = aio_words, .initial = "uring",
+		.help = "how requests reach the host's kernel; io_uring falls back to threads where "
+			"the host refuses it",
+		DISK(image.threads),
+	},
+	[DISK_FORMAT] = {
+		.name = "format", .kind = OPTION_WORD, .words = format_words,
+		.help = "take it as it is, also when a guest has made it look like an image of "
+			"another format, which is refused otherwise",
+		DISK(image.raw),
+	},
+};
+
+static const char *disk_finish(void *item, uint64_t given)
+{
+	(void)item;
+	return given >> DISK_PATH & 1 ? NULL : "names no image; write --disk FILE";
+}
+
+static const struct option_keys disk_keys = {
+	.table = disk_table,
+	.count = ARRAY_SIZE(disk_table),
+	.finish = disk_finish,
+};
+
+static void disk_describe(FILE *out, const void *config)
+{
+	const struct disk_config *disk = config;
+	const struct image_options *image = &disk->image;
+
+	file_describe(out, image->path);
+	fprintf(out, ", %s, %u queue%s, %s%s%s%s", image->readonly ? "read-only" : "writable",
+		disk->queues, disk->queues == 1 ? "" : "s",
+		image->threads ? "I/O threads" : "io_uring", image->direct ? ", direct" : "",
+		disk->serial ? ", serial " : "", disk->serial ? disk->serial : "");
+}
+
+static int disk_check(const void *config)
+{
+	const struct disk_config *disk = config;
+
+	return image_check(&disk->image);
+}
+
+static int disk_create(struct virtio_dev **out, const struct virtio_env *env, unsigned instance,
+		       const void *config)
+{
+	return virtio_blk_new(out, env, instance, config);
+}
+
+const struct device_kind blk_kind = {
+	.option = {
+		.name = "disk", .metavar = "FILE", .kind = OPTION_KEYS, .keys = &disk_keys,
+		.help = "add a virtio disk: /dev/vda, /dev/vdb and so on",
+		.max_items = 16,
+	},
+	.needs_irqchip = true,
+	.has_image = true,
+	.guest_modules = { "virtio_blk" },
+	.describe = disk_describe,
+	.check = disk_check,
+	.create = disk_create,
+};
+DEVICE_CONFIG_FITS(struct disk_config);
