@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "devices/lio.h"
+#include "lio.h"
 
 #include "base/checked.h"
 #include "base/log.h"

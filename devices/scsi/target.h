@@ -6,7 +6,7 @@
 #ifndef KINGLET_SCSI_TARGET_H
 #define KINGLET_SCSI_TARGET_H
 
-#include "devices/lio.h"
+#include "lio.h"
 #include "devices/scsi.h"
 
 /* One that is made for a device and goes with it. */

@@ -6,7 +6,7 @@
 #include "capture.h"
 #include "fake_sys.h"
 #include "host/file_lock.h"
-#include "devices/lio.h"
+#include "../../devices/scsi/lio.h"
 #include "unit.h"
 
 #include <dirent.h>

@@ -3,7 +3,7 @@
 #include "capture.h"
 #include "host/image.h"
 #include "host/image_format.h"
-#include "devices/lio.h"
+#include "../../devices/scsi/lio.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

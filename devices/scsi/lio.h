@@ -11,8 +11,8 @@
  *
  * One thread at a time. Errors are logged here, in one line.
  */
-#ifndef KINGLET_DEVICES_LIO_H
-#define KINGLET_DEVICES_LIO_H
+#ifndef KINGLET_SCSI_LIO_H
+#define KINGLET_SCSI_LIO_H
 
 #include "host/image.h"
 
