@@ -104,6 +104,11 @@ void net_serve_control(struct net *net, struct virtq *q);
 
 /* The interface was removed from the host: like a cable that is pulled. Said once; NULL: not. */
 void net_tap_is_gone(struct net *net, const char *reason);
+/*
+ * From now on the device's link is its tap's. A card whose tap cannot be followed is a card, too.
+ * Machine's thread, before the vCPUs run. Not locked.
+ */
+void net_follow_link(struct virtio_dev *dev);
 /* link_watch.changed of watch. Not locked. */
 void net_tap_changed(struct link_watch *watch);
 /* loop_timer.fn of announce_timer. Not locked. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A network card: its options, its tap queues, who carries its frames, and the device on top. */
-#include "devices/net.h"
+#include "internal.h"
 
 #include "base/log.h"
 #include "devices/vhost_net.h"
@@ -308,7 +308,7 @@ static int net_create(struct virtio_dev **out, const struct virtio_env *env, uns
 	ret = bind_queues(dev, &parts);
 	if (ret)
 		goto err_dev;
-	virtio_net_follow_link(dev);
+	net_follow_link(dev);
 	*out = dev;
 	return 0;
 

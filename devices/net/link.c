@@ -122,7 +122,7 @@ void net_tap_changed(struct link_watch *watch)
 	virtio_net_set_link(dev, watch->state);
 }
 
-void virtio_net_follow_link(struct virtio_dev *dev)
+void net_follow_link(struct virtio_dev *dev)
 {
 	struct net *net = net_of(dev);
 	unsigned ifindex = net->pairs[0].tap.ifindex;

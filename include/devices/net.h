@@ -69,12 +69,6 @@ __must_check int virtio_net_new(struct virtio_dev **out, const struct virtio_env
 int virtio_net_tap_fd(const struct virtio_dev *dev, unsigned pair);
 
 /*
- * From now on the device's link is its tap's. A card whose tap cannot be followed is a card, too.
- * Machine's thread, before the vCPUs run.
- */
-void virtio_net_follow_link(struct virtio_dev *dev);
-
-/*
  * What the tap's link is like now: the driver's follows. LINK_GONE: it is not where it was, and the
  * tap tells whether it was removed. Loop thread, or before the vCPUs run. Not locked.
  */
