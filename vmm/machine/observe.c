@@ -129,7 +129,8 @@ void observers_gone(struct observers *observers)
 		struct verdict verdict = ending_verdict(observers->ending);
 
 		if (o->ops->gone(o->owner, &verdict))
-			ending_fail(observers->ending, verdict.outcome, "%s", verdict.detail);
+			ending_fail(observers->ending, verdict.outcome, verdict.status, "%s",
+				    verdict.detail);
 		atomic_fetch_sub(&observers->ending->unfinished, 1);
 	}
 }

@@ -65,12 +65,12 @@ void ending_decide(struct ending *ending, enum outcome outcome, int number, cons
 	va_end(args);
 }
 
-void ending_fail(struct ending *ending, enum outcome outcome, const char *fmt, ...)
+void ending_fail(struct ending *ending, enum outcome outcome, int number, const char *fmt, ...)
 {
 	va_list args;
 
 	va_start(args, fmt);
-	decide(ending, true, outcome, 0, fmt, args);
+	decide(ending, true, outcome, number, fmt, args);
 	va_end(args);
 }
 
@@ -78,7 +78,7 @@ void ending_output_lost(struct ending *ending, const char *stream, int error)
 {
 	/* A reader may leave when it has seen enough, as head does. */
 	if (error != EPIPE)
-		ending_fail(ending, OUTCOME_HOST, "%s: %s", stream, strerror(error));
+		ending_fail(ending, OUTCOME_HOST, 0, "%s: %s", stream, strerror(error));
 }
 
 bool ending_is_known(struct ending *ending)

@@ -36,7 +36,8 @@ void ending_decide(struct ending *ending, enum outcome outcome, int number, cons
  * The same, also over an end that would count as success: something that the run was to do could
  * not be done, or not in time.
  */
-void ending_fail(struct ending *ending, enum outcome outcome, const char *fmt, ...) __printf(3, 4);
+void ending_fail(struct ending *ending, enum outcome outcome, int number, const char *fmt, ...)
+	__printf(4, 5);
 /* What the guest wrote to this stream of the host is lost, for an errno. */
 void ending_output_lost(struct ending *ending, const char *stream, int error);
 

@@ -130,7 +130,7 @@ static void dispose(struct vm *vm)
 static void abandon(struct vm *vm)
 {
 	if (!observers_silence(&vm->observers))
-		ending_fail(&vm->ending, OUTCOME_HOST,
+		ending_fail(&vm->ending, OUTCOME_HOST, 0,
 			    "the console's text was not looked at to its end");
 	terminal_restore(&vm->console.terminal);
 	observers_abandon(&vm->observers);
@@ -138,7 +138,7 @@ static void abandon(struct vm *vm)
 	if (!atomic_load(&vm->ending.unfinished))
 		return;
 	log_warning("the machine does not stop: what it had still to write may be lost");
-	ending_fail(&vm->ending, OUTCOME_HOST, "the machine did not stop");
+	ending_fail(&vm->ending, OUTCOME_HOST, 0, "the machine did not stop");
 }
 
 bool machine_run(const struct machine_config *config, struct sys *sys, struct verdict *verdict)

@@ -648,6 +648,28 @@ static void test_every_signal_that_would_kill_ends_the_run(void **state)
 	}
 }
 
+static bool reported;
+
+static void reports(void *owner)
+{
+	(void)owner;
+	reported = true;
+}
+
+/* Where an observer has something to say, SIGUSR1 asks for it. */
+static void test_sigusr1_asks_an_observer(void **state)
+{
+	static const struct machine_observer_ops ops = { .report = reports };
+	struct run *r = *state;
+
+	observe(r, &ops, NULL);
+	r->guest = raises_then_exits;
+	raised = SIGUSR1;
+	run_machine(r);
+	assert_int_equal(r->verdict.outcome, OUTCOME_STATUS);
+	assert_true(reported);
+}
+
 static void test_a_signal_that_is_ignored_stays_so(void **state)
 {
 	static const int numbers[] = { SIGINT, SIGHUP, SIGUSR2, SIGWINCH };
@@ -816,6 +838,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_every_signal_that_would_kill_ends_the_run,
 						setup, teardown),
+		cmocka_unit_test_setup_teardown(test_sigusr1_asks_an_observer, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_signal_that_is_ignored_stays_so, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_a_second_signal_waits_for_the_verdict, setup,
