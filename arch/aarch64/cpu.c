@@ -13,22 +13,11 @@
 
 #define MPIDR_AFFINITY 0xff00ffffffULL
 
-static int cpu_call(struct vcpu *vcpu, const struct sys_site *site, unsigned long request,
-		    const char *name, void *arg)
-{
-	int ret = vcpu_ioctl_from(vcpu, site, request, arg);
-
-	if (ret < 0)
-		log_error("vCPU %u: %s: %s", vcpu->id, name, strerror(-ret));
-	return ret < 0 ? ret : 0;
-}
-#define CPU_CALL(vcpu, request, arg) cpu_call(vcpu, SYS_HERE, request, #request, arg)
-
 static int set_reg(struct vcpu *vcpu, uint64_t id, uint64_t value)
 {
 	struct kvm_one_reg reg = { .id = id, .addr = (uintptr_t)&value };
 
-	return CPU_CALL(vcpu, KVM_SET_ONE_REG, &reg);
+	return vcpu_call(vcpu, KVM_SET_ONE_REG, &reg);
 }
 
 static int power_on(const struct arm64_vm *vm, struct vcpu *vcpu)
@@ -37,7 +26,7 @@ static int power_on(const struct arm64_vm *vm, struct vcpu *vcpu)
 
 	if (vcpu->id)
 		init.features[0] |= 1u << KVM_ARM_VCPU_POWER_OFF;
-	return CPU_CALL(vcpu, KVM_ARM_VCPU_INIT, &init);
+	return vcpu_call(vcpu, KVM_ARM_VCPU_INIT, &init);
 }
 
 /* Older KVMs do not tell of all timers. */
@@ -70,7 +59,7 @@ static int finish_features(const struct arm64_vm *vm, struct vcpu *vcpu)
 
 	if (!(vm->init.features[0] & 1u << KVM_ARM_VCPU_SVE))
 		return 0;
-	return CPU_CALL(vcpu, KVM_ARM_VCPU_FINALIZE, &sve);
+	return vcpu_call(vcpu, KVM_ARM_VCPU_FINALIZE, &sve);
 }
 
 int arch_vcpu_init(struct arch_vm *arch, struct vcpu *vcpu)

@@ -62,12 +62,10 @@ static void add_feature(struct kvm_vcpu_init *init, unsigned bit)
 /* What the host's CPU has, a guest may use. Pointer authentication goes by both kinds or none. */
 static int choose_cpu(struct kvm *kvm, struct kvm_vcpu_init *init)
 {
-	int ret = kvm_vm_ioctl(kvm, KVM_ARM_PREFERRED_TARGET, init);
+	int ret = kvm_vm_call(kvm, KVM_ARM_PREFERRED_TARGET, init);
 
-	if (ret < 0) {
-		log_error("/dev/kvm: KVM_ARM_PREFERRED_TARGET: %s", strerror(-ret));
+	if (ret < 0)
 		return ret;
-	}
 	add_feature(init, KVM_ARM_VCPU_PSCI_0_2);
 	if (kvm_check_extension(kvm, KVM_CAP_ARM_SVE))
 		add_feature(init, KVM_ARM_VCPU_SVE);

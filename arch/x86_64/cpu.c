@@ -39,16 +39,6 @@
 #define XSTATE_BV 128
 #define XSTATE_X87_SSE 3u
 
-int cpu_call(struct vcpu *vcpu, const struct sys_site *site, unsigned long request,
-	     const char *name, void *arg)
-{
-	int ret = vcpu_ioctl_from(vcpu, site, request, arg);
-
-	if (ret < 0)
-		log_error("vCPU %u: %s: %s", vcpu->id, name, strerror(-ret));
-	return ret;
-}
-
 static void set_apic(struct kvm_lapic_state *apic, unsigned offset, uint32_t value)
 {
 	memcpy(&apic->regs[offset], &value, sizeof(value));
@@ -182,7 +172,7 @@ int arch_boot_vcpu(struct vcpu *vcpu, const struct boot_state *state)
 	struct kvm_sregs sregs;
 	struct boot_regs entry;
 	struct kvm_regs regs = { .rflags = RFLAGS_FIXED };
-	int ret = CPU_CALL(vcpu, KVM_GET_SREGS, &sregs);
+	int ret = vcpu_call(vcpu, KVM_GET_SREGS, &sregs);
 
 	if (ret < 0)
 		return ret;
@@ -198,7 +188,7 @@ int arch_boot_vcpu(struct vcpu *vcpu, const struct boot_state *state)
 		enter_long_mode(&sregs);
 		break;
 	}
-	ret = CPU_CALL(vcpu, KVM_SET_SREGS, &sregs);
+	ret = vcpu_call(vcpu, KVM_SET_SREGS, &sregs);
 	if (ret < 0)
 		return ret;
 	regs.rip = entry.rip;
@@ -206,6 +196,6 @@ int arch_boot_vcpu(struct vcpu *vcpu, const struct boot_state *state)
 	regs.rax = entry.rax;
 	regs.rbx = entry.rbx;
 	regs.rsi = entry.rsi;
-	ret = CPU_CALL(vcpu, KVM_SET_REGS, &regs);
+	ret = vcpu_call(vcpu, KVM_SET_REGS, &regs);
 	return ret < 0 ? ret : 0;
 }

@@ -99,7 +99,7 @@ static int msrs_call(struct vcpu *vcpu, const struct sys_site *site, unsigned lo
 
 		*msrs = (struct kvm_msrs){ .nmsrs = n };
 		memcpy(msrs->entries, entries + done, n * sizeof(*entries));
-		ret = cpu_call(vcpu, site, request, name, msrs);
+		ret = vcpu_call_from(vcpu, site, request, name, msrs);
 		if (ret < 0)
 			return ret;
 		memcpy(entries + done, msrs->entries, (unsigned)ret * sizeof(*entries));
@@ -196,8 +196,8 @@ static int read_all(struct vcpu *vcpu, const struct kvm_msr_list *listed,
 
 		if (!has_group(vcpu->kvm, group))
 			continue;
-		ret = cpu_call(vcpu, SYS_HERE, group->get, group->get_name,
-			       (char *)inventory + group->offset);
+		ret = vcpu_call_from(vcpu, SYS_HERE, group->get, group->get_name,
+				     (char *)inventory + group->offset);
 		if (ret < 0)
 			return ret;
 	}
@@ -236,8 +236,8 @@ int inventory_put(struct vcpu *vcpu, const struct x86_inventory *inventory)
 
 		if (!has_group(vcpu->kvm, group))
 			continue;
-		ret = cpu_call(vcpu, SYS_HERE, group->set, group->set_name,
-			       (char *)inventory + group->offset);
+		ret = vcpu_call_from(vcpu, SYS_HERE, group->set, group->set_name,
+				     (char *)inventory + group->offset);
 		if (ret < 0)
 			return ret;
 	}

@@ -16,17 +16,6 @@
 /* From the 256th on APIC ids need 32 bits, and 255 is the broadcast id of the 8-bit ones. */
 #define CPUS_MAX_8BIT 255u
 
-static int vm_call(struct kvm *kvm, const struct sys_site *site, unsigned long request,
-		   const char *name, void *arg)
-{
-	int ret = kvm_vm_ioctl_from(kvm, site, request, arg);
-
-	if (ret < 0)
-		log_error("/dev/kvm: %s: %s", name, strerror(-ret));
-	return ret;
-}
-#define VM_CALL(kvm, request, arg) vm_call(kvm, SYS_HERE, request, #request, arg)
-
 const struct arch_linux_words arch_linux_words = {
 	.serial = "ttyS0",
 	/* Without ACPI's reset register it would try the BIOS; the keyboard controller is there. */
@@ -89,22 +78,22 @@ static int create_irqchip(struct kvm *kvm, struct x86_vm *vm)
 	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
 	int ret;
 
-	ret = VM_CALL(kvm, KVM_CREATE_IRQCHIP, NULL);
+	ret = kvm_vm_call(kvm, KVM_CREATE_IRQCHIP, NULL);
 	if (ret < 0)
 		return ret;
-	ret = VM_CALL(kvm, KVM_CREATE_PIT2, &pit);
+	ret = kvm_vm_call(kvm, KVM_CREATE_PIT2, &pit);
 	if (ret < 0)
 		return ret;
 	kvm->has_irqchip = true;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(vm->chips); i++) {
 		vm->chips[i].chip_id = i;
-		ret = VM_CALL(kvm, KVM_GET_IRQCHIP, &vm->chips[i]);
+		ret = kvm_vm_call(kvm, KVM_GET_IRQCHIP, &vm->chips[i]);
 		if (ret < 0)
 			return ret;
 	}
 	set_elcr(vm->chips);
-	ret = VM_CALL(kvm, KVM_GET_PIT2, &vm->pit);
+	ret = kvm_vm_call(kvm, KVM_GET_PIT2, &vm->pit);
 	if (ret < 0)
 		return ret;
 	vm->tsc_deadline = kvm_check_extension(kvm, KVM_CAP_TSC_DEADLINE_TIMER);
@@ -119,19 +108,19 @@ static int enable_32bit_ids(struct kvm *kvm)
 			  KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK },
 	};
 
-	return VM_CALL(kvm, KVM_ENABLE_CAP, &cap);
+	return kvm_vm_call(kvm, KVM_ENABLE_CAP, &cap);
 }
 
 /* KVM api.rst 4.36, 4.40: KVM on Intel CPUs needs guest-physical pages for itself. */
 static int set_kvm_pages(struct kvm *kvm)
 {
 	uint64_t identity_map = X86_KVM_IDENTITY_MAP;
-	int ret = VM_CALL(kvm, KVM_SET_IDENTITY_MAP_ADDR, &identity_map);
+	int ret = kvm_vm_call(kvm, KVM_SET_IDENTITY_MAP_ADDR, &identity_map);
 
 	if (ret < 0)
 		return ret;
 	/* The address itself is the argument. */
-	return VM_CALL(kvm, KVM_SET_TSS_ADDR, (void *)X86_KVM_TSS);
+	return kvm_vm_call(kvm, KVM_SET_TSS_ADDR, (void *)X86_KVM_TSS);
 }
 
 int arch_vm_init(struct arch_vm *arch, struct kvm *kvm, const struct arch_vm_options *options)
@@ -191,15 +180,15 @@ int arch_vm_reset(struct arch_vm *arch)
 {
 	struct x86_vm *vm = arch->priv;
 	struct kvm_clock_data since_power_on = { 0 };
-	int ret = VM_CALL(arch->kvm, KVM_SET_CLOCK, &since_power_on);
+	int ret = kvm_vm_call(arch->kvm, KVM_SET_CLOCK, &since_power_on);
 
 	if (ret < 0 || !arch->kvm->has_irqchip)
 		return ret < 0 ? ret : 0;
 	for (unsigned i = 0; i < ARRAY_SIZE(vm->chips); i++) {
-		ret = VM_CALL(arch->kvm, KVM_SET_IRQCHIP, &vm->chips[i]);
+		ret = kvm_vm_call(arch->kvm, KVM_SET_IRQCHIP, &vm->chips[i]);
 		if (ret < 0)
 			return ret;
 	}
-	ret = VM_CALL(arch->kvm, KVM_SET_PIT2, &vm->pit);
+	ret = kvm_vm_call(arch->kvm, KVM_SET_PIT2, &vm->pit);
 	return ret < 0 ? ret : 0;
 }

@@ -52,11 +52,6 @@ __must_check int cpuid_get_supported(struct kvm *kvm, struct kvm_cpuid2 **cpuid)
  */
 __must_check int cpuid_set(const struct arch_vm *arch, struct vcpu *vcpu);
 
-/* An ioctl of a vCPU that must not fail: its result. Logs on failure. (cpu.c) */
-__must_check int cpu_call(struct vcpu *vcpu, const struct sys_site *site, unsigned long request,
-			  const char *name, void *arg);
-#define CPU_CALL(vcpu, request, arg) cpu_call(vcpu, SYS_HERE, request, #request, arg)
-
 /* Reads it; the caller frees it. Logs on failure. Neither runs while the vCPU does. */
 __must_check int inventory_take(struct vcpu *vcpu, struct x86_inventory **inventory);
 /* Writes it: to the same vCPU, or another one with the same CPUID. Logs on failure. */

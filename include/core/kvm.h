@@ -48,6 +48,11 @@ int kvm_check_extension_from(struct kvm *kvm, const struct sys_site *site, long 
 __must_check int kvm_vm_ioctl_from(struct kvm *kvm, const struct sys_site *site,
 				   unsigned long request, void *arg);
 
+/* The same for one that must not fail: logs its name and why when it does. */
+#define kvm_vm_call(kvm, request, arg) kvm_vm_call_from(kvm, SYS_HERE, request, #request, arg)
+__must_check int kvm_vm_call_from(struct kvm *kvm, const struct sys_site *site,
+				  unsigned long request, const char *name, void *arg);
+
 /*
  * Lets KVM collect guest writes to the ports [port, port + len) instead of leaving the guest for
  * each: vCPUs get them in order before their next exit is handled (KVM api.rst 4.116). For

@@ -113,4 +113,9 @@ const char *vcpu_exit_name(unsigned reason);
 __must_check int vcpu_ioctl_from(struct vcpu *vcpu, const struct sys_site *site,
 				 unsigned long request, void *arg);
 
+/* The same for one that must not fail: logs its name and why when it does. */
+#define vcpu_call(vcpu, request, arg) vcpu_call_from(vcpu, SYS_HERE, request, #request, arg)
+__must_check int vcpu_call_from(struct vcpu *vcpu, const struct sys_site *site,
+				unsigned long request, const char *name, void *arg);
+
 #endif

@@ -135,3 +135,13 @@ int kvm_vm_ioctl_from(struct kvm *kvm, const struct sys_site *site, unsigned lon
 {
 	return sys_ioctl_from(kvm->sys, site, kvm->vm_fd, request, arg);
 }
+
+int kvm_vm_call_from(struct kvm *kvm, const struct sys_site *site, unsigned long request,
+		     const char *name, void *arg)
+{
+	int ret = kvm_vm_ioctl_from(kvm, site, request, arg);
+
+	if (ret < 0)
+		log_error("/dev/kvm: %s: %s", name, strerror(-ret));
+	return ret;
+}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/vcpu.h"
 
+#include "base/log.h"
 #include "base/thread.h"
 
 #include <signal.h>
@@ -31,6 +32,16 @@ int vcpu_ioctl_from(struct vcpu *vcpu, const struct sys_site *site, unsigned lon
 		    void *arg)
 {
 	return sys_ioctl_from(vcpu->kvm->sys, site, vcpu->fd, request, arg);
+}
+
+int vcpu_call_from(struct vcpu *vcpu, const struct sys_site *site, unsigned long request,
+		   const char *name, void *arg)
+{
+	int ret = vcpu_ioctl_from(vcpu, site, request, arg);
+
+	if (ret < 0)
+		log_error("vCPU %u: %s: %s", vcpu->id, name, strerror(-ret));
+	return ret;
 }
 
 int vcpu_init(struct vcpu *vcpu, struct kvm *kvm, unsigned id, struct bus *pio, struct bus *mmio,
