@@ -4,7 +4,6 @@
  */
 #include "boot.h"
 
-#include "base/checked.h"
 #include "base/files.h"
 #include "base/log.h"
 
@@ -29,21 +28,6 @@ static uint64_t place_fdt(const struct gmem *mem)
 	if (end > ARM64_RAM_BASE + INITRD_WINDOW)
 		end = ARM64_RAM_BASE + INITRD_WINDOW;
 	return (end - BOOT_FDT_MAX) & ~(BOOT_FDT_MAX - 1);
-}
-
-int boot_claim(struct boot_job *job, uint64_t gpa, uint64_t len)
-{
-	if (gpa < ARM64_RAM_BASE ||
-	    !range_fits(gpa - ARM64_RAM_BASE, len, job->fdt - ARM64_RAM_BASE))
-		return boot_refuse(&job->kernel, -E2BIG,
-				   "needs RAM at %#llx..%#llx; there is some at %#llx..%#llx%s",
-				   (unsigned long long)gpa, (unsigned long long)(gpa + len),
-				   ARM64_RAM_BASE, (unsigned long long)job->fdt,
-				   gpa < ARM64_RAM_BASE ? "" :
-							  ": give the guest more by --memory");
-	job->summary->kernel_start = gpa;
-	job->summary->kernel_end = gpa + len;
-	return 0;
 }
 
 static int load_flat(struct boot_job *job)
@@ -87,33 +71,20 @@ static int load_kernel(struct boot_job *job)
 	return image_load(job);
 }
 
-static int place_initrd(struct boot_job *job, const struct boot_file *initrd)
-{
-	uint64_t floor = align_up(job->summary->kernel_end, BOOT_ALIGN), gpa;
-
-	if (floor > job->fdt || initrd->size > job->fdt - floor)
-		return boot_refuse(initrd, -E2BIG,
-				   "%llu KiB do not fit into RAM between the kernel's end at %#llx "
-				   "and %#llx: give the guest more by --memory",
-				   (unsigned long long)(initrd->size + 1023) / 1024,
-				   (unsigned long long)floor, (unsigned long long)job->fdt);
-	gpa = (job->fdt - initrd->size) & ~(uint64_t)(BOOT_ALIGN - 1);
-	job->summary->initrd_start = gpa;
-	job->summary->initrd_len = initrd->size;
-	return boot_file_load(initrd, job->mem, 0, gpa, initrd->size);
-}
-
 static int load_initrd(struct boot_job *job)
 {
-	struct boot_file initrd;
-	int ret;
+	const struct boot_room room = {
+		.floor = job->summary->kernel_end,
+		.ceiling = job->fdt,
+		.align = BOOT_ALIGN,
+	};
+	struct gmem_range at = { 0 };
+	int ret = 0;
 
-	if (!job->options->initrd)
-		return 0;
-	ret = boot_file_open(&initrd, "initrd", job->options->initrd);
-	if (!ret)
-		ret = place_initrd(job, &initrd);
-	close_fd(&initrd.fd);
+	if (job->options->initrd)
+		ret = boot_file_place("initrd", job->options->initrd, job->mem, &room, &at);
+	job->summary->initrd_start = at.gpa;
+	job->summary->initrd_len = at.len;
 	return ret;
 }
 

@@ -26,7 +26,7 @@ struct boot_job {
 	struct boot_summary *summary;
 };
 
-/* Checks that the kernel may lie at [gpa, gpa + len): -E2BIG. Notes it in the summary. */
+/* claim.c: checks that the kernel may lie at [gpa, gpa + len): -E2BIG. Notes it in the summary. */
 __must_check int boot_claim(struct boot_job *job, uint64_t gpa, uint64_t len);
 
 /* image.c: Linux's Image, plain or packed. True when the file is one. */

@@ -124,3 +124,31 @@ int boot_file_load(const struct boot_file *file, struct gmem *mem, uint64_t off,
 		return boot_refuse(file, ret, "read: %s", strerror(-ret));
 	return 0;
 }
+
+static int place(const struct boot_file *file, struct gmem *mem, const struct boot_room *room,
+		 struct gmem_range *at)
+{
+	uint64_t floor = align_up(room->floor, room->align), ceiling = room->ceiling;
+
+	if (floor > ceiling || file->size > ceiling - floor)
+		return boot_refuse(file, -E2BIG,
+				   "%llu KiB do not fit into the RAM that is left for it, %#llx to "
+				   "%#llx: give the guest more by --memory",
+				   (unsigned long long)(file->size + 1023) / 1024,
+				   (unsigned long long)floor, (unsigned long long)ceiling);
+	at->gpa = room->low ? floor : (ceiling - file->size) & ~(room->align - 1);
+	at->len = file->size;
+	return boot_file_load(file, mem, 0, at->gpa, at->len);
+}
+
+int boot_file_place(const char *what, const char *path, struct gmem *mem,
+		    const struct boot_room *room, struct gmem_range *at)
+{
+	struct boot_file file;
+	int ret = boot_file_open(&file, what, path);
+
+	if (!ret)
+		ret = place(&file, mem, room, at);
+	close_fd(&file.fd);
+	return ret;
+}

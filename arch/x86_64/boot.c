@@ -3,139 +3,18 @@
  * Recognises what shall boot by its magic and gives it to its format's file.
  */
 #include "boot.h"
+#include "elf_image.h"
 
 #include "acpi.h"
 #include "arch/x86_64/layout.h"
-#include "base/checked.h"
 #include "base/log.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-
-/* In this order: a bzImage may also start like an EFI executable, an ELF may be Multiboot. */
-static const struct boot_format_ops {
-	bool (*probe)(const struct boot_file *file);
-	int (*load)(struct boot_job *job);
-} formats[] = {
-	{ bzimage_probe, bzimage_load },
-	{ elf_probe, elf_load },
-	{ multiboot_probe, multiboot_load },
-};
 
 #define KNOWN_FORMATS                                                                              \
 	"known are bzImage, ELF (PVH, Multiboot 1, 64-bit Linux) and Multiboot 1; "                \
 	"a flat binary: --flat ADDRESS,mode=16|32|64"
-
-int boot_load_bytes(const struct boot_job *job, uint64_t off, uint64_t gpa, uint64_t len)
-{
-	return boot_file_load(&job->kernel, job->mem, off, gpa, len);
-}
-
-static bool overlaps_boot_area(const struct boot_job *job, uint64_t gpa, uint64_t len)
-{
-	return job->regs.mode != CPU_MODE_16 &&
-	       ranges_overlap(gpa, len, BOOT_AREA, BOOT_AREA_END - BOOT_AREA);
-}
-
-static bool overlaps_acpi(const struct boot_job *job, uint64_t gpa, uint64_t len)
-{
-	return job->rsdp &&
-	       ranges_overlap(gpa, len, ACPI_AREA_BASE, ACPI_AREA_END - ACPI_AREA_BASE);
-}
-
-int boot_claim(struct boot_job *job, uint64_t gpa, uint64_t len)
-{
-	struct boot_summary *summary = job->summary;
-
-	if (!range_fits(gpa, len, job->low_end))
-		return boot_refuse(&job->kernel, -E2BIG,
-				   "needs RAM at %#llx..%#llx; there is %llu MiB below 4 GiB: "
-				   "give the guest more by --memory",
-				   (unsigned long long)gpa, (unsigned long long)(gpa + len),
-				   (unsigned long long)job->low_end >> 20);
-	if (overlaps_boot_area(job, gpa, len))
-		return boot_refuse(&job->kernel, -ENOEXEC,
-				   "wants %#llx..%#llx, but boot tables lie at %#llx..%#llx",
-				   (unsigned long long)gpa, (unsigned long long)(gpa + len),
-				   BOOT_AREA, BOOT_AREA_END);
-	if (overlaps_acpi(job, gpa, len))
-		return boot_refuse(&job->kernel, -ENOEXEC,
-				   "wants %#llx..%#llx, but ACPI tables lie at %#llx..%#llx",
-				   (unsigned long long)gpa, (unsigned long long)(gpa + len),
-				   ACPI_AREA_BASE, ACPI_AREA_END);
-	if (!summary->kernel_end || gpa < summary->kernel_start)
-		summary->kernel_start = gpa;
-	if (gpa + len > summary->kernel_end)
-		summary->kernel_end = gpa + len;
-	return 0;
-}
-
-static int place_file(struct boot_job *job, const struct boot_file *file, uint64_t floor,
-		      uint64_t ceiling, bool low, struct gmem_range *at)
-{
-	floor = align_up(floor > BOOT_HIGH_MEMORY ? floor : BOOT_HIGH_MEMORY, X86_PAGE_SIZE);
-	if (floor > ceiling || file->size > ceiling - floor)
-		return boot_refuse(file, -E2BIG,
-				   "%llu KiB do not fit into the RAM that is left for it, %#llx to "
-				   "%#llx: give the guest more by --memory",
-				   (unsigned long long)(file->size + 1023) / 1024,
-				   (unsigned long long)floor, (unsigned long long)ceiling);
-	at->gpa = low ? floor : (ceiling - file->size) & ~(uint64_t)(X86_PAGE_SIZE - 1);
-	at->len = file->size;
-	return boot_file_load(file, job->mem, 0, at->gpa, at->len);
-}
-
-int boot_load_file(struct boot_job *job, const char *what, const char *path, uint64_t floor,
-		   uint64_t ceiling, bool low, struct gmem_range *at)
-{
-	struct boot_file file;
-	int ret = boot_file_open(&file, what, path);
-
-	if (!ret)
-		ret = place_file(job, &file, floor, ceiling, low, at);
-	close_fd(&file.fd);
-	return ret;
-}
-
-int boot_load_initrd(struct boot_job *job, uint64_t ceiling)
-{
-	struct boot_summary *summary = job->summary;
-	struct gmem_range at = { 0 };
-	int ret = 0;
-
-	if (job->options->initrd)
-		ret = boot_load_file(job, "initrd", job->options->initrd, summary->kernel_end,
-				     ceiling, false, &at);
-	summary->initrd_start = at.gpa;
-	summary->initrd_len = at.len;
-	return ret;
-}
-
-int boot_put_string(struct boot_job *job, const char *first, const char *second, uint64_t max,
-		    uint64_t *gpa)
-{
-	_cleanup_free_ char *text = NULL;
-	uint64_t room = BOOT_STRINGS_LEN - job->strings_used;
-	bool both = second && *second;
-	int len = asprintf(&text, "%s%s%s", first, both ? " " : "", both ? second : "");
-	int ret;
-
-	if (len < 0) {
-		text = NULL;
-		return boot_refuse(&job->kernel, -ENOMEM, "out of memory");
-	}
-	if ((uint64_t)len > max || (uint64_t)len >= room)
-		return boot_refuse(&job->kernel, -E2BIG,
-				   "the command line has %d bytes, this kernel takes %llu", len,
-				   (unsigned long long)(max < room ? max : room - 1));
-	*gpa = BOOT_STRINGS + job->strings_used;
-	ret = gmem_write(job->mem, *gpa, text, (uint64_t)len + 1);
-	if (ret)
-		return boot_refuse(&job->kernel, ret, "command line: %s", strerror(-ret));
-	job->strings_used += (uint64_t)len + 1;
-	return 0;
-}
 
 static int build_acpi(struct boot_job *job)
 {
@@ -202,13 +81,45 @@ bool arch_kernel_may_be_linux(const char *path)
 	return !multiboot_probe(&file);
 }
 
+/*
+ * Which way an ELF executable is entered is what it declares itself:
+ *
+ *   1. a Xen PHYS32_ENTRY note: PVH, the one entry that is an ABI of its own (also of a Linux
+ *      vmlinux built with CONFIG_PVH, so distribution kernels);
+ *   2. a Multiboot 1 header;
+ *   3. neither, ELF64: Linux's 64-bit entry with a zero page.
+ */
+static int load_elf(struct boot_job *job)
+{
+	struct elf_image image;
+	uint64_t entry = 0;
+	int ret = elf_parse(&job->kernel, &image);
+
+	if (!ret)
+		ret = elf_pvh_entry(&job->kernel, &image, &entry);
+	if (ret < 0)
+		return ret;
+	if (ret)
+		return pvh_load(job, &image, entry);
+	if (multiboot_probe(&job->kernel))
+		return multiboot_load(job, &image);
+	if (image.is_64bit)
+		return linux_load_elf(job, &image);
+	return boot_refuse(&job->kernel, -ENOEXEC,
+			   "ELF32 with neither a PVH note nor a Multiboot 1 header");
+}
+
+/* In this order: a bzImage may also start like an EFI executable, an ELF may be Multiboot. */
 static int load_kernel(struct boot_job *job)
 {
 	if (job->options->format == BOOT_FORMAT_FLAT)
 		return flat_load(job);
-	for (unsigned i = 0; i < ARRAY_SIZE(formats); i++)
-		if (formats[i].probe(&job->kernel))
-			return formats[i].load(job);
+	if (bzimage_probe(&job->kernel))
+		return bzimage_load(job);
+	if (boot_file_has(&job->kernel, 0, ELFMAG, SELFMAG))
+		return load_elf(job);
+	if (multiboot_probe(&job->kernel))
+		return multiboot_load(job, NULL);
 	return boot_refuse(&job->kernel, -ENOEXEC, "unknown format (%s); " KNOWN_FORMATS,
 			   boot_file_foreign_name(&job->kernel));
 }

@@ -61,7 +61,7 @@ struct boot_job {
 
 struct elf_image;
 
-/* --- boot.c: what the formats share -------------------------------------------------------- */
+/* --- load.c: what the formats share -------------------------------------------------------- */
 
 /* boot_file_load() of the kernel, after boot_claim(). */
 __must_check int boot_load_bytes(const struct boot_job *job, uint64_t off, uint64_t gpa,
@@ -93,25 +93,22 @@ __must_check int boot_load_initrd(struct boot_job *job, uint64_t ceiling);
 __must_check int boot_put_string(struct boot_job *job, const char *first, const char *second,
 				 uint64_t max, uint64_t *gpa);
 
-/* --- boot_tables.c: what the CPU needs at the entry ------------------------------------------ */
+/* --- boot_tables.c --------------------------------------------------------------------------- */
 
-/* With a code segment for 32-bit or 64-bit mode. */
-__must_check int boot_write_gdt(struct gmem *mem, enum cpu_mode mode);
-__must_check int boot_write_page_tables(struct gmem *mem);
+/*
+ * Writes what there is at the entry: the format's `len` bytes at BOOT_INFO, a GDT with a code
+ * segment of job->regs.mode, and for 64-bit mode page tables.
+ */
+__must_check int boot_write_tables(struct boot_job *job, const void *info, size_t len);
 
 /* --- One file per format --------------------------------------------------------------------- */
 
 bool bzimage_probe(const struct boot_file *file);
 __must_check int bzimage_load(struct boot_job *job);
 
-bool elf_probe(const struct boot_file *file);
-/* Goes on as PVH, Multiboot or 64-bit Linux, by what the image declares. */
-__must_check int elf_load(struct boot_job *job);
-
 bool multiboot_probe(const struct boot_file *file);
-__must_check int multiboot_load(struct boot_job *job);
-/* The same for an image whose segments an ELF header names. */
-__must_check int multiboot_load_elf(struct boot_job *job, const struct elf_image *image);
+/* `image`: whose segments an ELF header names; or NULL. */
+__must_check int multiboot_load(struct boot_job *job, const struct elf_image *image);
 
 __must_check int flat_load(struct boot_job *job);
 

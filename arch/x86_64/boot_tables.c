@@ -4,6 +4,8 @@
  */
 #include "boot.h"
 
+#include <string.h>
+
 #define PAGE_PRESENT_WRITABLE 0x3ULL
 #define PAGE_LARGE 0x80ULL
 #define LARGE_PAGE 0x200000ULL
@@ -12,7 +14,7 @@ enum { TABLE_ENTRIES = 512, DIRECTORIES = BOOT_MAPPED >> 30 };
 
 _Static_assert(BOOT_PD + DIRECTORIES * X86_PAGE_SIZE <= BOOT_STRINGS, "boot area");
 
-int boot_write_gdt(struct gmem *mem, enum cpu_mode mode)
+static int write_gdt(struct gmem *mem, enum cpu_mode mode)
 {
 	const uint64_t gdt[] = {
 		/* Flat, 4 GiB. */
@@ -26,7 +28,7 @@ int boot_write_gdt(struct gmem *mem, enum cpu_mode mode)
 	return gmem_write(mem, BOOT_GDT, gdt, sizeof(gdt));
 }
 
-int boot_write_page_tables(struct gmem *mem)
+static int write_page_tables(struct gmem *mem)
 {
 	struct {
 		uint64_t pml4[TABLE_ENTRIES];
@@ -41,5 +43,18 @@ int boot_write_page_tables(struct gmem *mem)
 		tables->pdpt[i] = (BOOT_PD + i * X86_PAGE_SIZE) | PAGE_PRESENT_WRITABLE;
 	for (unsigned i = 0; i < ARRAY_SIZE(tables->pd); i++)
 		tables->pd[i] = i * LARGE_PAGE | PAGE_LARGE | PAGE_PRESENT_WRITABLE;
+	return 0;
+}
+
+int boot_write_tables(struct boot_job *job, const void *info, size_t len)
+{
+	int ret = len ? gmem_write(job->mem, BOOT_INFO, info, len) : 0;
+
+	if (!ret)
+		ret = write_gdt(job->mem, job->regs.mode);
+	if (!ret && job->regs.mode == CPU_MODE_64)
+		ret = write_page_tables(job->mem);
+	if (ret)
+		return boot_refuse(&job->kernel, ret, "boot tables: %s", strerror(-ret));
 	return 0;
 }

@@ -144,7 +144,7 @@ static void enter_real_mode(struct kvm_sregs *sregs, const struct boot_regs *ent
 	sregs->idt = (struct kvm_dtable){ .limit = 0x3ff };
 }
 
-/* The caches of the segments agree with the GDT that boot_write_gdt() wrote. */
+/* The caches of the segments agree with the GDT that boot_tables.c writes. */
 static void enter_protected_mode(struct kvm_sregs *sregs, bool is_64bit)
 {
 	sregs->cs = flat_segment(BOOT_CS, SEGMENT_CODE, is_64bit);

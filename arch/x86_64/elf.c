@@ -1,12 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * ELF executables. Which way one is entered is what the image declares itself:
- *
- *   1. a Xen PHYS32_ENTRY note: PVH, the one entry that is an ABI of its own (also of a Linux
- *      vmlinux built with CONFIG_PVH, so distribution kernels);
- *   2. a Multiboot 1 header;
- *   3. neither, ELF64: Linux's 64-bit entry with a zero page.
- */
 #include "elf_image.h"
 
 #include "base/checked.h"
@@ -17,11 +9,6 @@
 #define NOTE_OWNER "Xen" /* with its NUL */
 #define NOTE_PHYS32_ENTRY 18
 #define NOTES_MAX (64u << 10) /* bytes of one note segment; Linux has half a KiB */
-
-bool elf_probe(const struct boot_file *file)
-{
-	return file->head_len >= SELFMAG && memcmp(file->head, ELFMAG, SELFMAG) == 0;
-}
 
 static Elf64_Ehdr widen_header(const Elf32_Ehdr *h)
 {
@@ -109,7 +96,7 @@ static int check_segments(const struct boot_file *file, const struct elf_image *
 	return 0;
 }
 
-static int parse(const struct boot_file *file, struct elf_image *image)
+int elf_parse(const struct boot_file *file, struct elf_image *image)
 {
 	Elf64_Ehdr header;
 	Elf32_Ehdr narrow;
@@ -159,9 +146,7 @@ static bool find_phys32(const uint8_t *notes, uint64_t len, uint64_t align, uint
 	return false;
 }
 
-/* 1 and the entry when the image has a PVH note, 0 when it has none. */
-static int find_pvh_entry(const struct boot_file *file, const struct elf_image *image,
-			  uint64_t *entry)
+int elf_pvh_entry(const struct boot_file *file, const struct elf_image *image, uint64_t *entry)
 {
 	for (unsigned i = 0; i < image->count; i++) {
 		const Elf64_Phdr *s = &image->segments[i];
@@ -223,25 +208,4 @@ int elf_physical_entry(const struct boot_job *job, const struct elf_image *image
 				   (unsigned long long)entry);
 	*gpa = virtual->p_paddr + (entry - virtual->p_vaddr);
 	return 0;
-}
-
-int elf_load(struct boot_job *job)
-{
-	struct elf_image image;
-	uint64_t entry = 0;
-	int ret = parse(&job->kernel, &image);
-
-	if (ret)
-		return ret;
-	ret = find_pvh_entry(&job->kernel, &image, &entry);
-	if (ret < 0)
-		return ret;
-	if (ret)
-		return pvh_load(job, &image, entry);
-	if (multiboot_probe(&job->kernel))
-		return multiboot_load_elf(job, &image);
-	if (image.is_64bit)
-		return linux_load_elf(job, &image);
-	return boot_refuse(&job->kernel, -ENOEXEC,
-			   "ELF32 with neither a PVH note nor a Multiboot 1 header");
 }

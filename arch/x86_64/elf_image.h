@@ -18,6 +18,12 @@ struct elf_image {
 	Elf64_Phdr segments[ELF_SEGMENTS_MAX];
 };
 
+__must_check int elf_parse(const struct boot_file *file, struct elf_image *image);
+
+/* 1 and the entry when the image has a PVH note, 0 when it has none. */
+__must_check int elf_pvh_entry(const struct boot_file *file, const struct elf_image *image,
+			       uint64_t *entry);
+
 /* Claims and loads every PT_LOAD segment at its physical address. Bss is RAM that is zero. */
 __must_check int elf_load_segments(struct boot_job *job, const struct elf_image *image);
 

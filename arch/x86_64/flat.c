@@ -10,8 +10,6 @@
  */
 #include "boot.h"
 
-#include <string.h>
-
 #define REAL_MODE_END 0x100000ULL
 #define REAL_MODE_SS 0x7000
 #define REAL_MODE_SP 0xfff0
@@ -42,12 +40,7 @@ static int enter_flat(struct boot_job *job)
 		return ret;
 	job->regs.rip = job->options->flat_address;
 	job->regs.rsp = BOOT_AREA;
-	ret = boot_write_gdt(job->mem, job->regs.mode);
-	if (!ret && job->regs.mode == CPU_MODE_64)
-		ret = boot_write_page_tables(job->mem);
-	if (ret)
-		return boot_refuse(&job->kernel, ret, "boot tables: %s", strerror(-ret));
-	return 0;
+	return boot_write_tables(job, NULL, 0);
 }
 
 int flat_load(struct boot_job *job)

@@ -53,16 +53,9 @@ int linux_enter(struct boot_job *job, const struct setup_header *header, uint64_
 		return ret;
 
 	fill_zero_page(&params, job, header, cmdline);
-	ret = gmem_write(job->mem, BOOT_INFO, &params, sizeof(params));
-	if (!ret)
-		ret = boot_write_gdt(job->mem, job->regs.mode);
-	if (!ret && job->regs.mode == CPU_MODE_64)
-		ret = boot_write_page_tables(job->mem);
-	if (ret)
-		return boot_refuse(&job->kernel, ret, "boot tables: %s", strerror(-ret));
 	job->regs.rip = entry;
 	job->regs.rsi = BOOT_INFO;
-	return 0;
+	return boot_write_tables(job, &params, sizeof(params));
 }
 
 int linux_load_elf(struct boot_job *job, const struct elf_image *image)

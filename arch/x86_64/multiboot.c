@@ -225,7 +225,7 @@ static void fill_page(struct info_page *page, const struct boot_job *job, uint64
 		};
 }
 
-int multiboot_load_elf(struct boot_job *job, const struct elf_image *image)
+int multiboot_load(struct boot_job *job, const struct elf_image *image)
 {
 	const struct boot_options *options = job->options;
 	struct info_page page = { 0 };
@@ -244,17 +244,7 @@ int multiboot_load_elf(struct boot_job *job, const struct elf_image *image)
 		return ret;
 
 	fill_page(&page, job, cmdline);
-	ret = gmem_write(job->mem, BOOT_INFO, &page, sizeof(page));
-	if (!ret)
-		ret = boot_write_gdt(job->mem, job->regs.mode);
-	if (ret)
-		return boot_refuse(&job->kernel, ret, "boot tables: %s", strerror(-ret));
 	job->regs.rax = LOADER_MAGIC;
 	job->regs.rbx = BOOT_INFO;
-	return 0;
-}
-
-int multiboot_load(struct boot_job *job)
-{
-	return multiboot_load_elf(job, NULL);
+	return boot_write_tables(job, &page, sizeof(page));
 }

@@ -5,8 +5,6 @@
  */
 #include "elf_image.h"
 
-#include <string.h>
-
 #define START_MAGIC 0x336ec578
 #define START_VERSION 1 /* with the memory map */
 
@@ -93,11 +91,6 @@ int pvh_load(struct boot_job *job, const struct elf_image *image, uint64_t entry
 		return ret;
 
 	fill_page(&page, job, cmdline);
-	ret = gmem_write(job->mem, BOOT_INFO, &page, sizeof(page));
-	if (!ret)
-		ret = boot_write_gdt(job->mem, job->regs.mode);
-	if (ret)
-		return boot_refuse(&job->kernel, ret, "boot tables: %s", strerror(-ret));
 	job->regs.rbx = BOOT_INFO;
-	return 0;
+	return boot_write_tables(job, &page, sizeof(page));
 }

@@ -43,4 +43,15 @@ __must_check int boot_file_read(const struct boot_file *file, uint64_t off, void
 __must_check int boot_file_load(const struct boot_file *file, struct gmem *mem, uint64_t off,
 				uint64_t gpa, uint64_t len);
 
+/* RAM that is left for a file. */
+struct boot_room {
+	uint64_t floor, ceiling;
+	uint64_t align; /* of its place: a power of two */
+	bool low;	/* as low as possible, else as high */
+};
+
+/* Loads all of a file, opened by `what` and `path`, into the room. Says where. -E2BIG: too large. */
+__must_check int boot_file_place(const char *what, const char *path, struct gmem *mem,
+				 const struct boot_room *room, struct gmem_range *at);
+
 #endif
