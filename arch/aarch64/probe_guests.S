@@ -60,14 +60,14 @@ probe_linux:
 3:	leave
 probe_linux_end:
 
-/* unsigned probe_host_rounds(void): the loop once, on this CPU; returns its ticks. */
+/* unsigned arch_host_rounds(void): the loop once, on this CPU; returns its ticks. */
 	.text
-	.globl	probe_host_rounds
-	.type	probe_host_rounds, %function
+	.globl	arch_host_rounds
+	.type	arch_host_rounds, %function
 	.balign	16
-probe_host_rounds:
+arch_host_rounds:
 	time_loop
 	ret
-	.size	probe_host_rounds, . - probe_host_rounds
+	.size	arch_host_rounds, . - arch_host_rounds
 
 	.section .note.GNU-stack, "", %progbits

@@ -18,35 +18,24 @@ DECLARE_GUEST(probe_speed_32);
 DECLARE_GUEST(probe_speed_64);
 DECLARE_GUEST(probe_linux);
 
-unsigned probe_host_rounds(void);
-
-#define REQUIRED(name) { name, #name, NULL }
-#define WANTED(name, without) { name, #name, without }
-
 static const struct arch_capability capabilities[] = {
-	REQUIRED(KVM_CAP_USER_MEMORY),
-	REQUIRED(KVM_CAP_IMMEDIATE_EXIT),
-	REQUIRED(KVM_CAP_SET_TSS_ADDR),
-	REQUIRED(KVM_CAP_SET_IDENTITY_MAP_ADDR),
-	REQUIRED(KVM_CAP_EXT_CPUID),
-	REQUIRED(KVM_CAP_IRQCHIP),
-	REQUIRED(KVM_CAP_PIT2),
-	REQUIRED(KVM_CAP_IRQ_ROUTING),
-	REQUIRED(KVM_CAP_IRQFD),
-	REQUIRED(KVM_CAP_IOEVENTFD),
-	WANTED(KVM_CAP_MAX_VCPUS, "more than four vCPUs"),
-	WANTED(KVM_CAP_IOEVENTFD_ANY_LENGTH, "kicks of other than 16 bits without an exit"),
-	WANTED(KVM_CAP_COALESCED_PIO, "PCI configuration by ports with half the exits"),
-	WANTED(KVM_CAP_XCRS, "a reset of the vector registers' switch"),
-	WANTED(KVM_CAP_TSC_DEADLINE_TIMER, "the TSC deadline timer"),
-	WANTED(KVM_CAP_X2APIC_API, "more than 255 vCPUs"),
+	ARCH_REQUIRED(KVM_CAP_USER_MEMORY),
+	ARCH_REQUIRED(KVM_CAP_IMMEDIATE_EXIT),
+	ARCH_REQUIRED(KVM_CAP_SET_TSS_ADDR),
+	ARCH_REQUIRED(KVM_CAP_SET_IDENTITY_MAP_ADDR),
+	ARCH_REQUIRED(KVM_CAP_EXT_CPUID),
+	ARCH_REQUIRED(KVM_CAP_IRQCHIP),
+	ARCH_REQUIRED(KVM_CAP_PIT2),
+	ARCH_REQUIRED(KVM_CAP_IRQ_ROUTING),
+	ARCH_REQUIRED(KVM_CAP_IRQFD),
+	ARCH_REQUIRED(KVM_CAP_IOEVENTFD),
+	ARCH_WANTED(KVM_CAP_MAX_VCPUS, "more than four vCPUs"),
+	ARCH_WANTED(KVM_CAP_IOEVENTFD_ANY_LENGTH, "kicks of other than 16 bits without an exit"),
+	ARCH_WANTED(KVM_CAP_COALESCED_PIO, "PCI configuration by ports with half the exits"),
+	ARCH_WANTED(KVM_CAP_XCRS, "a reset of the vector registers' switch"),
+	ARCH_WANTED(KVM_CAP_TSC_DEADLINE_TIMER, "the TSC deadline timer"),
+	ARCH_WANTED(KVM_CAP_X2APIC_API, "more than 255 vCPUs"),
 };
-
-const struct arch_capability *arch_capabilities(unsigned *count)
-{
-	*count = ARRAY_SIZE(capabilities);
-	return capabilities;
-}
 
 #define MIB (1ULL << 20)
 
@@ -56,39 +45,17 @@ static const struct arch_probe speed_probes[] = {
 	{ "64-bit", CPU_MODE_64, MIB, probe_speed_64, probe_speed_64_end },
 };
 
-const struct arch_probe *arch_speed_probes(unsigned *count)
-{
-	*count = ARRAY_SIZE(speed_probes);
-	return speed_probes;
-}
-
-unsigned arch_host_speed(void)
-{
-	unsigned fewest = UINT32_MAX;
-
-	for (unsigned i = 0; i < PROBE_ATTEMPTS; i++) {
-		unsigned ticks = probe_host_rounds();
-
-		fewest = ticks < fewest ? ticks : fewest;
-	}
-	return 31 - (unsigned)__builtin_clz(fewest | 1);
-}
-
-static const struct arch_probe linux_probe = {
-	"64-bit", CPU_MODE_64, MIB, probe_linux, probe_linux_end,
-};
-
-const struct arch_probe *arch_linux_probe(void)
-{
-	return &linux_probe;
-}
-
 static const struct arch_kvm_module kvm_modules[] = {
 	{ "kvm_intel", " vmx" },
 	{ "kvm_amd", " svm" },
 };
 
 const struct arch_virtualisation arch_virtualisation = {
+	.capabilities = capabilities,
+	.capability_count = ARRAY_SIZE(capabilities),
+	.speed_probes = speed_probes,
+	.speed_probe_count = ARRAY_SIZE(speed_probes),
+	.linux_probe = { "64-bit", CPU_MODE_64, MIB, probe_linux, probe_linux_end },
 	.modules = kvm_modules,
 	.module_count = ARRAY_SIZE(kvm_modules),
 	.absent = "the CPU shows neither VMX nor SVM: switch virtualisation on in the firmware's "

@@ -15,7 +15,8 @@ struct arch_capability {
 	const char *without; /* NULL: no guest runs without it; else what a guest then lacks */
 };
 
-const struct arch_capability *arch_capabilities(unsigned *count);
+#define ARCH_REQUIRED(name) { name, #name, NULL }
+#define ARCH_WANTED(name, without) { name, #name, without }
 
 /* A guest: its bytes, to be entered in `mode` with its first byte at `address` of guest RAM. */
 struct arch_probe {
@@ -25,33 +26,37 @@ struct arch_probe {
 	const uint8_t *code, *end;
 };
 
-/*
- * Guests that time one short loop several times over and set, as their exit status, the binary
- * logarithm of the fewest ticks that it took: one for each mode of the CPU.
- */
-const struct arch_probe *arch_speed_probes(unsigned *count);
-
-/* The same logarithm for the same loop on the host's CPU: what a guest at full speed measures. */
-unsigned arch_host_speed(void);
-
-/*
- * A guest that does what Linux does before its first line of output, and what a KVM that interprets
- * its guests cannot. It sets 0 as its exit status where all of it worked.
- */
-const struct arch_probe *arch_linux_probe(void);
-
 /* A module that drives a CPU's virtualisation, and the CPU's word for it in /proc/cpuinfo. */
 struct arch_kvm_module {
 	const char *name, *flag;
 };
 
-/* What to tell people about this architecture's virtualisation. */
+/* What is asked of an architecture's virtualisation, and what people are told. */
 struct arch_virtualisation {
+	const struct arch_capability *capabilities;
+	unsigned capability_count;
+	/*
+	 * Guests that time one short loop several times over and set, as their exit status, the
+	 * binary logarithm of the fewest ticks that it took: one for each mode of the CPU.
+	 */
+	const struct arch_probe *speed_probes;
+	unsigned speed_probe_count;
+	/*
+	 * A guest that does what Linux does before its first line of output, and what a KVM that
+	 * interprets its guests cannot. It sets 0 as its exit status where all of it worked.
+	 */
+	struct arch_probe linux_probe;
 	const struct arch_kvm_module *modules;
 	unsigned module_count;	/* 0: KVM is part of the kernel */
 	const char *absent;	/* why a host may have none, and what to do */
 	const char *no_nesting; /* why no guest can have it; NULL: the modules decide */
 };
 extern const struct arch_virtualisation arch_virtualisation;
+
+/* The ticks of the same loop on the host's CPU, timed once (probe_guests.S). */
+unsigned arch_host_rounds(void);
+
+/* Their fewest as a binary logarithm: what a guest at full speed measures. */
+unsigned arch_host_speed(void);
 
 #endif

@@ -65,8 +65,8 @@ static struct finding not_examined(void)
 struct finding doctor_kvm_capabilities(struct doctor *doctor, const struct doctor_check *check)
 {
 	_cleanup_close_ int fd = -1;
-	const struct arch_capability *capabilities;
-	unsigned count, lacking = 0;
+	const unsigned count = arch_virtualisation.capability_count;
+	unsigned lacking = 0;
 	enum finding_state state = FINDING_OK;
 	char text[240] = "";
 
@@ -76,9 +76,8 @@ struct finding doctor_kvm_capabilities(struct doctor *doctor, const struct docto
 	fd = sys_open(doctor->sys, "/dev/kvm", O_RDWR);
 	if (fd < 0)
 		return doctor_find(FINDING_MISSING, "", "/dev/kvm: %s", strerror(-fd));
-	capabilities = arch_capabilities(&count);
 	for (unsigned i = 0; i < count; i++) {
-		const struct arch_capability *capability = &capabilities[i];
+		const struct arch_capability *capability = &arch_virtualisation.capabilities[i];
 		size_t used = strlen(text);
 
 		if (kvm_device_extension(doctor->sys, fd, capability->number))
@@ -141,17 +140,15 @@ static bool examine_mode(struct doctor *doctor, const struct arch_probe *probe, 
 /* "16-bit, 32-bit: emulated, …; 64-bit: native" */
 struct finding doctor_guest_modes(struct doctor *doctor, const struct doctor_check *check)
 {
-	const struct arch_probe *probes;
+	const struct arch_probe *probes = arch_virtualisation.speed_probes;
 	char buf[240], before[240] = "", now[240];
 	struct text text = text_of(buf, sizeof(buf));
 	bool native = true;
-	unsigned count;
 
 	(void)check;
 	if (!doctor->kvm_opens)
 		return not_examined();
-	probes = arch_speed_probes(&count);
-	for (unsigned i = 0; i < count; i++) {
+	for (unsigned i = 0; i < arch_virtualisation.speed_probe_count; i++) {
 		native = examine_mode(doctor, &probes[i], now, sizeof(now)) && native;
 		if (i && strcmp(now, before) == 0)
 			text_add(&text, ", ");
@@ -177,7 +174,7 @@ struct finding doctor_guest_linux(struct doctor *doctor, const struct doctor_che
 	(void)check;
 	if (!doctor->kvm_opens)
 		return not_examined();
-	doctor->ops->run_probe(arch_linux_probe(), doctor->sys, &verdict);
+	doctor->ops->run_probe(&arch_virtualisation.linux_probe, doctor->sys, &verdict);
 	doctor->linux_runs = verdict.outcome == OUTCOME_STATUS && !verdict.status;
 	if (doctor->linux_runs)
 		return doctor_find(FINDING_OK, "",
