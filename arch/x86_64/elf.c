@@ -10,40 +10,23 @@
 #define NOTE_PHYS32_ENTRY 18
 #define NOTES_MAX (64u << 10) /* bytes of one note segment; Linux has half a KiB */
 
-static Elf64_Ehdr widen_header(const Elf32_Ehdr *h)
+/* What elf_open() and elf_segment() refuse. */
+static int refuse_headers(const struct boot_file *file, int err)
 {
-	return (Elf64_Ehdr){
-		.e_type = h->e_type,
-		.e_machine = h->e_machine,
-		.e_entry = h->e_entry,
-		.e_phoff = h->e_phoff,
-		.e_phentsize = h->e_phentsize,
-		.e_phnum = h->e_phnum,
-	};
+	if (err == -ENOEXEC)
+		return boot_refuse(file, err, "truncated or damaged ELF headers");
+	return boot_refuse(file, err, "read: %s", strerror(-err));
 }
 
-static Elf64_Phdr widen_segment(const Elf32_Phdr *h)
+static int check_header(const struct boot_file *file, const struct elf_file *elf)
 {
-	return (Elf64_Phdr){
-		.p_type = h->p_type,
-		.p_offset = h->p_offset,
-		.p_vaddr = h->p_vaddr,
-		.p_paddr = h->p_paddr,
-		.p_filesz = h->p_filesz,
-		.p_memsz = h->p_memsz,
-		.p_align = h->p_align,
-	};
-}
+	const Elf64_Ehdr *header = &elf->header;
+	uint16_t machine = elf->is_64bit ? EM_X86_64 : EM_386;
+	size_t phentsize = elf->is_64bit ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr);
 
-static int check_ident(const struct boot_file *file, const struct elf_image *image,
-		       const Elf64_Ehdr *header)
-{
-	uint16_t machine = image->is_64bit ? EM_X86_64 : EM_386;
-	size_t phentsize = image->is_64bit ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr);
-
-	if (file->head[EI_DATA] != ELFDATA2LSB || header->e_machine != machine)
+	if (header->e_ident[EI_DATA] != ELFDATA2LSB || header->e_machine != machine)
 		return boot_refuse(file, -ENOEXEC, "ELF for another machine (class %u, machine %u)",
-				   file->head[EI_CLASS], header->e_machine);
+				   header->e_ident[EI_CLASS], header->e_machine);
 	if (header->e_type != ET_EXEC)
 		return boot_refuse(file, -ENOEXEC,
 				   "ELF of type %u is no executable with fixed addresses (2)",
@@ -53,24 +36,6 @@ static int check_ident(const struct boot_file *file, const struct elf_image *ima
 	if (header->e_phnum > ELF_SEGMENTS_MAX)
 		return boot_refuse(file, -ENOEXEC, "ELF with %u program headers; at most %u are",
 				   header->e_phnum, ELF_SEGMENTS_MAX);
-	return 0;
-}
-
-static int read_segments(const struct boot_file *file, const Elf64_Ehdr *header,
-			 struct elf_image *image)
-{
-	Elf32_Phdr narrow[ELF_SEGMENTS_MAX];
-	int ret;
-
-	image->count = header->e_phnum;
-	if (image->is_64bit)
-		return boot_file_read(file, header->e_phoff, image->segments,
-				 image->count * sizeof(image->segments[0]));
-	ret = boot_file_read(file, header->e_phoff, narrow, image->count * sizeof(narrow[0]));
-	if (ret)
-		return ret;
-	for (unsigned i = 0; i < image->count; i++)
-		image->segments[i] = widen_segment(&narrow[i]);
 	return 0;
 }
 
@@ -98,27 +63,23 @@ static int check_segments(const struct boot_file *file, const struct elf_image *
 
 int elf_parse(const struct boot_file *file, struct elf_image *image)
 {
-	Elf64_Ehdr header;
-	Elf32_Ehdr narrow;
-	int ret;
+	struct elf_file elf;
+	int ret = elf_open(&elf, file->fd, file->size);
 
-	image->is_64bit = file->head_len > EI_CLASS && file->head[EI_CLASS] == ELFCLASS64;
-	if (image->is_64bit) {
-		ret = boot_file_read(file, 0, &header, sizeof(header));
-	} else {
-		ret = boot_file_read(file, 0, &narrow, sizeof(narrow));
-		if (!ret)
-			header = widen_header(&narrow);
+	if (ret)
+		return refuse_headers(file, ret);
+	ret = check_header(file, &elf);
+	if (ret)
+		return ret;
+	image->is_64bit = elf.is_64bit;
+	image->entry = elf.header.e_entry;
+	image->count = elf.header.e_phnum;
+	for (unsigned i = 0; i < image->count; i++) {
+		ret = elf_segment(&elf, i, &image->segments[i]);
+		if (ret)
+			return refuse_headers(file, ret);
 	}
-	if (!ret)
-		ret = check_ident(file, image, &header);
-	if (!ret)
-		ret = read_segments(file, &header, image);
-	if (!ret)
-		ret = check_segments(file, image);
-	if (!ret)
-		image->entry = header.e_entry;
-	return ret;
+	return check_segments(file, image);
 }
 
 /* Note layout: gABI, "Note Section"; Xen's types: xen/include/public/elfnote.h. */

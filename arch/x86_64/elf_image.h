@@ -7,7 +7,7 @@
 
 #include "boot.h"
 
-#include <elf.h>
+#include "base/elf.h"
 
 enum { ELF_SEGMENTS_MAX = 64 };
 
