@@ -2,8 +2,9 @@
 #include "guestlog/symbols.h"
 
 #include "base/checked.h"
+#include "base/elf.h"
+#include "base/files.h"
 
-#include <elf.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -46,20 +47,16 @@ void symbols_destroy(struct symbols *symbols)
 static int read_part(int fd, uint64_t size, uint64_t off, uint64_t len, char **part)
 {
 	_cleanup_free_ char *buf = NULL;
-	size_t done = 0;
+	int ret;
 
 	if (!range_fits(off, len, size) || len > TABLE_MAX)
 		return -ENOEXEC;
 	buf = calloc(1, len + 1);
 	if (!buf)
 		return -ENOMEM;
-	while (done < len) {
-		ssize_t got = pread(fd, buf + done, len - done, (off_t)(off + done));
-
-		if (got <= 0)
-			return got < 0 ? -EIO : -ENOEXEC; /* it shrank */
-		done += (size_t)got;
-	}
+	ret = pread_exactly(fd, buf, len, off);
+	if (ret)
+		return ret == -ENODATA ? -ENOEXEC : ret; /* it shrank */
 	*part = steal_ptr(buf);
 	return 0;
 }
@@ -97,49 +94,30 @@ static int take_elf_table(struct symbols *symbols, const char *syms, size_t coun
 	return 0;
 }
 
-static int load_sections(int fd, uint64_t size, const Elf64_Shdr *sections, unsigned count,
-			 struct symbols *symbols)
+static int load_elf(const struct elf_file *elf, struct symbols *symbols)
 {
-	for (unsigned i = 0; i < count; i++) {
-		const Elf64_Shdr *table = &sections[i], *names;
-		_cleanup_free_ char *syms = NULL;
-		char *text;
-		int ret;
+	Elf64_Shdr table, names;
+	unsigned i = 0;
+	_cleanup_free_ char *syms = NULL;
+	char *text;
+	int ret;
 
-		if (table->sh_type != SHT_SYMTAB)
-			continue;
-		if (table->sh_link >= count)
-			return -ENOEXEC;
-		names = &sections[table->sh_link];
-		ret = read_part(fd, size, table->sh_offset, table->sh_size, &syms);
-		if (!ret)
-			ret = read_part(fd, size, names->sh_offset, names->sh_size, &text);
-		return ret ? ret :
-			     take_elf_table(symbols, syms, table->sh_size / sizeof(Elf64_Sym), text,
-					    names->sh_size);
-	}
-	return -ENODATA;
-}
-
-static int load_elf(int fd, uint64_t size, struct symbols *symbols)
-{
-	_cleanup_free_ char *head = NULL, *table = NULL;
-	Elf64_Ehdr header;
-	int ret = read_part(fd, size, 0, sizeof(header), &head);
-
-	if (ret)
-		return ret;
-	memcpy(&header, head, sizeof(header));
-	if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB ||
-	    !header.e_shoff)
+	if (!elf->is_64bit || elf->header.e_ident[EI_DATA] != ELFDATA2LSB || !elf->header.e_shoff)
 		return -ENODATA;
-	if (header.e_shentsize != sizeof(Elf64_Shdr))
-		return -ENOEXEC;
-	ret = read_part(fd, size, header.e_shoff,
-			(uint64_t)header.e_shnum * sizeof(Elf64_Shdr), &table);
+	do {
+		if (i == elf->header.e_shnum)
+			return -ENODATA;
+		ret = elf_section(elf, i++, &table);
+	} while (!ret && table.sh_type != SHT_SYMTAB);
+	if (!ret)
+		ret = elf_section(elf, table.sh_link, &names);
+	if (!ret)
+		ret = read_part(elf->fd, elf->size, table.sh_offset, table.sh_size, &syms);
+	if (!ret)
+		ret = read_part(elf->fd, elf->size, names.sh_offset, names.sh_size, &text);
 	return ret ? ret :
-		     load_sections(fd, size, (const Elf64_Shdr *)(void *)table, header.e_shnum,
-				   symbols);
+		     take_elf_table(symbols, syms, table.sh_size / sizeof(Elf64_Sym), text,
+				    names.sh_size);
 }
 
 /* --- System.map ------------------------------------------------------------------------------- */
@@ -185,7 +163,7 @@ static int load_map(int fd, uint64_t size, struct symbols *symbols)
 
 static int load(int fd, struct symbols *symbols)
 {
-	char magic[SELFMAG] = "";
+	struct elf_file elf;
 	struct stat st;
 	int ret;
 
@@ -193,11 +171,10 @@ static int load(int fd, struct symbols *symbols)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return S_ISDIR(st.st_mode) ? -EISDIR : -ENODATA;
-	if (pread(fd, magic, sizeof(magic), 0) < 0)
-		return -errno;
-	if (memcmp(magic, ELFMAG, SELFMAG) == 0)
-		ret = load_elf(fd, (uint64_t)st.st_size, symbols);
-	else
+	ret = elf_open(&elf, fd, (uint64_t)st.st_size);
+	if (!ret)
+		ret = load_elf(&elf, symbols);
+	else if (ret == -ENODATA)
 		ret = load_map(fd, (uint64_t)st.st_size, symbols);
 	if (!ret && !symbols->count)
 		ret = -ENODATA;
