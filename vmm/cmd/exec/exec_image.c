@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd/exec_image.h"
 
-#include "base/checked.h"
+#include "base/elf.h"
+#include "base/files.h"
 #include "base/log.h"
 #include "cmd/guest_init.h"
 
-#include <elf.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -76,19 +76,13 @@ static int find_program(const char *name, char path[PATH_MAX])
 	return -ENOENT;
 }
 
-static bool has_interpreter(int fd, const Elf64_Ehdr *header)
+static bool has_interpreter(const struct elf_file *elf)
 {
-	for (unsigned i = 0; i < header->e_phnum; i++) {
-		Elf64_Phdr segment;
-		uint64_t off;
+	Elf64_Phdr segment;
 
-		if (__builtin_add_overflow(header->e_phoff, (uint64_t)i * sizeof(segment), &off) ||
-		    off > INT64_MAX ||
-		    pread(fd, &segment, sizeof(segment), (off_t)off) != sizeof(segment))
-			return false;
+	for (unsigned i = 0; elf->is_64bit && !elf_segment(elf, i, &segment); i++)
 		if (segment.p_type == PT_INTERP)
 			return true;
-	}
 	return false;
 }
 
@@ -96,9 +90,9 @@ static bool has_interpreter(int fd, const Elf64_Ehdr *header)
 static int check_program(const char *path)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	Elf64_Ehdr header = { 0 };
+	char begin[2];
+	struct elf_file elf;
 	struct stat st;
-	ssize_t len;
 
 	if (fd < 0 || fstat(fd, &st))
 		return refuse(path, -errno);
@@ -106,18 +100,17 @@ static int check_program(const char *path)
 		log_error("%.200s: is no regular file; give a folder with --root", path);
 		return -ENOEXEC;
 	}
-	len = pread(fd, &header, sizeof(header), 0);
-	if (len >= 2 && memcmp(&header, "#!", 2) == 0) {
+	if (!pread_exactly(fd, begin, sizeof(begin), 0) && memcmp(begin, "#!", 2) == 0) {
 		log_error("%.200s: is a script; give a --root folder that has its interpreter, or run "
 			  "a static interpreter with the script in a --dir",
 			  path);
 		return -ENOEXEC;
 	}
-	if (len < (ssize_t)sizeof(header) || memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) {
+	if (elf_open(&elf, fd, (uint64_t)st.st_size)) {
 		log_error("%.200s: is no program of Linux (ELF)", path);
 		return -ENOEXEC;
 	}
-	if (header.e_ident[EI_CLASS] == ELFCLASS64 && has_interpreter(fd, &header)) {
+	if (has_interpreter(&elf)) {
 		log_error("%.200s: is linked dynamically; link it with -static, or give a --root folder "
 			  "that has its libraries",
 			  path);
