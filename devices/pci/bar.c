@@ -32,7 +32,6 @@ void pci_add_bar(struct pci_dev *dev, unsigned index, uint64_t size, bool is_64b
 	dev->bars[index] = (struct pci_bar){
 		.size = size,
 		.is_64bit = is_64bit,
-		.prefetchable = prefetchable,
 		.region = { .len = size, .ops = ops, .owner = owner, .name = dev->name },
 	};
 	put_le32(dev->cfg + off, type);

@@ -37,11 +37,8 @@ static struct pci_dev *find_dev(struct pci_bus *bus, uint64_t bdf)
 	return bdf < PCI_SLOTS * 8 && !function ? bus->devs[slot] : NULL;
 }
 
-/*
- * A BAR gave its addresses back, so one that overlapped it can be mapped now. Each device under its
- * own lock, and no other lock held.
- */
-static void retry_bars(struct pci_bus *bus)
+/* Each device under its own lock, and no other lock held. */
+static void each_dev(struct pci_bus *bus, void (*act)(struct pci_dev *dev))
 {
 	for (unsigned i = 0; i < PCI_SLOTS; i++) {
 		struct pci_dev *dev = bus->devs[i];
@@ -49,7 +46,7 @@ static void retry_bars(struct pci_bus *bus)
 		if (!dev)
 			continue;
 		pthread_mutex_lock(dev->lock);
-		pci_update_bars(dev);
+		act(dev);
 		pthread_mutex_unlock(dev->lock);
 	}
 }
@@ -80,8 +77,9 @@ static void bus_config_write(struct pci_bus *bus, uint64_t bdf, unsigned off, ui
 	freed = dev->bars_freed;
 	dev->bars_freed = false;
 	pthread_mutex_unlock(dev->lock);
+	/* One that overlapped it can be mapped now. */
 	if (freed)
-		retry_bars(bus);
+		each_dev(bus, pci_update_bars);
 }
 
 /* PCIe 5.0 §7.2.2: bits 27:20 bus, 19:15 device, 14:12 function, 11:0 register. */
@@ -273,27 +271,14 @@ err_windows:
 	return ret;
 }
 
-/* All devices leave the bus before the first comes back: their BARs may lie on others' initial addresses. */
+/*
+ * All devices leave the bus before the first comes back: their BARs may lie on others' initial
+ * addresses.
+ */
 void pci_bus_reset(struct pci_bus *bus)
 {
-	for (unsigned i = 0; i < PCI_SLOTS; i++) {
-		struct pci_dev *dev = bus->devs[i];
-
-		if (!dev)
-			continue;
-		pthread_mutex_lock(dev->lock);
-		pci_function_reset(dev);
-		pthread_mutex_unlock(dev->lock);
-	}
-	for (unsigned i = 0; i < PCI_SLOTS; i++) {
-		struct pci_dev *dev = bus->devs[i];
-
-		if (!dev)
-			continue;
-		pthread_mutex_lock(dev->lock);
-		configure(dev);
-		pthread_mutex_unlock(dev->lock);
-	}
+	each_dev(bus, pci_function_reset);
+	each_dev(bus, configure);
 	__atomic_store_n(&bus->config_address, 0, __ATOMIC_RELAXED);
 }
 

@@ -32,7 +32,6 @@ struct msix;
 struct pci_bar {
 	uint64_t size; /* power of two, >= 4 KiB so that BARs never share a page; 0: no such BAR */
 	bool is_64bit;
-	bool prefetchable;
 	struct bus_region region; /* base is where it is, or was last, decoded */
 	bool mapped;
 	uint64_t initial_address; /* where pci_add() put it; a machine reset goes back there */
