@@ -22,7 +22,6 @@ struct fixture {
 	struct mock_env env;
 	struct mock_ring rings[QUEUES];
 	struct mock_transport transport;
-	struct virtio_dev *dev;
 	uint64_t buffers[QUEUES]; /* GPA of RING slots of SLOT bytes, by head */
 	char output[256];
 	size_t output_len;
@@ -84,7 +83,7 @@ static void bind_rings(struct fixture *f)
 	assert_int_equal(gmem_zero(&f->env.mem, RINGS_AT, MOCK_SLOT_LEN - RINGS_AT), 0);
 	for (unsigned i = 0; i < QUEUES; i++) {
 		mock_ring_init(&f->rings[i], &f->env, RING);
-		mock_ring_bind(&f->rings[i], &f->dev->queues[i]);
+		mock_ring_bind(&f->rings[i], &f->env.dev->queues[i]);
 	}
 }
 
@@ -101,9 +100,9 @@ static int setup(void **state)
 
 	mock_env_init(&f->env);
 	f->output_room = SIZE_MAX;
-	assert_int_equal(virtio_console_new(&f->dev, &f->env.virtio, 0, &options), 0);
-	assert_int_equal(f->dev->queue_count, QUEUES);
-	assert_int_equal(local_backend_bind(f->dev, 0, QUEUES), 0);
+	assert_int_equal(virtio_console_new(&f->env.dev, &f->env.virtio, 0, &options), 0);
+	assert_int_equal(f->env.dev->queue_count, QUEUES);
+	assert_int_equal(local_backend_bind(f->env.dev, 0, QUEUES), 0);
 	for (unsigned i = 0; i < QUEUES; i++)
 		f->buffers[i] = mock_alloc(&f->env, RING * SLOT, SLOT);
 	bind_rings(f);
@@ -111,15 +110,9 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
+static size_t input(struct fixture *f, unsigned port, const void *data, size_t len)
 {
-	struct fixture *f = *state;
-
-	mock_driver_status(f->dev, 0);
-	f->dev->model->destroy(f->dev);
-	mock_env_destroy(&f->env);
-	test_free(f);
-	return 0;
+	return virtio_console_input(f->env.dev, port, data, len);
 }
 
 static void run(struct fixture *f, unsigned ring)
@@ -216,7 +209,7 @@ static void expect_control(struct fixture *f, uint32_t id, uint16_t event, const
 /* What Linux does at probe, up to and without the opening of a port. */
 static void probe(struct fixture *f)
 {
-	mock_driver_start(f->dev, &f->transport, MULTIPORT | SIZE);
+	mock_driver_start(f->env.dev, &f->transport, MULTIPORT | SIZE);
 	give(f, CONTROL_IN, RING, SLOT);
 	run(f, CONTROL_IN);
 	control(f, VIRTIO_CONSOLE_BAD_ID, VIRTIO_CONSOLE_DEVICE_READY, 1);
@@ -230,8 +223,8 @@ static void test_probe_announces_ports_in_order(void **state)
 {
 	struct fixture *f = *state;
 
-	virtio_console_resize(f->dev, 80, 25);
-	mock_driver_start(f->dev, &f->transport, MULTIPORT | SIZE);
+	virtio_console_resize(f->env.dev, 80, 25);
+	mock_driver_start(f->env.dev, &f->transport, MULTIPORT | SIZE);
 	give(f, CONTROL_IN, RING, SLOT);
 	run(f, CONTROL_IN);
 	assert_string_equal(next_control(f), "");
@@ -258,14 +251,14 @@ static void test_probe_announces_ports_in_order(void **state)
 	expect_control(f, OTHER_STREAM, VIRTIO_CONSOLE_PORT_OPEN, "");
 	expect_control(f, OTHER_STREAM, VIRTIO_CONSOLE_PORT_NAME, "6f7574");
 	assert_string_equal(next_control(f), "");
-	assert_true(mock_irq_taken(&f->dev->queues[CONTROL_IN].irq));
+	assert_true(mock_irq_taken(&f->env.dev->queues[CONTROL_IN].irq));
 }
 
 static void test_control_messages_wait_for_buffers(void **state)
 {
 	struct fixture *f = *state;
 
-	mock_driver_start(f->dev, &f->transport, MULTIPORT | 1ULL << VIRTIO_RING_F_EVENT_IDX);
+	mock_driver_start(f->env.dev, &f->transport, MULTIPORT | 1ULL << VIRTIO_RING_F_EVENT_IDX);
 	mock_env_dispatch(&f->env);
 	/* Asked for many times and owed once. */
 	for (unsigned i = 0; i < 100; i++)
@@ -294,7 +287,7 @@ static void test_odd_control_messages_are_ignored(void **state)
 	send(f, CONTROL_OUT, "\0\0\0\0\3\0\1", 7);
 	run(f, CONTROL_OUT);
 	assert_string_equal(next_control(f), "");
-	assert_false(f->dev->status & VIRTIO_CONFIG_S_NEEDS_RESET);
+	assert_false(f->env.dev->status & VIRTIO_CONFIG_S_NEEDS_RESET);
 	/* A driver that could not make the port is owed nothing more. */
 	control(f, 0, VIRTIO_CONSOLE_PORT_READY, 0);
 	assert_string_equal(next_control(f), "");
@@ -306,13 +299,13 @@ static void test_small_control_buffer_breaks_device(void **state)
 	struct capture capture;
 	char text[256];
 
-	mock_driver_start(f->dev, &f->transport, MULTIPORT);
+	mock_driver_start(f->env.dev, &f->transport, MULTIPORT);
 	give(f, CONTROL_IN, 1, 7);
 	capture_stderr_begin(&capture);
 	queue_control(f, 0, VIRTIO_CONSOLE_DEVICE_READY, 1);
 	run(f, CONTROL_OUT);
 	capture_stderr_end(&capture, text, sizeof(text));
-	assert_true(f->dev->status & VIRTIO_CONFIG_S_NEEDS_RESET);
+	assert_true(f->env.dev->status & VIRTIO_CONFIG_S_NEEDS_RESET);
 	assert_non_null(strstr(text, "buffer too small"));
 }
 
@@ -325,7 +318,7 @@ static void test_output(void **state)
 	print(f, OUT0, "world\n");
 	assert_int_equal(f->output_len, 13);
 	assert_memory_equal(f->output, "Hello, world\n", 13);
-	assert_true(mock_irq_taken(&f->dev->queues[OUT0].irq));
+	assert_true(mock_irq_taken(&f->env.dev->queues[OUT0].irq));
 	assert_int_equal(f->status_count, 0);
 }
 
@@ -333,7 +326,7 @@ static void test_output_without_multiport(void **state)
 {
 	struct fixture *f = *state;
 
-	mock_driver_start(f->dev, &f->transport, 0);
+	mock_driver_start(f->env.dev, &f->transport, 0);
 	print(f, OUT0, "plain");
 	assert_memory_equal(f->output, "plain", 5);
 }
@@ -385,12 +378,12 @@ static void test_refused_output_waits_for_room(void **state)
 	f->output_room = 4;
 	print(f, OUT0, " you");
 	assert_int_equal(f->output_len, 3);
-	virtio_console_output_ready(f->dev, VIRTIO_CONSOLE_PORT);
+	virtio_console_output_ready(f->env.dev, VIRTIO_CONSOLE_PORT);
 	mock_env_dispatch(&f->env);
 	assert_int_equal(f->output_len, 7);
 
 	f->output_room = SIZE_MAX;
-	virtio_console_output_ready(f->dev, VIRTIO_CONSOLE_PORT);
+	virtio_console_output_ready(f->env.dev, VIRTIO_CONSOLE_PORT);
 	mock_env_dispatch(&f->env);
 	assert_int_equal(f->output_len, 9);
 	assert_memory_equal(f->output, "Hello you", 9);
@@ -401,28 +394,28 @@ static void test_refused_output_waits_for_room(void **state)
 static void test_input_waits_until_guest_opens(void **state)
 {
 	struct fixture *f = *state;
-	const uint8_t *typed = (const uint8_t *)"ls\n";
+	const char *typed = "ls\n";
 	uint32_t written;
 	uint16_t head;
 
-	assert_int_equal(virtio_console_input(f->dev, VIRTIO_CONSOLE_PORT, typed, 3), 0);
+	assert_int_equal(input(f, VIRTIO_CONSOLE_PORT, typed, 3), 0);
 	probe(f);
 	give(f, IN0, 4, SLOT);
 	run(f, IN0);
 	assert_int_equal(f->wanted, 0);
-	assert_int_equal(virtio_console_input(f->dev, VIRTIO_CONSOLE_PORT, typed, 3), 0);
+	assert_int_equal(input(f, VIRTIO_CONSOLE_PORT, typed, 3), 0);
 	assert_false(mock_ring_reap(&f->rings[IN0], &head, &written));
 
 	control(f, 0, VIRTIO_CONSOLE_PORT_OPEN, 1);
 	assert_int_equal(f->wanted, 1);
-	assert_int_equal(virtio_console_input(f->dev, VIRTIO_CONSOLE_PORT, typed, 3), 3);
+	assert_int_equal(input(f, VIRTIO_CONSOLE_PORT, typed, 3), 3);
 	assert_true(mock_ring_reap(&f->rings[IN0], &head, &written));
 	assert_int_equal(written, 3);
 	assert_memory_equal(gmem_ptr(&f->env.mem, f->buffers[IN0] + head * SLOT, 3), typed, 3);
-	assert_true(mock_irq_taken(&f->dev->queues[IN0].irq));
+	assert_true(mock_irq_taken(&f->env.dev->queues[IN0].irq));
 
 	control(f, 0, VIRTIO_CONSOLE_PORT_OPEN, 0);
-	assert_int_equal(virtio_console_input(f->dev, VIRTIO_CONSOLE_PORT, typed, 3), 0);
+	assert_int_equal(input(f, VIRTIO_CONSOLE_PORT, typed, 3), 0);
 	assert_int_equal(f->wanted, 1);
 }
 
@@ -434,21 +427,21 @@ static void input_back_pressure(struct fixture *f, uint64_t features)
 
 	for (unsigned i = 0; i < sizeof(typed); i++)
 		typed[i] = (uint8_t)i;
-	mock_driver_start(f->dev, &f->transport, features);
+	mock_driver_start(f->env.dev, &f->transport, features);
 	give(f, IN0, 2, 30);
 	run(f, IN0);
-	assert_int_equal(virtio_console_input(f->dev, VIRTIO_CONSOLE_PORT, typed, 100), 60);
+	assert_int_equal(input(f, VIRTIO_CONSOLE_PORT, typed, 100), 60);
 	assert_int_equal(f->wanted, 0);
-	assert_int_equal(virtio_console_input(f->dev, VIRTIO_CONSOLE_PORT, typed + 60, 40), 0);
+	assert_int_equal(input(f, VIRTIO_CONSOLE_PORT, typed + 60, 40), 0);
 
 	give(f, IN0, 1, 30);
 	run(f, IN0);
 	assert_int_equal(f->wanted, 1);
-	assert_int_equal(virtio_console_input(f->dev, VIRTIO_CONSOLE_PORT, typed + 60, 40), 30);
+	assert_int_equal(input(f, VIRTIO_CONSOLE_PORT, typed + 60, 40), 30);
 	give(f, IN0, 1, 30);
 	run(f, IN0);
 	assert_int_equal(f->wanted, 2);
-	assert_int_equal(virtio_console_input(f->dev, VIRTIO_CONSOLE_PORT, typed + 90, 10), 10);
+	assert_int_equal(input(f, VIRTIO_CONSOLE_PORT, typed + 90, 10), 10);
 
 	for (unsigned at = 0; at < 100; at += written) {
 		assert_true(mock_ring_reap(&f->rings[IN0], &head, &written));
@@ -477,16 +470,16 @@ static void test_resize_tells_driver(void **state)
 	struct fixture *f = *state;
 	uint8_t config[8];
 
-	virtio_console_resize(f->dev, 80, 25);
+	virtio_console_resize(f->env.dev, 80, 25);
 	probe(f);
 	f->transport.config_changes = 0;
-	virtio_console_resize(f->dev, 132, 43);
+	virtio_console_resize(f->env.dev, 132, 43);
 	expect_control(f, 0, VIRTIO_CONSOLE_RESIZE, "84002b00");
 	assert_int_equal(f->transport.config_changes, 1);
-	virtio_config_read(f->dev, 0, config, sizeof(config));
+	virtio_config_read(f->env.dev, 0, config, sizeof(config));
 	assert_memory_equal(config, "\x84\x00\x2b\x00\x04\x00\x00\x00", 8);
 	/* The same size again is no news. */
-	virtio_console_resize(f->dev, 132, 43);
+	virtio_console_resize(f->env.dev, 132, 43);
 	assert_string_equal(next_control(f), "");
 	assert_int_equal(f->transport.config_changes, 1);
 }
@@ -496,10 +489,10 @@ static void test_config_is_bounded(void **state)
 	struct fixture *f = *state;
 	uint8_t byte = 0xff;
 
-	virtio_config_read(f->dev, 4, &byte, 1);
+	virtio_config_read(f->env.dev, 4, &byte, 1);
 	assert_int_equal(byte, PORTS);
 	byte = 0xff;
-	virtio_config_read(f->dev, 8, &byte, 1);
+	virtio_config_read(f->env.dev, 8, &byte, 1);
 	assert_int_equal(byte, 0);
 }
 
@@ -562,7 +555,7 @@ static void test_close_ends_line_after_data(void **state)
 static void test_streams_are_apart(void **state)
 {
 	struct fixture *f = *state;
-	const uint8_t *data = (const uint8_t *)"\0data";
+	const char *data = "\0data";
 	uint32_t written;
 	uint16_t head;
 
@@ -570,11 +563,11 @@ static void test_streams_are_apart(void **state)
 	give(f, IN0, 1, SLOT);
 	give(f, IN2, 1, SLOT);
 	control(f, 0, VIRTIO_CONSOLE_PORT_OPEN, 1);
-	assert_int_equal(virtio_console_input(f->dev, STREAM, data, 5), 0);
+	assert_int_equal(input(f, STREAM, data, 5), 0);
 	control(f, STREAM, VIRTIO_CONSOLE_PORT_OPEN, 1);
 	assert_int_equal(f->wanted, 1);
 	assert_int_equal(f->wanted_port, STREAM);
-	assert_int_equal(virtio_console_input(f->dev, STREAM, data, 5), 5);
+	assert_int_equal(input(f, STREAM, data, 5), 5);
 	assert_false(mock_ring_reap(&f->rings[IN0], &head, &written));
 	assert_true(mock_ring_reap(&f->rings[IN2], &head, &written));
 	assert_int_equal(written, 5);
@@ -587,10 +580,10 @@ static void test_streams_are_apart(void **state)
 	print(f, OUT0, "|console|");
 	print(f, OUT2, "stream");
 	assert_int_equal(f->output_port, STREAM);
-	virtio_console_output_ready(f->dev, STREAM);
+	virtio_console_output_ready(f->env.dev, STREAM);
 	mock_env_dispatch(&f->env);
 	assert_int_equal(f->output_len, 2 + 9 + 6);
-	virtio_console_output_ready(f->dev, OTHER_STREAM);
+	virtio_console_output_ready(f->env.dev, OTHER_STREAM);
 	mock_env_dispatch(&f->env);
 	assert_int_equal(f->output_len, 2 + 9 + 6 + 3);
 	assert_memory_equal(f->output, "He|console|streamllo", f->output_len);
@@ -600,18 +593,18 @@ static void test_streams_are_apart(void **state)
 static void test_hang_up_tells_guest(void **state)
 {
 	struct fixture *f = *state;
-	const uint8_t *data = (const uint8_t *)"x";
+	const char *data = "x";
 	uint32_t written;
 	uint16_t head;
 
 	probe(f);
 	control(f, STREAM, VIRTIO_CONSOLE_PORT_OPEN, 1);
 	give(f, IN2, 1, SLOT);
-	assert_int_equal(virtio_console_input(f->dev, STREAM, data, 1), 1);
-	virtio_console_hang_up(f->dev, STREAM);
+	assert_int_equal(input(f, STREAM, data, 1), 1);
+	virtio_console_hang_up(f->env.dev, STREAM);
 	assert_true(mock_ring_reap(&f->rings[IN2], &head, &written));
 	assert_string_equal(next_control(f), "0200000006000000");
-	virtio_console_hang_up(f->dev, STREAM);
+	virtio_console_hang_up(f->env.dev, STREAM);
 	assert_string_equal(next_control(f), "");
 
 	/* The next driver is not told of an open port, nor of its closing. */
@@ -632,7 +625,7 @@ static void test_hang_up_drops_output(void **state)
 	print(f, OUT3, "Hello");
 	assert_false(mock_ring_reap(&f->rings[OUT3], &head, &written));
 	f->output_room = SIZE_MAX;
-	virtio_console_hang_up(f->dev, OTHER_STREAM);
+	virtio_console_hang_up(f->env.dev, OTHER_STREAM);
 	mock_env_dispatch(&f->env);
 	assert_true(mock_ring_reap(&f->rings[OUT3], &head, &written));
 	print(f, OUT3, "more");
@@ -653,7 +646,7 @@ static void test_status_is_drained_behind_output(void **state)
 	assert_int_equal(f->status_count, 1);
 	assert_int_equal(f->drained, 0);
 	f->output_room = SIZE_MAX;
-	virtio_console_output_ready(f->dev, OTHER_STREAM);
+	virtio_console_output_ready(f->env.dev, OTHER_STREAM);
 	mock_env_dispatch(&f->env);
 	assert_int_equal(f->drained, 0);
 	run(f, OUT2);
@@ -671,17 +664,17 @@ static void test_rebind_starts_over(void **state)
 		probe(f);
 		control(f, 0, VIRTIO_CONSOLE_PORT_OPEN, 1);
 		give(f, IN0, 1, SLOT);
-		assert_int_equal(virtio_console_input(f->dev, VIRTIO_CONSOLE_PORT, (const uint8_t *)"x", 1), 1);
-		assert_int_equal(virtio_console_input(f->dev, VIRTIO_CONSOLE_PORT, (const uint8_t *)"y", 1), 0);
+		assert_int_equal(input(f, VIRTIO_CONSOLE_PORT, "x", 1), 1);
+		assert_int_equal(input(f, VIRTIO_CONSOLE_PORT, "y", 1), 0);
 		/* Half a line, and half of a chain, that the next driver must not inherit. */
 		print(f, OUT1, "1");
 		mock_ring_add(&f->rings[OUT0],
 			      &(struct mock_buf){ .gpa = MOCK_HIGH, .len = 100 << 10 }, 1);
 		mock_ring_kick(&f->rings[OUT0]);
 		assert_true(mock_env_wait(&f->env, 0));
-		mock_driver_status(f->dev, 0);
+		mock_driver_status(f->env.dev, 0);
 		mock_env_dispatch(&f->env);
-		assert_int_equal(virtio_console_input(f->dev, VIRTIO_CONSOLE_PORT, (const uint8_t *)"y", 1), 0);
+		assert_int_equal(input(f, VIRTIO_CONSOLE_PORT, "y", 1), 0);
 	}
 	bind_rings(f);
 	probe(f);
@@ -707,46 +700,46 @@ static void test_broken_rings(void **state)
 		bool used = i != IN1 && i != IN2 && i != IN3; /* never looked at */
 
 		bind_rings(f);
-		mock_driver_start(f->dev, &f->transport, MULTIPORT);
+		mock_driver_start(f->env.dev, &f->transport, MULTIPORT);
 		mock_env_dispatch(&f->env);
 		capture_stderr_begin(&capture);
 		control(f, 0, VIRTIO_CONSOLE_PORT_OPEN, 1);
 		mock_ring_set_avail_index(&f->rings[i], f->rings[i].avail_index + RING + 1);
 		run(f, i);
-		(void)virtio_console_input(f->dev, VIRTIO_CONSOLE_PORT, (const uint8_t *)"x", 1);
+		(void)input(f, VIRTIO_CONSOLE_PORT, "x", 1);
 		queue_control(f, 0, VIRTIO_CONSOLE_DEVICE_READY, 1);
 		run(f, CONTROL_OUT);
 		capture_stderr_end(&capture, text, sizeof(text));
-		assert_int_equal(!!(f->dev->status & VIRTIO_CONFIG_S_NEEDS_RESET), used);
+		assert_int_equal(!!(f->env.dev->status & VIRTIO_CONFIG_S_NEEDS_RESET), used);
 		assert_int_equal(!!strstr(text, "broken ring"), used);
-		mock_driver_status(f->dev, 0);
+		mock_driver_status(f->env.dev, 0);
 	}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_probe_announces_ports_in_order),
-		TEST(test_control_messages_wait_for_buffers),
-		TEST(test_odd_control_messages_are_ignored),
-		TEST(test_small_control_buffer_breaks_device),
-		TEST(test_output),
-		TEST(test_output_without_multiport),
-		TEST(test_refused_output_waits_for_room),
-		TEST(test_huge_output_takes_turns),
-		TEST(test_input_waits_until_guest_opens),
-		TEST(test_input_back_pressure_flags),
-		TEST(test_input_back_pressure_event_index),
-		TEST(test_resize_tells_driver),
-		TEST(test_config_is_bounded),
-		TEST(test_status_lines),
-		TEST(test_close_ends_line_after_data),
-		TEST(test_streams_are_apart),
-		TEST(test_hang_up_tells_guest),
-		TEST(test_hang_up_drops_output),
-		TEST(test_status_is_drained_behind_output),
-		TEST(test_rebind_starts_over),
-		TEST(test_broken_rings),
+		DEVICE_TEST(test_probe_announces_ports_in_order),
+		DEVICE_TEST(test_control_messages_wait_for_buffers),
+		DEVICE_TEST(test_odd_control_messages_are_ignored),
+		DEVICE_TEST(test_small_control_buffer_breaks_device),
+		DEVICE_TEST(test_output),
+		DEVICE_TEST(test_output_without_multiport),
+		DEVICE_TEST(test_refused_output_waits_for_room),
+		DEVICE_TEST(test_huge_output_takes_turns),
+		DEVICE_TEST(test_input_waits_until_guest_opens),
+		DEVICE_TEST(test_input_back_pressure_flags),
+		DEVICE_TEST(test_input_back_pressure_event_index),
+		DEVICE_TEST(test_resize_tells_driver),
+		DEVICE_TEST(test_config_is_bounded),
+		DEVICE_TEST(test_status_lines),
+		DEVICE_TEST(test_close_ends_line_after_data),
+		DEVICE_TEST(test_streams_are_apart),
+		DEVICE_TEST(test_hang_up_tells_guest),
+		DEVICE_TEST(test_hang_up_drops_output),
+		DEVICE_TEST(test_status_is_drained_behind_output),
+		DEVICE_TEST(test_rebind_starts_over),
+		DEVICE_TEST(test_broken_rings),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

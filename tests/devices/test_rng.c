@@ -9,7 +9,6 @@ struct fixture {
 	struct mock_env env;
 	struct mock_ring ring;
 	struct mock_transport transport;
-	struct virtio_dev *dev;
 	uint64_t data; /* GPA of 4 KiB */
 };
 
@@ -18,29 +17,19 @@ static int setup(void **state)
 	struct fixture *f = test_calloc(1, sizeof(*f));
 
 	mock_env_init(&f->env);
-	assert_int_equal(virtio_rng_new(&f->dev, &f->env.virtio, 0), 0);
-	assert_int_equal(local_backend_bind(f->dev, 0, 1), 0);
+	assert_int_equal(virtio_rng_new(&f->env.dev, &f->env.virtio, 0), 0);
+	assert_int_equal(local_backend_bind(f->env.dev, 0, 1), 0);
 	mock_ring_init(&f->ring, &f->env, 16);
-	mock_ring_bind(&f->ring, &f->dev->queues[0]);
+	mock_ring_bind(&f->ring, &f->env.dev->queues[0]);
 	f->data = mock_alloc(&f->env, 4096, 4096);
 	*state = f;
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	mock_driver_status(f->dev, 0);
-	f->dev->model->destroy(f->dev);
-	mock_env_destroy(&f->env);
-	test_free(f);
-	return 0;
-}
-
 static void start(struct fixture *f, uint64_t features)
 {
-	assert_true(mock_driver_start(f->dev, &f->transport, features) & VIRTIO_CONFIG_S_DRIVER_OK);
+	assert_true(mock_driver_start(f->env.dev, &f->transport, features) &
+		    VIRTIO_CONFIG_S_DRIVER_OK);
 }
 
 static bool all_zero(struct fixture *f, uint64_t gpa, unsigned len)
@@ -56,8 +45,8 @@ static bool all_zero(struct fixture *f, uint64_t gpa, unsigned len)
 
 static void assert_broken(struct fixture *f)
 {
-	assert_true(f->dev->status & VIRTIO_CONFIG_S_NEEDS_RESET);
-	assert_false(f->dev->started);
+	assert_true(f->env.dev->status & VIRTIO_CONFIG_S_NEEDS_RESET);
+	assert_false(f->env.dev->started);
 	assert_int_equal(f->transport.config_changes, 1);
 }
 
@@ -78,7 +67,7 @@ static void test_5_4_6_fills_the_buffer(void **state)
 	assert_int_equal(written, 64);
 	assert_false(all_zero(f, f->data, 64));
 	assert_true(all_zero(f, f->data + 64, 64));
-	assert_true(mock_irq_taken(&f->dev->queues[0].irq));
+	assert_true(mock_irq_taken(&f->env.dev->queues[0].irq));
 }
 
 /* A request of 4 GiB costs no more than any other. */
@@ -114,7 +103,7 @@ static void test_2_7_10_every_request_is_kicked(void **state)
 		assert_true(mock_ring_kick(&f->ring));
 		mock_env_dispatch(&f->env);
 		assert_true(mock_ring_reap(&f->ring, &head, &written));
-		assert_true(mock_irq_taken(&f->dev->queues[0].irq));
+		assert_true(mock_irq_taken(&f->env.dev->queues[0].irq));
 	}
 }
 
@@ -129,9 +118,9 @@ static void test_5_4_6_1_readable_buffer_breaks_the_device(void **state)
 		mock_env_dispatch(&f->env);
 		assert_broken(f);
 		assert_int_equal(mock_ring_used_index(&f->ring), 0);
-		mock_driver_status(f->dev, 0);
+		mock_driver_status(f->env.dev, 0);
 		mock_ring_init(&f->ring, &f->env, 16);
-		mock_ring_bind(&f->ring, &f->dev->queues[0]);
+		mock_ring_bind(&f->ring, &f->env.dev->queues[0]);
 	}
 }
 
@@ -164,12 +153,12 @@ static void test_serve_is_bounded_and_comes_back(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_5_4_6_fills_the_buffer),
-		TEST(test_5_4_6_2_fills_at_most_256_bytes),
-		TEST(test_2_7_10_every_request_is_kicked),
-		TEST(test_5_4_6_1_readable_buffer_breaks_the_device),
-		TEST(test_2_7_damaged_ring_breaks_the_device),
-		TEST(test_serve_is_bounded_and_comes_back),
+		DEVICE_TEST(test_5_4_6_fills_the_buffer),
+		DEVICE_TEST(test_5_4_6_2_fills_at_most_256_bytes),
+		DEVICE_TEST(test_2_7_10_every_request_is_kicked),
+		DEVICE_TEST(test_5_4_6_1_readable_buffer_breaks_the_device),
+		DEVICE_TEST(test_2_7_damaged_ring_breaks_the_device),
+		DEVICE_TEST(test_serve_is_bounded_and_comes_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,7 +13,6 @@
 struct fixture {
 	struct mock_env env;
 	struct mock_transport transport;
-	struct virtio_dev *dev;
 };
 
 static int setup(void **state)
@@ -26,20 +25,9 @@ static int setup(void **state)
 	struct fixture *f = test_calloc(1, sizeof(*f));
 
 	mock_env_init(&f->env);
-	assert_int_equal(virtio_scsi_new(&f->dev, &f->env.virtio, 0, &options), 0);
-	mock_transport_init(&f->transport, f->dev);
+	assert_int_equal(virtio_scsi_new(&f->env.dev, &f->env.virtio, 0, &options), 0);
+	mock_transport_init(&f->transport, f->env.dev);
 	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	mock_driver_status(f->dev, 0);
-	f->dev->model->destroy(f->dev);
-	mock_env_destroy(&f->env);
-	test_free(f);
 	return 0;
 }
 
@@ -47,7 +35,7 @@ static uint32_t read32(struct fixture *f, unsigned off)
 {
 	uint8_t data[4];
 
-	virtio_config_read(f->dev, off, data, sizeof(data));
+	virtio_config_read(f->env.dev, off, data, sizeof(data));
 	return get_le32(data);
 }
 
@@ -56,9 +44,9 @@ static void write32(struct fixture *f, unsigned off, uint32_t value)
 	uint8_t data[4];
 
 	put_le32(data, value);
-	pthread_mutex_lock(&f->dev->lock);
-	virtio_config_write(f->dev, off, data, sizeof(data));
-	pthread_mutex_unlock(&f->dev->lock);
+	pthread_mutex_lock(&f->env.dev->lock);
+	virtio_config_write(f->env.dev, off, data, sizeof(data));
+	pthread_mutex_unlock(&f->env.dev->lock);
 }
 
 #define FIELD(member) offsetof(struct virtio_scsi_config, member)
@@ -67,11 +55,11 @@ static void test_5_6_2_queues(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(f->dev->model->id, 8);
+	assert_int_equal(f->env.dev->model->id, 8);
 	/* Control, event, requests. */
-	assert_int_equal(f->dev->queue_count, 2 + 4);
-	assert_int_equal(f->dev->config_len, 36);
-	assert_int_equal(virtio_offered(f->dev),
+	assert_int_equal(f->env.dev->queue_count, 2 + 4);
+	assert_int_equal(f->env.dev->config_len, 36);
+	assert_int_equal(virtio_offered(f->env.dev),
 			 1ULL << VIRTIO_SCSI_F_HOTPLUG | VIRTQ_FEATURES |
 				 1ULL << VIRTIO_F_VERSION_1);
 }
@@ -82,13 +70,13 @@ static void test_5_6_4_configuration(void **state)
 	uint8_t target[2];
 
 	assert_int_equal(read32(f, FIELD(num_queues)), 4);
-	assert_int_equal(read32(f, FIELD(seg_max)), f->dev->queues[2].max_size - 2);
-	assert_int_equal(read32(f, FIELD(cmd_per_lun)), f->dev->queues[2].max_size);
+	assert_int_equal(read32(f, FIELD(seg_max)), f->env.dev->queues[2].max_size - 2);
+	assert_int_equal(read32(f, FIELD(cmd_per_lun)), f->env.dev->queues[2].max_size);
 	assert_int_equal(read32(f, FIELD(event_info_size)), 16);
 	assert_int_equal(read32(f, FIELD(sense_size)), 96);
 	assert_int_equal(read32(f, FIELD(cdb_size)), 32);
 	assert_int_equal(read32(f, FIELD(max_channel)) & 0xffff, 0);
-	virtio_config_read(f->dev, FIELD(max_target), target, sizeof(target));
+	virtio_config_read(f->env.dev, FIELD(max_target), target, sizeof(target));
 	assert_int_equal(get_le16(target), 255);
 	assert_int_equal(read32(f, FIELD(max_lun)), 16383);
 }
@@ -110,8 +98,8 @@ static void test_5_6_4_writing_the_defaults_changes_nothing(void **state)
 
 	write32(f, FIELD(cdb_size), 32);
 	write32(f, FIELD(sense_size), 96);
-	assert_int_equal(f->dev->status, 0);
-	assert_false(mock_driver_start(f->dev, &f->transport, VIRTQ_FEATURES) &
+	assert_int_equal(f->env.dev->status, 0);
+	assert_false(mock_driver_start(f->env.dev, &f->transport, VIRTQ_FEATURES) &
 		     VIRTIO_CONFIG_S_NEEDS_RESET);
 }
 
@@ -135,13 +123,13 @@ static void test_5_6_4_other_sizes_break_the_device(void **state)
 		write32(f, cases[i].off, cases[i].value);
 		capture_stderr_end(&capture, text, sizeof(text));
 		assert_non_null(strstr(text, "virtio-scsi 0: sense_size and cdb_size"));
-		assert_true(f->dev->status & VIRTIO_CONFIG_S_NEEDS_RESET);
+		assert_true(f->env.dev->status & VIRTIO_CONFIG_S_NEEDS_RESET);
 		assert_int_equal(read32(f, FIELD(sense_size)), 96);
 		assert_int_equal(read32(f, FIELD(cdb_size)), 32);
-		assert_true(mock_driver_start(f->dev, &f->transport, 0) &
+		assert_true(mock_driver_start(f->env.dev, &f->transport, 0) &
 			    VIRTIO_CONFIG_S_NEEDS_RESET);
-		assert_false(f->dev->started);
-		mock_driver_status(f->dev, 0);
+		assert_false(f->env.dev->started);
+		mock_driver_status(f->env.dev, 0);
 	}
 }
 
@@ -152,7 +140,7 @@ static void test_2_5_read_only_fields_stay(void **state)
 	write32(f, FIELD(num_queues), 9);
 	write32(f, FIELD(max_lun), 0);
 	write32(f, FIELD(max_channel), 0xffffffff);
-	assert_int_equal(f->dev->status, 0);
+	assert_int_equal(f->env.dev->status, 0);
 	test_5_6_4_configuration(state);
 }
 
@@ -164,19 +152,19 @@ static void test_2_5_access_past_the_end(void **state)
 	assert_int_equal(read32(f, 0xfffffffe), 0);
 	write32(f, 34, 0xffffffff);
 	write32(f, 0xfffffffe, 0xffffffff);
-	assert_int_equal(f->dev->status, 0);
+	assert_int_equal(f->env.dev->status, 0);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_5_6_2_queues),
-		TEST(test_5_6_4_configuration),
-		TEST(test_longest_command_is_one_that_vhost_takes),
-		TEST(test_5_6_4_writing_the_defaults_changes_nothing),
-		TEST(test_5_6_4_other_sizes_break_the_device),
-		TEST(test_2_5_read_only_fields_stay),
-		TEST(test_2_5_access_past_the_end),
+		DEVICE_TEST(test_5_6_2_queues),
+		DEVICE_TEST(test_5_6_4_configuration),
+		DEVICE_TEST(test_longest_command_is_one_that_vhost_takes),
+		DEVICE_TEST(test_5_6_4_writing_the_defaults_changes_nothing),
+		DEVICE_TEST(test_5_6_4_other_sizes_break_the_device),
+		DEVICE_TEST(test_2_5_read_only_fields_stay),
+		DEVICE_TEST(test_2_5_access_past_the_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

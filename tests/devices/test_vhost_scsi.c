@@ -33,9 +33,7 @@ struct fixture {
 	struct mock_env env;
 	struct mock_transport transport;
 	struct mock_ring rings[QUEUES];
-	struct virtio_dev *dev;
 	struct fake_vhost kernel;
-	unsigned fds;
 };
 
 static int vhost_hook(struct fake_sys *fake, int fd, unsigned long request, void *arg)
@@ -91,40 +89,27 @@ static int setup(void **state)
 	struct vhost *vhost;
 
 	mock_env_init(&f->env);
-	f->fds = fake_open_fds();
 	f->kernel = (struct fake_vhost){ .abi = VHOST_SCSI_ABI_VERSION, .wwpn = WWPN,
 					 .no_target = -ENODEV };
 	f->env.fake.hook = vhost_hook;
 	f->env.fake.hook_data = &f->kernel;
 	assert_int_equal(vhost_scsi_open(&vhost, &f->env.fake.sys, WWPN), 0);
 	options.features = vhost_scsi_features(vhost);
-	assert_int_equal(virtio_scsi_new(&f->dev, &f->env.virtio, 0, &options), 0);
-	assert_int_equal(vhost_scsi_bind(vhost, f->dev), 0);
+	assert_int_equal(virtio_scsi_new(&f->env.dev, &f->env.virtio, 0, &options), 0);
+	assert_int_equal(vhost_scsi_bind(vhost, f->env.dev), 0);
 	for (unsigned i = 0; i < QUEUES; i++)
 		mock_ring_init(&f->rings[i], &f->env, 16);
-	mock_transport_init(&f->transport, f->dev);
+	mock_transport_init(&f->transport, f->env.dev);
 	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	mock_driver_status(f->dev, 0);
-	f->dev->model->destroy(f->dev);
-	assert_int_equal(fake_open_fds(), f->fds);
-	mock_env_destroy(&f->env);
-	test_free(f);
 	return 0;
 }
 
 static uint8_t start(struct fixture *f)
 {
 	for (unsigned i = 0; i < QUEUES; i++)
-		mock_ring_bind(&f->rings[i], &f->dev->queues[i]);
+		mock_ring_bind(&f->rings[i], &f->env.dev->queues[i]);
 	f->env.fake.request_count = 0;
-	return mock_driver_start(f->dev, &f->transport, virtio_offered(f->dev));
+	return mock_driver_start(f->env.dev, &f->transport, virtio_offered(f->env.dev));
 }
 
 static unsigned position(const struct fixture *f, unsigned long request)
@@ -140,7 +125,7 @@ static void test_features(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(virtio_offered(f->dev),
+	assert_int_equal(virtio_offered(f->env.dev),
 			 1ULL << VIRTIO_F_VERSION_1 | 1ULL << VIRTIO_RING_F_INDIRECT_DESC |
 				 1ULL << VIRTIO_RING_F_EVENT_IDX | 1ULL << VIRTIO_SCSI_F_HOTPLUG);
 }
@@ -166,7 +151,7 @@ static void test_endpoint_comes_behind_the_rings(void **state)
 	assert_int_equal(f->kernel.rings_with_kick, (1U << QUEUES) - 1);
 	assert_int_equal(position(f, VHOST_SCSI_SET_ENDPOINT), f->env.fake.request_count - 1);
 	for (unsigned i = 0; i < QUEUES; i++)
-		assert_true(f->dev->queues[i].running);
+		assert_true(f->env.dev->queues[i].running);
 }
 
 static void test_endpoint_goes_before_the_rings(void **state)
@@ -175,7 +160,7 @@ static void test_endpoint_goes_before_the_rings(void **state)
 
 	start(f);
 	f->env.fake.request_count = 0;
-	mock_driver_status(f->dev, 0);
+	mock_driver_status(f->env.dev, 0);
 	assert_int_equal(position(f, VHOST_SCSI_CLEAR_ENDPOINT), 0);
 	assert_int_equal(fake_sys_count(&f->env.fake, VHOST_GET_VRING_BASE), QUEUES);
 	assert_int_equal(f->kernel.rings_with_kick, 0);
@@ -189,7 +174,7 @@ static void test_restart_many_times(void **state)
 	for (unsigned i = 0; i < 10; i++) {
 		assert_false(start(f) & VIRTIO_CONFIG_S_NEEDS_RESET);
 		assert_true(f->kernel.has_endpoint);
-		mock_driver_status(f->dev, 0);
+		mock_driver_status(f->env.dev, 0);
 		assert_false(f->kernel.has_endpoint);
 	}
 	assert_int_equal(fake_open_fds(), fds);
@@ -201,8 +186,8 @@ static void test_queue_not_enabled(void **state)
 	struct fixture *f = *state;
 
 	for (unsigned i = 0; i < QUEUES - 1; i++)
-		mock_ring_bind(&f->rings[i], &f->dev->queues[i]);
-	assert_false(mock_driver_start(f->dev, &f->transport, VIRTQ_FEATURES) &
+		mock_ring_bind(&f->rings[i], &f->env.dev->queues[i]);
+	assert_false(mock_driver_start(f->env.dev, &f->transport, VIRTQ_FEATURES) &
 		     VIRTIO_CONFIG_S_NEEDS_RESET);
 	assert_true(f->kernel.has_endpoint);
 	assert_int_equal(f->kernel.rings_with_kick, (1U << (QUEUES - 1)) - 1);
@@ -222,10 +207,10 @@ static void test_target_is_gone_at_driver_ok(void **state)
 	assert_non_null(strstr(text, "virtio-scsi 0: target " WWPN " does not exist"));
 	assert_int_equal(f->kernel.rings_with_kick, 0);
 	for (unsigned i = 0; i < QUEUES; i++)
-		assert_false(f->dev->queues[i].running);
+		assert_false(f->env.dev->queues[i].running);
 
 	f->kernel.wwpn = WWPN;
-	mock_driver_status(f->dev, 0);
+	mock_driver_status(f->env.dev, 0);
 	assert_false(start(f) & VIRTIO_CONFIG_S_NEEDS_RESET);
 }
 
@@ -241,7 +226,7 @@ static void test_nth_failure_at_start(void **state)
 		assert_false(f->kernel.has_endpoint);
 		assert_int_equal(f->kernel.rings_with_kick, 0);
 		f->env.fake.fail_at = 0;
-		mock_driver_status(f->dev, 0);
+		mock_driver_status(f->env.dev, 0);
 	}
 	assert_false(start(f) & VIRTIO_CONFIG_S_NEEDS_RESET);
 }
@@ -312,16 +297,16 @@ static void test_open_says_what_is_wrong(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_features),
-		TEST(test_no_endpoint_before_driver_ok),
-		TEST(test_endpoint_comes_behind_the_rings),
-		TEST(test_endpoint_goes_before_the_rings),
-		TEST(test_restart_many_times),
-		TEST(test_queue_not_enabled),
-		TEST(test_target_is_gone_at_driver_ok),
-		TEST(test_nth_failure_at_start),
-		TEST(test_nth_failure_at_open),
-		TEST(test_open_says_what_is_wrong),
+		DEVICE_TEST(test_features),
+		DEVICE_TEST(test_no_endpoint_before_driver_ok),
+		DEVICE_TEST(test_endpoint_comes_behind_the_rings),
+		DEVICE_TEST(test_endpoint_goes_before_the_rings),
+		DEVICE_TEST(test_restart_many_times),
+		DEVICE_TEST(test_queue_not_enabled),
+		DEVICE_TEST(test_target_is_gone_at_driver_ok),
+		DEVICE_TEST(test_nth_failure_at_start),
+		DEVICE_TEST(test_nth_failure_at_open),
+		DEVICE_TEST(test_open_says_what_is_wrong),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,9 +29,7 @@ struct fixture {
 	struct mock_env env;
 	struct mock_transport transport;
 	struct mock_ring rings[VSOCK_QUEUES];
-	struct virtio_dev *dev;
 	struct kernel kernel;
-	unsigned fds; /* open before the device */
 };
 
 static int vhost_hook(struct fake_sys *fake, int fd, unsigned long request, void *arg)
@@ -80,22 +78,7 @@ static int setup(void **state)
 	f->env.fake.hook_data = &f->kernel;
 	f->env.fake.request_count = 0;
 	f->env.fake.calls = 0;
-	f->fds = fake_open_fds();
 	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	if (f->dev) {
-		mock_driver_status(f->dev, 0);
-		f->dev->model->destroy(f->dev);
-	}
-	assert_int_equal(fake_open_fds(), f->fds);
-	mock_env_destroy(&f->env);
-	test_free(f);
 	return 0;
 }
 
@@ -108,11 +91,11 @@ static int make(struct fixture *f)
 	ret = vhost_vsock_open(&vhost, &f->env.fake.sys, CID);
 	if (ret)
 		return ret;
-	assert_int_equal(virtio_vsock_new(&f->dev, &f->env.virtio, 0, CID,
+	assert_int_equal(virtio_vsock_new(&f->env.dev, &f->env.virtio, 0, CID,
 					  vhost_vsock_features(vhost)),
 			 0);
-	assert_int_equal(vhost_vsock_bind(vhost, f->dev, VSOCK_QUEUE_RX), 0);
-	assert_int_equal(local_backend_bind(f->dev, VSOCK_QUEUE_EVENT, 1), 0);
+	assert_int_equal(vhost_vsock_bind(vhost, f->env.dev, VSOCK_QUEUE_RX), 0);
+	assert_int_equal(local_backend_bind(f->env.dev, VSOCK_QUEUE_EVENT, 1), 0);
 	return 0;
 }
 
@@ -120,9 +103,9 @@ static uint8_t start(struct fixture *f)
 {
 	for (unsigned i = 0; i < VSOCK_QUEUES; i++) {
 		mock_ring_init(&f->rings[i], &f->env, 8);
-		mock_ring_bind(&f->rings[i], &f->dev->queues[i]);
+		mock_ring_bind(&f->rings[i], &f->env.dev->queues[i]);
 	}
-	return mock_driver_start(f->dev, &f->transport, f->dev->offered);
+	return mock_driver_start(f->env.dev, &f->transport, f->env.dev->offered);
 }
 
 static void assert_stopped(const struct kernel *kernel)
@@ -180,9 +163,9 @@ static void test_vhost_own_bits_stay_hidden(void **state)
 	struct fixture *f = *state;
 
 	assert_int_equal(make(f), 0);
-	assert_int_equal(f->dev->offered, FEATURES & ~(1ULL << VHOST_F_LOG_ALL));
+	assert_int_equal(f->env.dev->offered, FEATURES & ~(1ULL << VHOST_F_LOG_ALL));
 	start(f);
-	assert_int_equal(f->kernel.features, f->dev->offered);
+	assert_int_equal(f->kernel.features, f->env.dev->offered);
 }
 
 static void test_driver_ok_runs_packets_in_the_kernel_and_events_here(void **state)
@@ -192,11 +175,11 @@ static void test_driver_ok_runs_packets_in_the_kernel_and_events_here(void **sta
 	assert_int_equal(make(f), 0);
 	assert_true(start(f) & VIRTIO_CONFIG_S_DRIVER_OK);
 	assert_int_equal(f->kernel.running, 1);
-	assert_ptr_equal(f->dev->queues[VSOCK_QUEUE_RX].backend,
-			 f->dev->queues[VSOCK_QUEUE_TX].backend);
-	assert_string_equal(f->dev->queues[VSOCK_QUEUE_EVENT].backend->ops->name, "local");
+	assert_ptr_equal(f->env.dev->queues[VSOCK_QUEUE_RX].backend,
+			 f->env.dev->queues[VSOCK_QUEUE_TX].backend);
+	assert_string_equal(f->env.dev->queues[VSOCK_QUEUE_EVENT].backend->ops->name, "local");
 	for (unsigned i = 0; i < VSOCK_QUEUES; i++)
-		assert_true(f->dev->queues[i].running);
+		assert_true(f->env.dev->queues[i].running);
 }
 
 /* The hook refuses a base that is asked for while the kernel still runs the rings. */
@@ -208,7 +191,7 @@ static void test_reset_stops_and_the_cid_stays(void **state)
 	for (unsigned i = 0; i < 3; i++) {
 		assert_false(start(f) & VIRTIO_CONFIG_S_NEEDS_RESET);
 		assert_int_equal(f->kernel.running, 1);
-		mock_driver_status(f->dev, 0);
+		mock_driver_status(f->env.dev, 0);
 		assert_stopped(&f->kernel);
 	}
 	assert_int_equal(fake_sys_count(&f->env.fake, VHOST_VSOCK_SET_GUEST_CID), 1);
@@ -222,16 +205,16 @@ static void test_stop_reads_the_base_back(void **state)
 
 	assert_int_equal(make(f), 0);
 	start(f);
-	backend = f->dev->queues[VSOCK_QUEUE_RX].backend;
-	backend->ops->stop(backend, f->dev);
-	assert_int_equal(f->dev->queues[VSOCK_QUEUE_RX].state.last_avail, BASE);
-	assert_int_equal(f->dev->queues[VSOCK_QUEUE_TX].state.last_avail, BASE);
+	backend = f->env.dev->queues[VSOCK_QUEUE_RX].backend;
+	backend->ops->stop(backend, f->env.dev);
+	assert_int_equal(f->env.dev->queues[VSOCK_QUEUE_RX].state.last_avail, BASE);
+	assert_int_equal(f->env.dev->queues[VSOCK_QUEUE_TX].state.last_avail, BASE);
 	/* Idempotent: it asks no second time. */
-	backend->ops->stop(backend, f->dev);
+	backend->ops->stop(backend, f->env.dev);
 	assert_int_equal(fake_sys_count(&f->env.fake, VHOST_GET_VRING_BASE), 2);
 }
 
-/* open, SET_OWNER, GET_FEATURES, SET_GUEST_CID: teardown counts the fds. */
+/* open, SET_OWNER, GET_FEATURES, SET_GUEST_CID: the teardown counts the fds. */
 static void test_nth_call_of_the_creation_fails(void **state)
 {
 	struct fixture *f = *state;
@@ -245,7 +228,7 @@ static void test_nth_call_of_the_creation_fails(void **state)
 		assert_int_equal(make(f), -EIO);
 		capture_stderr_end(&capture, said, sizeof(said));
 		assert_ptr_equal(strchr(said, '\n'), said + strlen(said) - 1);
-		assert_int_equal(fake_open_fds(), f->fds);
+		assert_int_equal(fake_open_fds(), f->env.fds);
 	}
 }
 
@@ -261,7 +244,7 @@ static void test_nth_call_of_the_start_fails(void **state)
 	calls = f->env.fake.calls;
 	start(f);
 	calls = f->env.fake.calls - calls;
-	mock_driver_status(f->dev, 0);
+	mock_driver_status(f->env.dev, 0);
 	for (unsigned n = 1; n <= calls; n++) {
 		struct capture capture;
 		char said[200];
@@ -273,9 +256,9 @@ static void test_nth_call_of_the_start_fails(void **state)
 		capture_stderr_end(&capture, said, sizeof(said));
 		assert_stopped(&f->kernel);
 		f->env.fake.fail_at = 0;
-		mock_driver_status(f->dev, 0);
+		mock_driver_status(f->env.dev, 0);
 		assert_false(start(f) & VIRTIO_CONFIG_S_NEEDS_RESET);
-		mock_driver_status(f->dev, 0);
+		mock_driver_status(f->env.dev, 0);
 	}
 	assert_int_equal(failures, calls);
 }
@@ -283,15 +266,15 @@ static void test_nth_call_of_the_start_fails(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_cid_is_taken_at_creation),
-		TEST(test_cid_in_use_is_one_line),
-		TEST(test_missing_module_is_one_line),
-		TEST(test_vhost_own_bits_stay_hidden),
-		TEST(test_driver_ok_runs_packets_in_the_kernel_and_events_here),
-		TEST(test_reset_stops_and_the_cid_stays),
-		TEST(test_stop_reads_the_base_back),
-		TEST(test_nth_call_of_the_creation_fails),
-		TEST(test_nth_call_of_the_start_fails),
+		DEVICE_TEST(test_cid_is_taken_at_creation),
+		DEVICE_TEST(test_cid_in_use_is_one_line),
+		DEVICE_TEST(test_missing_module_is_one_line),
+		DEVICE_TEST(test_vhost_own_bits_stay_hidden),
+		DEVICE_TEST(test_driver_ok_runs_packets_in_the_kernel_and_events_here),
+		DEVICE_TEST(test_reset_stops_and_the_cid_stays),
+		DEVICE_TEST(test_stop_reads_the_base_back),
+		DEVICE_TEST(test_nth_call_of_the_creation_fails),
+		DEVICE_TEST(test_nth_call_of_the_start_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

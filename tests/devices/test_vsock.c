@@ -17,7 +17,6 @@ struct fixture {
 	struct mock_env env;
 	struct mock_ring ring;
 	struct mock_transport transport;
-	struct virtio_dev *dev;
 };
 
 /* All feature bits that a vhost could have: the device picks those that it knows. */
@@ -26,22 +25,11 @@ static int setup(void **state)
 	struct fixture *f = test_calloc(1, sizeof(*f));
 
 	mock_env_init(&f->env);
-	assert_int_equal(virtio_vsock_new(&f->dev, &f->env.virtio, 0, CID, UINT64_MAX), 0);
-	assert_int_equal(local_backend_bind(f->dev, VSOCK_QUEUE_EVENT, 1), 0);
+	assert_int_equal(virtio_vsock_new(&f->env.dev, &f->env.virtio, 0, CID, UINT64_MAX), 0);
+	assert_int_equal(local_backend_bind(f->env.dev, VSOCK_QUEUE_EVENT, 1), 0);
 	mock_ring_init(&f->ring, &f->env, 8);
-	mock_ring_bind(&f->ring, &f->dev->queues[VSOCK_QUEUE_EVENT]);
+	mock_ring_bind(&f->ring, &f->env.dev->queues[VSOCK_QUEUE_EVENT]);
 	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	mock_driver_status(f->dev, 0);
-	f->dev->model->destroy(f->dev);
-	mock_env_destroy(&f->env);
-	test_free(f);
 	return 0;
 }
 
@@ -49,8 +37,8 @@ static void test_5_10_has_three_queues_and_its_id(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(f->dev->model->id, 19);
-	assert_int_equal(f->dev->queue_count, 3);
+	assert_int_equal(f->env.dev->model->id, 19);
+	assert_int_equal(f->env.dev->queue_count, 3);
 }
 
 static void test_5_10_3_offers_what_it_knows(void **state)
@@ -58,7 +46,7 @@ static void test_5_10_3_offers_what_it_knows(void **state)
 	struct fixture *f = *state;
 	struct virtio_dev *bare;
 
-	assert_int_equal(f->dev->offered, SEQPACKET | VIRTQ_FEATURES | VERSION_1);
+	assert_int_equal(f->env.dev->offered, SEQPACKET | VIRTQ_FEATURES | VERSION_1);
 	assert_int_equal(virtio_vsock_new(&bare, &f->env.virtio, 1, CID,
 					  1 << VIRTIO_RING_F_INDIRECT_DESC),
 			 0);
@@ -71,10 +59,10 @@ static void test_5_10_4_guest_cid(void **state)
 	struct fixture *f = *state;
 	uint8_t cid[8], bytes[2];
 
-	assert_int_equal(f->dev->config_len, sizeof(cid));
-	virtio_config_read(f->dev, 0, cid, sizeof(cid));
+	assert_int_equal(f->env.dev->config_len, sizeof(cid));
+	virtio_config_read(f->env.dev, 0, cid, sizeof(cid));
 	assert_int_equal(get_le64(cid), CID);
-	virtio_config_read(f->dev, 3, bytes, sizeof(bytes));
+	virtio_config_read(f->env.dev, 3, bytes, sizeof(bytes));
 	assert_int_equal(bytes[0], 0xff);
 	assert_int_equal(bytes[1], 0);
 }
@@ -86,8 +74,8 @@ static void test_5_10_4_guest_cid_cannot_be_written(void **state)
 	const uint8_t other[8] = { 9 };
 	uint8_t cid[8];
 
-	virtio_config_write(f->dev, 0, other, sizeof(other));
-	virtio_config_read(f->dev, 0, cid, sizeof(cid));
+	virtio_config_write(f->env.dev, 0, other, sizeof(other));
+	virtio_config_read(f->env.dev, 0, cid, sizeof(cid));
 	assert_int_equal(get_le64(cid), CID);
 }
 
@@ -102,11 +90,11 @@ static void fill(struct fixture *f)
 static void test_5_10_6_7_event_buffers_are_kept(void **state)
 {
 	struct fixture *f = *state;
-	struct virtq *q = &f->dev->queues[VSOCK_QUEUE_EVENT];
+	struct virtq *q = &f->env.dev->queues[VSOCK_QUEUE_EVENT];
 	uint32_t written;
 	uint16_t head;
 
-	mock_driver_start(f->dev, &f->transport, 0);
+	mock_driver_start(f->env.dev, &f->transport, 0);
 	mock_env_dispatch(&f->env);
 	fill(f);
 	/* Told once that kicks are not wanted. */
@@ -115,7 +103,7 @@ static void test_5_10_6_7_event_buffers_are_kept(void **state)
 	mock_env_dispatch(&f->env);
 	assert_false(mock_ring_reap(&f->ring, &head, &written));
 	assert_false(mock_irq_taken(&q->irq));
-	assert_false(f->dev->status & VIRTIO_CONFIG_S_NEEDS_RESET);
+	assert_false(f->env.dev->status & VIRTIO_CONFIG_S_NEEDS_RESET);
 }
 
 /* Each driver finds the device as the one before did. */
@@ -123,28 +111,28 @@ static void test_reset_gives_event_buffers_up(void **state)
 {
 	struct fixture *f = *state;
 
-	mock_driver_start(f->dev, &f->transport, SEQPACKET | VIRTQ_FEATURES);
+	mock_driver_start(f->env.dev, &f->transport, SEQPACKET | VIRTQ_FEATURES);
 	fill(f);
 	mock_env_dispatch(&f->env);
-	mock_driver_status(f->dev, 0);
-	assert_int_equal(f->dev->queues[VSOCK_QUEUE_EVENT].state.last_avail, 0);
-	assert_false(f->dev->queues[VSOCK_QUEUE_EVENT].running);
+	mock_driver_status(f->env.dev, 0);
+	assert_int_equal(f->env.dev->queues[VSOCK_QUEUE_EVENT].state.last_avail, 0);
+	assert_false(f->env.dev->queues[VSOCK_QUEUE_EVENT].running);
 	mock_ring_init(&f->ring, &f->env, 8);
-	mock_ring_bind(&f->ring, &f->dev->queues[VSOCK_QUEUE_EVENT]);
-	assert_true(mock_driver_start(f->dev, &f->transport, SEQPACKET) &
+	mock_ring_bind(&f->ring, &f->env.dev->queues[VSOCK_QUEUE_EVENT]);
+	assert_true(mock_driver_start(f->env.dev, &f->transport, SEQPACKET) &
 		    VIRTIO_CONFIG_S_DRIVER_OK);
-	assert_true(f->dev->queues[VSOCK_QUEUE_EVENT].running);
+	assert_true(f->env.dev->queues[VSOCK_QUEUE_EVENT].running);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_5_10_has_three_queues_and_its_id),
-		TEST(test_5_10_3_offers_what_it_knows),
-		TEST(test_5_10_4_guest_cid),
-		TEST(test_5_10_4_guest_cid_cannot_be_written),
-		TEST(test_5_10_6_7_event_buffers_are_kept),
-		TEST(test_reset_gives_event_buffers_up),
+		DEVICE_TEST(test_5_10_has_three_queues_and_its_id),
+		DEVICE_TEST(test_5_10_3_offers_what_it_knows),
+		DEVICE_TEST(test_5_10_4_guest_cid),
+		DEVICE_TEST(test_5_10_4_guest_cid_cannot_be_written),
+		DEVICE_TEST(test_5_10_6_7_event_buffers_are_kept),
+		DEVICE_TEST(test_reset_gives_event_buffers_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

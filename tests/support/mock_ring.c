@@ -28,15 +28,37 @@ void mock_env_init(struct mock_env *env)
 		.irqs = &env->irqs,
 	};
 	env->next = FIRST_FREE;
+	env->fds = fake_open_fds();
+}
+
+static void end_device(struct mock_env *env)
+{
+	if (!env->dev)
+		return;
+	mock_driver_status(env->dev, 0);
+	env->dev->model->destroy(env->dev);
+	env->dev = NULL;
 }
 
 void mock_env_destroy(struct mock_env *env)
 {
+	end_device(env);
 	irqs_destroy(&env->irqs);
 	loop_destroy(&env->loop);
 	gmem_destroy(&env->mem);
 	kvm_destroy(&env->kvm);
 	fake_sys_destroy(&env->fake);
+}
+
+int mock_env_teardown(void **state)
+{
+	struct mock_env *env = *state;
+
+	end_device(env);
+	assert_int_equal(fake_open_fds(), env->fds);
+	mock_env_destroy(env);
+	test_free(env);
+	return 0;
 }
 
 uint64_t mock_alloc(struct mock_env *env, uint64_t len, uint64_t align)

@@ -41,12 +41,18 @@ struct mock_env {
 	struct loop loop;
 	struct irqs irqs;
 	struct virtio_env virtio; /* pass &env->virtio to models */
+	struct virtio_dev *dev;	  /* the device under test, if the environment shall end it */
+	unsigned fds;		  /* open once the environment was */
 	uint64_t next;		  /* first GPA that mock_alloc() has not given away */
 };
 
 /* Fails the test on errors, as all functions here. */
 void mock_env_init(struct mock_env *env);
+/* Resets and destroys the device, and closes everything. */
 void mock_env_destroy(struct mock_env *env);
+/* For cmocka, with a state that begins with a struct mock_env. The device has left no fd open. */
+int mock_env_teardown(void **state);
+#define DEVICE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, mock_env_teardown)
 
 /* Zeroed guest memory in the first slot; align is a power of two. Never freed. */
 uint64_t mock_alloc(struct mock_env *env, uint64_t len, uint64_t align);
