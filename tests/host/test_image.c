@@ -2,22 +2,19 @@
 /* Every test but the last few runs once on each engine. */
 #include "host/image.h"
 #include "host/image_engine.h"
+#include "unit.h"
 
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <cmocka.h>
 
 enum { MIB = 1 << 20, IMAGE_SIZE = 4 * MIB, DEPTH = 64, PIECES = 64, PATIENCE_MS = 60000 };
 
@@ -804,12 +801,11 @@ int main(void)
 		BOTH(drain_cancels_what_is_left),
 		BOTH(drain_waits_for_what_is_under_way),
 		BOTH(direct_takes_any_alignment),
-		cmocka_unit_test_setup_teardown(wrong_files_are_refused, setup, teardown),
-		cmocka_unit_test_setup_teardown(locks_keep_writers_alone, setup, teardown),
-		cmocka_unit_test_setup_teardown(geometry_is_plausible, setup, teardown),
-		cmocka_unit_test_setup_teardown(threads_take_over_where_io_uring_is_refused, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(dead_ring_fails_requests, setup, teardown),
+		TEST(wrong_files_are_refused),
+		TEST(locks_keep_writers_alone),
+		TEST(geometry_is_plausible),
+		TEST(threads_take_over_where_io_uring_is_refused),
+		TEST(dead_ring_fails_requests),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

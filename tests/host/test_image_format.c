@@ -4,15 +4,11 @@
 #include "host/image.h"
 #include "host/image_format.h"
 #include "../../devices/scsi/lio.h"
+#include "unit.h"
 
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 /* What programs write; each in a file of `size` bytes. */
 static const struct {
@@ -134,11 +130,9 @@ static void raw_disks_are_no_images_of_other_formats(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-			other_formats_are_refused_with_the_command_that_converts, setup, teardown),
-		cmocka_unit_test_setup_teardown(format_raw_is_believed, setup, teardown),
-		cmocka_unit_test_setup_teardown(raw_disks_are_no_images_of_other_formats, setup,
-						teardown),
+		TEST(other_formats_are_refused_with_the_command_that_converts),
+		TEST(format_raw_is_believed),
+		TEST(raw_disks_are_no_images_of_other_formats),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,19 +5,15 @@
  */
 #include "fake_sys.h"
 #include "host/link_watch.h"
+#include "unit.h"
 
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-
-#include <cmocka.h>
 
 enum { INDEX = 1, NO_INDEX = 1000000, LOWER_UP = 1 << 16 /* IFF_LOWER_UP */ };
 
@@ -329,8 +325,6 @@ static void test_failed_start_leaves_nothing(void **state)
 	assert_int_equal(link_watch_start(&f->watch, &closed, INDEX), -EBADF);
 	assert_int_equal(f->watch.event.fd, -1);
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {

@@ -3,18 +3,14 @@
 #include "capture.h"
 #include "fake_sys.h"
 #include "host/tap.h"
+#include "unit.h"
 
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <linux/sockios.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-
-#include <cmocka.h>
 
 enum { ALL = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN | TUN_F_UFO };
 
@@ -576,27 +572,24 @@ static void test_every_failure(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_open, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_offloads_of_old_kernels, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_several_queues, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_queues_are_attached_and_detached, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_single_queue_of_multi_queue_tap, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_unknown_mtu, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_refusals_say_what_to_do, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_absent, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_names, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_warns_when_down, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_adopt, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_adopt_where_the_interface_is, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_removed, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_adopt_macvtap, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_adopt_queues, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_adopt_refuses_other_fds, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_adopt_refuses_what_was_not_inherited, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_every_failure, setup, teardown),
+		TEST(test_open),
+		TEST(test_offloads_of_old_kernels),
+		TEST(test_several_queues),
+		TEST(test_queues_are_attached_and_detached),
+		TEST(test_single_queue_of_multi_queue_tap),
+		TEST(test_unknown_mtu),
+		TEST(test_refusals_say_what_to_do),
+		TEST(test_absent),
+		TEST(test_names),
+		TEST(test_warns_when_down),
+		TEST(test_adopt),
+		TEST(test_adopt_where_the_interface_is),
+		TEST(test_removed),
+		TEST(test_adopt_macvtap),
+		TEST(test_adopt_queues),
+		TEST(test_adopt_refuses_other_fds),
+		TEST(test_adopt_refuses_what_was_not_inherited),
+		TEST(test_every_failure),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,21 +2,18 @@
 /* The terminal on pipes, files, sockets and ptys. The loop is turned by hand: no threads, no
  * sleeps. */
 #include "host/terminal.h"
+#include "unit.h"
 
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <pty.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-
-#include <cmocka.h>
 
 struct fixture {
 	struct loop loop;
@@ -850,7 +847,6 @@ static void nothing_leaks(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(piped_input_reaches_the_consumer),
 		TEST(shared_input_does_not_block),

@@ -1,20 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Each request and each kind of exit in its sentence. */
-#include "fake_sys.h"
-
-#include "core/kvm.h"
-#include "trace/narrate.h"
+#include "narrate_rig.h"
 
 #include <linux/if_tun.h>
 #include <linux/sockios.h>
 #include <linux/vhost.h>
 #include <net/if.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <string.h>
 #include <sys/ioctl.h>
-
-#include <cmocka.h>
 
 static const struct narrate_table *const tables[] = {
 	&narrate_kvm,
@@ -22,92 +14,6 @@ static const struct narrate_table *const tables[] = {
 	&narrate_tun,
 	&narrate_vhost,
 };
-
-struct rig {
-	struct fd_names names;
-	struct bus pio, mmio;
-	struct bus_region com1, bar;
-	struct narration n;
-	struct sys_event event;
-	char said[600];
-};
-
-static uint64_t nothing_read(void *owner, uint64_t off, unsigned size)
-{
-	(void)owner;
-	(void)off;
-	(void)size;
-	return 0;
-}
-
-static void nothing_written(void *owner, uint64_t off, uint64_t value, unsigned size)
-{
-	(void)owner;
-	(void)off;
-	(void)value;
-	(void)size;
-}
-
-static void describe(void *owner, uint64_t off, struct text *out)
-{
-	(void)owner;
-	if (off)
-		text_add(out, "register %u", (unsigned)off);
-}
-
-static const struct bus_ops ops = {
-	.read = nothing_read, .write = nothing_written, .describe = describe
-};
-
-static int setup(void **state)
-{
-	struct rig *r = calloc(1, sizeof(*r));
-
-	if (!r)
-		return -1;
-	r->com1 = (struct bus_region){ .base = 0x3f8, .len = 8, .ops = &ops, .name = "COM1" };
-	r->bar = (struct bus_region){
-		.base = 0xc0000000, .len = 0x8000, .ops = &ops, .name = "virtio-net 0"
-	};
-	if (fd_names_init(&r->names) || bus_init(&r->pio) || bus_init(&r->mmio) ||
-	    bus_add(&r->pio, &r->com1) || bus_add(&r->mmio, &r->bar))
-		return -1;
-	fd_names_set(&r->names, 7, "vCPU 0");
-	fd_names_set(&r->names, 17, "kick of queue 0 of virtio-net 0 at 00:03.0");
-	fd_names_set(&r->names, 20, "/dev/vhost-net");
-	fd_names_set(&r->names, 21, "tap tap0");
-	r->n = (struct narration){
-		.event = &r->event, .names = &r->names, .pio = &r->pio, .mmio = &r->mmio
-	};
-	*state = r;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct rig *r = *state;
-
-	bus_destroy(&r->pio);
-	bus_destroy(&r->mmio);
-	fd_names_destroy(&r->names);
-	free(r);
-	return 0;
-}
-
-/* What is said of an ioctl on an fd; it learns, too. */
-static const char *said(struct rig *r, int fd, unsigned long request, const void *arg, int result)
-{
-	const struct narrate_entry *entry = narrate_find(request);
-	struct text out = text_of(r->said, sizeof(r->said));
-
-	r->event = (struct sys_event){
-		.kind = SYS_IOCTL, .fd = fd, .request = request, .arg = arg, .result = result
-	};
-	narrate_event(&out, &r->n, entry);
-	if (entry && entry->learn && result >= 0)
-		entry->learn(&r->n);
-	return r->said;
-}
 
 static const char *said_exit(struct rig *r, const struct kvm_run *run, int result)
 {
@@ -503,19 +409,19 @@ static void test_text_is_cut(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_kvm_creates, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_a_failure_says_why, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_kvm_memory, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_kvm_interrupts, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_kvm_kicks, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_kvm_debugger, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_tun, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_vhost_rings, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_vhost_devices, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_vhost_memory, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_port_exits, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_memory_exits, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_other_exits, setup, teardown),
+		TEST(test_kvm_creates),
+		TEST(test_a_failure_says_why),
+		TEST(test_kvm_memory),
+		TEST(test_kvm_interrupts),
+		TEST(test_kvm_kicks),
+		TEST(test_kvm_debugger),
+		TEST(test_tun),
+		TEST(test_vhost_rings),
+		TEST(test_vhost_devices),
+		TEST(test_vhost_memory),
+		TEST(test_port_exits),
+		TEST(test_memory_exits),
+		TEST(test_other_exits),
 		cmocka_unit_test(test_tables_are_whole),
 		cmocka_unit_test(test_numbers_have_commas),
 		cmocka_unit_test(test_text_is_cut),
