@@ -265,8 +265,8 @@ static void a_failure_survives_noise_at_any_place(void **state)
 		"ok 1 - a\nnot ok 2 - b\n1..2\n",
 		"1..2\nnot ok - a\nok - b\n",
 		NESTED("not ok", "not ok"),
-		"TAP version 13\n1..1\n# selftests: a: b\n# TAP version 13\n# 1..1\n# not ok 1 x\n"
-		"not ok 1 selftests: a: b # exit=1\n",
+		("TAP version 13\n1..1\n# selftests: a: b\n# TAP version 13\n# 1..1\n# not ok 1 x\n"
+		 "not ok 1 selftests: a: b # exit=1\n"),
 	};
 	static const char *const noises[] = {
 		"[   12.345678] random: crng init done\n", "random: crng init done\n", "\n", "noise",
