@@ -70,6 +70,7 @@ _kinglet_argument()
 	--modules) _kinglet_folders "$2" ;;
 	--module) ;;
 	--append) ;;
+	--html) _kinglet_files "$2" ;;
 	*) return 1 ;;
 	esac
 	[[ $keys ]] || return 0
@@ -155,6 +156,8 @@ _kinglet()
 		--module
 		--append
 		--verbose"
+	local report="
+		--html"
 	local doctor="
 		--json
 		--fix"
@@ -172,7 +175,7 @@ _kinglet()
 	test) options="$test $suite $boot $machine $common" ;;
 	exec) options="$exec $machine $common" ;;
 	kernel) options="$common" words="list" ;;
-	report) options="$common" ;;
+	report) options="$report $common" ;;
 	doctor) options="$doctor $common" ;;
 	help) options="$common" words="run test exec kernel report doctor help version" ;;
 	version) options="$common" ;;

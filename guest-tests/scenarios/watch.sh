@@ -37,6 +37,9 @@ done
 expect_output '^vCPU 0 +[0-9.]+ +[0-9.]+  #'
 expect_output "^write to $serial +[0-9]+ "
 
+"$KINGLET" report trace.json --html again.html
+cmp page.html again.html
+
 # The data queues need no thread of Kinglet, the control queue does.
 for queue in 0 1; do
 	grep -A 20 '<h3>virtio-net 0' page.html |

@@ -24,6 +24,9 @@ struct costs {
 
 void costs_add(struct costs *costs, const char *name, uint64_t count, uint64_t ns);
 
+/* What those of a name took; 0: there is none. */
+uint64_t costs_ns(const struct costs *costs, const char *name);
+
 /* All of `from`, too. */
 void costs_merge(struct costs *into, const struct costs *from);
 

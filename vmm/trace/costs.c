@@ -21,6 +21,14 @@ void costs_add(struct costs *costs, const char *name, uint64_t count, uint64_t n
 	costs->costs[i].ns += ns;
 }
 
+uint64_t costs_ns(const struct costs *costs, const char *name)
+{
+	for (unsigned i = 0; i < costs->count; i++)
+		if (strcmp(costs->costs[i].name, name) == 0)
+			return costs->costs[i].ns;
+	return 0;
+}
+
 void costs_merge(struct costs *into, const struct costs *from)
 {
 	for (unsigned i = 0; i < from->count; i++)

@@ -1,102 +1,68 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "page.h"
 
-#include "base/le.h"
-#include "pci/pci.h"
-#include "virtio/virtio.h"
-
-#include <inttypes.h>
 #include <string.h>
 
-/* --- Addresses -------------------------------------------------------------------------------- */
-
-static void print_range(FILE *out, uint64_t base, uint64_t len, int digits)
+/* One text of a fact, between two pieces of markup. */
+static void print(FILE *out, const char *before, const cJSON *fact, const char *key,
+		  const char *after)
 {
-	fprintf(out, "<td class=\"a\">0x%0*" PRIx64 "</td><td class=\"a\">0x%0*" PRIx64 "</td>",
-		digits, base, digits, base + len - 1);
+	fputs(before, out);
+	text_print_xml(out, trace_string(fact, key));
+	fputs(after, out);
 }
 
-static void print_size(FILE *out, uint64_t len)
+static void print_bytes(FILE *out, const cJSON *fact)
 {
 	char buf[32];
 	struct text size = text_of(buf, sizeof(buf));
 
-	text_add_bytes(&size, len);
-	fprintf(out, "<td class=\"n\">%s</td>", buf);
+	text_add_bytes(&size, trace_number(fact, "bytes"));
+	fputs(buf, out);
 }
 
-struct area {
-	uint64_t base, len;
-	const char *kind; /* of swatch */
-	const char *name;
-};
-
-enum { AREAS_MAX = 128 };
-
-/* In order of address; those that do not fit are left out. */
-static void add_area(struct area *areas, unsigned *count, struct area area)
+static unsigned number(const cJSON *fact, const char *key)
 {
-	unsigned at = *count;
-
-	if (!area.len || *count == AREAS_MAX)
-		return;
-	for (; at && areas[at - 1].base > area.base; at--)
-		areas[at] = areas[at - 1];
-	areas[at] = area;
-	++*count;
+	return (unsigned)trace_number(fact, key);
 }
 
-static void print_memory_map(FILE *out, const struct machine_parts *parts)
-{
-	const struct boot_summary *loaded = parts->loaded;
-	struct area areas[AREAS_MAX];
-	unsigned count = 0;
+/* --- Addresses -------------------------------------------------------------------------------- */
 
-	for (unsigned i = 0; i < parts->mem->count; i++)
-		add_area(areas, &count,
-			 (struct area){ parts->mem->slots[i].gpa, parts->mem->slots[i].len, "ram", "RAM" });
-	add_area(areas, &count,
-		 (struct area){ loaded->kernel_start, loaded->kernel_end - loaded->kernel_start, "ram",
-				"· kernel, as loaded" });
-	add_area(areas, &count,
-		 (struct area){ loaded->initrd_start, loaded->initrd_len, "ram", "· initrd" });
-	add_area(areas, &count,
-		 (struct area){ parts->pci->mmio32.base, parts->pci->mmio32.len, "pci", "PCI window" });
-	add_area(areas, &count,
-		 (struct area){ parts->pci->mmio64.base, parts->pci->mmio64.len, "pci",
-				"PCI window, 64-bit" });
-	for (unsigned i = 0; i < parts->mmio->count; i++)
-		add_area(areas, &count,
-			 (struct area){ parts->mmio->regions[i]->base, parts->mmio->regions[i]->len, "mmio",
-					parts->mmio->regions[i]->name });
+static void print_range(FILE *out, const cJSON *fact)
+{
+	print(out, "<td class=\"a\">", fact, "from", "</td>");
+	print(out, "<td class=\"a\">", fact, "to", "</td>");
+}
+
+static void print_memory_map(FILE *out, const struct trace *trace)
+{
+	const cJSON *area;
 
 	fputs("<h2>Memory map</h2>\n<p>Guest-physical addresses. An access to RAM stays in the guest; "
 	      "one to a device is an exit.</p>\n<div class=\"scroll\"><table>\n"
 	      "<tr><th>what</th><th>from</th><th>to</th><th class=\"n\">size</th></tr>\n",
 	      out);
-	for (unsigned i = 0; i < count; i++) {
-		fprintf(out, "<tr><td><span class=\"swatch %s\"></span>", areas[i].kind);
-		page_text(out, areas[i].name);
-		fputs("</td>", out);
-		print_range(out, areas[i].base, areas[i].len, 10);
-		print_size(out, areas[i].len);
-		fputs("</tr>\n", out);
+	cJSON_ArrayForEach(area, trace_facts(trace, "area")) {
+		print(out, "<tr><td><span class=\"swatch ", area, "kind", "\"></span>");
+		print(out, "", area, "name", "</td>");
+		print_range(out, area);
+		fputs("<td class=\"n\">", out);
+		print_bytes(out, area);
+		fputs("</td></tr>\n", out);
 	}
 	fputs("</table></div>\n", out);
 }
 
-static void print_ports(FILE *out, const struct machine_parts *parts)
+static void print_ports(FILE *out, const struct trace *trace)
 {
-	if (!parts->pio->count)
+	const cJSON *ports = trace_facts(trace, "port"), *port;
+
+	if (!ports)
 		return;
-	fputs("<h2>I/O ports</h2>\n<table>\n"
-	      "<tr><th>device</th><th>from</th><th>to</th></tr>\n",
-	      out);
-	for (unsigned i = 0; i < parts->pio->count; i++) {
-		fputs("<tr><td>", out);
-		page_text(out, parts->pio->regions[i]->name);
-		fputs("</td>", out);
-		print_range(out, parts->pio->regions[i]->base, parts->pio->regions[i]->len, 4);
+	fputs("<h2>I/O ports</h2>\n<table>\n<tr><th>device</th><th>from</th><th>to</th></tr>\n", out);
+	cJSON_ArrayForEach(port, ports) {
+		print(out, "<tr><td>", port, "name", "</td>");
+		print_range(out, port);
 		fputs("</tr>\n", out);
 	}
 	fputs("</table>\n", out);
@@ -104,40 +70,35 @@ static void print_ports(FILE *out, const struct machine_parts *parts)
 
 /* --- PCI -------------------------------------------------------------------------------------- */
 
-static void print_bars(FILE *out, const struct pci_dev *dev)
+static void print_bars(FILE *out, const struct trace *trace, const char *function)
 {
-	for (unsigned i = 0; i < PCI_BARS; i++) {
-		const struct pci_bar *bar = &dev->bars[i];
-		char buf[32];
-		struct text size = text_of(buf, sizeof(buf));
+	const cJSON *bar;
 
-		if (!bar->size)
+	cJSON_ArrayForEach(bar, trace_facts(trace, "bar")) {
+		if (strcmp(trace_string(bar, "function"), function) != 0)
 			continue;
-		text_add_bytes(&size, bar->size);
-		fprintf(out, "<br><small>BAR %u: %s at <code>0x%" PRIx64 "</code>%s%s</small>", i, buf,
-			bar->region.base, bar->is_64bit ? ", 64-bit" : "",
-			bar->mapped ? "" : ", not mapped");
+		fprintf(out, "<br><small>BAR %u: ", number(bar, "bar"));
+		print_bytes(out, bar);
+		print(out, " at <code>", bar, "at", "</code>");
+		fprintf(out, "%s%s</small>", number(bar, "is_64bit") ? ", 64-bit" : "",
+			number(bar, "mapped") ? "" : ", not mapped");
 	}
 }
 
-static void print_pci(FILE *out, const struct machine_parts *parts)
+static void print_pci(FILE *out, const struct trace *trace)
 {
-	fputs("<h2>PCI</h2>\n<ul class=\"tree\">\n", out);
-	for (unsigned i = 0; i < PCI_SLOTS; i++) {
-		const struct pci_dev *dev = parts->pci->devs[i];
+	const cJSON *function;
 
-		if (!dev)
-			continue;
-		fprintf(out, "<li><code>00:%02x.0</code> <b>", i);
-		page_text(out, dev->name);
-		fprintf(out, "</b> <small>%04x:%04x, class %06x</small>",
-			get_le16(dev->cfg + PCI_VENDOR_ID), get_le16(dev->cfg + PCI_DEVICE_ID),
-			get_le32(dev->cfg + PCI_CLASS_REVISION) >> 8);
-		print_bars(out, dev);
-		if (dev->cfg[PCI_INTERRUPT_PIN])
-			fprintf(out, "<br><small>INTA to GSI %u%s</small>",
-				parts->pci->intx_gsis[(i + dev->cfg[PCI_INTERRUPT_PIN] - 1) % 4],
-				dev->msix ? ", or MSI-X" : "");
+	fputs("<h2>PCI</h2>\n<ul class=\"tree\">\n", out);
+	cJSON_ArrayForEach(function, trace_facts(trace, "function")) {
+		print(out, "<li><code>", function, "function", "</code> <b>");
+		print(out, "", function, "name", "</b> <small>");
+		print(out, "", function, "ids", ", class ");
+		print(out, "", function, "class", "</small>");
+		print_bars(out, trace, trace_string(function, "function"));
+		if (trace_has(function, "gsi"))
+			fprintf(out, "<br><small>INTA to GSI %u%s</small>", number(function, "gsi"),
+				number(function, "msix") ? ", or MSI-X" : "");
 		fputs("</li>\n", out);
 	}
 	fputs("</ul>\n", out);
@@ -145,85 +106,78 @@ static void print_pci(FILE *out, const struct machine_parts *parts)
 
 /* --- Queues ----------------------------------------------------------------------------------- */
 
-static void print_kick(FILE *out, const struct virtq *q, const struct wire *wire)
+static void print_kick(FILE *out, const cJSON *queue)
 {
-	if (wire && wire->kick_gpa)
-		fprintf(out,
-			"<span>write to <code>0x%" PRIx64 "</code>"
-			"<small>the driver's kick</small></span><i>&rarr;</i><span>eventfd %d<small>ioeventfd: no exit</small></span>",
-			wire->kick_gpa, q->kick_fd);
+	bool ioeventfd = trace_has(queue, "kick_at");
+
+	if (ioeventfd)
+		print(out, "<span>write to <code>", queue, "kick_at",
+		      "</code><small>the driver's kick</small>");
 	else
-		fprintf(out,
-			"<span>the driver's kick<small>an exit each</small></span><i>&rarr;</i>"
-			"<span>eventfd %d<small>no ioeventfd</small></span>",
-			q->kick_fd);
+		fputs("<span>the driver's kick<small>an exit each</small>", out);
+	fprintf(out, "</span><i>&rarr;</i><span>eventfd %u<small>%s</small></span>",
+		number(queue, "kick_fd"), ioeventfd ? "ioeventfd: no exit" : "no ioeventfd");
 }
 
-static void print_runner(FILE *out, const struct virtq *q)
+static void print_runner(FILE *out, const cJSON *queue)
 {
-	const char *name = q->backend ? q->backend->ops->name : NULL;
-	bool local = name && strcmp(name, "local") == 0;
+	const char *name = trace_string(queue, "runner");
 
 	fputs("<i>&rarr;</i><span class=\"who\">", out);
-	if (!name)
+	if (!*name)
 		fputs("nobody", out);
-	else if (local)
+	else if (strcmp(name, "local") == 0)
 		fputs("Kinglet&rsquo;s event loop<small>machine&rsquo;s thread</small>", out);
 	else
-		fprintf(out, "%s<small>in the kernel</small>", name);
+		print(out, "", queue, "runner", "<small>in the kernel</small>");
 	fputs("</span>", out);
 }
 
-static void print_interrupt(FILE *out, const struct virtq *q, const struct wire *wire)
+static void print_interrupt(FILE *out, const cJSON *queue)
 {
-	fprintf(out, "<i>&rarr;</i><span>eventfd %d<small>%s</small></span><i>&rarr;</i>", q->irq.fd,
-		wire && wire->gsi != IRQ_NO_GSI ? "irqfd: no thread wakes" : "no irqfd");
-	if (wire && wire->gsi != IRQ_NO_GSI)
-		fprintf(out,
-			"<span>GSI %u<small>MSI-X: 0x%x to <code>0x%" PRIx64 "</code></small></span>",
-			wire->gsi, wire->msi_data, wire->msi_address);
-	else
+	bool irqfd = trace_has(queue, "gsi");
+
+	fprintf(out, "<i>&rarr;</i><span>eventfd %u<small>%s</small></span><i>&rarr;</i>",
+		number(queue, "irq_fd"), irqfd ? "irqfd: no thread wakes" : "no irqfd");
+	if (!irqfd) {
 		fputs("<span>INTx, or none<small>by the event loop</small></span>", out);
-}
-
-static void print_device(FILE *out, const struct watch *watch, const struct virtio_dev *dev)
-{
-	fputs("<h3>", out);
-	page_text(out, dev->name);
-	fputs("</h3>\n", out);
-	for (unsigned i = 0; i < dev->queue_count; i++) {
-		const struct virtq *q = &dev->queues[i];
-		const struct wire *kick = wiring_find(&watch->wiring, q->kick_fd);
-
-		fprintf(out, "<div class=\"flow\"><b>queue %u</b>", i);
-		if (!kick) {
-			fputs("<i>has not run: no driver has enabled it</i></div>\n", out);
-			continue;
-		}
-		print_kick(out, q, kick);
-		print_runner(out, q);
-		print_interrupt(out, q, wiring_find(&watch->wiring, q->irq.fd));
-		fputs("</div>\n", out);
+		return;
 	}
+	fprintf(out, "<span>GSI %u<small>MSI-X: ", number(queue, "gsi"));
+	print(out, "", queue, "msi_data", " to <code>");
+	print(out, "", queue, "msi_at", "</code></small></span>");
 }
 
-static void print_queues(FILE *out, const struct watch *watch)
+static void print_queues(FILE *out, const struct trace *trace)
 {
-	const struct machine_parts *parts = watch->parts;
+	const cJSON *queues = trace_facts(trace, "queue"), *queue;
+	const char *device = "";
 
-	if (!parts->device_count)
+	if (!queues)
 		return;
 	fputs("<h2>Queues</h2>\n<p>Which way a request goes, from the driver and back to it; where it "
 	      "was wired when the queue last ran.</p>\n",
 	      out);
-	for (unsigned i = 0; i < parts->device_count; i++)
-		print_device(out, watch, parts->devices[i]);
+	cJSON_ArrayForEach(queue, queues) {
+		if (strcmp(trace_string(queue, "device"), device) != 0)
+			print(out, "<h3>", queue, "device", "</h3>\n");
+		device = trace_string(queue, "device");
+		fprintf(out, "<div class=\"flow\"><b>queue %u</b>", number(queue, "queue"));
+		if (!trace_has(queue, "kick_fd")) {
+			fputs("<i>has not run: no driver has enabled it</i></div>\n", out);
+			continue;
+		}
+		print_kick(out, queue);
+		print_runner(out, queue);
+		print_interrupt(out, queue);
+		fputs("</div>\n", out);
+	}
 }
 
-void page_print_machine(FILE *out, const struct watch *watch)
+void page_print_machine(FILE *out, const struct trace *trace)
 {
-	print_queues(out, watch);
-	print_memory_map(out, watch->parts);
-	print_pci(out, watch->parts);
-	print_ports(out, watch->parts);
+	print_queues(out, trace);
+	print_memory_map(out, trace);
+	print_pci(out, trace);
+	print_ports(out, trace);
 }

@@ -9,19 +9,26 @@
  *
  * A pipe whose reader does not read stops no thread: a buffer that it has not begun to take when the
  * next one is full is waited for a moment, and then the events of that next one are lost.
+ *
+ * When the run is over, metadata events follow with all that the page shows (trace_facts.c). The page
+ * of --explain=html is made of a trace in memory that has these and the phases only.
  */
 #include "watch.h"
 
 #include "base/log.h"
 #include "base/room.h"
+#include "base/utf8.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
 #include <string.h>
-#include <sys/uio.h>
+#include <sys/mman.h>
 
 enum {
 	BUFFER = 64 << 10,
 	EVENT_MAX = 1600, /* of one event's text, all escapes in */
+	FACT_MAX = 16 << 10, /* of a fact's: the kernel's path is one */
 	FLUSH_NS = 200000000, /* a buffer is not kept longer, if events come */
 	/* The track of the phases: no thread can have this number (Linux, PID_MAX_LIMIT). */
 	PHASE_TRACK = (4 << 20) + 1,
@@ -31,8 +38,7 @@ static const char tail[] = "\n]}\n";
 
 struct trace_file {
 	int fd; /* owned */
-	pid_t pid;
-	const char *path;
+	const char *option, *path; /* for messages */
 	pthread_mutex_t lock;
 	off_t end;   /* where the next event goes; a pipe has no such place: -1 */
 	int error;   /* an errno, and said so; 0: none so far */
@@ -46,7 +52,7 @@ struct trace_file {
 static void write_failed(struct trace_file *file)
 {
 	if (!file->error)
-		log_error("--trace %s: write: %s", file->path, strerror(errno));
+		log_error("%s %s: write: %s", file->option, file->path, strerror(errno));
 	file->error = errno;
 }
 
@@ -123,15 +129,25 @@ void trace_flush(struct watched_thread *thread)
 	thread->trace_len = 0;
 }
 
-static void add_string(struct text *out, const char *string)
+static bool is_ascii(const char *string)
 {
+	while (*string && !(*string & 0x80))
+		string++;
+	return !*string;
+}
+
+void trace_add_string(struct text *out, const char *string)
+{
+	char clean[PATH_MAX];
+
+	if (!is_ascii(string)) {
+		utf8_clean(clean, sizeof(clean), string, strlen(string));
+		string = clean;
+	}
 	for (; *string; string++) {
 		if (*string == '"' || *string == '\\')
 			text_add_char(out, '\\');
-		if (*string >= ' ' && *string <= '~')
-			text_add_char(out, *string);
-		else
-			text_add_char(out, '?');
+		text_add_char(out, (unsigned char)*string < ' ' ? '?' : *string);
 	}
 }
 
@@ -145,13 +161,12 @@ static void add_time(struct text *out, const struct watch *watch, const char *ke
 		 (unsigned)(ns % 1000));
 }
 
-static void begin(struct text *out, const struct watch *watch, const char *name,
-		  const char *category, char ph, int tid)
+static void begin(struct text *out, const char *name, const char *category, char ph, int tid)
 {
 	text_add(out, ",\n{\"name\":\"");
-	add_string(out, name);
+	trace_add_string(out, name);
 	text_add(out, "\",\"cat\":\"%s\",\"ph\":\"%c\",\"pid\":%d,\"tid\":%d", category, ph,
-		 watch->trace->pid, tid);
+		 getpid(), tid);
 }
 
 static void add_span(struct text *out, const struct watch *watch, uint64_t start_ns,
@@ -166,7 +181,7 @@ static void add_span(struct text *out, const struct watch *watch, uint64_t start
 static void add_what(struct text *out, const char *what)
 {
 	text_add(out, ",\"args\":{\"what\":\"");
-	add_string(out, what);
+	trace_add_string(out, what);
 	text_add(out, "\"");
 }
 
@@ -192,9 +207,9 @@ void trace_thread(struct watched_thread *thread)
 	thread->trace_buf = malloc(BUFFER);
 	if (!thread->trace_buf)
 		return;
-	begin(&event, thread->watch, "thread_name", "__metadata", 'M', thread->tid);
+	begin(&event, "thread_name", "__metadata", 'M', thread->tid);
 	text_add(&event, ",\"ts\":0,\"args\":{\"name\":\"");
-	add_string(&event, thread->name);
+	trace_add_string(&event, thread->name);
 	text_add(&event, "\"}}");
 	put(thread, &event, sys_now_ns());
 }
@@ -207,7 +222,7 @@ void trace_span(struct watched_thread *thread, const char *category, const char 
 
 	if (!thread->trace_buf)
 		return;
-	begin(&event, thread->watch, name, category, 'X', thread->tid);
+	begin(&event, name, category, 'X', thread->tid);
 	add_span(&event, thread->watch, start_ns, end_ns);
 	if (*what) {
 		add_what(&event, what);
@@ -235,7 +250,7 @@ static void trace_note(struct watched_thread *thread, const struct sys_event *no
 	fd_names_add_bare(&thread->watch->names, note->fd, &name);
 	if (!name.len)
 		text_add(&name, "%s", (const char *)note->arg);
-	begin(&event, thread->watch, name_buf, categories[note->topic], 'i', thread->tid);
+	begin(&event, name_buf, categories[note->topic], 'i', thread->tid);
 	add_time(&event, thread->watch, "ts", note->start_ns);
 	text_add(&event, ",\"s\":\"t\"");
 	add_what(&event, what);
@@ -258,7 +273,7 @@ void trace_event(struct watched_thread *thread, const struct narration *n,
 		trace_note(thread, call, what_buf);
 		return;
 	}
-	begin(&event, thread->watch, name, call->kind == SYS_OPEN ? "open" : "ioctl", 'X',
+	begin(&event, name, call->kind == SYS_OPEN ? "open" : "ioctl", 'X',
 	      thread->tid);
 	add_span(&event, thread->watch, call->start_ns, call->end_ns);
 	add_what(&event, what_buf);
@@ -267,57 +282,91 @@ void trace_event(struct watched_thread *thread, const struct narration *n,
 	put(thread, &event, call->end_ns);
 }
 
-/* --- The file --------------------------------------------------------------------------------- */
+/* --- The files -------------------------------------------------------------------------------- */
 
-int trace_file_open(struct watch *watch, const char *path)
+static int open_file(struct trace_file **slot, int fd, const char *option, const char *path)
 {
 	char head[EVENT_MAX + sizeof(tail)];
 	struct text text = text_of(head, EVENT_MAX);
-	struct trace_file *file = calloc(1, sizeof(*file));
-	int ret;
+	struct trace_file *file = fd < 0 ? NULL : calloc(1, sizeof(*file));
 
-	if (!file)
-		return -ENOMEM;
-	file->path = path;
-	file->pid = getpid();
-	file->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
-	if (file->fd < 0) {
-		ret = -errno;
-		log_error("--trace %s: %s", path, strerror(-ret));
-		free(file);
+	if (!file) {
+		int ret = -errno;
+
+		log_error("%s %s: %s", option, path, strerror(errno));
+		close_fd(&fd);
 		return ret;
 	}
-	file->end = lseek(file->fd, 0, SEEK_CUR);
+	*file = (struct trace_file){ .fd = fd, .option = option, .path = path };
+	file->end = lseek(fd, 0, SEEK_CUR);
 	/* The open file description is ours alone. */
 	if (file->end < 0)
-		fcntl(file->fd, F_SETFL, O_WRONLY | O_NONBLOCK);
+		fcntl(fd, F_SETFL, O_WRONLY | O_NONBLOCK);
 	pthread_mutex_init(&file->lock, NULL);
-	watch->trace = file;
 	text_add(&text, "{\"otherData\":{\"producer\":\"Kinglet " KINGLET_VERSION "\"},\n"
 			"\"displayTimeUnit\":\"ns\",\n\"traceEvents\":[\n"
 			"{\"name\":\"process_name\",\"cat\":\"__metadata\",\"ph\":\"M\",\"ts\":0,"
 			"\"pid\":%d,\"tid\":%d,\"args\":{\"name\":\"kinglet\"}}",
-		 file->pid, gettid());
-	begin(&text, watch, "thread_name", "__metadata", 'M', PHASE_TRACK);
+		 getpid(), gettid());
+	begin(&text, "thread_name", "__metadata", 'M', PHASE_TRACK);
 	text_add(&text, ",\"ts\":0,\"args\":{\"name\":\"phases\"}}");
 	write_events(file, head, text.len);
+	*slot = file;
 	return 0;
 }
 
-static void write_phase(struct watch *watch, enum phase phase)
+int trace_file_open(struct watch *watch, const char *path)
 {
-	char buf[EVENT_MAX + sizeof(tail)];
-	struct text event = text_of(buf, EVENT_MAX);
-	uint64_t at = atomic_load(&watch->phases.at[phase]);
-	enum phase next = phases_next(&watch->phases, phase);
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
 
-	if (!at)
-		return;
-	begin(&event, watch, phase_name(phase), "phase", 'X', PHASE_TRACK);
-	add_span(&event, watch, at, next == PHASES ? at : atomic_load(&watch->phases.at[next]));
-	add_what(&event, phase_meaning(phase));
-	text_add(&event, "}}");
-	write_events(watch->trace, buf, event.len);
+	return open_file(&watch->trace, fd, "--trace", path);
+}
+
+int trace_file_open_for_page(struct watch *watch, const char *path)
+{
+	return open_file(&watch->page_trace, memfd_create("trace", MFD_CLOEXEC), "--explain=html",
+			 path);
+}
+
+/* Into each file; `data` has room for the tail behind it. */
+static void write_to_all(struct watch *watch, char *data, size_t len)
+{
+	if (watch->trace)
+		write_events(watch->trace, data, len);
+	if (watch->page_trace)
+		write_events(watch->page_trace, data, len);
+}
+
+void trace_phases(struct watch *watch)
+{
+	for (enum phase phase = phases_next(&watch->phases, PHASES); phase != PHASES;
+	     phase = phases_next(&watch->phases, phase)) {
+		char buf[EVENT_MAX + sizeof(tail)];
+		struct text event = text_of(buf, EVENT_MAX);
+		uint64_t at = atomic_load(&watch->phases.at[phase]);
+		enum phase next = phases_next(&watch->phases, phase);
+
+		begin(&event, phase_name(phase), "phase", 'X', PHASE_TRACK);
+		add_span(&event, watch, at,
+			 next == PHASES ? at : atomic_load(&watch->phases.at[next]));
+		add_what(&event, phase_meaning(phase));
+		text_add(&event, "}}");
+		write_to_all(watch, buf, event.len);
+	}
+}
+
+void trace_fact(struct watch *watch, const char *name, const char *fmt, ...)
+{
+	char args_buf[FACT_MAX], buf[FACT_MAX + EVENT_MAX + sizeof(tail)];
+	struct text event = text_of(buf, sizeof(buf) - sizeof(tail));
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(args_buf, sizeof(args_buf), fmt, args);
+	va_end(args);
+	begin(&event, name, "__metadata", 'M', PHASE_TRACK);
+	text_add(&event, ",\"ts\":0,\"args\":{%s}}", args_buf);
+	write_to_all(watch, buf, event.len);
 }
 
 /* Whether the reader of a pipe has got everything. */
@@ -334,21 +383,38 @@ static bool finish_pipe(struct trace_file *file)
 	return ended && !lost;
 }
 
+static void free_file(struct trace_file **slot)
+{
+	struct trace_file *file = *slot;
+
+	close_fd(&file->fd);
+	pthread_mutex_destroy(&file->lock);
+	free(file);
+	*slot = NULL;
+}
+
 bool trace_file_close(struct watch *watch)
 {
 	struct trace_file *file = watch->trace;
-	bool lost = false;
+	bool lost = file->end < 0 && !finish_pipe(file);
 
-	for (unsigned i = 0; i < PHASES; i++)
-		write_phase(watch, i);
-	if (file->end < 0)
-		lost = !finish_pipe(file);
-	if (close(file->fd) && !file->error)
+	if (close(steal_fd(&file->fd)) && !file->error)
 		write_failed(file);
 	/* A pipe's reader may leave when it has seen enough. */
 	lost |= file->error && file->error != EPIPE;
-	pthread_mutex_destroy(&file->lock);
-	free(file);
-	watch->trace = NULL;
+	free_file(&watch->trace);
 	return !lost;
+}
+
+FILE *trace_file_reopen(struct watch *watch)
+{
+	struct trace_file *file = watch->page_trace;
+	FILE *in = file->error ? NULL : fdopen(file->fd, "r");
+
+	if (in)
+		file->fd = -1;
+	else if (!file->error)
+		log_error("%s %s: %s", file->option, file->path, strerror(errno));
+	free_file(&watch->page_trace);
+	return in;
 }

@@ -255,9 +255,6 @@ static void finish(struct watch *watch)
 	wiring_destroy(&watch->wiring);
 	pthread_key_delete(watch->key);
 	pthread_mutex_destroy(&watch->lock);
-	if (watch->page)
-		fclose(watch->page);
-	free(watch->machine_page);
 }
 
 static int begin(void *owner, const struct machine_parts *parts)
@@ -271,11 +268,13 @@ static int begin(void *owner, const struct machine_parts *parts)
 	watch->parts = parts;
 	pthread_mutex_init(&watch->lock, NULL);
 	ret = fd_names_init(&watch->names);
-	if (!ret && config->explain_page)
-		ret = page_open(watch, config->explain_page);
 	if (!ret && config->trace)
 		ret = trace_file_open(watch, config->trace);
+	if (!ret && config->explain_page)
+		ret = page_open(watch, config->explain_page);
 	if (ret) {
+		if (watch->trace)
+			trace_file_close(watch);
 		finish(watch);
 		return ret;
 	}
@@ -335,13 +334,14 @@ static bool gone(void *owner, struct verdict *verdict)
 	thread = pthread_getspecific(watch->key);
 	if (thread)
 		forget_thread(thread);
+	if (went_well)
+		over_budget(watch, verdict);
+	trace_totals(watch, verdict);
 	if (watch->trace)
 		whole &= trace_file_close(watch);
 	watch->parts->ops->progressed(watch->parts->vm);
-	if (went_well)
-		over_budget(watch, verdict);
 	if (watch->page)
-		whole &= page_close(watch, verdict);
+		whole &= page_close(watch);
 	/* It has been said which file is not. */
 	if (!whole && !verdict->status)
 		*verdict = (struct verdict){ .outcome = OUTCOME_HOST, .status = 101 };
@@ -381,11 +381,8 @@ static int built(void *owner, const struct machine_parts *parts)
 
 static void stopped(void *owner, const struct verdict *verdict)
 {
-	struct watch *watch = owner;
-
 	(void)verdict;
-	if (watch->page)
-		page_take_machine(watch);
+	trace_machine(owner);
 }
 
 const struct machine_observer_ops watch_ops = {
