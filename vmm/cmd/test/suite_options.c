@@ -147,8 +147,11 @@ static struct test_options *test_options_of(struct common_options *common)
 /* Options that a line of the list cannot have. */
 static bool names_the_suite(const struct common_options *common)
 {
-	return options_given(common, "list") || options_given(common, "jobs") ||
-	       options_given(common, "report") || options_given(common, "junit");
+	bool named = false;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(suite_table); i++)
+		named |= options_given(common, suite_table[i].name);
+	return named;
 }
 
 int test_options_finish(struct common_options *common, int argc, char **argv)
@@ -209,16 +212,17 @@ int suite_split_line(char *line, char **words, int max)
 	}
 }
 
-static struct test_case *add_case(struct suite *suite)
+static struct test_case *add_case(struct suite *suite, const char *name)
 {
 	struct test_case *cases =
-		reallocarray(suite->cases, suite->count + 1, sizeof(*suite->cases));
+		reallocarray(suite->cases, suite->count + 1, sizeof(*suite->cases)), *test;
 
 	if (!cases)
 		return NULL;
 	suite->cases = cases;
-	cases[suite->count] = (struct test_case){ .attempts = cJSON_CreateArray() };
-	return cases[suite->count].attempts ? &cases[suite->count++] : NULL;
+	test = &cases[suite->count++];
+	*test = (struct test_case){ .name = strdup(name), .attempts = cJSON_CreateArray() };
+	return test->name && test->attempts ? test : NULL;
 }
 
 static bool has_name(const struct suite *suite, const char *name)
@@ -270,13 +274,12 @@ static int add_line(struct suite *suite, struct test_options *base, char *line,
 		log_error("%.80s: a second test of this name; choose another", words[0]);
 		return -EINVAL;
 	}
-	test = add_case(suite);
+	test = add_case(suite, words[0]);
 	if (!test)
 		return -ENOMEM;
 	test->owns_options = true;
 	test->options = calloc(1, sizeof(*test->options));
-	test->name = strdup(words[0]);
-	if (!test->options || !test->name)
+	if (!test->options)
 		return -ENOMEM;
 	ret = parse_line(base, test, count - 1, words + 1);
 	return ret ? ret :
@@ -319,38 +322,34 @@ static int load_lines(struct suite *suite, struct test_options *options, FILE *i
 	return ret;
 }
 
-static int load_list(struct suite *suite, struct test_options *options, FILE *in)
+static int load_list(struct suite *suite, struct test_options *options)
 {
 	struct file_set files = { 0 };
-	int ret = load_lines(suite, options, in, &files);
+	FILE *in = fopen(options->list, "re");
+	int ret;
 
+	if (!in) {
+		log_error("--list %.200s: %s", options->list, strerror(errno));
+		return -EINVAL;
+	}
+	ret = load_lines(suite, options, in, &files);
 	file_set_destroy(&files);
+	fclose(in);
 	return ret;
 }
 
 int suite_load(struct suite *suite, struct test_options *options)
 {
 	struct test_case *test;
-	FILE *in;
-	int ret;
 
 	*suite = (struct suite){ 0 };
-	if (!options->list) {
-		test = add_case(suite);
-		if (!test)
-			return -ENOMEM;
-		test->options = options;
-		test->name = strdup("");
-		return test->name ? 0 : -ENOMEM;
-	}
-	in = fopen(options->list, "re");
-	if (!in) {
-		log_error("--list %.200s: %s", options->list, strerror(errno));
-		return -EINVAL;
-	}
-	ret = load_list(suite, options, in);
-	fclose(in);
-	return ret;
+	if (options->list)
+		return load_list(suite, options);
+	test = add_case(suite, "");
+	if (!test)
+		return -ENOMEM;
+	test->options = options;
+	return 0;
 }
 
 void suite_destroy(struct suite *suite)

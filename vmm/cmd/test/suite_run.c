@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Runs tests in processes of their own and waits for their results: a Kinglet that dies is a
- * result, too. One loop; a worker is a place for one process.
+ * result, too. A worker is a place for one process.
  */
 #include "cmd/suite.h"
 
@@ -10,9 +10,10 @@
 #include "base/signals.h"
 #include "base/utf8.h"
 #include "cmd/commands.h"
-#include "core/loop.h"
+#include "core/sys.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -25,11 +26,8 @@ enum { RESULT_MAX = 64 << 20 };
 /* A run ends by itself within seconds of its timeout; this is for one that does not. */
 enum { GRACE_SECONDS = 60 };
 
-struct runner;
-
 struct worker {
-	struct loop_event pipe; /* fd owned; -1: idle */
-	struct runner *runner;
+	int pipe; /* owned; -1: idle */
 	struct test_case *test;
 	pid_t pid;
 	double start;
@@ -39,17 +37,14 @@ struct worker {
 };
 
 struct runner {
-	struct loop loop;
-	struct loop_event signals;
-	struct loop_timer tick;
+	int signals_fd;
 	sigset_t signals_before;
 	struct suite *suite;
 	unsigned next, done, failed; /* cases started, ended, ended badly */
-	unsigned running;
 	int signal; /* that ends it all */
 	bool progress;
-	struct worker *workers;
-	unsigned worker_count;
+	struct worker workers[TEST_MAX_JOBS];
+	unsigned worker_count, running;
 };
 
 static double seconds_now(void)
@@ -149,7 +144,7 @@ static void draw_progress(const struct runner *runner)
 	for (unsigned i = 0; i < runner->worker_count && used < sizeof(line); i++) {
 		const struct worker *worker = &runner->workers[i];
 
-		if (worker->pipe.fd < 0)
+		if (worker->pipe < 0)
 			continue;
 		used += (size_t)snprintf(line + used, sizeof(line) - used, "%s%.60s %u s",
 					 between, case_title(worker->test),
@@ -164,11 +159,8 @@ static void draw_progress(const struct runner *runner)
 
 /* --- The supervisor --------------------------------------------------------------------------- */
 
-static void result_arrives(struct loop_event *event, uint32_t events);
-
-static int start_process(struct worker *worker)
+static int start_process(struct runner *runner, struct worker *worker)
 {
-	struct runner *runner = worker->runner;
 	pid_t parent = getpid();
 	int ends[2], ret;
 
@@ -176,26 +168,17 @@ static int start_process(struct worker *worker)
 		return -errno;
 	fflush(stdout);
 	worker->pid = fork();
+	ret = worker->pid < 0 ? -errno : 0;
 	if (worker->pid == 0)
 		child_main(runner, worker->test->options, parent, ends[1]);
-	ret = worker->pid < 0 ? -errno : 0;
 	close(ends[1]);
-	worker->pipe.fd = ends[0];
-	if (!ret)
-		ret = fcntl(worker->pipe.fd, F_SETFL, O_NONBLOCK) ? -errno : 0;
-	if (!ret)
-		ret = loop_add(&runner->loop, &worker->pipe, EPOLLIN);
-	if (ret) {
-		close_fd(&worker->pipe.fd);
-		if (worker->pid > 0) {
-			kill(worker->pid, SIGKILL);
-			waitpid(worker->pid, NULL, 0);
-		}
-	}
+	worker->pipe = ends[0];
+	if (ret)
+		close_fd(&worker->pipe);
 	return ret;
 }
 
-static int start_run(struct worker *worker, struct test_case *test)
+static int start_run(struct runner *runner, struct worker *worker, struct test_case *test)
 {
 	int ret;
 
@@ -203,23 +186,19 @@ static int start_run(struct worker *worker, struct test_case *test)
 	worker->start = seconds_now();
 	worker->killed = false;
 	worker->len = 0;
-	ret = start_process(worker);
+	ret = start_process(runner, worker);
 	if (ret)
 		log_error("%.80s: starting its process: %s", case_title(test), strerror(-ret));
 	else
-		worker->runner->running++;
+		runner->running++;
 	return ret;
 }
 
-static void start_next(struct worker *worker)
+static void start_next(struct runner *runner, struct worker *worker)
 {
-	struct runner *runner = worker->runner;
-
 	if (!runner->signal && runner->next < runner->suite->count &&
-	    start_run(worker, &runner->suite->cases[runner->next++]) < 0)
+	    start_run(runner, worker, &runner->suite->cases[runner->next++]) < 0)
 		runner->signal = SIGABRT; /* what the host denies one, it denies the others */
-	if (!runner->running)
-		loop_stop(&runner->loop);
 }
 
 /* What became of a process that has closed its pipe, which it does by ending only. */
@@ -247,27 +226,24 @@ static cJSON *take_result(struct worker *worker)
 	return result_of_death(detail, seconds);
 }
 
-static void finish_run(struct worker *worker)
+static void finish_run(struct runner *runner, struct worker *worker)
 {
-	struct runner *runner = worker->runner;
 	struct test_case *test = worker->test;
 	cJSON *result;
 
-	loop_remove(&runner->loop, &worker->pipe);
-	close_fd(&worker->pipe.fd);
+	close_fd(&worker->pipe);
 	result = take_result(worker);
 	runner->running--;
 	/* Of a list it is a test that was not run: it was stopped by us. */
 	if (runner->signal && test->owns_options) {
 		cJSON_Delete(result);
-		start_next(worker);
 		return;
 	}
 	cJSON_AddItemToArray(test->attempts, result);
 	if (result_may_be_retried(result) && !runner->signal &&
 	    (unsigned)cJSON_GetArraySize(test->attempts) <= test->options->retries) {
-		if (start_run(worker, test) < 0)
-			start_next(worker);
+		if (start_run(runner, worker, test) < 0)
+			start_next(runner, worker);
 		return;
 	}
 	runner->done++;
@@ -275,31 +251,28 @@ static void finish_run(struct worker *worker)
 	clear_progress(runner);
 	print_result(stdout, test->name, test->attempts);
 	fflush(stdout);
-	start_next(worker);
-	draw_progress(runner);
+	start_next(runner, worker);
 }
 
-static void result_arrives(struct loop_event *event, uint32_t events)
+static void read_result(struct runner *runner, struct worker *worker)
 {
-	struct worker *worker = container_of(event, struct worker, pipe);
 	char piece[65536];
-	ssize_t got = read(event->fd, piece, sizeof(piece));
+	ssize_t got = read(worker->pipe, piece, sizeof(piece));
 	char *text;
 
-	(void)events;
-	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+	if (got < 0 && errno == EINTR)
 		return;
 	if (got <= 0) {
-		finish_run(worker);
+		finish_run(runner, worker);
 		return;
 	}
 	text = worker->len + (size_t)got <= RESULT_MAX ?
 		       realloc(worker->text, worker->len + (size_t)got) :
 		       NULL;
 	if (!text) {
-		/* It dies of the broken pipe, and has no result. */
+		/* It has no result then. */
 		kill(worker->pid, SIGKILL);
-		finish_run(worker);
+		finish_run(runner, worker);
 		return;
 	}
 	worker->text = text;
@@ -308,38 +281,25 @@ static void result_arrives(struct loop_event *event, uint32_t events)
 }
 
 /* It ends what runs; its processes then end in order, and tell of the same signal. */
-static void signal_arrives(struct loop_event *event, uint32_t events)
+static void pass_signal_on(struct runner *runner)
 {
-	struct runner *runner = container_of(event, struct runner, signals);
 	struct signalfd_siginfo info;
 
-	(void)events;
-	if (read(event->fd, &info, sizeof(info)) != sizeof(info))
+	if (read(runner->signals_fd, &info, sizeof(info)) != sizeof(info))
 		return;
 	runner->signal = (int)info.ssi_signo;
 	for (unsigned i = 0; i < runner->worker_count; i++)
-		if (runner->workers[i].pipe.fd >= 0)
+		if (runner->workers[i].pipe >= 0)
 			kill(runner->workers[i].pid, runner->signal);
-	if (!runner->running)
-		loop_stop(&runner->loop);
 }
 
-static int start_tick(struct runner *runner)
+static void kill_overdue(struct runner *runner)
 {
-	return loop_timer_set(&runner->tick, UINT64_C(1000000000));
-}
-
-/* Once a second: the progress line, and runs that do not even end at their timeout. */
-static void tick(struct loop_timer *timer)
-{
-	struct runner *runner = container_of(timer, struct runner, tick);
-	int ret;
-
 	for (unsigned i = 0; i < runner->worker_count; i++) {
 		struct worker *worker = &runner->workers[i];
 		double limit;
 
-		if (worker->pipe.fd < 0)
+		if (worker->pipe < 0)
 			continue;
 		limit = (double)worker->test->options->run.config.timeout_ns / 1e9 + GRACE_SECONDS;
 		if (seconds_now() - worker->start < limit)
@@ -347,57 +307,36 @@ static void tick(struct loop_timer *timer)
 		worker->killed = true;
 		kill(worker->pid, SIGKILL);
 	}
-	draw_progress(runner);
-	ret = start_tick(runner);
-	(void)ret; /* arming a timer that is in the loop cannot fail */
 }
 
-static int init_runner(struct runner *runner)
+/* Waits for what comes first: a result, a signal, or the next second. */
+static void serve(struct runner *runner)
+{
+	struct pollfd fds[TEST_MAX_JOBS + 1], *signals = &fds[runner->worker_count];
+
+	for (unsigned i = 0; i < runner->worker_count; i++)
+		fds[i] = (struct pollfd){ .fd = runner->workers[i].pipe, .events = POLLIN };
+	*signals = (struct pollfd){ .fd = runner->signals_fd, .events = POLLIN };
+	if (poll(fds, runner->worker_count + 1, 1000) <= 0)
+		return;
+	if (signals->revents)
+		pass_signal_on(runner);
+	for (unsigned i = 0; i < runner->worker_count; i++)
+		if (fds[i].revents)
+			read_result(runner, &runner->workers[i]);
+}
+
+/* Signals stay blocked: a second one waits until the results are said. */
+static int open_signals(struct runner *runner)
 {
 	sigset_t set;
-	int ret;
 
-	runner->signals = (struct loop_event){ .fd = -1, .fn = signal_arrives };
-	runner->tick.event.fd = -1;
-	runner->tick.fn = tick;
 	sigemptyset(&set);
 	signals_add_ends(&set);
 	signal(SIGXFSZ, SIG_IGN); /* a report that may not grow is an error of its own */
 	sigprocmask(SIG_BLOCK, &set, &runner->signals_before);
-	ret = loop_init(&runner->loop);
-	if (ret)
-		return ret;
-	runner->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	ret = runner->signals.fd < 0 ? -errno :
-				       loop_add(&runner->loop, &runner->signals, EPOLLIN);
-	if (!ret)
-		ret = loop_timer_add(&runner->loop, &runner->tick);
-	return ret ? ret : start_tick(runner);
-}
-
-static void destroy_runner(struct runner *runner)
-{
-	loop_timer_remove(&runner->loop, &runner->tick);
-	close_fd(&runner->signals.fd);
-	loop_destroy(&runner->loop);
-	/* Signals stay blocked: a second one waits until the results are said. */
-	for (unsigned i = 0; i < runner->worker_count; i++)
-		free(runner->workers[i].text);
-	free(runner->workers);
-}
-
-static int add_workers(struct runner *runner, unsigned count)
-{
-	runner->workers = calloc(count, sizeof(*runner->workers));
-	if (!runner->workers)
-		return -ENOMEM;
-	runner->worker_count = count;
-	for (unsigned i = 0; i < count; i++)
-		runner->workers[i] = (struct worker){
-			.runner = runner,
-			.pipe = { .fd = -1, .fn = result_arrives },
-		};
-	return 0;
+	runner->signals_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return runner->signals_fd < 0 ? -errno : 0;
 }
 
 int suite_run(struct suite *suite, unsigned jobs, double *seconds)
@@ -405,25 +344,28 @@ int suite_run(struct suite *suite, unsigned jobs, double *seconds)
 	double start = seconds_now();
 	struct runner runner = {
 		.suite = suite,
-		.loop = { .epoll_fd = -1, .stop_fd = -1 },
+		.worker_count = jobs < suite->count ? jobs : suite->count,
 		.progress = isatty(STDOUT_FILENO) && !suite->cases[0].options->verbose,
 	};
-	int ret = init_runner(&runner);
+	int ret = open_signals(&runner);
 
-	if (!ret)
-		ret = add_workers(&runner, jobs < suite->count ? jobs : suite->count);
-	if (!ret) {
-		for (unsigned i = 0; i < runner.worker_count; i++)
-			start_next(&runner.workers[i]);
-		draw_progress(&runner);
-		ret = loop_run(&runner.loop);
-		clear_progress(&runner);
+	if (ret) {
+		log_error("running tests: signalfd: %s", strerror(-ret));
+		return ret;
 	}
-	if (ret)
-		log_error("running tests: %s", strerror(-ret));
-	destroy_runner(&runner);
+	for (unsigned i = 0; i < runner.worker_count; i++) {
+		runner.workers[i].pipe = -1;
+		start_next(&runner, &runner.workers[i]);
+	}
+	while (runner.running) {
+		draw_progress(&runner);
+		serve(&runner);
+		kill_overdue(&runner);
+	}
+	clear_progress(&runner);
+	close(runner.signals_fd);
+	for (unsigned i = 0; i < runner.worker_count; i++)
+		free(runner.workers[i].text);
 	*seconds = seconds_now() - start;
-	if (!ret && runner.done < suite->count)
-		ret = 128 + runner.signal;
-	return ret;
+	return runner.done < suite->count ? 128 + runner.signal : 0;
 }

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-/* Opened before anything runs, so that a wrong name costs nobody a test run. */
+/* Opened before anything runs, so that a wrong name costs no test run. */
 struct report_files {
 	FILE *json, *junit; /* NULL: not wanted */
 };
@@ -97,35 +97,34 @@ static int run_and_report(struct suite *suite, const struct test_options *option
 }
 
 /*
- * The log level that shows what --fail-on is to see (Linux 6.1): warnings are KERN_WARNING, the
- * mildest bugs KERN_ERR; an oops and a panic raise the level themselves, unless it is 0.
+ * The words of --fail-on, and the log level that shows what it is to see (Linux 6.1): warnings are
+ * KERN_WARNING, the mildest bugs KERN_ERR; an oops and a panic raise the level themselves, unless
+ * it is 0.
  */
-static int level_needed(enum kernel_complaint fail_on)
-{
-	return fail_on == KERNEL_WARNING ? 5 : fail_on == KERNEL_BUG ? 4 : 1;
-}
+static const struct {
+	const char *word;
+	int level;
+} fail_on[] = {
+	[KERNEL_WARNING] = { "warn", 5 },
+	[KERNEL_BUG] = { "bug", 4 },
+	[KERNEL_OOPS] = { "oops", 1 },
+	[KERNEL_OOPS + 1] = { "panic", 1 },
+};
 
 /* What the kernel does not print, no one sees: a test that passes means little then. */
 static void warn_of_what_is_hidden(const struct suite *suite)
 {
-	static const char *const names[] = {
-		[KERNEL_WARNING] = "warn",
-		[KERNEL_BUG] = "bug",
-		[KERNEL_OOPS] = "oops",
-		[KERNEL_OOPS + 1] = "panic",
-	};
-
 	for (unsigned i = 0; i < suite->count; i++) {
 		const struct test_options *options = suite->cases[i].options;
-		int level = cmdline_loglevel(options->run.config.boot.cmdline),
-		    needed = level_needed(options->fail_on);
+		int level = cmdline_loglevel(options->run.config.boot.cmdline);
+		int needed = fail_on[options->fail_on].level;
 
 		if (level < 0 || level >= needed)
 			continue;
 		log_warning("%.80s%s--fail-on %s: the kernel's command line sets log level %d, which "
 			    "hides what it is to see; write loglevel=%d or more at its end",
 			    suite->cases[i].name, *suite->cases[i].name ? ": " : "",
-			    names[options->fail_on], level, needed);
+			    fail_on[options->fail_on].word, level, needed);
 		return;
 	}
 }
