@@ -17,14 +17,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-struct cpio_link {
-	struct cpio_link *next;
-	ino_t host;
-	uint32_t ino; /* in the archive; 0: not yet */
-};
-
-enum { CPIO_LINK_CHAINS = 256 };
-
 struct cpio {
 	int fd;	       /* memfd, owned; its position is the archive's end */
 	uint64_t len;  /* bytes so far */
@@ -32,8 +24,6 @@ struct cpio {
 	uint32_t inos; /* given out so far */
 	uint64_t pages; /* of 4 KiB, that the files have once they are unpacked */
 	void *paths;   /* tsearch(3): what was added */
-	/* Files of a folder that have several names, in chains by the host's number; owned. */
-	struct cpio_link *links[CPIO_LINK_CHAINS];
 };
 
 struct cpio_entry {

@@ -232,6 +232,25 @@ static void test_folder(void **state)
 	remove_folder(folder);
 }
 
+/* Numbers of inodes tell files of one folder apart; another may be of another file system. */
+static void test_links_of_two_folders_are_apart(void **state)
+{
+	struct cpio *cpio = *state;
+	char folder[64];
+
+	make_folder(folder, "echo -n x >a && ln a b");
+	assert_int_equal(cpio_add_folder(cpio, folder, "/x"), 0);
+	assert_int_equal(cpio_add_folder(cpio, folder, "/y"), 0);
+	assert_int_equal(cpio_finish(cpio), 0);
+	assert_string_equal(listing(cpio), "40700 1 1 0:0 0:0 x\n"
+					   "100644 2 2 0:0 0:0 x/a=x\n"
+					   "100644 2 2 0:0 0:0 x/b\n"
+					   "40700 3 1 0:0 0:0 y\n"
+					   "100644 4 2 0:0 0:0 y/a=x\n"
+					   "100644 4 2 0:0 0:0 y/b\n");
+	remove_folder(folder);
+}
+
 static void test_folder_as_root(void **state)
 {
 	struct cpio *cpio = *state;
@@ -280,6 +299,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_archive_is_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_file_that_shrinks_is_an_error, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_folder, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_links_of_two_folders_are_apart, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_folder_as_root, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_folder_leaves_out_mounts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_folder_errors_name_the_file, setup, teardown),

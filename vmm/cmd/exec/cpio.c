@@ -2,6 +2,7 @@
 #include "cmd/cpio.h"
 
 #include "base/checked.h"
+#include "base/files.h"
 
 #include <limits.h>
 #include <search.h>
@@ -26,18 +27,6 @@ struct node {
 static int compare(const void *a, const void *b)
 {
 	return strcmp(((const struct node *)a)->path, ((const struct node *)b)->path);
-}
-
-static struct node *node_new(const char *path, size_t len, bool passable)
-{
-	struct node *node = malloc(sizeof(*node) + len + 1);
-
-	if (!node)
-		return NULL;
-	node->passable = passable;
-	memcpy(node->path, path, len);
-	node->path[len] = '\0';
-	return node;
 }
 
 /* "//usr/./lib/" to "usr/lib". -EINVAL when nothing remains, or it leads upwards. */
@@ -74,22 +63,10 @@ static uint64_t padding(uint64_t len)
 
 static int put(struct cpio *cpio, const void *data, uint64_t len)
 {
-	const char *at = data;
-
 	if (!range_fits(cpio->len, len, cpio->max))
 		return -EFBIG;
-	while (len) {
-		ssize_t n = write(cpio->fd, at, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		at += n;
-		len -= (uint64_t)n;
-		cpio->len += (uint64_t)n;
-	}
-	return 0;
+	cpio->len += len;
+	return write_all(cpio->fd, data, len);
 }
 
 static int put_padding(struct cpio *cpio)
@@ -156,76 +133,60 @@ static int put_entry(struct cpio *cpio, const struct cpio_entry *entry, const ch
 
 /* --- Paths ------------------------------------------------------------------------------------ */
 
-static struct node *find(const struct cpio *cpio, const char *path, size_t len)
+/* The node of a path, which is new where it was not added before (*added). NULL: no memory. */
+static struct node *node_of(struct cpio *cpio, const char *path, size_t len, bool *added)
 {
-	struct node *key = node_new(path, len, false);
-	void *found;
+	struct node *node = calloc(1, sizeof(*node) + len + 1), **slot;
 
-	if (!key)
-		return NULL;
-	found = tfind(key, (void *const *)&cpio->paths, compare);
-	free(key);
-	return found ? *(struct node **)found : NULL;
-}
-
-static int remember(struct cpio *cpio, const char *path, size_t len, mode_t mode)
-{
-	bool passable = S_ISDIR(mode) || S_ISLNK(mode);
-	struct node *node = find(cpio, path, len);
-	void *slot;
-
-	if (node) {
-		node->passable = passable;
-		return 0;
-	}
-	node = node_new(path, len, passable);
 	if (!node)
-		return -ENOMEM;
+		return NULL;
+	memcpy(node->path, path, len);
 	slot = tsearch(node, &cpio->paths, compare);
-	if (!slot) {
+	*added = slot && *slot == node;
+	if (!*added)
 		free(node);
-		return -ENOMEM;
-	}
-	return 0;
+	return slot ? *slot : NULL;
 }
 
 static int add_parents(struct cpio *cpio, const char *path)
 {
-	for (const char *end = strchr(path, '/'); end; end = strchr(end + 1, '/')) {
-		static const struct cpio_entry folder = { .mode = S_IFDIR | 0755, .fd = -1 };
-		size_t len = (size_t)(end - path);
-		const struct node *node = find(cpio, path, len);
-		char parent[PATH_MAX];
-		int ret;
+	static const struct cpio_entry folder = { .mode = S_IFDIR | 0755, .fd = -1 };
+	int ret = 0;
 
-		if (node && !node->passable)
-			return -ENOTDIR;
-		if (node)
-			continue;
-		memcpy(parent, path, len);
-		parent[len] = '\0';
-		ret = put_entry(cpio, &folder, parent, ++cpio->inos, 1);
-		if (!ret)
-			ret = remember(cpio, path, len, folder.mode);
-		if (ret)
-			return ret;
+	for (const char *end = strchr(path, '/'); end && !ret; end = strchr(end + 1, '/')) {
+		bool added;
+		struct node *node = node_of(cpio, path, (size_t)(end - path), &added);
+
+		if (!node)
+			return -ENOMEM;
+		if (added) {
+			node->passable = true;
+			ret = put_entry(cpio, &folder, node->path, ++cpio->inos, 1);
+		} else if (!node->passable) {
+			ret = -ENOTDIR;
+		}
 	}
-	return 0;
+	return ret;
 }
 
 int cpio_add_inode(struct cpio *cpio, const struct cpio_entry *entry, uint32_t *ino, uint32_t links)
 {
 	char path[PATH_MAX];
+	struct node *node;
+	bool added;
 	int ret = normalise(entry->path, path);
 
 	if (!ret)
 		ret = add_parents(cpio, path);
 	if (ret)
 		return ret;
+	node = node_of(cpio, path, strlen(path), &added);
+	if (!node)
+		return -ENOMEM;
+	node->passable = S_ISDIR(entry->mode) || S_ISLNK(entry->mode);
 	if (!*ino)
 		*ino = ++cpio->inos;
-	ret = put_entry(cpio, entry, path, *ino, links);
-	return ret ? ret : remember(cpio, path, strlen(path), entry->mode);
+	return put_entry(cpio, entry, path, *ino, links);
 }
 
 int cpio_add(struct cpio *cpio, const struct cpio_entry *entry)
@@ -249,14 +210,6 @@ void cpio_destroy(struct cpio *cpio)
 	close_fd(&cpio->fd);
 	tdestroy(cpio->paths, free);
 	cpio->paths = NULL;
-	for (unsigned i = 0; i < CPIO_LINK_CHAINS; i++) {
-		while (cpio->links[i]) {
-			struct cpio_link *link = cpio->links[i];
-
-			cpio->links[i] = link->next;
-			free(link);
-		}
-	}
 }
 
 int cpio_finish(struct cpio *cpio)

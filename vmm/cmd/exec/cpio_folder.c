@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <search.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,25 +19,35 @@ enum { MAX_DEPTH = 64 };
 struct walk {
 	struct cpio *cpio;
 	dev_t dev;
+	void *links; /* tsearch(3): files that have several names */
 	char host[PATH_MAX], guest[PATH_MAX]; /* where it is */
 };
 
-/* What is known of a file that has several names. NULL: no memory. */
-static struct cpio_link *link_of(struct cpio *cpio, ino_t host)
-{
-	struct cpio_link **chain = &cpio->links[host % CPIO_LINK_CHAINS];
-	struct cpio_link *link = *chain;
+/* A file that has several names. */
+struct link {
+	ino_t host;
+	uint32_t ino; /* in the archive; 0: not yet */
+};
 
-	while (link && link->host != host)
-		link = link->next;
-	if (link)
-		return link;
-	link = malloc(sizeof(*link));
+static int by_host(const void *a, const void *b)
+{
+	const struct link *left = a, *right = b;
+
+	return (left->host > right->host) - (left->host < right->host);
+}
+
+/* What is known of it. NULL: no memory. */
+static struct link *link_of(struct walk *walk, ino_t host)
+{
+	struct link *link = calloc(1, sizeof(*link)), **slot;
+
 	if (!link)
 		return NULL;
-	*link = (struct cpio_link){ .next = *chain, .host = host };
-	*chain = link;
-	return link;
+	link->host = host;
+	slot = tsearch(link, &walk->links, by_host);
+	if (!slot || *slot != link)
+		free(link);
+	return slot ? *slot : NULL;
 }
 
 static int refuse(const struct walk *walk, int err)
@@ -84,12 +95,12 @@ static int add_file(struct walk *walk, int parent, const char *name, const struc
 {
 	struct cpio_entry entry = *described;
 	_cleanup_close_ int fd = -1;
-	struct cpio_link *link = NULL;
+	struct link *link = NULL;
 	uint32_t ino = 0;
 	int ret;
 
 	if (st->st_nlink > 1) {
-		link = link_of(walk->cpio, st->st_ino);
+		link = link_of(walk, st->st_ino);
 		if (!link)
 			return -ENOMEM;
 	}
@@ -213,11 +224,8 @@ int cpio_add_folder(struct cpio *cpio, const char *folder, const char *path)
 		return -ENAMETOOLONG;
 	}
 	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st)) {
-		ret = -errno;
-		log_error("%.80s: %s", folder, strerror(-ret));
-		return ret;
-	}
+	if (fd < 0 || fstat(fd, &st))
+		return refuse(&walk, -errno);
 	walk.dev = st.st_dev;
 	if (*walk.guest) {
 		describe(&walk, &st, &entry);
@@ -227,5 +235,7 @@ int cpio_add_folder(struct cpio *cpio, const char *folder, const char *path)
 			return ret;
 		}
 	}
-	return add_below(&walk, steal_fd(&fd), 0);
+	ret = add_below(&walk, steal_fd(&fd), 0);
+	tdestroy(walk.links, free);
+	return ret;
 }
