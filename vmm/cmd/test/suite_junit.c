@@ -6,30 +6,10 @@
  */
 #include "cmd/suite.h"
 
+#include "base/text.h"
+
 #include <stdarg.h>
 #include <string.h>
-
-static void print_escaped(FILE *out, const char *text)
-{
-	for (; *text; text++) {
-		switch (*text) {
-		case '<':
-			fputs("&lt;", out);
-			break;
-		case '>':
-			fputs("&gt;", out);
-			break;
-		case '&':
-			fputs("&amp;", out);
-			break;
-		case '"':
-			fputs("&quot;", out);
-			break;
-		default:
-			fputc(*text, out);
-		}
-	}
-}
 
 /* As fprintf(), for %s alone, of which it escapes the texts. */
 static void put(FILE *out, const char *fmt, ...) __printf(2, 3);
@@ -40,7 +20,7 @@ static void put(FILE *out, const char *fmt, ...)
 	va_start(args, fmt);
 	for (const char *at; (at = strstr(fmt, "%s")); fmt = at + 2) {
 		fwrite(fmt, 1, (size_t)(at - fmt), out);
-		print_escaped(out, va_arg(args, const char *));
+		text_print_xml(out, va_arg(args, const char *));
 	}
 	va_end(args);
 	fputs(fmt, out);
