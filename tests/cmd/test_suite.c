@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kinglet test, without a machine: options, lists, the observer, results and reports. */
+#include "../../vmm/cmd/test/suite.h"
 #include "cmd/commands.h"
 #include "cmd/cmdline.h"
-#include "cmd/suite.h"
 
 #include "capture.h"
 

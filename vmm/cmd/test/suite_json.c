@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "suite.h"
 #include "suite_json.h"
 
 #include "base/cleanup.h"
 #include "base/utf8.h"
-#include "cmd/suite.h"
 
 #include <string.h>
 

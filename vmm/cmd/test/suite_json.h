@@ -3,8 +3,8 @@
  * Writing JSON without asking at each step whether there is memory: what is NULL is left out, and
  * an object that lacks a key is the same as one for a process that died. Its reader finds defaults.
  */
-#ifndef KINGLET_CMD_SUITE_JSON_H
-#define KINGLET_CMD_SUITE_JSON_H
+#ifndef KINGLET_CMD_TEST_SUITE_JSON_H
+#define KINGLET_CMD_TEST_SUITE_JSON_H
 
 #include <cjson/cJSON.h>
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads the guest's consoles line by line and says when enough was seen. */
-#include "cmd/suite.h"
+
+#include "suite.h"
 
 #include "base/log.h"
 

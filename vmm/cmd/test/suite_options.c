@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cmd/suite.h"
+
+#include "suite.h"
 
 #include "base/log.h"
 #include "cmd/commands.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A result for people: one line, and of a failure what is needed to understand it. */
-#include "cmd/suite.h"
+
+#include "suite.h"
 
 #include <string.h>
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From the results of all tests to the report. */
+#include "suite.h"
 #include "suite_json.h"
 
 #include "cmd/kernel.h"
-#include "cmd/suite.h"
 
 #include <string.h>
 #include <sys/utsname.h>

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From what was seen of a run to its result. */
+#include "suite.h"
 #include "suite_json.h"
-
-#include "cmd/suite.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

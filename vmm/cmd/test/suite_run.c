@@ -3,7 +3,8 @@
  * Runs tests in processes of their own and waits for their results: a Kinglet that dies is a
  * result, too. A worker is a place for one process.
  */
-#include "cmd/suite.h"
+
+#include "suite.h"
 
 #include "base/files.h"
 #include "base/log.h"

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "suite.h"
+
 #include "cmd/commands.h"
 
 #include "base/log.h"
 #include "cmd/cmdline.h"
-#include "cmd/suite.h"
 
 #include <string.h>
 

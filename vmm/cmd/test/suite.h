@@ -4,8 +4,8 @@
  * a JSON object from the moment the guest has ended: the process that ran the guest writes it to a
  * pipe, and the one that supervises prints and collects it.
  */
-#ifndef KINGLET_CMD_SUITE_H
-#define KINGLET_CMD_SUITE_H
+#ifndef KINGLET_CMD_TEST_SUITE_H
+#define KINGLET_CMD_TEST_SUITE_H
 
 #include "cmd/run_options.h"
 #include "guestlog/guest_log.h"
