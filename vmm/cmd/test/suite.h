@@ -7,15 +7,16 @@
 #ifndef KINGLET_CMD_TEST_SUITE_H
 #define KINGLET_CMD_TEST_SUITE_H
 
+#include "suite_json.h"
+
 #include "cmd/run_options.h"
 #include "guestlog/guest_log.h"
-#include "guestlog/messages.h"
 #include "guestlog/ktap.h"
+#include "guestlog/messages.h"
 #include "guestlog/symbols.h"
 #include "guestlog/tail.h"
 #include "machine/machine.h"
 
-#include <cjson/cJSON.h>
 #include <regex.h>
 #include <stdio.h>
 
@@ -113,12 +114,12 @@ struct judge {
 	unsigned complaints[KERNEL_OOPS + 1];
 	char *complaint; /* the first that counts; owned, or NULL */
 	enum kernel_complaint complaint_kind;
-	char *boot_failure;		/* why it failed; owned, or NULL */
-	unsigned patience;		/* ticks until the rest of the complaint is given up */
-	struct tail tail;	/* for the report */
+	unsigned patience;  /* ticks until the rest of the complaint is given up */
+	char *boot_failure; /* why it failed; owned, or NULL */
+	struct tail tail;   /* for the report */
 	/* Lines, counted from 1: the last warning, and where what went wrong begins; 0: nothing. */
 	unsigned warned, trouble;
-	struct judge_vcpu *vcpus;	/* owned */
+	struct judge_vcpu *vcpus; /* owned */
 	unsigned vcpu_count;
 };
 
@@ -128,7 +129,7 @@ extern const struct machine_observer_ops judge_ops;
 /* 0, or -EINVAL with what is wrong with a regular expression of the options logged. */
 __must_check int judge_init(struct judge *judge, const struct test_options *options);
 void judge_destroy(struct judge *judge);
-/* The guest has ended: takes what stands behind its last newline. */
+/* The guest has ended: takes what follows its last newline. */
 void judge_finish(struct judge *judge);
 
 /* --- Results (suite_result.c) ----------------------------------------------------------------- */
@@ -141,27 +142,6 @@ cJSON *result_of_death(const char *detail, double seconds);
 bool result_passed(const cJSON *result);
 /* A fault of the test, and not of the host or the user: worth another attempt. */
 bool result_may_be_retried(const cJSON *result);
-
-/* --- Reading results (suite_json.c) ----------------------------------------------------------- */
-
-/* A member's value: "" or 0 when there is none. */
-const char *result_text(const cJSON *result, const char *key);
-double result_number(const cJSON *result, const char *key);
-
-/* The member, or NULL. */
-static inline cJSON *json_get(const cJSON *object, const char *key)
-{
-	return cJSON_GetObjectItemCaseSensitive(object, key);
-}
-
-/* The first of an array's or object's members; NULL of none. */
-static inline const cJSON *json_first(const cJSON *list)
-{
-	return list ? list->child : NULL;
-}
-
-#define json_each(item, list)                                                                      \
-	for (const cJSON *item = json_first(list); item; item = item->next)
 
 /* --- The report (suite_report.c) -------------------------------------------------------------- */
 

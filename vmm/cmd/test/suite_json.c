@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "suite.h"
 #include "suite_json.h"
 
 #include "base/cleanup.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writing JSON without asking at each step whether there is memory: what is NULL is left out, and
- * an object that lacks a key is the same as one for a process that died. Its reader finds defaults.
+ * Results and reports as JSON. No step asks whether there is memory: what is NULL is left out, and
+ * an object that lacks a key is read with defaults.
  */
 #ifndef KINGLET_CMD_TEST_SUITE_JSON_H
 #define KINGLET_CMD_TEST_SUITE_JSON_H
@@ -17,5 +17,24 @@ void json_append(cJSON *array, cJSON *value);
 
 /* NULL becomes null. */
 void json_set_text(cJSON *object, const char *key, const char *text);
+
+/* The member, or NULL. */
+static inline cJSON *json_get(const cJSON *object, const char *key)
+{
+	return cJSON_GetObjectItemCaseSensitive(object, key);
+}
+
+/* A member's value: "" or 0 when there is none. */
+const char *result_text(const cJSON *result, const char *key);
+double result_number(const cJSON *result, const char *key);
+
+/* The first of an array's or object's members; NULL of none. */
+static inline const cJSON *json_first(const cJSON *list)
+{
+	return list ? list->child : NULL;
+}
+
+#define json_each(item, list)                                                                      \
+	for (const cJSON *item = json_first(list); item; item = item->next)
 
 #endif

@@ -140,11 +140,6 @@ static int finish_test(struct test_options *options, int argc, char **argv)
 	return ret;
 }
 
-static struct test_options *test_options_of(struct common_options *common)
-{
-	return container_of(common, struct test_options, run.common);
-}
-
 /* Options that a line of the list cannot have. */
 static bool names_the_suite(const struct common_options *common)
 {
@@ -157,7 +152,7 @@ static bool names_the_suite(const struct common_options *common)
 
 int test_options_finish(struct common_options *common, int argc, char **argv)
 {
-	struct test_options *options = test_options_of(common);
+	struct test_options *options = container_of(common, struct test_options, run.common);
 
 	if (!options->list) {
 		if (options_given(common, "jobs")) {

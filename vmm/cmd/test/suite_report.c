@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From the results of all tests to the report. */
 #include "suite.h"
-#include "suite_json.h"
 
 #include "cmd/kernel.h"
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From what was seen of a run to its result. */
 #include "suite.h"
-#include "suite_json.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
