@@ -6,7 +6,7 @@
 #ifndef KINGLET_GUESTLOG_PANIC_WATCH_H
 #define KINGLET_GUESTLOG_PANIC_WATCH_H
 
-#include "guestlog/console_scan.h"
+#include "guestlog/panic.h"
 #include "machine/observer.h"
 
 /* The machine calls with it as its owner; nothing else looks into it meanwhile. */

@@ -10,8 +10,8 @@
  *
  * Bounded memory, constant work a byte. The caller serialises, for all consoles of a guest.
  */
-#ifndef KINGLET_GUESTLOG_CONSOLE_SCAN_H
-#define KINGLET_GUESTLOG_CONSOLE_SCAN_H
+#ifndef KINGLET_GUESTLOG_PANIC_H
+#define KINGLET_GUESTLOG_PANIC_H
 
 #include "guestlog/lines.h"
 

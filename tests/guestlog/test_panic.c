@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "guestlog/console_scan.h"
+#include "guestlog/panic.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
