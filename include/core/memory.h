@@ -99,18 +99,17 @@ void gmem_destroy(struct gmem *mem);
 __must_check int gmem_clear(struct gmem *mem);
 
 /*
- * Gives the whole host pages inside some pieces of RAM, as gmem_iov() finds them, back to the host.
- * They read as zero from then on, and cost nothing until they are touched again; what was prefaulted
- * of them is not any more. vhost, and processes that map the RAM, see the same; a device that has
- * pinned it would not. No dirty log has it (core/dirty.h): to a log it is a write of this process.
+ * Gives the whole host pages inside `len` bytes of RAM at `hva`, a pointer from gmem_ptr() or
+ * gmem_iov(), back to the host. They read as zero from then on, and cost nothing until they are
+ * touched again; what was prefaulted of them is not any more. vhost, and processes that map the RAM,
+ * see the same; a device that has pinned it would not. No dirty log has it (core/dirty.h): to a log
+ * it is a write of this process.
  *
- * Returns the bytes given back, also of pages that were never touched; none of huge pages, which
- * stay for the reason that gmem_clear() has. -EFAULT for what is not RAM, or the errno of
- * madvise(2): the pieces before have been given back then. Any thread, vCPUs may run; how long it
- * takes depends on the length: the caller bounds it.
+ * Returns the bytes given back, also of pages that were never touched; 0 for huge pages, which stay
+ * for the reason that gmem_clear() has. -EFAULT for what is not RAM, or the errno of madvise(2). Any
+ * thread, vCPUs may run; how long it takes depends on `len`: the caller bounds it.
  */
-__must_check ssize_t gmem_discard(const struct gmem *mem, const struct iovec *pieces,
-				  unsigned count);
+__must_check ssize_t gmem_discard(const struct gmem *mem, const void *hva, uint64_t len);
 
 /* Registers and replays the current slots. On error the listener is not registered. */
 __must_check int gmem_add_listener(struct gmem *mem, struct gmem_listener *listener);

@@ -209,29 +209,21 @@ int gmem_clear(struct gmem *mem)
 	return work_through(mem, advise, release_advice(mem));
 }
 
-ssize_t gmem_discard(const struct gmem *mem, const struct iovec *pieces, unsigned count)
+ssize_t gmem_discard(const struct gmem *mem, const void *hva, uint64_t len)
 {
 	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-	ssize_t released = 0;
+	/* Counted from mem->base, which is aligned to more than any page. */
+	uint64_t offset = (uint64_t)((uintptr_t)hva - (uintptr_t)mem->base), start, end;
+	int ret;
 
-	for (unsigned i = 0; i < count; i++) {
-		uint64_t offset = (uint64_t)((uintptr_t)pieces[i].iov_base - (uintptr_t)mem->base);
-		uint64_t start, end;
-		int ret;
-
-		if (!range_fits(offset, pieces[i].iov_len, mem->size))
-			return -EFAULT;
-		/* Counted from mem->base, which is aligned to more than any page. */
-		start = align_up(offset, page);
-		end = (offset + pieces[i].iov_len) & ~(page - 1);
-		if (mem->hugepages || start >= end)
-			continue;
-		ret = advise(mem, mem->base + start, end - start, release_advice(mem));
-		if (ret)
-			return ret;
-		released += (ssize_t)(end - start);
-	}
-	return released;
+	if (!range_fits(offset, len, mem->size))
+		return -EFAULT;
+	start = align_up(offset, page);
+	end = (offset + len) & ~(page - 1);
+	if (mem->hugepages || start >= end)
+		return 0;
+	ret = advise(mem, mem->base + start, end - start, release_advice(mem));
+	return ret ? ret : (ssize_t)(end - start);
 }
 
 int gmem_add_listener(struct gmem *mem, struct gmem_listener *listener)
