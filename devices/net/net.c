@@ -5,6 +5,7 @@
 #include "base/le.h"
 #include "base/log.h"
 
+#include <inttypes.h>
 #include <linux/if_tun.h>
 #include <string.h>
 
@@ -206,6 +207,18 @@ static void net_destroy(struct virtio_dev *dev)
 	net_free(net_of(dev));
 }
 
+/* Nothing of a card whose frames do not pass through Kinglet. */
+static void net_print_stats(struct virtio_dev *dev)
+{
+	struct virtio_net_stats stats;
+
+	if (virtio_net_get_stats(dev, &stats))
+		log_error("%s: frames: %" PRIu64 " received, %" PRIu64 " unwanted, %" PRIu64
+			  " dropped; %" PRIu64 " sent, %" PRIu64 " dropped", dev->name,
+			  stats.rx_frames, stats.rx_filtered, stats.rx_dropped, stats.tx_frames,
+			  stats.tx_dropped);
+}
+
 static const struct virtio_model net_model = {
 	.name = "virtio-net",
 	.id = VIRTIO_ID_NET,
@@ -216,6 +229,7 @@ static const struct virtio_model net_model = {
 	.reset = net_reset,
 	.quiesce = net_quiesce,
 	.destroy = net_destroy,
+	.print_stats = net_print_stats,
 };
 
 /*

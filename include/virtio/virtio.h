@@ -54,6 +54,11 @@ struct virtio_model {
 	void (*quiesce)(struct virtio_dev *dev);
 	/* Frees the model's own resources and the device. Everything is stopped. */
 	void (*destroy)(struct virtio_dev *dev);
+	/*
+	 * --stats: logs what only this kind of device has to tell, if it has, in lines that begin
+	 * with its name. Loop thread, not locked. May be NULL.
+	 */
+	void (*print_stats)(struct virtio_dev *dev);
 };
 
 /* Who runs queues. One backend may run several queues of a device (vhost-net: a pair). */

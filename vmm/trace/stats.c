@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "core/irq.h"
 #include "core/vcpu.h"
-#include "devices/net.h"
+#include "virtio/virtio.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -54,18 +54,6 @@ static void print_devices(const struct machine_parts *parts)
 	}
 }
 
-/* Nothing of a card whose frames do not pass through Kinglet. */
-static void print_frames(struct virtio_dev *dev)
-{
-	struct virtio_net_stats stats;
-
-	if (dev->model->id == VIRTIO_ID_NET && virtio_net_get_stats(dev, &stats))
-		log_error("%s: frames: %" PRIu64 " received, %" PRIu64 " unwanted, %" PRIu64
-			  " dropped; %" PRIu64 " sent, %" PRIu64 " dropped", dev->name,
-			  stats.rx_frames, stats.rx_filtered, stats.rx_dropped, stats.tx_frames,
-			  stats.tx_dropped);
-}
-
 static void print(void *owner)
 {
 	const struct machine_parts *parts = ((const struct stats *)owner)->parts;
@@ -76,7 +64,8 @@ static void print(void *owner)
 		return;
 	print_devices(parts);
 	for (unsigned i = 0; i < parts->device_count; i++)
-		print_frames(parts->devices[i]);
+		if (parts->devices[i]->model->print_stats)
+			parts->devices[i]->model->print_stats(parts->devices[i]);
 }
 
 static int built(void *owner, const struct machine_parts *parts)
