@@ -31,7 +31,12 @@ void fuzz_guest_init(struct fuzz_guest *g)
 	memset(g->mem.base, 0, g->mem.size);
 	g->count = 0;
 	FUZZ_CHECK(!pci_rig_init(&g->rig));
-	g->env = (struct virtio_env){ &g->mem, &g->rig.loop, &g->rig.irqs };
+	g->env = (struct virtio_env){
+		.mem = &g->mem,
+		.loop = &g->rig.loop,
+		.irqs = &g->rig.irqs,
+		.sys = &g->rig.fake.sys,
+	};
 }
 
 void fuzz_guest_add(struct fuzz_guest *g, struct virtio_dev *dev)
