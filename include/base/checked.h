@@ -20,7 +20,7 @@ static inline bool ranges_overlap(uint64_t a, uint64_t alen, uint64_t b, uint64_
 	return alen && blen && a <= b + (blen - 1) && b <= a + (alen - 1);
 }
 
-/* Rounds up to a power of two `align`; the caller has made sure that it cannot wrap. */
+/* Rounds up to a power of two `align`; the caller ensures that it cannot wrap. */
 static inline uint64_t align_up(uint64_t value, uint64_t align)
 {
 	return (value + align - 1) & ~(align - 1);

@@ -3,8 +3,8 @@
  * Scope-bound ownership of fds and heap memory.
  *
  * A variable marked `_cleanup_close_` or `_cleanup_free_` owns its value until the scope ends;
- * steal_fd() and steal_ptr() hand the value on and leave the variable empty (-1, NULL).
- * Any thread; nothing here blocks except close(2).
+ * steal_fd() and steal_ptr() pass ownership on and leave the variable empty (-1, NULL). Any thread;
+ * nothing here blocks except close(2).
  */
 #ifndef KINGLET_BASE_CLEANUP_H
 #define KINGLET_BASE_CLEANUP_H
@@ -32,8 +32,9 @@ static inline void close_fd(int *fd)
 }
 
 /*
- * Checks that the fd of this number was inherited, and sets close-on-exec on it, as on all that
- * Kinglet opens. -EBADF: it was not, for it is not open or close-on-exec already.
+ * Checks that the fd of this number was inherited, and sets close-on-exec on it, as on every fd
+ * that Kinglet opens. -EBADF: not inherited, because it is not open or has close-on-exec set
+ * already.
  */
 static inline __must_check int inherited_fd(int fd)
 {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading and writing in full, however often the kernel stops in between. Any thread; as blocking as
- * the fd is.
+ * Reading and writing in full, over any number of short calls. Any thread; blocks if the fd blocks.
  */
 #ifndef KINGLET_BASE_FILES_H
 #define KINGLET_BASE_FILES_H
@@ -15,7 +14,7 @@
 /* Negative errno of write(2), after any number of bytes. */
 __must_check int write_all(int fd, const void *data, size_t len);
 
-/* -ENODATA when the file ends before, or negative errno of pread(2). */
+/* -ENODATA when the file is too short, or negative errno of pread(2). */
 __must_check int pread_exactly(int fd, void *buf, size_t len, uint64_t off);
 
 /* "root.img (4.0 GiB)", "/dev/sda (block device)": for people. */

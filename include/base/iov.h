@@ -9,7 +9,7 @@
 #include <sys/uio.h>
 
 /*
- * Copies up to `len` bytes, from `offset` bytes into the list on. Returns the bytes copied: fewer
+ * Copies up to `len` bytes, starting `offset` bytes into the list. Returns the bytes copied: fewer
  * than `len` when the list ends before.
  */
 size_t iov_read(const struct iovec *iov, unsigned count, size_t offset, void *buf, size_t len);

@@ -51,7 +51,7 @@ DEFINE_LE(64)
 
 /*
  * A register access of 1 to 8 bytes as one number, for devices whose registers are bytes in
- * memory: bytes beyond `len` read as zero, writes leave them alone. len > 8 counts as 8.
+ * memory: bytes beyond `len` read as zero and are not written. len > 8 counts as 8.
  */
 static inline uint64_t get_le_bytes(const void *p, unsigned len)
 {

@@ -6,8 +6,9 @@
  * object logs once, in the form `object: operation: reason` ("tap tap0: TUNSETIFF: Operation not
  * permitted"); lower layers return a negative errno instead. Any thread.
  *
- * A reader that does not read stops no thread: after a fifth of a second the line is lost, and so is
- * each that follows while there is no room; the next that is written comes after their number.
+ * A reader that does not read blocks no thread: after 0.2 s the line is lost, and so is each
+ * further line while there is no room; the next line that is written is preceded by the number of
+ * lost lines.
  */
 #ifndef KINGLET_BASE_LOG_H
 #define KINGLET_BASE_LOG_H
@@ -16,12 +17,12 @@
 
 void log_error(const char *fmt, ...) __printf(1, 2);
 void log_warning(const char *fmt, ...) __printf(1, 2);
-/* Without the name before it: text that was asked for and goes to standard error. */
+/* Without the prefix: requested text that goes to standard error. */
 void log_plain(const char *fmt, ...) __printf(1, 2);
 
 /*
- * Before what should not be lost, and at the end: gives the reader so many milliseconds to make
- * room, and says how many lines were lost before.
+ * To be called before important lines, and at the end: gives the reader `ms` milliseconds to make
+ * room, and logs how many lines were lost.
  */
 void log_settle(unsigned ms);
 

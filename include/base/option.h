@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Options as data: what may be given, in which form, and where its value goes. A table of them
- * stands with what it describes, in whatever layer; cli parses and prints them (cli/options.h).
+ * Options as data: name, form, and destination of the value. A table is kept with the code that it
+ * describes, in any layer; cli parses and prints them (cli/options.h).
  */
 #ifndef KINGLET_BASE_OPTION_H
 #define KINGLET_BASE_OPTION_H
@@ -27,7 +27,7 @@ enum option_kind {
 	OPTION_DEVICES,	 /* no option: here stand those of all device kinds; struct device_set */
 };
 
-/* What becomes of the file that a string names. */
+/* How the file that a string names is used. */
 enum option_file { FILE_NONE, FILE_INPUT, FILE_FOLDER, FILE_OUTPUT };
 
 /* A word list ends with a NULL word. */
@@ -51,8 +51,8 @@ struct option_keys;
 
 struct option {
 	const char *name;    /* without dashes */
-	char letter;	     /* -X is the same; 0: there is none */
-	const char *metavar; /* what the help calls the argument; NULL for flags and words */
+	char letter;	     /* short form -X; 0: none */
+	const char *metavar; /* name of the argument in the help; NULL for flags and words */
 	const char *help;    /* one sentence without its full stop */
 	const char *initial; /* default as typed; NULL: the field stays zero */
 	enum option_kind kind;
@@ -61,7 +61,7 @@ struct option {
 	const struct option_keys *keys;	 /* OPTION_KEYS */
 	enum option_file file;		 /* OPTION_STRING: it names one */
 	size_t offset, size; /* the field, inside the command's struct or the key list's item */
-	unsigned max_items;  /* repeatable: the field is an array of so many; else 0 */
+	unsigned max_items;  /* repeatable: size of the array; else 0 */
 	size_t count_offset; /* repeatable: unsigned, how many were given */
 };
 
@@ -74,8 +74,8 @@ struct option_keys {
 	const struct option *table;
 	unsigned count;
 	/*
-	 * All keys are parsed; bit i of `given` is set when table[i] was given. Sets what follows
-	 * from that. Returns NULL, or what is wrong with the combination and what to do.
+	 * All keys are parsed; bit i of `given` is set when table[i] was given. Sets dependent
+	 * fields. Returns NULL, or what is wrong with the combination and what to do.
 	 */
 	const char *(*finish)(void *item, uint64_t given);
 };

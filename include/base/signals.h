@@ -7,9 +7,9 @@
 #include <signal.h>
 
 /*
- * Adds to *set the signals by which somebody ends the process, those of timers and limits among
- * them: each that would, and can be caught, but for faults and real-time signals. What the parent
- * has us ignore (nohup, a shell's background job) is left out: blocked, it would still reach a
+ * Adds to *set the signals that end the process by default and can be caught, including those of
+ * timers and limits, but not faults and real-time signals. Signals that the parent set to be
+ * ignored (nohup, a shell's background job) are left out: blocked, they would still reach a
  * signalfd. Any thread.
  */
 void signals_add_ends(sigset_t *set);

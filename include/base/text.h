@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Text that is put together piece by piece in a buffer of fixed size; what does not fit is cut. One
- * thread at a time. Then what text is read or written as: pure functions, any thread.
+ * Text built piece by piece in a buffer of fixed size, truncated if it does not fit. One thread at
+ * a time. Also conversions from and to text: pure functions, any thread.
  */
 #ifndef KINGLET_BASE_TEXT_H
 #define KINGLET_BASE_TEXT_H
@@ -36,18 +36,18 @@ void text_add(struct text *text, const char *fmt, ...) __printf(2, 3);
 /* "256 MiB", "4.5 KiB", "17 bytes": binary units, at most one decimal. */
 void text_add_bytes(struct text *text, uint64_t bytes);
 
-/* The digit's value, of either case; 16: none. */
+/* The value of a hex digit of either case; 16: not a digit. */
 unsigned hex_digit(char c);
 
-/* The byte that two digits write; -1: they are not two, or the text ends before. */
+/* The byte written as two hex digits; -1 if there are not two. */
 int hex_byte(const char *text);
 
 /* FNV-1a, 64 bits: the same for the same text on every machine. */
 uint64_t text_hash(const char *text);
 
 /*
- * As text or an attribute's value of XML and HTML; `text` may be NULL. Control characters, which XML
- * 1.0 cannot have, become `?`.
+ * Escapes for text or an attribute value of XML and HTML; `text` may be NULL. Control characters,
+ * which XML 1.0 cannot have, become `?`.
  */
 void text_print_xml(FILE *out, const char *text);
 

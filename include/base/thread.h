@@ -8,7 +8,7 @@
 #include <signal.h>
 
 /*
- * Starts a thread whose signal mask is `blocked`, less the signals of faults, from its first
+ * Starts a thread whose signal mask is `blocked` without the signals of faults, from its first
  * instruction on. Its stack is small (see thread.c). The caller joins it. 0 or a negative errno.
  * Any thread.
  */
