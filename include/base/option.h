@@ -75,7 +75,7 @@ struct option_keys {
 	unsigned count;
 	/*
 	 * All keys are parsed; bit i of `given` is set when table[i] was given. Sets dependent
-	 * fields. Returns NULL, or what is wrong with the combination and what to do.
+	 * fields. Returns NULL, or what is wrong with the combination and what to do. May be NULL.
 	 */
 	const char *(*finish)(void *item, uint64_t given);
 };

@@ -3,6 +3,9 @@
 #include "../../vmm/cmd/test/suite.h"
 #include "cmd/commands.h"
 #include "cmd/cmdline.h"
+#include "devices/blk.h"
+#include "devices/rng.h"
+#include "devices/vsock.h"
 
 #include "capture.h"
 
@@ -181,6 +184,42 @@ static void lines_go_on_from_the_command_line(void **state)
 	assert_int_equal(suite.cases[1].options->run.config.timeout_ns, UINT64_C(5000000000));
 	assert_int_equal(suite.cases[1].options->expect_count, 1);
 	assert_int_equal(suite.cases[1].options->retries, 0);
+	suite_destroy(&suite);
+	options_destroy(&o.run.common);
+	close(fd);
+}
+
+/* What there can be one of it has instead. */
+static void a_line_adds_devices_to_those_of_the_command_line(void **state)
+{
+	static const struct {
+		const char *last_disk;
+		unsigned disks;
+		uint32_t cid;
+		bool rng;
+	} wanted[] = { { "b", 2, 4, false }, { "a", 1, 3, true } };
+	struct test_options o;
+	struct suite suite;
+	char path[40];
+	int fd;
+
+	(void)state;
+	write_list("first k --disk b --vsock 4 --rng off\nsecond k\n", &fd, path, sizeof(path));
+	parse(&o, (const char *const[]){ "--list", path, "--disk", "a", "--vsock", "3", NULL });
+	assert_int_equal(suite_load(&suite, &o), 0);
+	assert_int_equal(suite.count, ARRAY_SIZE(wanted));
+	for (unsigned i = 0; i < ARRAY_SIZE(wanted); i++) {
+		const struct device_set *set = &suite.cases[i].options->run.config.devices;
+		const struct disk_config *disk =
+			device_set_get(set, &blk_kind, wanted[i].disks - 1);
+		const struct vsock_config *vsock = device_set_get(set, &vsock_kind, 0);
+		const struct rng_config *rng = device_set_get(set, &rng_kind, 0);
+
+		assert_int_equal(set->count, wanted[i].disks + 2);
+		assert_string_equal(disk->image.path, wanted[i].last_disk);
+		assert_int_equal(vsock->cid, wanted[i].cid);
+		assert_true(rng->on == wanted[i].rng);
+	}
 	suite_destroy(&suite);
 	options_destroy(&o.run.common);
 	close(fd);
@@ -870,6 +909,7 @@ int main(void)
 		cmocka_unit_test(wrong_options_are_refused),
 		cmocka_unit_test(a_line_is_split_as_a_shell_would),
 		cmocka_unit_test(lines_go_on_from_the_command_line),
+		cmocka_unit_test(a_line_adds_devices_to_those_of_the_command_line),
 		cmocka_unit_test(a_wrong_line_is_named_before_anything_runs),
 		cmocka_unit_test(expected_text_ends_the_run_when_all_is_seen),
 		cmocka_unit_test(a_prompt_is_seen_without_its_newline),

@@ -206,7 +206,7 @@ static int parse_keys(const struct option *option, const char *text, void *base,
 		ret = parse_item(option, text, cut_item(&rest), first, base, &given);
 	if (ret)
 		return ret;
-	wrong = option->keys->finish(base, given);
+	wrong = option->keys->finish ? option->keys->finish(base, given) : NULL;
 	if (wrong) {
 		log_error("--%s %.80s: %s", option->name, text, wrong);
 		return -EINVAL;

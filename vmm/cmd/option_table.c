@@ -157,17 +157,9 @@ static const struct option budget_table[] = {
 	BUDGET_KEY("down", PHASE_DOWN, "until the run ends"),
 };
 
-static const char *budget_finish(void *item, uint64_t given)
-{
-	(void)item;
-	(void)given;
-	return NULL;
-}
-
 static const struct option_keys budget_keys = {
 	.table = budget_table,
 	.count = ARRAY_SIZE(budget_table),
-	.finish = budget_finish,
 };
 
 static const struct option boot_options[] = {
