@@ -222,10 +222,11 @@ static int teardown(void **state)
 {
 	struct bench *b = *state;
 
-	for (unsigned i = 0; i < CPUS; i++) {
+	/* All first: cpu_of() looks at each. */
+	for (unsigned i = 0; i < CPUS; i++)
 		vcpu_stop(&b->vcpus[i]);
+	for (unsigned i = 0; i < CPUS; i++)
 		vcpu_destroy(&b->vcpus[i]);
-	}
 	gdb_free(b->gdb);
 	gmem_destroy(&b->mem);
 	kvm_destroy(&b->kvm);
