@@ -116,9 +116,11 @@ $(O)/obj/%.o: %.c $(O)/flags | $(sysroot_ready)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(all_cflags) -MMD -MP -c -o $@ $<
 
-# The command line runs once a run: it need not be quick, so in a release it is small.
+# What runs once a run, or for a person, need not be quick: in a release it is small.
+small := $(addprefix vmm/,cli/% cmd/% gdb/% guestlog/% trace/page% trace/trace_r% trace/trace_facts) \
+	devices/%/kind
 ifeq ($(BUILD),release)
-$(O)/obj/vmm/cli/%.o $(O)/obj/vmm/cmd/%.o: private CFLAGS += -Os
+$(small:%=$(O)/obj/%.o): private CFLAGS += -Os
 endif
 
 $(O)/obj/%.o: %.S $(O)/flags | $(sysroot_ready)
