@@ -75,13 +75,9 @@ static uint8_t read_clock(uint8_t index)
 static uint64_t cmos_read(void *owner, uint64_t offset, unsigned size)
 {
 	struct cmos *cmos = owner;
-	uint8_t index;
 
 	(void)size;
-	pthread_mutex_lock(&cmos->lock);
-	index = cmos->index;
-	pthread_mutex_unlock(&cmos->lock);
-	return offset == 1 ? read_clock(index) : 0;
+	return offset == 1 ? read_clock(cmos->index) : 0;
 }
 
 static void cmos_write(void *owner, uint64_t offset, uint64_t value, unsigned size)
@@ -89,22 +85,13 @@ static void cmos_write(void *owner, uint64_t offset, uint64_t value, unsigned si
 	struct cmos *cmos = owner;
 
 	(void)size;
-	if (offset != 0)
-		return;
-	pthread_mutex_lock(&cmos->lock);
-	cmos->index = value & 0x7f; /* bit 7 masks the NMI */
-	pthread_mutex_unlock(&cmos->lock);
+	if (offset == 0)
+		cmos->index = value & 0x7f; /* bit 7 masks the NMI */
 }
 
 static const struct bus_ops cmos_ops = { .read = cmos_read, .write = cmos_write };
 
-int cmos_init(struct cmos *cmos, uint64_t index_port)
+void cmos_init(struct cmos *cmos, uint64_t index_port)
 {
 	*cmos = (struct cmos){ .region = { index_port, 2, &cmos_ops, cmos, "CMOS" } };
-	return -pthread_mutex_init(&cmos->lock, NULL);
-}
-
-void cmos_destroy(struct cmos *cmos)
-{
-	pthread_mutex_destroy(&cmos->lock);
 }

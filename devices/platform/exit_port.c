@@ -1,14 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "platform/exit_port.h"
 
-static uint64_t exit_port_read(void *owner, uint64_t offset, unsigned size)
-{
-	(void)owner;
-	(void)offset;
-	(void)size;
-	return 0;
-}
-
 static void exit_port_write(void *owner, uint64_t offset, uint64_t value, unsigned size)
 {
 	struct exit_port *port = owner;
@@ -18,7 +10,7 @@ static void exit_port_write(void *owner, uint64_t offset, uint64_t value, unsign
 		port->exit(port->owner, value > UINT8_MAX ? UINT8_MAX : (uint8_t)value);
 }
 
-static const struct bus_ops exit_port_ops = { .read = exit_port_read, .write = exit_port_write };
+static const struct bus_ops exit_port_ops = { .write = exit_port_write };
 
 void exit_port_init(struct exit_port *port, uint64_t base,
 		    void (*exit)(void *owner, uint8_t status), void *owner)

@@ -25,15 +25,7 @@ static uint64_t pl031_read(void *owner, uint64_t offset, unsigned size)
 	}
 }
 
-static void pl031_write(void *owner, uint64_t offset, uint64_t value, unsigned size)
-{
-	(void)owner;
-	(void)offset;
-	(void)value;
-	(void)size;
-}
-
-static const struct bus_ops pl031_ops = { .read = pl031_read, .write = pl031_write };
+static const struct bus_ops pl031_ops = { .read = pl031_read };
 
 void pl031_init(struct pl031 *pl031, uint64_t base)
 {

@@ -64,13 +64,13 @@ static const struct bus_ops power_bus_ops = {
 	.describe = power_describe,
 };
 
-int power_init(struct power *power, const struct power_options *options)
+void power_init(struct power *power, const struct power_options *options)
 {
 	*power = (struct power){
 		.region = { options->base, POWER_BLOCK_LEN, &power_bus_ops, power, "power" },
 		.options = *options,
 	};
-	return -pthread_mutex_init(&power->lock, NULL);
+	pthread_mutex_init(&power->lock, NULL);
 }
 
 void power_destroy(struct power *power)

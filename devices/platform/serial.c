@@ -286,10 +286,8 @@ static void power_on_state(struct serial *serial)
 	serial->lsr_reads = 0;
 }
 
-int serial_init(struct serial *serial, const struct serial_options *options)
+void serial_init(struct serial *serial, const struct serial_options *options)
 {
-	int ret;
-
 	*serial = (struct serial){
 		.region = { .base = options->base,
 			    .len = SERIAL_PORTS,
@@ -299,13 +297,8 @@ int serial_init(struct serial *serial, const struct serial_options *options)
 		.options = *options,
 	};
 	power_on_state(serial);
-	ret = pthread_mutex_init(&serial->lock, NULL);
-	if (ret)
-		return -ret;
-	ret = pthread_cond_init(&serial->output_ready, NULL);
-	if (ret)
-		pthread_mutex_destroy(&serial->lock);
-	return -ret;
+	pthread_mutex_init(&serial->lock, NULL);
+	pthread_cond_init(&serial->output_ready, NULL);
 }
 
 void serial_destroy(struct serial *serial)

@@ -20,7 +20,7 @@
 /*
  * `offset` is relative to the region, `size` is 1, 2, 4 or 8 bytes, and offset + size never passes
  * the region's end. Values are numbers in host order. Called on vCPU threads, several at once:
- * devices take their own lock.
+ * devices take their own lock. `read` NULL: zero; `write` NULL: ignored.
  */
 struct bus_ops {
 	uint64_t (*read)(void *owner, uint64_t offset, unsigned size);

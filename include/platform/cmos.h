@@ -15,12 +15,10 @@
 
 struct cmos {
 	struct bus_region region; /* index and data; the caller puts it on the bus */
-	pthread_mutex_t lock;
-	uint8_t index;
+	_Atomic uint8_t index;
 };
 
-__must_check int cmos_init(struct cmos *cmos, uint64_t index_port);
-/* vCPUs must be gone. */
-void cmos_destroy(struct cmos *cmos);
+/* Nothing to destroy. */
+void cmos_init(struct cmos *cmos, uint64_t index_port);
 
 #endif

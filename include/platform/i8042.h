@@ -14,16 +14,14 @@
 
 struct i8042 {
 	struct bus_region data, command; /* ports 0x60 and 0x64; the caller puts them on the bus */
-	pthread_mutex_t lock;
-	unsigned buffered;                /* bytes waiting at the data port */
+	_Atomic unsigned buffered;        /* bytes waiting at the data port */
 	void (*pulse_reset)(void *owner); /* vCPU threads, no lock held */
 	void *owner;                      /* borrowed */
 };
 
-__must_check int i8042_init(struct i8042 *i8042, uint64_t data_port, uint64_t command_port,
-			    void (*pulse_reset)(void *owner), void *owner);
-/* vCPUs must be gone. */
-void i8042_destroy(struct i8042 *i8042);
+/* Nothing to destroy. */
+void i8042_init(struct i8042 *i8042, uint64_t data_port, uint64_t command_port,
+		void (*pulse_reset)(void *owner), void *owner);
 /* As after power-on. */
 void i8042_reset(struct i8042 *i8042);
 

@@ -27,7 +27,7 @@ struct power {
 	uint32_t events;
 };
 
-__must_check int power_init(struct power *power, const struct power_options *options);
+void power_init(struct power *power, const struct power_options *options);
 /* vCPUs must be gone. */
 void power_destroy(struct power *power);
 /* Drops a waiting event. */

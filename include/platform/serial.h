@@ -55,7 +55,7 @@ struct serial {
 	unsigned fifo_head, fifo_len;
 };
 
-__must_check int serial_init(struct serial *serial, const struct serial_options *options);
+void serial_init(struct serial *serial, const struct serial_options *options);
 /* vCPUs must be gone. */
 void serial_destroy(struct serial *serial);
 

@@ -181,6 +181,18 @@ static void *remove_nothing(void *bus)
 	return NULL;
 }
 
+static void test_without_handlers_it_reads_zero_and_ignores_writes(void **state)
+{
+	static const struct bus_ops none = { 0 };
+	struct bus_region region = { .base = 0x1000, .len = 16, .ops = &none };
+	uint64_t value = UINT64_MAX;
+
+	assert_int_equal(bus_add(*state, &region), 0);
+	assert_true(bus_write(*state, 0x1000, &value, 8));
+	assert_true(bus_read(*state, 0x1000, &value, 8));
+	assert_int_equal(value, 0);
+}
+
 /* A look-up that comes while somebody waits to change the table waits behind it. */
 static void test_look_ups_cannot_starve_a_change(void **state)
 {
@@ -213,6 +225,7 @@ int main(void)
 		TEST(test_overlap_empty_and_wrapping_are_refused),
 		TEST(test_many_regions_in_any_order),
 		TEST(test_callback_may_move_regions_of_its_own_bus),
+		TEST(test_without_handlers_it_reads_zero_and_ignores_writes),
 		cmocka_unit_test(test_look_ups_cannot_starve_a_change),
 	};
 

@@ -20,7 +20,7 @@ static void it_tells_the_hosts_time(void **state)
 	told = read_at(&pl031, 0, 4);
 	assert_true(told >= (uint32_t)before && told <= (uint32_t)time(NULL));
 	/* Setting it changes nothing. */
-	pl031.region.ops->write(pl031.region.owner, 8, 1, 4);
+	assert_null(pl031.region.ops->write);
 	assert_true(read_at(&pl031, 0, 4) >= told);
 	assert_int_equal(read_at(&pl031, 0xc, 4), 1);
 }

@@ -16,12 +16,13 @@
 
 static uint64_t in(struct bus_region *region, uint64_t offset, unsigned size)
 {
-	return region->ops->read(region->owner, offset, size);
+	return region->ops->read ? region->ops->read(region->owner, offset, size) : 0;
 }
 
 static void out(struct bus_region *region, uint64_t offset, uint64_t value, unsigned size)
 {
-	region->ops->write(region->owner, offset, value, size);
+	if (region->ops->write)
+		region->ops->write(region->owner, offset, value, size);
 }
 
 static void count(void *owner)
@@ -66,7 +67,7 @@ static int power_setup(void **state)
 	assert_int_equal(kvm_init(&f->kvm, &f->fake.sys, 0), 0);
 	assert_int_equal(loop_init(&f->loop), 0);
 	assert_int_equal(irqs_init(&f->irqs, &f->kvm, &f->loop, NULL, 0), 0);
-	assert_int_equal(power_init(&f->power, &options), 0);
+	power_init(&f->power, &options);
 	*state = f;
 	return 0;
 }
@@ -159,7 +160,7 @@ static void i8042_pulses_reset(void **state)
 	unsigned resets = 0;
 
 	(void)state;
-	assert_int_equal(i8042_init(&i8042, X86_I8042_DATA, X86_I8042_COMMAND, count, &resets), 0);
+	i8042_init(&i8042, X86_I8042_DATA, X86_I8042_COMMAND, count, &resets);
 	for (unsigned command = 0; command < 256; command++) {
 		unsigned before = resets;
 
@@ -168,7 +169,6 @@ static void i8042_pulses_reset(void **state)
 	}
 	out(&i8042.data, 0, 0xfe, 1);
 	assert_int_equal(resets, 8);
-	i8042_destroy(&i8042);
 }
 
 /* What Linux does before it believes in a controller (drivers/input/serio/i8042.c, i8042_flush). */
@@ -190,7 +190,7 @@ static void i8042_is_given_up_at_once_and_drains(void **state)
 	unsigned resets = 0, reads = 0;
 
 	(void)state;
-	assert_int_equal(i8042_init(&i8042, X86_I8042_DATA, X86_I8042_COMMAND, count, &resets), 0);
+	i8042_init(&i8042, X86_I8042_DATA, X86_I8042_COMMAND, count, &resets);
 	assert_int_equal(in(&i8042.command, 0, 1) & 2, 0); /* never busy */
 	assert_true(linux_gives_up(&i8042));
 	/* Whoever drains it comes to an end, and sees no keys after it. */
@@ -202,7 +202,6 @@ static void i8042_is_given_up_at_once_and_drains(void **state)
 	i8042_reset(&i8042);
 	assert_true(linux_gives_up(&i8042));
 	assert_int_equal(resets, 0);
-	i8042_destroy(&i8042);
 }
 
 /* --- Exit port and pvpanic -------------------------------------------------------------------- */
@@ -279,7 +278,7 @@ static void cmos_tells_the_time(void **state)
 	struct tm tm;
 
 	(void)state;
-	assert_int_equal(cmos_init(&cmos, X86_CMOS_INDEX), 0);
+	cmos_init(&cmos, X86_CMOS_INDEX);
 	do {
 		clock_gettime(CLOCK_REALTIME, &before);
 		tm = (struct tm){
@@ -295,7 +294,6 @@ static void cmos_tells_the_time(void **state)
 	} while (before.tv_sec != after.tv_sec);
 	assert_int_equal(timegm(&tm), before.tv_sec);
 	assert_int_equal(from_bcd(cmos_get(&cmos, 0x06)), tm.tm_wday + 1);
-	cmos_destroy(&cmos);
 }
 
 /* Whether an update is in progress between two times of a second. */
@@ -321,10 +319,9 @@ static void cmos_is_updating_before_each_second(void **state)
 	struct cmos cmos;
 
 	(void)state;
-	assert_int_equal(cmos_init(&cmos, X86_CMOS_INDEX), 0);
+	cmos_init(&cmos, X86_CMOS_INDEX);
 	assert_true(cmos_is_updating_at(&cmos, 997800000, 999999999));
 	assert_false(cmos_is_updating_at(&cmos, 0, 997000000));
-	cmos_destroy(&cmos);
 }
 
 static void cmos_is_read_only(void **state)
@@ -332,7 +329,7 @@ static void cmos_is_read_only(void **state)
 	struct cmos cmos;
 
 	(void)state;
-	assert_int_equal(cmos_init(&cmos, X86_CMOS_INDEX), 0);
+	cmos_init(&cmos, X86_CMOS_INDEX);
 	assert_int_equal(cmos_get(&cmos, 0x0b), 0x02);
 	assert_int_equal(cmos_get(&cmos, 0x0c), 0);
 	assert_int_equal(cmos_get(&cmos, 0x0d), 0x80);
@@ -340,7 +337,6 @@ static void cmos_is_read_only(void **state)
 	assert_int_equal(in(&cmos.region, 1, 1), 0x80);
 	for (unsigned index = 0x0e; index < 0x32; index++)
 		assert_int_equal(cmos_get(&cmos, (uint8_t)index), 0);
-	cmos_destroy(&cmos);
 }
 
 int main(void)

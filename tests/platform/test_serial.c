@@ -58,7 +58,7 @@ static int setup(void **state)
 	assert_int_equal(kvm_init(&f->kvm, &f->fake.sys, 0), 0);
 	assert_int_equal(loop_init(&f->loop), 0);
 	assert_int_equal(irqs_init(&f->irqs, &f->kvm, &f->loop, NULL, 0), 0);
-	assert_int_equal(serial_init(&f->serial, &options), 0);
+	serial_init(&f->serial, &options);
 	*state = f;
 	return 0;
 }

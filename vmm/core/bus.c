@@ -150,8 +150,10 @@ bool bus_read(struct bus *bus, uint64_t addr, void *data, unsigned len)
 		return false;
 	}
 	for (unsigned done = 0; done < len; done += step) {
-		uint64_t value = region.ops->read(region.owner, addr - region.base + done, step);
+		uint64_t value = 0;
 
+		if (region.ops->read)
+			value = region.ops->read(region.owner, addr - region.base + done, step);
 		put_le_bytes((char *)data + done, value, step);
 	}
 	return true;
@@ -164,7 +166,7 @@ bool bus_write(struct bus *bus, uint64_t addr, const void *data, unsigned len)
 
 	if (!find(bus, addr, len, &region))
 		return false;
-	for (unsigned done = 0; done < len; done += step)
+	for (unsigned done = 0; done < len && region.ops->write; done += step)
 		region.ops->write(region.owner, addr - region.base + done,
 				  get_le_bytes((const char *)data + done, step), step);
 	return true;

@@ -30,7 +30,7 @@ static void guest_exited(void *owner, uint8_t status)
 		      (unsigned long long)common_of(vm)->exit_port.region.base);
 }
 
-int board_common_init(struct vm *vm, const struct board_addresses *at, board_crashed_fn *crashed)
+void board_common_init(struct vm *vm, const struct board_addresses *at, board_crashed_fn *crashed)
 {
 	struct board_common *common = common_of(vm);
 	const struct serial_options options = {
@@ -46,7 +46,7 @@ int board_common_init(struct vm *vm, const struct board_addresses *at, board_cra
 	exit_port_init(&common->exit_port, at->exit_port, guest_exited, vm);
 	pvpanic_init(&common->pvpanic, at->pvpanic, crashed, vm);
 	vm->serial = &common->serial;
-	return serial_init(&common->serial, &options);
+	serial_init(&common->serial, &options);
 }
 
 void board_common_destroy(struct vm *vm)

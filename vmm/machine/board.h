@@ -38,8 +38,7 @@ struct board_addresses {
 };
 
 /* Prepares the devices, vm->serial among them; vm->board is there. They are not yet on a bus. */
-__must_check int board_common_init(struct vm *vm, const struct board_addresses *at,
-				   board_crashed_fn *crashed);
+void board_common_init(struct vm *vm, const struct board_addresses *at, board_crashed_fn *crashed);
 void board_common_destroy(struct vm *vm);
 
 /* Puts these and the board's own regions on a bus. */

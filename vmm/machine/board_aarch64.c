@@ -38,20 +38,12 @@ int board_init(struct vm *vm, board_crashed_fn *crashed)
 	if (!vm->board)
 		return -ENOMEM;
 	pl031_init(&vm->board->rtc, ARM64_RTC_BASE);
-	ret = board_common_init(vm, &at, crashed);
-	if (ret)
-		goto err_free;
+	board_common_init(vm, &at, crashed);
 	ret = connect_all(vm);
-	if (ret)
-		goto err_common;
-	return 0;
-
-err_common:
-	board_common_destroy(vm);
-err_free:
-	free(vm->board);
-	vm->board = NULL;
-	log_error("platform devices: %s", strerror(-ret));
+	if (ret) {
+		log_error("platform devices: %s", strerror(-ret));
+		board_destroy(vm);
+	}
 	return ret;
 }
 

@@ -32,7 +32,7 @@ static void reset(void *owner)
 	requests_post(&vm->requests, REQUEST_RESET);
 }
 
-static int init_common(struct vm *vm, board_crashed_fn *crashed)
+static void init_common(struct vm *vm, board_crashed_fn *crashed)
 {
 	const struct board_addresses at = {
 		.serial_name = "COM1",
@@ -42,10 +42,10 @@ static int init_common(struct vm *vm, board_crashed_fn *crashed)
 		.pvpanic = X86_PVPANIC_PORT,
 	};
 
-	return board_common_init(vm, &at, crashed);
+	board_common_init(vm, &at, crashed);
 }
 
-static int init_power(struct vm *vm)
+static void init_power(struct vm *vm)
 {
 	const struct power_options options = {
 		.base = X86_POWER_PORT,
@@ -56,7 +56,7 @@ static int init_power(struct vm *vm)
 		.owner = vm,
 	};
 
-	return power_init(&vm->board->power, &options);
+	power_init(&vm->board->power, &options);
 }
 
 static int add_ports(struct vm *vm)
@@ -80,43 +80,21 @@ int board_init(struct vm *vm, board_crashed_fn *crashed)
 	if (!board)
 		return -ENOMEM;
 	vm->board = board;
-	ret = init_common(vm, crashed);
-	if (ret)
-		goto err_free;
-	ret = i8042_init(&board->i8042, X86_I8042_DATA, X86_I8042_COMMAND, reset, vm);
-	if (ret)
-		goto err_common;
-	ret = cmos_init(&board->cmos, X86_CMOS_INDEX);
-	if (ret)
-		goto err_i8042;
-	ret = init_power(vm);
-	if (ret)
-		goto err_cmos;
+	init_common(vm, crashed);
+	i8042_init(&board->i8042, X86_I8042_DATA, X86_I8042_COMMAND, reset, vm);
+	cmos_init(&board->cmos, X86_CMOS_INDEX);
+	init_power(vm);
 	ret = add_ports(vm);
-	if (ret)
-		goto err_power;
-	return 0;
-
-err_power:
-	power_destroy(&board->power);
-err_cmos:
-	cmos_destroy(&board->cmos);
-err_i8042:
-	i8042_destroy(&board->i8042);
-err_common:
-	board_common_destroy(vm);
-err_free:
-	free(board);
-	vm->board = NULL;
-	log_error("platform devices: %s", strerror(-ret));
+	if (ret) {
+		log_error("platform devices: %s", strerror(-ret));
+		board_destroy(vm);
+	}
 	return ret;
 }
 
 void board_destroy(struct vm *vm)
 {
 	power_destroy(&vm->board->power);
-	cmos_destroy(&vm->board->cmos);
-	i8042_destroy(&vm->board->i8042);
 	board_common_destroy(vm);
 	free(vm->board);
 	vm->board = NULL;
