@@ -229,11 +229,6 @@ void image_close(struct image *image)
 	close_fd(&image->fd);
 }
 
-const char *image_engine_name(const struct image *image)
-{
-	return image->engine->ops->name;
-}
-
 /* --- Requests ------------------------------------------------------------------------------- */
 
 static const struct {

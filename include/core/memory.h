@@ -123,10 +123,9 @@ void gmem_del_listener(struct gmem *mem, struct gmem_listener *listener);
  */
 void *gmem_ptr(const struct gmem *mem, uint64_t gpa, uint64_t len);
 
-/* Copies out of, into, or fills guest RAM; the range may span adjacent slots. 0 or -EFAULT. */
+/* Copies out of or into guest RAM; the range may span adjacent slots. 0 or -EFAULT. */
 __must_check int gmem_read(const struct gmem *mem, uint64_t gpa, void *buf, uint64_t len);
 __must_check int gmem_write(const struct gmem *mem, uint64_t gpa, const void *buf, uint64_t len);
-__must_check int gmem_zero(const struct gmem *mem, uint64_t gpa, uint64_t len);
 
 /*
  * Appends [gpa, gpa + len) to iov, one entry per slot touched. Returns the number of entries added,

@@ -131,9 +131,6 @@ __must_check int image_check(const struct image_options *options);
 /* Closes and unlocks. Nothing may be in flight. Idempotent after a successful image_open(). */
 void image_close(struct image *image);
 
-/* The engine at work: "io_uring" or "threads". */
-const char *image_engine_name(const struct image *image);
-
 /*
  * Queues a request, to be started by the next image_process(); requests are not ordered among each
  * other. -EINVAL for an empty range or one outside the image, -EROFS for a change of a read-only

@@ -111,9 +111,6 @@ static void test_copies_span_adjacent_slots(void **state)
 	assert_int_equal(gmem_read(mem, 0x10000 - 32, back, 64), 0);
 	assert_memory_equal(buf, back, 64);
 	assert_int_equal(*(uint8_t *)gmem_ptr(mem, 0x10000 + 31, 1), 0x5a);
-	assert_int_equal(gmem_zero(mem, 0x10000 - 1, 2), 0);
-	assert_int_equal(gmem_read(mem, 0x10000 - 1, back, 2), 0);
-	assert_int_equal(back[0] | back[1], 0);
 }
 
 static void test_copies_into_the_hole_fail(void **state)
@@ -124,7 +121,6 @@ static void test_copies_into_the_hole_fail(void **state)
 	assert_int_equal(gmem_write(mem, 0x20000 - 32, buf, 64), -EFAULT);
 	assert_int_equal(gmem_read(mem, 3 * GIB, buf, 1), -EFAULT);
 	assert_int_equal(gmem_read(mem, UINT64_MAX - 1, buf, 8), -EFAULT);
-	assert_int_equal(gmem_zero(mem, 4 * GIB, UINT64_MAX), -EFAULT);
 }
 
 static void test_iov_has_one_entry_a_slot(void **state)
@@ -299,7 +295,8 @@ static void test_discard_gives_memory_back(void **state)
 {
 	struct gmem *mem = *state;
 
-	assert_int_equal(gmem_zero(mem, 0, 0x20000), 0);
+	for (uint64_t gpa = 0; gpa < 0x20000; gpa += 4096)
+		assert_int_equal(gmem_write(mem, gpa, "", 1), 0);
 	assert_true(is_present(mem, 0x10000));
 	assert_int_equal(gmem_discard(mem, gmem_ptr(mem, 0x10000, 0x10000), 0x10000), 0x10000);
 	assert_true(is_present(mem, 0));

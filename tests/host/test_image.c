@@ -104,7 +104,7 @@ static int teardown(void **state)
 /* A kernel without io_uring has only one engine to test. */
 static void need_engine(struct fixture *f)
 {
-	if (!f->threads && strcmp(image_engine_name(&f->image), "io_uring"))
+	if (!f->threads && strcmp(f->image.engine->ops->name, "io_uring"))
 		skip();
 }
 
@@ -732,7 +732,7 @@ static int open_without_io_uring(struct fixture *f)
 		return 2;
 	if (image_open(&f->image, &options))
 		return 3;
-	if (strcmp(image_engine_name(&f->image), "threads"))
+	if (strcmp(f->image.engine->ops->name, "threads"))
 		return 4;
 	return run(f, IMAGE_WRITE, 0, f->data, 4096) ? 5 : 0;
 }

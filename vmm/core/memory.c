@@ -331,20 +331,6 @@ int gmem_write(const struct gmem *mem, uint64_t gpa, const void *buf, uint64_t l
 	return 0;
 }
 
-int gmem_zero(const struct gmem *mem, uint64_t gpa, uint64_t len)
-{
-	size_t piece;
-
-	while (len) {
-		void *hva = next_piece(mem, &gpa, &len, &piece);
-
-		if (!hva)
-			return -EFAULT;
-		memset(hva, 0, piece);
-	}
-	return 0;
-}
-
 int gmem_iov(const struct gmem *mem, uint64_t gpa, uint64_t len, struct iovec *iov, unsigned max)
 {
 	unsigned count = 0;
