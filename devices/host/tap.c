@@ -74,16 +74,16 @@ static int tap_fail(struct tap *tap, const char *operation, int error, const str
 static int tap_attach(struct tap *tap, bool multi_queue)
 {
 	struct ifreq ifr = { .ifr_flags = TAP_FLAGS };
-	int rc;
+	int ret;
 
 	if (multi_queue)
 		ifr.ifr_flags |= IFF_MULTI_QUEUE;
 	memcpy(ifr.ifr_name, tap->name, sizeof(tap->name));
-	rc = sys_ioctl(tap->sys, tap->fd, TUNSETIFF, &ifr);
+	ret = sys_ioctl(tap->sys, tap->fd, TUNSETIFF, &ifr);
 	/* The kernel completes a name with %d in it. */
-	if (!rc)
+	if (!ret)
 		memcpy(tap->name, ifr.ifr_name, sizeof(tap->name));
-	return rc;
+	return ret;
 }
 
 /* The kernel does not list its offloads: it refuses a set with one that it does not know. */
@@ -96,14 +96,14 @@ static int tap_probe_offloads(struct tap *tap)
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(candidates); i++) {
-		int rc = sys_ioctl_value(tap->sys, tap->fd, TUNSETOFFLOAD, candidates[i]);
+		int ret = sys_ioctl_value(tap->sys, tap->fd, TUNSETOFFLOAD, candidates[i]);
 
-		if (!rc) {
+		if (!ret) {
 			tap->offloads = candidates[i];
 			break;
 		}
-		if (rc != -EINVAL)
-			return tap_fail(tap, "TUNSETOFFLOAD", rc, NULL, 0);
+		if (ret != -EINVAL)
+			return tap_fail(tap, "TUNSETOFFLOAD", ret, NULL, 0);
 	}
 	/* Until a driver asks for more. */
 	return tap_set_offloads(tap, 0);
@@ -126,11 +126,11 @@ static int tap_attach_named(struct tap *tap, bool multi_queue)
 {
 	const struct hint *hints = multi_queue ? attach_queue_hints : attach_hints;
 	unsigned count = multi_queue ? ARRAY_SIZE(attach_queue_hints) : ARRAY_SIZE(attach_hints);
-	int rc = tap_attach(tap, multi_queue);
+	int ret = tap_attach(tap, multi_queue);
 	/* One queue of a tap made with multi_queue will do; it must be asked for as such. */
-	if (rc == -EINVAL && !multi_queue)
-		rc = tap_attach(tap, true);
-	return rc ? tap_fail(tap, "TUNSETIFF", rc, hints, count) : 0;
+	if (ret == -EINVAL && !multi_queue)
+		ret = tap_attach(tap, true);
+	return ret ? tap_fail(tap, "TUNSETIFF", ret, hints, count) : 0;
 }
 
 int tap_check_exists(struct sys *sys, const struct tap_options *options)
@@ -147,7 +147,7 @@ int tap_check_exists(struct sys *sys, const struct tap_options *options)
 int tap_open(struct tap *tap, struct sys *sys, const struct tap_options *options)
 {
 	size_t len = strlen(options->name);
-	int rc;
+	int ret;
 
 	*tap = (struct tap){ .sys = sys, .fd = -1 };
 	if (!len || len >= sizeof(tap->name) || strpbrk(options->name, "/: \t\n")) {
@@ -157,16 +157,16 @@ int tap_open(struct tap *tap, struct sys *sys, const struct tap_options *options
 	}
 	memcpy(tap->name, options->name, len);
 
-	rc = tap_open_tun(tap);
-	if (!rc && !options->create)
-		rc = tap_check_exists(sys, options);
-	if (!rc)
-		rc = tap_attach_named(tap, options->multi_queue);
-	if (!rc)
-		rc = tap_probe_offloads(tap);
-	if (rc) {
+	ret = tap_open_tun(tap);
+	if (!ret && !options->create)
+		ret = tap_check_exists(sys, options);
+	if (!ret)
+		ret = tap_attach_named(tap, options->multi_queue);
+	if (!ret)
+		ret = tap_probe_offloads(tap);
+	if (ret) {
 		tap_close(tap);
-		return rc;
+		return ret;
 	}
 	tap_find_interface(tap, false);
 	return 0;
@@ -174,16 +174,16 @@ int tap_open(struct tap *tap, struct sys *sys, const struct tap_options *options
 
 int tap_open_queue(struct tap *tap, const struct tap *first)
 {
-	int rc;
+	int ret;
 
 	*tap = *first;
 	tap->fd = -1;
-	rc = tap_open_tun(tap);
-	if (!rc)
-		rc = tap_attach_named(tap, true);
-	if (rc)
+	ret = tap_open_tun(tap);
+	if (!ret)
+		ret = tap_attach_named(tap, true);
+	if (ret)
 		tap_close(tap);
-	return rc;
+	return ret;
 }
 
 static int set_nonblocking(int fd)
@@ -198,16 +198,16 @@ static int look_for_macvtap(struct tap *tap)
 {
 	struct ifreq ifr = {};
 	unsigned features = 0;
-	int rc = sys_ioctl(tap->sys, tap->fd, TUNGETFEATURES, &features);
+	int ret = sys_ioctl(tap->sys, tap->fd, TUNGETFEATURES, &features);
 
-	if (rc)
-		return tap_fail(tap, "TUNGETFEATURES", rc, NULL, 0);
+	if (ret)
+		return tap_fail(tap, "TUNGETFEATURES", ret, NULL, 0);
 	tap->macvtap = !(features & IFF_TUN);
 	if (!tap->macvtap)
 		return 0;
-	rc = sys_ioctl(tap->sys, tap->fd, SIOCGIFHWADDR, &ifr);
-	if (rc)
-		return tap_fail(tap, "SIOCGIFHWADDR", rc, NULL, 0);
+	ret = sys_ioctl(tap->sys, tap->fd, SIOCGIFHWADDR, &ifr);
+	if (ret)
+		return tap_fail(tap, "SIOCGIFHWADDR", ret, NULL, 0);
 	memcpy(tap->mac, ifr.ifr_hwaddr.sa_data, sizeof(tap->mac));
 	return 0;
 }
@@ -215,13 +215,13 @@ static int look_for_macvtap(struct tap *tap)
 /* A queue of a macvtap may be given its flags at any time; that of a tap is what it is. */
 static int check_flags(struct tap *tap, struct ifreq *ifr)
 {
-	int rc = 0;
+	int ret = 0;
 
 	if (tap->macvtap && !(ifr->ifr_flags & IFF_VNET_HDR)) {
 		ifr->ifr_flags |= IFF_VNET_HDR;
-		rc = sys_ioctl(tap->sys, tap->fd, TUNSETIFF, ifr);
+		ret = sys_ioctl(tap->sys, tap->fd, TUNSETIFF, ifr);
 	}
-	if (!rc && (ifr->ifr_flags & TAP_FLAGS) == TAP_FLAGS)
+	if (!ret && (ifr->ifr_flags & TAP_FLAGS) == TAP_FLAGS)
 		return 0;
 	log_error("tap %s: opened without IFF_TAP, IFF_NO_PI or IFF_VNET_HDR", tap->name);
 	return -EINVAL;
@@ -231,29 +231,29 @@ static int check_flags(struct tap *tap, struct ifreq *ifr)
 static int adopt(struct tap *tap, struct sys *sys, int fd)
 {
 	struct ifreq ifr = {};
-	int rc;
+	int ret;
 
 	*tap = (struct tap){ .sys = sys, .fd = fd };
 	snprintf(tap->name, sizeof(tap->name), "fd %d", fd);
-	rc = inherited_fd(fd);
-	if (rc) {
+	ret = inherited_fd(fd);
+	if (ret) {
 		log_error("tap %s: not inherited; open the tap on this number before", tap->name);
 		tap->fd = -1;
-		return rc;
+		return ret;
 	}
-	rc = sys_ioctl(sys, fd, TUNGETIFF, &ifr);
-	if (rc) {
-		log_error("tap %s: TUNGETIFF: %s (not an attached tap)", tap->name, strerror(-rc));
+	ret = sys_ioctl(sys, fd, TUNGETIFF, &ifr);
+	if (ret) {
+		log_error("tap %s: TUNGETIFF: %s (not an attached tap)", tap->name, strerror(-ret));
 		goto err_close;
 	}
-	rc = look_for_macvtap(tap);
-	if (!rc)
-		rc = check_flags(tap, &ifr);
-	if (rc)
+	ret = look_for_macvtap(tap);
+	if (!ret)
+		ret = check_flags(tap, &ifr);
+	if (ret)
 		goto err_close;
-	rc = set_nonblocking(fd);
-	if (rc) {
-		tap_fail(tap, "fcntl", rc, NULL, 0);
+	ret = set_nonblocking(fd);
+	if (ret) {
+		tap_fail(tap, "fcntl", ret, NULL, 0);
 		goto err_close;
 	}
 	tap->multi_queue = tap->macvtap || ifr.ifr_flags & IFF_MULTI_QUEUE;
@@ -262,19 +262,19 @@ static int adopt(struct tap *tap, struct sys *sys, int fd)
 
 err_close:
 	tap_close(tap);
-	return rc;
+	return ret;
 }
 
 int tap_adopt(struct tap *tap, struct sys *sys, int fd)
 {
-	int rc = adopt(tap, sys, fd);
+	int ret = adopt(tap, sys, fd);
 
-	if (rc)
-		return rc;
-	rc = tap_probe_offloads(tap);
-	if (rc) {
+	if (ret)
+		return ret;
+	ret = tap_probe_offloads(tap);
+	if (ret) {
 		tap_close(tap);
-		return rc;
+		return ret;
 	}
 	tap_find_interface(tap, true);
 	return 0;
@@ -282,10 +282,10 @@ int tap_adopt(struct tap *tap, struct sys *sys, int fd)
 
 int tap_adopt_queue(struct tap *tap, const struct tap *first, int fd)
 {
-	int rc = adopt(tap, first->sys, fd);
+	int ret = adopt(tap, first->sys, fd);
 
-	if (rc)
-		return rc;
+	if (ret)
+		return ret;
 	if (strcmp(tap->name, first->name) != 0)
 		log_error("tap %s: fd %d is a queue of %s; all must be of one interface",
 			  first->name, fd, tap->name);
@@ -305,13 +305,13 @@ void tap_close(struct tap *tap)
 int tap_attach_queue(struct tap *tap, bool attach)
 {
 	struct ifreq ifr = { .ifr_flags = attach ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE };
-	int rc;
+	int ret;
 
 	if (tap->gone || tap->detached == !attach)
 		return 0;
-	rc = sys_ioctl(tap->sys, tap->fd, TUNSETQUEUE, &ifr);
-	if (rc)
-		return tap_fail(tap, "TUNSETQUEUE", rc, NULL, 0);
+	ret = sys_ioctl(tap->sys, tap->fd, TUNSETQUEUE, &ifr);
+	if (ret)
+		return tap_fail(tap, "TUNSETQUEUE", ret, NULL, 0);
 	tap->detached = !attach;
 	return 0;
 }
@@ -319,19 +319,19 @@ int tap_attach_queue(struct tap *tap, bool attach)
 int tap_set_header(struct tap *tap, unsigned len)
 {
 	int value = (int)len, little_endian = 1;
-	int rc = sys_ioctl(tap->sys, tap->fd, TUNSETVNETHDRSZ, &value);
+	int ret = sys_ioctl(tap->sys, tap->fd, TUNSETVNETHDRSZ, &value);
 
-	if (rc)
-		return tap_fail(tap, "TUNSETVNETHDRSZ", rc, NULL, 0);
-	rc = sys_ioctl(tap->sys, tap->fd, TUNSETVNETLE, &little_endian);
-	if (rc)
-		return tap_fail(tap, "TUNSETVNETLE", rc, NULL, 0);
+	if (ret)
+		return tap_fail(tap, "TUNSETVNETHDRSZ", ret, NULL, 0);
+	ret = sys_ioctl(tap->sys, tap->fd, TUNSETVNETLE, &little_endian);
+	if (ret)
+		return tap_fail(tap, "TUNSETVNETLE", ret, NULL, 0);
 	return 0;
 }
 
 int tap_set_offloads(struct tap *tap, unsigned offloads)
 {
-	int rc = sys_ioctl_value(tap->sys, tap->fd, TUNSETOFFLOAD, offloads);
+	int ret = sys_ioctl_value(tap->sys, tap->fd, TUNSETOFFLOAD, offloads);
 
-	return rc ? tap_fail(tap, "TUNSETOFFLOAD", rc, NULL, 0) : 0;
+	return ret ? tap_fail(tap, "TUNSETOFFLOAD", ret, NULL, 0) : 0;
 }
