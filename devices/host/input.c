@@ -63,3 +63,19 @@ ssize_t input_read(const struct input *input, void *data, size_t len)
 	while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : n;
 }
+
+int input_watch(struct input *input, struct loop *loop, struct loop_event *event, bool on)
+{
+	int ret = 0;
+
+	if (input->always_ready || on == input->watched)
+		return 0;
+	/* Not loop_modify() to no events: a hang-up would still be reported, for ever. */
+	if (on)
+		ret = loop_add(loop, event, EPOLLIN);
+	else
+		loop_remove(loop, event);
+	input->always_ready = ret == -EPERM;
+	input->watched = on && !ret;
+	return input->always_ready ? 0 : ret;
+}

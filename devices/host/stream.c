@@ -8,25 +8,6 @@
 
 /* --- Input ------------------------------------------------------------------------------------ */
 
-static int watch(struct stream_in *in, bool on)
-{
-	int ret = 0;
-
-	if (in->always_ready || on == in->watched)
-		return 0;
-	/* Not loop_modify() to no events: a hang-up would still be reported, for ever. */
-	if (on)
-		ret = loop_add(in->loop, &in->event, EPOLLIN);
-	else
-		loop_remove(in->loop, &in->event);
-	if (ret == -EPERM) {
-		in->always_ready = true;
-		return 0;
-	}
-	in->watched = on && !ret;
-	return ret;
-}
-
 static void read_some(struct stream_in *in)
 {
 	ssize_t n = input_read(&in->input, in->data, sizeof(in->data));
@@ -56,11 +37,11 @@ static void serve(struct stream_in *in, bool ready)
 		read_some(in);
 	if (in->len)
 		deliver(in);
-	if (watch(in, !in->ended && !in->len))
+	if (input_watch(&in->input, in->loop, &in->event, !in->ended && !in->len))
 		in->ended = true; /* no memory for it */
 	if (in->len)
 		return;
-	if (!in->ended && in->always_ready) {
+	if (!in->ended && in->input.always_ready) {
 		/* At the loop's next turn, when others have had theirs. */
 		stream_in_resume(in);
 	} else if (in->ended && !in->told) {
@@ -81,7 +62,7 @@ static void resumed(struct loop_event *event, uint32_t events)
 
 	(void)events;
 	eventfd_drain(event->fd);
-	serve(in, in->always_ready);
+	serve(in, in->input.always_ready);
 }
 
 void stream_in_resume(struct stream_in *in)
@@ -118,7 +99,7 @@ int stream_in_init(struct stream_in *in, struct loop *loop, int fd, const struct
 	in->ops = ops;
 	in->owner = owner;
 	in->resume = (struct loop_event){ .fd = -1, .fn = resumed };
-	in->watched = in->always_ready = in->ended = in->told = false;
+	in->ended = in->told = false;
 	in->len = 0;
 	ret = input_open(&in->input, fd);
 	if (ret)
@@ -134,7 +115,7 @@ int stream_in_init(struct stream_in *in, struct loop *loop, int fd, const struct
 
 void stream_in_destroy(struct stream_in *in)
 {
-	if (in->watched)
+	if (in->input.watched)
 		loop_remove(in->loop, &in->event);
 	remove_eventfd(in->loop, &in->resume);
 	input_close(&in->input);

@@ -93,24 +93,8 @@ int terminal_get_size(const struct terminal *terminal, uint16_t *columns, uint16
 
 static void watch_input(struct terminal *terminal, bool watch)
 {
-	if (terminal->in_always_ready || watch == terminal->in_watched)
-		return;
-	/* Not loop_modify() to no events: a hang-up would still be reported, for ever. */
-	if (!watch) {
-		loop_remove(terminal->options.loop, &terminal->in);
-	} else {
-		int ret = loop_add(terminal->options.loop, &terminal->in, EPOLLIN);
-
-		if (ret == -EPERM) {
-			terminal->in_always_ready = true;
-			return;
-		}
-		if (ret) {
-			terminal->in_ended = true;
-			return;
-		}
-	}
-	terminal->in_watched = watch;
+	if (input_watch(&terminal->input, terminal->options.loop, &terminal->in, watch))
+		terminal->in_ended = true;
 }
 
 /* What follows Ctrl-A. Returns true when the byte itself is for the guest. */
@@ -189,13 +173,13 @@ static void pump_input(struct terminal *terminal)
 {
 	bool delivered;
 
-	if (terminal->in_always_ready && !terminal->in_len)
+	if (terminal->input.always_ready && !terminal->in_len)
 		read_input(terminal);
 	delivered = deliver_input(terminal);
 	/* What fits is read even so: Ctrl-A x must work on a guest that takes no input. */
 	watch_input(terminal, !terminal->in_ended && terminal->in_len < sizeof(terminal->in_buf));
 	/* A file goes on at the loop's next turn, when others have had theirs. */
-	if (terminal->in_always_ready && delivered && !terminal->in_ended)
+	if (terminal->input.always_ready && delivered && !terminal->in_ended)
 		terminal_resume_input(terminal);
 }
 

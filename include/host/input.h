@@ -7,7 +7,7 @@
 #ifndef KINGLET_HOST_INPUT_H
 #define KINGLET_HOST_INPUT_H
 
-#include "base/cleanup.h"
+#include "core/loop.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,6 +17,8 @@ struct input {
 	int fd;	     /* owned: an open file description of our own where that can be had */
 	bool socket; /* recv(2) can be told not to wait */
 	bool shared; /* neither of them: a look first */
+	bool watched;	   /* in a loop */
+	bool always_ready; /* a file: epoll refuses it, reads never block */
 };
 
 /* fd is borrowed. 0 or a negative errno; then input->fd is -1. */
@@ -24,6 +26,13 @@ __must_check int input_open(struct input *input, int fd);
 
 /* How many bytes were read, 0 at the end, or a negative errno; -EAGAIN when there are none now. */
 __must_check ssize_t input_read(const struct input *input, void *data, size_t len);
+
+/*
+ * Has the loop watch it by this event, whose fd it is, or no longer. A file is never watched:
+ * input->always_ready then. Errors of loop_add().
+ */
+__must_check int input_watch(struct input *input, struct loop *loop, struct loop_event *event,
+			     bool on);
 
 static inline void input_close(struct input *input)
 {

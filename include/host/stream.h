@@ -35,8 +35,6 @@ struct stream_in {
 	struct input input;
 	struct loop_event event;  /* of input */
 	struct loop_event resume; /* eventfd, owned */
-	bool watched;		  /* in the loop */
-	bool always_ready;	  /* a file: epoll refuses it, reads never block */
 	bool ended, told;
 	uint8_t data[STREAM_IN_SIZE];
 	size_t len;

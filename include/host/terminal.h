@@ -56,8 +56,6 @@ struct terminal {
 	struct input input;
 	struct loop_event in;	  /* of input */
 	struct loop_event resume; /* eventfd, owned */
-	bool in_watched;          /* in the loop */
-	bool in_always_ready;     /* a file: epoll refuses it, reads never block */
 	bool in_ended;
 	bool escape; /* Ctrl-A was the last byte */
 	uint8_t in_buf[TERMINAL_IN_SIZE];
