@@ -14,6 +14,7 @@
 /* Exit statuses of Kinglet's own; those of a run come with its verdict. */
 enum { EXIT_USAGE = 100, EXIT_HOST = 101, EXIT_LOST = 104 };
 
+struct guest_log;
 struct run_options;
 
 extern const struct command command_run, command_test, command_exec, command_kernel, command_report,
@@ -39,11 +40,11 @@ int command_execute(const struct command *command, int argc, char **argv);
 
 /*
  * machine_run() on the host's kernel, and the seconds since config.started_ns. Who looks on: the
- * observers of the config, and those that the options ask for. 0, or COMMAND_LEAVE when the machine
- * did not stop.
+ * observers of the config, those that the options ask for, and the reader of the consoles, which is
+ * `log` with its listeners, or NULL. 0, or COMMAND_LEAVE when the machine did not stop.
  */
-__must_check int run_timed(const struct run_options *options, struct verdict *verdict,
-			   double *seconds);
+__must_check int run_timed(const struct run_options *options, struct guest_log *log,
+			   struct verdict *verdict, double *seconds);
 
 /* EXIT_SUCCESS, or EXIT_HOST after one logged line when standard output has not taken all. */
 int flush_stdout(void);

@@ -14,6 +14,10 @@
  */
 const char *message_of_line(const char *line, bool *stamped);
 
+/* The kernel's first line, and the one before it starts init; the time may stand before them. */
+bool message_is_banner(const char *line);
+bool message_starts_init(const char *line);
+
 /* From mild to grave. */
 enum kernel_complaint {
 	KERNEL_FINE,

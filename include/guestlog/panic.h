@@ -14,34 +14,18 @@
 #define KINGLET_GUESTLOG_PANIC_H
 
 #include "guestlog/lines.h"
-
-enum { PANIC_LINE_LEN = 160 };
-
-enum console_panic {
-	CONSOLE_PANIC_NONE,
-	CONSOLE_PANIC_TEXT,  /* "Kernel panic - not syncing": true if the guest resets next */
-	CONSOLE_PANIC_CRASH, /* true: another kernel's banner came next */
-	CONSOLE_PANIC_END,   /* true, and the kernel has written its last line */
-};
+#include "machine/observer.h"
 
 /* All zeroes at the start, and when the machine is reset. */
 struct panic_report {
-	enum console_panic stage;
-	const struct lines *open; /* the console whose line goes on; borrowed, or NULL */
-	size_t len;
-	/* The first panic's, from "Kernel panic" on as far as it has come; terminated. */
-	char line[PANIC_LINE_LEN];
+	/* Sure when another kernel's banner came next. The line is the first panic's, so far. */
+	struct machine_panic panic;
+	bool ended;		  /* sure, too: the kernel has written its last line */
+	const struct lines *open; /* the console where the panic's line goes on; borrowed, or NULL */
+	size_t len;		  /* of the line */
 };
 
 /* Looks at the byte that was fed last: after each one, for each console of the guest. */
 void panic_look(struct panic_report *report, const struct lines *lines);
-
-struct console_scan {
-	struct panic_report *report; /* borrowed */
-	struct lines lines;
-};
-
-void console_scan_init(struct console_scan *scan, struct panic_report *report);
-void console_scan_feed(struct console_scan *scan, const void *data, size_t len);
 
 #endif

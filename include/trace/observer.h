@@ -6,6 +6,7 @@
 #ifndef KINGLET_TRACE_OBSERVER_H
 #define KINGLET_TRACE_OBSERVER_H
 
+#include "guestlog/guest_log.h"
 #include "machine/observer.h"
 
 /*
@@ -43,6 +44,8 @@ void watch_free(struct watch *watch);
 
 /* Its owner is a struct watch. */
 extern const struct machine_observer_ops watch_ops;
+/* It sees the kernel's phases in what that prints. */
+struct line_listener watch_listener(struct watch *watch);
 
 /* Says at the end of a run, and when it is asked, what the run has cost so far. */
 struct stats {

@@ -359,8 +359,7 @@ static bool waits(struct run *run, unsigned ticks)
 	bool ended = false;
 
 	while (ticks-- && !ended)
-		ended = guest_log_ops.tick(&run->judge.log, &end) ||
-			judge_ops.tick(&run->judge, &end);
+		ended = judge_ops.tick(&run->judge, &end);
 	return ended;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "guestlog/panic.h"
+#include "guestlog/guest_log.h"
+#include "machine/machine.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,20 +9,38 @@
 
 #include <cmocka.h>
 
+/* What is known, from little to much. */
+enum stage { NONE, TEXT, CRASH, END };
+
 struct watcher {
-	struct console_scan scan;
+	struct guest_log log;
+	enum stage stage;
 	struct panic_report report;
 };
 
 static void watch(struct watcher *w)
 {
 	memset(w, 0, sizeof(*w));
-	console_scan_init(&w->scan, &w->report);
+}
+
+static void feed_bytes(struct watcher *w, enum guest_stream stream, const void *data, size_t len)
+{
+	static const enum stage stages[] = {
+		[PANIC_UNKNOWN] = NONE,
+		[PANIC_TEXT] = TEXT,
+		[PANIC_SURE] = CRASH,
+	};
+	struct verdict end = { 0 };
+	bool ended = guest_log_ops.console(&w->log, stream, data, len, &end);
+
+	w->report = w->log.report;
+	w->stage = ended ? END : stages[w->report.panic.proof];
+	assert_int_equal(ended, end.outcome == OUTCOME_PANIC);
 }
 
 static void feed(struct watcher *w, const char *text)
 {
-	console_scan_feed(&w->scan, text, strlen(text));
+	feed_bytes(w, GUEST_SERIAL, text, strlen(text));
 }
 
 static const char panic[] =
@@ -38,16 +57,16 @@ static void panic_in_any_pieces(void **state)
 	(void)state;
 	for (size_t cut = 0; cut <= strlen(panic); cut++) {
 		watch(&w);
-		console_scan_feed(&w.scan, panic, cut);
-		console_scan_feed(&w.scan, panic + cut, strlen(panic) - cut);
-		assert_int_equal(w.report.stage, CONSOLE_PANIC_END);
-		assert_string_equal(w.report.line,
+		feed_bytes(&w, GUEST_SERIAL, panic, cut);
+		feed_bytes(&w, GUEST_SERIAL, panic + cut, strlen(panic) - cut);
+		assert_int_equal(w.stage, END);
+		assert_string_equal(w.report.panic.line,
 				    "Kernel panic - not syncing: VFS: Unable to mount root fs");
 	}
 	watch(&w);
 	for (size_t i = 0; i < strlen(panic); i++)
-		console_scan_feed(&w.scan, panic + i, 1);
-	assert_int_equal(w.report.stage, CONSOLE_PANIC_END);
+		feed_bytes(&w, GUEST_SERIAL, panic + i, 1);
+	assert_int_equal(w.stage, END);
 }
 
 static void the_line_is_there_as_far_as_it_has_come(void **state)
@@ -58,10 +77,10 @@ static void the_line_is_there_as_far_as_it_has_come(void **state)
 	watch(&w);
 	assert_int_equal(w.report.len, 0);
 	feed(&w, "login: Kernel panic - not syncing: Atte");
-	assert_int_equal(w.report.stage, CONSOLE_PANIC_TEXT);
-	assert_string_equal(w.report.line, "Kernel panic - not syncing: Atte");
+	assert_int_equal(w.stage, TEXT);
+	assert_string_equal(w.report.panic.line, "Kernel panic - not syncing: Atte");
 	feed(&w, "mpted to kill init!\nCPU: 0");
-	assert_string_equal(w.report.line, "Kernel panic - not syncing: Attempted to kill init!");
+	assert_string_equal(w.report.panic.line, "Kernel panic - not syncing: Attempted to kill init!");
 }
 
 static void the_first_panic_has_the_line(void **state)
@@ -71,7 +90,7 @@ static void the_first_panic_has_the_line(void **state)
 	(void)state;
 	watch(&w);
 	feed(&w, "Kernel panic - not syncing: one\nKernel panic - not syncing: two\n");
-	assert_string_equal(w.report.line, "Kernel panic - not syncing: one");
+	assert_string_equal(w.report.panic.line, "Kernel panic - not syncing: one");
 }
 
 /* What comes next tells; what came before does not. */
@@ -79,19 +98,19 @@ static void an_old_log_is_told_from_a_panic(void **state)
 {
 	static const struct {
 		const char *text;
-		enum console_panic stage;
+		enum stage stage;
 	} cases[] = {
-		{ "reboot: Power down\nLinux version 6.1\n", CONSOLE_PANIC_NONE },
-		{ "Kernel panic - not syncing: x\nroot@host# \n", CONSOLE_PANIC_TEXT },
+		{ "reboot: Power down\nLinux version 6.1\n", NONE },
+		{ "Kernel panic - not syncing: x\nroot@host# \n", TEXT },
 		{ "Kernel panic - not syncing: x\n[ 2.0] reboot: Power down\n",
-		  CONSOLE_PANIC_NONE },
+		  NONE },
 		{ "Kernel panic - not syncing: x\n# reboot: Restarting system\n",
-		  CONSOLE_PANIC_NONE },
+		  NONE },
 		{ "Kernel panic - not syncing: x\n[ 0.0] Linux version 6.1\n"
 		  "reboot: Restarting system\n",
-		  CONSOLE_PANIC_CRASH },
+		  CRASH },
 		{ "---[ end Kernel panic - not syncing: x ]---\nreboot: Power down\n",
-		  CONSOLE_PANIC_END },
+		  END },
 	};
 
 	(void)state;
@@ -100,25 +119,23 @@ static void an_old_log_is_told_from_a_panic(void **state)
 
 		watch(&w);
 		feed(&w, cases[i].text);
-		assert_int_equal(w.report.stage, cases[i].stage);
-		assert_int_equal(w.report.len > 0, cases[i].stage != CONSOLE_PANIC_NONE);
+		assert_int_equal(w.stage, cases[i].stage);
+		assert_int_equal(w.report.len > 0, cases[i].stage != NONE);
 	}
 }
 
 /* The text of a line that is half read when it turns out to be old belongs to no other panic. */
 static void the_rest_of_an_old_line_is_forgotten(void **state)
 {
-	struct panic_report report = { 0 };
-	struct console_scan one, two;
+	struct watcher w;
 
 	(void)state;
-	console_scan_init(&one, &report);
-	console_scan_init(&two, &report);
-	console_scan_feed(&one, "Kernel panic - not syncing: old", 31);
-	console_scan_feed(&two, "reboot: Power down", 18);
-	console_scan_feed(&one, " news", 5);
-	console_scan_feed(&two, "\nKernel panic - not syncing: y\n", 31);
-	assert_string_equal(report.line, "Kernel panic - not syncing: y");
+	watch(&w);
+	feed_bytes(&w, GUEST_SERIAL, "Kernel panic - not syncing: old", 31);
+	feed_bytes(&w, GUEST_HVC, "reboot: Power down", 18);
+	feed_bytes(&w, GUEST_SERIAL, " news", 5);
+	feed_bytes(&w, GUEST_HVC, "\nKernel panic - not syncing: y\n", 31);
+	assert_string_equal(w.report.panic.line, "Kernel panic - not syncing: y");
 }
 
 static void escape_sequences_do_not_matter(void **state)
@@ -129,7 +146,7 @@ static void escape_sequences_do_not_matter(void **state)
 	watch(&w);
 	feed(&w,
 	     "\033[1;31mKernel \033[0mpanic\033[K -\a not\033]0;title\a syn\033(\033ccing\r: x\033[m\r\n");
-	assert_string_equal(w.report.line, "Kernel panic - not syncing: x");
+	assert_string_equal(w.report.panic.line, "Kernel panic - not syncing: x");
 }
 
 /* A sequence that never ends hides at most its own line. */
@@ -143,7 +160,7 @@ static void cut_sequences_end_with_the_line(void **state)
 		watch(&w);
 		feed(&w, cut[i]);
 		feed(&w, "\nKernel panic - not syncing: y\n");
-		assert_int_equal(w.report.stage, CONSOLE_PANIC_TEXT);
+		assert_int_equal(w.stage, TEXT);
 	}
 }
 
@@ -155,13 +172,13 @@ static void near_misses(void **state)
 	watch(&w);
 	feed(&w, "Kernel panic - not synching\nKernel panic\n - not syncing\n"
 		 "kernel panic - not syncing\n--[ end Kernel panic\n---[ end trace 0 ]---\n");
-	assert_int_equal(w.report.stage, CONSOLE_PANIC_NONE);
+	assert_int_equal(w.stage, NONE);
 	feed(&w, "KernelKernel panic - not syncing\n");
-	assert_int_equal(w.report.stage, CONSOLE_PANIC_TEXT);
+	assert_int_equal(w.stage, TEXT);
 	feed(&w, "reboot: Power\n down reboot: Restarting\n system Linux\nversion \n");
-	assert_int_equal(w.report.stage, CONSOLE_PANIC_TEXT);
+	assert_int_equal(w.stage, TEXT);
 	feed(&w, "-----[ end Kernel panic\n");
-	assert_int_equal(w.report.stage, CONSOLE_PANIC_END);
+	assert_int_equal(w.stage, END);
 }
 
 /* At every place about the one where a long line is cut. */
@@ -175,12 +192,12 @@ static void long_lines(void **state)
 		for (unsigned i = 0; i < before; i++)
 			feed(&w, "-");
 		feed(&w, "Kernel panic - not syncing: reboot: Restarting system ");
-		assert_int_equal(w.report.stage, CONSOLE_PANIC_NONE);
+		assert_int_equal(w.stage, NONE);
 		feed(&w, "---[ end Kernel panic - not syncing: ");
-		assert_int_equal(w.report.stage, CONSOLE_PANIC_END);
-		for (unsigned i = 0; i < 10 * PANIC_LINE_LEN; i++)
+		assert_int_equal(w.stage, END);
+		for (unsigned i = 0; i < 10 * PANIC_LINE_MAX; i++)
 			feed(&w, "z");
-		assert_int_equal(strlen(w.report.line), PANIC_LINE_LEN - 1);
+		assert_int_equal(strlen(w.report.panic.line), PANIC_LINE_MAX - 1);
 	}
 }
 
@@ -196,11 +213,11 @@ static void any_bytes_are_harmless(void **state)
 
 		seed = seed * 1664525 + 1013904223;
 		byte = (uint8_t)(seed >> 24);
-		console_scan_feed(&w.scan, &byte, 1);
+		feed_bytes(&w, GUEST_SERIAL, &byte, 1);
 	}
 	feed(&w, "\n");
 	feed(&w, panic);
-	assert_int_equal(w.report.stage, CONSOLE_PANIC_END);
+	assert_int_equal(w.stage, END);
 }
 
 int main(void)

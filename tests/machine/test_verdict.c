@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How a guest's end is judged: by what it printed, what it reported, and how it went down. */
 #include "../../vmm/machine/run.h"
-#include "guestlog/panic_watch.h"
+#include "guestlog/guest_log.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +11,7 @@
 
 struct rig {
 	struct machine_config config;
-	struct panic_watch panic;
+	struct guest_log log;
 	struct vm vm;
 };
 
@@ -19,8 +19,7 @@ static void begin(struct rig *rig)
 {
 	*rig = (struct rig){ 0 };
 	rig->vm.config = &rig->config;
-	panic_watch_init(&rig->panic);
-	rig->config.observers[0] = (struct machine_observer){ &panic_watch_ops, &rig->panic };
+	rig->config.observers[0] = (struct machine_observer){ &guest_log_ops, &rig->log };
 	rig->config.observer_count = 1;
 	assert_int_equal(ending_init(&rig->vm.ending), 0);
 	assert_int_equal(observers_init(&rig->vm.observers, &rig->config, &rig->vm.ending, NULL), 0);

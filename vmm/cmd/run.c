@@ -8,7 +8,7 @@ static int run_machine(const struct run_options *options)
 {
 	struct verdict verdict;
 	double seconds;
-	int leave = run_timed(options, &verdict, &seconds);
+	int leave = run_timed(options, NULL, &verdict, &seconds);
 	char line[300];
 
 	verdict_format(&verdict, seconds, line, sizeof(line));

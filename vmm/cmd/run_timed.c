@@ -4,7 +4,7 @@
 
 #include "base/log.h"
 #include "cmd/run_options.h"
-#include "guestlog/panic_watch.h"
+#include "guestlog/guest_log.h"
 
 #include <string.h>
 
@@ -17,7 +17,7 @@ struct kept {
 	struct sys sys;
 	struct stats stats;
 	struct watch *watch;	       /* owned, or NULL */
-	struct panic_watch panic;
+	struct guest_log log; /* where the command has none */
 	struct gdb_server *gdb_server; /* owned, or NULL */
 };
 
@@ -29,7 +29,7 @@ static void attach(struct kept *kept, const struct machine_observer_ops *ops, vo
 }
 
 /* After those of the command, which so may end the run before a panic does. */
-static int attach_all(struct kept *kept, const struct run_options *options)
+static int attach_all(struct kept *kept, const struct run_options *options, struct guest_log *log)
 {
 	int ret = watch_new(&kept->watch, &options->watch);
 
@@ -39,10 +39,11 @@ static int attach_all(struct kept *kept, const struct run_options *options)
 		return ret;
 	if (options->stats)
 		attach(kept, &stats_ops, &kept->stats);
-	if (kept->watch)
+	if (kept->watch) {
 		attach(kept, &watch_ops, kept->watch);
-	panic_watch_init(&kept->panic);
-	attach(kept, &panic_watch_ops, &kept->panic);
+		guest_log_listen(log, watch_listener(kept->watch));
+	}
+	attach(kept, &guest_log_ops, log);
 	if (kept->gdb_server)
 		attach(kept, &gdb_server_ops, kept->gdb_server);
 	return 0;
@@ -55,7 +56,7 @@ static void destroy(struct kept *kept)
 	free(kept);
 }
 
-static struct kept *prepare(const struct run_options *options)
+static struct kept *prepare(const struct run_options *options, struct guest_log *log)
 {
 	struct kept *kept = calloc(1, sizeof(*kept));
 
@@ -63,17 +64,18 @@ static struct kept *prepare(const struct run_options *options)
 		return NULL;
 	kept->config = options->config;
 	sys_init(&kept->sys);
-	if (!attach_all(kept, options))
+	if (!attach_all(kept, options, log ? log : &kept->log))
 		return kept;
 	destroy(kept);
 	return NULL;
 }
 
-int run_timed(const struct run_options *options, struct verdict *verdict, double *seconds)
+int run_timed(const struct run_options *options, struct guest_log *log, struct verdict *verdict,
+	      double *seconds)
 {
 	uint64_t started_ns = options->config.started_ns;
 	uint64_t start = started_ns ? started_ns : sys_now_ns();
-	struct kept *kept = prepare(options);
+	struct kept *kept = prepare(options, log);
 	bool gone = true;
 
 	*verdict = (struct verdict){ .outcome = OUTCOME_HOST, .status = EXIT_HOST };

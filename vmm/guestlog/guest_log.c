@@ -3,6 +3,8 @@
 
 #include "machine/machine.h"
 
+#include <stdio.h>
+
 /* `line` NULL: there is none. */
 static bool tell(struct guest_log *log, enum guest_stream stream, const char *line, bool whole,
 		 struct verdict *end)
@@ -21,27 +23,53 @@ static bool see_console(void *owner, enum guest_stream stream, const uint8_t *da
 			struct verdict *end)
 {
 	struct guest_log *log = owner;
+	struct lines *lines = &log->lines[stream];
 	bool enough = false;
 
 	for (size_t i = 0; i < len; i++) {
 		uint8_t c = *(const volatile uint8_t *)&data[i];
+		const char *line = lines_feed(lines, c);
 
-		enough |= tell(log, stream, lines_feed(&log->lines[stream], c), true, end);
+		panic_look(&log->report, lines);
+		enough |= tell(log, stream, line, true, end);
 	}
-	return enough;
+	if (enough || !log->report.ended)
+		return enough;
+	end->outcome = OUTCOME_PANIC;
+	snprintf(end->detail, sizeof(end->detail), "%s",
+		 log->report.len ? log->report.panic.line : "the guest reported a panic");
+	return true;
 }
 
-static bool see_tick(void *owner, struct verdict *end)
+static void tell_panic(void *owner, struct machine_panic *panic)
+{
+	const struct guest_log *log = owner;
+
+	*panic = log->report.panic;
+}
+
+/* A boot knows nothing of the one before. */
+static void forget_boot(void *owner)
 {
 	struct guest_log *log = owner;
+
+	log->report = (struct panic_report){ 0 };
+}
+
+const struct machine_observer_ops guest_log_ops = {
+	.console = see_console,
+	.panic = tell_panic,
+	.restarting = forget_boot,
+};
+
+bool guest_log_tick(struct guest_log *log, struct verdict *end)
+{
 	bool enough = false;
 
 	for (unsigned i = 0; i < GUEST_STREAMS; i++)
 		enough |= tell(log, i, lines_partial(&log->lines[i]), false, end);
 	return enough;
 }
-
-const struct machine_observer_ops guest_log_ops = { .console = see_console, .tick = see_tick };
 
 void guest_log_listen(struct guest_log *log, struct line_listener listener)
 {

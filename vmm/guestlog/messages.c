@@ -91,6 +91,20 @@ const char *message_of_line(const char *line, bool *stamped)
 	return *p == ' ' ? p + 1 : p;
 }
 
+/* Linux, init/version.c. */
+bool message_is_banner(const char *line)
+{
+	return strstr(line, "Linux version ") != NULL;
+}
+
+/* Linux, init/main.c. */
+bool message_starts_init(const char *line)
+{
+	const char *run = strstr(line, "Run /");
+
+	return run && strstr(run, " as init process");
+}
+
 /* 0: it begins with none of them. */
 static unsigned find(const struct beginning *beginnings, size_t count, const char *message)
 {

@@ -11,26 +11,30 @@
 static const struct words {
 	const char *text;
 	size_t len;
-	enum console_panic from, to;
+	enum panic_proof from, to;
 } table[] = {
-	WORDS("Kernel panic - not syncing", CONSOLE_PANIC_NONE, CONSOLE_PANIC_TEXT),
-	WORDS("---[ end Kernel panic", CONSOLE_PANIC_NONE, CONSOLE_PANIC_END),
+	WORDS("Kernel panic - not syncing", PANIC_UNKNOWN, PANIC_TEXT),
 	/* Two old logs look the same as a crash kernel: better a false alarm than none. */
-	WORDS("Linux version ", CONSOLE_PANIC_TEXT, CONSOLE_PANIC_CRASH),
-	WORDS("reboot: Power down", CONSOLE_PANIC_TEXT, CONSOLE_PANIC_NONE),
-	WORDS("reboot: Restarting system", CONSOLE_PANIC_TEXT, CONSOLE_PANIC_NONE),
+	WORDS("Linux version ", PANIC_TEXT, PANIC_SURE),
+	WORDS("reboot: Power down", PANIC_TEXT, PANIC_UNKNOWN),
+	WORDS("reboot: Restarting system", PANIC_TEXT, PANIC_UNKNOWN),
+	/* From whatever was. */
+	WORDS("---[ end Kernel panic", PANIC_SURE, PANIC_SURE),
 };
 
 static void see(struct panic_report *report, const struct lines *lines, const struct words *words)
 {
-	if (words->to == CONSOLE_PANIC_TEXT && !report->len) {
-		memcpy(report->line, words->text, words->len);
+	struct machine_panic *panic = &report->panic;
+
+	if (words->to == PANIC_TEXT && !report->len) {
+		memcpy(panic->line, words->text, words->len);
 		report->len = words->len;
 		report->open = lines;
 	}
-	if (words->to == CONSOLE_PANIC_END || report->stage == words->from)
-		report->stage = words->to;
-	if (report->stage == CONSOLE_PANIC_NONE)
+	report->ended |= words->from == PANIC_SURE;
+	if (words->from == PANIC_SURE || panic->proof == words->from)
+		panic->proof = words->to;
+	if (panic->proof == PANIC_UNKNOWN)
 		*report = (struct panic_report){ 0 };
 }
 
@@ -43,25 +47,10 @@ void panic_look(struct panic_report *report, const struct lines *lines)
 	if (lines->last != LINES_CHARACTER)
 		return;
 	/* It began as zeroes, and so stays terminated. */
-	if (report->open == lines && report->len < sizeof(report->line) - 1)
-		report->line[report->len++] = end[-1];
+	if (report->open == lines && report->len < PANIC_LINE_MAX - 1)
+		report->panic.line[report->len++] = end[-1];
 	for (unsigned i = 0; i < ARRAY_SIZE(table); i++)
 		if (lines->len >= table[i].len &&
 		    !memcmp(end - table[i].len, table[i].text, table[i].len))
 			see(report, lines, &table[i]);
-}
-
-void console_scan_init(struct console_scan *scan, struct panic_report *report)
-{
-	*scan = (struct console_scan){ .report = report };
-}
-
-void console_scan_feed(struct console_scan *scan, const void *data, size_t len)
-{
-	const uint8_t *bytes = data;
-
-	for (size_t i = 0; i < len; i++) {
-		lines_feed(&scan->lines, bytes[i]);
-		panic_look(scan->report, &scan->lines);
-	}
 }

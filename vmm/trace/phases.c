@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "phases.h"
 
-#include <string.h>
-
 static const struct {
 	const char *name, *meaning;
 } words[] = {
@@ -60,37 +58,4 @@ enum phase phases_next(const struct phases *phases, enum phase after)
 		next = i;
 	}
 	return next;
-}
-
-/* Both behind a time stamp, if any. Linux, init/version.c and init/main.c. */
-static enum phase phase_of_line(const char *line)
-{
-	const char *run = strstr(line, "Run /");
-
-	if (strstr(line, "Linux version "))
-		return PHASE_KERNEL;
-	return run && strstr(run, " as init process") ? PHASE_INIT : PHASES;
-}
-
-enum phase phases_feed(struct phases *phases, enum guest_stream stream, const uint8_t *data,
-		       size_t len)
-{
-	char *line = phases->line[stream];
-	unsigned *used = &phases->len[stream];
-	enum phase found = PHASES;
-
-	for (size_t i = 0; i < len; i++) {
-		uint8_t byte = *(const volatile uint8_t *)&data[i];
-
-		if (byte != '\n') {
-			if (byte && *used < PHASE_LINE - 1)
-				line[(*used)++] = (char)byte;
-			continue;
-		}
-		line[*used] = '\0';
-		*used = 0;
-		if (found == PHASES)
-			found = phase_of_line(line);
-	}
-	return found;
 }

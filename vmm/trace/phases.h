@@ -10,12 +10,8 @@
 
 #include <stdatomic.h>
 
-enum { PHASE_LINE = 96 };
-
 struct phases {
 	_Atomic uint64_t at[PHASES]; /* ns; 0: not seen (yet) */
-	char line[GUEST_STREAMS][PHASE_LINE]; /* what the guest is printing; one call at a time */
-	unsigned len[GUEST_STREAMS];
 };
 
 /* The first call for a phase counts. True when it was this one. */
@@ -31,13 +27,6 @@ bool phases_since_start(const struct phases *phases, enum phase phase, uint64_t 
 
 /* The phase that was seen next after this one, the first after PHASES; PHASES: none was. */
 enum phase phases_next(const struct phases *phases, enum phase after);
-
-/*
- * Looks for the kernel's banner and for the start of init in what the guest prints; returns the
- * phase that it has reached thereby, or PHASES. Bytes are read once. One call at a time.
- */
-enum phase phases_feed(struct phases *phases, enum guest_stream stream, const uint8_t *data,
-		       size_t len);
 
 /* "init", as in --budget, and what has happened then: "the kernel starts init". */
 const char *phase_name(enum phase phase);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "watch.h"
 
+#include "guestlog/messages.h"
 #include "pci/pci.h"
 #include "virtio/virtio.h"
 
@@ -211,16 +212,23 @@ static void see_phase(void *owner, const struct sys_site *site, enum machine_pha
 	reach_at(owner, site, phase == MACHINE_LOADS ? PHASE_LOAD : PHASE_DOWN);
 }
 
-static bool see_console(void *owner, enum guest_stream stream, const uint8_t *data, size_t len,
-			struct verdict *end)
+static bool see_line(void *owner, enum guest_stream stream, const char *line, bool whole,
+		     struct verdict *end)
 {
 	struct watch *watch = owner;
-	enum phase phase = phases_feed(&watch->phases, stream, data, len);
 
+	(void)stream;
 	(void)end;
-	if (phase != PHASES)
-		reach_here(watch, phase);
+	if (whole && message_is_banner(line))
+		reach_here(watch, PHASE_KERNEL);
+	else if (whole && message_starts_init(line))
+		reach_here(watch, PHASE_INIT);
 	return false;
+}
+
+struct line_listener watch_listener(struct watch *watch)
+{
+	return (struct line_listener){ .line = see_line, .owner = watch };
 }
 
 int watch_new(struct watch **out, const struct watch_config *config)
@@ -391,5 +399,4 @@ const struct machine_observer_ops watch_ops = {
 	.stopped = stopped,
 	.gone = gone,
 	.phase = see_phase,
-	.console = see_console,
 };

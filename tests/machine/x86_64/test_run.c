@@ -4,7 +4,7 @@
 #include "fake_sys.h"
 
 #include "gdb/server.h"
-#include "guestlog/panic_watch.h"
+#include "guestlog/guest_log.h"
 #include "machine/machine.h"
 
 #include <fcntl.h>
@@ -29,7 +29,7 @@ struct run {
 	struct fake_sys fake;
 	struct machine_config config;
 	struct gdb_config gdb;
-	struct panic_watch panic;
+	struct guest_log log;
 	struct verdict verdict;
 	char kernel[32];
 	int kernel_fd, screen; /* screen: the reading end of standard output */
@@ -294,8 +294,7 @@ static void test_a_panic_on_the_console_decides(void **state)
 {
 	struct run *r = *state;
 
-	panic_watch_init(&r->panic);
-	observe(r, &panic_watch_ops, &r->panic);
+	observe(r, &guest_log_ops, &r->log);
 	r->text = "[ 1.0] Kernel panic - not syncing: no init\r\n";
 	r->guest = prints_then_resets;
 	run_machine(r);

@@ -125,11 +125,14 @@ static int teardown(void **state)
 static void run_machine(struct run *r)
 {
 	struct capture capture;
+	struct guest_log log = { 0 };
 	struct watch *watch;
 
 	assert_int_equal(watch_new(&watch, &r->watch), 0);
 	r->config.observers[0] = (struct machine_observer){ &watch_ops, watch };
-	r->config.observer_count = watch != NULL;
+	r->config.observers[1] = (struct machine_observer){ &guest_log_ops, &log };
+	r->config.observer_count = watch ? 2 : 0;
+	guest_log_listen(&log, watch_listener(watch));
 	r->ended = false;
 	capture_stderr_begin(&capture);
 	alarm(100); /* a machine that hangs */

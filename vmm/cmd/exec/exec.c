@@ -441,9 +441,7 @@ static int run_image(struct exec_options *options, const struct cpio *cpio)
 	}
 	guest_log_listen(&console->log,
 			 (struct line_listener){ .line = take_line, .owner = console });
-	config->observers[config->observer_count++] =
-		(struct machine_observer){ .ops = &guest_log_ops, .owner = &console->log };
-	leave = run_timed(&options->run, &verdict, &seconds);
+	leave = run_timed(&options->run, &console->log, &verdict, &seconds);
 	status = report(options, &verdict, seconds, console) | leave;
 	if (leave)
 		return status; /* a thread may still use them */

@@ -156,11 +156,12 @@ static bool see_line(void *owner, enum guest_stream stream, const char *line, bo
 static bool see_tick(void *owner, struct verdict *end)
 {
 	struct judge *judge = owner;
+	bool ended = guest_log_tick(&judge->log, end);
 	enum judge_end before = judge->end;
 
 	if (judge->patience && !--judge->patience && before == JUDGE_OPEN)
 		judge->end = JUDGE_COMPLAINT;
-	return has_just_ended(before, judge, end);
+	return has_just_ended(before, judge, end) || ended;
 }
 
 static void see_vcpu(void *owner, unsigned id, const struct arch_vcpu_state *state)

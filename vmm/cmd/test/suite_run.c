@@ -82,10 +82,8 @@ static cJSON *run_once(const struct test_options *options)
 		return NULL;
 	run.config.started_ns = sys_now_ns();
 	run.config.observers[run.config.observer_count++] =
-		(struct machine_observer){ .ops = &guest_log_ops, .owner = &judge.log };
-	run.config.observers[run.config.observer_count++] =
 		(struct machine_observer){ .ops = &judge_ops, .owner = &judge };
-	ret = run_timed(&run, &verdict, &seconds);
+	ret = run_timed(&run, &judge.log, &verdict, &seconds);
 	(void)ret; /* what is left ends with the process, by _exit(2) in any case */
 	if (judge.vcpu_count)
 		symbols = load_symbols(options);
