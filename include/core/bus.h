@@ -66,7 +66,7 @@ bool bus_write(struct bus *bus, uint64_t addr, const void *data, unsigned len);
 
 /*
  * Appends the name of the region at an address to `name`, and of its register to `place`. Returns
- * false, and appends nothing, where no region is. Either may be NULL.
+ * false, and appends nothing, if there is no region. Either may be NULL.
  */
 bool bus_describe(struct bus *bus, uint64_t addr, struct text *name, struct text *place);
 

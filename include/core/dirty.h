@@ -2,7 +2,7 @@
 /*
  * Which pages of its RAM a guest has written: KVM's dirty log (KVM api.rst 4.8, 4.35).
  *
- * Only the vCPUs' own writes are in it. What Kinglet or vhost writes into guest RAM is not.
+ * It has only writes by vCPUs, not what Kinglet or vhost writes into guest RAM.
  */
 #ifndef KINGLET_CORE_DIRTY_H
 #define KINGLET_CORE_DIRTY_H
@@ -20,8 +20,8 @@ struct dirty_log {
 };
 
 /*
- * Starts the log for all of RAM: every page counts as clean. Writes become slower, at first. Also
- * while vCPUs run. Negative errno, and then nothing is logged.
+ * Starts the log for all of RAM: every page counts as clean. The first write to each page becomes
+ * slower. vCPUs may run. On a negative errno nothing is logged.
  */
 __must_check int dirty_log_start(struct dirty_log *log, struct gmem_kvm *memslots,
 				 struct gmem *mem);
@@ -30,8 +30,8 @@ void dirty_log_stop(struct dirty_log *log);
 
 /*
  * Calls `dirty` for each page written since the start or the last call, in rising order, with its
- * guest-physical address, and counts it as clean again: a write that comes during the call is in
- * this round or in the next, never in none. Negative errno of KVM_GET_DIRTY_LOG.
+ * guest-physical address, and counts it as clean again: a concurrent write is in this round or in
+ * the next, and never missed. Negative errno of KVM_GET_DIRTY_LOG.
  */
 __must_check int dirty_log_read(struct dirty_log *log, void (*dirty)(void *owner, uint64_t gpa),
 				void *owner);

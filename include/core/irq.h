@@ -2,16 +2,16 @@
 /*
  * Interrupts: legacy pins (a GSI with a level), and lines (an eventfd whose sink changes).
  *
- * A source — one virtqueue, a configuration change — has one irq_line for life. Raising it writes
- * its eventfd, whoever does it: Kinglet or the kernel's vhost. Where the event goes is the line's
- * sink, and only that changes:
+ * A source — one virtqueue, a configuration change — has one irq_line for life. Kinglet or the
+ * kernel's vhost raises it by a write to its eventfd. The line's sink is where the event goes, and
+ * only the sink changes:
  *
- *   HELD   nobody reads it: masked. A raised event stays in the eventfd: that is the PBA bit.
- *   KVM    an irqfd injects an MSI, no thread of ours wakes.
+ *   HELD   no reader: masked. A raised event stays in the eventfd: that is the PBA bit.
+ *   KVM    an irqfd injects an MSI, no thread of Kinglet wakes.
  *   RELAY  the loop reads it and calls back: INTx, where a status bit must be set first.
  *
- * HELD → KVM injects a waiting event at attach, so no interrupt is lost over mask and unmask.
- * Sinks are changed under the owning device's lock; raising needs no lock.
+ * HELD → KVM injects a pending event at attach, so no interrupt is lost over mask and unmask. Sinks
+ * are changed under the owning device's lock; raising needs no lock.
  */
 #ifndef KINGLET_CORE_IRQ_H
 #define KINGLET_CORE_IRQ_H
@@ -62,13 +62,13 @@ void irqs_destroy(struct irqs *irqs);
 /* GSIs that lines have routes for; a line keeps its own, masked or not, until it is destroyed. */
 unsigned irqs_msi_count(struct irqs *irqs);
 
-/* Sets the level of a legacy pin (KVM_IRQ_LINE). Sharing of pins is the caller's matter. */
+/* Sets the level of a legacy pin (KVM_IRQ_LINE). The caller handles sharing of pins. */
 __must_check int irqs_set_level(struct irqs *irqs, uint32_t gsi, bool level);
 
 /* relay_fn may be NULL when the RELAY sink is never used. Starts HELD. */
 __must_check int irq_line_init(struct irq_line *line, struct irqs *irqs,
 			       void (*relay_fn)(struct irq_line *line));
-/* Detaches from its sink, gives its GSI back, closes the eventfd. Idempotent after init. */
+/* Detaches from its sink, frees its GSI, closes the eventfd. Idempotent after init. */
 void irq_line_destroy(struct irq_line *line);
 
 /* Raises the interrupt. Any thread, no lock, never blocks. */
@@ -80,9 +80,9 @@ void irq_line_hold(struct irq_line *line);
 __must_check int irq_line_to_kvm(struct irq_line *line, const struct msi_message *message);
 __must_check int irq_line_to_relay(struct irq_line *line);
 
-/* HELD with an event waiting: the line's contribution to the PBA. */
+/* HELD with a pending event: the line's bit in the PBA. */
 bool irq_line_pending(const struct irq_line *line);
-/* Throws a waiting event away (device reset). */
+/* Discards a pending event (device reset). */
 void irq_line_clear(struct irq_line *line);
 
 #endif

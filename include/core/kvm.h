@@ -18,7 +18,7 @@ struct kvm {
 	size_t vcpu_mmap_size;	/* bytes of struct kvm_run and its rings */
 	unsigned max_vcpus;	/* KVM_CAP_MAX_VCPUS */
 	unsigned coalesced_page; /* of the vCPU mmap, in pages; 0: KVM has no coalescing */
-	pthread_mutex_t coalesced_lock; /* the reading end of the VM's one ring */
+	pthread_mutex_t coalesced_lock; /* for the consumer of the VM's one ring */
 	bool has_irqchip;	/* set by arch when the in-kernel interrupt controller exists */
 };
 
@@ -29,12 +29,12 @@ struct kvm {
  */
 __must_check int kvm_init(struct kvm *kvm, struct sys *sys, unsigned long machine_type);
 
-/* Closes both fds. All vCPUs must be gone. Safe on a zeroed-by-kvm_init-failure struct. */
+/* Closes both fds. All vCPUs must be gone. Safe after a failed kvm_init(). */
 void kvm_destroy(struct kvm *kvm);
 
 /*
- * The same questions to an open /dev/kvm, before there is a VM: the API version, or a negative
- * errno; 0 when the extension is absent, else its positive value.
+ * On an open /dev/kvm, before there is a VM: the API version, or a negative errno; 0 when the
+ * extension is absent, else its positive value.
  */
 __must_check int kvm_device_version(struct sys *sys, int dev_fd);
 int kvm_device_extension(struct sys *sys, int dev_fd, long extension);
@@ -56,8 +56,8 @@ __must_check int kvm_vm_call_from(struct kvm *kvm, const struct sys_site *site,
 /*
  * Lets KVM collect guest writes to the ports [port, port + len) instead of leaving the guest for
  * each: vCPUs get them in order before their next exit is handled (KVM api.rst 4.116). For
- * registers whose write means nothing before another one is touched. Lasts as long as the VM. Where
- * KVM cannot, each write is an exit as before, and nothing is lost: hence no result.
+ * registers whose write has no effect before another register is accessed. Lasts as long as the VM.
+ * If KVM cannot do it, each write is an exit as before, and nothing is lost: hence no result.
  */
 void kvm_coalesce_port(struct kvm *kvm, uint16_t port, unsigned len);
 

@@ -5,7 +5,7 @@
  * Callbacks run on the loop thread without any lock held; they take their device's lock. Adding,
  * changing and removing is allowed from any thread. A callback may still run once after another
  * thread has removed its event, so event structs must live until loop_run() has returned, and a
- * callback must look at its device's state under the device's lock.
+ * callback must check its device's state under the device's lock.
  */
 #ifndef KINGLET_CORE_LOOP_H
 #define KINGLET_CORE_LOOP_H
@@ -54,7 +54,7 @@ void loop_timer_remove(struct loop *loop, struct loop_timer *timer);
 __must_check int loop_run(struct loop *loop);
 
 /*
- * Makes loop_run() return once the events at hand are served; stays set. Any thread,
+ * Makes loop_run() return after the current events are served; stays set. Any thread,
  * async-signal-safe.
  */
 void loop_stop(struct loop *loop);

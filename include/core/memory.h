@@ -33,9 +33,9 @@ struct gmem_slot {
 };
 
 /*
- * Somebody who mirrors the memory map: KVM's memslots, vhost's memory table, vDPA's IOTLB.
- * Told of every slot at registration and of each change after it, in order. `add` may fail
- * (negative errno), which undoes the change; `remove` may not.
+ * A mirror of the memory map: KVM's memslots, vhost's memory table, vDPA's IOTLB. Called for every
+ * slot at registration and for each change after it, in order. `add` may fail (negative errno),
+ * which undoes the change; `remove` may not.
  */
 struct gmem_listener {
 	int (*add)(struct gmem_listener *listener, const struct gmem_slot *slot);
@@ -44,8 +44,8 @@ struct gmem_listener {
 };
 
 /*
- * Asked before each piece of work on all RAM, which may be a second's for each GiB: whether to give
- * up. Machine's thread.
+ * Called before each step of work on all RAM, which may take a second per GiB: whether to stop.
+ * Machine's thread.
  */
 struct gmem_stop {
 	bool (*wanted)(void *owner); /* NULL: never */
@@ -56,7 +56,7 @@ struct gmem {
 	struct gmem_slot slots[GMEM_MAX_SLOTS];
 	unsigned count;
 	uint64_t size; /* bytes of RAM in all slots */
-	int fd;	       /* memfd behind every slot, owned; -1: private RAM */
+	int fd;	       /* memfd of every slot, owned; -1: private RAM */
 	bool hugepages; /* from the reserved pool */
 	uint8_t *base; /* one mapping of everything, owned */
 	struct gmem_listener *listeners;
@@ -66,8 +66,8 @@ struct gmem {
 struct gmem_options {
 	/*
 	 * RAM is a memfd that other processes can map (vhost-user, snapshots). Private RAM gets
-	 * transparent huge pages on every distribution, a memfd on few: some 30 times the page
-	 * faults of a boot (docs/performance.md), hence not the default.
+	 * transparent huge pages on every distribution, a memfd on few: it costs some 30 times the
+	 * page faults of a boot (docs/performance.md), hence not the default.
 	 */
 	bool shared;
 	bool hugepages; /* from the reserved pool; size must be a multiple of 2 MiB */
@@ -75,7 +75,7 @@ struct gmem_options {
 	struct gmem_stop stop; /* of prefault, and of gmem_clear() later */
 };
 
-/* A guest-physical range that the arch wants to be RAM. */
+/* A guest-physical range of RAM, chosen by the arch. */
 struct gmem_range {
 	uint64_t gpa;
 	uint64_t len; /* bytes */
@@ -89,12 +89,12 @@ struct gmem_range {
 __must_check int gmem_init(struct gmem *mem, const struct gmem_range *ranges, unsigned count,
 			   const struct gmem_options *options);
 
-/* Tells listeners that every slot is gone, then unmaps and closes. Idempotent. */
+/* Removes every slot from the listeners, then unmaps and closes. Idempotent. */
 void gmem_destroy(struct gmem *mem);
 
 /*
- * All RAM reads as zero again, and costs nothing until it is touched; huge pages stay. No vCPU
- * runs. Negative errno; -ECANCELED: it was stopped, and some of it is as it was.
+ * All RAM reads as zero again, and takes no memory until it is touched; huge pages stay allocated.
+ * No vCPU may run. Negative errno; -ECANCELED: it was stopped, and some of RAM is unchanged.
  */
 __must_check int gmem_clear(struct gmem *mem);
 
@@ -148,12 +148,12 @@ struct gmem_kvm {
 	bool log_writes; /* KVM_MEM_LOG_DIRTY_PAGES */
 };
 
-/* Maps RAM into the VM and keeps it so. Undo: gmem_del_listener(mem, &gk->listener). */
+/* Maps RAM into the VM and follows changes. Undo: gmem_del_listener(mem, &gk->listener). */
 __must_check int gmem_kvm_attach(struct gmem_kvm *gk, struct gmem *mem, struct kvm *kvm);
 
 /*
- * Has KVM note for each page whether vCPUs write to it, or no longer: core/dirty.h. Logged errors
- * of KVM_SET_USER_MEMORY_REGION, and then no slot is noted.
+ * Turns KVM's dirty log of vCPU writes on or off: core/dirty.h. Logged errors of
+ * KVM_SET_USER_MEMORY_REGION, and then no slot has a log.
  */
 __must_check int gmem_kvm_log_writes(struct gmem_kvm *gk, struct gmem *mem, bool on);
 

@@ -14,8 +14,8 @@ struct device_node {
 };
 
 /*
- * Writes what sys_open() of the node failed with, or a first ioctl on it: "No such file or directory
- * (modprobe vhost_net)". It is for the caller to say who wanted it.
+ * Writes the error of sys_open() of the node, or of a first ioctl on it: "No such file or directory
+ * (modprobe vhost_net)". The caller adds what needed it.
  */
 void node_reason(const struct device_node *node, struct sys *sys, int err, char *reason, size_t len);
 

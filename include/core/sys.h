@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The one door to the kernel's ioctls. Every KVM, vhost and tun ioctl, and every KVM_RUN, goes
- * through sys_ioctl() or sys_run(), so that a run can be narrated and timed, and so that the unit
- * tests can put a fake kernel behind it (and make its Nth call fail).
+ * The only path to the kernel's ioctls. Every KVM, vhost and tun ioctl, and every KVM_RUN, goes
+ * through sys_ioctl() or sys_run(), so that a run can be narrated and timed, and so that unit tests
+ * can use a fake kernel (and make its Nth call fail).
  */
 #ifndef KINGLET_CORE_SYS_H
 #define KINGLET_CORE_SYS_H
@@ -16,9 +16,9 @@
 struct sys;
 struct kvm_run;
 
-/* A line of Kinglet's source, in static storage: who made a call. */
+/* A line of Kinglet's source that makes a call, in static storage. */
 struct sys_site {
-	const char *file; /* as the compiler was given it: from the source folder on */
+	const char *file; /* as given to the compiler: relative to the source folder */
 	unsigned line;
 };
 
@@ -32,18 +32,18 @@ enum sys_event_kind {
 	SYS_OPEN,  /* sys_open(): arg is the path, result the fd */
 	SYS_IOCTL, /* sys_ioctl() */
 	SYS_RUN,   /* sys_run(): arg is the vCPU's struct kvm_run; the exit is not handled yet */
-	SYS_NOTE,  /* sys_note(): no call of the kernel; arg is a sentence about `topic` */
+	SYS_NOTE,  /* sys_note(): not a system call; arg is a sentence about `topic` */
 };
 
 /* What a note is about. */
 enum sys_topic {
 	SYS_TOPIC_INTERRUPT, /* Kinglet raises the interrupt line of `fd` */
-	SYS_TOPIC_DEVICE,    /* a virtio device's status changed, by its driver or by itself */
-	SYS_TOPIC_QUEUE,     /* queues are run from now on, or no longer */
-	SYS_TOPIC_PHASE,     /* the run as a whole goes on to something else */
+	SYS_TOPIC_DEVICE,    /* a virtio device's status changed, by the driver or the device */
+	SYS_TOPIC_QUEUE,     /* queues start or stop running */
+	SYS_TOPIC_PHASE,     /* the run enters another phase */
 };
 
-/* What a tracer is told after each call. `arg` is valid during the callback only. */
+/* What a tracer gets after each call. `arg` is valid during the callback only. */
 struct sys_event {
 	enum sys_event_kind kind;
 	enum sys_topic topic; /* of a note */
@@ -69,8 +69,8 @@ struct sys_ops {
 struct sys {
 	const struct sys_ops *ops;
 	/*
-	 * NULL: not traced, and then no clock is read. Called on the thread that made the call,
-	 * which may hold a device's lock; it must not make calls that are traced. Set before other
+	 * NULL: no tracing, and no clock is read. Called on the thread that made the call, which
+	 * may hold a device's lock; it must not make calls that are traced. Set before other
 	 * threads run.
 	 */
 	void (*trace)(struct sys *sys, const struct sys_event *event);
@@ -92,7 +92,7 @@ __must_check int sys_open_from(struct sys *sys, const struct sys_site *site, con
 
 /*
  * ioctl(2) with the errno in the result: >= 0, or a negative errno. Any thread. EINTR is returned,
- * never retried: KVM_RUN needs it. Wrappers hand on the site of their caller.
+ * never retried: KVM_RUN needs it. Wrappers pass on the site of their caller.
  */
 #define sys_ioctl(sys, fd, request, arg) sys_ioctl_from(sys, SYS_HERE, fd, request, arg)
 __must_check int sys_ioctl_from(struct sys *sys, const struct sys_site *site, int fd,
@@ -109,7 +109,7 @@ __must_check int sys_run_from(struct sys *sys, const struct sys_site *site, int 
 
 /*
  * Tells the tracer, if there is one, what no ioctl shows: one sentence, cut at 200 bytes. `fd`:
- * what it is about, or -1. The arguments are evaluated only when somebody listens. Any thread.
+ * what it is about, or -1. The arguments are evaluated only if there is a tracer. Any thread.
  */
 #define sys_note(to, topic, fd, ...)                                                               \
 	do {                                                                                       \

@@ -4,8 +4,7 @@
  *
  * The loop dispatches port I/O and MMIO to the buses itself and asks the arch for the rest. To get
  * a vCPU out of KVM_RUN, another thread sets a request, then immediate_exit, then sends a signal:
- * whatever the vCPU is doing, it sees the request before it next enters the guest. (KVM api.rst 5,
- * immediate_exit)
+ * the vCPU always sees the request before it next enters the guest. (KVM api.rst 5, immediate_exit)
  */
 #ifndef KINGLET_CORE_VCPU_H
 #define KINGLET_CORE_VCPU_H
@@ -27,7 +26,7 @@ enum vcpu_end {
 	VCPU_SHUTDOWN,	     /* KVM_EXIT_SHUTDOWN: triple fault on x86 */
 	VCPU_INTERNAL_ERROR, /* KVM_EXIT_INTERNAL_ERROR */
 	VCPU_FAIL_ENTRY,     /* KVM_EXIT_FAIL_ENTRY */
-	VCPU_UNKNOWN_EXIT,   /* a reason that Kinglet does not know */
+	VCPU_UNKNOWN_EXIT,   /* an exit reason unknown to Kinglet */
 	VCPU_RUN_FAILED,     /* KVM_RUN itself failed */
 };
 
@@ -40,9 +39,9 @@ struct vcpu_ops {
 	 */
 	enum vcpu_end (*exit)(struct vcpu *vcpu, char *detail, size_t len);
 	/*
-	 * The vCPU met a breakpoint or has done a single step (KVM_EXIT_DEBUG). Called on its
-	 * thread, which then parks: only vcpu_pause() and vcpu_resume(), or vcpu_stop(), get it
-	 * out. NULL: such an exit goes to exit().
+	 * The vCPU hit a breakpoint or completed a single step (KVM_EXIT_DEBUG). Called on its
+	 * thread, which then parks until vcpu_pause() and vcpu_resume(), or vcpu_stop(). NULL: such
+	 * an exit goes to exit().
 	 */
 	void (*debugged)(void *owner, struct vcpu *vcpu);
 	/*
@@ -63,7 +62,7 @@ struct vcpu {
 	void *owner;
 	pthread_t thread;
 	bool started;
-	unsigned pauses; /* calls of vcpu_pause() without their vcpu_resume(); the pausers' thread */
+	unsigned pauses; /* vcpu_pause() calls without a vcpu_resume(); the pauser's thread */
 	_Atomic unsigned request; /* bits of VCPU_REQ_*, set by others, read by the vCPU thread */
 	sem_t parked;		  /* posted by the vCPU when it has parked */
 	sem_t resume;		  /* posted by the pauser */
@@ -73,19 +72,19 @@ struct vcpu {
 
 enum { VCPU_REQ_STOP = 1, VCPU_REQ_PAUSE = 2 };
 
-/* Creates the vCPU in KVM; its state is the arch's to set before vcpu_start(). Negative errno. */
+/* Creates the vCPU in KVM; the arch sets its state before vcpu_start(). Negative errno. */
 __must_check int vcpu_init(struct vcpu *vcpu, struct kvm *kvm, unsigned id, struct bus *pio,
 			   struct bus *mmio, const struct vcpu_ops *ops, void *owner);
 /* The thread must have been joined (vcpu_stop) or never started. Idempotent. */
 void vcpu_destroy(struct vcpu *vcpu);
 
 /*
- * Starts the thread and enters the guest; of a paused vCPU, parks it before the first instruction.
+ * Starts the thread and enters the guest; a paused vCPU parks before the first instruction.
  */
 __must_check int vcpu_start(struct vcpu *vcpu);
 
 /*
- * Leaves the guest with its pending I/O completed and joins the thread, also of a paused vCPU; its
+ * Leaves the guest with its pending I/O completed and joins the thread, even of a paused vCPU; its
  * registers may then be set and vcpu_start() may follow. Not from a vCPU thread. Idempotent.
  */
 void vcpu_stop(struct vcpu *vcpu);
@@ -93,19 +92,19 @@ void vcpu_stop(struct vcpu *vcpu);
 /*
  * Parks the vCPU outside KVM_RUN with its pending I/O completed, and returns when it is parked; its
  * registers may then be read and written. Pair with vcpu_resume(); pairs nest, and only the last
- * vcpu_resume() lets it run. Of a vCPU that is not started, both only count, for vcpu_start();
- * vcpu_stop() forgets the count. One thread for all of them, and no vCPU's.
+ * vcpu_resume() lets it run. For a vCPU that is not started, both only count, for vcpu_start();
+ * vcpu_stop() clears the count. Always the same thread, and not a vCPU's.
  */
 void vcpu_pause(struct vcpu *vcpu);
 void vcpu_resume(struct vcpu *vcpu);
 
 /*
- * Hands writes that KVM collected (kvm_coalesce_port) to the buses. vCPU thread; the run loop calls
- * it behind every KVM_RUN.
+ * Passes writes that KVM collected (kvm_coalesce_port) to the buses. vCPU thread; the run loop
+ * calls it after every KVM_RUN.
  */
 void vcpu_drain_coalesced(struct vcpu *vcpu);
 
-/* The name of a KVM_EXIT_* reason, without that prefix; NULL for one that Kinglet does not know. */
+/* The name of a KVM_EXIT_* reason, without that prefix; NULL if unknown. */
 const char *vcpu_exit_name(unsigned reason);
 
 /* An ioctl on the vCPU fd: >= 0 or a negative errno. */
