@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * MSI-X: table, pending bits, masks — and the one decision where an interrupt line's events go.
+ * MSI-X: table, pending bits, masks, and the only place that decides where an interrupt line's
+ * events go.
  *
  * A line is bound to a vector (or to none). Its sink follows from the device's state:
  *   MSI-X disabled                          → RELAY (INTx)
@@ -8,10 +9,10 @@
  *   enabled, function or vector masked,
  *   or the function is no bus master        → HELD (PBA)
  *   enabled, unmasked                       → KVM, with the vector's message as it is at unmask
- * The guest writes a message dword by dword; it is committed whole, never torn: when the guest
- * writes the entry's vector control, or when the function is enabled or unmasked. A driver must
- * mask a vector before it changes its message (PCI 3.0 §6.8.2); one that does not is still served
- * if vector control is what it writes last.
+ * The guest writes a message dword by dword; it takes effect as a whole when the guest writes the
+ * entry's vector control, or when the function is enabled or unmasked. A driver must mask a vector
+ * before it changes its message (PCI 3.0 §6.8.2); one that does not still works if it writes vector
+ * control last.
  *
  * All functions run under the device's lock unless said otherwise.
  */
@@ -35,18 +36,18 @@ struct msix {
 	struct msix_binding *bindings; /* owned */
 	unsigned binding_count, binding_max;
 	bool enabled, masked; /* function control and bus mastering, as last applied */
-	bool warned;      /* about a line that KVM would not take: once is enough */
+	bool warned;      /* about a line that KVM refused; logged once */
 };
 
 /*
  * Adds the capability: table at `table_off` and PBA at `pba_off` inside BAR `bar`. `max_lines` is
- * how many lines will ever be bound. Before pci_add(). -EINVAL, -ENOMEM.
+ * the largest number of bound lines. Before pci_add(). -EINVAL, -ENOMEM.
  */
 __must_check int msix_init(struct msix *msix, struct pci_dev *dev, unsigned vectors, unsigned bar,
 			   uint32_t table_off, uint32_t pba_off, unsigned max_lines);
 void msix_destroy(struct msix *msix);
 
-/* All vectors masked, function disabled, all bindings to MSIX_NO_VECTOR, waiting events dropped. */
+/* All vectors masked, function disabled, all bindings to MSIX_NO_VECTOR, pending events dropped. */
 void msix_reset(struct msix *msix);
 
 /*
@@ -56,8 +57,8 @@ void msix_reset(struct msix *msix);
 __must_check int msix_bind(struct msix *msix, struct irq_line *line, uint16_t vector);
 
 /*
- * Accesses to the table and to the PBA, offsets relative to each. Beyond the end reads zero. Only
- * aligned dwords and qwords write (PCI 3.0 §6.8.2: others are undefined).
+ * Accesses to the table and to the PBA, offsets relative to each. Reads beyond the end are zero.
+ * Only aligned dwords and qwords write (PCI 3.0 §6.8.2: others are undefined).
  */
 uint64_t msix_table_read(struct msix *msix, uint64_t off, unsigned size);
 void msix_table_write(struct msix *msix, uint64_t off, uint64_t value, unsigned size);

@@ -6,13 +6,13 @@
  * that the mask does not allow cannot be changed by the guest, whatever the register. The mask of
  * write-one-to-clear bits is separate. (PCI Local Bus 3.0 §6)
  *
- * Devices are conventional PCI functions, as those inside a chipset are, and reset by the Advanced
- * Features capability: a guest that sees PCI Express asks every device for some twenty extended
- * capabilities, an exit each, and finds none.
+ * Devices are conventional PCI functions, like those inside a chipset, with function-level reset by
+ * the Advanced Features capability: on PCI Express a guest looks for some twenty extended
+ * capabilities in every device, an exit each, and finds none.
  *
- * Locking: `lock` is the device's one mutex, shared with the device model behind it. The bridge
- * takes it around configuration accesses; BAR callbacks (bus_ops) take it themselves. Functions
- * below that say "locked" expect it held.
+ * Locking: `lock` is the device's one mutex, shared with its device model. The bridge takes it
+ * around configuration accesses; BAR callbacks (bus_ops) take it themselves. Functions below that
+ * say "locked" expect it held.
  */
 #ifndef KINGLET_PCI_PCI_H
 #define KINGLET_PCI_PCI_H
@@ -34,7 +34,7 @@ struct pci_bar {
 	bool is_64bit;
 	struct bus_region region; /* base is where it is, or was last, decoded */
 	bool mapped;
-	uint64_t initial_address; /* where pci_add() put it; a machine reset goes back there */
+	uint64_t initial_address; /* set by pci_add(); restored by a machine reset */
 };
 
 /* Identity of a function, as the driver sees it. */
@@ -46,8 +46,8 @@ struct pci_ids {
 
 struct pci_dev_ops {
 	/*
-	 * A BAR was mapped at bar->region.base, or unmapped (then that is still the old address).
-	 * A move is both, in turn. Locked. Ioeventfds registered inside the BAR follow here. May be
+	 * A BAR was mapped at bar->region.base, or unmapped (base still has the old address). A
+	 * move is an unmap and a map. Locked. Ioeventfds inside the BAR are moved here. May be
 	 * NULL.
 	 */
 	void (*bar_changed)(struct pci_dev *dev, unsigned index);
@@ -56,8 +56,8 @@ struct pci_dev_ops {
 	/* Before a guest read of [off, off + len): bytes that depend on state. Locked. NULL ok. */
 	void (*config_reading)(struct pci_dev *dev, unsigned off, unsigned len);
 	/*
-	 * Function-level reset or machine reset: the model behind. Locked. MSI-X, INTx and the
-	 * configuration space are reset by the caller, after it. NULL: a function without FLR.
+	 * Function-level reset or machine reset of the device model. Locked. The caller resets
+	 * MSI-X, INTx and the configuration space after it. NULL: a function without FLR.
 	 */
 	void (*reset)(struct pci_dev *dev);
 	/* Frees the device; the last call. */
@@ -74,13 +74,13 @@ struct pci_dev {
 	uint8_t writable[PCI_CFG_SIZE]; /* bits that the guest may set and clear */
 	uint8_t w1c[PCI_CFG_SIZE];	/* bits that the guest clears by writing one */
 	struct pci_bar bars[PCI_BARS];
-	uint8_t last_cap;     /* where the next capability is linked from */
-	uint16_t next_cap_at; /* where the next capability is laid out, or PCI_CFG_SIZE */
+	uint8_t last_cap;     /* last capability, to link the next one from */
+	uint16_t next_cap_at; /* offset for the next capability, or PCI_CFG_SIZE */
 	uint8_t af_cap;	      /* offset of the Advanced Features capability; 0: no FLR */
 	struct msix *msix;    /* NULL when the device has none */
-	bool bars_freed;      /* a BAR gave its addresses back: others may have waited for them */
-	bool warned;      /* about a BAR that could not be mapped: once is enough */
-	bool intx_level;      /* the device's own request; the pin also obeys INTx disable */
+	bool bars_freed;      /* a BAR was unmapped: others may need its addresses */
+	bool warned;      /* about a BAR that could not be mapped; logged once */
+	bool intx_level;      /* the device's request; the pin also obeys INTx disable */
 };
 
 struct pci_window {
@@ -97,7 +97,7 @@ struct pci_bus {
 	struct pci_window mmio32, mmio64;
 	uint32_t intx_gsis[4];
 	pthread_mutex_t intx_lock;
-	uint32_t intx_asserted[4]; /* bit per slot: who drives the shared pin */
+	uint32_t intx_asserted[4]; /* bit per slot: asserts the shared pin */
 	bool intx_warned;
 };
 
@@ -115,32 +115,34 @@ struct pci_bus_options {
 __must_check int pci_bus_init(struct pci_bus *bus, const struct pci_bus_options *options);
 /* Destroys every device (ops->destroy), then the bus. vCPUs must be gone. */
 void pci_bus_destroy(struct pci_bus *bus);
-/* Machine reset: every device as after power-on, BARs where pci_add() had put them. */
+/* Machine reset: every device as after power-on, BARs at their addresses from pci_add(). */
 void pci_bus_reset(struct pci_bus *bus);
 
 /*
- * Prepares the header of a zeroed *dev: ids, masks, INTA, and, when ops->reset is there, the
- * Advanced Features capability with function-level reset. Then add BARs and capabilities, then
- * pci_add(). No lock needed until pci_add(). Bits that the guest may change are zero after a reset
- * of the function, so a capability's writable bits must be zero at first, too.
+ * Prepares the header of a zeroed *dev: ids, masks, INTA, and, if ops->reset is set, the Advanced
+ * Features capability with function-level reset. Then add BARs and capabilities, then call
+ * pci_add(). No lock needed until pci_add(). A reset of the function clears all writable bits, so a
+ * capability's writable bits must also be zero initially.
  */
 void pci_dev_init(struct pci_dev *dev, const struct pci_dev_ops *ops, const char *name,
 		  const struct pci_ids *ids, pthread_mutex_t *lock);
 
-/* Declares a memory BAR; `ops`/`owner` serve its accesses. A 64-bit BAR takes index and index+1. */
+/*
+ * Declares a memory BAR; `ops`/`owner` handle its accesses. A 64-bit BAR takes index and index+1.
+ */
 void pci_add_bar(struct pci_dev *dev, unsigned index, uint64_t size, bool is_64bit,
 		 bool prefetchable, const struct bus_ops *ops, void *owner);
 
 /*
- * Lays a capability of `len` bytes (header included) into configuration space and links it; returns
- * its offset. The body is zero and read-only until the caller fills cfg and writable.
+ * Adds a capability of `len` bytes (including its header) to configuration space and links it;
+ * returns its offset. The body is zero and read-only until the caller fills cfg and writable.
  */
 __must_check int pci_add_cap(struct pci_dev *dev, uint8_t id, unsigned len);
 
 /*
- * Puts the device into the first free slot (or `slot`, when >= 0), gives its BARs addresses and
- * enables memory decoding, as firmware would have. Not locked; before the vCPUs run. The bus owns
- * it on success. -ENOSPC: no free slot or no room for a BAR; -EBUSY: the slot, or an address.
+ * Puts the device into the first free slot (or `slot`, when >= 0), assigns addresses to its BARs
+ * and enables memory decoding, as firmware would. Not locked; before the vCPUs run. The bus owns it
+ * on success. -ENOSPC: no free slot or no room for a BAR; -EBUSY: the slot, or an address.
  */
 __must_check int pci_add(struct pci_bus *bus, struct pci_dev *dev, int slot);
 
