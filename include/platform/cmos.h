@@ -2,11 +2,11 @@
 /*
  * The clock of a PC's CMOS chip (MC146818A), read-only: the host's time in UTC.
  *
- * Guests that read the ACPI tables never look: the FADT says that there is none, and kvmclock gives
- * the time. Without ACPI, Linux assumes one; on ports that read all-ones it would see an update in
- * progress for ever and poll it some ten thousand times before it gives up. Xen demands one, and
- * with its option cmos-rtc-probe looks for it. Alarms, interrupts and the memory behind the clock are
- * left out: they read zero, and writes are ignored.
+ * Guests that read the ACPI tables do not use it: the FADT says that there is none, and kvmclock
+ * provides the time. Without ACPI, Linux assumes one; on ports that read all-ones it would see an
+ * endless update in progress and poll it some ten thousand times before it gives up. Xen requires
+ * one, and with its option cmos-rtc-probe looks for it. Alarms, interrupts and the chip's memory
+ * are left out: they read zero, and writes are ignored.
  */
 #ifndef KINGLET_PLATFORM_CMOS_H
 #define KINGLET_PLATFORM_CMOS_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A port that ends the run: the number written is Kinglet's exit status. A number beyond 255, which
- * a wide write can carry, counts as 255, never as success.
+ * A port that ends the run: the number written is Kinglet's exit status. A number above 255, from a
+ * wide write, counts as 255, never as success.
  */
 #ifndef KINGLET_PLATFORM_EXIT_PORT_H
 #define KINGLET_PLATFORM_EXIT_PORT_H
@@ -10,7 +10,7 @@
 
 struct exit_port {
 	struct bus_region region; /* four ports wide; the caller puts it on the bus */
-	/* vCPU threads. The guest goes on until the machine stops it, and may write again. */
+	/* vCPU threads. The guest continues until the machine stops it, and may write again. */
 	void (*exit)(void *owner, uint8_t status);
 	void *owner; /* borrowed */
 };

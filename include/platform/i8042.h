@@ -2,10 +2,10 @@
 /*
  * The reset line of a PC's keyboard controller, and no keyboard.
  *
- * Where ACPI says that there is no 8042, nobody looks. A Linux without ACPI does, and would wait
- * half a second for the self-test of a silent controller; it gives up at once on one whose buffer
- * does not run dry within 16 bytes. So the buffer holds a few more bytes at power-on, each the
- * keyboard's own code for an overrun; whoever drains it or polls it sees an idle controller then.
+ * With ACPI tables that declare no 8042, guests do not probe it. Linux without ACPI does, and would
+ * wait half a second for the self-test of a silent controller; it gives up at once if the buffer is
+ * not empty after 16 bytes. So the buffer holds a few more bytes at power-on, each the keyboard's
+ * code for an overrun; a guest that drains or polls it then sees an idle controller.
  */
 #ifndef KINGLET_PLATFORM_I8042_H
 #define KINGLET_PLATFORM_I8042_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The real-time clock of arm machines (ARM PrimeCell PL031, DDI 0224), read-only: the host's time
- * in UTC. Alarms never come, and setting it is ignored.
+ * in UTC. There are no alarms, and setting it is ignored.
  */
 #ifndef KINGLET_PLATFORM_PL031_H
 #define KINGLET_PLATFORM_PL031_H

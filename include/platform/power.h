@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The power block of hardware-reduced ACPI: sleep control and status (ACPI 6.4 §4.8.3.7), the
- * reset register (§4.8.3.6), and the event word behind the generic event device, which carries the
- * power button. Registers: arch/power_block.h.
+ * reset register (§4.8.3.6), and the event word of the generic event device, which has the power
+ * button. Registers: arch/power_block.h.
  */
 #ifndef KINGLET_PLATFORM_POWER_H
 #define KINGLET_PLATFORM_POWER_H
@@ -13,8 +13,8 @@
 struct power_options {
 	uint64_t base;
 	struct irqs *irqs;
-	uint32_t gsi; /* level: high while an event waits */
-	/* vCPU threads, no lock held. The guest goes on until the machine stops it. */
+	uint32_t gsi; /* level: high while an event is pending */
+	/* vCPU threads, no lock held. The guest continues until the machine stops it. */
 	void (*power_off)(void *owner);
 	void (*reset)(void *owner);
 	void *owner; /* borrowed */
@@ -30,12 +30,12 @@ struct power {
 void power_init(struct power *power, const struct power_options *options);
 /* vCPUs must be gone. */
 void power_destroy(struct power *power);
-/* Drops a waiting event. */
+/* Drops a pending event. */
 void power_reset(struct power *power);
 
 /*
- * Asks the guest to shut down, as a short press of the button does. Whether it listens is its
- * matter. Any thread. Negative errno of KVM_IRQ_LINE.
+ * Asks the guest to shut down, like a short press of the button. The guest may ignore it. Any
+ * thread. Negative errno of KVM_IRQ_LINE.
  */
 __must_check int power_press_button(struct power *power);
 

@@ -2,14 +2,14 @@
 /*
  * A 16550A UART (National Semiconductor PC16550D data sheet), register-complete.
  *
- * Output leaves byte by byte through a callback; whoever is behind it batches. When it takes
- * nothing, the writing vCPU waits: the guest is slowed down, no byte is lost.
+ * Output leaves byte by byte through a callback, whose owner batches. When it takes nothing, the
+ * writing vCPU waits: the guest is slowed down, no byte is lost.
  *
- * Input waits in the receive FIFO, and behind it with the caller, until the guest listens: it has
- * enabled the receive interrupt, or does nothing but poll the line status. Until then the data
- * ready bit stays clear, and neither clearing the FIFO nor reading the empty receiver throws a byte
- * away. A real UART would: Linux does both several times between power-on and the first open of the
- * port, and input piped into Kinglet would be gone. A change of FIFO mode keeps the bytes too.
+ * Input waits in the receive FIFO, and then with the caller, until the guest listens: until it has
+ * enabled the receive interrupt, or only polls the line status. Until then the data ready bit stays
+ * clear, and neither clearing the FIFO nor reading the empty receiver discards a byte. A real UART
+ * would: Linux does both several times between power-on and the first open of the port, and input
+ * piped into Kinglet would be lost. A change of FIFO mode keeps the bytes too.
  *
  * The interrupt is not gated by OUT2, as on a PC: small kernels forget to set it.
  */
@@ -23,17 +23,17 @@ enum { SERIAL_FIFO_SIZE = 64, SERIAL_PORTS = 8 };
 
 struct serial_options {
 	const char *name; /* of the region, for narration: "COM1"; borrowed */
-	uint64_t base; /* of the eight registers, on whatever bus they are put */
+	uint64_t base; /* of the eight registers, on the bus of the caller's choice */
 	struct irqs *irqs;
 	uint32_t gsi;
 	/*
-	 * Called with the device's lock held, so they must not call back into it.
+	 * Called with the device's lock held, so they must not call into the device.
 	 *
-	 * Returns how many bytes it took; 0 means: wait, serial_output_ready() will be called. vCPU
+	 * Returns how many bytes it took; 0: wait until serial_output_ready() is called. vCPU
 	 * threads.
 	 */
 	size_t (*output)(void *owner, const uint8_t *data, size_t len);
-	/* The FIFO has room again after serial_input() had taken less than all. vCPU threads. */
+	/* The FIFO has room again after a partial serial_input(). vCPU threads. */
 	void (*input_ready)(void *owner);
 	void *owner; /* borrowed */
 };
@@ -47,7 +47,7 @@ struct serial {
 	bool overrun;       /* LSR bit: only loopback can overrun the receiver */
 	bool thre_pending;  /* the transmitter's interrupt: set when it empties, cleared by IIR */
 	bool level;         /* of the interrupt pin */
-	bool polling;       /* the guest reads LSR and nothing else: it waits for input */
+	bool polling;       /* the guest reads only LSR: it polls for input */
 	unsigned lsr_reads; /* in a row */
 	bool refused;       /* serial_input() took less than all */
 	bool stopped;
@@ -62,18 +62,18 @@ void serial_destroy(struct serial *serial);
 /* Registers as after power-on, pin low. Received bytes stay. vCPUs must not run. */
 void serial_reset(struct serial *serial);
 
-/* Bytes for the guest; returns how many were taken. Any thread but a callback's. */
+/* Bytes for the guest; returns how many were taken. Any thread, but not from a callback. */
 size_t serial_input(struct serial *serial, const uint8_t *data, size_t len);
 
-/* The output has room again: waiting vCPUs go on. Any thread but a callback's. */
+/* The output has room again: waiting vCPUs continue. Any thread, but not from a callback. */
 void serial_output_ready(struct serial *serial);
 
 /*
- * From now on a byte that the output does not take is dropped instead of waited for, so that vCPUs
- * can be stopped; until serial_continue() or serial_reset(). Any thread but a callback's.
+ * Until serial_continue() or serial_reset(), bytes that the output does not take are dropped, so
+ * that vCPUs do not wait and can be stopped. Any thread, but not from a callback.
  */
 void serial_stop(struct serial *serial);
-/* Bytes are waited for again. Any thread but a callback's. */
+/* vCPUs wait for the output again. Any thread, but not from a callback. */
 void serial_continue(struct serial *serial);
 
 #endif
