@@ -4,7 +4,7 @@
  * device and notify structures and the MSI-X table and PBA, each on its own 4 KiB page.
  *
  * Each queue has its own notify address (notify_off_multiplier 4), so an ioeventfd of length 0 or 2
- * without datamatch takes its kicks; it follows BAR moves.
+ * without datamatch receives its kicks; it follows BAR moves.
  */
 #ifndef KINGLET_VIRTIO_PCI_H
 #define KINGLET_VIRTIO_PCI_H

@@ -2,11 +2,11 @@
 /*
  * The split virtqueue (virtio 1.2 §2.7), device side, for queues that run in this process.
  *
- * The ring lives in guest RAM and the guest is hostile: every index, address and length is copied
- * once and checked as a copy. A broken ring is an error (-EPROTO, -EFAULT, …), upon which the
+ * The ring is in guest RAM and the guest is hostile: every index, address and length is copied
+ * once, and the copy is checked. A broken ring is an error (-EPROTO, -EFAULT, …), for which the
  * caller marks the device NEEDS_RESET (virtio_broken()); it never harms Kinglet.
  *
- * One thread at a time uses a queue: under the device's lock.
+ * A queue is used under the device's lock.
  */
 #ifndef KINGLET_VIRTIO_QUEUE_H
 #define KINGLET_VIRTIO_QUEUE_H
@@ -22,7 +22,7 @@ enum { VIRTQ_NO_VECTOR = 0xffff }; /* virtio 1.2 §4.1.5.1.2: the queue raises n
 /* The ring features of §6 that queue.c serves: every model on the local backend may offer them. */
 enum { VIRTQ_FEATURES = 1 << VIRTIO_RING_F_INDIRECT_DESC | 1 << VIRTIO_RING_F_EVENT_IDX };
 
-/* Saved and restored as it is; untrusted until virtq_start() has checked it. */
+/* Saved and restored unchanged; untrusted until virtq_start() has checked it. */
 struct virtq_state {
 	uint16_t size; /* entries, a power of two, at most max_size */
 	uint16_t vector;
@@ -42,7 +42,7 @@ struct virtq {
 	struct virtq_state state;
 	int kick_fd;	     /* eventfd, owned; the transport registers it as ioeventfd */
 	struct irq_line irq; /* its fd is the call fd */
-	struct backend *backend; /* who runs this queue; borrowed */
+	struct backend *backend; /* runs this queue; borrowed */
 	bool running;		 /* between backend start and stop */
 	/* In-process use, valid while running: */
 	const struct gmem *mem;
@@ -69,18 +69,20 @@ struct virtq_rings {
 
 /*
  * Checks the state against guest RAM: size, alignment of 16, 2, 4, ranges. -EINVAL, -EFAULT. For
- * backends whose rings are walked elsewhere.
+ * backends that process the rings elsewhere.
  */
 __must_check int virtq_map(const struct virtq *q, const struct gmem *mem, bool event_index,
 			   struct virtq_rings *rings);
 
 /*
  * virtq_map(), for in-process use, and sets running. -ENOMEM too. A backend in the kernel sets
- * running by itself instead.
+ * running itself.
  */
 __must_check int virtq_start(struct virtq *q, const struct gmem *mem, bool event_index,
 			     bool indirect);
-/* Clears running and unmaps: then pop finds nothing, push and notify do nothing. Idempotent. */
+/*
+ * Clears running and unmaps: afterwards pop finds nothing, push and notify do nothing. Idempotent.
+ */
 void virtq_stop(struct virtq *q);
 
 /*
@@ -91,10 +93,10 @@ void virtq_stop(struct virtq *q);
  */
 __must_check int virtq_pop(struct virtq *q, struct virtq_chain *chain);
 
-/* Nothing waits to be popped. Also true of a queue that does not run. */
+/* The available ring is empty. Also true for a queue that does not run. */
 __must_check bool virtq_is_empty(const struct virtq *q);
 
-/* Gives the last popped chain back to the ring as if it had not been taken. */
+/* Returns the last popped chain to the ring as if it had not been taken. */
 void virtq_unpop(struct virtq *q, const struct virtq_chain *chain);
 
 /* Returns a chain to the driver; `written` bytes were put into its writable part. */
@@ -109,12 +111,12 @@ struct virtq_used {
 };
 void virtq_push_many(struct virtq *q, const struct virtq_used *used, unsigned n);
 
-/* Raises the queue's interrupt if the driver wants one for what was pushed since the last. */
+/* Raises the queue's interrupt if the driver requested one for the chains pushed since the last. */
 void virtq_notify(struct virtq *q);
 
 /*
- * Asks the driver for kicks, or tells it to spare them. virtq_enable_kicks() returns true when
- * chains arrived meanwhile: poll again.
+ * Asks the driver for kicks, or to suppress them. virtq_enable_kicks() returns true when chains
+ * arrived meanwhile: poll again.
  */
 void virtq_disable_kicks(struct virtq *q);
 __must_check bool virtq_enable_kicks(struct virtq *q);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The virtio device core (virtio 1.2 §2, §3): status machine, feature negotiation, reset. It knows
- * neither PCI nor who runs the queues.
+ * neither PCI nor the backends' kinds.
  *
  *   transport (pci.c) ──calls──▶ core ──calls──▶ model (net, blk, …: features, config space)
  *                                     ──calls──▶ backend of each queue (local, vhost, …)
@@ -40,16 +40,16 @@ struct virtio_model {
 	int (*activate)(struct virtio_dev *dev);
 	/*
 	 * A queue of the local backend was kicked, or has just been started. Take chains until
-	 * virtq_pop() gives 0, then ask for kicks with virtq_enable_kicks(): nobody else does.
-	 * A guest that never stops adding must not hold the loop: after about q->state.size chains,
-	 * eventfd_signal(q->kick_fd) and return, and the loop comes back. Loop thread.
+	 * virtq_pop() returns 0, then enable kicks with virtq_enable_kicks(). A guest that keeps
+	 * adding must not occupy the loop: after about q->state.size chains,
+	 * eventfd_signal(q->kick_fd) and return, and the loop calls again. Loop thread.
 	 */
 	void (*serve)(struct virtio_dev *dev, struct virtq *q);
-	/* After all queues stopped: forget what the driver set. May be NULL. */
+	/* After all queues stopped: clear what the driver set. May be NULL. */
 	void (*reset)(struct virtio_dev *dev);
 	/*
-	 * Local queues are being stopped: returns when nothing of theirs is in flight any more (I/O
-	 * cancelled or completed, chains pushed or forgotten). May be NULL.
+	 * Local queues are being stopped: returns when none of their requests is in flight any more
+	 * (I/O cancelled or completed, chains pushed or dropped). May be NULL.
 	 */
 	void (*quiesce)(struct virtio_dev *dev);
 	/* Frees the model's own resources and the device. Everything is stopped. */
@@ -61,7 +61,7 @@ struct virtio_model {
 	void (*print_stats)(struct virtio_dev *dev);
 };
 
-/* Who runs queues. One backend may run several queues of a device (vhost-net: a pair). */
+/* Runs queues. One backend may run several queues of a device (vhost-net: a pair). */
 struct backend_ops {
 	const char *name; /* "local", "vhost-net" */
 	/*
@@ -70,7 +70,7 @@ struct backend_ops {
 	 */
 	int (*start)(struct backend *backend, struct virtio_dev *dev);
 	/*
-	 * After it nothing is in flight and state.last_avail of each queue is right. Idempotent.
+	 * On return nothing is in flight and state.last_avail of each queue is valid. Idempotent.
 	 */
 	void (*stop)(struct backend *backend, struct virtio_dev *dev);
 	void (*destroy)(struct backend *backend);
@@ -82,13 +82,13 @@ struct backend {
 
 struct virtio_transport;
 
-/* What the core asks of the transport. */
+/* What the core needs from the transport. */
 struct virtio_transport_ops {
 	/* Raise the configuration-change interrupt. */
 	void (*config_changed)(struct virtio_transport *transport);
 	/*
-	 * Queues are served from now on, or no longer: register, or drop, their ioeventfds. Kicks
-	 * reach kick_fd in any case, an ioeventfd only makes them cheap; so this cannot fail.
+	 * Queues have started or stopped: register or remove their ioeventfds. Kicks reach kick_fd
+	 * in any case, an ioeventfd only makes them cheap; so this cannot fail.
 	 */
 	void (*attach_kicks)(struct virtio_transport *transport);
 	void (*detach_kicks)(struct virtio_transport *transport);
@@ -109,16 +109,16 @@ struct virtio_dev {
 	uint64_t acked;
 	uint8_t status;
 	bool started; /* backends run */
-	bool dma_off; /* the transport has closed the way to guest memory */
+	bool dma_off; /* the device may not access guest memory */
 	unsigned complaints; /* logged by virtio_broken() */
 	uint8_t config_generation; /* virtio 1.2 §2.5.2: counts virtio_config_changed() */
 	unsigned config_len; /* bytes of device configuration space */
 	struct virtq *queues; /* owned */
 	unsigned queue_count;
 	struct irq_line config_irq;
-	/* What it costs this process, for --stats. Read without the lock. */
+	/* Its cost for this process, for --stats. Read without the lock. */
 	_Atomic uint64_t guest_exits;  /* accesses to its BAR by vCPUs while DRIVER_OK was set */
-	_Atomic uint64_t loop_wakeups; /* events of its that the loop served */
+	_Atomic uint64_t loop_wakeups; /* events of this device that the loop served */
 };
 
 static inline void virtio_count(_Atomic uint64_t *counter)
@@ -147,36 +147,36 @@ __must_check int virtio_dev_init(struct virtio_dev *dev, const struct virtio_mod
  */
 void virtio_dev_destroy(struct virtio_dev *dev);
 
-/* Driver-facing operations, called by the transport, locked. */
+/* Operations of the driver, called by the transport, locked. */
 uint64_t virtio_offered(const struct virtio_dev *dev);
 void virtio_ack_features(struct virtio_dev *dev, unsigned word, uint32_t value);
-/* Writes device status with all its rules (§3.1): refuses FEATURES_OK, starts, resets on 0. */
+/* Writes device status by the rules of §3.1: may refuse FEATURES_OK, starts, resets on 0. */
 void virtio_set_status(struct virtio_dev *dev, uint8_t status);
 /* Stop everything started; status, features and queues as after power-on. */
 void virtio_reset(struct virtio_dev *dev);
 /*
- * Whether the device may reach guest memory (PCI: bus mastering); at first it may. One that the
- * driver set live is no longer when it loses that, and stays so when it gets it back, which may be
- * the work of another kernel that knows nothing of the old one's rings: DRIVER_OK must come again,
- * or a reset first. DRIVER_OK that comes while it may not takes effect when it may.
+ * Whether the device may access guest memory (PCI: bus mastering); initially it may. Losing this
+ * clears DRIVER_OK, and getting it back does not restore it, because another kernel, which does not
+ * know the old one's rings, may have set the bit: the driver must set DRIVER_OK again, or reset the
+ * device first. DRIVER_OK set while access is off takes effect when it is on.
  */
 void virtio_allow_dma(struct virtio_dev *dev, bool allowed);
 void virtio_config_read(struct virtio_dev *dev, unsigned off, void *buf, unsigned len);
 void virtio_config_write(struct virtio_dev *dev, unsigned off, const void *buf, unsigned len);
 
-/* The queue may be configured: selected, not yet enabled, and the driver not yet live. */
+/* The queue may be configured: selected, not yet enabled, and DRIVER_OK not yet set. */
 bool virtio_queue_writable(const struct virtio_dev *dev, const struct virtq *q);
 
 /*
- * A guest that breaks its device over and over must not fill the host's log: so often it is said.
+ * The number of lines logged: a guest that keeps breaking its device must not fill the host's log.
  */
 enum { VIRTIO_COMPLAINTS_MAX = 8 };
 
 /*
- * The driver broke the rules or the host failed it: sets DEVICE_NEEDS_RESET, stops the backends,
+ * The driver broke the rules or the host failed: sets DEVICE_NEEDS_RESET, stops the backends,
  * raises the config interrupt and logs `reason`, once per reset and at most VIRTIO_COMPLAINTS_MAX
- * times (§2.1.2).
- * model->quiesce is called before it returns; a serve that calls it returns at once.
+ * times (§2.1.2). model->quiesce is called before it returns; a serve that calls it returns at
+ * once.
  */
 void virtio_broken(struct virtio_dev *dev, const char *reason);
 
