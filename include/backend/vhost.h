@@ -6,13 +6,12 @@
  *   open      /dev/vhost-* or an inherited fd → SET_OWNER → GET_FEATURES (kept)
  *   start     SET_FEATURES (acked only) → SET_MEM_TABLE → per ring NUM, BASE, ADDR, ERR, CALL, KICK
  *             → the kind's own switch (NET_SET_BACKEND, SCSI_SET_ENDPOINT, VSOCK_SET_RUNNING)
- *   stop      the switch off → per ring KICK, CALL, ERR unbound → GET_VRING_BASE
+ *   stop      switch off → per ring KICK, CALL, ERR unbound → GET_VRING_BASE
  *
- * Start comes at DRIVER_OK and nowhere earlier; RESET_OWNER is never used, nor is
- * SET_BACKEND_FEATURES, for all its bits are about an IOMMU, which is not offered here. While a
- * ring runs, the guest's kick is an ioeventfd that vhost polls and its call is the queue's
- * irq_line: no thread of ours wakes. What does wake us is the error eventfd: it marks the device
- * NEEDS_RESET.
+ * The start is at DRIVER_OK, never earlier; RESET_OWNER is never used, nor is SET_BACKEND_FEATURES,
+ * because all its bits concern an IOMMU, which is not offered here. While a ring runs, the guest's
+ * kick is an ioeventfd that vhost polls and its call is the queue's irq_line: no thread of Kinglet
+ * wakes. Only the error eventfd wakes Kinglet: it marks the device NEEDS_RESET.
  *
  * Locking: start and stop run under the device's lock; guest RAM may change at any time, but never
  * under that lock; everything else on the machine's thread.
@@ -31,9 +30,9 @@ struct vhost;
 struct vhost_kind {
 	struct backend_ops ops; /* vhost_start, vhost_stop, and the kind's destroy */
 	struct device_node node;
-	/* The rings that are bound are set up: let the kernel run them. On failure none runs. */
+	/* The bound rings are set up: let the kernel run them. On failure none runs. */
 	int (*run)(struct vhost *vhost);
-	/* The kernel has let go of every ring when this returns. */
+	/* On return the kernel no longer uses any ring. */
 	void (*halt)(struct vhost *vhost);
 };
 
@@ -42,8 +41,8 @@ struct vhost_ring {
 	struct virtq *q;	 /* borrowed */
 	struct loop_event error; /* eventfd, owned */
 	/*
-	 * vhost has, or had a chance to get, our eventfds. q->running is no substitute: the queue
-	 * may be another backend's now.
+	 * vhost has, or may have, our eventfds. q->running is no substitute: the queue may belong
+	 * to another backend now.
 	 */
 	bool bound;
 };
@@ -66,9 +65,9 @@ struct vhost {
 };
 
 /*
- * Opens the kind's node, or takes an inherited `fd` of it over when >= 0 (also on failure), becomes
- * its owner and asks for its features. Logs one line that says what is missing: a warning when it
- * is `optional`, for the caller has another backend. -ENOENT or -ENODEV without the module,
+ * Opens the kind's node, or takes over an inherited `fd` of it if >= 0 (also on failure), becomes
+ * its owner and gets its features. Logs one line that says what is missing: a warning if it is
+ * `optional`, because the caller then uses another backend. -ENOENT or -ENODEV without the module,
  * -EACCES, -EBADF for an fd that was not inherited, -EBUSY for one that has an owner, and errors of
  * the ioctls.
  */
@@ -76,21 +75,21 @@ __must_check int vhost_open(struct vhost *vhost, const struct vhost_kind *kind, 
 			    int fd, bool optional);
 
 /*
- * Binds queues [first, first + count) of dev: the vhost's own ring 0 is the first of them. From now
- * on the memory table follows guest RAM. A queue that the model later binds elsewhere is left
- * alone. -ENOMEM, errors of eventfd(2); then vhost_close() is still due.
+ * Binds queues [first, first + count) of dev: vhost's ring 0 is the first of them. From now on the
+ * memory table follows guest RAM. A queue that the model later binds elsewhere is ignored. -ENOMEM,
+ * errors of eventfd(2); vhost_close() must still be called then.
  */
 __must_check int vhost_bind(struct vhost *vhost, struct virtio_dev *dev, unsigned first,
 			    unsigned count);
 
-/* Stopped: closes everything. Also of a vhost that was opened and never bound. */
+/* Closes everything; vhost is stopped. Also for a vhost that was opened and never bound. */
 void vhost_close(struct vhost *vhost);
 
 /* backend_ops.start and .stop */
 __must_check int vhost_start(struct backend *backend, struct virtio_dev *dev);
 void vhost_stop(struct backend *backend, struct virtio_dev *dev);
 
-/* Whether a failure may be said: as long as the device's complaints are. */
+/* Whether a failure may still be logged: the limit is that of the device's complaints. */
 bool vhost_may_log(const struct vhost *vhost);
 
 /* An ioctl on the vhost fd: >= 0, or a negative errno, logged with the ioctl's name. */
