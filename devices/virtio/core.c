@@ -175,7 +175,7 @@ static void stop(struct virtio_dev *dev)
 	if (!dev->started)
 		return;
 	sys_note(sys_of(dev), SYS_TOPIC_QUEUE, -1, "%s: its queues stop", dev->name);
-	/* First, for a quiesce may find the device broken and come here again. */
+	/* First, because a quiesce may find the device broken and call this again. */
 	dev->started = false;
 	dev->transport->ops->detach_kicks(dev->transport);
 	stop_backends(dev, dev->queue_count);
@@ -197,7 +197,7 @@ static int start(struct virtio_dev *dev)
 	return 0;
 }
 
-/* What the driver has told of itself so far (§2.1). */
+/* The status bits that the driver has set so far (§2.1). */
 static void note_status(const struct virtio_dev *dev)
 {
 	sys_note(sys_of(dev), SYS_TOPIC_DEVICE, -1, "%s status 0x%02x:%s%s%s%s%s%s", dev->name,
@@ -209,7 +209,7 @@ static void note_status(const struct virtio_dev *dev)
 		 dev->status & VIRTIO_CONFIG_S_FAILED ? " FAILED" : "");
 }
 
-/* Starts a device that is live and not broken, unless it may not reach guest memory. */
+/* Starts a device that is live and not broken, if it may access guest memory. */
 static void go(struct virtio_dev *dev)
 {
 	char reason[64];
@@ -257,12 +257,12 @@ void virtio_set_status(struct virtio_dev *dev, uint8_t status)
 		virtio_reset(dev);
 		return;
 	}
-	/* §2.1.1: the driver only adds bits; NEEDS_RESET is the device's own. */
+	/* §2.1.1: the driver only adds bits; NEEDS_RESET is set by the device. */
 	dev->status |= status & DRIVER_BITS;
 	/*
-	 * §2.2.2: nothing that was not offered. A driver without VERSION_1 breaks a rule of its own
-	 * (§6.1), which leaves it to the device to fail then. QEMU goes on, and small drivers that
-	 * take no feature at all rely on it.
+	 * §2.2.2: only offered features. A driver without VERSION_1 breaks a rule for drivers
+	 * (§6.1), and the device may fail then. QEMU continues, and small drivers that accept no
+	 * feature at all rely on it.
 	 */
 	if (~before & dev->status & VIRTIO_CONFIG_S_FEATURES_OK &&
 	    ((dev->status & INTRODUCED) != INTRODUCED || dev->acked & ~dev->offered))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A virtio device as a PCI function: its BAR, capabilities, and life on the bus. */
+/* A virtio device as a PCI function: its BAR, its capabilities, and its callbacks from the bus. */
 #include "pci_internal.h"
 
 #include "base/checked.h"
@@ -48,8 +48,8 @@ static uint64_t pba_read(struct virtio_pci *vp, uint64_t off, unsigned size)
 }
 
 /*
- * Offsets are relative to the page and below its size; an access may end beyond it, which is for
- * the page to check. What has no function reads all-ones and ignores writes.
+ * Offsets are relative to the page and below its size; an access may end beyond it, which the
+ * page's handler checks. Unused addresses read all-ones and ignore writes.
  */
 static const struct {
 	uint64_t (*read)(struct virtio_pci *vp, uint64_t off, unsigned size);
@@ -79,7 +79,7 @@ static void bar_write(struct virtio_pci *vp, uint64_t off, uint64_t value, unsig
 		pages[page].write(vp, off % PAGE_LEN, value, size);
 }
 
-/* The driver's set-up is not what its device costs. Locked. */
+/* Set-up by the driver is not counted. Locked. */
 static void count_exit(struct virtio_dev *dev)
 {
 	if (dev->status & VIRTIO_CONFIG_S_DRIVER_OK)
@@ -166,7 +166,7 @@ static const struct bus_ops vp_bus_ops = {
 
 enum { WINDOW_DATA = offsetof(struct virtio_pci_cfg_cap, pci_cfg_data), WINDOW_DATA_LEN = 4 };
 
-/* Where the window points, if that is an access the device has to do (§4.1.4.9.1). */
+/* The target of the window, if it is a valid access (§4.1.4.9.1). */
 static bool window_target(const struct virtio_pci *vp, uint32_t *off, unsigned *size)
 {
 	const uint8_t *cap = vp->pci.cfg + vp->window;
@@ -195,8 +195,8 @@ static void vp_config_reading(struct pci_dev *pci, unsigned off, unsigned len)
 }
 
 /*
- * A function without bus mastering is silent (PCI 3.0 §6.2.2): so a kernel can be sure, before it
- * hands the machine over by kexec, that nobody writes to memory that will be the next one's.
+ * A function without bus mastering makes no memory access (PCI 3.0 §6.2.2): so before kexec a
+ * kernel can ensure that no device writes to the memory of the next one.
  */
 static bool is_bus_master(const struct pci_dev *pci)
 {
@@ -319,7 +319,7 @@ static int add_caps(struct virtio_pci *vp)
 	return ret < 0 ? ret : 0;
 }
 
-/* Everything up to being visible on the bus. */
+/* All steps before the device is visible on the bus. */
 static int prepare(struct virtio_pci *vp)
 {
 	struct virtio_dev *dev = vp->dev;

@@ -51,7 +51,7 @@ static void describe_queue(const struct virtq *q, struct common_cfg *cfg)
 	cfg->queue_device = le64_of(s->used);
 }
 
-/* Nothing changes by being read, so a read is a part of the whole, of any size and alignment. */
+/* Reads have no side effects, so any size and alignment is allowed. */
 uint64_t vp_common_read(struct virtio_pci *vp, uint64_t off, unsigned size)
 {
 	const struct virtio_dev *dev = vp->dev;
@@ -87,11 +87,11 @@ void vp_reset_registers(struct virtio_pci *vp)
 	vp_unbind_lines(vp);
 }
 
-/* A register that the driver may write; what is not in the table is read-only. */
+/* A register that the driver may write; all others are read-only. */
 struct common_reg {
 	uint8_t off, size;
 	void (*write)(struct virtio_pci *vp, const struct common_reg *reg, uint32_t value);
-	uint8_t field, shift; /* write_address: which one in struct virtq_state, which half */
+	uint8_t field, shift; /* write_address: field of struct virtq_state, which half */
 };
 
 /* The selected queue, if there is one and the driver may still configure it. */
@@ -207,7 +207,7 @@ static const struct common_reg common_regs[] = {
 
 /*
  * §4.1.3.1: drivers access each register with its own width, and the 64-bit ones as two halves.
- * A write of any other shape changes nothing, but one of 64 bits, which is taken as its halves.
+ * Writes of other widths are ignored, except a 64-bit one, which is split into its halves.
  */
 void vp_common_write(struct virtio_pci *vp, uint64_t off, uint64_t value, unsigned size)
 {

@@ -14,7 +14,7 @@
 
 #include <linux/virtio_pci.h>
 
-/* One BAR of eight pages; what is on which page. */
+/* The pages of the BAR, eight in total. */
 enum {
 	BAR = 0,
 	BAR_SIZE = 0x8000,
@@ -41,8 +41,8 @@ struct virtio_pci {
 	uint8_t isr;
 	uint8_t window; /* offset of the capability that reaches the BAR without mapping it */
 	bool kicks_wanted;
-	bool warned; /* about an ioeventfd: once is enough */
-	uint64_t *kick_gpas; /* where each queue's ioeventfd is registered, 0: nowhere; owned */
+	bool warned; /* about an ioeventfd; logged once */
+	uint64_t *kick_gpas; /* address of each queue's ioeventfd, 0: none; owned */
 };
 
 /* Any size and alignment; beyond the structure reads all-ones. */
@@ -52,7 +52,7 @@ void vp_common_write(struct virtio_pci *vp, uint64_t off, uint64_t value, unsign
 /* The transport's part of a reset: registers as after power-on, lines unbound, INTx low. */
 void vp_reset_registers(struct virtio_pci *vp);
 
-/* Before the device is on the bus: how its lines reach INTx, and no vectors yet. */
+/* Before the device is on the bus: sets up the relay of its lines to INTx, without vectors. */
 __must_check int vp_init_lines(struct virtio_pci *vp);
 
 /*
@@ -65,10 +65,10 @@ void vp_unbind_lines(struct virtio_pci *vp);
 /* Reads ISR status, which clears it and INTx (§4.1.4.5). */
 uint64_t vp_isr_read(struct virtio_pci *vp, uint64_t off, unsigned size);
 
-/* A kick that no ioeventfd took. */
+/* A kick without an ioeventfd. */
 void vp_notify_write(struct virtio_pci *vp, uint64_t off, uint64_t value, unsigned size);
 
-/* Every running queue gets its ioeventfd where the BAR is now, if kicks are wanted. */
+/* Registers the ioeventfd of every running queue at the current BAR, if kicks are attached. */
 void vp_place_ioeventfds(struct virtio_pci *vp);
 
 extern const struct virtio_transport_ops vp_transport_ops;

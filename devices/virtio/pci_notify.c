@@ -34,9 +34,9 @@ void vp_unbind_lines(struct virtio_pci *vp)
 }
 
 /*
- * An event of a line that was in the RELAY sink: INTx with its ISR bit (§4.1.4.5.1). Since the
- * event was taken out of the eventfd, the device may have been reset, and then it is nobody's; or
- * the line may have got another sink, to which it must not be lost.
+ * An event of a line that was in the RELAY sink: INTx with its ISR bit (§4.1.4.5.1). After the
+ * event was read from the eventfd, the device may have been reset, and then the event is dropped;
+ * or the line may have another sink, which must then get it.
  */
 static void relay(struct virtio_dev *dev, struct irq_line *line, uint8_t isr)
 {
@@ -82,7 +82,7 @@ static void vp_config_changed(struct virtio_transport *transport)
 {
 	struct virtio_pci *vp = of_transport(transport);
 
-	/* §4.1.4.5.1: this bit is set with MSI-X too. Without, the relay sets it. */
+	/* §4.1.4.5.1: this bit is also set with MSI-X. Without MSI-X, the relay sets it. */
 	if (vp->msix.enabled)
 		vp->isr |= ISR_CONFIG;
 	irq_line_raise(&vp->dev->config_irq);
@@ -157,7 +157,7 @@ static void vp_detach_kicks(struct virtio_transport *transport)
 	vp_place_ioeventfds(of_transport(transport));
 }
 
-/* A kick that no ioeventfd took. The address says which queue, whatever the value (§4.1.5.2). */
+/* A kick without an ioeventfd. The address selects the queue, the value is ignored (§4.1.5.2). */
 void vp_notify_write(struct virtio_pci *vp, uint64_t off, uint64_t value, unsigned size)
 {
 	uint64_t index = off / NOTIFY_MULTIPLIER;

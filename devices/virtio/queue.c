@@ -67,7 +67,7 @@ int virtq_map(const struct virtq *q, const struct gmem *mem, bool event_index,
 	      struct virtq_rings *rings)
 {
 	const struct virtq_state *s = &q->state;
-	/* The event fields behind the rings exist only with the feature (§2.7.6, §2.7.8). */
+	/* The event fields after the rings exist only with the feature (§2.7.6, §2.7.8). */
 	unsigned event = event_index ? sizeof(__virtio16) : 0;
 
 	if (!is_power_of_two(s->size) || s->size > q->max_size || s->size > VIRTQ_MAX_SIZE)
@@ -134,7 +134,7 @@ static void set_in_flight(struct virtq *q, uint16_t head, bool on)
 		q->in_flight[head / 8] &= (uint8_t)~bit;
 }
 
-/* The barrier keeps the compiler from going back to the guest's copy after a check of ours. */
+/* The barrier keeps the compiler from reading the guest's copy again after the check. */
 static struct descriptor copy_descriptor(const struct vring_desc *table, unsigned index)
 {
 	struct vring_desc raw;
@@ -177,9 +177,9 @@ static int add_buffer(const struct virtq *q, struct virtq_chain *chain, const st
 }
 
 /*
- * The table that an indirect descriptor stands for (§2.7.5.3), or NULL and *err. Its write flag is
- * ignored, as the specification asks. Drivers in the field make tables longer than the ring, so
- * what bounds them is the largest ring that there is.
+ * The table of an indirect descriptor (§2.7.5.3), or NULL and *err. Its write flag is ignored, as
+ * specified. Existing drivers use tables longer than the ring, so the limit is the largest possible
+ * ring.
  */
 static const struct vring_desc *indirect_table(const struct virtq *q, const struct descriptor *d,
 					       unsigned *count, int *err)
@@ -292,7 +292,7 @@ void virtq_push_many(struct virtq *q, const struct virtq_used *used, unsigned n)
 	/* Release: entries and data are visible before the index that publishes them. */
 	store_release(&ring->idx, new);
 
-	/* The index lapped the one last signalled: there is nothing left to compare with. */
+	/* The index lapped the one last signalled, so a comparison would be wrong. */
 	if ((uint16_t)(new - q->signalled_used) < (uint16_t)(new - old))
 		q->signalled_valid = false;
 }
@@ -304,7 +304,7 @@ void virtq_push(struct virtq *q, uint16_t head, uint32_t written)
 	virtq_push_many(q, &used, 1);
 }
 
-/* §2.7.7.2: what the driver asks for, compared modulo 2^16. */
+/* §2.7.7.2: what the driver requests, compared modulo 2^16. */
 static bool interrupt_wanted(const struct virtq *q)
 {
 	const struct vring_avail *avail = q->avail;
@@ -331,7 +331,7 @@ void virtq_disable_kicks(struct virtq *q)
 {
 	struct vring_used *used = q->used;
 
-	/* With the event index the driver spares its kicks until avail_event anyway (§2.7.10). */
+	/* With the event index the driver suppresses kicks until avail_event anyway (§2.7.10). */
 	if (q->running && !q->event_index)
 		store_relaxed(&used->flags, VRING_USED_F_NO_NOTIFY);
 }
