@@ -6,7 +6,7 @@ struct local_queue {
 	struct virtq *q; /* borrowed */
 };
 
-/* Room for every queue of the device: a model may bind it to more than it was made for. */
+/* Room for every queue of the device: a model may bind it to more than it was created for. */
 struct local_backend {
 	struct backend backend;
 	unsigned count;
@@ -21,7 +21,7 @@ static void kicked(struct loop_event *event, uint32_t events)
 	(void)events;
 	pthread_mutex_lock(&dev->lock);
 	virtio_count(&dev->loop_wakeups);
-	/* Drained first: a kick during serve brings us back. Stopped meanwhile: nothing to do. */
+	/* Drained first: a kick during serve wakes us again. Stopped meanwhile: nothing to do. */
 	eventfd_drain(q->kick_fd);
 	if (q->running)
 		dev->model->serve(dev, q);
@@ -41,7 +41,7 @@ static void local_stop(struct backend *backend, struct virtio_dev *dev)
 	}
 	if (!running)
 		return;
-	/* The rings are still mapped: what completes now can be pushed. */
+	/* The rings are still mapped: requests that complete now can be pushed. */
 	if (dev->model->quiesce)
 		dev->model->quiesce(dev);
 	for (unsigned i = 0; i < local->count; i++)

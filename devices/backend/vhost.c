@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
-/* struct vhost_memory, which ends in an array of no size, with room in it. */
+/* struct vhost_memory with room for its flexible array. */
 struct vhost_table {
 	struct {
 		uint32_t nregions, padding;
@@ -38,7 +38,7 @@ int vhost_ioctl_from(struct vhost *vhost, const struct sys_site *site, unsigned 
 
 /* --- Opening ---------------------------------------------------------------------------------- */
 
-/* Says what is missing; `optional`: the caller has another way. */
+/* Logs what is missing; `optional`: the caller has a fallback. */
 static int open_failed(const struct vhost *vhost, const char *step, int err, bool optional)
 {
 	const struct vhost_kind *kind = vhost->kind;
@@ -64,7 +64,7 @@ static int become_owner(struct vhost *vhost, const char **step)
 	return sys_ioctl(vhost->sys, vhost->fd, VHOST_GET_FEATURES, &vhost->features);
 }
 
-/* An fd that somebody opened for us: there is nothing to fall back from. */
+/* An inherited fd: failures are errors, without a fallback. */
 static int adopt(struct vhost *vhost)
 {
 	const char *name = vhost->kind->ops.name, *step;
@@ -73,7 +73,7 @@ static int adopt(struct vhost *vhost)
 	if (ret) {
 		log_error("%s: fd %d: not inherited; open %s on this number before", name,
 			  vhost->fd, vhost->kind->node.path);
-		/* It is nobody's, or somebody else's. */
+		/* Not inherited: it is not ours to close. */
 		vhost->fd = -1;
 		return ret;
 	}
@@ -162,7 +162,7 @@ static int add_slot(struct gmem_listener *listener, const struct gmem_slot *slot
 	return ret;
 }
 
-/* The memory goes whatever happens here: a vhost that keeps it must not run. */
+/* The memory is unmapped even if this fails: a vhost that still has it must not run. */
 static void remove_region(struct vhost *vhost, const struct gmem_slot *slot)
 {
 	struct vhost_table *table = vhost->table;
@@ -188,7 +188,7 @@ static void remove_slot(struct gmem_listener *listener, const struct gmem_slot *
 
 /* --- Binding ---------------------------------------------------------------------------------- */
 
-/* vhost found a ring that it cannot walk, or memory that is not in its table. */
+/* vhost found an invalid ring, or an address outside its memory table. */
 static void ring_failed(struct loop_event *event, uint32_t events)
 {
 	struct vhost_ring *ring = container_of(event, struct vhost_ring, error);
@@ -248,7 +248,7 @@ int vhost_bind(struct vhost *vhost, struct virtio_dev *dev, unsigned first, unsi
 
 /* --- Start and stop --------------------------------------------------------------------------- */
 
-/* vhost takes addresses of this process, with the checks that a ring served here gets too. */
+/* vhost uses addresses of this process, checked like those of a local ring. */
 static int set_addresses(struct vhost *vhost, unsigned index)
 {
 	struct virtio_dev *dev = vhost->dev;
@@ -265,7 +265,7 @@ static int set_addresses(struct vhost *vhost, unsigned index)
 	return vhost_ioctl(vhost, VHOST_SET_VRING_ADDR, &addr);
 }
 
-/* KICK last: with one that waits already vhost looks into the ring at once. */
+/* KICK last: if one is pending, vhost reads the ring at once. */
 static int start_ring(struct vhost *vhost, unsigned index)
 {
 	struct vhost_ring *ring = &vhost->rings[index];
@@ -296,8 +296,8 @@ static int start_ring(struct vhost *vhost, unsigned index)
 }
 
 /*
- * Undoes start_ring(), also one that failed half-way. An ioctl that fails has been logged; whatever
- * vhost then still holds goes with its fd.
+ * Undoes start_ring(), even if it failed half-way. A failing ioctl has been logged; what vhost then
+ * still holds is released with its fd.
  */
 static void stop_ring(struct vhost *vhost, unsigned index)
 {
@@ -314,7 +314,7 @@ static void stop_ring(struct vhost *vhost, unsigned index)
 	loop_remove(vhost->dev->loop, &ring->error);
 	eventfd_drain(ring->error.fd);
 
-	/* Nothing is in flight, so what was taken was also used. */
+	/* Nothing is in flight, so every chain taken was also used. */
 	if (q->running && vhost_ioctl(vhost, VHOST_GET_VRING_BASE, &base) >= 0)
 		q->state.last_avail = q->state.used_index = (uint16_t)base.num;
 	q->running = false;
@@ -341,7 +341,7 @@ static int start_rings(struct vhost *vhost)
 	return 0;
 }
 
-/* What was made available while nobody ran the rings has had no kick that anybody saw. */
+/* Chains made available while the rings were stopped have had no kick. */
 static void kick_rings(struct vhost *vhost)
 {
 	for (unsigned i = 0; i < vhost->ring_count; i++)
