@@ -3,7 +3,7 @@
 
 #include <time.h>
 
-/* MC146818A registers, with the century where PCs keep it. */
+/* MC146818A registers, with the century register of PCs. */
 enum {
 	SECONDS = 0x00,
 	MINUTES = 0x02,
@@ -26,8 +26,8 @@ enum {
 };
 
 /*
- * How long before a second's end the chip says that its registers are about to change: 244 us, and
- * the 1984 us that it takes. Xen looks for the second by the flag's fall.
+ * How long before the end of a second the update-in-progress flag is set: 244 us, plus the 1984 us
+ * of the update. Xen waits for the flag to clear.
  */
 enum { SECOND_NS = 1000000000, UPDATE_NS = 2228000 };
 

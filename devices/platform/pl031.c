@@ -19,7 +19,7 @@ static uint64_t pl031_read(void *owner, uint64_t offset, unsigned size)
 	case DATA:
 		return (uint32_t)time(NULL);
 	case CONTROL:
-		return 1; /* it runs, always */
+		return 1; /* always running */
 	default:
 		return 0;
 	}

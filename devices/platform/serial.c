@@ -9,13 +9,13 @@ enum {
 	IIR_FIFOS = 0xc0,
 	DIVISOR_9600 = 12,
 	/*
-	 * So many reads of LSR and nothing else are a guest that waits for input. One that waits
-	 * for the transmitter finds it empty at its first read.
+	 * This number of reads of LSR alone means a guest that waits for input. One that waits for
+	 * the transmitter finds it empty at its first read.
 	 */
 	POLLING_READS = 8,
 };
 
-/* The pins outside: carrier, data set ready and clear to send, for good. */
+/* The external pins: carrier, data set ready and clear to send, always set. */
 static const uint8_t msr_connected = UART_MSR_DCD | UART_MSR_DSR | UART_MSR_CTS;
 
 static bool listening(const struct serial *serial)
@@ -28,7 +28,7 @@ static bool data_ready(const struct serial *serial)
 	return serial->fifo_len && listening(serial);
 }
 
-/* Bytes from which on it is "data available"; below it is "character timeout". */
+/* From this number of bytes it is "data available"; below, "character timeout". */
 static unsigned trigger_level(const struct serial *serial)
 {
 	static const uint8_t levels[] = { 1, 4, 8, 14 };
@@ -101,7 +101,7 @@ static void transmit(struct serial *serial, uint8_t byte)
 		while (!serial->options.output(serial->options.owner, &byte, 1) && !serial->stopped)
 			pthread_cond_wait(&serial->output_ready, &serial->lock);
 	}
-	serial->thre_pending = true; /* sent in no time */
+	serial->thre_pending = true; /* sent at once */
 }
 
 static uint8_t read_line_status(struct serial *serial)
@@ -200,7 +200,7 @@ static void write_register(struct serial *serial, uint64_t offset, uint8_t value
 	bool dlab = serial->lcr & UART_LCR_DLAB;
 
 	serial->lsr_reads = 0;
-	/* Whoever sets the port up anew is not waiting for input yet. */
+	/* A guest that sets up the port is not waiting for input yet. */
 	if (offset != UART_TX && offset != UART_SCR)
 		serial->polling = false;
 	switch (offset) {
@@ -228,12 +228,12 @@ static void write_register(struct serial *serial, uint64_t offset, uint8_t value
 	case UART_SCR:
 		serial->scr = value;
 		break;
-	default: /* LSR and MSR are for reading */
+	default: /* LSR and MSR are read-only */
 		break;
 	}
 }
 
-/* A wide access is so many byte accesses, as on the ISA bus. */
+/* A wide access is split into byte accesses, as on the ISA bus. */
 static uint64_t serial_read(void *owner, uint64_t offset, unsigned size)
 {
 	struct serial *serial = owner;
