@@ -5,7 +5,7 @@
 #include "base/le.h"
 
 /*
- * Writers first: else guest CPUs that never stop reading keep one that moves a BAR waiting, and
+ * Writers first: otherwise guest CPUs that read endlessly would starve one that moves a BAR, and
  * with it the loop, which waits for that device. No reader takes the lock twice.
  */
 int bus_init(struct bus *bus)
@@ -113,8 +113,8 @@ void bus_remove(struct bus *bus, struct bus_region *region)
 }
 
 /*
- * The region that holds the whole access, as a copy: once the lock is dropped its owner may move
- * it.
+ * The region that holds the whole access, as a copy: its owner may move it once the lock is
+ * dropped.
  */
 static bool find(struct bus *bus, uint64_t addr, unsigned len, struct bus_region *found)
 {
@@ -134,7 +134,7 @@ static bool find(struct bus *bus, uint64_t addr, unsigned len, struct bus_region
 	return hit;
 }
 
-/* Bytes of the next access to a region: sizes that are no register width go byte by byte. */
+/* Bytes of the next access to a region: other sizes than register widths are split into bytes. */
 static unsigned step_of(unsigned len)
 {
 	return len <= 8 && is_power_of_two(len) ? len : 1;

@@ -17,8 +17,8 @@ static void replay(struct vcpu *vcpu, const struct kvm_coalesced_mmio *write)
 }
 
 /*
- * All vCPUs share the ring: KVM fills it at `last`, whichever vCPU drains it does so at `first`,
- * under the lock, so that writes reach their device in order.
+ * All vCPUs share the ring: KVM fills it at `last`, and a vCPU drains it at `first`, under the
+ * lock, so that writes reach their device in order.
  */
 void vcpu_drain_coalesced(struct vcpu *vcpu)
 {
@@ -30,7 +30,7 @@ void vcpu_drain_coalesced(struct vcpu *vcpu)
 	if (!kvm->coalesced_page)
 		return;
 	ring = (void *)((char *)vcpu->run + kvm->coalesced_page * page);
-	/* Another vCPU that has taken an entry has not finished before it moves `first`. */
+	/* Another vCPU that handles an entry moves `first` only when it has finished. */
 	if (__atomic_load_n(&ring->first, __ATOMIC_ACQUIRE) ==
 	    __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE))
 		return;
@@ -40,7 +40,7 @@ void vcpu_drain_coalesced(struct vcpu *vcpu)
 	while (first != __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE)) {
 		replay(vcpu, &ring->coalesced_mmio[first]);
 		first = (first + 1) % ((page - sizeof(*ring)) / sizeof(ring->coalesced_mmio[0]));
-		/* The entry is KVM's again only after it was read. */
+		/* The entry returns to KVM only after it was read. */
 		__atomic_store_n(&ring->first, first, __ATOMIC_RELEASE);
 	}
 	pthread_mutex_unlock(&kvm->coalesced_lock);

@@ -31,7 +31,7 @@ void dirty_log_stop(struct dirty_log *log)
 {
 	if (!log->words)
 		return;
-	/* That fails for want of nothing: the slots are as they were, but for the flag. */
+	/* Cannot fail for lack of resources: only the flag of the slots changes. */
 	(void)!gmem_kvm_log_writes(log->memslots, log->mem, false);
 	free(log->words);
 	log->words = NULL;

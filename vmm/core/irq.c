@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
-/* Bounds the table where KVM allows more; far beyond what 32 devices can use. */
+/* Bounds the table if KVM allows more; far beyond what 32 devices can use. */
 enum { MAX_ROUTES = 4096 };
 
 int irqs_init(struct irqs *irqs, struct kvm *kvm, struct loop *loop,
@@ -56,7 +56,7 @@ int irqs_set_level(struct irqs *irqs, uint32_t gsi, bool level)
 	return kvm_vm_ioctl(irqs->kvm, KVM_IRQ_LINE, &irq);
 }
 
-/* The lowest GSI behind the pins that no route uses. Lock held. */
+/* The lowest GSI after the pins that no route uses. Lock held. */
 static uint32_t free_gsi(const struct irqs *irqs)
 {
 	uint32_t gsi = IRQ_LEGACY_GSIS;
@@ -132,7 +132,7 @@ static int change_route(struct irqs *irqs, const struct msi_message *message, ui
 	return ret < 0 ? ret : 0;
 }
 
-/* Not committed to KVM: a route that no irqfd uses is inert, and the next change drops it. */
+/* Not committed to KVM: a route without an irqfd is inert, and the next change drops it. */
 static void drop_route(struct irqs *irqs, uint32_t gsi)
 {
 	struct kvm_irq_routing_entry *entry;
@@ -148,7 +148,7 @@ static bool same_message(const struct msi_message *a, const struct msi_message *
 	return a->address == b->address && a->data == b->data && a->devid == b->devid;
 }
 
-/* Routes are kept over mask and unmask: KVM_SET_GSI_ROUTING is by far the dearest step. */
+/* Routes are kept over mask and unmask: KVM_SET_GSI_ROUTING is by far the most expensive step. */
 static int route_line(struct irq_line *line, const struct msi_message *message)
 {
 	struct irqs *irqs = line->irqs;
@@ -221,7 +221,7 @@ void irq_line_hold(struct irq_line *line)
 {
 	if (line->sink == IRQ_RELAY)
 		loop_remove(line->irqs->loop, &line->relay);
-	/* Deassigning an irqfd that is there cannot fail (KVM api.rst 4.75). */
+	/* Deassigning an existing irqfd cannot fail (KVM api.rst 4.75). */
 	if (line->sink == IRQ_KVM && set_irqfd(line, KVM_IRQFD_FLAG_DEASSIGN) < 0)
 		return;
 	line->sink = IRQ_HELD;

@@ -18,7 +18,7 @@ void eventfd_signal(int fd)
 {
 	uint64_t one = 1;
 
-	/* EAGAIN means that the counter is full: it is as signalled as it can be. */
+	/* EAGAIN means that the counter is full, so it is signalled. */
 	if (write(fd, &one, sizeof(one)) < 0)
 		return;
 }
@@ -66,7 +66,7 @@ int loop_modify(struct loop *loop, struct loop_event *event, uint32_t events)
 
 void loop_remove(struct loop *loop, struct loop_event *event)
 {
-	/* ENOENT and EBADF both say what the caller wants: it is not in the loop. */
+	/* ENOENT and EBADF both mean that it is not in the loop, which is fine. */
 	if (event->fd >= 0)
 		control(loop, EPOLL_CTL_DEL, event, 0);
 }

@@ -11,7 +11,7 @@
 enum {
 	PAGE = 4096,
 	HUGE_PAGE = 2 << 20,
-	PIECE = 16 << 20, /* of work on all RAM, between looks at whether to give up */
+	PIECE = 16 << 20, /* of work on all RAM, between checks whether to stop */
 };
 
 /* Total size, or 0 when a range is empty, unaligned, wraps, or is not above the one before it. */
@@ -50,8 +50,8 @@ static int create_file(const struct gmem *mem, const struct gmem_options *option
 }
 
 /*
- * Maps at a multiple of 2 MiB: only where host and guest addresses agree modulo 2 MiB can the host
- * give the guest a huge page for one fault instead of 512.
+ * Maps at a multiple of 2 MiB: only if host and guest addresses agree modulo 2 MiB can a huge page
+ * be mapped into the guest by one fault instead of 512.
  */
 static int map_aligned(struct gmem *mem, const struct gmem_options *options)
 {
@@ -81,7 +81,7 @@ static int map_aligned(struct gmem *mem, const struct gmem_options *options)
 	return 0;
 }
 
-/* Does `work` on all of it, in pieces between which it can be stopped. */
+/* Applies `work` to all RAM, in pieces; it can be stopped between them. */
 static int work_through(const struct gmem *mem,
 			int (*work)(const struct gmem *mem, uint8_t *at, uint64_t len, int advice),
 			int advice)
@@ -109,8 +109,8 @@ static int advise(const struct gmem *mem, uint8_t *at, uint64_t len, int advice)
 }
 
 /*
- * A huge page that is given back is free for anybody, its reservation included, and the guest's next
- * touch would be a SIGBUS. Those of private RAM that have not been touched are left alone.
+ * Returning a huge page gives up its reservation, and the guest's next access could be a SIGBUS.
+ * Untouched ones of private RAM are skipped.
  */
 static int zero_huge_pages(const struct gmem *mem, uint8_t *at, uint64_t len, int advice)
 {
@@ -136,8 +136,8 @@ static int map_ram(struct gmem *mem, const struct gmem_options *options)
 		return ret;
 
 	/*
-	 * Hints; a kernel without them serves as well. A core dump of Kinglet is about Kinglet: the
-	 * guest's RAM would drown it.
+	 * Hints; a kernel without them serves as well. A core dump of Kinglet does not include the
+	 * guest's RAM.
 	 */
 	madvise(mem->base, mem->size, MADV_HUGEPAGE);
 	madvise(mem->base, mem->size, MADV_DONTDUMP);
@@ -196,7 +196,7 @@ void gmem_destroy(struct gmem *mem)
 	close_fd(&mem->fd);
 }
 
-/* The advice upon which memory is the host's again and reads as zero. */
+/* The advice that returns memory to the host, so that it reads as zero. */
 static int release_advice(const struct gmem *mem)
 {
 	return mem->fd < 0 ? MADV_DONTNEED : MADV_REMOVE;
@@ -280,9 +280,9 @@ void *gmem_ptr(const struct gmem *mem, uint64_t gpa, uint64_t len)
 }
 
 /*
- * Takes the next piece of [*gpa, *gpa + *len) that lies in one slot and steps over it; NULL when
- * the next byte is not RAM. A range that would wrap ends in a byte that is not RAM, so it needs no
- * check of its own.
+ * Takes the next piece of [*gpa, *gpa + *len) that is in one slot and advances; NULL when the next
+ * byte is not RAM. A range that would wrap ends in a byte that is not RAM, so it needs no check of
+ * its own.
  */
 static void *next_piece(const struct gmem *mem, uint64_t *gpa, uint64_t *len, size_t *piece)
 {

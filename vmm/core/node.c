@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* The driver is there where sysfs has its device: then only this /dev has none. */
+/* If sysfs has the device, the driver is loaded, and only this /dev lacks the node. */
 static bool driver_loaded(const struct device_node *node, struct sys *sys)
 {
 	_cleanup_close_ int fd = -1;

@@ -65,8 +65,8 @@ uint64_t sys_now_ns(void)
 }
 
 /*
- * Traced calls are out of line: one that nobody traces is a test and a jump, without a stack frame
- * for the event.
+ * Traced calls are out of line: without a tracer, a call costs a test and a jump, without a stack
+ * frame for the event.
  */
 static __attribute__((noinline)) int traced_open(struct sys *sys, const struct sys_site *site,
 						 const char *path, int flags)

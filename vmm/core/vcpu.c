@@ -126,7 +126,7 @@ static enum vcpu_end handle_system_event(struct vcpu *vcpu, char *detail, size_t
 	}
 }
 
-/* The vCPU asks itself to pause: it parks like any that is paused, its pending I/O completed. */
+/* The vCPU requests its own pause: it parks with its pending I/O completed, like any other. */
 static enum vcpu_end handle_debug(struct vcpu *vcpu, char *detail, size_t len)
 {
 	if (!vcpu->ops->debugged)
@@ -170,7 +170,7 @@ static void count_exit(struct vcpu *vcpu)
 {
 	unsigned reason = vcpu->run->exit_reason;
 
-	/* Only this thread writes them; a relaxed load and store spare the locked add. */
+	/* Only this thread writes them; a relaxed load and store avoid the locked add. */
 	atomic_store_explicit(&vcpu->exits,
 			      atomic_load_explicit(&vcpu->exits, memory_order_relaxed) + 1,
 			      memory_order_relaxed);
@@ -182,15 +182,15 @@ static void count_exit(struct vcpu *vcpu)
 }
 
 /*
- * One KVM_RUN and the handling of its exit. *interrupted says that it came back without one: by a
- * signal or immediate_exit, with any port or memory access of before completed (KVM api.rst 5).
+ * One KVM_RUN and the handling of its exit. *interrupted is set when it returned without one: by a
+ * signal or immediate_exit, with the previous port or memory access completed (KVM api.rst 5).
  */
 static enum vcpu_end run_once(struct vcpu *vcpu, bool *interrupted, char *detail, size_t len)
 {
 	int ret = sys_run(vcpu->kvm->sys, vcpu->fd, vcpu->run);
 
 	vcpu_drain_coalesced(vcpu);
-	/* EAGAIN: a secondary vCPU that the boot CPU has not started yet was kicked. */
+	/* EAGAIN: a secondary vCPU was kicked before the boot CPU has started it. */
 	*interrupted = ret == -EINTR || ret == -EAGAIN;
 	if (*interrupted)
 		return VCPU_RUNNING;
@@ -221,9 +221,9 @@ static void park(struct vcpu *vcpu)
 }
 
 /*
- * Runs the guest until it ends (true) or until somebody wants the vCPU to stop (false). KVM
- * completes a port or memory access at the next KVM_RUN, and would complete it in whatever state
- * the vCPU is given meanwhile; so a request is served only when KVM_RUN has been interrupted.
+ * Runs the guest until it ends (true) or the vCPU is requested to stop (false). KVM completes a
+ * port or memory access at the next KVM_RUN, and would do so with registers that were set
+ * meanwhile; so a request is only handled when KVM_RUN was interrupted.
  */
 static bool run_guest(struct vcpu *vcpu, enum vcpu_end *end, char *detail, size_t len)
 {
@@ -290,7 +290,7 @@ static void wait_until_parked(struct vcpu *vcpu)
 		;
 }
 
-/* A vCPU thread takes the kick only: the loop's signalfd gets the process's signals. */
+/* A vCPU thread takes only the kick: the loop's signalfd gets the process's signals. */
 int vcpu_start(struct vcpu *vcpu)
 {
 	sigset_t blocked;
