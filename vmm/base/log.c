@@ -12,16 +12,16 @@
 #include <sys/stat.h>
 
 /*
- * Lines lost since the last that was written. Of static duration, for whoever logs has no object to
- * keep it in, least of all a signal handler.
+ * Lines lost since the last that was written. Static, because loggers, signal handlers in
+ * particular, have no object to keep it in.
  */
 static atomic_uint lost;
 
 /*
- * One write(2) that does not wait, -EAGAIN or short where there is no room. Standard error itself
- * must stay as it is, for others share it: so the line goes through an open file description of our
- * own. A file needs none, and would lose its place; a socket can do without; and where none can be
- * had, what poll(2) said has to do: a pipe that is ready takes a line (pipe(7), PIPE_BUF).
+ * One write(2) that does not block; -EAGAIN or short if there is no room. Standard error itself is
+ * shared and must stay blocking, so the line goes through a separate open file description. A file
+ * needs none, and would lose its offset; a socket does not need one; and if none can be opened,
+ * poll(2) must suffice: a pipe that is ready takes a line (pipe(7), PIPE_BUF).
  */
 static ssize_t write_now(const char *line, size_t len)
 {
@@ -37,7 +37,7 @@ static ssize_t write_now(const char *line, size_t len)
 	return write(own >= 0 ? own : STDERR_FILENO, line, len);
 }
 
-/* False when there is no room. Nothing sensible is left to do when standard error itself fails. */
+/* False when there is no room. If standard error itself fails, nothing can be done. */
 static bool put(const char *line, size_t len, unsigned patience_ms)
 {
 	ssize_t n;
@@ -48,7 +48,7 @@ static bool put(const char *line, size_t len, unsigned patience_ms)
 	return n < 0 ? errno != EAGAIN : (size_t)n == len;
 }
 
-/* Says how many lines were lost, if any; false when that is lost, too. */
+/* Logs how many lines were lost, if any; false when that line is lost, too. */
 static bool put_lost(void)
 {
 	unsigned count = atomic_exchange(&lost, 0);

@@ -2,8 +2,8 @@
 #include "base/thread.h"
 
 /*
- * Ten times what the deepest path takes, and less than a huge page: of the 8 MiB that are usual,
- * the kernel would make the first touch a huge page, 2 MiB to clear and to keep for each thread.
+ * Ten times what the deepest path needs, and less than a huge page: with the default of 8 MiB, the
+ * first touch would allocate a huge page, 2 MiB to clear and to keep for each thread.
  */
 enum { STACK_SIZE = 256 << 10 };
 
@@ -22,7 +22,7 @@ int thread_start(pthread_t *thread, const sigset_t *blocked, void *(*run)(void *
 		sigdelset(&mask, faults[i]);
 	ret = pthread_attr_setstacksize(&attr, STACK_SIZE);
 	if (!ret) {
-		/* Inherited, so that no signal gets in before the thread could block it. */
+		/* Inherited, so that no signal arrives before the thread could block it. */
 		pthread_sigmask(SIG_SETMASK, &mask, &before);
 		ret = pthread_create(thread, &attr, run, arg);
 		pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -7,7 +7,7 @@
 
 static const char replacement[] = "\xef\xbf\xbd";
 
-/* RFC 3629 §4: length of the sequence that begins with this byte, by its lead; 0: none does. */
+/* RFC 3629 §4: length of the sequence with this lead byte; 0: not a lead byte. */
 static unsigned sequence_length(uint8_t lead)
 {
 	if (lead < 0x80)
@@ -28,7 +28,7 @@ static bool is_wanted(uint32_t c)
 	return (c < 0xd800 || c > 0xdfff) && c != 0xfffe && c != 0xffff && c <= 0x10ffff;
 }
 
-/* The length of the well-formed and wanted character at `in`, or 0. */
+/* The length of the well-formed and allowed character at `in`, or 0. */
 static unsigned character_length(const uint8_t *in, size_t len)
 {
 	static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
