@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an architecture must provide. Implemented once per folder under arch/; nothing outside
- * arch/ and the board file of the machine layer knows which one it is.
+ * What an architecture must provide. Implemented once per folder under arch/; nothing else but the
+ * board file of the machine layer depends on which one it is.
  *
  * Order of calls, all on the machine's thread before any vCPU runs:
  *   arch_ram_ranges → gmem_init → arch_vm_init → (irqs_init with arch_irq_routes) → devices →
@@ -9,8 +9,8 @@
  * A reboot inside the process stops the vCPUs, zeroes RAM, calls arch_vm_reset and, for each vCPU,
  * arch_vcpu_reset, then repeats from arch_boot_load.
  *
- * arch/probe.h and arch/debug.h are the rest of the interface; the whole list of what a new
- * architecture takes is in docs/architecture.md.
+ * arch/probe.h and arch/debug.h are the rest of the interface; docs/architecture.md lists
+ * everything that a new architecture needs.
  */
 #ifndef KINGLET_ARCH_ARCH_H
 #define KINGLET_ARCH_ARCH_H
@@ -19,15 +19,15 @@
 #include "core/memory.h"
 #include "core/vcpu.h"
 
-/* How the guest's code is entered when it is a flat binary. Only x86 has any but 64. */
+/* The mode in which a flat binary is entered. Only x86 has modes other than 64. */
 enum cpu_mode { CPU_MODE_16, CPU_MODE_32, CPU_MODE_64 };
 
 enum boot_format {
 	BOOT_FORMAT_AUTO, /* by the file's own magic */
-	BOOT_FORMAT_FLAT, /* no magic: bytes at flat_address, entered at their first byte */
+	BOOT_FORMAT_FLAT, /* no magic: bytes at flat_address, entered at the first one */
 };
 
-/* A file beside the kernel (Multiboot), with a string of its own. */
+/* A file loaded with the kernel (Multiboot), with its own string. */
 struct boot_module {
 	const char *path;
 	const char *args; /* or NULL */
@@ -39,7 +39,7 @@ enum { BOOT_MODULES_MAX = 16 };
 struct boot_options {
 	const char *kernel;    /* path */
 	const char *initrd;    /* path, or NULL; Multiboot: the first module */
-	struct boot_module modules[BOOT_MODULES_MAX]; /* the initrd not among them */
+	struct boot_module modules[BOOT_MODULES_MAX]; /* without the initrd */
 	unsigned module_count;
 	const char *cmdline;   /* never NULL */
 	const char *dump_fdt;  /* file that gets the device tree as well, or NULL */
@@ -50,18 +50,18 @@ struct boot_options {
 	unsigned cpus;
 };
 
-/* What was loaded, and where: the loader places the initrd by it. */
+/* What was loaded, and where: the loader uses it to place the initrd. */
 struct boot_summary {
 	const char *format;    /* "bzImage", "PVH", "flat", "Image", … */
 	uint64_t entry;	       /* GPA of the first instruction */
 	uint64_t kernel_start; /* GPA */
-	uint64_t kernel_end;   /* first GPA behind the kernel (its bss too, where known) */
+	uint64_t kernel_end;   /* first GPA after the kernel (and its bss, if known) */
 	uint64_t initrd_start; /* 0 when none */
 	uint64_t initrd_len;   /* bytes */
 };
 
 /*
- * The state that vCPU 0 starts with. Opaque outside arch/: `words` is the arch's own struct,
+ * The initial state of vCPU 0. Opaque outside arch/: `words` is the arch's own struct,
  * _Static_assert-ed to fit.
  */
 struct boot_state {
@@ -83,19 +83,19 @@ struct arch_vm_options {
 /* Words of Linux's command line that depend on the machine. */
 struct arch_linux_words {
 	const char *serial;	    /* what Linux calls the serial port: "ttyS0" */
-	const char *without_tables; /* what it needs to hear when firmware_tables is off; or NULL */
+	const char *without_tables; /* words needed when firmware_tables is off; or NULL */
 };
 extern const struct arch_linux_words arch_linux_words;
 
 /*
- * False when the file is for sure no Linux (a Multiboot kernel), which has no use for those words.
- * A file that cannot be read is for arch_boot_load() to complain of.
+ * False when the file is certainly not Linux (a Multiboot kernel), which has no use for those
+ * words. arch_boot_load() reports a file that cannot be read.
  */
 bool arch_kernel_may_be_linux(const char *path);
 
 /*
- * The machine type for KVM_CREATE_VM (KVM api.rst 4.2) of a guest with so many bytes of RAM: 0 for
- * KVM's own choice. A VM of that type must have room for the highest address of layout.h, too.
+ * The machine type for KVM_CREATE_VM (KVM api.rst 4.2) for a guest with `ram_size` bytes of RAM: 0
+ * for KVM's default. A VM of that type must also have room for the highest address in layout.h.
  */
 unsigned long arch_machine_type(uint64_t ram_size);
 
@@ -103,24 +103,24 @@ unsigned long arch_machine_type(uint64_t ram_size);
 bool arch_irqchip_is_optional(void);
 
 /*
- * Where `size` bytes of RAM lie. Returns the number of ranges written (at most 2), or -EINVAL when
- * the size is not a multiple of the page size, less than the arch can boot with (1 MiB, or more) or
- * beyond what it can address.
+ * The guest-physical ranges of `size` bytes of RAM. Returns the number of ranges written (at most
+ * 2), or -EINVAL when the size is not a multiple of the page size, less than the arch can boot with
+ * (1 MiB, or more) or beyond what it can address.
  */
 __must_check int arch_ram_ranges(uint64_t size, struct gmem_range ranges[2]);
 
-/* The largest number of vCPUs that this arch's firmware tables and KVM can name. */
+/* The largest number of vCPUs that this arch's firmware tables and KVM support. */
 unsigned arch_max_cpus(struct kvm *kvm);
 
 /*
  * VM-wide set-up in KVM's order, up to what needs vCPUs (the last arch_vcpu_init() does that), and
- * sets kvm->has_irqchip where there is one. Afterwards KVM takes GSI routes. A negative errno is
- * the host's fault (exit status 101): one line says why, and nothing is left.
+ * sets kvm->has_irqchip where there is one. Afterwards KVM accepts GSI routes. A negative errno is
+ * a host error (exit status 101): logs one line, and leaves nothing behind.
  */
 __must_check int arch_vm_init(struct arch_vm *arch, struct kvm *kvm,
 			      const struct arch_vm_options *options);
 
-/* Closes and frees what arch_vm_init() made, behind the last vCPU; a second time does nothing. */
+/* Closes and frees what arch_vm_init() created, after the last vCPU. Idempotent. */
 void arch_vm_destroy(struct arch_vm *arch);
 
 /*
@@ -131,13 +131,13 @@ __must_check int arch_vm_reset(struct arch_vm *arch);
 
 /*
  * Pin routes of the in-kernel interrupt controllers, static storage; GSIs below IRQ_LEGACY_GSIS.
- * None where KVM has them by itself.
+ * None if KVM has them by default.
  */
 const struct kvm_irq_routing_entry *arch_irq_routes(unsigned *count);
 
 /*
- * Feature registers, CPUID and everything else that stays over a reset, then the power-on state as
- * by arch_vcpu_reset(). Logs on failure.
+ * Sets feature registers, CPUID and everything else that survives a reset, then the power-on state
+ * like arch_vcpu_reset(). Logs on failure.
  */
 __must_check int arch_vcpu_init(struct arch_vm *arch, struct vcpu *vcpu);
 
@@ -145,11 +145,11 @@ __must_check int arch_vcpu_init(struct arch_vm *arch, struct vcpu *vcpu);
 __must_check int arch_vcpu_reset(struct arch_vm *arch, struct vcpu *vcpu);
 
 /*
- * Loads kernel, initrd, command line, memory map and firmware tables into RAM. Logs one line that
- * names the file and what is wrong with it. Errors: -ENOENT, -EACCES, … of open(2); -ENOEXEC for a
- * file that is no known format or is damaged; -E2BIG when it does not fit in RAM or the command
- * line is too long. Every one of them is a usage error (exit status 100). `arch` NULL: only to learn
- * whether it would go well; there is no device tree then, nor its dump.
+ * Loads kernel, initrd, command line, memory map and firmware tables into RAM. Logs one line with
+ * the file and what is wrong with it. Errors: -ENOENT, -EACCES, … of open(2); -ENOEXEC for a file
+ * that is no known format or is damaged; -E2BIG when it does not fit in RAM or the command line is
+ * too long. Every one of them is a usage error (exit status 100). `arch` NULL: only checks whether
+ * it would succeed; then there is no device tree and no dump of it.
  */
 __must_check int arch_boot_load(struct arch_vm *arch, struct gmem *mem,
 				const struct boot_options *options, struct boot_state *state);
@@ -165,7 +165,7 @@ enum vcpu_end arch_vcpu_exit(struct vcpu *vcpu, char *detail, size_t len);
 
 enum { ARCH_REGISTERS_MAX = 40 };
 
-/* Names are static. `bits` names those that are set, in a register of flags; else empty. */
+/* Names are static. `bits` lists the bits set in a register of flags; else empty. */
 struct arch_register {
 	const char *name;
 	uint64_t value;
@@ -178,8 +178,8 @@ struct arch_vcpu_state {
 	const char *mode;     /* "64-bit", …; static */
 	const char *activity; /* "running", "halted", "not started"; static */
 	/*
-	 * A symbol of Linux whose address the CPU knows, by which the offset that a kernel has
-	 * given itself at random shows; NULL when there is none yet. Static.
+	 * A symbol of Linux whose address is in a CPU register, which reveals the kernel's random
+	 * offset (KASLR); NULL when there is none yet. Static.
 	 */
 	const char *anchor_symbol;
 	uint64_t anchor;
@@ -188,8 +188,8 @@ struct arch_vcpu_state {
 };
 
 /*
- * Reads it; the vCPU must be parked or ended. A negative errno when KVM does not tell. Loop thread,
- * or the vCPU's own.
+ * Reads it; the vCPU must be parked or ended. A negative errno if KVM cannot provide it. Loop
+ * thread, or the vCPU's own.
  */
 __must_check int arch_vcpu_state(struct vcpu *vcpu, struct arch_vcpu_state *state);
 

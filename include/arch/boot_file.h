@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A file that shall boot, for the loaders under arch/. Machine's thread, before any vCPU runs.
+ * A file to be booted, for the loaders under arch/. Machine's thread, before any vCPU runs.
  *
  * A file is hostile input: every offset, size and address taken from it is checked before use.
  * Functions that return int log one line that names the file before they return a negative errno.
@@ -22,8 +22,8 @@ struct boot_file {
 };
 
 /*
- * Opens a regular file that is not empty and reads its head. The caller closes file->fd, whatever
- * is returned.
+ * Opens a regular file that is not empty and reads its head. The caller closes file->fd in any
+ * case.
  */
 __must_check int boot_file_open(struct boot_file *file, const char *what, const char *path);
 
@@ -33,10 +33,10 @@ int boot_refuse(const struct boot_file *file, int err, const char *fmt, ...) __p
 /* True when the head has these bytes at this offset. */
 bool boot_file_has(const struct boot_file *file, size_t offset, const void *bytes, size_t len);
 
-/* What a file that no loader knows seems to be, for the message: "a cpio archive (an initrd?)". */
+/* What a file of unknown format seems to be, for the message: "a cpio archive (an initrd?)". */
 const char *boot_file_foreign_name(const struct boot_file *file);
 
-/* Reads [off, off + len) of the file into buf; -ENOEXEC when the file ends before. */
+/* Reads [off, off + len) of the file into buf; -ENOEXEC when the file is too short. */
 __must_check int boot_file_read(const struct boot_file *file, uint64_t off, void *buf, size_t len);
 
 /* The same straight into guest RAM at gpa, which must be RAM. */

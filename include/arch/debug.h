@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a debugger needs of an architecture: registers in gdb's order, addresses, breakpoints.
+ * What a debugger needs from an architecture: registers in gdb's order, addresses, breakpoints.
  *
- * Every function wants a vCPU that is parked, has ended or was never started, and runs on the
- * thread that pauses it, but for arch_debug_event().
+ * Every function except arch_debug_event() needs a vCPU that is parked, has ended or was never
+ * started, and runs on the thread that pauses it.
  */
 #ifndef KINGLET_ARCH_DEBUG_H
 #define KINGLET_ARCH_DEBUG_H
@@ -19,7 +19,7 @@ enum {
 
 /*
  * Writes gdb's target description (gdb manual, appendix G), with a NUL, at most
- * ARCH_DEBUG_TARGET_MAX bytes. Its registers, in its order, make up the register block of the other
+ * ARCH_DEBUG_TARGET_MAX bytes. Its registers, in this order, form the register block of the other
  * functions.
  */
 void arch_debug_describe(char *text, size_t len);
@@ -44,19 +44,19 @@ __must_check int arch_debug_translate(const struct gmem *mem, struct vcpu *vcpu,
 /* The instruction of a software breakpoint; its length in bytes. */
 unsigned arch_debug_trap(uint8_t bytes[ARCH_DEBUG_TRAP_MAX]);
 
-/* Has vCPUs fetch what this process has just written to guest RAM at `code`. */
+/* Makes vCPUs fetch the code that this process has just written to guest RAM at `code`. */
 void arch_debug_wrote(const void *code, size_t len);
 
 enum arch_debug_kind { ARCH_DEBUG_EXECUTE, ARCH_DEBUG_WRITE, ARCH_DEBUG_ACCESS };
 
-/* A breakpoint or watchpoint of the CPU's own, at guest-virtual addresses. */
+/* A hardware breakpoint or watchpoint, at guest-virtual addresses. */
 struct arch_debug_point {
 	enum arch_debug_kind kind;
 	uint64_t address;
-	uint64_t len; /* bytes that are watched */
+	uint64_t len; /* watched bytes */
 };
 
-/* Whether the CPU has so many, at such addresses. */
+/* Whether the CPU supports this number of points at these addresses. */
 bool arch_debug_points_fit(struct vcpu *vcpu, const struct arch_debug_point *points,
 			   unsigned count);
 
@@ -65,11 +65,11 @@ enum arch_debug_reinject { ARCH_DEBUG_REINJECT_NONE, ARCH_DEBUG_REINJECT_TRAP, A
 /* All zeroes: the vCPU is not debugged. */
 struct arch_debug_control {
 	bool step;  /* one instruction; without interrupts in between, where KVM can */
-	bool traps; /* trap instructions are the debugger's */
-	enum arch_debug_reinject reinject; /* an exception that was the guest's own: it gets it */
+	bool traps; /* trap instructions go to the debugger */
+	enum arch_debug_reinject reinject; /* an exception for the guest itself, to inject */
 	const struct arch_debug_point *points; /* they fit */
 	unsigned count;
-	/* For a step. The note is the architecture's own, 0 at first: one for each vCPU. */
+	/* For a step. The note is private to the architecture, one per vCPU, initially 0. */
 	const struct gmem *mem;
 	uint64_t *note;
 };
@@ -78,13 +78,13 @@ struct arch_debug_control {
 __must_check int arch_debug_control(struct vcpu *vcpu, const struct arch_debug_control *control);
 
 /*
- * Takes back what arch_debug_control() has done to the vCPU's registers for a step, whether that
- * was made or not. To be called each time that the vCPU has stopped, before anybody looks. A vCPU
- * that is reset forgets it: then the note becomes 0. Negative errno.
+ * Undoes the changes of arch_debug_control() to the vCPU's registers for a step, completed or not.
+ * To be called each time the vCPU has stopped, before its registers are read. A reset undoes them
+ * too: then set the note to 0. Negative errno.
  */
 __must_check int arch_debug_stopped(struct vcpu *vcpu, uint64_t *note);
 
-/* Why KVM_EXIT_DEBUG came. */
+/* The reason of a KVM_EXIT_DEBUG. */
 struct arch_debug_event {
 	bool trap; /* a trap instruction */
 	bool step;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The table of registers that an architecture shows to gdb, for the files of arch/ARCH that
- * implement arch/debug.h; what that header says of the table alone, arch/common does. All in static
- * storage. Any thread.
+ * implement arch/debug.h; arch/common implements the functions of that header that need only the
+ * table. All in static storage. Any thread.
  */
 #ifndef KINGLET_ARCH_DEBUG_TARGET_H
 #define KINGLET_ARCH_DEBUG_TARGET_H
@@ -15,7 +15,7 @@ struct debug_reg {
 	const char *type; /* gdb's; NULL: an integer */
 	uint16_t bits;	  /* as gdb sees it */
 	uint16_t bytes;	  /* as KVM has it; gdb's other bytes are zero */
-	uint64_t where;	  /* the architecture's own: an offset, an id */
+	uint64_t where;	  /* private to the architecture: an offset, an id */
 };
 
 struct debug_feature {
@@ -35,12 +35,12 @@ struct debug_target {
 extern const struct debug_target arch_debug_target;
 
 /*
- * The register of that number, and its place in the register block, in bytes; NULL when there is
- * none, and then the place is the length of the whole block.
+ * The register of that number, and its offset in the register block, in bytes; NULL when there is
+ * none, and then the offset is the length of the block.
  */
 const struct debug_reg *debug_target_find(unsigned number, size_t *offset);
 
-/* How many bytes of a register are both gdb's and KVM's. */
+/* How many bytes of a register both gdb and KVM have. */
 static inline size_t debug_reg_copied(const struct debug_reg *reg)
 {
 	return reg->bytes < reg->bits / 8 ? reg->bytes : reg->bits / 8;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Registers of the power block: what the ACPI tables promise and devices/platform/power.c keeps.
- * One byte each, but for the event word. (ACPI 6.4 §4.8.3.6 and §4.8.3.7)
+ * Registers of the power block: described by the ACPI tables, implemented by
+ * devices/platform/power.c. One byte each, except the event word. (ACPI 6.4 §4.8.3.6 and §4.8.3.7)
  */
 #ifndef KINGLET_ARCH_POWER_BLOCK_H
 #define KINGLET_ARCH_POWER_BLOCK_H
@@ -11,7 +11,7 @@ enum {
 	POWER_SLEEP_CONTROL = 0,
 	POWER_SLEEP_STATUS = 1,
 	POWER_RESET = 2,  /* write POWER_RESET_VALUE */
-	POWER_EVENTS = 4, /* 32 bits, read clears: what the event device's interrupt was about */
+	POWER_EVENTS = 4, /* 32 bits, read clears: reasons of the event device's interrupt */
 	POWER_BLOCK_LEN = 8,
 
 	POWER_RESET_VALUE = 0x01,

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an architecture knows of how to find out whether this host's KVM is any good: what Kinglet
- * asks of it, and guests of some dozen instructions. Implemented once per folder under arch/, all
- * in static storage. Any thread.
+ * How to test this host's KVM: the extensions that Kinglet needs, and guests of some dozen
+ * instructions. Implemented once per folder under arch/, all in static storage. Any thread.
  */
 #ifndef KINGLET_ARCH_PROBE_H
 #define KINGLET_ARCH_PROBE_H
@@ -18,7 +17,7 @@ struct arch_capability {
 #define ARCH_REQUIRED(name) { name, #name, NULL }
 #define ARCH_WANTED(name, without) { name, #name, without }
 
-/* A guest: its bytes, to be entered in `mode` with its first byte at `address` of guest RAM. */
+/* A guest: its bytes, loaded at `address` of guest RAM and entered at the first byte, in `mode`. */
 struct arch_probe {
 	const char *mode_name; /* "16-bit" */
 	enum cpu_mode mode;
@@ -48,7 +47,7 @@ struct arch_virtualisation {
 	struct arch_probe linux_probe;
 	const struct arch_kvm_module *modules;
 	unsigned module_count;	/* 0: KVM is part of the kernel */
-	const char *absent;	/* why a host may have none, and what to do */
+	const char *absent;	/* why a host may lack it, and what to do */
 	const char *no_nesting; /* why no guest can have it; NULL: the modules decide */
 };
 extern const struct arch_virtualisation arch_virtualisation;

@@ -17,7 +17,7 @@
 #define ARM64_ITS_LEN 0x20000ULL
 #define ARM64_GICR_BASE 0x080a0000ULL
 #define ARM64_GICR_LEN 0x20000ULL /* for each vCPU */
-#define ARM64_CPUS_MAX 512u	  /* as many as KVM's GIC takes */
+#define ARM64_CPUS_MAX 512u	  /* the limit of KVM's GIC */
 
 #define ARM64_SERIAL_BASE 0x10000000ULL
 #define ARM64_RTC_BASE 0x10010000ULL
@@ -32,16 +32,16 @@
 
 #define ARM64_RAM_BASE 0x40000000ULL
 
-/* Shared peripheral interrupts, counted from 0: the device tree's way. KVM wants INTID 32 + n. */
+/* Shared peripheral interrupts, counted from 0 as in the device tree. KVM needs INTID 32 + n. */
 #define ARM64_SERIAL_SPI 0
 #define ARM64_RTC_SPI 1
 #define ARM64_INTX_SPI 4 /* INTA..INTD of device d: 4 + (d + pin) % 4 */
-#define ARM64_SPIS 32	 /* as many as the GIC has */
+#define ARM64_SPIS 32	 /* number in the GIC */
 
-/* What KVM_IRQ_LINE takes for one of them (KVM api.rst 4.25: type and number). */
+/* The argument of KVM_IRQ_LINE for one of them (KVM api.rst 4.25: type and number). */
 #define ARM64_SPI_PIN(spi) (1u << 24 | (32u + (spi)))
 
-/* The 64-bit window starts at the first GiB behind RAM. */
+/* The 64-bit window starts at the first GiB after RAM. */
 static inline uint64_t arm64_pci_mmio64_base(uint64_t ram_end)
 {
 	return align_up(ram_end, 1ULL << 30);

@@ -42,7 +42,7 @@
 /* INTA..INTD of device d go to pin (d + pin) % 4. ISA numbers, so that they work without ACPI. */
 #define X86_INTX_GSIS { 5, 10, 11, 7 }
 
-/* The 64-bit window starts at the first GiB at or behind the end of RAM and behind 4 GiB. */
+/* The 64-bit window starts at the first GiB at or after the end of RAM and 4 GiB. */
 static inline uint64_t x86_pci_mmio64_base(uint64_t ram_high_end)
 {
 	return align_up(ram_high_end > X86_RAM_HIGH ? ram_high_end : X86_RAM_HIGH, 1ULL << 30);
