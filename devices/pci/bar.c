@@ -4,9 +4,9 @@
  * BAR's size at zero (PCI 3.0 §6.2.5.1).
  *
  * A BAR is decoded only where the host bridge forwards addresses, inside the bus's windows: so it
- * never covers RAM, ECAM or an interrupt controller, whatever the guest writes. What half-written
- * 64-bit addresses and sizing with decoding enabled leave behind is outside of them and is no
- * mistake of the guest's, so nothing is logged there.
+ * never covers RAM, ECAM or an interrupt controller, whatever the guest writes. Half-written 64-bit
+ * addresses and sizing with decoding enabled give addresses outside of them and are legal, so
+ * nothing is logged.
  */
 #include "internal.h"
 
@@ -59,7 +59,7 @@ void pci_set_bar_address(struct pci_dev *dev, unsigned index, uint64_t address)
 		put_le32(reg + 4, (uint32_t)(address >> 32));
 }
 
-/* An address below the window wraps to one far behind it. */
+/* An address below the window wraps to one far above it. */
 static bool in_window(const struct pci_window *window, uint64_t address, uint64_t size)
 {
 	return range_fits(address - window->base, size, window->len);
@@ -90,7 +90,7 @@ static void unmap_bar(struct pci_dev *dev, unsigned index)
 	tell(dev, index);
 }
 
-/* Over another BAR: stays unmapped. The bridge tries again when any BAR has moved away. */
+/* Overlapping another BAR: stays unmapped. The bridge tries again when any BAR has moved. */
 static void map_bar(struct pci_dev *dev, unsigned index, uint64_t address)
 {
 	struct pci_bar *bar = &dev->bars[index];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The host bridge at 00.0: the ways to configuration space (ECAM and CF8/CFC), the windows that
- * BARs get addresses from, and the devices behind it.
+ * The host bridge at 00.0: access to configuration space (ECAM and CF8/CFC), the windows for BAR
+ * addresses, and the devices on its bus.
  */
 #include "internal.h"
 
@@ -15,7 +15,7 @@
 enum { CF8_LEN = 8, CONFIG_DATA = 4 };
 enum { CF8_ENABLE = 0x80000000u, CF8_IMPLEMENTED = 0x80fffffcu };
 
-/* PCI-SIG's identifiers of a plain PCIe host bridge that needs no quirk in any guest. */
+/* Identifiers of QEMU's generic PCIe host bridge, for which no guest has a quirk. */
 static const struct pci_ids bridge_ids = {
 	.vendor = 0x1b36,
 	.device = 0x0008,
@@ -29,7 +29,7 @@ struct host_bridge {
 
 /* --- Guest accesses to configuration space ---------------------------------------------------- */
 
-/* The function at a bus/device/function number; everything absent is NULL. */
+/* The function at a bus/device/function number, or NULL. */
 static struct pci_dev *find_dev(struct pci_bus *bus, uint64_t bdf)
 {
 	unsigned slot = PCI_SLOT(bdf), function = PCI_FUNC(bdf);
@@ -114,8 +114,8 @@ static const struct bus_ops ecam_ops = {
 
 /*
  * PCI 3.0 §3.2.2.3.2. Only a full dword at CF8 is the address register; smaller accesses there are
- * plain port I/O, which nothing answers. vCPUs may race on the register: that is the guest's own
- * trouble, but each sees it whole.
+ * plain port I/O, which nothing answers. vCPUs may race on the register: the guest must prevent
+ * that, but no access sees a torn value.
  */
 static uint64_t cf8_read(void *owner, uint64_t off, unsigned size)
 {
@@ -176,8 +176,8 @@ static int take_addresses(struct pci_window *window, uint64_t size, uint64_t *ad
 }
 
 /*
- * Homes for all BARs. A 64-bit BAR also goes below 4 GiB while there is room: small guests without
- * long mode reach it there.
+ * Initial addresses for all BARs. A 64-bit BAR also goes below 4 GiB while there is room: guests
+ * without long mode can access it there.
  */
 static int take_initial_addresses(struct pci_bus *bus, struct pci_dev *dev)
 {
@@ -314,7 +314,7 @@ static int add_config_ports(struct pci_bus *bus)
 {
 	int ret = bus_add(bus->pio, &bus->cf8);
 
-	/* An address written to CF8 means nothing until CFC is touched. */
+	/* An address written to CF8 has no effect until CFC is accessed. */
 	if (!ret)
 		kvm_coalesce_port(bus->irqs->kvm, (uint16_t)bus->cf8.base, CONFIG_DATA);
 	return ret;

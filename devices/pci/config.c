@@ -20,7 +20,7 @@ void pci_function_reset(struct pci_dev *dev)
 	pci_update_bars(dev);
 }
 
-/* Within one dword: that is all a bus transaction can do, and PCIe 5.0 §7.2.2 asks of ECAM. */
+/* Within one dword: the limit of a bus transaction, and of ECAM by PCIe 5.0 §7.2.2. */
 static bool access_valid(unsigned off, unsigned len)
 {
 	return (len == 1 || len == 2 || len == 4) && range_fits(off, len, PCI_CFG_SIZE) &&
@@ -36,7 +36,9 @@ uint32_t pci_config_read(struct pci_dev *dev, unsigned off, unsigned len)
 	return (uint32_t)get_le_bytes(dev->cfg + off, len);
 }
 
-/* The first byte of its dword. Initiate FLR always reads as zero, so it is no writable bit. */
+/*
+ * The first byte of its dword. Initiate FLR always reads as zero, so it is not in the write mask.
+ */
 static bool starts_flr(const struct pci_dev *dev, unsigned off, uint32_t value)
 {
 	return dev->af_cap && off == dev->af_cap + (unsigned)PCI_AF_CTRL && value & PCI_AF_CTRL_FLR;

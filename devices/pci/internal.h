@@ -7,15 +7,18 @@
 
 #include "pci/pci.h"
 
-/* Maps and unmaps BARs until they agree with the configuration space. (bar.c) */
+/* Maps and unmaps BARs to match the configuration space. (bar.c) */
 void pci_update_bars(struct pci_dev *dev);
-/* Moves a BAR: what a guest does by writing its register. pci_update_bars() makes it so. */
+/* Sets a BAR's register, like a guest's write. pci_update_bars() then applies it. */
 void pci_set_bar_address(struct pci_dev *dev, unsigned index, uint64_t address);
 
-/* Drives the shared pin as the device, INTx disable and MSI-X enable say. (intx.c) */
+/* Drives the shared pin according to the device, INTx disable and MSI-X enable. (intx.c) */
 void pci_update_intx(struct pci_dev *dev);
 
-/* Everything but the BARs' initial addresses is as after power-on; nothing is decoded. (config.c) */
+/*
+ * Resets everything to its power-on state, except the BARs' initial addresses; nothing is decoded.
+ * (config.c)
+ */
 void pci_function_reset(struct pci_dev *dev);
 
 #endif

@@ -45,7 +45,7 @@ static void drive_pin(struct pci_bus *bus, unsigned slot, bool level)
 
 void pci_update_intx(struct pci_dev *dev)
 {
-	/* The status bit shows the request, whether or not it may reach the pin. */
+	/* The status bit shows the request, even if it must not reach the pin. */
 	if (dev->intx_level)
 		dev->cfg[PCI_STATUS] |= PCI_STATUS_INTERRUPT;
 	else

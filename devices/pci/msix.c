@@ -96,7 +96,7 @@ static struct msi_message message_of(const struct msix *msix, unsigned vector)
 	};
 }
 
-/* Gives a line the sink that the state asks for; see the table in the header. */
+/* Gives a line the sink for the current state; see the table in the header. */
 static int apply(const struct msix *msix, const struct msix_binding *binding)
 {
 	struct msi_message message;
@@ -112,7 +112,7 @@ static int apply(const struct msix *msix, const struct msix_binding *binding)
 	return irq_line_to_kvm(binding->line, &message);
 }
 
-/* For writes of the guest, which cannot be told of an error: the line stays HELD. */
+/* For guest writes, where an error cannot be reported: the line stays HELD. */
 static void apply_or_complain(struct msix *msix, const struct msix_binding *binding)
 {
 	int ret = apply(msix, binding);
@@ -148,7 +148,7 @@ static struct msix_binding *find_binding(struct msix *msix, struct irq_line *lin
 	return &msix->bindings[msix->binding_count++];
 }
 
-/* What was raised while there was no vector to raise it on is nobody's interrupt. */
+/* An event raised without a vector is lost. */
 static void drop_unbound(const struct msix *msix, const struct msix_binding *binding)
 {
 	if (msix->enabled && binding->vector == MSIX_NO_VECTOR)
@@ -199,7 +199,7 @@ void msix_control_written(struct msix *msix)
 		for (unsigned i = 0; i < msix->binding_count; i++)
 			drop_unbound(msix, &msix->bindings[i]);
 	msix->enabled = flags & PCI_MSIX_FLAGS_ENABLE;
-	/* A message is a write to memory, which takes bus mastering (PCI 3.0 §6.2.2). */
+	/* A message is a write to memory, which needs bus mastering (PCI 3.0 §6.2.2). */
 	msix->masked = flags & PCI_MSIX_FLAGS_MASKALL || !(command & PCI_COMMAND_MASTER);
 	apply_all(msix);
 }
