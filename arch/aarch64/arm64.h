@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the files of arch/aarch64 share about the VM and its vCPUs. Private to arch/aarch64.
+ * The state of the VM and its vCPUs. Private to arch/aarch64.
  */
 #ifndef KINGLET_AARCH64_ARM64_H
 #define KINGLET_AARCH64_ARM64_H
@@ -13,12 +13,12 @@
 /* arch_vm.priv */
 struct arm64_vm {
 	int gic_fd, its_fd; /* owned */
-	struct kvm_vcpu_init init; /* what each vCPU starts as, but for power-off */
-	uint64_t its_tables[2]; /* BASER0 and BASER1 after power-on, which the ITS's reset leaves */
-	uint64_t mpidr[ARM64_CPUS_MAX]; /* affinity of each vCPU, valid once all are there */
+	struct kvm_vcpu_init init; /* of each vCPU, without power-off */
+	uint64_t its_tables[2]; /* BASER0 and BASER1 after power-on: the ITS's reset keeps them */
+	uint64_t mpidr[ARM64_CPUS_MAX]; /* affinity of each vCPU, valid once all exist */
 };
 
-/* The state that the first vCPU starts with: boot_state.words. */
+/* The initial state of the first vCPU: boot_state.words. */
 struct boot_regs {
 	uint64_t pc, x0;
 };
@@ -26,9 +26,9 @@ _Static_assert(sizeof(struct boot_regs) <= sizeof(((struct boot_state *)0)->word
 
 /* --- gic.c: GICv3 and ITS, in KVM. Log on failure. Machine's thread. --- */
 
-/* Makes them, before there are vCPUs. */
+/* Creates them, before the vCPUs. */
 __must_check int gic_create(struct kvm *kvm, struct arm64_vm *vm);
-/* Once the last vCPU is there, and before one runs. */
+/* After the last vCPU was created, and before one runs. */
 __must_check int gic_start(struct kvm *kvm, struct arm64_vm *vm);
 /* As after power-on. */
 __must_check int gic_reset(struct kvm *kvm, struct arm64_vm *vm, unsigned cpus);
@@ -44,8 +44,8 @@ struct fdt_options {
 };
 
 /*
- * The flattened tree of the machine, packed: *blob, freed by the caller. -ENOMEM; -E2BIG when it
- * would be larger than arm64 Linux takes. Nothing is logged.
+ * Builds the machine's flattened device tree in *blob, freed by the caller. -ENOMEM; -E2BIG when it
+ * would be larger than arm64 Linux accepts. Does not log.
  */
 __must_check int fdt_build(const struct fdt_options *options, void **blob, size_t *len);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What every boot takes: kernel or flat binary, initrd, device tree.
+ * The parts of every boot: kernel or flat binary, initrd, device tree.
  */
 #include "boot.h"
 
@@ -10,9 +10,9 @@
 #include <fcntl.h>
 #include <string.h>
 
-enum { BOOT_ALIGN = 65536 }; /* the largest page of a guest */
+enum { BOOT_ALIGN = 65536 }; /* the largest page size of a guest */
 
-/* booting.rst: kernel and initrd lie within 32 GiB, from a GiB boundary on. */
+/* booting.rst: kernel and initrd are within 32 GiB, starting at a GiB boundary. */
 #define INITRD_WINDOW 0x800000000ULL
 
 static uint64_t ram_end(const struct gmem *mem)
@@ -20,7 +20,7 @@ static uint64_t ram_end(const struct gmem *mem)
 	return mem->slots[0].gpa + mem->slots[0].len;
 }
 
-/* The last whole BOOT_FDT_MAX that kernel and initrd may share a window with. */
+/* The last range of BOOT_FDT_MAX in the window of kernel and initrd. */
 static uint64_t place_fdt(const struct gmem *mem)
 {
 	uint64_t end = ram_end(mem);

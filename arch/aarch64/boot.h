@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Loading what shall boot. Private to arch/aarch64. On the machine's thread, before any vCPU runs.
+ * Loading the kernel and what it needs. Private to arch/aarch64. On the machine's thread, before
+ * any vCPU runs.
  *
- * RAM as the guest finds it: the kernel at its lower end, or a flat binary where the user wants it;
- * the initrd as high as it may lie; behind it 2 MiB for the device tree, whose address is in X0.
+ * Layout of RAM: the kernel at its lower end, or a flat binary at the user's address; the initrd as
+ * high as allowed; after it 2 MiB for the device tree, whose address is in X0.
  *
  * As with arch/boot_file.h: files are hostile input, and functions that return int log one line
  * that names the file before they return a negative errno.
@@ -14,7 +15,7 @@
 #include "arch/boot_file.h"
 #include "arm64.h"
 
-/* booting.rst: a device tree is at most that long. */
+/* booting.rst: the largest device tree. */
 #define BOOT_FDT_MAX 0x200000ULL
 
 /* One boot in progress. */
@@ -22,14 +23,14 @@ struct boot_job {
 	struct gmem *mem;
 	const struct boot_options *options;
 	struct boot_file kernel;
-	uint64_t fdt; /* GPA of the device tree, BOOT_FDT_MAX long; all that is loaded lies below */
+	uint64_t fdt; /* GPA of the device tree, BOOT_FDT_MAX long; everything else is below */
 	struct boot_summary *summary;
 };
 
 /* claim.c: checks that the kernel may lie at [gpa, gpa + len): -E2BIG. Notes it in the summary. */
 __must_check int boot_claim(struct boot_job *job, uint64_t gpa, uint64_t len);
 
-/* image.c: Linux's Image, plain or packed. True when the file is one. */
+/* image.c: Linux's Image, plain or compressed. True when the file is one. */
 bool image_probe(const struct boot_file *file);
 __must_check int image_load(struct boot_job *job);
 

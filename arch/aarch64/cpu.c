@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * vCPU state: power-on, and the entry state of the boot CPU. The others wait, powered off, for the
- * guest's PSCI call, which KVM serves. (KVM api.rst 4.82, 4.119)
+ * guest's PSCI call, which KVM handles. (KVM api.rst 4.82, 4.119)
  */
 #include "arm64.h"
 #include "regs.h"
@@ -29,7 +29,7 @@ static int power_on(const struct arm64_vm *vm, struct vcpu *vcpu)
 	return vcpu_call(vcpu, KVM_ARM_VCPU_INIT, &init);
 }
 
-/* Older KVMs do not tell of all timers. */
+/* Older KVMs do not have all timer registers. */
 static int clear_reg(struct vcpu *vcpu, uint64_t id)
 {
 	uint64_t value;
@@ -37,13 +37,13 @@ static int clear_reg(struct vcpu *vcpu, uint64_t id)
 	return arm64_get_reg(vcpu, id, &value) == -ENOENT ? 0 : set_reg(vcpu, id, 0);
 }
 
-/* KVM has no other reset: the same call again, and what that leaves as it was. */
+/* KVM has no other reset: the same call again, then the registers that it keeps. */
 int arch_vcpu_reset(struct arch_vm *arch, struct vcpu *vcpu)
 {
 	static const uint64_t left[] = {
 		ARM64_CORE_REG(sp_el1), ARM64_CORE_REG(elr_el1), ARM64_SPSR_EL1,
 		KVM_REG_ARM_TIMER_CVAL, KVM_REG_ARM_PTIMER_CVAL,
-		KVM_REG_ARM_TIMER_CNT, /* that of all vCPUs: for the first one only */
+		KVM_REG_ARM_TIMER_CNT, /* shared by all vCPUs: only for the first one */
 	};
 	unsigned count = ARRAY_SIZE(left) - (vcpu->id > 0);
 	int ret = power_on(arch->priv, vcpu);
@@ -78,11 +78,11 @@ int arch_vcpu_init(struct arch_vm *arch, struct vcpu *vcpu)
 		return ret;
 	}
 	vm->mpidr[vcpu->id] = mpidr & MPIDR_AFFINITY;
-	/* The GIC has a part for each vCPU, so KVM wants all of them first. */
+	/* The GIC has a part for each vCPU, so KVM needs all of them first. */
 	return vcpu->id + 1 == arch->cpus ? gic_start(arch->kvm, vm) : 0;
 }
 
-/* After power-on a vCPU is at EL1 with interrupts and MMU off: what booting.rst asks for. */
+/* After power-on a vCPU is at EL1 with interrupts and MMU off, as booting.rst requires. */
 int arch_boot_vcpu(struct vcpu *vcpu, const struct boot_state *state)
 {
 	struct boot_regs entry;

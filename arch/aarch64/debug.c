@@ -12,7 +12,7 @@
 #include <string.h>
 
 enum {
-	WORD_BYTES = 8, /* of which a watchpoint register selects some */
+	WORD_BYTES = 8, /* a watchpoint register selects some of them */
 	EC_BREAKPOINT = 0x30,
 	EC_STEP = 0x32,
 	EC_WATCHPOINT = 0x34,
@@ -27,7 +27,7 @@ enum {
 #define CONTROL_LOAD (1u << 3)
 #define CONTROL_STORE (2u << 3)
 
-/* What the registers watch, and for which point each. */
+/* What the registers watch, and the point of each. */
 struct slots {
 	struct kvm_guest_debug_arch regs;
 	unsigned breaks, watches;
@@ -79,7 +79,7 @@ static bool add_watches(struct slots *slots, const struct arch_debug_point *poin
 	return true;
 }
 
-/* False: they are more than there can be registers. */
+/* False: more than the possible number of registers. */
 static bool make_slots(const struct arch_debug_point *points, unsigned count, struct slots *slots)
 {
 	*slots = (struct slots){ .breaks = 0 };
@@ -102,9 +102,9 @@ bool arch_debug_points_fit(struct vcpu *vcpu, const struct arch_debug_point *poi
 	       slots.watches <= (unsigned)watches;
 }
 
-/* --- An exception that was the guest's own ---------------------------------------------------- */
+/* --- Reinjecting an exception of the guest ---------------------------------------------------- */
 
-/* Arm ARM D1.10.2: which entry of the vectors, for a synchronous exception. */
+/* Arm ARM D1.10.2: the vector of a synchronous exception. */
 static uint64_t vector_of(uint64_t pstate)
 {
 	if (pstate & PSR_MODE32_BIT)
@@ -139,8 +139,8 @@ static uint64_t pstate_at_entry(uint64_t pstate, uint64_t sctlr)
 }
 
 /*
- * The syndrome as EL1 gets it. KVM got it from below, EL2's way of seeing it; debug exceptions, but
- * not traps, have another class where they come from the level that takes them.
+ * The syndrome for EL1. KVM has that of EL2; debug exceptions, but not traps, have another class
+ * when they are taken from the same exception level.
  */
 static uint64_t syndrome_at_entry(uint32_t syndrome, uint64_t pstate)
 {
@@ -150,7 +150,7 @@ static uint64_t syndrome_at_entry(uint32_t syndrome, uint64_t pstate)
 	return class < EC_TRAP32 && same_level ? syndrome + (1u << ESR_EC_SHIFT) : syndrome;
 }
 
-/* KVM cannot make a vCPU take one: what the CPU does is done here. */
+/* KVM cannot inject it into a vCPU, so this sets the registers as the CPU would. */
 static int reinject(struct vcpu *vcpu)
 {
 	const struct kvm_debug_exit_arch *exit = &vcpu->run->debug.arch;
@@ -215,7 +215,7 @@ static int find_break(const struct slots *slots, uint64_t pc)
 }
 
 /*
- * The nearest: the CPU tells where the access was, which may have begun before what is watched.
+ * The nearest: the CPU reports the address of the access, which may begin before the watched range.
  * (Arm ARM D2.10.5)
  */
 static int find_watch(const struct slots *slots, uint64_t address)
@@ -272,8 +272,8 @@ unsigned arch_debug_trap(uint8_t bytes[ARCH_DEBUG_TRAP_MAX])
 }
 
 /*
- * Down to memory, for a guest without MMU reads past the caches; and out of the instruction caches.
- * (Arm ARM B2.4.4; no cache line is shorter)
+ * Cleans to memory, because a guest without MMU bypasses the caches; and invalidates the
+ * instruction caches. (Arm ARM B2.4.4; no cache line is shorter)
  */
 void arch_debug_wrote(const void *code, size_t len)
 {

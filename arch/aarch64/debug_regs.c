@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The registers that gdb knows of an AArch64 CPU, in the order of its target description, by KVM's
- * ids. (gdb manual, appendix G.5.1: features org.gnu.gdb.aarch64.*; KVM api.rst 4.68)
+ * gdb's registers of an AArch64 CPU, in the order of its target description, by KVM's ids. (gdb
+ * manual, appendix G.5.1: features org.gnu.gdb.aarch64.*; KVM api.rst 4.68)
  */
 #include "arch/debug.h"
 #include "arch/debug_target.h"
@@ -87,8 +87,8 @@ static const struct debug_feature features[] = {
 const struct debug_target arch_debug_target = { "aarch64", features, ARRAY_SIZE(features) };
 
 /*
- * What the vCPU has where the table has something more general: at EL1 a stack pointer of its own;
- * of vector registers, where they are SVE's, the lower end. (KVM api.rst 4.68: there are no others)
+ * The vCPU's id where the table has a more general one: at EL1 its own stack pointer; for vector
+ * registers with SVE, their lower parts. (KVM api.rst 4.68: there are no others)
  */
 static uint64_t place(uint64_t id, uint64_t pstate, bool sve)
 {
@@ -133,7 +133,7 @@ int arch_debug_get_registers(struct vcpu *vcpu, uint8_t *block)
 	return ret < 0 ? ret : 0;
 }
 
-/* Only what differs: KVM does not take all that it gives. */
+/* Only what differs: KVM does not accept every value that it returns. */
 static int set_register(const struct cpu *cpu, const struct debug_reg *reg, const uint8_t *wanted)
 {
 	uint64_t id = place(reg->where, cpu->pstate, cpu->sve);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Steps without interrupts. A vCPU that stood still for a while has its timer's pending, and a step
- * would end in that one's handler: each "continue" from a breakpoint would come back to it. KVM
- * cannot hold interrupts back on arm64, so they are masked for the step in the vCPU's own PSTATE.
+ * Steps without interrupts. A vCPU that was stopped for a while has a pending timer interrupt, and
+ * a step would end in its handler: each "continue" from a breakpoint would return to it. KVM cannot
+ * block interrupts for a step on arm64, so they are masked in the vCPU's PSTATE.
  */
 #include "debug_step.h"
 
@@ -15,7 +15,10 @@
 #define VECTORS_BYTES 0x800
 #define VECTOR_BYTES 0x80
 
-/* The note: the address that is stepped from, a multiple of 4, and in its place below, the masks. */
+/*
+ * The note: the address of the stepped instruction, a multiple of 4, with the masks in the low
+ * bits.
+ */
 #define NOTE_MASKS 3ULL
 #define NOTE_SHIFT 6
 _Static_assert(NOTE_MASKS << NOTE_SHIFT == MASKS, "I and F are side by side");
@@ -25,8 +28,8 @@ struct pattern {
 };
 
 /*
- * Arm ARM C6: what reads or writes the masks, or takes them along to another level. Whoever steps
- * over one of these may meet an interrupt.
+ * Arm ARM C6: instructions that read or write the masks, or change the exception level. A step over
+ * one of these may take an interrupt.
  */
 static const struct pattern mask_users[] = {
 	{ 0xffffffe0, 0xd53b4220 }, /* MRS Xt, DAIF */
@@ -36,7 +39,7 @@ static const struct pattern mask_users[] = {
 	{ 0xff000000, 0xd4000000 }, /* SVC, HVC, SMC, BRK, HLT */
 };
 
-/* True also where the instruction cannot be read, or fetched. */
+/* Also true if the instruction cannot be read. */
 static bool uses_masks(const struct gmem *mem, struct vcpu *vcpu, uint64_t pc)
 {
 	uint32_t instruction;
@@ -78,7 +81,7 @@ static int clear_bits(struct vcpu *vcpu, uint64_t id, uint64_t bits)
 	return ret < 0 ? ret : arm64_set_reg(vcpu, id, value & ~bits);
 }
 
-/* The instruction at `from` got an exception: the vCPU is at a vector, which returns there. */
+/* The instruction at `from` took an exception: the vCPU is at a vector that returns there. */
 static int took_exception(struct vcpu *vcpu, uint64_t from, bool *took)
 {
 	uint64_t pc, vbar, elr, offset;
@@ -95,7 +98,7 @@ static int took_exception(struct vcpu *vcpu, uint64_t from, bool *took)
 	return 0;
 }
 
-/* An exception took the masks along to where it returns to; those in PSTATE are then its own. */
+/* An exception has saved the masks in SPSR; those in PSTATE then belong to its handler. */
 int arch_debug_stopped(struct vcpu *vcpu, uint64_t *note)
 {
 	bool took;

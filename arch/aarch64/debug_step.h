@@ -6,8 +6,8 @@
 #include "arch/debug.h"
 
 /*
- * Masks interrupts for one step from where the vCPU stands, until arch_debug_stopped(). *note, 0
- * before, gets what that has to undo. Negative errno, and then nothing is changed.
+ * Masks interrupts for one step of the vCPU, until arch_debug_stopped(). *note, initially 0,
+ * records what that has to undo. On a negative errno nothing is changed.
  */
 __must_check int debug_step_mask(const struct gmem *mem, struct vcpu *vcpu, uint64_t *note);
 

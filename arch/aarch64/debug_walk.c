@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The walk of a guest's page tables, which KVM makes for nobody on arm64. (Arm ARM DDI 0487, D8.2:
+ * The walk of a guest's page tables, for which KVM has no ioctl on arm64. (Arm ARM DDI 0487, D8.2:
  * stage 1 of the EL1&0 translation regime)
  */
 #include "arch/debug.h"
@@ -9,14 +9,14 @@
 #define SCTLR_MMU 1u
 #define DESC_VALID 1u
 #define DESC_TABLE 2u /* else a block; on the last level: a page, and always set */
-#define OUTPUT_MASK 0x0000ffffffffffffULL /* no guest has RAM above: RAM_MAX */
+#define OUTPUT_MASK 0x0000ffffffffffffULL /* no guest has RAM above it: RAM_MAX */
 
-/* What TCR_EL1 says of one half of the addresses. */
+/* The fields of TCR_EL1 for one half of the addresses. */
 struct half {
 	unsigned size_shift;   /* of T0SZ or T1SZ: 64 minus the bits of an address */
 	unsigned granule_shift;
 	unsigned disable_bit;  /* EPD */
-	unsigned ignore_bit;   /* TBI: the topmost byte has no meaning */
+	unsigned ignore_bit;   /* TBI: the top byte is ignored */
 	uint8_t page_bits[4];  /* by TG; 0: reserved */
 	uint64_t table_id;
 };
@@ -29,7 +29,7 @@ static uint64_t low_bits(unsigned count)
 	return count < 64 ? (1ULL << count) - 1 : UINT64_MAX;
 }
 
-/* Whether all bits above those that are translated are as the half's topmost one. */
+/* Whether all bits above the translated ones equal the top bit of the half. */
 static bool is_canonical(uint64_t address, unsigned bits, bool ignores_top)
 {
 	uint64_t above = ~low_bits(bits) & low_bits(ignores_top ? 56 : 64);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The device tree. (Devicetree specification 0.4; Linux Documentation/devicetree/bindings, by the
+ * The device tree. (Devicetree specification 0.4; Linux Documentation/devicetree/bindings, for the
  * names in each `compatible`)
  */
 #include "boot.h"
@@ -10,10 +10,10 @@
 #include <string.h>
 #include <sys/random.h>
 
-/* Nodes that others point to. */
+/* Nodes that others refer to. */
 enum { PHANDLE_GIC = 1, PHANDLE_ITS, PHANDLE_CLOCK };
 
-/* arm,gic-v3: kind and trigger of an interrupt. */
+/* arm,gic-v3: type and trigger of an interrupt. */
 enum { IRQ_SPI = 0, IRQ_PPI = 1, IRQ_EDGE = 1, IRQ_LEVEL = 4 };
 
 /* arm,armv8-timer: PPIs of the generic timer as seen by guests of KVM. */
@@ -21,12 +21,12 @@ enum { PPI_SECURE = 13, PPI_NONSECURE = 14, PPI_VIRTUAL = 11, PPI_HYPERVISOR = 1
 
 /* pci.rst: high cell of an address in `ranges`. */
 #define PCI_MEM32 0x02000000u
-#define PCI_MEM64_PREFETCH 0x43000000u /* Linux wants larger windows to be prefetchable */
+#define PCI_MEM64_PREFETCH 0x43000000u /* Linux needs larger windows to be prefetchable */
 
-#define SERIAL_CLOCK 1843200 /* Hz, a PC's; nobody waits for a baud */
-#define APB_CLOCK 24000000   /* Hz, of the RTC's bus; it means nothing */
+#define SERIAL_CLOCK 1843200 /* Hz, as on a PC; baud rates are not emulated */
+#define APB_CLOCK 24000000   /* Hz, of the RTC's bus; required but unused */
 
-/* The tree being written; after an error nothing more is. */
+/* The tree being written; after an error nothing more is written. */
 struct tree {
 	void *fdt;
 	int err; /* of libfdt */
@@ -53,13 +53,13 @@ static void put_cells(struct tree *tree, const char *name, const uint32_t *cells
 		fdt32_st((char *)value + 4 * i, cells[i]);
 }
 
-/* A property of any number of cells; U64() is two of them. */
+/* A property of any number of cells; U64() gives two of them. */
 #define CELLS(tree, name, ...)                                                                     \
 	put_cells(tree, name, (const uint32_t[]){ __VA_ARGS__ },                                   \
 		  sizeof((const uint32_t[]){ __VA_ARGS__ }) / sizeof(uint32_t))
 #define U64(value) (uint32_t)((uint64_t)(value) >> 32), (uint32_t)(value)
 
-/* Several strings in one: each with its NUL. */
+/* A list of strings, each with its NUL. */
 #define STRINGS(tree, name, strings) put(tree, name, strings, sizeof(strings))
 
 static void begin(struct tree *tree, const char *name)
@@ -86,7 +86,7 @@ static void put_seed(struct tree *tree, const char *name, size_t len)
 {
 	uint8_t seed[32];
 
-	/* Short requests are never cut; without a seed Linux says so, and boots. */
+	/* Short requests are never cut; without a seed Linux prints a message and boots. */
 	if (getrandom(seed, len, 0) == (ssize_t)len)
 		put(tree, name, seed, len);
 }

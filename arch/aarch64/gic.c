@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The interrupt controller: KVM's GICv3 with an ITS, which makes interrupts of devices' messages.
+ * The interrupt controller: KVM's GICv3 with an ITS, which translates MSIs to interrupts.
  * (KVM devices/arm-vgic-v3.rst, arm-vgic-its.rst; GIC architecture specification IHI 0069)
  */
 #include "arm64.h"
@@ -110,8 +110,8 @@ struct gic_range {
 };
 
 /*
- * IHI 0069 §12.9: registers of the shared interrupts. Of a set-enable and clear-enable pair the
- * clearing one; but userspace clears what is pending by zeros in the setting one.
+ * IHI 0069 §12.9: registers of the shared interrupts. Of a set and clear pair, the clear register;
+ * but user space clears pending interrupts by zeros in the set register.
  */
 static const struct gic_range distributor[] = {
 	{ 0x0000, 0x0000, 0 },				      /* GICD_CTLR */
@@ -124,7 +124,9 @@ static const struct gic_range distributor[] = {
 	{ 0x6100, 0x6100 + 8 * ARM64_SPIS - 4, 0 },	      /* IROUTER */
 };
 
-/* IHI 0069 §12.11: of each vCPU. Without LPIs first, else the tables' addresses cannot change. */
+/*
+ * IHI 0069 §12.11: of each vCPU. LPIs are disabled first, else the tables' addresses cannot change.
+ */
 static const struct gic_range redistributor[] = {
 	{ 0x00000, 0x00000, 0 },   /* GICR_CTLR */
 	{ 0x00070, 0x00074, 0 },   /* PROPBASER */
@@ -132,7 +134,7 @@ static const struct gic_range redistributor[] = {
 	{ 0x0007c, 0x0007c, 0 },
 	{ 0x10080, 0x10080, ~0u }, /* IGROUPR0 */
 	{ 0x10180, 0x10180, ~0u }, /* ICENABLER0 */
-	{ 0x10100, 0x10100, 0xffff }, /* ISENABLER0: interrupts by software, always */
+	{ 0x10100, 0x10100, 0xffff }, /* ISENABLER0: SGIs, always enabled */
 	{ 0x10200, 0x10200, 0 },   /* ISPENDR0 */
 	{ 0x10380, 0x10380, ~0u }, /* ICACTIVER0 */
 	{ 0x10400, 0x1041c, 0 },   /* IPRIORITYR */
@@ -165,13 +167,13 @@ static int write_ranges(struct kvm *kvm, int fd, uint32_t group, uint64_t cpu,
 	return ret;
 }
 
-/* KVM takes a vCPU's four affinities packed into the upper half. */
+/* KVM expects a vCPU's four affinity fields packed into the upper half. */
 static uint64_t attr_of_cpu(uint64_t mpidr)
 {
 	return (mpidr >> 8 & 0xff000000) << 32 | (mpidr & 0xffffff) << 32;
 }
 
-/* What else it says is what this GIC can do, and a write of less would take that away. */
+/* Its other bits are capabilities of this GIC, which a write of zeros would disable. */
 static int reset_icc_ctlr(struct kvm *kvm, int fd, uint64_t cpu)
 {
 	const uint32_t group = KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS;

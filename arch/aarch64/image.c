@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Linux's Image: plain, packed whole by gzip or zstd (Image.gz), or inside an EFI program that
- * would unpack it (vmlinuz.efi). (Documentation/arm64/booting.rst; drivers/firmware/efi/libstub/
+ * Linux's Image: plain, compressed by gzip or zstd (Image.gz), or inside a self-extracting EFI
+ * program (vmlinuz.efi). (Documentation/arm64/booting.rst; drivers/firmware/efi/libstub/
  * zboot-header.S)
  */
 #include "boot.h"
@@ -61,7 +61,7 @@ static int read_header(struct unpack *stream, struct image_header *header)
 	return 0;
 }
 
-/* The stream behind the header, at most `room` bytes: *len of them. */
+/* Reads the stream after the header: *len bytes, at most `room`. */
 static int read_rest(struct unpack *stream, uint8_t *to, uint64_t room, uint64_t *len)
 {
 	uint8_t beyond;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How to find out what this host's KVM can. On arm64 there is none without virtualisation hardware,
- * so guests run at the CPU's speed where they run at all.
+ * Tests of this host's KVM. On arm64 there is no KVM without virtualisation hardware, so guests
+ * that run at all run at the CPU's speed.
  */
 #include "arch/probe.h"
 

@@ -22,7 +22,7 @@
 
 #define ARM64_SPSR_EL1 ARM64_CORE_REG(spsr[KVM_SPSR_EL1])
 
-/* Of whatever size the id says; nothing is logged, here and below. */
+/* Of the size in the id. Does not log, like the functions below. */
 static inline __must_check int arm64_get_any(struct vcpu *vcpu, uint64_t id, void *value)
 {
 	struct kvm_one_reg reg = { .id = id, .addr = (uintptr_t)value };

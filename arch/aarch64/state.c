@@ -84,8 +84,8 @@ static const char *activity(struct vcpu *vcpu)
 }
 
 /*
- * No symbol of Linux is known: VBAR_EL1 holds that of one table of vectors or another, by what the
- * CPU needs against speculation.
+ * There is no anchor symbol of Linux: VBAR_EL1 points to different vector tables, depending on the
+ * CPU's mitigations against speculation attacks.
  */
 int arch_vcpu_state(struct vcpu *vcpu, struct arch_vcpu_state *state)
 {

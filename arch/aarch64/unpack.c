@@ -16,14 +16,14 @@ struct unpack_ops {
 	void *(*open)(void);
 	void (*close)(void *state);
 	/*
-	 * Goes on from in/in_len to out/out_len and moves these. False when the data is damaged;
-	 * sets unpack->ended at its end.
+	 * Continues from in/in_len to out/out_len and advances both. False when the data is
+	 * damaged; sets unpack->ended at its end.
 	 */
 	bool (*step)(struct unpack *unpack, const uint8_t **in, size_t *in_len, uint8_t **out,
 		     size_t *out_len);
 };
 
-/* --- As it stands ---------------------------------------------------------------------------- */
+/* --- Uncompressed ---------------------------------------------------------------------------- */
 
 static void *plain_open(void)
 {

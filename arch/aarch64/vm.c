@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * VM-wide state: address space, what vCPUs are made of, interrupt controller.
+ * VM-wide state: address space, features of vCPUs, interrupt controller.
  */
 #include "arm64.h"
 
@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum { PAGE_MAX = 65536 }; /* the largest page of an arm64 host or guest */
+enum { PAGE_MAX = 65536 }; /* the largest page size of an arm64 host or guest */
 
 #define RAM_MIN (8ULL << 20) /* 2 MiB of it are for the device tree (boot.h) */
 #define RAM_MAX (1ULL << 47) /* leaves the 64-bit PCI window within 48 address bits */
@@ -16,8 +16,8 @@ enum { PAGE_MAX = 65536 }; /* the largest page of an arm64 host or guest */
 const struct arch_linux_words arch_linux_words = { .serial = "ttyS0" };
 
 /*
- * KVM api.rst 4.2: the number of address bits. Few bits are few levels of page tables, so no more
- * than this guest needs, and the number that KVM could always do where that is enough.
+ * KVM api.rst 4.2: the number of address bits. Fewer bits need fewer levels of page tables, so no
+ * more than this guest needs, but KVM's default if that is enough.
  */
 unsigned long arch_machine_type(uint64_t ram_size)
 {
@@ -47,7 +47,7 @@ unsigned arch_max_cpus(struct kvm *kvm)
 	return kvm->max_vcpus < ARM64_CPUS_MAX ? kvm->max_vcpus : ARM64_CPUS_MAX;
 }
 
-/* KVM makes routes of pin n to SPI n by itself, and lines are raised by number (layout.h). */
+/* KVM routes pin n to SPI n by default, and lines are raised by number (layout.h). */
 const struct kvm_irq_routing_entry *arch_irq_routes(unsigned *count)
 {
 	*count = 0;
@@ -59,7 +59,9 @@ static void add_feature(struct kvm_vcpu_init *init, unsigned bit)
 	init->features[bit / 32] |= 1u << bit % 32;
 }
 
-/* What the host's CPU has, a guest may use. Pointer authentication goes by both kinds or none. */
+/*
+ * A guest may use the features of the host's CPU. Pointer authentication needs both kinds or none.
+ */
 static int choose_cpu(struct kvm *kvm, struct kvm_vcpu_init *init)
 {
 	int ret = kvm_vm_call(kvm, KVM_ARM_PREFERRED_TARGET, init);
@@ -79,7 +81,7 @@ static int choose_cpu(struct kvm *kvm, struct kvm_vcpu_init *init)
 
 /*
  * Accesses to a device that the CPU cannot describe to KVM (of several registers, with write-back)
- * come to arch_vcpu_exit(), instead of ending KVM_RUN with an error. (KVM api.rst 7.20)
+ * go to arch_vcpu_exit(), instead of ending KVM_RUN with an error. (KVM api.rst 7.20)
  */
 static int take_undescribed_accesses(struct kvm *kvm)
 {

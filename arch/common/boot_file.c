@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* Files that people try, so that the error can say what they are. */
+/* Known file types that do not boot, for the error message. */
 static const struct {
 	size_t offset;
 	const char *magic;
@@ -92,7 +92,7 @@ int boot_file_open(struct boot_file *file, const char *what, const char *path)
 	return read_exactly(file, 0, file->head, file->head_len);
 }
 
-/* A file's own headers name bytes that it does not have. */
+/* The file's headers refer to bytes beyond its end. */
 static int check_in_file(const struct boot_file *file, uint64_t off, uint64_t len)
 {
 	if (range_fits(off, len, file->size))

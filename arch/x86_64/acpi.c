@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Hardware-reduced ACPI (ACPI 6.4 §4.1): no PM timer, no SCI, no FACS, no legacy devices. It is
- * the smallest description of this machine, and it keeps a kernel from looking for what is not
- * there: 8259 and PIT set-up, the 8042, VGA text memory and the CMOS clock are all skipped.
+ * Hardware-reduced ACPI (ACPI 6.4 §4.1): no PM timer, no SCI, no FACS, no legacy devices. It is the
+ * smallest description of this machine, and a kernel does not probe for absent devices: it skips
+ * 8259 and PIT set-up, the 8042, VGA text memory and the CMOS clock.
  */
 #include "acpi.h"
 
@@ -11,7 +11,7 @@
 #include "arch/x86_64/layout.h"
 #include "base/le.h"
 
-/* Local APIC id 255 is the broadcast: from there on only x2APIC entries can name a CPU. */
+/* Local APIC id 255 is the broadcast: from there on CPUs need x2APIC entries. */
 enum { XAPIC_IDS = 255 };
 
 /* §5.2.6 */
@@ -50,7 +50,7 @@ struct acpi_gas {
 };
 enum { GAS_SYSTEM_IO = 1, GAS_ACCESS_BYTE = 1 };
 
-/* §5.2.9, behind the header. What hardware-reduced ACPI ignores is not named. */
+/* §5.2.9, after the header. Fields that hardware-reduced ACPI ignores have no name. */
 struct acpi_fadt {
 	struct le32 facs, dsdt;
 	uint8_t reserved1[65];
@@ -187,8 +187,8 @@ static void com1(struct aml *out)
 }
 
 /*
- * ECAM and the power block: what no other device claims. Linux takes the MCFG at its word only
- * when a motherboard device reserves the range.
+ * ECAM and the power block, which no other device claims. Linux trusts the MCFG only if a
+ * motherboard device reserves the range.
  */
 static void motherboard(struct aml *out)
 {
@@ -206,7 +206,7 @@ static void motherboard(struct aml *out)
 	aml_end(out, device);
 }
 
-/* The button, and the generic event device (§5.6.9) that says when it was pressed. */
+/* The button, and the generic event device (§5.6.9) that signals it. */
 static void power_button(struct aml *out)
 {
 	size_t device, resources, method, branch;
@@ -301,8 +301,8 @@ static uint64_t build_fadt(struct aml *out, uint64_t dsdt)
 }
 
 /*
- * CPU n has APIC id n. No PCAT_COMPAT and no interrupt source overrides: there is nothing behind
- * an 8259, and the pins of PCI and of the event device are described where they are used.
+ * CPU n has APIC id n. No PCAT_COMPAT and no interrupt source overrides: no device uses an 8259,
+ * and the pins of PCI and of the event device are described in the DSDT.
  */
 static uint64_t build_madt(struct aml *out, const struct acpi_options *options)
 {
@@ -359,7 +359,7 @@ int acpi_build(struct gmem *mem, const struct acpi_options *options, uint64_t *r
 	if (!out.data)
 		return -EFAULT;
 
-	/* The RSDP comes first: it is where a kernel that scans the area finds it at once. */
+	/* The RSDP comes first, where a kernel that scans the area finds it at once. */
 	rsdp = (struct acpi_rsdp *)out.data;
 	out.len = sizeof(*rsdp);
 	tables[0] = build_fadt(&out, build_dsdt(&out, options));

@@ -7,13 +7,13 @@
 
 #include "core/memory.h"
 
-/* Where the tables may lie: the BIOS area, which e820 reserves and no kernel allocates from. */
+/* The area of the tables: the BIOS area, which e820 reserves and no kernel allocates from. */
 #define ACPI_AREA_BASE 0xe0000ULL
 #define ACPI_AREA_END 0xffff0ULL /* the BIOS entry follows (boot.h) */
 
 struct acpi_options {
 	unsigned cpus;
-	uint64_t ram_high_end; /* first GPA behind RAM above 4 GiB, or X86_RAM_HIGH when none is */
+	uint64_t ram_high_end; /* first GPA after RAM above 4 GiB, or X86_RAM_HIGH if none */
 };
 
 /*

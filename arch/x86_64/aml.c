@@ -228,7 +228,7 @@ void aml_resources_end(struct aml *aml, size_t mark)
 {
 	size_t size_at = mark + PKG_LENGTH_SIZE + 1;
 
-	aml_raw(aml, 0x79, 2); /* end tag; checksum 0 counts as right (§6.4.2.9) */
+	aml_raw(aml, 0x79, 2); /* end tag; checksum 0 counts as valid (§6.4.2.9) */
 	if (!aml->full)
 		put_le16(aml->data + size_at, (uint16_t)(aml->len - size_at - 2));
 	aml_end(aml, mark);

@@ -3,9 +3,9 @@
  * A small encoder for ACPI Machine Language (ACPI 6.4 §20.2) and resource descriptors (§6.4).
  * Private to arch/x86_64.
  *
- * Everything is appended to a caller's buffer, in the order in which ASL would be written. A term
- * with a body is opened by a function that returns a mark and closed by aml_end() with that mark.
- * What does not fit is dropped and sets `full`: check it once, at the end.
+ * Everything is appended to a caller's buffer, in the order of the ASL source. A term with a body
+ * is opened by a function that returns a mark and closed by aml_end() with that mark. What does not
+ * fit is dropped and sets `full`: check it once, at the end.
  *
  * Names are name segments of exactly four characters ("PCI0", "_SB_"), or "\\_SB_" from the root.
  */
@@ -23,7 +23,7 @@ struct aml {
 	bool full;
 };
 
-/* Raw material: bytes, a little-endian number of `width` bytes, zeroes up to an alignment. */
+/* Raw data: bytes, a little-endian number of `width` bytes, zeroes up to an alignment. */
 void aml_bytes(struct aml *aml, const void *bytes, size_t len);
 void aml_raw(struct aml *aml, uint64_t value, unsigned width);
 void aml_align(struct aml *aml, size_t align);
@@ -55,7 +55,7 @@ void aml_io(struct aml *aml, uint16_t port, uint8_t len);
 void aml_irq_edge(struct aml *aml, unsigned irq);   /* ISA: 0..15, active high */
 void aml_irq_level(struct aml *aml, uint32_t gsi); /* active high */
 void aml_memory32(struct aml *aml, uint32_t base, uint32_t len);
-/* What a bridge passes on: bus numbers, or non-prefetchable memory. */
+/* What a bridge forwards: bus numbers, or non-prefetchable memory. */
 void aml_bus_window(struct aml *aml, uint16_t first, uint16_t count);
 void aml_memory_window(struct aml *aml, uint64_t base, uint64_t len);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Recognises what shall boot by its magic and gives it to its format's file.
+ * Detects the kernel's format by its magic and calls that format's loader.
  */
 #include "boot.h"
 #include "elf_image.h"
@@ -33,8 +33,8 @@ static int build_acpi(struct boot_job *job)
 }
 
 /*
- * Whoever jumps to F000:FFF0 wants to reboot: old programs, and Linux that sees hardware-reduced
- * ACPI and no EFI (its reboot_init() then skips ACPI and the keyboard controller).
+ * A jump to F000:FFF0 is a reboot: by old programs, and by Linux with hardware-reduced ACPI and no
+ * EFI (its reboot_init() then skips ACPI and the keyboard controller).
  */
 static int write_bios_entry(struct gmem *mem)
 {
@@ -49,8 +49,8 @@ static int write_bios_entry(struct gmem *mem)
 }
 
 /*
- * Where conventional memory ends, as firmware leaves it for the kernel: Xen puts its trampoline
- * below. An EBDA begins with its size in KiB.
+ * The end of conventional memory, as set by firmware: Xen puts its trampoline below it. An EBDA
+ * begins with its size in KiB.
  */
 static int write_bios_data(struct gmem *mem)
 {

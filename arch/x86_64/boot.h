@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Loading what shall boot. Private to arch/x86_64. On the machine's thread, before any vCPU runs.
+ * Loading the kernel and what it needs. Private to arch/x86_64. On the machine's thread, before any
+ * vCPU runs.
  *
- * Low memory as the guest finds it:
+ * Layout of low memory:
  *
  *   0x00000  free: real-mode vectors, flat binaries, the kernel's own trampolines
  *   0x0040e  BIOS data: where the EBDA begins; 0x00413: KiB of RAM below it
@@ -38,7 +39,7 @@
 #define BOOT_STRINGS_LEN 0x10000ULL
 #define BOOT_AREA_END 0x98000ULL
 
-/* The page tables of the 64-bit entry map this much, each page onto itself. */
+/* The size of the identity mapping at the 64-bit entry. */
 #define BOOT_MAPPED 0x100000000ULL
 
 #define BOOT_BDA_EBDA 0x40eULL	  /* real-mode segment of the EBDA */
@@ -51,10 +52,10 @@ struct boot_job {
 	struct gmem *mem;
 	const struct boot_options *options;
 	struct boot_file kernel;
-	uint64_t low_end;      /* GPA behind the RAM below the hole */
-	uint64_t rsdp;	       /* GPA of the ACPI RSDP; 0: the guest gets no tables */
-	uint64_t strings_used; /* bytes taken of BOOT_STRINGS */
-	bool takes_modules;    /* the format does */
+	uint64_t low_end;      /* first GPA after the RAM below the hole */
+	uint64_t rsdp;	       /* GPA of the ACPI RSDP; 0: no tables */
+	uint64_t strings_used; /* bytes used of BOOT_STRINGS */
+	bool takes_modules;    /* the format supports them */
 	struct boot_summary *summary;
 	struct boot_regs regs;
 };
@@ -68,27 +69,27 @@ __must_check int boot_load_bytes(const struct boot_job *job, uint64_t off, uint6
 				 uint64_t len);
 
 /*
- * Checks that the kernel may lie at [gpa, gpa + len): in RAM below the hole (-E2BIG) and clear of
- * what Kinglet puts into low memory itself (-ENOEXEC). Counts it into the summary.
+ * Checks that the kernel may be at [gpa, gpa + len): in RAM below the hole (-E2BIG) and clear of
+ * what Kinglet itself puts into low memory (-ENOEXEC). Adds it to the summary.
  */
 __must_check int boot_claim(struct boot_job *job, uint64_t gpa, uint64_t len);
 
 /*
  * Puts a file page-aligned at or above `floor`, never below 1 MiB, and below `ceiling`: as high as
- * possible, or as low as possible when `low`. Says where. -E2BIG when it does not fit.
+ * possible, or as low as possible if `low`. Returns the address. -E2BIG when it does not fit.
  */
 __must_check int boot_load_file(struct boot_job *job, const char *what, const char *path,
 				uint64_t floor, uint64_t ceiling, bool low, struct gmem_range *at);
 
 /*
  * Puts the initrd, if there is one, after the loaded kernel and as high as possible below
- * `ceiling`. The summary says where.
+ * `ceiling`. The summary has its address.
  */
 __must_check int boot_load_initrd(struct boot_job *job, uint64_t ceiling);
 
 /*
  * Writes a string, or `first`, a space and `second`, and its NUL into the boot area. `max` is the
- * longest that the format takes, without the NUL. -E2BIG when it is longer, or the area is full.
+ * format's limit, without the NUL. -E2BIG when it is longer, or the area is full.
  */
 __must_check int boot_put_string(struct boot_job *job, const char *first, const char *second,
 				 uint64_t max, uint64_t *gpa);
@@ -113,14 +114,14 @@ __must_check int multiboot_load(struct boot_job *job, const struct elf_image *im
 __must_check int flat_load(struct boot_job *job);
 
 /*
- * Enters Linux at `entry` in job->regs.mode, 32 or 64-bit, with a zero page made of `header`
+ * Enters Linux at `entry` in job->regs.mode, 32 or 64-bit, with a zero page made from `header`
  * (linux.c). The kernel is loaded and claimed; initrd and command line are placed here, within the
  * limits given in the header.
  */
 __must_check int linux_enter(struct boot_job *job, const struct setup_header *header,
 			     uint64_t entry);
 
-/* An ELF image by that entry: it carries no setup header, so Linux's usual limits hold. */
+/* An ELF image at that entry: it has no setup header, so Linux's usual limits apply. */
 __must_check int linux_load_elf(struct boot_job *job, const struct elf_image *image);
 
 /* An ELF image that declares `entry` by a PVH note. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The registers of vCPU 0 at the kernel's entry: what a boot protocol decides (boot.h) and the vCPU
- * is set to (cpu.c). Private to arch/x86_64.
+ * The registers of vCPU 0 at the kernel's entry: set by a boot protocol (boot.h) and written to the
+ * vCPU (cpu.c). Private to arch/x86_64.
  */
 #ifndef KINGLET_X86_64_BOOT_REGS_H
 #define KINGLET_X86_64_BOOT_REGS_H
@@ -10,7 +10,7 @@
 
 /*
  * Selectors of the GDT at BOOT_GDT. The Linux boot protocol fixes 0x10 for code, of either size, and
- * 0x18 for data; PVH and Multiboot leave the numbers free.
+ * 0x18 for data; PVH and Multiboot do not define the numbers.
  */
 #define BOOT_CS 0x10
 #define BOOT_DS 0x18

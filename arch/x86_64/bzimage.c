@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bzImage by its 64-bit entry, or where it has none by the 32-bit one: no BIOS, no real mode. The
- * compressed kernel is read straight into guest RAM as it is and unpacks itself.
+ * bzImage at its 64-bit entry, or if it has none at the 32-bit one: no BIOS, no real mode. The
+ * compressed kernel is read straight into guest RAM and decompresses itself.
  * (Documentation/x86/boot.rst)
  */
 #include "boot.h"
@@ -13,10 +13,10 @@
 #include <string.h>
 
 #define SECTOR 512u
-#define PARAGRAPH 16u /* syssize counts these, the last one perhaps not whole */
+#define PARAGRAPH 16u /* unit of syssize; the last one may be partial */
 #define HEADER_AT offsetof(struct boot_params, hdr)
 #define BOOT_FLAG_AT 0x1fe
-#define JUMP_LEN_AT 0x201 /* the header's length behind 0x202: operand of a short jump */
+#define JUMP_LEN_AT 0x201 /* the header's length after 0x202: operand of a short jump */
 #define MAGIC_AT 0x202
 #define MAGIC "HdrS"
 #define VERSION_MIN 0x020c /* xloadflags, init_size; Linux 3.8 */
@@ -31,7 +31,7 @@ bool bzimage_probe(const struct boot_file *file)
 	       memcmp(file->head + MAGIC_AT, MAGIC, strlen(MAGIC)) == 0;
 }
 
-/* Only as much as the file says it has, so that no code behind the header is taken for fields. */
+/* Only the declared length, so that code after the header is not taken for fields. */
 static int read_header(const struct boot_file *file, struct setup_header *header)
 {
 	size_t end = MAGIC_AT + file->head[JUMP_LEN_AT];
@@ -57,7 +57,10 @@ static int check_header(const struct boot_file *file, const struct setup_header 
 	return 0;
 }
 
-/* Where the file's protected-mode part goes, and what it takes up until the kernel is unpacked. */
+/*
+ * Where the file's protected-mode part goes, and the memory it uses until the kernel is
+ * decompressed.
+ */
 struct placement {
 	uint64_t file_off, len;
 	uint64_t load;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vCPU state: power-on, as firmware leaves it, and the entry state of each CPU mode. (Intel SDM
- * vol. 3A chapter 10; KVM api.rst for the ioctls)
+ * vCPU state: power-on, after firmware, and the entry state of each CPU mode. (Intel SDM vol. 3A
+ * chapter 10; KVM api.rst for the ioctls)
  */
 #include "boot.h"
 #include "x86.h"
@@ -35,7 +35,7 @@
 #define MTRR_ENABLE (1u << 11)
 #define MTRR_WRITE_BACK 6u
 
-/* Of an XSAVE area, in words of 32 bits: which components are in it. */
+/* Index in 32-bit words of an XSAVE area: the bitmap of its components. */
 #define XSTATE_BV 128
 #define XSTATE_X87_SSE 3u
 
@@ -56,13 +56,13 @@ static void run_firmware(struct x86_inventory *state)
 		else if (msr->index == MSR_MISC_ENABLE)
 			msr->data |= MISC_ENABLE_FAST_STRING;
 	}
-	/* Named, or some CPUs leave MXCSR alone. */
+	/* Set, because some CPUs otherwise do not load MXCSR. */
 	state->xsave[XSTATE_BV] |= XSTATE_X87_SSE;
 }
 
 /*
- * What tells vCPUs apart: secondary ones wait for INIT and SIPI. The boot CPU's time stamps begin
- * anew, at 1, and those of the others follow: a 0 is KVM's sign for that, however late it comes.
+ * What differs between vCPUs: secondary ones wait for INIT and SIPI. The boot CPU's TSC restarts at
+ * 1, and those of the others follow: a write of 0 tells KVM to synchronise, however late it comes.
  */
 static void make_own(struct x86_inventory *state, const struct vcpu *vcpu)
 {
@@ -97,7 +97,7 @@ int arch_vcpu_init(struct arch_vm *arch, struct vcpu *vcpu)
 		log_error("vCPU %u: KVM_SET_CPUID2: %s", vcpu->id, strerror(-ret));
 		return ret;
 	}
-	/* All are made alike: the first stands for the others. */
+	/* All are created alike, so the first is enough. */
 	if (!vm->power_on) {
 		ret = inventory_take(vcpu, &vm->power_on);
 		if (ret < 0)

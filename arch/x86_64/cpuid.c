@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CPUID: what KVM supports, made one vCPU's own. The CPUs are cores of one package, one thread
+ * CPUID: what KVM supports, adapted to one vCPU. The CPUs are cores of one package, one thread
  * each, and the APIC id is the vCPU's number. (Intel SDM vol. 2A CPUID; AMD APM vol. 3 appendix E)
  */
 #include "x86.h"
@@ -18,13 +18,13 @@
 #define VENDOR_AUTH 0x68747541u /* "AuthenticAMD" */
 #define VENDOR_HYGO 0x6f677948u /* "HygonGenuine" */
 
-/* KVM itself refuses tables of more than 256 leaves. */
+/* KVM refuses tables of more than 256 leaves. */
 enum { LEAVES_FIRST_GUESS = 100, LEAVES_MAX = 4096 };
 
 /* Added beyond KVM's: three subleaves of each of the two topology leaves. */
 enum { LEAVES_ADDED = 6 };
 
-/* What a vCPU's leaves are made from. */
+/* Input for a vCPU's leaves. */
 struct identity {
 	uint32_t apic_id;
 	uint32_t cpus;
@@ -52,7 +52,9 @@ int cpuid_get_supported(struct kvm *kvm, struct kvm_cpuid2 **cpuid)
 		if (!buf)
 			return -ENOMEM;
 		ret = sys_ioctl(kvm->sys, kvm->dev_fd, KVM_GET_SUPPORTED_CPUID, buf);
-		/* KVM api.rst 4.46: nent is how many there are, unless the buffer was too small. */
+		/*
+		 * KVM api.rst 4.46: nent is the number of leaves, unless the buffer was too small.
+		 */
 		if (ret >= 0 && buf->nent <= count) {
 			*cpuid = buf;
 			return 0;
@@ -83,7 +85,7 @@ static void patch_features(struct kvm_cpuid_entry2 *leaf, const struct identity 
 		leaf->edx |= EDX_HTT;
 	if (id->tsc_deadline)
 		leaf->ecx |= ECX_TSC_DEADLINE;
-	/* Nobody emulates a local APIC then. */
+	/* There is no local APIC then. */
 	if (!id->irqchip) {
 		leaf->ecx &= ~ECX_X2APIC;
 		leaf->edx &= ~EDX_APIC;
@@ -127,8 +129,8 @@ static void patch_amd_topology(struct kvm_cpuid_entry2 *leaf, const struct ident
 	if (!id->amd)
 		return;
 	leaf->eax = id->apic_id;
-	leaf->ebx = id->apic_id & 0xff; /* core id; one thread a core */
-	leaf->ecx = 0;			/* node 0 of one */
+	leaf->ebx = id->apic_id & 0xff; /* core id; one thread per core */
+	leaf->ecx = 0;			/* node 0; one node */
 	leaf->edx = 0;
 }
 

@@ -20,7 +20,7 @@ enum {
 #define DR7_TYPE(slot, type) ((uint64_t)(type) << (16 + 4 * (slot)))
 #define DR7_LEN(slot, len) ((uint64_t)(len) << (18 + 4 * (slot)))
 
-/* The two bits of DR7 that say what is watched, and how much. */
+/* The bits of DR7 for type and length. */
 static const uint8_t type_bits[] = {
 	[ARCH_DEBUG_EXECUTE] = 0, [ARCH_DEBUG_WRITE] = 1, [ARCH_DEBUG_ACCESS] = 3
 };
@@ -33,7 +33,8 @@ struct slot {
 };
 
 /*
- * Breaks points into what one debug register can watch. The number of slots, SLOTS + 1: too many.
+ * Splits points into ranges for one debug register each. Returns the number of slots; SLOTS + 1:
+ * too many.
  */
 static unsigned make_slots(const struct arch_debug_point *points, unsigned count,
 			   struct slot slots[SLOTS])
@@ -67,7 +68,7 @@ bool arch_debug_points_fit(struct vcpu *vcpu, const struct arch_debug_point *poi
 {
 	struct slot slots[SLOTS];
 
-	(void)vcpu; /* every CPU has as many */
+	(void)vcpu; /* the same on every CPU */
 	return make_slots(points, count, slots) <= SLOTS;
 }
 
@@ -90,8 +91,8 @@ static void set_points(struct kvm_guest_debug *debug, const struct arch_debug_po
 }
 
 /*
- * A pending interrupt would else be taken before the instruction, and a step over a breakpoint end
- * in its handler.
+ * Otherwise a pending interrupt would be taken before the instruction, and a step over a breakpoint
+ * would end in its handler.
  */
 static uint32_t step_bits(struct kvm *kvm)
 {
@@ -118,7 +119,7 @@ int arch_debug_control(struct vcpu *vcpu, const struct arch_debug_control *contr
 	return vcpu_ioctl(vcpu, KVM_SET_GUEST_DEBUG, &debug);
 }
 
-/* KVM keeps interrupts back by itself. */
+/* KVM blocks interrupts by itself. */
 int arch_debug_stopped(struct vcpu *vcpu, uint64_t *note)
 {
 	(void)vcpu;
@@ -166,7 +167,7 @@ unsigned arch_debug_trap(uint8_t bytes[ARCH_DEBUG_TRAP_MAX])
 	return 1;
 }
 
-/* Its caches are coherent. */
+/* x86 instruction caches are coherent. */
 void arch_debug_wrote(const void *code, size_t len)
 {
 	(void)code;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The registers that gdb knows of an amd64 CPU, in the order of its target description, and where
- * KVM keeps each. (gdb manual, appendix G.5.3: features org.gnu.gdb.i386.*)
+ * gdb's registers of an amd64 CPU, in the order of its target description, and where KVM keeps
+ * each. (gdb manual, appendix G.5.3: features org.gnu.gdb.i386.*)
  */
 #include "arch/debug.h"
 #include "arch/debug_target.h"
@@ -10,13 +10,13 @@
 
 #define MSR_KERNEL_GS_BASE 0xc0000102
 
-/* All that KVM tells of a vCPU, and what follows from it. */
+/* The state of a vCPU from KVM, and values derived from it. */
 struct cpu_state {
 	struct kvm_regs regs;
 	struct kvm_sregs sregs;
 	struct kvm_fpu fpu;
 	uint64_t kernel_gs_base;
-	uint16_t tags; /* of the x87 stack, two bits each; KVM has them abridged to one */
+	uint16_t tags; /* of the x87 stack, two bits each; KVM has one bit each */
 	uint32_t zero;
 };
 
@@ -157,14 +157,17 @@ static int read_state(struct vcpu *vcpu, struct cpu_state *state)
 		ret = vcpu_ioctl(vcpu, KVM_GET_FPU, &state->fpu);
 	if (ret >= 0)
 		ret = kernel_gs_base(vcpu, KVM_GET_MSRS, &state->kernel_gs_base);
-	/* FXSAVE keeps one bit for "not empty"; gdb wants 3 for empty and tells the rest itself. */
+	/*
+	 * FXSAVE keeps one bit for "not empty"; gdb expects 3 for empty and computes the rest
+	 * itself.
+	 */
 	for (unsigned i = 0; i < 8; i++)
 		if (!(state->fpu.ftwx >> i & 1))
 			state->tags |= (uint16_t)(3u << 2 * i);
 	return ret < 0 ? ret : 0;
 }
 
-/* Only what differs: setting a part, even to what it is, has effects of its own. */
+/* Only what differs: setting a part, even to its current value, has side effects. */
 static int write_state(struct vcpu *vcpu, const struct cpu_state *old, struct cpu_state *state)
 {
 	int ret = 0;

@@ -8,7 +8,7 @@
 
 #define NOTE_OWNER "Xen" /* with its NUL */
 #define NOTE_PHYS32_ENTRY 18
-#define NOTES_MAX (64u << 10) /* bytes of one note segment; Linux has half a KiB */
+#define NOTES_MAX (64u << 10) /* bytes of one note segment; Linux uses half a KiB */
 
 /* What elf_open() and elf_segment() refuse. */
 static int refuse_headers(const struct boot_file *file, int err)

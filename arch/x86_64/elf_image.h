@@ -28,8 +28,8 @@ __must_check int elf_pvh_entry(const struct boot_file *file, const struct elf_im
 __must_check int elf_load_segments(struct boot_job *job, const struct elf_image *image);
 
 /*
- * The GPA of an entry point: as it is when it lies in a loaded segment's physical range, translated
- * when it lies in one's virtual range. -ENOEXEC otherwise.
+ * The GPA of an entry point: unchanged if it is in a loaded segment's physical range, translated if
+ * in a virtual range. -ENOEXEC otherwise.
  */
 __must_check int elf_physical_entry(const struct boot_job *job, const struct elf_image *image,
 				    uint64_t entry, uint64_t *gpa);

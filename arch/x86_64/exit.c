@@ -27,7 +27,7 @@ static void append_bytes(char *text, size_t len, size_t at, const uint8_t *bytes
 		at += (size_t)snprintf(text + at, len - at, " %02x", bytes[i]);
 }
 
-/* RIP and mode: what fits beside the instruction's bytes. */
+/* RIP and mode: as much as fits with the instruction's bytes. */
 static size_t describe_place(struct vcpu *vcpu, char *text, size_t len)
 {
 	struct kvm_regs regs;
@@ -40,7 +40,7 @@ static size_t describe_place(struct vcpu *vcpu, char *text, size_t len)
 				x86_mode_name(&sregs));
 }
 
-/* KVM api.rst 5, KVM_EXIT_INTERNAL_ERROR: the bytes are there when ndata and flags say so. */
+/* KVM api.rst 5, KVM_EXIT_INTERNAL_ERROR: the bytes are valid if ndata and flags say so. */
 static void describe_internal_error(struct vcpu *vcpu, char *detail, size_t len)
 {
 	const struct kvm_run *run = vcpu->run;
@@ -66,7 +66,7 @@ enum vcpu_end arch_vcpu_exit(struct vcpu *vcpu, char *detail, size_t len)
 		describe_internal_error(vcpu, detail, len);
 		return VCPU_INTERNAL_ERROR;
 	case KVM_EXIT_SET_TPR:
-		/* Without an in-kernel APIC every write of CR8 ends here; nobody needs to know. */
+		/* Without an in-kernel APIC every write of CR8 exits; it needs no action. */
 		return VCPU_RUNNING;
 	default:
 		snprintf(detail, len, "KVM exit reason %u", vcpu->run->exit_reason);
@@ -85,7 +85,7 @@ void arch_vcpu_describe(struct vcpu *vcpu, char *text, size_t len)
 		return;
 	}
 	/*
-	 * SVM leaves the VMCB undefined at a shutdown, so KVM resets the vCPU before it tells us.
+	 * SVM leaves the VMCB undefined at a shutdown, so KVM resets the vCPU before the exit.
 	 */
 	if (regs.rip == 0xfff0 && sregs.cs.base == 0xffff0000) {
 		snprintf(text, len, "rip 0xfff0 (the reset vector, where KVM on AMD puts a vCPU at "

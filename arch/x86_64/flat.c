@@ -4,8 +4,8 @@
  *
  * 16-bit: real mode at CS:IP. Below 64 KiB CS is 0 and IP the address, as for a boot sector; above,
  *   CS is the address / 16. DS and ES equal CS; the stack starts at 0x7000:0xfff0.
- * 32-bit: flat protected mode without paging. 64-bit: long mode, the first 4 GiB mapped onto
- *   themselves. In both the stack starts at the boot area's lower end, and RSI is the GPA of the
+ * 32-bit: flat protected mode without paging. 64-bit: long mode, the first 4 GiB identity-mapped.
+ * In both the stack starts at the boot area's lower end, and RSI is the GPA of the
  *   command line.
  */
 #include "boot.h"

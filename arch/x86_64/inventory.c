@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * All that KVM keeps of a vCPU, as a list of what it has calls for. A vCPU that KVM has just made
- * is in its power-on state: it is read then, and written whenever that is wanted back, so no
- * register has to be known here for a reset to reach it.
+ * All state that KVM keeps of a vCPU, by its ioctls. A new vCPU is in its power-on state: that is
+ * read then, and written back at each reset, so a reset covers registers that are not listed here.
  */
 #include "x86.h"
 
@@ -27,9 +26,8 @@ struct state_group {
 	}
 
 /*
- * As they are written. A nested guest ends, and SMM is left, while the mode is still the one that
- * they began in: with VMX on, KVM takes no CR4 without it. The APIC's base, one of the SREGS, says
- * in which mode the local APIC's registers are.
+ * In the order of writing. Nested state and SMM are left before the mode changes: with VMX on, KVM
+ * refuses a CR4 without it. The APIC base, in SREGS, sets the mode of the local APIC's registers.
  */
 static const struct state_group groups[] = {
 	STATE(NESTED_STATE, nested, .needs = KVM_CAP_NESTED_STATE),
@@ -43,25 +41,27 @@ static const struct state_group groups[] = {
 	STATE(MP_STATE, mp_state, .irqchip = true),
 };
 
-/* What guests may write although KVM_GET_MSR_INDEX_LIST leaves it out. (SDM vol. 4; APM vol. 2) */
+/*
+ * MSRs that guests may write although KVM_GET_MSR_INDEX_LIST omits them. (SDM vol. 4; APM vol. 2)
+ */
 static const struct msr_range {
 	uint32_t first, count;
 } unlisted[] = {
-	{ 0x8c, 4 },	   /* SGXLEPUBKEYHASH, Intel's only */
+	{ 0x8c, 4 },	   /* SGXLEPUBKEYHASH, only Intel */
 	{ 0x1d9, 1 },	   /* DEBUGCTL */
 	{ 0x200, 16 },	   /* MTRRs: variable, */
 	{ 0x250, 1 },	   /* of 64 KiB each, */
 	{ 0x258, 2 },	   /* of 16 KiB, */
 	{ 0x268, 8 },	   /* of 4 KiB, */
-	{ 0x2ff, 1 },	   /* and where there is none */
-	{ 0x400, 4 * 32 }, /* machine checks, of as many banks as KVM has */
+	{ 0x2ff, 1 },	   /* and the default type */
+	{ 0x400, 4 * 32 }, /* machine checks, for KVM's number of banks */
 	{ 0xc0000103, 1 }, /* TSC_AUX, listed if the host has RDTSCP */
-	{ 0xc0010114, 1 }, /* VM_CR, AMD's only */
+	{ 0xc0010114, 1 }, /* VM_CR, only AMD */
 };
 
 /*
- * Hyper-V's: a guest is refused them, as CPUID does not offer them; but when Kinglet asks, KVM
- * makes what they need.
+ * Hyper-V MSRs: KVM refuses them to a guest, as CPUID does not offer them; but an access by Kinglet
+ * would allocate Hyper-V state.
  */
 static bool is_hyperv(uint32_t msr)
 {
@@ -76,14 +76,13 @@ static bool has_group(struct kvm *kvm, const struct state_group *group)
 	       (!group->needs || kvm_check_extension(kvm, group->needs));
 }
 
-/* --- MSRs --------------------------------------------------------------------------------------
- */
+/* --- MSRs -------------------------------------------------------------------------------------- */
 
-enum { MSRS_A_CALL = 255, REFUSED = 1 }; /* KVM takes no more */
+enum { MSRS_A_CALL = 255, REFUSED = 1 }; /* KVM's limit per call */
 
 /*
- * KVM_GET_MSRS or KVM_SET_MSRS, each of which stops at an MSR that this KVM or CPU does not have:
- * that one is marked, and stepped over.
+ * KVM_GET_MSRS or KVM_SET_MSRS, each of which stops at an MSR that this KVM or CPU lacks: that one
+ * is marked and skipped.
  */
 static int msrs_call(struct vcpu *vcpu, const struct sys_site *site, unsigned long request,
 		     const char *name, struct kvm_msr_entry *entries, unsigned count)
@@ -128,7 +127,7 @@ static int list_msrs(struct kvm *kvm, struct kvm_msr_list **listed)
 			*listed = list;
 			return 0;
 		}
-		/* KVM api.rst 4.3: it says then how many there are. */
+		/* KVM api.rst 4.3: nmsrs is then the number needed. */
 		if (ret == -E2BIG && list->nmsrs <= count)
 			ret = -EPROTO;
 		count = list->nmsrs;
@@ -159,8 +158,8 @@ static int read_msrs(struct vcpu *vcpu, const struct kvm_msr_list *listed,
 }
 
 /*
- * Those only that are not as they should be: some are read-only, and always are, and others may not
- * be written any more once the vCPU has run.
+ * Only those that differ: some are read-only and never differ, and others may not be written any
+ * more once the vCPU has run.
  */
 static int write_msrs(struct vcpu *vcpu, const struct x86_inventory *inventory)
 {

@@ -11,7 +11,7 @@
 #define LOADER_UNDEFINED 0xff
 #define VIDEO_MODE_NORMAL 0xffff
 
-/* What x86_64 Linux has had in its setup header since 2.6: COMMAND_LINE_SIZE - 1, 2 GiB - 1. */
+/* Values in the setup header of x86_64 Linux since 2.6: COMMAND_LINE_SIZE - 1, 2 GiB - 1. */
 #define LINUX_CMDLINE_SIZE 2047
 #define LINUX_INITRD_MAX 0x7fffffff
 
@@ -29,7 +29,7 @@ static void fill_zero_page(struct boot_params *params, const struct boot_job *jo
 	params->hdr.cmd_line_ptr = (uint32_t)cmdline;
 	params->hdr.ramdisk_image = (uint32_t)job->summary->initrd_start;
 	params->hdr.ramdisk_size = (uint32_t)job->summary->initrd_len;
-	/* A list of the loader's; whatever the file holds there is not ours. */
+	/* A list built by the loader; the file's value is ignored. */
 	params->hdr.setup_data = 0;
 	params->acpi_rsdp_addr = job->rsdp;
 	params->e820_entries = (uint8_t)memmap_build(job->mem, map);
@@ -42,7 +42,7 @@ int linux_enter(struct boot_job *job, const struct setup_header *header, uint64_
 	struct boot_params params;
 	int ret;
 
-	/* All of it lies below 4 GiB: XLF_CAN_BE_LOADED_ABOVE_4G is not needed. */
+	/* All of it is below 4 GiB: XLF_CAN_BE_LOADED_ABOVE_4G is not needed. */
 	if (ceiling > job->low_end)
 		ceiling = job->low_end;
 	ret = boot_load_initrd(job, ceiling);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where RAM lies, and how the guest is told.
+ * The layout of RAM, and the memory map for the guest.
  */
 #include "x86.h"
 
@@ -59,7 +59,9 @@ unsigned memmap_build(const struct gmem *mem, struct boot_e820_entry map[MEMMAP_
 		{ 0, X86_EBDA_BASE, E820_RAM },
 		{ X86_EBDA_BASE, HIGH_MEMORY - X86_EBDA_BASE, E820_RESERVED },
 		{ HIGH_MEMORY, low_end - HIGH_MEMORY, E820_RAM },
-		/* Linux trusts MCFG only when it is reserved (PCI firmware spec 3.3 §4.1.2). */
+		/*
+		 * Linux trusts MCFG only if the range is reserved (PCI firmware spec 3.3 §4.1.2).
+		 */
 		{ X86_ECAM_BASE, X86_ECAM_LEN, E820_RESERVED },
 		{ X86_RAM_HIGH, high_end - X86_RAM_HIGH, E820_RAM },
 	};

@@ -14,7 +14,7 @@
 #define HEADER_MAGIC 0x1badb002u
 #define LOADER_MAGIC 0x2badb002u
 
-/* Header flags: the lower half are demands that a loader must meet or refuse. */
+/* Header flags: a loader must support those in the lower half, or refuse the kernel. */
 #define FLAG_PAGE_ALIGN (1u << 0)
 #define FLAG_MEMORY_INFO (1u << 1)
 #define FLAGS_DEMANDED 0xffffu
@@ -49,7 +49,7 @@ struct info {
 };
 
 struct module {
-	uint32_t start, end; /* end: first byte behind */
+	uint32_t start, end; /* end: first byte after it */
 	uint32_t string;
 	uint32_t reserved;
 };
@@ -103,7 +103,7 @@ bool multiboot_probe(const struct boot_file *file)
 	return find_header(file, &header, &at);
 }
 
-/* The header's own addresses, for kernels that are no ELF (§3.1.3). */
+/* The header's own addresses, for kernels that are not ELF (§3.1.3). */
 static int load_by_addresses(struct boot_job *job, const struct header *h, uint64_t at)
 {
 	const struct boot_file *file = &job->kernel;
@@ -118,7 +118,7 @@ static int load_by_addresses(struct boot_job *job, const struct header *h, uint6
 	if (h->load_addr > h->header_addr || before > at ||
 	    (h->load_end_addr && h->load_end_addr <= h->load_addr))
 		goto damaged;
-	/* 0: all of the file from there on. */
+	/* 0: the whole rest of the file. */
 	if (!h->load_end_addr)
 		len = file->size - (at - before);
 	mem_len = len;
@@ -167,7 +167,7 @@ static int load_image(struct boot_job *job, const struct elf_image *image)
 	return elf_physical_entry(job, image, image->entry, &job->regs.rip);
 }
 
-/* As from other loaders, each string begins with the file's own name (§3.3, cmdline). */
+/* As with other loaders, each string begins with the file's name (§3.3, cmdline). */
 static int add_module(struct boot_job *job, struct info_page *page, const char *what,
 		      const struct boot_module *module, struct gmem_range *at)
 {

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How to find out what this host's KVM can. Neither /dev/kvm nor CPUID tells: without
- * virtualisation hardware, or in real mode on CPUs that have no unrestricted guests, KVM may take
- * guests and interpret them, hundreds of times slower than the CPU and without all of its
- * instructions.
+ * Tests of this host's KVM. Neither /dev/kvm nor CPUID reports it: without virtualisation hardware,
+ * or in real mode on CPUs without unrestricted guests, KVM may accept guests and emulate them,
+ * hundreds of times slower than the CPU and without all of its instructions.
  */
 #include "arch/probe.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What probe.c and probe_guests.S agree on; the latter has no use for C's declarations. */
+/* Shared by probe.c and probe_guests.S, so without C declarations. */
 #ifndef KINGLET_X86_PROBE_GUESTS_H
 #define KINGLET_X86_PROBE_GUESTS_H
 
-/* On a CPU 20,000 ticks or so; interpreted, a hundredth of a second. */
+/* About 20,000 ticks on a CPU; emulated, a hundredth of a second. */
 #define PROBE_ROUNDS 20000
 #define PROBE_ATTEMPTS 5
 #define PROBE_EXIT_PORT 0xf4

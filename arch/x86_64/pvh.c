@@ -33,7 +33,7 @@ struct start_range {
 	uint32_t reserved;
 };
 
-/* All at BOOT_INFO, one behind the other. */
+/* All at BOOT_INFO, one after the other. */
 struct start_page {
 	struct start_info info;
 	struct start_module initrd;
@@ -84,7 +84,7 @@ int pvh_load(struct boot_job *job, const struct elf_image *image, uint64_t entry
 		ret = elf_physical_entry(job, image, entry, &job->regs.rip);
 	if (!ret)
 		ret = boot_load_initrd(job, job->low_end);
-	/* The protocol knows no limit; Linux silently cuts at 2,047 bytes. */
+	/* The protocol has no limit; Linux silently truncates at 2,047 bytes. */
 	if (!ret)
 		ret = boot_put_string(job, job->options->cmdline, NULL, UINT64_MAX, &cmdline);
 	if (ret)

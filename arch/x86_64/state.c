@@ -121,7 +121,7 @@ static const char *activity(struct vcpu *vcpu)
 {
 	struct kvm_mp_state mp_state;
 
-	/* Without an in-kernel local APIC KVM knows no more than that it runs. */
+	/* Without an in-kernel local APIC, KVM only knows that it runs. */
 	if (vcpu_ioctl(vcpu, KVM_GET_MP_STATE, &mp_state) < 0)
 		return "running";
 	switch (mp_state.mp_state) {
@@ -135,7 +135,7 @@ static const char *activity(struct vcpu *vcpu)
 	}
 }
 
-/* Linux enters by SYSCALL at a symbol of its own from early on. */
+/* Linux sets its SYSCALL entry symbol early in boot. */
 static void find_anchor(struct vcpu *vcpu, struct arch_vcpu_state *state)
 {
 	_Alignas(struct kvm_msrs) char

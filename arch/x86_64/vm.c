@@ -10,15 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* More than any KVM allows today; the tables in the BIOS area hold that many. */
+/* More than any KVM allows today; the tables in the BIOS area can hold this number. */
 #define CPUS_MAX 1024u
 
-/* From the 256th on APIC ids need 32 bits, and 255 is the broadcast id of the 8-bit ones. */
+/* From the 256th CPU on, APIC ids need 32 bits; 255 is the broadcast id of 8-bit ids. */
 #define CPUS_MAX_8BIT 255u
 
 const struct arch_linux_words arch_linux_words = {
 	.serial = "ttyS0",
-	/* Without ACPI's reset register it would try the BIOS; the keyboard controller is there. */
+	/* Without ACPI's reset register it would try the BIOS; the keyboard controller works. */
 	.without_tables = "reboot=k",
 };
 
@@ -64,7 +64,7 @@ const struct kvm_irq_routing_entry *arch_irq_routes(unsigned *count)
 	return pin_routes;
 }
 
-/* PCI interrupts are level triggered; a guest without ACPI relies on firmware having said so. */
+/* PCI interrupts are level triggered; a guest without ACPI relies on firmware to set this. */
 static void set_elcr(struct kvm_irqchip chips[2])
 {
 	static const uint8_t intx[] = X86_INTX_GSIS;
@@ -111,7 +111,7 @@ static int enable_32bit_ids(struct kvm *kvm)
 	return kvm_vm_call(kvm, KVM_ENABLE_CAP, &cap);
 }
 
-/* KVM api.rst 4.36, 4.40: KVM on Intel CPUs needs guest-physical pages for itself. */
+/* KVM api.rst 4.36, 4.40: KVM on Intel CPUs needs guest-physical pages for its own use. */
 static int set_kvm_pages(struct kvm *kvm)
 {
 	uint64_t identity_map = X86_KVM_IDENTITY_MAP;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the files of arch/x86_64 share about the VM and its vCPUs. Private to arch/x86_64.
+ * The state of the VM and its vCPUs. Private to arch/x86_64.
  */
 #ifndef KINGLET_X86_64_X86_H
 #define KINGLET_X86_64_X86_H
@@ -12,7 +12,7 @@
 
 enum { X86_PAGE_SIZE = 4096 };
 
-/* All that KVM keeps of a vCPU, as it gives and takes it. (inventory.c) */
+/* All state that KVM keeps of a vCPU, in KVM's formats. (inventory.c) */
 struct x86_inventory {
 	struct kvm_nested_state nested;
 	struct kvm_vcpu_events events;
@@ -24,16 +24,16 @@ struct x86_inventory {
 	struct kvm_lapic_state lapic;
 	struct kvm_mp_state mp_state;
 	unsigned msr_count;
-	struct kvm_msr_entry msrs[]; /* those that can be read; some may be there twice */
+	struct kvm_msr_entry msrs[]; /* the readable ones; some may appear twice */
 };
 
 /* arch_vm.priv */
 struct x86_vm {
-	struct kvm_cpuid2 *supported; /* what KVM can give a vCPU, owned */
+	struct kvm_cpuid2 *supported; /* what KVM supports, owned */
 	bool tsc_deadline;	      /* the local APIC timer has its TSC-deadline mode */
 	/*
-	 * What a reset brings back: a vCPU's power-on state, owned, from the first vCPU on; and,
-	 * valid with an in-kernel irqchip, the controllers'.
+	 * What a reset restores: a vCPU's power-on state, owned, set by the first vCPU; and, with
+	 * an in-kernel irqchip, that of the controllers.
 	 */
 	struct x86_inventory *power_on;
 	struct kvm_irqchip chips[3]; /* by KVM_IRQCHIP_PIC_MASTER, PIC_SLAVE, IOAPIC */
@@ -42,13 +42,13 @@ struct x86_vm {
 
 /*
  * KVM_GET_SUPPORTED_CPUID into a buffer that is large enough; the caller frees *cpuid. Negative
- * errno, nothing is logged.
+ * errno; does not log.
  */
 __must_check int cpuid_get_supported(struct kvm *kvm, struct kvm_cpuid2 **cpuid);
 
 /*
- * Gives a vCPU what KVM supports, made its own: APIC id, topology (one package, one thread a core),
- * and the bits that depend on what KVM emulates. Negative errno, nothing is logged.
+ * Sets a vCPU's CPUID to what KVM supports, with its APIC id, topology (one package, one thread per
+ * core), and the bits that depend on what KVM emulates. Negative errno; does not log.
  */
 __must_check int cpuid_set(const struct arch_vm *arch, struct vcpu *vcpu);
 
@@ -57,18 +57,20 @@ __must_check int inventory_take(struct vcpu *vcpu, struct x86_inventory **invent
 /* Writes it: to the same vCPU, or another one with the same CPUID. Logs on failure. */
 __must_check int inventory_put(struct vcpu *vcpu, const struct x86_inventory *inventory);
 
-/* GPA behind the RAM below the hole, and behind all RAM (X86_RAM_HIGH when none is above it). */
+/*
+ * First GPA after the RAM below the hole, and after all RAM (X86_RAM_HIGH if there is none above).
+ */
 uint64_t memmap_low_end(const struct gmem *mem);
 uint64_t memmap_high_end(const struct gmem *mem);
 
 /*
- * The real-mode areas: the EBDA and what follows it up to 1 MiB is RAM here (the ACPI tables lie in
- * it) but is nobody's to allocate, as on a PC.
+ * The real-mode areas: the EBDA and everything after it up to 1 MiB is RAM here (with the ACPI
+ * tables) but reserved, as on a PC.
  */
 #define X86_EBDA_BASE 0x9fc00ULL
 
 /*
- * The memory map as every boot protocol gives it to the guest, sorted. Types are E820_* of
+ * The memory map passed to the guest by every boot protocol, sorted. Types are E820_* of
  * <asm/e820.h>, which PVH and Multiboot share. Returns the number of entries.
  */
 enum { MEMMAP_MAX = 8 };
