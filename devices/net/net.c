@@ -4,6 +4,7 @@
 
 #include "base/le.h"
 #include "base/log.h"
+#include "base/text.h"
 
 #include <inttypes.h>
 #include <linux/if_tun.h>
@@ -262,14 +263,10 @@ static uint64_t net_features(const struct tap *tap, unsigned pairs)
 	return features;
 }
 
-/* FNV-1a of the name, as a unicast, locally administered address. */
+/* A hash of the name, as a unicast, locally administered address. */
 static void mac_from_name(const char *name, uint8_t mac[ETH_ALEN])
 {
-	uint64_t hash = 0xcbf29ce484222325;
-
-	while (*name)
-		hash = (hash ^ (uint8_t)*name++) * 0x100000001b3;
-	put_le_bytes(mac, hash, ETH_ALEN);
+	put_le_bytes(mac, text_hash(name), ETH_ALEN);
 	mac[0] = (uint8_t)((mac[0] & ~1U) | 2U);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The targets that SCSI devices of this process are on, by way of the configfs that is mounted. Each
- * function logs what fails. Machine's thread where not said otherwise.
+ * The targets that SCSI devices of this process are on, by way of the configfs that is mounted.
+ * Failures are logged. Machine's thread where not said otherwise.
  */
 #ifndef KINGLET_SCSI_TARGET_H
 #define KINGLET_SCSI_TARGET_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Kinds of devices: all that the rest of Kinglet knows of blk, net and so on. Each is a const object
- * in the device's own folder; devices/kinds.c lists them, and options, --dry-run, doctor, the
+ * Kinds of devices: all that the rest of Kinglet knows of blk, net and so on. Each is const and
+ * stands in the device's own folder; devices/kinds.c lists them, and options, --dry-run, doctor, the
  * modules of exec's guests and the machine follow from the list (docs/adding-a-device.md).
  */
 #ifndef KINGLET_DEVICES_KIND_H
@@ -21,7 +21,7 @@ struct host_need {
 	const char *use;  /* what it is for: "--net vhost=on" */
 	/* A device node that is to open; NULL: a folder that is to be there. */
 	const char *node;
-	const char *number; /* file with the node's number, major:minor, while the module is loaded */
+	const char *number; /* file with its number, major:minor, while the module is loaded */
 	const char *folder;
 	const char *mount;	/* the command that brings it, with the modules loaded, */
 	const char *unmounted;	/* and what to say without it */
@@ -50,7 +50,7 @@ struct device_kind {
 	const struct host_need *needs; /* ends with a nameless one; or NULL */
 	/* For --dry-run: the row's text. */
 	void (*describe)(FILE *out, const void *config);
-	/* What can be known of the host before a run: 0, or an errno after one logged line. May be NULL. */
+	/* What can be known before a run: 0, or an errno after one logged line. May be NULL. */
 	int (*check)(const void *config);
 	/*
 	 * -EINVAL after one logged line when this one and one given before, or itself, want
@@ -66,8 +66,8 @@ struct device_kind {
 	int (*create)(struct virtio_dev **out, const struct virtio_env *env, unsigned instance,
 		      const void *config);
 	/*
-	 * The process ends without the device's being destroyed: sees to what would outlive it. True
-	 * when that is done for all of this kind. Any thread. May be NULL.
+	 * The process ends and the device is not destroyed: sees to what would outlive it. True when
+	 * that is done for all of this kind. Any thread. May be NULL.
 	 */
 	bool (*abandon)(const void *config);
 };
@@ -92,8 +92,8 @@ struct device_set {
 };
 
 /*
- * The zeroed config of one more device, until the next one is added. Where one is all that there can
- * be, it takes the old one's place; NULL: there is no room.
+ * The zeroed config of one more device, valid until the next one is added. Where there can be one
+ * only, it takes the old one's place. NULL: there is no room.
  */
 void *device_set_add(struct device_set *set, const struct device_kind *kind);
 

@@ -22,7 +22,7 @@ enum vhost_mode { VHOST_AUTO, VHOST_ON, VHOST_OFF };
 
 struct net_config {
 	const char *tap;	  /* interface name; NULL with fds */
-	bool create;		  /* the tap is made, for the time of the run, where there is none */
+	bool create;		  /* where there is no such tap, one is made for the run */
 	struct fd_list fds;	  /* queues of a tap or macvtap, taken over; none with a name */
 	struct fd_list vhost_fds; /* of /dev/vhost-net, one for each pair; none: it is opened */
 	uint8_t mac[6];

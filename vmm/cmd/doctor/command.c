@@ -132,8 +132,10 @@ static void describe_host(struct doctor *doctor, struct sys *sys)
 /* What is left is the examination's to tell. */
 static void fix_leftovers(void)
 {
+	const struct host_need *need;
+
 	for (unsigned i = 0; device_kinds[i]; i++)
-		for (const struct host_need *need = device_kinds[i]->needs; need && need->name; need++)
+		for (need = device_kinds[i]->needs; need && need->name; need++)
 			if (need->remove_leftovers)
 				need->remove_leftovers();
 }

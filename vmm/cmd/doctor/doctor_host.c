@@ -78,7 +78,8 @@ struct finding doctor_folder(struct doctor *doctor, const struct doctor_check *c
 		return doctor_find(FINDING_MISSING, need->mount, "%s: %s", need->folder,
 				   need->unmounted);
 	/* The next run removes them, too; until then they hold what they are made of. */
-	if (need->find_leftovers && need->find_leftovers(doctor->root, leftovers, sizeof(leftovers)))
+	if (need->find_leftovers &&
+	    need->find_leftovers(doctor->root, leftovers, sizeof(leftovers)))
 		return doctor_find(FINDING_DEGRADED, "kinglet doctor --fix", "%s", leftovers);
 	if (need->users && strcmp(doctor->user, "root") != 0)
 		return doctor_find(FINDING_DEGRADED, "", "%s", need->users);
