@@ -2,7 +2,8 @@
 /* From text to one field, and back. */
 #include "cli/options.h"
 
-#include <ctype.h>
+#include "base/text.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -52,14 +53,6 @@ static const struct number_form {
 	[OPTION_DURATION] = { seconds, "a time; write a number with ms, s, m or h, such as 30s" },
 };
 
-static int digit_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)tolower((unsigned char)c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : 16;
-}
-
 /*
  * Takes decimal or 0x digits off *text. -EINVAL when there are none; a number beyond 64 bits is
  * well-formed and counts as UINT64_MAX, for the range check to refuse.
@@ -67,19 +60,19 @@ static int digit_value(char c)
 static int take_number(const char **text, uint64_t *value)
 {
 	const char *p = *text;
-	int base = 10;
+	unsigned base = 10;
 	uint64_t sum = 0;
 
 	if (p[0] == '0' && (p[1] == 'x' || p[1] == 'X')) {
 		base = 16;
 		p += 2;
 	}
-	if (digit_value(*p) >= base)
+	if (hex_digit(*p) >= base)
 		return -EINVAL;
-	for (; digit_value(*p) < base; p++) {
+	for (; hex_digit(*p) < base; p++) {
 		if (__builtin_mul_overflow(sum, (uint64_t)base, &sum) ||
-		    __builtin_add_overflow(sum, (uint64_t)digit_value(*p), &sum)) {
-			while (digit_value(*p) < base)
+		    __builtin_add_overflow(sum, hex_digit(*p), &sum)) {
+			while (hex_digit(*p) < base)
 				p++;
 			sum = UINT64_MAX;
 			break;
@@ -181,15 +174,14 @@ static int parse_mac(const struct option *option, const char *text, void *field,
 
 	(void)option;
 	for (unsigned i = 0; i < sizeof(mac); i++) {
-		int high = digit_value(text[0]);
-		int low = high < 16 ? digit_value(text[1]) : 16;
+		int byte = hex_byte(text);
 
-		if (low >= 16 || text[2] != (i + 1 < sizeof(mac) ? ':' : '\0')) {
+		if (byte < 0 || text[2] != (i + 1 < sizeof(mac) ? ':' : '\0')) {
 			snprintf(why, len, "not a MAC address; write six bytes such as "
 					   "52:54:00:12:34:56");
 			return -EINVAL;
 		}
-		mac[i] = (uint8_t)(high << 4 | low);
+		mac[i] = (uint8_t)byte;
 		zero = zero && !mac[i];
 		text += 3;
 	}

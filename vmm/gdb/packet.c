@@ -1,24 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "packet.h"
 
+#include "base/text.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 enum { BETWEEN, CONTENTS, SUM_HIGH, SUM_LOW };
 enum { CTRL_C = 0x03, ESCAPE = '}', ESCAPE_XOR = 0x20 };
-
-/* 16: no digit. */
-static unsigned digit(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10u;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10u;
-	return 16;
-}
 
 static void begin(struct gdb_parser *parser)
 {
@@ -63,7 +53,7 @@ static void take_contents(struct gdb_parser *parser, uint8_t byte)
 
 static enum gdb_input take_sum(struct gdb_parser *parser, uint8_t byte)
 {
-	unsigned value = digit(byte);
+	unsigned value = hex_digit((char)byte);
 
 	if (value > 15)
 		parser->broken = true;
@@ -151,10 +141,10 @@ bool gdb_take_hex(const char **text, uint64_t *value)
 	const char *p = *text;
 
 	*value = 0;
-	for (; digit((uint8_t)*p) < 16; p++) {
+	for (; hex_digit(*p) < 16; p++) {
 		if (*value >> 60)
 			return false;
-		*value = *value << 4 | digit((uint8_t)*p);
+		*value = *value << 4 | hex_digit(*p);
 	}
 	if (p == *text)
 		return false;
@@ -175,12 +165,11 @@ bool gdb_take_bytes(const char **text, void *data, size_t len)
 	uint8_t *bytes = data;
 
 	for (size_t i = 0; i < len; i++) {
-		unsigned high = digit((uint8_t)(*text)[0]);
-		unsigned low = high < 16 ? digit((uint8_t)(*text)[1]) : 16;
+		int byte = hex_byte(*text);
 
-		if (low > 15)
+		if (byte < 0)
 			return false;
-		bytes[i] = (uint8_t)(high << 4 | low);
+		bytes[i] = (uint8_t)byte;
 		*text += 2;
 	}
 	return true;
