@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd/probe.h"
 
+#include "base/files.h"
+
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,13 +13,13 @@ static int code_to_file(const struct arch_probe *probe, char *path, size_t len)
 {
 	_cleanup_close_ int fd = memfd_create("probe", MFD_CLOEXEC);
 	size_t size = (size_t)(probe->end - probe->code);
-	ssize_t written;
+	int ret;
 
 	if (fd < 0)
 		return -errno;
-	written = write(fd, probe->code, size);
-	if (written != (ssize_t)size)
-		return written < 0 ? -errno : -ENOSPC;
+	ret = write_all(fd, probe->code, size);
+	if (ret)
+		return ret;
 	snprintf(path, len, "/proc/self/fd/%d", fd);
 	return steal_fd(&fd);
 }
