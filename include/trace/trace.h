@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A file of --trace, read: `kinglet report`. Kinglet writes one event a line, so it is read a line at
- * a time and summed up: a trace of any length takes the same memory. One thread at a time.
+ * A file of --trace, read, for `kinglet report`. Kinglet writes one event a line, so it is read a
+ * line at a time and summed up: a trace of any length takes the same memory. One thread at a time.
  */
 #ifndef KINGLET_TRACE_TRACE_H
 #define KINGLET_TRACE_TRACE_H

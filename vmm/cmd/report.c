@@ -71,7 +71,7 @@ static int write_page(const struct report_options *options, const struct trace *
 	FILE *out;
 
 	if (!trace_is_whole(trace)) {
-		log_error("%s: the run was cut off before its end, so that a page cannot be made of it; "
+		log_error("%s: the run was cut off before its end: a page cannot be made of it; "
 			  "leave --html out", options->path);
 		return EXIT_USAGE;
 	}

@@ -12,35 +12,35 @@ static double percent(uint64_t part, uint64_t whole)
 	return whole ? 100.0 * (double)part / (double)whole : 0;
 }
 
-static void print_fact(FILE *out, const char *what, const char *value)
+void page_print(FILE *out, const char *before, const char *text, const char *after)
 {
-	fputs("<div><b>", out);
-	text_print_xml(out, value);
-	fprintf(out, "</b><span>%s</span></div>\n", what);
+	fputs(before, out);
+	text_print_xml(out, text);
+	fputs(after, out);
 }
 
-static void print_facts(FILE *out, const struct trace *trace, const cJSON *run)
+static void print_number(FILE *out, uint64_t number, const char *after)
 {
-	char cpus[24], end[24], status[24], memory_buf[32];
-	struct text memory = text_of(memory_buf, sizeof(memory_buf));
+	fprintf(out, "<div><b>%llu</b><span>%s</span></div>\n", (unsigned long long)number, after);
+}
 
-	snprintf(cpus, sizeof(cpus), "%u", (unsigned)trace_number(run, "cpus"));
+static void print_run(FILE *out, const struct trace *trace, const cJSON *run)
+{
+	char buf[32];
+	struct text memory = text_of(buf, sizeof(buf));
+
 	text_add_bytes(&memory, trace_number(run, "memory"));
-	snprintf(end, sizeof(end), "%.1f ms", trace_ms(trace->end));
-	snprintf(status, sizeof(status), "%u", (unsigned)trace_number(run, "status"));
 	fputs("<div class=\"facts\">\n", out);
-	print_fact(out, "kernel", trace_string(run, "kernel"));
-	print_fact(out, "format", trace_string(run, "format"));
-	print_fact(out, "vCPUs", cpus);
-	print_fact(out, "memory", memory_buf);
-	print_fact(out, "from start to end", end);
-	print_fact(out, "exit status", status);
+	page_print(out, "<div><b>", trace_string(run, "kernel"), "</b><span>kernel</span></div>\n");
+	page_print(out, "<div><b>", trace_string(run, "format"), "</b><span>format</span></div>\n");
+	print_number(out, trace_number(run, "cpus"), "vCPUs");
+	page_print(out, "<div><b>", buf, "</b><span>memory</span></div>\n");
+	fprintf(out, "<div><b>%.1f ms</b><span>from start to end</span></div>\n",
+		trace_ms(trace->end));
+	print_number(out, trace_number(run, "status"), "exit status");
 	fputs("</div>\n", out);
-	if (*trace_string(run, "detail")) {
-		fputs("<p>", out);
-		text_print_xml(out, trace_string(run, "detail"));
-		fputs("</p>\n", out);
-	}
+	if (*trace_string(run, "detail"))
+		page_print(out, "<p>", trace_string(run, "detail"), "</p>\n");
 }
 
 /* A bar of the width that `part` has in `whole`, which begins at `from`. */
@@ -60,11 +60,9 @@ static void print_timeline(FILE *out, const struct trace *trace)
 	for (unsigned i = 0; i < trace->phase_count; i++) {
 		const struct trace_phase *phase = &trace->phases[i];
 
-		fputs("<tr><td><b>", out);
-		text_print_xml(out, phase->name);
-		fputs("</b></td><td>", out);
-		text_print_xml(out, phase->what);
-		fprintf(out, "</td><td class=\"n\">%.2f</td><td class=\"n\">%.2f</td>",
+		page_print(out, "<tr><td><b>", phase->name, "</b></td>");
+		page_print(out, "<td>", phase->what, "</td>");
+		fprintf(out, "<td class=\"n\">%.2f</td><td class=\"n\">%.2f</td>",
 			trace_ms(phase->at), trace_ms(phase->lasts));
 		print_bar(out, phase->at, phase->lasts, trace->end);
 		fputs("</tr>\n", out);
@@ -91,10 +89,9 @@ static void print_vcpus(FILE *out, const struct trace *trace)
 		uint64_t exits = costs_ns(&trace->sums[TRACE_KINGLET], vcpu->name);
 		uint64_t whole = vcpu->ns + exits;
 
-		fputs("<tr><td>", out);
-		text_print_xml(out, vcpu->name);
+		page_print(out, "<tr><td>", vcpu->name, "</td>");
 		fprintf(out,
-			"</td><td class=\"n\">%llu</td><td class=\"n\">%.2f</td>"
+			"<td class=\"n\">%llu</td><td class=\"n\">%.2f</td>"
 			"<td class=\"n\">%.2f</td><td class=\"b\"><div class=\"bar\">"
 			"<i style=\"width:%.2f%%\"></i>"
 			"<i class=\"two\" style=\"width:%.2f%%\"></i></div></td></tr>\n",
@@ -113,10 +110,9 @@ static void print_costs(FILE *out, const struct costs *costs, const char *what)
 	for (unsigned i = 0; i < costs->count; i++) {
 		const struct cost *cost = &costs->costs[i];
 
-		fputs("<tr><td>", out);
-		text_print_xml(out, cost->name);
+		page_print(out, "<tr><td>", cost->name, "</td>");
 		fprintf(out,
-			"</td><td class=\"n\">%llu</td><td class=\"n\">%.2f</td>"
+			"<td class=\"n\">%llu</td><td class=\"n\">%.2f</td>"
 			"<td class=\"n\">%.1f</td>",
 			(unsigned long long)cost->count, trace_ms(cost->ns),
 			(double)cost->ns / 1e3 / (double)cost->count);
@@ -133,12 +129,10 @@ void trace_print_page(FILE *out, const struct trace *trace)
 	      "<title>Kinglet: the life of a virtual machine</title>\n<style>\n",
 	      out);
 	fputs(page_style, out);
-	fputs("</style>\n</head>\n<body>\n<h1>The life of a virtual machine</h1>\n"
-	      "<p>As traced by Kinglet ",
+	fputs("</style>\n</head>\n<body>\n<h1>The life of a virtual machine</h1>\n",
 	      out);
-	text_print_xml(out, trace->version);
-	fputs(".</p>\n", out);
-	print_facts(out, trace, cJSON_GetArrayItem(trace_facts(trace, "run"), 0));
+	page_print(out, "<p>As traced by Kinglet ", trace->version, ".</p>\n");
+	print_run(out, trace, cJSON_GetArrayItem(trace_facts(trace, "run"), 0));
 	print_timeline(out, trace);
 	print_vcpus(out, trace);
 	fputs("<h2>Exits</h2>\n"
@@ -155,35 +149,29 @@ void trace_print_page(FILE *out, const struct trace *trace)
 
 int page_open(struct watch *watch, const char *path)
 {
-	int ret;
-
 	watch->page = fopen(path, "we");
-	if (!watch->page) {
-		log_error("--explain=html %s: %s", path, strerror(errno));
-		return -errno;
-	}
-	ret = trace_file_open_for_page(watch, path);
-	if (ret)
-		fclose(watch->page);
-	return ret;
+	if (watch->page)
+		return 0;
+	log_error("--explain=html %s: %s", path, strerror(errno));
+	return -errno;
 }
 
 bool page_close(struct watch *watch)
 {
 	const char *path = watch->config.explain_page;
-	FILE *in = trace_file_reopen(watch), *out = watch->page;
+	FILE *in = fmemopen(watch->facts_text, watch->facts_len, "r"), *out = watch->page;
 	struct trace *trace = NULL;
-	bool whole = in && !trace_new(&trace, in, path), failed;
+	bool failed = !in || trace_new(&trace, in, path);
 
 	if (trace)
 		trace_print_page(out, trace);
 	trace_free(trace);
 	if (in)
 		fclose(in);
-	failed = ferror(out);
+	failed |= ferror(out) != 0;
 	failed |= fclose(out) != 0;
 	if (failed)
 		log_error("--explain=html %s: write: %s", path, strerror(errno));
 	watch->page = NULL;
-	return whole && !failed;
+	return !failed;
 }

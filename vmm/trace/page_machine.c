@@ -3,13 +3,10 @@
 
 #include <string.h>
 
-/* One text of a fact, between two pieces of markup. */
 static void print(FILE *out, const char *before, const cJSON *fact, const char *key,
 		  const char *after)
 {
-	fputs(before, out);
-	text_print_xml(out, trace_string(fact, key));
-	fputs(after, out);
+	page_print(out, before, trace_string(fact, key), after);
 }
 
 static void print_bytes(FILE *out, const cJSON *fact)

@@ -1,18 +1,54 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a trace says of the run as a whole: metadata events, a fact each, from which the page is
- * made. Addresses are strings, for a JSON number has 53 bits.
+ * What a trace says of the run as a whole: its phases, and metadata events, a fact each, about the
+ * machine, the costs and the verdict. With a trace's head and tail around it, it is a small trace by
+ * itself, of which the page is made. Addresses are strings, for a JSON number has 53 bits.
  */
 #include "watch.h"
 
 #include "base/le.h"
+#include "base/log.h"
 #include "pci/pci.h"
 #include "virtio/virtio.h"
 
 #include <limits.h>
+#include <stdarg.h>
 #include <string.h>
 
 #define ULL(x) ((unsigned long long)(x))
+
+/* The track of the phases: no thread can have this number (Linux, PID_MAX_LIMIT). */
+enum { PHASE_TRACK = (4 << 20) + 1 };
+
+/* `fmt` are its arguments in JSON. */
+static void __printf(3, 4) tell(struct watch *watch, const char *name, const char *fmt, ...)
+{
+	va_list args;
+
+	fprintf(watch->facts,
+		",\n{\"name\":\"%s\",\"cat\":\"__metadata\",\"ph\":\"M\",\"ts\":0,\"pid\":%d,"
+		"\"tid\":%d,\"args\":{",
+		name, getpid(), PHASE_TRACK);
+	va_start(args, fmt);
+	vfprintf(watch->facts, fmt, args);
+	va_end(args);
+	fputs("}}", watch->facts);
+}
+
+int trace_begin(struct watch *watch)
+{
+	watch->facts = open_memstream(&watch->facts_text, &watch->facts_len);
+	if (!watch->facts)
+		return -errno;
+	fprintf(watch->facts,
+		"{\"otherData\":{\"producer\":\"Kinglet " KINGLET_VERSION "\"},\n"
+		"\"displayTimeUnit\":\"ns\",\n\"traceEvents\":[\n"
+		"{\"name\":\"process_name\",\"cat\":\"__metadata\",\"ph\":\"M\",\"ts\":0,"
+		"\"pid\":%d,\"tid\":%d,\"args\":{\"name\":\"kinglet\"}}",
+		getpid(), gettid());
+	tell(watch, "thread_name", "\"name\":\"phases\"");
+	return fflush(watch->facts) ? -errno : 0;
+}
 
 /* --- Addresses -------------------------------------------------------------------------------- */
 
@@ -64,8 +100,8 @@ static void tell_areas(struct watch *watch)
 	for (unsigned i = 0; i < areas.count; i++) {
 		const struct area *area = &areas.areas[i];
 
-		trace_fact(watch, "area",
-			   "\"kind\":\"%s\",\"name\":\"%s\",\"from\":\"0x%010llx\","
+		tell(watch, "area",
+		     "\"kind\":\"%s\",\"name\":\"%s\",\"from\":\"0x%010llx\","
 			   "\"to\":\"0x%010llx\",\"bytes\":%llu",
 			   area->kind, area->name, ULL(area->base),
 			   ULL(area->base + area->len - 1), ULL(area->len));
@@ -79,7 +115,7 @@ static void tell_ports(struct watch *watch)
 	for (unsigned i = 0; i < pio->count; i++) {
 		const struct bus_region *region = pio->regions[i];
 
-		trace_fact(watch, "port", "\"name\":\"%s\",\"from\":\"0x%04llx\",\"to\":\"0x%04llx\"",
+		tell(watch, "port", "\"name\":\"%s\",\"from\":\"0x%04llx\",\"to\":\"0x%04llx\"",
 			   region->name, ULL(region->base), ULL(region->base + region->len - 1));
 	}
 }
@@ -92,7 +128,7 @@ static void tell_bars(struct watch *watch, unsigned slot, const struct pci_dev *
 		const struct pci_bar *bar = &dev->bars[i];
 
 		if (bar->size)
-			trace_fact(watch, "bar",
+			tell(watch, "bar",
 				   "\"function\":\"00:%02x.0\",\"bar\":%u,\"bytes\":%llu,"
 				   "\"at\":\"0x%llx\",\"is_64bit\":%u,\"mapped\":%u",
 				   slot, i, ULL(bar->size), ULL(bar->region.base), bar->is_64bit,
@@ -114,7 +150,7 @@ static void tell_functions(struct watch *watch)
 		if (dev->cfg[PCI_INTERRUPT_PIN])
 			text_add(&gsi, ",\"gsi\":%u",
 				 pci->intx_gsis[(slot + dev->cfg[PCI_INTERRUPT_PIN] - 1) % 4]);
-		trace_fact(watch, "function",
+		tell(watch, "function",
 			   "\"function\":\"00:%02x.0\",\"name\":\"%s\",\"ids\":\"%04x:%04x\","
 			   "\"class\":\"%06x\",\"msix\":%u%s",
 			   slot, dev->name, get_le16(dev->cfg + PCI_VENDOR_ID),
@@ -151,13 +187,13 @@ static void tell_queues(struct watch *watch, const struct virtio_dev *dev)
 
 		if (kick)
 			add_way(&way, q, kick, wiring_find(&watch->wiring, q->irq.fd));
-		trace_fact(watch, "queue", "\"device\":\"%s\",\"queue\":%u%s", dev->name, i, buf);
+		tell(watch, "queue", "\"device\":\"%s\",\"queue\":%u%s", dev->name, i, buf);
 	}
 }
 
 void trace_machine(struct watch *watch)
 {
-	if (!watch->trace && !watch->page_trace)
+	if (!watch->facts)
 		return;
 	for (unsigned i = 0; i < watch->parts->device_count; i++)
 		tell_queues(watch, watch->parts->devices[i]);
@@ -171,9 +207,28 @@ void trace_machine(struct watch *watch)
 static void tell_costs(struct watch *watch, const char *of, const struct costs *costs)
 {
 	for (unsigned i = 0; i < costs->count; i++)
-		trace_fact(watch, "cost", "\"of\":\"%s\",\"what\":\"%s\",\"count\":%llu,\"ns\":%llu",
+		tell(watch, "cost", "\"of\":\"%s\",\"what\":\"%s\",\"count\":%llu,\"ns\":%llu",
 			   of, costs->costs[i].name, ULL(costs->costs[i].count),
 			   ULL(costs->costs[i].ns));
+}
+
+static void tell_phases(struct watch *watch)
+{
+	uint64_t start = atomic_load(&watch->phases.at[PHASE_EXEC]);
+
+	for (enum phase phase = phases_next(&watch->phases, PHASES); phase != PHASES;
+	     phase = phases_next(&watch->phases, phase)) {
+		enum phase next = phases_next(&watch->phases, phase);
+		uint64_t at = atomic_load(&watch->phases.at[phase]);
+		uint64_t ns = next == PHASES ? 0 : atomic_load(&watch->phases.at[next]) - at;
+
+		fprintf(watch->facts,
+			",\n{\"name\":\"%s\",\"cat\":\"phase\",\"ph\":\"X\",\"pid\":%d,\"tid\":%d,"
+			"\"ts\":%llu.%03u,\"dur\":%llu.%03u,\"args\":{\"what\":\"%s\"}}",
+			phase_name(phase), getpid(), PHASE_TRACK, ULL((at - start) / 1000),
+			(unsigned)((at - start) % 1000), ULL(ns / 1000), (unsigned)(ns % 1000),
+			phase_meaning(phase));
+	}
 }
 
 void trace_totals(struct watch *watch, const struct verdict *verdict)
@@ -184,18 +239,22 @@ void trace_totals(struct watch *watch, const struct verdict *verdict)
 	struct text kernel = text_of(kernel_buf, sizeof(kernel_buf));
 	struct text detail = text_of(detail_buf, sizeof(detail_buf));
 
-	if (!watch->trace && !watch->page_trace)
+	if (!watch->facts)
 		return;
-	trace_phases(watch);
+	tell_phases(watch);
 	tell_costs(watch, "exit", &watch->exits);
 	tell_costs(watch, "ioctl", &watch->calls);
 	tell_costs(watch, "guest", &watch->in_guest);
 	tell_costs(watch, "kinglet", &watch->in_exits);
 	trace_add_string(&kernel, config->boot.kernel);
 	trace_add_string(&detail, verdict->detail);
-	trace_fact(watch, "run",
+	tell(watch, "run",
 		   "\"kernel\":\"%s\",\"format\":\"%s\",\"cpus\":%u,\"memory\":%llu,\"status\":%d,"
 		   "\"detail\":\"%s\"",
 		   kernel_buf, format ? format : "", config->cpus, ULL(config->memory),
 		   verdict->status, detail_buf);
+	fputs(TRACE_TAIL, watch->facts);
+	if (fclose(watch->facts))
+		log_error("trace: %s", strerror(errno));
+	watch->facts = NULL;
 }

@@ -10,8 +10,7 @@
  * A pipe whose reader does not read stops no thread: a buffer that it has not begun to take when the
  * next one is full is waited for a moment, and then the events of that next one are lost.
  *
- * When the run is over, metadata events follow with all that the page shows (trace_facts.c). The page
- * of --explain=html is made of a trace in memory that has these and the phases only.
+ * It begins and ends with what trace_facts.c says of the run as a whole.
  */
 #include "watch.h"
 
@@ -21,24 +20,20 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <string.h>
-#include <sys/mman.h>
 
 enum {
 	BUFFER = 64 << 10,
 	EVENT_MAX = 1600, /* of one event's text, all escapes in */
-	FACT_MAX = 16 << 10, /* of a fact's: the kernel's path is one */
 	FLUSH_NS = 200000000, /* a buffer is not kept longer, if events come */
-	/* The track of the phases: no thread can have this number (Linux, PID_MAX_LIMIT). */
-	PHASE_TRACK = (4 << 20) + 1,
 };
 
-static const char tail[] = "\n]}\n";
+static const char tail[] = TRACE_TAIL;
 
 struct trace_file {
 	int fd; /* owned */
-	const char *option, *path; /* for messages */
+	const char *path;
+	size_t head_len; /* of watch->facts_text: has been written */
 	pthread_mutex_t lock;
 	off_t end;   /* where the next event goes; a pipe has no such place: -1 */
 	int error;   /* an errno, and said so; 0: none so far */
@@ -52,7 +47,7 @@ struct trace_file {
 static void write_failed(struct trace_file *file)
 {
 	if (!file->error)
-		log_error("%s %s: write: %s", file->option, file->path, strerror(errno));
+		log_error("--trace %s: write: %s", file->path, strerror(errno));
 	file->error = errno;
 }
 
@@ -282,139 +277,72 @@ void trace_event(struct watched_thread *thread, const struct narration *n,
 	put(thread, &event, call->end_ns);
 }
 
-/* --- The files -------------------------------------------------------------------------------- */
-
-static int open_file(struct trace_file **slot, int fd, const char *option, const char *path)
-{
-	char head[EVENT_MAX + sizeof(tail)];
-	struct text text = text_of(head, EVENT_MAX);
-	struct trace_file *file = fd < 0 ? NULL : calloc(1, sizeof(*file));
-
-	if (!file) {
-		int ret = -errno;
-
-		log_error("%s %s: %s", option, path, strerror(errno));
-		close_fd(&fd);
-		return ret;
-	}
-	*file = (struct trace_file){ .fd = fd, .option = option, .path = path };
-	file->end = lseek(fd, 0, SEEK_CUR);
-	/* The open file description is ours alone. */
-	if (file->end < 0)
-		fcntl(fd, F_SETFL, O_WRONLY | O_NONBLOCK);
-	pthread_mutex_init(&file->lock, NULL);
-	text_add(&text, "{\"otherData\":{\"producer\":\"Kinglet " KINGLET_VERSION "\"},\n"
-			"\"displayTimeUnit\":\"ns\",\n\"traceEvents\":[\n"
-			"{\"name\":\"process_name\",\"cat\":\"__metadata\",\"ph\":\"M\",\"ts\":0,"
-			"\"pid\":%d,\"tid\":%d,\"args\":{\"name\":\"kinglet\"}}",
-		 getpid(), gettid());
-	begin(&text, "thread_name", "__metadata", 'M', PHASE_TRACK);
-	text_add(&text, ",\"ts\":0,\"args\":{\"name\":\"phases\"}}");
-	write_events(file, head, text.len);
-	*slot = file;
-	return 0;
-}
+/* --- The file --------------------------------------------------------------------------------- */
 
 int trace_file_open(struct watch *watch, const char *path)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
+	char head[EVENT_MAX + sizeof(tail)];
+	struct trace_file *file = calloc(1, sizeof(*file));
+	int ret;
 
-	return open_file(&watch->trace, fd, "--trace", path);
-}
-
-int trace_file_open_for_page(struct watch *watch, const char *path)
-{
-	return open_file(&watch->page_trace, memfd_create("trace", MFD_CLOEXEC), "--explain=html",
-			 path);
-}
-
-/* Into each file; `data` has room for the tail behind it. */
-static void write_to_all(struct watch *watch, char *data, size_t len)
-{
-	if (watch->trace)
-		write_events(watch->trace, data, len);
-	if (watch->page_trace)
-		write_events(watch->page_trace, data, len);
-}
-
-void trace_phases(struct watch *watch)
-{
-	for (enum phase phase = phases_next(&watch->phases, PHASES); phase != PHASES;
-	     phase = phases_next(&watch->phases, phase)) {
-		char buf[EVENT_MAX + sizeof(tail)];
-		struct text event = text_of(buf, EVENT_MAX);
-		uint64_t at = atomic_load(&watch->phases.at[phase]);
-		enum phase next = phases_next(&watch->phases, phase);
-
-		begin(&event, phase_name(phase), "phase", 'X', PHASE_TRACK);
-		add_span(&event, watch, at,
-			 next == PHASES ? at : atomic_load(&watch->phases.at[next]));
-		add_what(&event, phase_meaning(phase));
-		text_add(&event, "}}");
-		write_to_all(watch, buf, event.len);
+	if (!file)
+		return -ENOMEM;
+	file->path = path;
+	file->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
+	if (file->fd < 0) {
+		ret = -errno;
+		log_error("--trace %s: %s", path, strerror(-ret));
+		free(file);
+		return ret;
 	}
-}
-
-void trace_fact(struct watch *watch, const char *name, const char *fmt, ...)
-{
-	char args_buf[FACT_MAX], buf[FACT_MAX + EVENT_MAX + sizeof(tail)];
-	struct text event = text_of(buf, sizeof(buf) - sizeof(tail));
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(args_buf, sizeof(args_buf), fmt, args);
-	va_end(args);
-	begin(&event, name, "__metadata", 'M', PHASE_TRACK);
-	text_add(&event, ",\"ts\":0,\"args\":{%s}}", args_buf);
-	write_to_all(watch, buf, event.len);
+	file->end = lseek(file->fd, 0, SEEK_CUR);
+	/* The open file description is ours alone. */
+	if (file->end < 0)
+		fcntl(file->fd, F_SETFL, O_WRONLY | O_NONBLOCK);
+	pthread_mutex_init(&file->lock, NULL);
+	watch->trace = file;
+	file->head_len = watch->facts_len;
+	memcpy(head, watch->facts_text, file->head_len);
+	write_events(file, head, file->head_len);
+	return 0;
 }
 
 /* Whether the reader of a pipe has got everything. */
-static bool finish_pipe(struct trace_file *file)
+static bool finish_pipe(struct trace_file *file, const char *data, size_t len)
 {
-	uint64_t lost = file->lost;
 	bool ended;
 
-	write_pipe(file, tail, sizeof(tail) - 1);
+	while (len) {
+		size_t part = len < BUFFER ? len : BUFFER;
+
+		write_pipe(file, data, part);
+		data += part;
+		len -= part;
+	}
 	ended = !file->stalled && write_rest(file, ROOM_PATIENCE_MS);
-	if (!ended || lost)
+	if (!ended || file->lost)
 		log_error("--trace %s: its reader is too slow: %s%llu events are lost", file->path,
-			  ended ? "" : "the end and ", (unsigned long long)lost);
-	return ended && !lost;
-}
-
-static void free_file(struct trace_file **slot)
-{
-	struct trace_file *file = *slot;
-
-	close_fd(&file->fd);
-	pthread_mutex_destroy(&file->lock);
-	free(file);
-	*slot = NULL;
+			  ended ? "" : "the end and ", (unsigned long long)file->lost);
+	return ended && !file->lost;
 }
 
 bool trace_file_close(struct watch *watch)
 {
 	struct trace_file *file = watch->trace;
-	bool lost = file->end < 0 && !finish_pipe(file);
+	const char *rest = watch->facts_text + file->head_len;
+	size_t len = watch->facts_len - file->head_len;
+	bool lost = false;
 
-	if (close(steal_fd(&file->fd)) && !file->error)
+	if (file->end < 0)
+		lost = !finish_pipe(file, rest, len);
+	else
+		write_file(file, rest, len, file->end);
+	if (close(file->fd) && !file->error)
 		write_failed(file);
 	/* A pipe's reader may leave when it has seen enough. */
 	lost |= file->error && file->error != EPIPE;
-	free_file(&watch->trace);
+	pthread_mutex_destroy(&file->lock);
+	free(file);
+	watch->trace = NULL;
 	return !lost;
-}
-
-FILE *trace_file_reopen(struct watch *watch)
-{
-	struct trace_file *file = watch->page_trace;
-	FILE *in = file->error ? NULL : fdopen(file->fd, "r");
-
-	if (in)
-		file->fd = -1;
-	else if (!file->error)
-		log_error("%s %s: %s", file->option, file->path, strerror(errno));
-	free_file(&watch->page_trace);
-	return in;
 }

@@ -263,6 +263,7 @@ static void finish(struct watch *watch)
 	wiring_destroy(&watch->wiring);
 	pthread_key_delete(watch->key);
 	pthread_mutex_destroy(&watch->lock);
+	free(watch->facts_text);
 }
 
 static int begin(void *owner, const struct machine_parts *parts)
@@ -276,13 +277,17 @@ static int begin(void *owner, const struct machine_parts *parts)
 	watch->parts = parts;
 	pthread_mutex_init(&watch->lock, NULL);
 	ret = fd_names_init(&watch->names);
-	if (!ret && config->trace)
-		ret = trace_file_open(watch, config->trace);
+	if (!ret && (config->trace || config->explain_page))
+		ret = trace_begin(watch);
 	if (!ret && config->explain_page)
 		ret = page_open(watch, config->explain_page);
+	if (!ret && config->trace)
+		ret = trace_file_open(watch, config->trace);
 	if (ret) {
-		if (watch->trace)
-			trace_file_close(watch);
+		if (watch->page)
+			fclose(watch->page);
+		if (watch->facts)
+			fclose(watch->facts);
 		finish(watch);
 		return ret;
 	}

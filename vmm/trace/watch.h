@@ -63,8 +63,11 @@ struct watch {
 	struct costs exits, calls, in_guest, in_exits;
 	struct phases phases;
 	struct trace_file *trace; /* owned; NULL without --trace */
-	FILE *page;		       /* of --explain=html, owned; NULL without it */
-	struct trace_file *page_trace; /* what it is made of, owned; NULL without it */
+	FILE *page;		  /* of --explain=html, owned; NULL without it */
+	/* A trace without the threads' events, owned; NULL without --trace and --explain=html. */
+	FILE *facts;
+	char *facts_text;
+	size_t facts_len;
 };
 
 /* --- explain.c: the narration. The event's own thread. --- */
@@ -74,12 +77,12 @@ void explain_event(struct watched_thread *thread, const struct narration *n,
 /* Says what is still counted. */
 void explain_flush(struct watched_thread *thread);
 
-/* --- trace_file.c: trace-event files. --- */
+/* --- trace_file.c: the trace-event file. --- */
 
-/* Log on failure. */
+#define TRACE_TAIL "\n]}\n"
+
+/* After trace_begin(). Logs on failure. */
 __must_check int trace_file_open(struct watch *watch, const char *path);
-/* In memory, and without the threads' events. */
-__must_check int trace_file_open_for_page(struct watch *watch, const char *path);
 /* An ioctl, an open or a note. The event's own thread. */
 void trace_event(struct watched_thread *thread, const struct narration *n,
 		 const struct narrate_entry *entry);
@@ -90,29 +93,27 @@ void trace_span(struct watched_thread *thread, const char *category, const char 
 void trace_thread(struct watched_thread *thread);
 /* Writes what the thread has collected. */
 void trace_flush(struct watched_thread *thread);
-/* The phases, into each file. */
-void trace_phases(struct watch *watch);
-/* A metadata event, into each file; `fmt` are its arguments in JSON. */
-void trace_fact(struct watch *watch, const char *name, const char *fmt, ...) __printf(3, 4);
+/*
+ * After trace_totals(). The file is whole, or false, and that has been logged. All threads but this
+ * and the main one are gone.
+ */
+bool trace_file_close(struct watch *watch);
 /* Appends any text, to be put between quotes. */
 void trace_add_string(struct text *out, const char *string);
-/* The file is whole, or false, and that has been logged. All threads but this are gone. */
-bool trace_file_close(struct watch *watch);
-/* Ends the one in memory and returns it, to be read; NULL, logged. */
-FILE *trace_file_reopen(struct watch *watch);
 
-/* --- trace_facts.c: what a trace says of the run as a whole, for the page. Machine's thread. --- */
+/* --- trace_facts.c: what a trace says of the run as a whole. Machine's thread. --- */
 
+__must_check int trace_begin(struct watch *watch);
 /* The machine as it is now; no vCPU runs. */
 void trace_machine(struct watch *watch);
-/* Phases, costs, verdict. All threads but this and the main one are gone. */
+/* The rest: phases, costs, verdict. All threads but this and the main one are gone. */
 void trace_totals(struct watch *watch, const struct verdict *verdict);
 
 /* --- page.c: --explain=html. Machine's thread. --- */
 
 /* Logs on failure. */
 __must_check int page_open(struct watch *watch, const char *path);
-/* Writes the page; false: that has failed, and is logged. */
+/* After trace_totals(). Writes the page; false: that has failed, and is logged. */
 bool page_close(struct watch *watch);
 
 #endif
