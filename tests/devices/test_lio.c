@@ -441,14 +441,12 @@ static void test_lock(void **state)
 {
 	struct fixture *f = *state;
 	struct lio_target target, other;
-	char text[300];
 	int fd;
 
 	create(f, &target, false);
 	capture_stderr_begin(&f->capture);
 	assert_int_equal(create_target(&other, &f->lio, f->image, true, 1), -EBUSY);
-	capture_stderr_end(&f->capture, text, sizeof(text));
-	assert_non_null(strstr(text, "in use by another program"));
+	capture_expect(&f->capture, "in use by another program");
 	lio_target_destroy(&target);
 	fd = open(f->image, O_RDWR | O_CLOEXEC);
 	assert_int_equal(file_lock(fd, false), 0);
@@ -523,7 +521,6 @@ static void test_removal_stops_where_it_fails(void **state)
 {
 	struct fixture *f = *state;
 	struct lio_target target;
-	char text[800];
 
 	create(f, &target, true);
 	f->calls = 0;
@@ -531,8 +528,7 @@ static void test_removal_stops_where_it_fails(void **state)
 	f->fail_errno = EBUSY;
 	capture_stderr_begin(&f->capture);
 	lio_target_destroy(&target);
-	capture_stderr_end(&f->capture, text, sizeof(text));
-	assert_non_null(strstr(text, "/nexus cannot be removed: Device or resource busy"));
+	capture_expect(&f->capture, "/nexus cannot be removed: Device or resource busy");
 	assert_int_equal(f->calls, 5);
 	assert_true(exists(f, "vhost/%s/tpgt_1", target.wwpn));
 	assert_true(exists(f, "core/fileio_18763/%s", target.name));
@@ -541,16 +537,13 @@ static void test_removal_stops_where_it_fails(void **state)
 static void expect_hint(struct fixture *f, unsigned call, int error, const char *hint)
 {
 	struct lio_target target;
-	char text[800];
 
 	f->calls = 0;
 	f->fail_at = call;
 	f->fail_errno = error;
 	capture_stderr_begin(&f->capture);
 	assert_int_equal(create_target(&target, &f->lio, f->image, false, 0), -EIO);
-	capture_stderr_end(&f->capture, text, sizeof(text));
-	if (!strstr(text, hint))
-		fail_msg("no \"%s\" in: %s", hint, text);
+	capture_expect(&f->capture, hint);
 }
 
 static void test_refusals_say_what_to_do(void **state)
@@ -567,13 +560,10 @@ static void test_refusals_say_what_to_do(void **state)
 static void expect_bad_file(struct fixture *f, const char *path, int error, const char *line)
 {
 	struct lio_target target;
-	char text[300];
 
 	capture_stderr_begin(&f->capture);
 	assert_int_equal(create_target(&target, &f->lio, path, true, 0), -error);
-	capture_stderr_end(&f->capture, text, sizeof(text));
-	if (!strstr(text, line))
-		fail_msg("no \"%s\" in: %s", line, text);
+	capture_expect(&f->capture, line);
 	assert_int_equal(f->calls, 0);
 }
 
@@ -774,7 +764,7 @@ static int find_in(struct fixture *f, struct lio *lio, const char *mounts)
 static void test_find(void **state)
 {
 	struct fixture *f = *state;
-	char text[300], mounts[500];
+	char mounts[500];
 	struct lio lio;
 
 	assert_int_equal(find_in(f, &lio,
@@ -793,9 +783,8 @@ static void test_find(void **state)
 
 	capture_stderr_begin(&f->capture);
 	lio_log_not_found(-ENOENT);
-	capture_stderr_end(&f->capture, text, sizeof(text));
-	assert_string_equal(text, "kinglet: scsi: configfs is not mounted (mount -t configfs "
-				  "configfs /sys/kernel/config)\n");
+	capture_expect_all(&f->capture, "kinglet: scsi: configfs is not mounted (mount -t configfs "
+					"configfs /sys/kernel/config)\n");
 }
 
 static void expect_no_target(struct fixture *f, const char *wwpn, const char *line)

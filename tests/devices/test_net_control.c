@@ -285,15 +285,13 @@ static void test_control_without_room_for_answer(void **state)
 {
 	struct net_card *f = *state;
 	struct capture capture;
-	char text[256];
 
 	card_start(f, CARD_CONTROL);
 	mock_ring_add(&f->control, &(struct mock_buf){ .gpa = MOCK_SEAM, .len = 10 }, 1);
 	capture_stderr_begin(&capture);
 	card_kick(f, &f->control);
-	capture_stderr_end(&capture, text, sizeof(text));
+	capture_expect(&capture, "no room for an answer");
 	assert_true(f->dev->status & VIRTIO_CONFIG_S_NEEDS_RESET);
-	assert_non_null(strstr(text, "no room for an answer"));
 }
 
 int main(void)

@@ -2,8 +2,11 @@
 #include "capture.h"
 #include "unit.h"
 
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+enum { TEXT_MAX = 4096 };
 
 void capture_stderr_begin(struct capture *capture)
 {
@@ -23,4 +26,21 @@ void capture_stderr_end(struct capture *capture, char *text, size_t len)
 	close(capture->file_fd);
 	assert_true(got >= 0);
 	text[got] = '\0';
+}
+
+void capture_expect(struct capture *capture, const char *part)
+{
+	char text[TEXT_MAX];
+
+	capture_stderr_end(capture, text, sizeof(text));
+	if (!strstr(text, part))
+		fail_msg("no \"%s\" in: %s", part, text);
+}
+
+void capture_expect_all(struct capture *capture, const char *all)
+{
+	char text[TEXT_MAX];
+
+	capture_stderr_end(capture, text, sizeof(text));
+	assert_string_equal(text, all);
 }

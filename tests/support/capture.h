@@ -18,4 +18,8 @@ void capture_stderr_begin(struct capture *capture);
 /* Gives standard error back; `text` is what came meanwhile, cut at len - 1 bytes. */
 void capture_stderr_end(struct capture *capture, char *text, size_t len);
 
+/* The same, and fails the test unless `part` came, or `all` and nothing else. */
+void capture_expect(struct capture *capture, const char *part);
+void capture_expect_all(struct capture *capture, const char *all);
+
 #endif
