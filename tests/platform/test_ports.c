@@ -8,7 +8,7 @@
 #include "platform/power.h"
 #include "platform/pvpanic.h"
 
-#include "fake_sys.h"
+#include "mock_ring.h"
 #include "unit.h"
 
 #include <string.h>
@@ -33,10 +33,7 @@ static void count(void *owner)
 /* --- Power ------------------------------------------------------------------------------------ */
 
 struct power_fixture {
-	struct fake_sys fake;
-	struct kvm kvm;
-	struct loop loop;
-	struct irqs irqs;
+	struct mock_env env;
 	struct power power;
 	unsigned offs, resets;
 };
@@ -53,20 +50,17 @@ static void count_reset(void *owner)
 
 static int power_setup(void **state)
 {
-	struct power_fixture *f = calloc(1, sizeof(*f));
+	struct power_fixture *f = test_calloc(1, sizeof(*f));
 	struct power_options options = {
 		.base = X86_POWER_PORT,
-		.irqs = &f->irqs,
+		.irqs = &f->env.irqs,
 		.gsi = X86_POWER_GSI,
 		.power_off = count_off,
 		.reset = count_reset,
 		.owner = f,
 	};
 
-	fake_sys_init(&f->fake);
-	assert_int_equal(kvm_init(&f->kvm, &f->fake.sys, 0), 0);
-	assert_int_equal(loop_init(&f->loop), 0);
-	assert_int_equal(irqs_init(&f->irqs, &f->kvm, &f->loop, NULL, 0), 0);
+	mock_env_init(&f->env);
 	power_init(&f->power, &options);
 	*state = f;
 	return 0;
@@ -77,12 +71,7 @@ static int power_teardown(void **state)
 	struct power_fixture *f = *state;
 
 	power_destroy(&f->power);
-	irqs_destroy(&f->irqs);
-	loop_destroy(&f->loop);
-	kvm_destroy(&f->kvm);
-	fake_sys_destroy(&f->fake);
-	free(f);
-	return 0;
+	return mock_env_teardown(state);
 }
 
 static void only_s5_powers_off(void **state)
@@ -124,30 +113,22 @@ static void button_raises_and_the_read_clears(void **state)
 	assert_int_equal(in(&f->power.region, POWER_EVENTS, 4), 0);
 	assert_int_equal(power_press_button(&f->power), 0);
 	assert_int_equal(power_press_button(&f->power), 0);
-	assert_true(f->fake.levels[X86_POWER_GSI]);
+	assert_true(f->env.fake.levels[X86_POWER_GSI]);
 	assert_int_equal(in(&f->power.region, POWER_EVENTS, 4), POWER_EVENT_BUTTON);
-	assert_false(f->fake.levels[X86_POWER_GSI]);
+	assert_false(f->env.fake.levels[X86_POWER_GSI]);
 	assert_int_equal(in(&f->power.region, POWER_EVENTS, 4), 0);
 
 	assert_int_equal(power_press_button(&f->power), 0);
 	power_reset(&f->power);
-	assert_false(f->fake.levels[X86_POWER_GSI]);
+	assert_false(f->env.fake.levels[X86_POWER_GSI]);
 	assert_int_equal(in(&f->power.region, POWER_EVENTS, 4), 0);
-}
-
-static int no_irqchip(struct fake_sys *fake, int fd, unsigned long request, void *arg)
-{
-	(void)fake;
-	(void)fd;
-	(void)arg;
-	return request == KVM_IRQ_LINE ? -ENXIO : FAKE_PASS;
 }
 
 static void button_without_irqchip_is_an_error(void **state)
 {
 	struct power_fixture *f = *state;
 
-	f->fake.hook = no_irqchip;
+	f->env.fake.no_irqchip = true;
 	assert_int_equal(power_press_button(&f->power), -ENXIO);
 	assert_int_equal(in(&f->power.region, POWER_EVENTS, 4), 0);
 }

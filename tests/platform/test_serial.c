@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "platform/serial.h"
 
-#include "fake_sys.h"
+#include "mock_ring.h"
 #include "unit.h"
 
 #include <linux/serial_reg.h>
@@ -10,10 +10,7 @@
 enum { GSI = 4 };
 
 struct fixture {
-	struct fake_sys fake;
-	struct kvm kvm;
-	struct loop loop;
-	struct irqs irqs;
+	struct mock_env env;
 	struct serial serial;
 	char out[256];
 	size_t out_len;
@@ -43,10 +40,10 @@ static void input_ready(void *owner)
 
 static int setup(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
+	struct fixture *f = test_calloc(1, sizeof(*f));
 	struct serial_options options = {
 		.base = 0x3f8,
-		.irqs = &f->irqs,
+		.irqs = &f->env.irqs,
 		.gsi = GSI,
 		.output = sink,
 		.input_ready = input_ready,
@@ -54,10 +51,7 @@ static int setup(void **state)
 	};
 
 	f->out_room = sizeof(f->out);
-	fake_sys_init(&f->fake);
-	assert_int_equal(kvm_init(&f->kvm, &f->fake.sys, 0), 0);
-	assert_int_equal(loop_init(&f->loop), 0);
-	assert_int_equal(irqs_init(&f->irqs, &f->kvm, &f->loop, NULL, 0), 0);
+	mock_env_init(&f->env);
 	serial_init(&f->serial, &options);
 	*state = f;
 	return 0;
@@ -68,12 +62,7 @@ static int teardown(void **state)
 	struct fixture *f = *state;
 
 	serial_destroy(&f->serial);
-	irqs_destroy(&f->irqs);
-	loop_destroy(&f->loop);
-	kvm_destroy(&f->kvm);
-	fake_sys_destroy(&f->fake);
-	free(f);
-	return 0;
+	return mock_env_teardown(state);
 }
 
 static uint8_t in(struct fixture *f, unsigned reg)
@@ -88,7 +77,7 @@ static void out(struct fixture *f, unsigned reg, uint8_t value)
 
 static bool pin(const struct fixture *f)
 {
-	return f->fake.levels[GSI];
+	return f->env.fake.levels[GSI];
 }
 
 static size_t type(struct fixture *f, const char *text)
@@ -435,25 +424,17 @@ static void reset_is_power_on(void **state)
 }
 
 /* --irqchip off: KVM has no pins. */
-static int no_irqchip(struct fake_sys *fake, int fd, unsigned long request, void *arg)
-{
-	(void)fake;
-	(void)fd;
-	(void)arg;
-	return request == KVM_IRQ_LINE ? -ENXIO : FAKE_PASS;
-}
-
 static void works_without_interrupts(void **state)
 {
 	struct fixture *f = *state;
 
-	f->fake.hook = no_irqchip;
+	f->env.fake.no_irqchip = true;
 	out(f, UART_IER, UART_IER_RDI | UART_IER_THRI);
 	type(f, "z");
 	assert_int_equal(in(f, UART_IIR), UART_IIR_RDI);
 	assert_int_equal(in(f, UART_RX), 'z');
 	/* One attempt a change of level, not one an access. */
-	assert_int_equal(fake_sys_count(&f->fake, KVM_IRQ_LINE), 1);
+	assert_int_equal(fake_sys_count(&f->env.fake, KVM_IRQ_LINE), 1);
 }
 
 int main(void)

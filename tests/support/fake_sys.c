@@ -137,6 +137,8 @@ static int answer(struct fake_sys *fake, unsigned long request, void *arg)
 	case KVM_IRQ_LINE: {
 		const struct kvm_irq_level *irq = arg;
 
+		if (fake->no_irqchip)
+			return -ENXIO;
 		if (irq->irq >= ARRAY_SIZE(fake->levels))
 			return -EINVAL;
 		fake->levels[irq->irq] = irq->level;

@@ -42,6 +42,7 @@ struct fake_sys {
 	struct kvm_userspace_memory_region slots[32]; /* by slot number; memory_size 0: none */
 	bool levels[24];			      /* KVM_IRQ_LINE */
 	int max_vcpus;
+	bool no_irqchip; /* KVM has no pins */
 	bool has_sysfs; /* what is below /sys can be opened, else it is missing */
 
 	/*
