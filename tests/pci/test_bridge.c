@@ -13,13 +13,6 @@ static int setup(void **state)
 	return rig ? pci_rig_init(rig) : -1;
 }
 
-static int teardown(void **state)
-{
-	pci_rig_destroy(*state);
-	free(*state);
-	return 0;
-}
-
 static struct rig_dev *new_dev(struct pci_rig *rig)
 {
 	struct rig_dev *d = rig_dev_new(rig, "test");
@@ -364,21 +357,21 @@ static void test_init_fails_whole(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_bridge_is_at_00_0),
-		TEST(test_6_1_absent_functions_read_all_ones),
-		TEST(test_3_2_2_3_2_cf8_is_a_dword_register),
-		TEST(test_3_2_2_3_2_cfc_bytes_and_words),
-		TEST(test_slots_are_given_in_order_and_end),
-		TEST(test_windows_give_aligned_addresses_that_never_overlap),
-		TEST(test_a_refused_device_leaves_nothing),
-		TEST(test_2_2_6_shared_pin_falls_when_the_last_device_lets_go),
-		TEST(test_6_2_2_intx_disable_hides_the_pin_but_not_the_status),
-		TEST(test_6_2_4_only_changes_reach_kvm),
-		TEST(test_flr_lets_the_shared_pin_go),
-		TEST(test_machine_reset_brings_everything_home),
-		TEST(test_6_2_5_two_vcpus_move_bars_over_each_other),
+		PCI_TEST(test_bridge_is_at_00_0),
+		PCI_TEST(test_6_1_absent_functions_read_all_ones),
+		PCI_TEST(test_3_2_2_3_2_cf8_is_a_dword_register),
+		PCI_TEST(test_3_2_2_3_2_cfc_bytes_and_words),
+		PCI_TEST(test_slots_are_given_in_order_and_end),
+		PCI_TEST(test_windows_give_aligned_addresses_that_never_overlap),
+		PCI_TEST(test_a_refused_device_leaves_nothing),
+		PCI_TEST(test_2_2_6_shared_pin_falls_when_the_last_device_lets_go),
+		PCI_TEST(test_6_2_2_intx_disable_hides_the_pin_but_not_the_status),
+		PCI_TEST(test_6_2_4_only_changes_reach_kvm),
+		PCI_TEST(test_flr_lets_the_shared_pin_go),
+		PCI_TEST(test_machine_reset_brings_everything_home),
+		PCI_TEST(test_6_2_5_two_vcpus_move_bars_over_each_other),
 		cmocka_unit_test(test_destroy_takes_every_device_along),
-		TEST(test_init_fails_whole),
+		PCI_TEST(test_init_fails_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

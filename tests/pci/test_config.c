@@ -23,15 +23,6 @@ static int setup(void **state)
 	return f->d ? 0 : -1;
 }
 
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	pci_rig_destroy(&f->rig);
-	free(f);
-	return 0;
-}
-
 static uint64_t get(struct fixture *f, unsigned off, unsigned size)
 {
 	return rig_cfg_read(&f->rig, SLOT, off, size);
@@ -426,21 +417,21 @@ static void test_af_function_level_reset(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_6_1_header_of_a_type_0_function),
-		TEST(test_6_2_read_only_bits_stay),
-		TEST(test_6_2_3_status_bits_are_cleared_by_ones_and_never_set),
-		TEST(test_6_1_byte_and_word_accesses),
-		TEST(test_7_2_2_accesses_that_are_none),
-		TEST(test_6_7_capabilities_are_linked_in_order),
-		TEST(test_6_2_5_1_sizing_of_each_kind),
-		TEST(test_6_2_5_memory_decoding_maps_and_unmaps),
-		TEST(test_6_2_5_bars_move),
-		TEST(test_6_2_5_bars_outside_of_the_windows_are_not_decoded),
-		TEST(test_6_2_5_a_bar_over_another_waits_for_it),
-		TEST(test_6_2_5_two_bars_of_one_device_overlap),
-		TEST(test_6_2_5_moving_in_a_loop_grows_nothing),
-		TEST(test_config_hooks_see_each_valid_access),
-		TEST(test_af_function_level_reset),
+		PCI_TEST(test_6_1_header_of_a_type_0_function),
+		PCI_TEST(test_6_2_read_only_bits_stay),
+		PCI_TEST(test_6_2_3_status_bits_are_cleared_by_ones_and_never_set),
+		PCI_TEST(test_6_1_byte_and_word_accesses),
+		PCI_TEST(test_7_2_2_accesses_that_are_none),
+		PCI_TEST(test_6_7_capabilities_are_linked_in_order),
+		PCI_TEST(test_6_2_5_1_sizing_of_each_kind),
+		PCI_TEST(test_6_2_5_memory_decoding_maps_and_unmaps),
+		PCI_TEST(test_6_2_5_bars_move),
+		PCI_TEST(test_6_2_5_bars_outside_of_the_windows_are_not_decoded),
+		PCI_TEST(test_6_2_5_a_bar_over_another_waits_for_it),
+		PCI_TEST(test_6_2_5_two_bars_of_one_device_overlap),
+		PCI_TEST(test_6_2_5_moving_in_a_loop_grows_nothing),
+		PCI_TEST(test_config_hooks_see_each_valid_access),
+		PCI_TEST(test_af_function_level_reset),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,6 +46,13 @@ void pci_rig_destroy(struct pci_rig *rig)
 	fake_sys_destroy(&rig->fake);
 }
 
+int pci_rig_teardown(void **state)
+{
+	pci_rig_destroy(*state);
+	free(*state);
+	return 0;
+}
+
 /* --- The device ------------------------------------------------------------------------------- */
 
 static struct rig_dev *from_pci(struct pci_dev *dev)

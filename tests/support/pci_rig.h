@@ -60,6 +60,9 @@ struct rig_dev {
 
 __must_check int pci_rig_init(struct pci_rig *rig);
 void pci_rig_destroy(struct pci_rig *rig);
+/* For cmocka, with a state from calloc() that begins with a struct pci_rig. */
+int pci_rig_teardown(void **state);
+#define PCI_TEST(name) cmocka_unit_test_setup_teardown(name, setup, pci_rig_teardown)
 
 /*
  * A device on the heap, without BARs, not yet on the bus; the bus's destroy frees it. NULL when out
