@@ -169,18 +169,13 @@ static int is_real(const struct dirent *entry)
 	return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
 }
 
-static int by_name(const struct dirent **a, const struct dirent **b)
-{
-	return strcmp((*a)->d_name, (*b)->d_name);
-}
-
 /* Takes fd over. */
 static int add_below(struct walk *walk, int fd, unsigned depth)
 {
 	_cleanup_close_ int folder = fd;
 	size_t host_len = strlen(walk->host), guest_len = strlen(walk->guest);
 	struct dirent **names;
-	int count = scandirat(folder, ".", &names, is_real, by_name);
+	int count = scandirat(folder, ".", &names, is_real, alphasort);
 	int ret = 0;
 
 	if (count < 0)

@@ -4,11 +4,11 @@
 #include "base/checked.h"
 #include "base/log.h"
 #include "cmd/exec_image.h"
+#include "cmd/guest_init.h"
 #include "cmd/kernels.h"
 #include "cmd/run_options.h"
 #include "guestlog/guest_log.h"
 #include "guestlog/tail.h"
-#include "cmd/guest_init.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -24,6 +24,13 @@ enum { ALL_MODULES_MAX = EXEC_NEEDED_MODULES + DEVICES_MAX * DEVICE_MODULES_MAX 
 static char default_path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 static char default_home[] = "HOME=/";
 
+/* What the kernel prints is shown only when that was the end of it. */
+struct exec_console {
+	struct guest_log log;
+	struct tail tail;
+	bool image_failed; /* to be unpacked */
+};
+
 struct exec_options {
 	struct run_options run;
 	const char *root, *workdir, *modules, *append;
@@ -36,12 +43,8 @@ struct exec_options {
 	char initrd[32];	      /* where the archive is read from */
 	struct exec_dir parsed_dirs[MAX_DIRS];
 	char *parsed_env[MAX_ENV + 3]; /* and PATH, HOME, NULL */
+	struct exec_console console;
 };
-
-static struct exec_options *exec_options_of(struct common_options *common)
-{
-	return container_of(common, struct exec_options, run.common);
-}
 
 /* --- Options ---------------------------------------------------------------------------------- */
 
@@ -142,24 +145,18 @@ static int parse_dir(struct exec_options *options, const char *text, struct exec
 
 static int parse_variable(struct exec_options *options, const char *text, char **variable)
 {
-	const char *value;
-	int ret;
+	bool whole = strchr(text, '=');
+	const char *value = whole ? "" : getenv(text);
 
 	if (*text == '=') {
 		log_error("--env %.80s: the name is missing; write --env NAME=VALUE", text);
 		return -EINVAL;
 	}
-	if (strchr(text, '=')) {
-		*variable = strdup(text);
-		return options_own(&options->run.common, *variable);
-	}
-	value = getenv(text);
 	if (!value) {
 		log_error("--env %.80s: is not set here; write --env %.80s=VALUE", text, text);
 		return -EINVAL;
 	}
-	ret = asprintf(variable, "%s=%s", text, value);
-	if (ret < 0)
+	if (asprintf(variable, "%s%s%s", text, whole ? "" : "=", value) < 0)
 		*variable = NULL;
 	return options_own(&options->run.common, *variable);
 }
@@ -235,7 +232,7 @@ static void set_machine(struct exec_options *options)
 
 static int finish(struct common_options *common, int argc, char **argv)
 {
-	struct exec_options *options = exec_options_of(common);
+	struct exec_options *options = container_of(common, struct exec_options, run.common);
 	int ret;
 
 	if (argc < 1 || !*argv[0]) {
@@ -299,13 +296,6 @@ static int find_modules(const struct exec_options *options, const char *folder,
 }
 
 /* --- The console ------------------------------------------------------------------------------ */
-
-/* What the kernel prints is shown only when that was the end of it. */
-struct exec_console {
-	struct guest_log log;
-	struct tail tail;
-	bool image_failed; /* to be unpacked */
-};
 
 static bool take_line(void *owner, enum guest_stream stream, const char *line, bool whole,
 		      struct verdict *end)
@@ -378,8 +368,7 @@ static void log_memory(const struct exec_options *options, const char *what)
 }
 
 /* A guest that went down before it had a status to tell has failed, whatever it did that for. */
-static int report(const struct exec_options *options, const struct verdict *verdict,
-		  double seconds, struct exec_console *console)
+static int report(struct exec_options *options, const struct verdict *verdict, double seconds)
 {
 	bool at_start = verdict->outcome == OUTCOME_USAGE || verdict->outcome == OUTCOME_HOST;
 	char line[300];
@@ -387,7 +376,7 @@ static int report(const struct exec_options *options, const struct verdict *verd
 	if (verdict->outcome == OUTCOME_STATUS && !options->verbose)
 		return verdict->status;
 	if (verdict->outcome != OUTCOME_STATUS && !at_start && !options->verbose)
-		print_console(console);
+		print_console(&options->console);
 	if (verdict->outcome == OUTCOME_POWEROFF || verdict->outcome == OUTCOME_REBOOT ||
 	    verdict->outcome == OUTCOME_HALTED) {
 		log_error("%.200s before the program ended", verdict->detail);
@@ -400,7 +389,7 @@ static int report(const struct exec_options *options, const struct verdict *verd
 		log_error("%s: no modules of it were found in /lib/modules; where virtio is not built "
 			  "in, give their folder with --modules DIR",
 			  options->run.config.boot.kernel);
-	if (console->image_failed)
+	if (options->console.image_failed)
 		log_memory(options, "the kernel had no room to unpack the guest's files");
 	return verdict->status;
 }
@@ -424,7 +413,7 @@ static int run_image(struct exec_options *options, const struct cpio *cpio)
 {
 	struct machine_config *config = &options->run.config;
 	struct verdict verdict = { 0 };
-	struct exec_console *console;
+	struct exec_console *console = &options->console;
 	double seconds;
 	int leave, status;
 
@@ -434,25 +423,18 @@ static int run_image(struct exec_options *options, const struct cpio *cpio)
 		return EXIT_USAGE;
 	if (options->run.dry_run)
 		return dry_run_print(stdout, &options->run) < 0 ? EXIT_USAGE : flush_stdout();
-	console = calloc(1, sizeof(*console));
-	if (!console) {
-		log_error("console: %s", strerror(ENOMEM));
-		return EXIT_HOST;
-	}
 	guest_log_listen(&console->log,
 			 (struct line_listener){ .line = take_line, .owner = console });
 	leave = run_timed(&options->run, &console->log, &verdict, &seconds);
-	status = report(options, &verdict, seconds, console) | leave;
-	if (leave)
-		return status; /* a thread may still use them */
-	tail_destroy(&console->tail);
-	free(console);
+	status = report(options, &verdict, seconds) | leave;
+	if (!leave) /* else a thread may still use it */
+		tail_destroy(&console->tail);
 	return status;
 }
 
 static int run(struct common_options *common)
 {
-	struct exec_options *options = exec_options_of(common);
+	struct exec_options *options = container_of(common, struct exec_options, run.common);
 	struct cpio cpio;
 	int ret = cpio_init(&cpio, IMAGE_MAX);
 	int status;

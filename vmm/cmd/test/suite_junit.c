@@ -4,7 +4,6 @@
  * each test that it ran inside. A test inside that failed is no failure of the guest's: it would
  * count twice. Texts of the report are valid UTF-8 of characters that XML allows.
  */
-
 #include "suite.h"
 
 #include "base/text.h"

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "suite.h"
 
-#include "cmd/commands.h"
-
 #include "base/log.h"
 #include "cmd/cmdline.h"
+#include "cmd/commands.h"
 
 #include <string.h>
 
