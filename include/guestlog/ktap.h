@@ -2,7 +2,7 @@
 /*
  * Test results in a guest's console: TAP 12 to 14 (testanything.org) and KTAP 1
  * (Documentation/dev-tools/ktap.rst), as KUnit, kselftest and the producers of other languages
- * print them: nested by indentation or, in kselftest's way, behind `# `.
+ * print them: nested by indentation or, in kselftest's way, after `# `.
  *
  * What counts. A console has other lines, too, and a lost failure is worse than a false one:
  *  - `TAP version N`, `KTAP version N` and a plan, `1..N`, begin a document. So do `not ok` and
@@ -15,7 +15,7 @@
  *    a number 1 after all that were planned begins the next.
  *  - Subtests belong to the next result that is less indented. What fails under one that is
  *    skipped or expected to fail is expected, too; under any other it is a failure.
- *  - Behind `# ` are only comments, but under kselftest's `# selftests: ` and `# TAP version`.
+ *  - After `# ` come only comments, but under kselftest's `# selftests: ` and `# TAP version`.
  *  - `Bail out!` is a failure wherever it stands. So is `not ok N` inside a line, and an `ok`
  *    after a line that is or may be a `not` which printk cut off.
  *
@@ -36,7 +36,7 @@ enum ktap_status { KTAP_PASS, KTAP_FAIL, KTAP_SKIP, KTAP_TODO };
 
 struct ktap_test {
 	char *name;   /* owned, never NULL */
-	char *reason; /* what stands behind #, without SKIP, TODO and the like; owned, or NULL */
+	char *reason; /* what follows #, without SKIP, TODO and the like; owned, or NULL */
 	/*
 	 * Of one that failed: its YAML, or else the comments before it (KTAP's) or after it (TAP's),
 	 * each line ended by a newline; owned, or NULL.

@@ -19,7 +19,7 @@ __must_check int symbols_load(const char *path, struct symbols **symbols);
 /* NULL is none. */
 void symbols_destroy(struct symbols *symbols);
 
-/* The symbol that `address` lies in, and how far behind its start; NULL when there is none. */
+/* The symbol that `address` lies in, and how far after its start; NULL when there is none. */
 const char *symbols_find(const struct symbols *symbols, uint64_t address, uint64_t *offset);
 
 /* Where a symbol is; 0 when there is none. */

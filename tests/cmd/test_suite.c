@@ -814,7 +814,7 @@ static void one_failed_line_is_one_junit_failure(void **state)
 		  "<failure message=\"not ok\">got: &lt;1&gt;\n</failure>" },
 		{ "1..1\n    1..1\n        1..1\n        not ok 1 a\n    ok 1 b\nnot ok 1 c\n",
 		  "tests=\"2\" failures=\"1\"", "classname=\"n.c.b\"" },
-		/* The form's failure is the guest's, and does not hide behind a test's. */
+		/* The form's failure is the guest's, and is not hidden by a test's. */
 		{ "1..2\nok 1 a\n", "tests=\"2\" failures=\"1\"",
 		  "<failure type=\"tests-failed\" message=\"all tests: 2 planned, 1 seen\"/>" },
 		{ "1..3\nnot ok 1 a\n", "tests=\"2\" failures=\"2\"",

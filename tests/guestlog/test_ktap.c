@@ -127,7 +127,7 @@ static void kunit_nests_by_indentation(void **state)
 		     "-first(+a -b) +second(+param(+x +y))", NULL);
 }
 
-static void kselftest_nests_behind_hashes(void **state)
+static void kselftest_nests_after_hashes(void **state)
 {
 	(void)state;
 	assert_tests("TAP version 13\n1..2\n# timeout set to 45\n# selftests: a: b\n"
@@ -326,7 +326,7 @@ static void subtests_without_a_result_failed(void **state)
 	assert_tests("KTAP version 1\n1..1\n  1..1\n    1..1\n    ok 1 deep\nok 1 top\n",
 		     "+top(-unnamed test(+deep))", "no result");
 
-	/* Unless whoever watches has stopped watching. */
+	/* Unless the run was ended before the rest. */
 	feed(&ktap, "KTAP version 1\n1..2\n    # Subtest: s\n    1..2\n    ok 1 a\n");
 	ktap_finish(&ktap, true);
 	assert_int_equal(ktap.problem_count, 0);
@@ -536,7 +536,7 @@ int main(void)
 		cmocka_unit_test(other_lines_do_not_matter),
 		cmocka_unit_test(results_count_without_a_version),
 		cmocka_unit_test(kunit_nests_by_indentation),
-		cmocka_unit_test(kselftest_nests_behind_hashes),
+		cmocka_unit_test(kselftest_nests_after_hashes),
 		cmocka_unit_test(a_plan_that_is_not_met_is_a_problem),
 		cmocka_unit_test(every_number_is_there_once),
 		cmocka_unit_test(diagnoses_are_no_results),

@@ -124,7 +124,7 @@ static void an_elf_file_names_functions(void **state)
 	assert_int_equal(load(&image, sizeof(image), &symbols), 0);
 	assert_symbol(symbols, 0x2000, "fun", 0);
 	assert_symbol(symbols, 0x200f, "fun", 15);
-	assert_symbol(symbols, 0x2010, NULL, 0); /* behind its end */
+	assert_symbol(symbols, 0x2010, NULL, 0); /* after its end */
 	assert_symbol(symbols, 0x1a10, "asm", 0xa10); /* of unknown size */
 	assert_symbol(symbols, 0xfff, NULL, 0);
 	symbols_destroy(symbols);

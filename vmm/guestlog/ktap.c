@@ -69,8 +69,8 @@ static bool take_version(struct ktap *ktap, unsigned indent, const char *text)
 	return true;
 }
 
-/* What stands behind `word` and the rest of its letters ("Skipped: "); NULL: it is another. */
-static const char *behind_directive(const char *text, const char *word)
+/* What follows `word` and the rest of its letters ("Skipped: "); NULL: it is another. */
+static const char *after_directive(const char *text, const char *word)
 {
 	if (strncasecmp(text, word, strlen(word)) != 0)
 		return NULL;
@@ -80,7 +80,7 @@ static const char *behind_directive(const char *text, const char *word)
 /* "1..N", perhaps "1..0 # SKIP reason"; false: it is none. */
 static bool take_plan(struct ktap *ktap, unsigned indent, const char *text)
 {
-	const char *behind;
+	const char *reason;
 	char *end;
 	long plan;
 
@@ -91,9 +91,9 @@ static bool take_plan(struct ktap *ktap, unsigned indent, const char *text)
 	if (*text && *text != '#')
 		return false;
 	text = skip_blanks(text + (*text == '#'));
-	behind = behind_directive(text, "SKIP");
-	if (behind)
-		text = behind;
+	reason = after_directive(text, "SKIP");
+	if (reason)
+		text = reason;
 	ktap_add_plan(ktap, indent, plan, copy_text(text, strlen(text)));
 	return true;
 }
@@ -112,23 +112,23 @@ static const struct {
 	{ "ERROR", KTAP_FAIL, KTAP_FAIL, true },
 };
 
-/* The reason behind a directive, with *status as it has it; NULL: `text` begins with none. */
+/* The reason after a directive, with *status as it has it; NULL: `text` begins with none. */
 static const char *match_directive(const char *text, enum ktap_status *status)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(directives); i++) {
-		const char *word = directives[i].word, *behind = behind_directive(text, word);
+		const char *word = directives[i].word, *after = after_directive(text, word);
 
-		if (!behind || (directives[i].exact && (!starts_with(text, word) ||
+		if (!after || (directives[i].exact && (!starts_with(text, word) ||
 							isalnum((unsigned char)text[strlen(word)]))))
 			continue;
 		*status = *status == KTAP_FAIL ? directives[i].not_ok : directives[i].ok;
-		return behind;
+		return after;
 	}
 	return NULL;
 }
 
 /*
- * Where the description ends: at the first # that is not escaped, stands behind a blank, and before
+ * Where the description ends: at the first # that is not escaped, stands after a blank, and before
  * a blank or a directive ("issue #42" is description).
  */
 static const char *find_hash(const char *text)
@@ -149,7 +149,7 @@ static const char *find_hash(const char *text)
 	return text;
 }
 
-/* The part of a result line behind its number. */
+/* The part of a result line after its number. */
 static struct ktap_test *parse_description(struct ktap *ktap, bool ok, const char *text)
 {
 	const char *hash, *reason = NULL;
@@ -159,9 +159,8 @@ static struct ktap_test *parse_description(struct ktap *ktap, bool ok, const cha
 		text++;
 	hash = find_hash(text);
 	if (*hash) {
-		const char *behind = match_directive(skip_blanks(hash + 1), &status);
-
-		reason = behind ? behind : hash + 1;
+		reason = match_directive(skip_blanks(hash + 1), &status);
+		reason = reason ? reason : hash + 1;
 	}
 	return ktap_new_test(ktap, copy_text(text, (size_t)(hash - text)),
 			     reason ? copy_text(reason, strlen(reason)) : NULL, status);
@@ -183,7 +182,7 @@ static bool may_be_parent(const struct ktap_level *level, unsigned indent)
 static bool take_result(struct ktap *ktap, unsigned indent, const char *text)
 {
 	bool not_ok = starts_with(text, "not "), numbered;
-	const char *line = text, *behind;
+	const char *line = text, *rest;
 	struct ktap_test *test;
 	long number;
 	char *end;
@@ -191,12 +190,12 @@ static bool take_result(struct ktap *ktap, unsigned indent, const char *text)
 	text += not_ok ? 4 : 0;
 	if (!starts_with(text, "ok") || !ends_word(text[2]))
 		return false;
-	behind = skip_blanks(text + 2);
-	number = strtol(behind, &end, 10);
-	numbered = isdigit((unsigned char)*behind) && ends_word(*end);
+	rest = skip_blanks(text + 2);
+	number = strtol(rest, &end, 10);
+	numbered = isdigit((unsigned char)*rest) && ends_word(*end);
 	if (!not_ok && !numbered && !may_be_parent(ktap_innermost(ktap), indent))
 		return false;
-	test = parse_description(ktap, !not_ok, numbered ? skip_blanks(end) : behind);
+	test = parse_description(ktap, !not_ok, numbered ? skip_blanks(end) : rest);
 	if (!test)
 		return true;
 	if (ktap->doubt && test->status == KTAP_PASS)
@@ -289,7 +288,7 @@ static bool take_yaml(struct ktap *ktap, unsigned indent, const char *text)
 	return true;
 }
 
-/* What a service prints reaches the console behind its name: "test.sh[123]: ". */
+/* What a service prints reaches the console after its name: "test.sh[123]: ". */
 static const char *skip_tag(const char *line)
 {
 	const char *digits = line + strcspn(line, " [");

@@ -196,7 +196,7 @@ static int add_below(struct walk *walk, int fd, unsigned depth)
 	return ret;
 }
 
-/* A path without its trailing slashes, so that names can be put behind it. */
+/* A path without its trailing slashes, so that names can be appended. */
 static bool start(char to[PATH_MAX], const char *path)
 {
 	size_t len = strlen(path);

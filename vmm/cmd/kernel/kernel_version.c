@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-/* boot.rst: "kernel_version" is an offset behind the first sector. */
+/* boot.rst: "kernel_version" is an offset from the end of the first sector. */
 enum { MAGIC_AT = 0x202, KERNEL_VERSION_AT = 0x20e, SECTOR = 512 };
 
 static const char bzimage_magic[] = "HdrS";

@@ -123,7 +123,7 @@ struct judge {
 	unsigned vcpu_count;
 };
 
-/* Beside that of its log. */
+/* Its owner is the judge; the judge's log is an observer, too. */
 extern const struct machine_observer_ops judge_ops;
 
 /* 0, or -EINVAL with what is wrong with a regular expression of the options logged. */

@@ -57,7 +57,7 @@ static void print_line(FILE *out, const char *name, const cJSON *attempts, const
 	fputc('\n', out);
 }
 
-/* Three to a line; registers of flags, whose bits have names, one to a line behind them. */
+/* Three to a line; registers of flags, whose bits have names, one to a line after them. */
 static void print_registers(FILE *out, const cJSON *registers)
 {
 	unsigned column = 0;

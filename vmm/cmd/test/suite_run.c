@@ -61,7 +61,7 @@ static struct symbols *load_symbols(const struct test_options *options)
 	struct symbols *symbols = NULL;
 	int ret = symbols_load(path, &symbols);
 
-	/* A kernel without symbols is no wonder. */
+	/* Most kernels have no symbols. */
 	if (ret && options->symbols)
 		log_warning("--symbols %.200s: %s", path,
 			    ret == -ENODATA ? "has no symbols" : strerror(-ret));

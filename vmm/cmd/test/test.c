@@ -111,7 +111,7 @@ static const struct {
 	[KERNEL_OOPS + 1] = { "panic", 1 },
 };
 
-/* What the kernel does not print, no one sees: a test that passes means little then. */
+/* What the kernel does not print is not seen: a test that passes means little then. */
 static void warn_of_what_is_hidden(const struct suite *suite)
 {
 	for (unsigned i = 0; i < suite->count; i++) {
