@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The observer behind --gdb: where a debugger connects, one at a time, on the loopback address or on
- * a socket.
+ * The observer of --gdb: where a debugger connects, one at a time, on the loopback address or on a
+ * socket.
  */
 #ifndef KINGLET_GDB_SERVER_H
 #define KINGLET_GDB_SERVER_H

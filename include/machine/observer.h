@@ -57,8 +57,8 @@ struct machine_ops {
 
 /*
  * What an observer may look at; all is borrowed. What is pointed to is there from built() until
- * stopped() returns, but for config, sys, loop and loaded: from begin() until gone() returns, and so
- * is the struct itself. Addresses on the buses may be looked up at any time in between.
+ * stopped() returns, but for config, sys, loop and loaded: from begin() until gone() returns, as is
+ * the struct itself. Addresses on the buses may be looked up at any time in between.
  */
 struct machine_parts {
 	const struct machine_config *config;
@@ -111,7 +111,7 @@ struct machine_observer_ops {
 	/* KVM_EXIT_DEBUG of this vCPU, which parks next. Its thread. */
 	void (*debugged)(void *owner, struct vcpu *vcpu);
 
-	/* --- Of the guest. One call at a time; must neither block nor call into the machine. --- */
+	/* --- Of the guest. One call at a time; must neither block nor call the machine. --- */
 
 	/*
 	 * The guest printed on a console, whether or not that is seen on standard output. `data`

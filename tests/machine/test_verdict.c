@@ -22,7 +22,8 @@ static void begin(struct rig *rig)
 	rig->config.observers[0] = (struct machine_observer){ &guest_log_ops, &rig->log };
 	rig->config.observer_count = 1;
 	assert_int_equal(ending_init(&rig->vm.ending), 0);
-	assert_int_equal(observers_init(&rig->vm.observers, &rig->config, &rig->vm.ending, NULL), 0);
+	assert_int_equal(observers_init(&rig->vm.observers, &rig->config, &rig->vm.ending, NULL),
+			 0);
 }
 
 static void end(struct rig *rig)
@@ -133,6 +134,22 @@ static void both_consoles_tell_one_story(void **state)
 	end(&rig);
 }
 
+/* A quiet crash kernel that goes down in order makes no old log of the panic before it. */
+static void the_panic_before_a_crash_kernel_is_told(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	begin(&rig);
+	prints(&rig, GUEST_SERIAL, PANIC DUMP);
+	run_crashed(&rig.vm, PVPANIC_CRASH_LOADED);
+	prints(&rig, GUEST_SERIAL, POWER_DOWN);
+	run_serve(&rig.vm, REQUEST_POWER_OFF);
+	assert_int_equal(rig.vm.ending.verdict.outcome, OUTCOME_PANIC);
+	assert_string_equal(rig.vm.ending.verdict.detail, "Kernel panic - not syncing: no init");
+	end(&rig);
+}
+
 static void a_status_counts_when_the_guest_goes_down(void **state)
 {
 	static const struct {
@@ -180,6 +197,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_panic_is_told_from_the_text_of_one),
 		cmocka_unit_test(both_consoles_tell_one_story),
+		cmocka_unit_test(the_panic_before_a_crash_kernel_is_told),
 		cmocka_unit_test(a_status_counts_when_the_guest_goes_down),
 		cmocka_unit_test(a_boot_knows_nothing_of_the_one_before),
 	};

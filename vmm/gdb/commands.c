@@ -244,8 +244,8 @@ static bool insert_point(struct gdb *gdb, const char *args, struct gdb_reply *re
 	 */
 	if (type > GDB_POINT_ACCESS || *args)
 		return true;
-	ret = gdb_points_add(&gdb->points, gdb->options.parts->mem, current(gdb), (enum gdb_point_type)type,
-			     address, len);
+	ret = gdb_points_add(&gdb->points, gdb->options.parts->mem, current(gdb),
+			     (enum gdb_point_type)type, address, len);
 	return ret == -EOPNOTSUPP || answer(reply, ret);
 }
 

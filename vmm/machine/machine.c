@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Builds, serves and takes down one machine: the stages come up in the order of the table and go down
- * in reverse, each undoing exactly what it did.
+ * Builds, serves and takes down one machine: the stages come up in the order of the table and go
+ * down in reverse, each undoing exactly what it did.
  */
 #include "program.h"
 #include "run.h"
@@ -22,6 +22,21 @@ struct stage {
 	void (*down)(struct vm *vm); /* NULL: nothing to undo */
 	enum blame blame;
 };
+
+/* What takes down a part alone. */
+#define DOWN(stage, destroy, part)                                                                 \
+	static void stage##_down(struct vm *vm)                                                    \
+	{                                                                                          \
+		destroy(&vm->part);                                                                \
+	}
+
+DOWN(memory, gmem_destroy, mem)
+DOWN(kvm, kvm_destroy, kvm)
+DOWN(arch, arch_vm_destroy, arch)
+DOWN(irqs, irqs_destroy, irqs)
+DOWN(pci, pci_bus_destroy, pci)
+DOWN(console, console_destroy, console)
+DOWN(observers, observers_stopped, observers)
 
 static bool memory_may_stop(void *owner)
 {
@@ -49,19 +64,9 @@ static int memory_up(struct vm *vm)
 	return ret;
 }
 
-static void memory_down(struct vm *vm)
-{
-	gmem_destroy(&vm->mem);
-}
-
 static int kvm_up(struct vm *vm)
 {
 	return kvm_init(&vm->kvm, vm->sys, arch_machine_type(vm->config->memory));
-}
-
-static void kvm_down(struct vm *vm)
-{
-	kvm_destroy(&vm->kvm);
 }
 
 static int config_checked(struct vm *vm)
@@ -113,11 +118,6 @@ static int arch_up(struct vm *vm)
 	return arch_vm_init(&vm->arch, &vm->kvm, &options);
 }
 
-static void arch_down(struct vm *vm)
-{
-	arch_vm_destroy(&vm->arch);
-}
-
 static int irqs_up(struct vm *vm)
 {
 	const struct kvm_irq_routing_entry *routes;
@@ -125,11 +125,6 @@ static int irqs_up(struct vm *vm)
 
 	routes = arch_irq_routes(&count);
 	return irqs_init(&vm->irqs, &vm->kvm, &vm->loop, routes, count);
-}
-
-static void irqs_down(struct vm *vm)
-{
-	irqs_destroy(&vm->irqs);
 }
 
 static int board_up(struct vm *vm)
@@ -145,11 +140,6 @@ static int pci_up(struct vm *vm)
 	return pci_bus_init(&vm->pci, &options);
 }
 
-static void pci_down(struct vm *vm)
-{
-	pci_bus_destroy(&vm->pci);
-}
-
 static void vcpus_down(struct vm *vm)
 {
 	for (unsigned i = 0; i < vm->vcpu_count; i++)
@@ -162,8 +152,7 @@ static void vcpus_down(struct vm *vm)
 static int vcpu_up(struct vm *vm, unsigned id)
 {
 	struct vcpu *vcpu = &vm->vcpus[id];
-	int ret = vcpu_init(vcpu, &vm->kvm, id, &vm->pio, &vm->mmio, &run_vcpu_ops,
-			    vm);
+	int ret = vcpu_init(vcpu, &vm->kvm, id, &vm->pio, &vm->mmio, &run_vcpu_ops, vm);
 
 	if (ret) {
 		log_error("vCPU %u: KVM_CREATE_VCPU: %s", id, strerror(-ret));
@@ -201,11 +190,6 @@ static int console_up(struct vm *vm)
 	return console_init(&vm->console, &options);
 }
 
-static void console_down(struct vm *vm)
-{
-	console_destroy(&vm->console);
-}
-
 static int program_up(struct vm *vm)
 {
 	if (!vm->config->program)
@@ -227,11 +211,6 @@ static int observers_up(struct vm *vm)
 	return observers_built(&vm->observers, &vm->parts);
 }
 
-static void observers_down(struct vm *vm)
-{
-	observers_stopped(&vm->observers);
-}
-
 static int run_up(struct vm *vm)
 {
 	console_greet(&vm->console);
@@ -239,7 +218,7 @@ static int run_up(struct vm *vm)
 }
 
 /*
- * Devices go down behind the vCPUs, which might still use them, and before what they are made of:
+ * Devices go down after the vCPUs, which might still use them, and before what they are made of:
  * interrupt lines, buses, RAM.
  */
 static const struct stage stages[] = {

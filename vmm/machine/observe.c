@@ -4,13 +4,13 @@
 #include <string.h>
 #include <time.h>
 
-/* Each of the first `number` of them that has this call. */
-#define for_each_of(o, observers, number, call)                                                    \
+/* `o` is each of the first `number` of them that has this call; or of all. */
+#define for_first(number, observers, call)                                                         \
 	for (const struct machine_observer *o = (observers)->list;                                 \
 	     o < (observers)->list + (number); o++)                                                \
 		if (o->ops->call)
 
-#define for_each(o, observers, call) for_each_of(o, observers, (observers)->count, call)
+#define for_each(observers, call) for_first((observers)->count, observers, call)
 
 /* --- Life ------------------------------------------------------------------------------------- */
 
@@ -33,7 +33,7 @@ static void ticked(struct loop_timer *timer)
 	struct observers *observers = container_of(timer, struct observers, tick);
 
 	pthread_mutex_lock(&observers->lock);
-	for_each(o, observers, tick) {
+	for_each(observers, tick) {
 		struct verdict end = { .outcome = OUTCOME_OBSERVER };
 
 		if (o->ops->tick(o->owner, &end))
@@ -56,7 +56,7 @@ int observers_init(struct observers *observers, const struct machine_config *con
 		.tick = { .event.fd = -1, .fn = ticked },
 	};
 	pthread_mutex_init(&observers->lock, NULL);
-	for_each(o, observers, tick)
+	for_each(observers, tick)
 		ticks = true;
 	if (!ticks)
 		return 0;
@@ -119,13 +119,13 @@ void observers_stopped(struct observers *observers)
 {
 	const struct verdict verdict = ending_verdict(observers->ending);
 
-	for_each_of(o, observers, observers->built, stopped)
+	for_first(observers->built, observers, stopped)
 		o->ops->stopped(o->owner, &verdict);
 }
 
 void observers_gone(struct observers *observers)
 {
-	for_each_of(o, observers, observers->begun, gone) {
+	for_first(observers->begun, observers, gone) {
 		struct verdict verdict = ending_verdict(observers->ending);
 
 		if (o->ops->gone(o->owner, &verdict))
@@ -138,13 +138,13 @@ void observers_gone(struct observers *observers)
 void observers_phase_from(struct observers *observers, const struct sys_site *site,
 			  enum machine_phase phase)
 {
-	for_each_of(o, observers, observers->begun, phase)
+	for_first(observers->begun, observers, phase)
 		o->ops->phase(o->owner, site, phase);
 }
 
 bool observers_can_report(const struct observers *observers)
 {
-	for_each(o, observers, report)
+	for_each(observers, report)
 		return true;
 	return false;
 }
@@ -152,7 +152,7 @@ bool observers_can_report(const struct observers *observers)
 #define TELL(call)                                                                                 \
 	void observers_##call(struct observers *observers)                                         \
 	{                                                                                          \
-		for_each(o, observers, call)                                                       \
+		for_each(observers, call)                                                       \
 			o->ops->call(o->owner);                                                    \
 	}
 
@@ -165,7 +165,7 @@ bool observers_debugged(struct observers *observers, struct vcpu *vcpu)
 {
 	bool told = false;
 
-	for_each(o, observers, debugged) {
+	for_each(observers, debugged) {
 		o->ops->debugged(o->owner, vcpu);
 		told = true;
 	}
@@ -178,7 +178,7 @@ void observers_console(struct observers *observers, enum guest_stream stream, co
 		       size_t len)
 {
 	pthread_mutex_lock(&observers->lock);
-	for_each(o, observers, console) {
+	for_each(observers, console) {
 		struct verdict end = { .outcome = OUTCOME_OBSERVER };
 
 		if (o->ops->console(o->owner, stream, data, len, &end))
@@ -192,7 +192,7 @@ struct machine_panic observers_panic(struct observers *observers)
 	struct machine_panic known = { .proof = PANIC_UNKNOWN };
 
 	pthread_mutex_lock(&observers->lock);
-	for_each(o, observers, panic) {
+	for_each(observers, panic) {
 		struct machine_panic panic = { .proof = PANIC_UNKNOWN };
 
 		o->ops->panic(o->owner, &panic);
@@ -210,7 +210,7 @@ void observers_vcpu(struct observers *observers, struct vcpu *vcpu)
 	if (!observers->count || arch_vcpu_state(vcpu, &state) < 0)
 		return;
 	pthread_mutex_lock(&observers->lock);
-	for_each(o, observers, vcpu)
+	for_each(observers, vcpu)
 		o->ops->vcpu(o->owner, vcpu->id, &state);
 	pthread_mutex_unlock(&observers->lock);
 }

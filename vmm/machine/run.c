@@ -221,7 +221,7 @@ static bool waits(struct vcpu *vcpu)
 	return !arch_vcpu_state(vcpu, &state) && strcmp(state.activity, "running") != 0;
 }
 
-/* The run ends by its timeout: says where the vCPUs are, in its line the first that does not wait. */
+/* The timeout ends the run: its line tells of the first vCPU that does not wait. */
 static void locate(struct vm *vm)
 {
 	bool waiting = true;

@@ -43,15 +43,13 @@ static int status_of(enum outcome outcome, int number)
 static void decide(struct ending *ending, bool over_success, enum outcome outcome, int number,
 		   const char *fmt, va_list args)
 {
-	struct verdict *verdict = &ending->verdict;
+	struct verdict verdict = { .outcome = outcome, .status = status_of(outcome, number) };
 
+	vsnprintf(verdict.detail, sizeof(verdict.detail), fmt, args);
 	pthread_mutex_lock(&ending->lock);
-	if (!ending->known || (over_success && !verdict->status)) {
-		ending->known = true;
-		verdict->outcome = outcome;
-		verdict->status = status_of(outcome, number);
-		vsnprintf(verdict->detail, sizeof(verdict->detail), fmt, args);
-	}
+	if (!ending->known || (over_success && !ending->verdict.status))
+		ending->verdict = verdict;
+	ending->known = true;
 	pthread_mutex_unlock(&ending->lock);
 	eventfd_signal(ending->known_fd);
 }

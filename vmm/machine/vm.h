@@ -66,7 +66,7 @@ void vm_live(void *owner);
 
 /* The virtio devices that the config names. On failure the bus has those that were made. */
 __must_check int vm_add_devices(struct vm *vm);
-/* The machine's thread is stuck: what of devices would outlive the process is seen to. Any thread. */
+/* The machine's thread is stuck: removes what of devices would outlive the process. Any thread. */
 void vm_abandon_devices(struct vm *vm);
 
 #endif
