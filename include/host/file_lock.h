@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The lock that keeps two users of one image apart: an open file description lock (fcntl(2)) over
- * the whole file, which ends with the last copy of the fd. Any thread.
+ * the whole file, released with the last copy of the fd. Any thread.
  */
 #ifndef KINGLET_HOST_FILE_LOCK_H
 #define KINGLET_HOST_FILE_LOCK_H

@@ -9,9 +9,9 @@
  * means; the engine (host/image_engine.h) only runs them without blocking the owner.
  *
  * A guest can ask for 4 GiB in one request. No system call moves more than 1 MiB of it, or works on
- * more than 64 MiB of a range; then the other requests have their turn, and only a few MiB are
- * under way at once. So neither a turn nor a drain takes long, whatever the guest asked for. What
- * cannot be bounded is fdatasync(2), and storage that does not answer.
+ * more than 64 MiB of a range; then the other requests have their turn, and only a few MiB are in
+ * flight at once. So neither a turn nor a drain takes long, whatever the guest requested. The time
+ * of fdatasync(2), and of storage that does not answer, cannot be bounded.
  *
  * Locking: an image has no lock of its own. Its owner has one (the virtio device's lock) and holds
  * it around every call here; `done` runs inside image_process() and image_drain(), so under that
@@ -24,8 +24,8 @@
  * Durability: a write that is done is in the page cache (or, with `direct`, at the storage device),
  * so it survives the death of this process, but not of the host. A flush that is done without error
  * has put every write that was done before its submission onto stable storage (fdatasync(2)). Once
- * a flush has failed, all later ones fail: the kernel forgets pages that it could not write, so a
- * second fdatasync(2) would claim success for lost data.
+ * a flush has failed, all later ones fail: the kernel drops pages that it could not write, so a
+ * second fdatasync(2) would report success for lost data.
  */
 #ifndef KINGLET_HOST_IMAGE_H
 #define KINGLET_HOST_IMAGE_H
@@ -46,20 +46,19 @@ enum image_op {
 	IMAGE_FLUSH,
 	IMAGE_DISCARD,	  /* contents undefined afterwards; -EOPNOTSUPP where the host cannot */
 	IMAGE_ZERO,	  /* keeps the space allocated */
-	IMAGE_ZERO_UNMAP, /* may give the space back */
+	IMAGE_ZERO_UNMAP, /* may deallocate the space */
 };
 
 /*
- * The system call that a request is waiting for, which does a share of it: for the image and its
- * engine only.
+ * The system call that performs the next part of a request: for the image and its engine only.
  */
 struct image_step {
 	enum image_call { IMAGE_READV, IMAGE_WRITEV, IMAGE_FDATASYNC, IMAGE_FALLOCATE } call;
 	int fd;		    /* borrowed */
 	int mode;	    /* of fallocate(2) */
 	size_t len;	    /* bytes from the request's offset on */
-	unsigned iov_count; /* of the request's entries, those that hold them */
-	size_t cut;	    /* bytes that the last of these is shorter for as long as the step lasts */
+	unsigned iov_count; /* the request's entries that hold them */
+	size_t cut;	    /* bytes by which the last of these is shortened during the step */
 	int result;	    /* what the call returned, or a negative errno */
 	struct image_request *next;
 };
@@ -76,7 +75,7 @@ struct image_request {
 	/* Of a read or write, at most IOV_MAX entries. Borrowed and consumed until done. */
 	struct iovec *iov;
 	unsigned iov_count;
-	/* 0 or a negative errno. The request is the caller's again; it may be submitted anew. */
+	/* 0 or a negative errno. The request belongs to the caller again and may be resubmitted. */
 	void (*done)(struct image_request *req, int result);
 	struct image_step step; /* private */
 	struct iovec zeros;	/* private */
@@ -86,9 +85,9 @@ struct image_options {
 	const char *path; /* borrowed, outlives the image: for messages */
 	bool readonly;
 	bool direct;	/* O_DIRECT: past the host's page cache */
-	bool raw;	/* also what looks like an image of another format */
+	bool raw;	/* accept what looks like an image of another format */
 	bool threads;	/* do not try io_uring */
-	unsigned depth; /* most requests the owner will have in flight */
+	unsigned depth; /* largest number of requests in flight */
 };
 
 struct image {
@@ -102,8 +101,8 @@ struct image {
 	int direct_fd; /* owned; -1 unless `direct` */
 	struct image_engine *engine;
 	unsigned in_flight;
-	struct image_queue waiting; /* for their next step to be started */
-	size_t under_way;	    /* what the steps that were started cost, in bytes */
+	struct image_queue waiting; /* for the start of their next step */
+	size_t under_way;	    /* bytes of the steps in flight */
 	void *zeros;	 /* a read-only mapping of zero bytes, owned */
 	int flush_error; /* of the first flush that failed */
 	bool error_logged;
@@ -111,21 +110,21 @@ struct image {
 
 /*
  * Opens and locks an image: a writable one exclusively, a read-only one shared, by an open file
- * description lock over the whole file, which ends with the process. A writable block device is
- * also opened O_EXCL, so one that is mounted is refused. The format is raw; an image of another one
- * (host/image_format.h) is refused unless `raw` says that this is none.
+ * description lock over the whole file, released when the process ends. A writable block device is
+ * also opened O_EXCL, so one that is mounted is refused. The format is raw; an image of another
+ * format (host/image_format.h) is refused unless `raw` is set.
  *
- * Where io_uring is refused for whatever reason, or does not know the calls needed here (Linux
- * 5.6), threads do the work.
+ * If io_uring is not available, or lacks the operations needed here (Linux 5.6), threads do the
+ * work.
  *
  * Logs `disk PATH: what: reason` on failure. -EINVAL, -ENOENT and -ENOTDIR say that the path or the
  * file is wrong (a directory, a character device, empty, of another format, not a multiple of 512
- * bytes, O_DIRECT asked of a file system that has none): usage. Everything else is trouble of the host, among them
- * -EBUSY (locked by another process, or mounted), -EACCES, -EROFS, -ENOMEM.
+ * bytes, O_DIRECT on a file system without it): a usage error. Everything else is a host error,
+ * such as -EBUSY (locked by another process, or mounted), -EACCES, -EROFS, -ENOMEM.
  */
 __must_check int image_open(struct image *image, const struct image_options *options);
 
-/* Whether image_open() would open it, were it not locked; the same errors. */
+/* Whether image_open() would succeed if the image were not locked; the same errors. */
 __must_check int image_check(const struct image_options *options);
 
 /* Closes and unlocks. Nothing may be in flight. Idempotent after a successful image_open(). */
@@ -139,15 +138,14 @@ void image_close(struct image *image);
 __must_check int image_submit(struct image *image, struct image_request *req);
 
 /*
- * Starts what was submitted and calls `done` for what has finished. Never waits. What it leaves for
- * the next turn makes event_fd readable.
+ * Starts what was submitted and calls `done` for what has finished. Never waits. Work left for the
+ * next turn makes event_fd readable.
  */
 void image_process(struct image *image);
 
 /*
- * Waits for the system calls that are under way, and for no more: a request that they do not
- * complete is cancelled, so its `done` gets -ECANCELED; a part of it may have been done. Then
- * nothing is in flight.
+ * Waits only for the system calls in flight: a request that they do not complete is cancelled, so
+ * its `done` gets -ECANCELED; a part of it may have been done. Then nothing is in flight.
  */
 void image_drain(struct image *image);
 

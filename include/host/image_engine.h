@@ -12,25 +12,25 @@ struct image_engine;
 
 struct image_engine_ops {
 	const char *name;
-	/* Takes a request whose step is to be run; it may rest until submit(). Never fails. */
+	/* Takes a request whose step is to be run; it may be held until submit(). Never fails. */
 	void (*start)(struct image_engine *engine, struct image_request *req);
 	/*
-	 * Sets everything taken in motion. False when some of it failed at once: reap() has it, but
-	 * event_fd does not tell. May be NULL.
+	 * Starts everything taken. False when some of it failed at once: reap() returns it, but
+	 * event_fd does not signal it. May be NULL.
 	 */
 	bool (*submit)(struct image_engine *engine);
 	/*
-	 * The next request whose step is over, with step.result set, or NULL when there is none.
-	 * `wait`: sleeps until there is one; the caller knows that one is under way.
+	 * The next request whose step is complete, with step.result set, or NULL when there is
+	 * none. `wait`: sleeps until there is one; the caller knows that one is in flight.
 	 */
 	struct image_request *(*reap)(struct image_engine *engine, bool wait);
-	/* Nothing is under way. */
+	/* Nothing is in flight. */
 	void (*destroy)(struct image_engine *engine);
 };
 
 struct image_engine {
 	const struct image_engine_ops *ops;
-	int event_fd; /* readable while reap() would find something; owned by the engine */
+	int event_fd; /* readable while reap() has a request; owned by the engine */
 };
 
 static inline void image_queue_init(struct image_queue *queue)
@@ -60,7 +60,7 @@ static inline struct image_request *image_queue_take(struct image_queue *queue)
 }
 
 /*
- * At most `depth` requests are under way at once. Errors of io_uring_setup(2): -ENOSYS, -EPERM,
+ * At most `depth` requests are in flight at once. Errors of io_uring_setup(2): -ENOSYS, -EPERM,
  * -ENOMEM and so on; -EOPNOTSUPP for a kernel older than 5.6.
  */
 __must_check int image_uring_new(struct image_engine **out, unsigned depth);

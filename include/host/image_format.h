@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Images of other programs' formats, which are no raw disks. Any thread.
+ * Disk images of other formats than raw. Any thread.
  */
 #ifndef KINGLET_HOST_IMAGE_FORMAT_H
 #define KINGLET_HOST_IMAGE_FORMAT_H
@@ -10,8 +10,8 @@
 /*
  * Refuses a file that begins, or for VHD ends, as an image of another format: -EINVAL after one
  * line `WHAT PATH: …` with the command that converts it. A guest may write such bytes into its own
- * raw disk: that is what the user's word `format=raw` is for, which the caller asks before. 0 for
- * anything else, also for a file that cannot be read.
+ * raw disk: for that case users set `format=raw`, which the caller checks before. 0 for anything
+ * else, also for a file that cannot be read.
  */
 __must_check int image_refuse_foreign(const char *what, const char *path, int fd);
 

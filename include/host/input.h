@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Reading standard input without ever blocking, and without making it non-blocking for others that
- * share it: what epoll has seen there, another process may have taken by now. Any thread, one at a
- * time.
+ * share it: another process may have read what epoll reported. Any thread, one at a time.
  */
 #ifndef KINGLET_HOST_INPUT_H
 #define KINGLET_HOST_INPUT_H
@@ -24,7 +23,7 @@ struct input {
 /* fd is borrowed. 0 or a negative errno; then input->fd is -1. */
 __must_check int input_open(struct input *input, int fd);
 
-/* How many bytes were read, 0 at the end, or a negative errno; -EAGAIN when there are none now. */
+/* The number of bytes read, 0 at the end, or a negative errno; -EAGAIN when none are available. */
 __must_check ssize_t input_read(const struct input *input, void *data, size_t len);
 
 /*

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Follows one network interface of the host: whether it carries frames, and whether it is still
- * there (rtnetlink(7)). The kernel keeps what concerns other interfaces to itself, so nothing else
- * on the host wakes the loop.
+ * Follows one network interface of the host: whether it carries frames, and whether it still exists
+ * (rtnetlink(7)). A socket filter drops messages about other interfaces, so nothing else on the
+ * host wakes the loop.
  */
 #ifndef KINGLET_HOST_LINK_WATCH_H
 #define KINGLET_HOST_LINK_WATCH_H
@@ -12,22 +12,23 @@
 enum link_state {
 	LINK_DOWN, /* `ip link set down`, or without a carrier */
 	LINK_UP,
-	LINK_GONE, /* removed, or moved to another network namespace; stays so */
+	LINK_GONE, /* removed, or moved to another network namespace; final */
 };
 
 struct link_watch {
-	/* The state is another one now. Set before link_watch_start(). Loop thread. */
+	/* The state has changed. Set before link_watch_start(). Loop thread. */
 	void (*changed)(struct link_watch *watch);
 	enum link_state state;
 	unsigned ifindex;
 	struct loop *loop;	 /* borrowed */
 	struct loop_event event; /* its socket, owned; -1 when stopped */
-	bool stale;		 /* messages were lost: the state must be asked for */
+	bool stale;		 /* messages were lost: the state must be queried */
 };
 
 /*
- * From the call on `state` is that of interface `ifindex` of this process's network namespace.
- * `changed` is not called for the first. Errors of socket(2) and epoll_ctl(2). Machine's thread.
+ * From this call on, `state` is that of interface `ifindex` in this process's network namespace.
+ * `changed` is not called for the initial state. Errors of socket(2) and epoll_ctl(2). Machine's
+ * thread.
  */
 __must_check int link_watch_start(struct link_watch *watch, struct loop *loop, unsigned ifindex);
 

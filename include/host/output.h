@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Writing to standard output or error without ever blocking, and without making it non-blocking for
- * whoever shares it. Any thread, one at a time.
+ * others that share it. Any thread, one at a time.
  */
 #ifndef KINGLET_HOST_OUTPUT_H
 #define KINGLET_HOST_OUTPUT_H
@@ -13,7 +13,7 @@
 #include <sys/types.h>
 
 struct output {
-	int fd; /* owned: an open file description of our own where that can be had */
+	int fd; /* owned: a separate open file description where possible */
 	bool nonblocking;
 };
 
@@ -21,8 +21,8 @@ struct output {
 __must_check int output_open(struct output *output, int fd);
 
 /*
- * How many bytes were written, or a negative errno: -EAGAIN when there is no room now, -EPIPE when
- * the reader has left, whatever it read from. The caller ignores SIGPIPE.
+ * The number of bytes written, or a negative errno: -EAGAIN when there is no room now, -EPIPE when
+ * the reader has closed any kind of stream. The caller ignores SIGPIPE.
  */
 __must_check ssize_t output_write(const struct output *output, const void *data, size_t len);
 

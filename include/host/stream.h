@@ -4,9 +4,9 @@
  * nothing else; no raw mode, no escapes. A terminal stays as it is: lines, Ctrl-D ends the input,
  * Ctrl-C is a signal to this process.
  *
- * Neither side ever waits for the other in a system call, and no more is buffered than
- * STREAM_IN_SIZE: what the consumer does not take stays in the pipe, and what cannot be written
- * now stays with who wants to write it. All on the loop thread. The caller must ignore SIGPIPE.
+ * Neither side ever blocks in a system call, and at most STREAM_IN_SIZE is buffered: what the
+ * consumer does not take stays in the pipe, and what cannot be written now stays with the writer.
+ * All on the loop thread. The caller must ignore SIGPIPE.
  */
 #ifndef KINGLET_HOST_STREAM_H
 #define KINGLET_HOST_STREAM_H
@@ -22,9 +22,12 @@ enum { STREAM_IN_SIZE = 32768 };
 /* --- Input ------------------------------------------------------------------------------------ */
 
 struct stream_in_ops {
-	/* Returns how many bytes it took; after less than all, stream_in_resume() is owed. */
+	/*
+	 * Returns how many bytes it took; after a partial take, it must call stream_in_resume()
+	 * later.
+	 */
 	size_t (*input)(void *owner, const uint8_t *data, size_t len);
-	/* All was taken, and there is no more. Once. */
+	/* All input was taken, and it has ended. Called once. */
 	void (*ended)(void *owner);
 };
 
@@ -50,9 +53,9 @@ void stream_in_resume(struct stream_in *in);
 /* --- Output ----------------------------------------------------------------------------------- */
 
 struct stream_out_ops {
-	/* There is room again after stream_out_write() had taken less than all. */
+	/* There is room again after a partial stream_out_write(). */
 	void (*ready)(void *owner);
-	/* There is an error: what is written from now on is dropped. Once. */
+	/* An error occurred: further output is dropped. Called once. */
 	void (*broken)(void *owner);
 };
 
@@ -64,16 +67,16 @@ struct stream_out {
 	struct loop_event event;  /* of output */
 	struct loop_event broken_pipe; /* eventfd, owned: broken() is due */
 	bool waiting;		  /* for room; event is in the loop */
-	int error; /* an errno, EPIPE when the reader has left; 0: none so far */
+	int error; /* an errno, EPIPE when the reader has closed; 0: none so far */
 };
 
-/* Writes to what `fd` is. Negative errno. */
+/* Writes to `fd`. Negative errno. */
 __must_check int stream_out_init(struct stream_out *out, struct loop *loop, int fd,
 				 const struct stream_out_ops *ops, void *owner);
 void stream_out_destroy(struct stream_out *out);
 /*
- * Returns how many bytes were taken, and are written, or dropped as out->error says from this call
- * on. Never calls back from inside.
+ * Returns how many bytes were taken: written, or dropped if out->error is set. Never calls back
+ * from inside.
  */
 size_t stream_out_write(struct stream_out *out, const void *data, size_t len);
 
