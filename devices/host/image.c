@@ -16,17 +16,17 @@
 #include <sys/stat.h>
 
 enum {
-	STEP_BYTES = 1 << 20, /* that one system call moves at most */
-	/* What fallocate(2) does to a range: most file systems only note it, but some write. */
+	STEP_BYTES = 1 << 20, /* the most that one system call moves */
+	/* For fallocate(2): most file systems only change metadata, but some write. */
 	RANGE_STEP_BYTES = 64 << 20,
 	/*
-	 * What is under way at once: enough for fast storage, and little to wait for. It bounds a
-	 * turn, too: io_uring copies what is in the page cache when it is submitted.
+	 * In flight at once: enough for fast storage, and little to wait for. It also bounds a
+	 * turn: io_uring copies data in the page cache at submission.
 	 */
 	UNDER_WAY_BYTES = 8 << 20,
 	/*
-	 * What direct I/O needs at most of offsets, lengths and addresses where sectors have 4 KiB
-	 * or less; the exact number is known to Linux 6.1 and later only.
+	 * The largest alignment of offsets, lengths and addresses that direct I/O needs with
+	 * sectors of at most 4 KiB; only Linux 6.1 and later report the exact one.
 	 */
 	DIRECT_ALIGN = 4096,
 	MAX_BLOCK = 65536,
@@ -83,7 +83,7 @@ static int lock_image(struct image *image)
 			  image->path);
 		return ret;
 	}
-	/* Some network and FUSE file systems have no locks; the image is still usable. */
+	/* Some network and FUSE file systems have no locks; the image can still be used. */
 	if (ret)
 		log_warning("disk %s: lock: %s; nothing keeps others from writing to it",
 			    image->path, strerror(-ret));
@@ -120,8 +120,8 @@ static int read_geometry(struct image *image, const struct stat *st)
 }
 
 /*
- * A second open of the same file. Requests that are aligned go through it; the kernel keeps it
- * coherent with the first one, which takes the rest.
+ * A second open of the same file. Aligned requests use it; the kernel keeps it coherent with the
+ * first one, which the other requests use.
  */
 static int open_direct(struct image *image)
 {
@@ -198,7 +198,7 @@ int image_open(struct image *image, const struct image_options *options)
 	ret = lock_image(image);
 	if (ret)
 		goto err_close;
-	/* Never written, so it stays the kernel's one zero page. */
+	/* Never written, so it stays the kernel's shared zero page. */
 	image->zeros = mmap(NULL, STEP_BYTES, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (image->zeros == MAP_FAILED) {
 		ret = fail(image->path, "mmap", -errno);
@@ -240,7 +240,7 @@ static const struct {
 	[IMAGE_READ] = { "read", false, IMAGE_READV, 0 },
 	[IMAGE_WRITE] = { "write", true, IMAGE_WRITEV, 0 },
 	[IMAGE_FLUSH] = { "flush", false, IMAGE_FDATASYNC, 0 },
-	/* fallocate(2) knows block devices, too: there these become discards and zero-outs. */
+	/* fallocate(2) also works on block devices, as discards and zero-outs. */
 	[IMAGE_DISCARD] = { "discard", true, IMAGE_FALLOCATE,
 			    FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE },
 	[IMAGE_ZERO] = { "write zeroes", true, IMAGE_FALLOCATE,
@@ -259,7 +259,7 @@ static bool writes_zeroes(const struct image_request *req)
 	return req->op == IMAGE_ZERO || req->op == IMAGE_ZERO_UNMAP;
 }
 
-/* The next piece of zeroes, where the host has no quicker way. */
+/* The next piece of zeroes, if the host has no faster way. */
 static void take_zeros(struct image *image, struct image_request *req)
 {
 	req->zeros.iov_base = image->zeros;
@@ -282,7 +282,7 @@ static void take_entries(struct image_request *req)
 	req->iov[step->iov_count - 1].iov_len -= step->cut;
 }
 
-/* A step ends where a file system's or a device's larger blocks end, too. */
+/* A step also ends at a boundary of larger blocks of a file system or device. */
 static void take_range(struct image_request *req)
 {
 	uint64_t len = RANGE_STEP_BYTES - req->offset % RANGE_STEP_BYTES;
@@ -321,7 +321,7 @@ static size_t step_cost(const struct image_request *req)
 	return moves_data(req) ? req->step.len : STEP_BYTES;
 }
 
-/* Starts the steps that may be under way now; false as the engine's submit(). */
+/* Starts the steps that may be in flight now; false as from the engine's submit(). */
 static bool start_steps(struct image *image)
 {
 	struct image_engine *engine = image->engine;
@@ -372,7 +372,7 @@ static void cancel(struct image *image, struct image_request *req)
 	req->done(req, -ECANCELED);
 }
 
-/* Takes `bytes` that are done off the front. */
+/* Removes `bytes` that are done from the front. */
 static void consume(struct image_request *req, size_t bytes)
 {
 	req->offset += bytes;
@@ -391,7 +391,7 @@ static void consume(struct image_request *req, size_t bytes)
 	}
 }
 
-/* What a finished step came to: 1 when the request needs another, else the request's result. */
+/* Evaluates a finished step: 1 when the request needs another, else the request's result. */
 static int conclude(struct image_request *req)
 {
 	int result = req->step.result;
@@ -417,7 +417,7 @@ static int conclude(struct image_request *req)
 	return req->len > 0;
 }
 
-/* A step is over: on to the next, or done. */
+/* A step is complete: queues the next one, or completes the request. */
 static void advance(struct image *image, struct image_request *req)
 {
 	int result;
@@ -442,7 +442,7 @@ static void reap_steps(struct image *image)
 
 void image_process(struct image *image)
 {
-	/* At once, for what was submitted may be over before it is awaited. */
+	/* At once, because submitted steps may complete before anyone waits for them. */
 	start_steps(image);
 	do
 		reap_steps(image);
@@ -458,7 +458,7 @@ void image_drain(struct image *image)
 			cancel(image, req);
 			continue;
 		}
-		start_steps(image); /* for what rests in the engine */
+		start_steps(image); /* for steps held in the engine */
 		req = image->engine->ops->reap(image->engine, true);
 		if (req)
 			advance(image, req);

@@ -13,8 +13,8 @@ enum { FOOTER = 512 }; /* of a VHD, at its very end */
  */
 static const struct {
 	const char *name;
-	const char *convert_option; /* where qemu-img does not see the format by itself */
-	off_t at;		    /* negative: from the end on */
+	const char *convert_option; /* if qemu-img does not detect the format */
+	off_t at;		    /* negative: from the end */
 	const char *magic;
 	size_t len;
 } formats[] = {

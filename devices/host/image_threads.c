@@ -147,7 +147,7 @@ int image_threads_new(struct image_engine **out)
 	pthread_cond_init(&threads->work, NULL);
 	pthread_cond_init(&threads->finished, NULL);
 
-	/* No signal is for them. */
+	/* Workers take no signals. */
 	sigfillset(&all);
 	while (!ret && threads->count < WORKERS) {
 		ret = thread_start(&threads->workers[threads->count], &all, worker_main, threads);

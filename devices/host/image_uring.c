@@ -6,10 +6,10 @@
 struct uring {
 	struct image_engine engine;
 	struct io_uring ring;
-	struct image_queue queued; /* in the submission queue, and not yet taken by the kernel */
+	struct image_queue queued; /* in the submission queue, not yet taken by the kernel */
 	struct image_queue failed; /* never reached the kernel */
 	unsigned in_kernel;
-	bool dead; /* io_uring_enter() failed for good; the ring takes nothing any more */
+	bool dead; /* io_uring_enter() failed permanently; the ring takes nothing more */
 };
 
 static struct uring *to_uring(struct image_engine *engine)
@@ -136,7 +136,7 @@ int image_uring_new(struct image_engine **out, unsigned depth)
 		return -ENOMEM;
 	/*
 	 * Requests are submitted by one thread and may be reaped by another (a reset runs on a vCPU
-	 * thread), so IORING_SETUP_SINGLE_ISSUER and DEFER_TASKRUN are out of the question.
+	 * thread), so IORING_SETUP_SINGLE_ISSUER and DEFER_TASKRUN cannot be used.
 	 */
 	ret = io_uring_queue_init(depth, &uring->ring, 0);
 	if (ret)

@@ -16,8 +16,8 @@ static bool polls(int fd, short events)
 }
 
 /*
- * Pipes and terminals. Not files, whose position is shared; nor a pty's master, which would be
- * another pty's. A FIFO that all writers have left does not tell its new reader of the end; without
+ * Pipes and terminals. Not files, whose position is shared; nor a pty's master, which would open
+ * another pty. A FIFO that all writers have closed does not report the end to a new reader; without
  * writers, reading the old one does not block.
  */
 static int reopen(int fd, mode_t mode)
@@ -29,7 +29,7 @@ static int reopen(int fd, mode_t mode)
 		return -1;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	own = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	/* In this order: a writer that leaves later is seen. */
+	/* In this order: a writer that closes later is seen. */
 	if (own >= 0 && polls(fd, 0))
 		close_fd(&own);
 	return own;

@@ -11,13 +11,12 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* For one turn of the loop: an interface that flaps must not keep others from theirs. */
+/* Messages per turn of the loop: an interface that flaps must not delay other events. */
 enum { TURN_MESSAGES = 32 };
 
 /*
- * The head of a message has all there is to know, so that it does not matter how long the rest is:
- * what is behind it is cut off by recvfrom(2). The kernel puts each of these messages into a
- * datagram of its own.
+ * The beginning of a message has all that is needed, so recvfrom(2) may truncate the rest. The
+ * kernel puts each of these messages into a separate datagram.
  */
 struct message {
 	struct nlmsghdr header;
@@ -27,7 +26,7 @@ struct message {
 	};
 };
 
-/* The kernel drops what this program does not take; it reads numbers as big-endian. */
+/* The kernel drops what this filter does not accept; BPF reads numbers as big-endian. */
 static int set_filter(int fd, unsigned ifindex)
 {
 	struct sock_filter code[] = {
@@ -43,7 +42,7 @@ static int set_filter(int fd, unsigned ifindex)
 	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
 }
 
-/* The filter comes first: nothing of other interfaces may wait in the socket. */
+/* The filter comes first: messages about other interfaces must not get into the socket. */
 static int open_socket(unsigned ifindex)
 {
 	_cleanup_close_ int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
@@ -56,7 +55,7 @@ static int open_socket(unsigned ifindex)
 	return steal_fd(&fd);
 }
 
-/* The answer is a message like those that come by themselves, or an error. */
+/* The answer is a message like the unsolicited ones, or an error. */
 static int ask(const struct link_watch *watch)
 {
 	struct message request = {
@@ -68,7 +67,7 @@ static int ask(const struct link_watch *watch)
 	return send(watch->event.fd, &request, sizeof(request), 0) < 0 ? -errno : 0;
 }
 
-/* What the first `len` bytes of a message say; the state as it was when they say nothing of it. */
+/* The state according to the first `len` bytes of a message; unchanged if they have none. */
 static enum link_state state_told(const struct link_watch *watch, const struct message *m,
 				  size_t len)
 {
@@ -77,7 +76,7 @@ static enum link_state state_told(const struct link_watch *watch, const struct m
 	if (m->header.nlmsg_type == NLMSG_ERROR)
 		return len >= sizeof(m->header) + sizeof(m->error) && m->error == -ENODEV ?
 			       LINK_GONE : watch->state;
-	/* A bridge tells of its ports, too: that one leaves it does not end the interface. */
+	/* A bridge also reports its ports: a port that leaves it is not removed. */
 	if (len < sizeof(*m) || m->link.ifi_family != AF_UNSPEC ||
 	    m->link.ifi_index != (int)watch->ifindex)
 		return watch->state;
@@ -91,7 +90,7 @@ static enum link_state state_told(const struct link_watch *watch, const struct m
 	}
 }
 
-/* Reads a message and returns what the state is by it. False when there is none now. */
+/* Reads a message and returns the state that it reports. False when there is none now. */
 static bool next_state(struct link_watch *watch, enum link_state *state)
 {
 	struct sockaddr_nl from = {};
@@ -107,13 +106,13 @@ static bool next_state(struct link_watch *watch, enum link_state *state)
 	}
 	if (len < 0)
 		return errno == EINTR;
-	/* Root may send to this socket; only the kernel knows. */
+	/* Root may send to this socket; only messages from the kernel count. */
 	if (!from.nl_pid)
 		*state = state_told(watch, &message, (size_t)len);
 	return true;
 }
 
-/* Each change is told, for a link that was down in between has changed, too. */
+/* Each change is reported, because a link that was down in between has changed, too. */
 static void drain(struct link_watch *watch, void (*tell)(struct link_watch *watch))
 {
 	bool more = true;
@@ -132,7 +131,7 @@ static void drain(struct link_watch *watch, void (*tell)(struct link_watch *watc
 		/* Another interface may get its number. */
 		link_watch_stop(watch);
 	else if (watch->stale)
-		/* Now there is room for the answer. A failure leaves it for the next time. */
+		/* Now there is room for the answer. On failure it is retried next time. */
 		watch->stale = ask(watch) != 0;
 }
 
@@ -164,7 +163,7 @@ int link_watch_start(struct link_watch *watch, struct loop *loop, unsigned ifind
 		link_watch_stop(watch);
 		return ret;
 	}
-	/* The kernel has answered before send(2) returned. */
+	/* The kernel answers before send(2) returns. */
 	drain(watch, NULL);
 	return 0;
 }

@@ -29,8 +29,8 @@ int output_open(struct output *output, int fd)
 }
 
 /*
- * A pipe without a reader, a socket that the other side has reset, a terminal that has hung up: they
- * have left, and that is no error of what was written.
+ * A pipe without a reader, a socket reset by the other side, a terminal that hung up: the reader
+ * has closed, which is not a write error.
  */
 static bool reader_left(int fd, int error)
 {

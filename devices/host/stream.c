@@ -14,7 +14,7 @@ static void read_some(struct stream_in *in)
 
 	if (n == -EAGAIN)
 		return;
-	/* A terminal that hangs up reads EIO: its end, as 0 is that of everything else. */
+	/* A terminal that hangs up reads EIO, which is its end of file. */
 	if (n < 0 && n != -EIO)
 		log_warning("standard input: read: %s", strerror((int)-n));
 	if (n <= 0)
@@ -109,7 +109,7 @@ int stream_in_init(struct stream_in *in, struct loop *loop, int fd, const struct
 	if (ret)
 		input_close(&in->input);
 	else
-		stream_in_resume(in); /* the first look is the loop's */
+		stream_in_resume(in); /* the loop reads first */
 	return ret;
 }
 

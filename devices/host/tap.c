@@ -36,7 +36,7 @@ static const struct hint attach_queue_hints[] = {
 	{ E2BIG, " (all its queues are taken)" },
 };
 
-/* As tun and macvtap answer. */
+/* The errors of tun and macvtap. */
 bool tap_error_is_gone(int error)
 {
 	return error == -EBADFD || error == -ENOLINK;
@@ -50,8 +50,8 @@ bool tap_is_gone(struct sys *sys, int fd)
 }
 
 /*
- * Logs `tap NAME: operation: reason` with what to do, and returns the error. That the interface is
- * gone is said once: a guest may start its driver over and over.
+ * Logs `tap NAME: operation: reason` with what to do, and returns the error. A removed interface is
+ * logged once: a guest may restart its driver any number of times.
  */
 static int tap_fail(struct tap *tap, const char *operation, int error, const struct hint *hints,
 		    unsigned count)
@@ -86,7 +86,7 @@ static int tap_attach(struct tap *tap, bool multi_queue)
 	return ret;
 }
 
-/* The kernel does not list its offloads: it refuses a set with one that it does not know. */
+/* The kernel does not list its offloads: it refuses a set with an unknown one. */
 static int tap_probe_offloads(struct tap *tap)
 {
 	static const unsigned candidates[] = {
@@ -105,7 +105,7 @@ static int tap_probe_offloads(struct tap *tap)
 		if (ret != -EINVAL)
 			return tap_fail(tap, "TUNSETOFFLOAD", ret, NULL, 0);
 	}
-	/* Until a driver asks for more. */
+	/* None until a driver enables them. */
 	return tap_set_offloads(tap, 0);
 }
 
@@ -193,7 +193,7 @@ static int set_nonblocking(int fd)
 	return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) ? -errno : 0;
 }
 
-/* A macvtap answers the ioctls of a tap, but is none of tun's: IFF_TUN is nothing to it. */
+/* A macvtap answers the ioctls of a tap, but its features lack IFF_TUN. */
 static int look_for_macvtap(struct tap *tap)
 {
 	struct ifreq ifr = {};
@@ -212,7 +212,7 @@ static int look_for_macvtap(struct tap *tap)
 	return 0;
 }
 
-/* A queue of a macvtap may be given its flags at any time; that of a tap is what it is. */
+/* The flags of a macvtap queue can be set at any time; those of a tap are fixed. */
 static int check_flags(struct tap *tap, struct ifreq *ifr)
 {
 	int ret = 0;
@@ -227,7 +227,7 @@ static int check_flags(struct tap *tap, struct ifreq *ifr)
 	return -EINVAL;
 }
 
-/* Everything but what concerns the interface as a whole. */
+/* Everything that does not concern the interface as a whole. */
 static int adopt(struct tap *tap, struct sys *sys, int fd)
 {
 	struct ifreq ifr = {};

@@ -26,7 +26,7 @@ static bool is_our_namespace(int fd)
 	       theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino;
 }
 
-/* The interface of this name in our namespace has the address of that behind the fd. */
+/* The interface of this name in our namespace has the same address as that of the fd. */
 static bool has_same_address(const struct tap *tap, int socket_fd)
 {
 	struct ifreq here = request_for(tap), there = {};
@@ -37,8 +37,8 @@ static bool has_same_address(const struct tap *tap, int socket_fd)
 }
 
 /*
- * The kernel tells whose namespace it is only to those who may administer it, and not at all of a
- * macvtap. Name and address have to do then.
+ * The kernel reports the namespace only to processes that may administer it, and never for a
+ * macvtap. Otherwise compare name and address.
  */
 static bool is_ours(const struct tap *tap, int socket_fd)
 {

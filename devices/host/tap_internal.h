@@ -6,12 +6,12 @@
 #include "host/tap.h"
 
 /*
- * Fills in what is nice to know of the interface where it is in this process's network namespace:
- * ifindex and mtu; warns when it is down. `inherited`: it may be in another. Fails silently.
+ * Fills in optional facts about the interface if it is in this process's network namespace: ifindex
+ * and mtu; warns when it is down. `inherited`: it may be in another. Fails silently.
  */
 void tap_find_interface(struct tap *tap, bool inherited);
 
-/* Whether this namespace has an interface of this name; true where that cannot be told. */
+/* Whether this namespace has an interface of this name; true if unknown. */
 bool tap_interface_exists(struct sys *sys, const char *name);
 
 #endif

@@ -30,8 +30,8 @@ static void enter_raw_mode(struct terminal *terminal)
 	if (!terminal->is_tty)
 		return;
 	/*
-	 * From the background it would stop us, or spoil the line that the shell is editing. A
-	 * terminal that is not ours to control (-1) has no background.
+	 * From the background it would stop us, or disturb the line that the shell is editing. A
+	 * terminal that we do not control (-1) has no background.
 	 */
 	foreground = tcgetpgrp(terminal->in.fd);
 	if (foreground >= 0 && foreground != getpgrp())
@@ -67,14 +67,14 @@ void terminal_restore(struct terminal *terminal)
 void terminal_suspend(struct terminal *terminal)
 {
 	terminal_restore(terminal);
-	/* For this thread, or it could be in raw mode again before the stop has come. */
+	/* For this thread; otherwise it could enter raw mode again before the stop takes effect. */
 	raise(SIGSTOP);
 	terminal_continue(terminal);
 }
 
 void terminal_continue(struct terminal *terminal)
 {
-	/* Even if we had not left it: the shell sets modes of its own when a job stops. */
+	/* Even if we had not left it: the shell sets its own modes when a job stops. */
 	enter_raw_mode(terminal);
 }
 
@@ -108,7 +108,7 @@ static bool escaped_key(struct terminal *terminal, uint8_t key)
 			terminal->options.quit(terminal->options.owner);
 		return false;
 	case 'h':
-		/* A reader that takes nothing now does without. */
+		/* If the reader takes nothing now, the help is dropped. */
 		terminal_write(terminal, help, sizeof(help) - 1);
 		return false;
 	default:
@@ -116,7 +116,7 @@ static bool escaped_key(struct terminal *terminal, uint8_t key)
 	}
 }
 
-/* Appends what was read behind the buffered bytes, escapes taken out in place. */
+/* Appends the new bytes to the buffered ones, removing escapes in place. */
 static void take_escapes(struct terminal *terminal, size_t len)
 {
 	size_t end = terminal->in_len + len;
@@ -146,7 +146,7 @@ static void read_input(struct terminal *terminal)
 	n = input_read(&terminal->input, terminal->in_buf + terminal->in_len, room);
 	if (n == -EAGAIN)
 		return;
-	/* A terminal that hangs up reads EIO: its end, as 0 is that of everything else. */
+	/* A terminal that hangs up reads EIO, which is its end of file. */
 	if (n <= 0)
 		terminal->in_ended = true;
 	else if (terminal->is_tty)
@@ -176,7 +176,7 @@ static void pump_input(struct terminal *terminal)
 	if (terminal->input.always_ready && !terminal->in_len)
 		read_input(terminal);
 	delivered = deliver_input(terminal);
-	/* What fits is read even so: Ctrl-A x must work on a guest that takes no input. */
+	/* What fits is read nevertheless: Ctrl-A x must work with a guest that takes no input. */
 	watch_input(terminal, !terminal->in_ended && terminal->in_len < sizeof(terminal->in_buf));
 	/* A file goes on at the loop's next turn, when others have had theirs. */
 	if (terminal->input.always_ready && delivered && !terminal->in_ended)
@@ -208,7 +208,7 @@ void terminal_resume_input(struct terminal *terminal)
 
 /* --- Output ----------------------------------------------------------------------------------- */
 
-/* The owner hears of an error outside the lock: it may take locks of its own. */
+/* The owner is told of an error outside the lock: it may take its own locks. */
 static void unlock_output(struct terminal *terminal)
 {
 	int error = terminal->out_told ? 0 : terminal->out_error;
@@ -219,7 +219,7 @@ static void unlock_output(struct terminal *terminal)
 		terminal->options.output_lost(terminal->options.owner, error);
 }
 
-/* Writes what can be written now. Returns false when something stays. Locked. */
+/* Writes what can be written now. Returns false when something remains. Locked. */
 static bool flush_output(struct terminal *terminal)
 {
 	while (terminal->out_len) {
@@ -244,13 +244,13 @@ static void arm_flush(struct terminal *terminal)
 		terminal->flush_armed = !loop_timer_set(&terminal->flush_timer, FLUSH_DELAY_NS);
 }
 
-/* Writes, and sees to it that the loop tries again when something stays. Locked. */
+/* Writes, and has the loop try again if something remains. Locked. */
 static void flush_or_wait(struct terminal *terminal)
 {
 	if (terminal->out_blocked || flush_output(terminal))
 		return;
 	terminal->out_blocked = true;
-	/* Only what epoll refuses comes to the timer: then readiness is polled for. */
+	/* The timer is only for what epoll refuses: it polls for readiness. */
 	if (loop_add(terminal->options.loop, &terminal->out, EPOLLOUT))
 		arm_flush(terminal);
 }
@@ -316,14 +316,14 @@ size_t terminal_write(struct terminal *terminal, const void *data, size_t len)
 	return taken;
 }
 
-/* What comes next on a terminal, a verdict or the shell's prompt, has a line of its own. */
+/* The next output on a terminal, a verdict or the shell's prompt, begins on a new line. */
 static void end_line(struct terminal *terminal)
 {
 	if (terminal->out_in_line && isatty(terminal->out.fd))
 		terminal_write(terminal, "\n", 1);
 }
 
-/* The loop has ended: waits itself. */
+/* The loop has ended: waits here. */
 static void flush_last_words(struct terminal *terminal)
 {
 	struct pollfd ready = { .fd = terminal->out.fd, .events = POLLOUT };
@@ -364,7 +364,7 @@ int terminal_init(struct terminal *terminal, const struct terminal_options *opti
 		goto err;
 	ret = output_open(&terminal->output, options->out_fd);
 	if (ret == -EBADF)
-		terminal->out_error = EPIPE; /* started with it closed: it has no reader */
+		terminal->out_error = EPIPE; /* started with it closed: no reader */
 	else if (ret < 0)
 		goto err_close;
 	terminal->out.fd = terminal->output.fd;
@@ -378,13 +378,13 @@ int terminal_init(struct terminal *terminal, const struct terminal_options *opti
 		ret = loop_add(options->loop, &terminal->resume, EPOLLIN);
 	if (ret)
 		goto err_close;
-	/* Started with it closed, or no descriptor to be had: there is no input. */
+	/* Started with it closed, or no descriptor available: there is no input. */
 	terminal->in_ended = options->in_fd < 0 || !options->input ||
 			     input_open(&terminal->input, options->in_fd) < 0;
 	terminal->in.fd = terminal->input.fd;
 	terminal->is_tty = !terminal->in_ended && isatty(terminal->in.fd);
 	enter_raw_mode(terminal);
-	terminal_resume_input(terminal); /* the first look at the input is the loop's */
+	terminal_resume_input(terminal); /* the loop reads the input first */
 	return 0;
 
 err_close:
