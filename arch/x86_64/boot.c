@@ -84,8 +84,8 @@ bool arch_kernel_may_be_linux(const char *path)
 /*
  * Which way an ELF executable is entered is what it declares itself:
  *
- *   1. a Xen PHYS32_ENTRY note: PVH, the one entry that is an ABI of its own (also of a Linux
- *      vmlinux built with CONFIG_PVH, so distribution kernels);
+ *   1. a Xen PHYS32_ENTRY note: PVH, the only entry with its own ABI (also of a Linux vmlinux built
+ *      with CONFIG_PVH, so distribution kernels);
  *   2. a Multiboot 1 header;
  *   3. neither, ELF64: Linux's 64-bit entry with a zero page.
  */

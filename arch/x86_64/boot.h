@@ -62,7 +62,7 @@ struct boot_job {
 
 struct elf_image;
 
-/* --- load.c: what the formats share -------------------------------------------------------- */
+/* --- load.c: shared by the formats ---------------------------------------------------------- */
 
 /* boot_file_load() of the kernel, after boot_claim(). */
 __must_check int boot_load_bytes(const struct boot_job *job, uint64_t off, uint64_t gpa,

@@ -39,7 +39,7 @@ static int check_header(const struct boot_file *file, const struct elf_file *elf
 	return 0;
 }
 
-/* A segment that is not in the file, or wraps, is damage whatever the format. */
+/* A segment outside the file, or that wraps, is invalid in any format. */
 static int check_segments(const struct boot_file *file, const struct elf_image *image)
 {
 	for (unsigned i = 0; i < image->count; i++) {

@@ -52,7 +52,7 @@ __must_check int cpuid_get_supported(struct kvm *kvm, struct kvm_cpuid2 **cpuid)
  */
 __must_check int cpuid_set(const struct arch_vm *arch, struct vcpu *vcpu);
 
-/* Reads it; the caller frees it. Logs on failure. Neither runs while the vCPU does. */
+/* Reads it; the caller frees it. Logs on failure. The vCPU must not run, for this and the next. */
 __must_check int inventory_take(struct vcpu *vcpu, struct x86_inventory **inventory);
 /* Writes it: to the same vCPU, or another one with the same CPUID. Logs on failure. */
 __must_check int inventory_put(struct vcpu *vcpu, const struct x86_inventory *inventory);

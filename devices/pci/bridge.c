@@ -272,7 +272,7 @@ err_windows:
 }
 
 /*
- * All devices leave the bus before the first comes back: their BARs may lie on others' initial
+ * All devices are unmapped before the first is mapped again: their BARs may be at others' initial
  * addresses.
  */
 void pci_bus_reset(struct pci_bus *bus)

@@ -21,7 +21,7 @@ static void add_flr(struct pci_dev *dev)
 	int off = pci_add_cap(dev, PCI_CAP_ID_AF, PCI_CAP_AF_SIZEOF);
 
 	if (off < 0)
-		return; /* cannot be: it is the first one */
+		return; /* cannot happen: it is the first one */
 	dev->cfg[off + PCI_AF_LENGTH] = PCI_CAP_AF_SIZEOF;
 	dev->cfg[off + PCI_AF_CAP] = PCI_AF_CAP_TP | PCI_AF_CAP_FLR;
 	dev->af_cap = (uint8_t)off;

@@ -25,7 +25,7 @@ struct arch_probe {
 	const uint8_t *code, *end;
 };
 
-/* A module that drives a CPU's virtualisation, and the CPU's word for it in /proc/cpuinfo. */
+/* A KVM module for a CPU vendor, and the CPU's flag in /proc/cpuinfo. */
 struct arch_kvm_module {
 	const char *name, *flag;
 };
@@ -35,14 +35,14 @@ struct arch_virtualisation {
 	const struct arch_capability *capabilities;
 	unsigned capability_count;
 	/*
-	 * Guests that time one short loop several times over and set, as their exit status, the
-	 * binary logarithm of the fewest ticks that it took: one for each mode of the CPU.
+	 * Guests that time a short loop several times and set, as their exit status, the binary
+	 * logarithm of the fewest ticks that it took: one for each mode of the CPU.
 	 */
 	const struct arch_probe *speed_probes;
 	unsigned speed_probe_count;
 	/*
-	 * A guest that does what Linux does before its first line of output, and what a KVM that
-	 * interprets its guests cannot. It sets 0 as its exit status where all of it worked.
+	 * A guest that does what Linux does before its first line of output, and which a KVM that
+	 * emulates its guests cannot execute. Its exit status is 0 if all of it worked.
 	 */
 	struct arch_probe linux_probe;
 	const struct arch_kvm_module *modules;
@@ -55,7 +55,7 @@ extern const struct arch_virtualisation arch_virtualisation;
 /* The ticks of the same loop on the host's CPU, timed once (probe_guests.S). */
 unsigned arch_host_rounds(void);
 
-/* Their fewest as a binary logarithm: what a guest at full speed measures. */
+/* Their fewest as a binary logarithm: what a guest at native speed measures. */
 unsigned arch_host_speed(void);
 
 #endif

@@ -32,7 +32,7 @@ struct msix;
 struct pci_bar {
 	uint64_t size; /* power of two, >= 4 KiB so that BARs never share a page; 0: no such BAR */
 	bool is_64bit;
-	struct bus_region region; /* base is where it is, or was last, decoded */
+	struct bus_region region; /* base: current or last decoded address */
 	bool mapped;
 	uint64_t initial_address; /* set by pci_add(); restored by a machine reset */
 };

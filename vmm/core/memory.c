@@ -212,7 +212,7 @@ int gmem_clear(struct gmem *mem)
 ssize_t gmem_discard(const struct gmem *mem, const void *hva, uint64_t len)
 {
 	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-	/* Counted from mem->base, which is aligned to more than any page. */
+	/* Relative to mem->base, which is aligned to more than any page. */
 	uint64_t offset = (uint64_t)((uintptr_t)hva - (uintptr_t)mem->base), start, end;
 	int ret;
 
