@@ -12,7 +12,7 @@
 #define MIB (1024 * KIB)
 
 struct rig {
-	struct arch_vm *arch; /* NULL where the architecture asks nothing of it */
+	struct arch_vm *arch; /* NULL if the architecture does not need it */
 	struct gmem mem;
 	struct boot_options options;
 	struct boot_state state;
@@ -31,7 +31,7 @@ int memory_file(const void *bytes, size_t len, char path[64]);
 void rig_set_kernel(struct rig *rig, const void *bytes, size_t len);
 void rig_set_initrd(struct rig *rig, const void *bytes, size_t len);
 
-/* Boots; a success says nothing, a refusal says one line. */
+/* Boots; a success logs nothing, a refusal one line. */
 int rig_boot(struct rig *rig);
 /* A boot is refused with this error, and the line says `why`. */
 void rig_assert_refused(struct rig *rig, int err, const char *why);

@@ -15,7 +15,7 @@ struct capture {
 /* From here on standard error goes to memory. Fails the test on error. */
 void capture_stderr_begin(struct capture *capture);
 
-/* Gives standard error back; `text` is what came meanwhile, cut at len - 1 bytes. */
+/* Restores standard error; `text` is what was written meanwhile, cut at len - 1 bytes. */
 void capture_stderr_end(struct capture *capture, char *text, size_t len);
 
 /* The same, and fails the test unless `part` came, or `all` and nothing else. */

@@ -49,7 +49,7 @@ static int check_extension(const struct fake_sys *fake, long extension)
 	}
 }
 
-/* KVM tells user-defined routing entries apart by GSI only; it wants the whole table each time. */
+/* KVM identifies user-defined routing entries only by GSI; it needs the whole table each time. */
 static int set_routes(struct fake_sys *fake, const struct kvm_irq_routing *table)
 {
 	if (table->nr > FAKE_MAX_ROUTES)
@@ -169,7 +169,7 @@ static int fake_ioctl(struct sys *sys, int fd, unsigned long request, void *arg)
 	struct fake_sys *fake = container_of(sys, struct fake_sys, sys);
 	int ret = FAKE_PASS;
 
-	/* Plays a guest, perhaps for long: without the lock. */
+	/* Runs a guest, perhaps for long: without the lock. */
 	if (request == KVM_RUN)
 		return fake_run(fake, fd);
 

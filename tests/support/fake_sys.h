@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A fake kernel behind struct sys: it answers KVM's ioctls plausibly without /dev/kvm, remembers
- * what it was told, and can make its Nth call fail. Its fds are real (of /dev/null), so that leaks
- * show in /proc/self/fd.
+ * A fake kernel behind struct sys: it answers KVM's ioctls plausibly without /dev/kvm, records its
+ * calls, and can make its Nth call fail. Its fds are real (of /dev/null), so that leaks show in
+ * /proc/self/fd.
  *
  * A test that needs more (tun, vhost) sets `hook`, which sees every ioctl first.
  */
@@ -30,7 +30,7 @@ struct fake_sys {
 	int fail_errno;
 	unsigned calls;
 
-	/* What KVM was told. */
+	/* What was set in KVM. */
 	unsigned long requests[FAKE_MAX_CALLS];
 	unsigned request_count;
 	struct kvm_irq_routing_entry routes[FAKE_MAX_ROUTES];
@@ -46,8 +46,8 @@ struct fake_sys {
 	bool has_sysfs; /* what is below /sys can be opened, else it is missing */
 
 	/*
-	 * Called for KVM_RUN with the vCPU's kvm_run, so that a test can play a guest: fill in an
-	 * exit and return 0, or return -EINTR. NULL: -EINTR.
+	 * Called for KVM_RUN with the vCPU's kvm_run, so that a test can act as the guest: fill in
+	 * an exit and return 0, or return -EINTR. NULL: -EINTR.
 	 */
 	int (*run)(struct fake_sys *fake, int vcpu_fd, struct kvm_run *run);
 	struct {

@@ -42,7 +42,7 @@ struct chain {
 	struct iovec iov[FAKE_VHOST_IOV];
 };
 
-/* Adds guest memory to the chain, in as many pieces as it lies in regions. */
+/* Adds guest memory to the chain, one piece per region. */
 static bool translate(const struct fake_vhost *kernel, struct chain *chain, uint64_t gpa,
 		      uint64_t len)
 {
@@ -61,7 +61,7 @@ static bool translate(const struct fake_vhost *kernel, struct chain *chain, uint
 		chain->iov[chain->out + chain->in] = (struct iovec){
 			(void *)(uintptr_t)(r->userspace_addr + gpa - r->guest_phys_addr), n
 		};
-		/* The caller has said in which half by counting from there. */
+		/* The caller selects the half by where it counts from. */
 		chain->in++;
 		gpa += n;
 		len -= n;
@@ -113,7 +113,7 @@ static bool walk_table(const struct fake_vhost *kernel, struct chain *chain,
 	return false;
 }
 
-/* Sends back what was sent. */
+/* Returns the received data. */
 static uint32_t echo(const struct chain *chain)
 {
 	unsigned o = 0, i = chain->out;
@@ -155,7 +155,7 @@ static bool wants_call(const struct fake_vring *ring, uint16_t before)
 	return !(avail->flags & VRING_AVAIL_F_NO_INTERRUPT);
 }
 
-/* vhost's worker: until the ring is empty, or is one that cannot be walked. */
+/* vhost's worker: until the ring is empty or invalid. */
 static void walk(struct fake_vring *ring)
 {
 	const struct vring_avail *avail = (void *)(uintptr_t)ring->addr.avail_user_addr;
@@ -225,7 +225,7 @@ static int switch_ring(struct fake_vring *ring, int fd)
 	return 0;
 }
 
-/* Of the kinds only this one looks at what waits already: vhost_poll_start() on the tap. */
+/* Only this kind handles pending requests: vhost_poll_start() on the tap. */
 static int switch_net_ring(struct fake_vring *ring, int fd)
 {
 	int ret = switch_ring(ring, fd);
@@ -319,7 +319,7 @@ static int set_memory(struct fake_vhost *kernel, const struct vhost_memory *memo
 	return 0;
 }
 
-/* Those that have been set up; the fake has more than any device. */
+/* The rings that were set up; the fake has more than any device. */
 static int set_running(struct fake_vhost *kernel, bool running)
 {
 	int ret = 0;

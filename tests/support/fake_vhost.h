@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A fake of the kernel's vhost, behind the hook of a fake_sys: it remembers what it was told,
- * refuses what drivers/vhost refuses, and has a worker that walks the rings once their switch is on
+ * A fake of the kernel's vhost, behind the hook of a fake_sys: it records its ioctls, refuses what
+ * drivers/vhost refuses, and has a worker that processes the rings once they are switched on
  * (VHOST_NET_SET_BACKEND for a ring, VHOST_VSOCK_SET_RUNNING or VHOST_SCSI_SET_ENDPOINT for all).
- * It sends back what it is sent. The worker is a guest of the event loop, which the tests run
- * anyway.
+ * It echoes data. The worker runs in the event loop, which the tests run anyway.
  *
- * Its code knows the ring by itself, so that it does not share Kinglet's mistakes.
+ * It has its own ring code, so that it does not share Kinglet's mistakes.
  */
 #ifndef KINGLET_TESTS_FAKE_VHOST_H
 #define KINGLET_TESTS_FAKE_VHOST_H
@@ -36,13 +35,13 @@ struct fake_vhost {
 	struct loop *loop; /* borrowed; NULL: no worker */
 	bool owned;
 	uint64_t supported, features;
-	/* struct vhost_memory, whose open end only comes last in a struct. */
+	/* struct vhost_memory, whose flexible array must come last in a struct. */
 	struct {
 		uint32_t nregions, padding;
 	} memory;
 	struct vhost_memory_region regions[GMEM_MAX_SLOTS];
 	struct fake_vring rings[FAKE_VHOST_RINGS];
-	unsigned refusals; /* ioctls that the kernel refuses whatever the driver did */
+	unsigned refusals; /* ioctls that the kernel would refuse in any case */
 };
 
 void fake_vhost_init(struct fake_vhost *kernel, struct loop *loop, uint64_t supported);

@@ -75,7 +75,7 @@ bool mock_env_wait(struct mock_env *env, int timeout_ms)
 	struct epoll_event batch[16];
 	int n;
 
-	/* Without any signal it is interrupted when io_uring has work for this thread. */
+	/* io_uring interrupts it, without a signal, when it has work for this thread. */
 	do {
 		n = epoll_wait(env->loop.epoll_fd, batch, ARRAY_SIZE(batch), timeout_ms);
 	} while (n < 0 && errno == EINTR);

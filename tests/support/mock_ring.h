@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The driver's side, for tests of what is behind a virtqueue: guest RAM and an event loop with a
- * fake kernel below (mock_env), a split virtqueue in that RAM (mock_ring), and a driver that brings
- * a device to DRIVER_OK without PCI (mock_driver_start). One thread does everything: nothing
- * happens between calls.
+ * The driver's side, for tests of virtqueues and devices: guest RAM and an event loop with a fake
+ * kernel below (mock_env), a split virtqueue in that RAM (mock_ring), and a driver that brings a
+ * device to DRIVER_OK without PCI (mock_driver_start). One thread does everything: nothing happens
+ * between calls.
  *
  *	mock_env_init(&env);
  *	virtio_rng_new(&dev, &env.virtio, 0);
@@ -41,9 +41,9 @@ struct mock_env {
 	struct loop loop;
 	struct irqs irqs;
 	struct virtio_env virtio; /* pass &env->virtio to models */
-	struct virtio_dev *dev;	  /* the device under test, if the environment shall end it */
-	unsigned fds;		  /* open once the environment was */
-	uint64_t next;		  /* first GPA that mock_alloc() has not given away */
+	struct virtio_dev *dev;	  /* the device under test, if the environment destroys it */
+	unsigned fds;		  /* number open after mock_env_init() */
+	uint64_t next;		  /* first GPA not yet allocated */
 };
 
 /* Fails the test on errors, as all functions here. */
@@ -82,10 +82,10 @@ struct mock_ring {
 	uint64_t indirect;		 /* GPA of a table of MOCK_INDIRECT_MAX entries per head */
 };
 
-/* Lays an empty ring into fresh memory. */
+/* Puts an empty ring into fresh memory. */
 void mock_ring_init(struct mock_ring *ring, struct mock_env *env, uint16_t size);
 
-/* Tells the queue where the ring is and enables it, as a transport would. Before DRIVER_OK. */
+/* Sets the ring's addresses in the queue and enables it, as a transport would. Before DRIVER_OK. */
 void mock_ring_bind(struct mock_ring *ring, struct virtq *q);
 
 /* Makes a chain of n buffers available; returns its head. */
@@ -97,14 +97,14 @@ uint16_t mock_ring_add_indirect(struct mock_ring *ring, const struct mock_buf *b
 bool mock_ring_reap(struct mock_ring *ring, uint16_t *head, uint32_t *written);
 
 /*
- * Whether the device wants a kick for what was added since the last call, by the event index where
- * the queue uses it, else by the flags.
+ * Whether the device needs a kick for chains added since the last call, by the event index if the
+ * queue uses it, else by the flags.
  */
 bool mock_ring_kick_wanted(struct mock_ring *ring);
 /* Signals kick_fd if a kick is wanted. Returns whether it did. */
 bool mock_ring_kick(struct mock_ring *ring);
 
-/* What the driver asks for: an interrupt after used index `at`, or none (flags). */
+/* What the driver requests: an interrupt after used index `at`, or none (flags). */
 void mock_ring_set_used_event(struct mock_ring *ring, uint16_t at);
 void mock_ring_set_no_interrupt(struct mock_ring *ring, bool none);
 
@@ -130,8 +130,8 @@ struct mock_transport {
 void mock_transport_init(struct mock_transport *mock, struct virtio_dev *dev);
 
 /*
- * Brings the device to DRIVER_OK with `features` and VERSION_1 (virtio 1.2 §3.1.1) behind a
- * counting transport, and returns the status that it then shows. Queues are bound before.
+ * Brings the device to DRIVER_OK with `features` and VERSION_1 (virtio 1.2 §3.1.1) on a counting
+ * transport, and returns the resulting status. Queues are bound before.
  */
 uint8_t mock_driver_start(struct virtio_dev *dev, struct mock_transport *mock, uint64_t features);
 /* The same without VERSION_1, unless it is among them. */

@@ -123,7 +123,7 @@ void card_wire_send(struct net_card *f, size_t len, unsigned number)
 	static uint8_t frame[CARD_BIG];
 
 	card_make_frame(frame, len, number);
-	/* The tap leaves what is behind its own ten bytes as it finds it. */
+	/* The tap does not write beyond its own ten bytes. */
 	memset(frame + 10, 0xee, 2);
 	assert_int_equal(send(f->wire, frame, len, 0), len);
 }

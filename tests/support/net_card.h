@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A virtio-net device with one pair of queues on the local backend, its driver's rings, and a
- * socket that keeps packets apart in the place of the tap.
+ * packet socket in place of the tap.
  *
  *	card_start(f, features);
  *	card_give(f, 2048);
@@ -59,16 +59,16 @@ void card_make(struct net_card *f, const char *tap, unsigned offloads, unsigned 
 /* Resets and destroys the device. Closes the wire. */
 void card_drop(struct net_card *f);
 
-/* Fresh rings, as a driver that binds once more has them. Before card_start(). */
+/* Fresh rings, like those of a driver that binds again. Before card_start(). */
 void card_bind_rings(struct net_card *f);
 /* To DRIVER_OK with these features and VERSION_1. */
 void card_start(struct net_card *f, uint64_t features);
-/* Kicks one of its rings if the device wants to be, and lets it work. */
+/* Kicks one of its rings if the device needs it, and lets it work. */
 void card_kick(struct net_card *f, struct mock_ring *ring);
 
 /*
- * A frame of len bytes with its header. Its bytes follow from its number, so that a lost, torn or
- * doubled one shows.
+ * A frame of len bytes with its header. Its bytes are derived from its number, to detect a lost,
+ * torn or duplicated one.
  */
 void card_make_frame(uint8_t *frame, size_t len, unsigned number);
 /* Sends it to the guest. */

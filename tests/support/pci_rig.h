@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A PCI bus over a fake KVM, with the address map of a small machine, and a device that records
- * what it is told. Guest accesses go through the buses, as a vCPU's would.
+ * A PCI bus over a fake KVM, with the address map of a small machine, and a device that records its
+ * callbacks. Guest accesses go through the buses, as a vCPU's would.
  */
 #ifndef KINGLET_TESTS_PCI_RIG_H
 #define KINGLET_TESTS_PCI_RIG_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmocka, after what it wants included before it. */
+/* cmocka, after the headers that it needs. */
 #ifndef KINGLET_TESTS_UNIT_H
 #define KINGLET_TESTS_UNIT_H
 

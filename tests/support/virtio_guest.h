@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A guest with a virtio driver: it finds a device on a PCI bus by its capabilities and talks to it
- * through the buses alone, as a vCPU would. Whatever runs the device's queues can stand behind it.
+ * A guest with a virtio driver: it finds a device on a PCI bus by its capabilities and accesses it
+ * only through the buses, as a vCPU would. Any backend can run the device's queues.
  *
  *	virtio_guest_init(&g);
  *	virtio_pci_add(&g.pci, dev);
@@ -13,7 +13,7 @@
  *	guest_kick(&g, 0);
  *	mock_env_dispatch(&g.env);
  *
- * One thread does everything. Fails the test on what a driver would give up on.
+ * One thread does everything. Fails the test where a driver would give up.
  */
 #ifndef KINGLET_TESTS_VIRTIO_GUEST_H
 #define KINGLET_TESTS_VIRTIO_GUEST_H
@@ -77,7 +77,7 @@ bool guest_negotiate(struct virtio_guest *g, uint64_t features);
 bool guest_negotiate_exactly(struct virtio_guest *g, uint64_t features);
 uint64_t guest_offered(struct virtio_guest *g);
 
-/* Tells the device where the ring is and enables the queue; binds its vector unless "no vector". */
+/* Sets the ring's addresses and enables the queue; binds its vector unless "no vector". */
 void guest_setup_queue(struct virtio_guest *g, unsigned index, const struct mock_ring *ring,
 		       uint16_t vector);
 void guest_driver_ok(struct virtio_guest *g);
