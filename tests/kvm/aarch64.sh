@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 # SPDX-License-Identifier: Apache-2.0
 #
-# For tests/kvm/run: what is called otherwise on arm64, and what only it has.
+# For tests/kvm/run: names that differ on arm64, and tests only for it.
 
 c=img
 flat=(--flat 1G)
@@ -11,12 +11,12 @@ pc=pc start=0x40000000 start_asleep=0x40000004
 # The smallest guest that ends, with status 0.
 ends_at_once=(poweroff.bin "${flat[@]}")
 linux_format=Image
-# KiB: all of it.
+# KiB: all of RAM.
 ram_of_16m=16384 ram_of_9m=9216
 serial='serial port'
 guest_modes='64-bit: (native|emulated)'
 symbols=(--symbols "$payloads/echo.img.elf") # an Image has none
-# There are no ports and no modes; Linux, the last one's, is a scenario.
+# There are no ports and no modes; the last lesson, Linux, is a scenario.
 lessons='1 3 4 6 7 8 9'
 explained=(flat.bin "${flat[@]}")
 explanation='^machine open: /dev/kvm is fd [0-9]+  \[vmm/core/kvm.c:[0-9]+\]$

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 #
-# check_terminal.py COMMAND...: runs COMMAND, a Kinglet whose guest echoes what it gets, on a terminal
-# of its own as a person would: waits for the line that says how to leave, types abc, stops it some
-# times, and leaves. Prints what was wrong.
+# check_terminal.py COMMAND...: runs COMMAND, a Kinglet whose guest echoes its input, on a separate
+# terminal, like a user: waits for the line that explains how to quit, types abc, stops it a few
+# times, and quits. Prints what was wrong.
 import os
 import pty
 import select
@@ -44,7 +44,7 @@ for key in b"0123456789":
     if not cooked(fd):
         print("stopped with the terminal raw")
     os.kill(pid, signal.SIGCONT)
-    while cooked(fd):  # or the terminal would echo the key itself
+    while cooked(fd):  # otherwise the terminal would echo the key itself
         time.sleep(0.01)
     os.write(fd, bytes([key]))
     seen = read_until(fd, seen, bytes([key]))

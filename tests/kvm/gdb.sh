@@ -5,7 +5,7 @@
 
 # debugged NAME STATUS PRINTED ADDRESS ARGUMENT... <SCRIPT: gdb runs the script on the payload
 # gdb.elf, which ends with STATUS. Each line of PRINTED is a regular expression for something that
-# gdb prints. It gets a Ctrl-C when the guest prints "waiting".
+# gdb prints. gdb gets a Ctrl-C when the guest prints "waiting".
 debugged() {
 	local name=$1 want=$2 printed=$3 address=$4 pid gdb line gdb_status=0 problems=''
 	shift 4
@@ -42,8 +42,7 @@ debugged() {
 	verdict "$name" "$problems"
 }
 
-# The CPU of the emulated host has no debug registers in guests: there, steps lead to the same
-# place.
+# The CPU of the emulated host has no debug registers in guests: there, steps reach the same place.
 reach=$'hbreak touch\ncontinue\ndelete' reached='Breakpoint 1, .* in touch'
 [ -z "$inside" ] || reach=$'while $pc != (long)touch\nstepi\nend' reached=' in touch'
 debugged 'gdb: breakpoint, step, memory, registers' 32 '^\* 1 .*vCPU 0: running, 64-bit

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # hostile_loads.py KINGLET PAYLOAD [TAP]: guests, disks and readers that keep Kinglet busy, and a
-# run that has to end all the same: by its timeout of two seconds and by SIGTERM, with one vCPU and
-# with four, while another process keeps a CPU of the host busy. Three seconds later at the latest
-# it has ended, with the right status. With the name of a tap, the load that takes one is there, too.
+# run that must nevertheless end: by its timeout of two seconds and by SIGTERM, with one vCPU and
+# with four, while another process keeps a CPU of the host busy. It must end at most three seconds
+# later, with the right status. With the name of a tap, the load that needs one is run, too.
 #
 # Prints "ok NAME", or "not ok NAME: " and what was wrong.
 import fcntl
@@ -24,7 +24,7 @@ with open(disk, "wb") as file:
 
 
 def available():
-    """Bytes of RAM that may be taken without harm."""
+    """Bytes of RAM that may safely be used."""
     with open("/proc/meminfo") as meminfo:
         for line in meminfo:
             if line.startswith("MemAvailable:"):
@@ -54,7 +54,7 @@ if taps:
 
 
 def full_pipe():
-    """Both ends of a pipe in which no byte has room."""
+    """Both ends of a full pipe."""
     reader, writer = os.pipe()
     flags = fcntl.fcntl(writer, fcntl.F_GETFL)
     fcntl.fcntl(writer, fcntl.F_SETFL, flags | os.O_NONBLOCK)
@@ -80,7 +80,7 @@ def resident(pid):
 
 
 def begun(load, run, printed):
-    """Whether the load is there; a reader that stalls cannot read so."""
+    """Whether the load has begun; a stalled reader cannot read that."""
     try:
         if load.name == "prefault":
             return resident(run.pid) > prefault << 18
@@ -112,7 +112,7 @@ def run(load, cpus, end):
     due, status = start + TIMEOUT, 124
     if end == "TERM":
         while child.poll() is None and not begun(load, child, printed):
-            time.sleep(0.01)  # of what is polled for, nothing can be awaited
+            time.sleep(0.01)  # there is no event to wait for
         child.terminate()
         due, status = time.monotonic(), 128 + 15
     try:

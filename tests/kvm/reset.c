@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * reset - is a machine after a reset inside the process as it was after power-on? All that KVM
- * tells of it is compared, after all that can be set was set to something else. Says what differs,
- * and what could not be tested; status 1 if anything is said.
+ * reset - is a machine after a reset inside the process as it was after power-on? Compares all
+ * state that KVM reports, after everything that can be set was changed. Prints what differs, and
+ * what could not be tested; status 1 if anything is printed.
  */
 #include "reset.h"
 
@@ -80,7 +80,7 @@ static void take_down(struct machine *m)
 	gmem_destroy(&m->mem);
 }
 
-/* A whole name, or a group's: all up to the offset. */
+/* A whole name, or that of a group: everything up to the offset. */
 static bool is_of(const char *name, const char *of)
 {
 	size_t len = strlen(of);
@@ -96,7 +96,7 @@ static bool may_differ(const char *name)
 	return false;
 }
 
-/* How many are not what they were; each that must not be is named. */
+/* The number of changed values; prints those that must not change. */
 static unsigned compare(const struct inventory *before, const struct inventory *after, bool same)
 {
 	unsigned differ = 0;
@@ -116,7 +116,7 @@ static unsigned compare(const struct inventory *before, const struct inventory *
 	return differ;
 }
 
-/* How many of what should have been changed were not; each is named. */
+/* The number of values that should have changed but did not; prints them. */
 static unsigned compare_dirty(const struct inventory *before, const struct inventory *after)
 {
 	unsigned kept = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What each architecture tells tests/kvm/reset.c of its machine. */
+/* What each architecture provides for tests/kvm/reset.c. */
 #ifndef KINGLET_TESTS_KVM_RESET_H
 #define KINGLET_TESTS_KVM_RESET_H
 
@@ -18,7 +18,7 @@ struct machine {
 	struct vcpu vcpus[CPUS];
 };
 
-/* All that KVM tells of a machine, in words with names. */
+/* All state that KVM reports of a machine, as named words. */
 struct inventory {
 	unsigned count;
 	struct value {
@@ -38,14 +38,14 @@ void require(bool ok, const char *what);
 struct exception {
 	const char *name, *why;
 };
-extern const struct exception exceptions[]; /* up to one without a name */
+extern const struct exception exceptions[]; /* ends with one without a name */
 
-/* What make_dirty() must have changed, or it would not be tested: names, or those of groups. */
+/* What make_dirty() must have changed, to be tested: names, or those of groups. */
 extern const char *const dirty[]; /* up to NULL */
 
 void take_inventory(struct machine *m, struct inventory *inventory);
 
-/* Sets whatever KVM lets one set, and so whatever a guest can, to something else. */
+/* Changes everything that KVM allows to set, and so everything that a guest can change. */
 void make_dirty(struct machine *m);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* For reset.c: arm64's machine. (KVM api.rst 4.68, 4.84; devices/arm-vgic-v3.rst, arm-vgic-its.rst)
+/*
+ * For reset.c: arm64's machine. (KVM api.rst 4.68, 4.84; devices/arm-vgic-v3.rst, arm-vgic-its.rst)
  */
 #include "reset.h"
 
@@ -40,7 +41,7 @@ const char *const dirty[] = {
 	NULL,
 };
 
-/* The few that dirty[] names; all others are known by their number. */
+/* The few named in dirty[]; all others are identified by their number. */
 static const struct {
 	uint64_t id;
 	const char *name;
@@ -114,8 +115,7 @@ static void take_vcpu(struct vcpu *vcpu, struct inventory *inventory)
 	add_words(inventory, name, &events, sizeof(events));
 }
 
-/* --- GIC and ITS -------------------------------------------------------------------------------
- */
+/* --- GIC and ITS ------------------------------------------------------------------------------ */
 
 static bool access_attr(struct machine *m, int fd, bool set, uint32_t group, uint64_t attr,
 			uint64_t *value)
@@ -125,11 +125,11 @@ static bool access_attr(struct machine *m, int fd, bool set, uint32_t group, uin
 	return sys_ioctl(&m->sys, fd, set ? KVM_SET_DEVICE_ATTR : KVM_GET_DEVICE_ATTR, &args) >= 0;
 }
 
-/* Registers that follow one another: `step` bytes apart, to be read by those offsets. */
+/* Consecutive registers, `step` bytes apart, read at those offsets. */
 struct registers {
 	const char *name;
 	uint64_t first, count, step;
-	uint64_t fixed; /* bits that no guest writes */
+	uint64_t fixed; /* bits that no guest can write */
 };
 
 static const struct registers distributor[] = {
@@ -148,7 +148,7 @@ static const struct registers distributor[] = {
 	{ "GICD_IROUTER", 0x6100, 64, 4, 0 },
 };
 
-/* CTLR is last: with LPIs on, their tables stay where they are. */
+/* CTLR is last: with LPIs on, their tables cannot be moved. */
 static const struct registers redistributor[] = {
 	{ "GICR_IIDR", 4, 1, 4, ~0ULL },
 	{ "GICR_TYPER", 8, 2, 4, 0 },
@@ -175,7 +175,7 @@ static const struct registers cpu_interface[] = {
 	{ "ICC_SRE", ICC(12, 12, 5), 1, 1, 0 },   { "ICC_IGRPEN", ICC(12, 12, 6), 2, 1, 0 },
 };
 
-/* Levels of 32 lines at a time: of devices, which go down with these. */
+/* Levels of 32 lines at a time: of devices, which are reset with them. */
 static const struct registers levels[] = { { "levels", 0, 2, 32, ~0ULL } };
 
 /* CTLR is last again. */
@@ -253,14 +253,13 @@ void take_inventory(struct machine *m, struct inventory *inventory)
 	for_parts(m, take_register, inventory);
 }
 
-/* --- All of it otherwise -----------------------------------------------------------------------
- */
+/* --- Changing everything ---------------------------------------------------------------------- */
 
 static const uint64_t flips[] = {
 	~0ULL, 0x5a5a5a5a5a5a5a5a, 0x41000000, 0x8000000041000000, 0xf0, 1, 3, 8, 0x10
 };
 
-/* KVM's own and identification registers: what no guest writes. */
+/* KVM's own registers and identification registers: no guest can write them. */
 static bool is_fixed(uint64_t id)
 {
 	uint64_t kind = id & KVM_REG_ARM_COPROC_MASK;
@@ -271,14 +270,14 @@ static bool is_fixed(uint64_t id)
 	       kind == KVM_REG_ARM64_SVE || (kind == KVM_REG_ARM64_SYSREG && identification);
 }
 
-/* Any other value that it takes. */
+/* Any other value that KVM accepts. */
 static void dirty_reg(struct vcpu *vcpu, uint64_t id)
 {
 	uint64_t old[32] = { 0 }, words[32] = { 0 };
 
 	if (is_fixed(id) || arm64_get_any(vcpu, id, old) < 0)
 		return;
-	/* Far from its end, which it would run over. */
+	/* Far from its overflow. */
 	if (runs(id) && arm64_set_reg(vcpu, id, 1ULL << 60) >= 0)
 		return;
 	for (unsigned i = 0; i < ARRAY_SIZE(flips); i++) {
@@ -313,7 +312,7 @@ static void dirty_register(struct machine *m, int fd, uint32_t group, uint64_t a
 	(void)data;
 	if (!access_attr(m, fd, false, group, attr, &old))
 		return;
-	/* PROPBASER is the same one for all vCPUs: the second must not flip it back. */
+	/* PROPBASER is shared by all vCPUs: the second must not flip it back. */
 	for (unsigned i = attr >> 32 & 1; i < ARRAY_SIZE(flips); i++) {
 		uint64_t other = old ^ (flips[i] & ~fixed);
 

@@ -18,7 +18,7 @@ const struct exception exceptions[] = {
 	{ NULL, NULL },
 };
 
-/* Of MSRs those that every KVM has; of groups, something in each. */
+/* MSRs that every KVM has; from groups, something in each. */
 const char *const dirty[] = {
 	"vCPU 0 REGS",
 	"vCPU 0 SREGS",
@@ -50,7 +50,7 @@ const char *const dirty[] = {
 
 enum { MSRS_MAX = 8192, MSR_TSC = 0x10 };
 
-/* What runs is compared in units of about five hours. */
+/* Running counters are compared in units of about five hours. */
 enum { HOURS = 44 };
 
 static void get(struct vcpu *vcpu, unsigned long request, void *arg, const char *name)
@@ -85,9 +85,9 @@ static bool is_in(uint32_t index, const uint32_t *indices, unsigned count)
 }
 
 /*
- * All that KVM lists, and all others that can be read: what is not listed may be written all the
- * same. But none of what is a part of another state: APIC base, EFER, x2APIC. Nor what a guest is
- * refused: Hyper-V's, which CPUID does not offer, and AMD's DECFG, 0xc0011029.
+ * All MSRs that KVM lists, and all others that can be read, because guests may write unlisted ones.
+ * Except those that are part of other state: APIC base, EFER, x2APIC; and those refused to guests:
+ * Hyper-V's, which CPUID does not offer, and AMD's DECFG, 0xc0011029.
  */
 static unsigned list_msrs(struct machine *m, uint32_t indices[MSRS_MAX])
 {
@@ -217,10 +217,9 @@ void take_inventory(struct machine *m, struct inventory *inventory)
 		take_vcpu(m, &m->vcpus[i], inventory);
 }
 
-/* --- All of it otherwise -----------------------------------------------------------------------
- */
+/* --- Changing everything ---------------------------------------------------------------------- */
 
-/* An OUT, in real mode: some MSRs may be written no more once a vCPU has run. */
+/* An OUT, in real mode: some MSRs cannot be written any more once a vCPU has run. */
 static void run(struct machine *m, struct vcpu *vcpu)
 {
 	static const uint8_t code[] = { 0xe6, 0xf4 };
@@ -246,7 +245,7 @@ static void run(struct machine *m, struct vcpu *vcpu)
 	vcpu->run->immediate_exit = 0;
 }
 
-/* Any other value that it takes. */
+/* Any other value that KVM accepts. */
 static void dirty_msr(struct vcpu *vcpu, uint32_t index)
 {
 	static const uint64_t flips[] = { ~0ULL,
@@ -340,7 +339,7 @@ static void dirty_lapic(struct vcpu *vcpu)
 	for (unsigned i = 0; i < ARRAY_SIZE(offsets); i++)
 		lapic.regs[offsets[i]] ^= 0x31, lapic.regs[offsets[i] + 1] ^= 1;
 	lapic.regs[0x382] = 0xff;             /* a long time to run */
-	lapic.regs[0x322] = vcpu->id ? 4 : 2; /* till a TSC deadline; or periodic */
+	lapic.regs[0x322] = vcpu->id ? 4 : 2; /* TSC deadline; or periodic */
 	SET(vcpu, LAPIC, &lapic);
 }
 
@@ -363,7 +362,7 @@ static void dirty_events(struct machine *m, struct vcpu *vcpu)
 	SET(vcpu, VCPU_EVENTS, &events);
 }
 
-/* SVM with interrupts held back, or VMX on; nothing where CPUID does not offer it. */
+/* SVM with interrupts blocked, or VMX on; nothing if CPUID does not offer it. */
 static void dirty_nested(struct machine *m, struct vcpu *vcpu)
 {
 	struct kvm_nested_state nested = { .size = sizeof(nested) };

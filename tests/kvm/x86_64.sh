@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034
 # SPDX-License-Identifier: Apache-2.0
 #
-# For tests/kvm/run: what is called otherwise on x86_64, and what only it has.
+# For tests/kvm/run: names that differ on x86_64, and tests only for it.
 
 "$here/tests/need" gdb
 
@@ -13,12 +13,12 @@ pc=rip start=0x1000 start_asleep=0x1001
 # The smallest guest that ends, with status 0.
 ends_at_once=(hlt.bin --flat '0x1000' --irqchip off)
 linux_format='ELF64 vmlinux'
-# KiB that the memory map calls usable: all but 0x9fc00 to 1 MiB.
+# KiB of usable memory in the memory map: all but 0x9fc00 to 1 MiB.
 ram_of_16m=15999 ram_of_9m=8831
 serial=COM1
 guest_modes='16-bit(, 32-bit(, 64-bit)?)?: (native|emulated)'
 symbols=()
-# Linux, the last one's, is a scenario.
+# The last lesson, Linux, is a scenario.
 lessons='1 2 3 4 5 6 7 8 9'
 explained=(flat16.bin --flat '0x7c00,mode=16')
 explanation='^machine open: /dev/kvm is fd [0-9]+  \[vmm/core/kvm.c:[0-9]+\]$
@@ -28,7 +28,7 @@ explanation='^machine open: /dev/kvm is fd [0-9]+  \[vmm/core/kvm.c:[0-9]+\]$
 ^vCPU 0  … 19 more writes to COM1$
 ^machine run: the machine is taken down  \['
 
-# What keeps Kinglet busy does not keep it from its clock.
+# A load that keeps Kinglet busy does not delay its timeout.
 test_hostile_loads() {
 	local line
 	selected 'hostile load' || return 0
