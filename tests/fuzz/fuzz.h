@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the fuzz targets share. A target is one file, fuzz_NAME.c, with LLVMFuzzerTestOneInput():
- * it reads its input as a script of what a guest (or a file) does, runs it, and checks after each
- * step what must hold whatever the guest does. `make check-fuzz` runs all of them shortly;
- * build-fuzz/tests/fuzz/fuzz_NAME runs one for as long as you like (libFuzzer's options).
+ * Shared by the fuzz targets. A target is one file, fuzz_NAME.c, with LLVMFuzzerTestOneInput(): it
+ * reads its input as a script of what a guest (or a file) does, runs it, and checks invariants
+ * after each step. `make check-fuzz` runs all of them briefly; build-fuzz/tests/fuzz/fuzz_NAME runs
+ * one for as long as you like (libFuzzer's options).
  *
- * Nothing may depend on an earlier input, or what is found cannot be found again.
+ * Nothing may depend on an earlier input, or a finding could not be reproduced.
  */
 #ifndef KINGLET_TESTS_FUZZ_H
 #define KINGLET_TESTS_FUZZ_H
@@ -24,7 +24,7 @@ struct fuzz_input {
 	size_t left;
 };
 
-/* The next `bytes` of the script as a number, little endian; zeros behind its end. */
+/* The next `bytes` of the script as a number, little endian; zeros after its end. */
 static inline uint64_t fuzz_take(struct fuzz_input *in, unsigned bytes)
 {
 	uint64_t value = 0;
@@ -46,7 +46,7 @@ static inline unsigned fuzz_size(struct fuzz_input *in)
 	return 1U << fuzz_pick(in, 4);
 }
 
-/* What must hold. Not assert(): it stays in every build. */
+/* An invariant. Not assert(): it stays in every build. */
 #define FUZZ_CHECK(condition)                                                                      \
 	do {                                                                                       \
 		if (!(condition)) {                                                                \

@@ -24,7 +24,7 @@ struct image {
 
 #define MIB (1ULL << 20)
 
-/* Each is loaded at `base`, but Linux, which says where. */
+/* Each is loaded at `base`, except Linux, which has its own address. */
 static void make_bzimage(struct image *image, uint32_t base)
 {
 	struct setup_header *h = (void *)(image->bytes + offsetof(struct boot_params, hdr));
@@ -146,7 +146,7 @@ static void patch(struct image *image, struct fuzz_input *in)
 	case 1:
 		value = ~value;
 		break;
-	case 2: /* an address or a length, as they are */
+	case 2: /* a plausible address or length */
 	case 3:
 	case 4:
 		off &= ~3UL;
@@ -187,7 +187,7 @@ static struct gmem *ram_of(unsigned which)
 	return ram;
 }
 
-/* What a kernel may rely on: it and its initrd lie in RAM, apart, and clear of the tables. */
+/* What a kernel may rely on: it and its initrd are in RAM, disjoint, and clear of the tables. */
 static void check_summary(const struct boot_summary *s, const struct boot_options *options,
 			  const struct gmem *mem)
 {

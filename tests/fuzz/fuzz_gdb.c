@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A debugger that sends whatever it likes, over vCPUs that meet what they like, of a KVM that maps
- * some addresses and refuses others. No thread runs: a vCPU that is let go only counts as running.
+ * A debugger that sends arbitrary packets, on vCPUs that stop anywhere, with a KVM that maps some
+ * addresses and refuses others. No thread runs: a resumed vCPU only counts as running.
  */
 #include "../../vmm/gdb/internal.h"
 #include "fake_sys.h"
@@ -18,7 +18,7 @@ struct scene {
 	struct gdb *gdb;
 	struct gdb_parser sent; /* the other end */
 	size_t sent_len;	/* since the last byte of input */
-	bool may_write;		/* RAM, by order; else nothing does */
+	bool may_write;		/* RAM, on command; else nothing may */
 	bool over;
 	bool kvm_refuses;
 };
@@ -32,7 +32,7 @@ static int answer(struct fake_sys *fake, int fd, unsigned long request, void *ar
 	switch (request) {
 	case KVM_TRANSLATE:
 		/*
-		 * A page in four is not mapped; RAM comes again and again, and ends within a page.
+		 * One page in four is not mapped; RAM repeats, and ends within a page.
 		 */
 		t->valid = t->linear_address >> 12 & 3;
 		t->physical_address = t->linear_address & (2 * RAM - 1);
@@ -55,7 +55,7 @@ static int answer(struct fake_sys *fake, int fd, unsigned long request, void *ar
 	}
 }
 
-/* What is sent is what another parser understands. */
+/* Sent packets must parse. */
 static void take_sent(void *owner, const char *data, size_t len)
 {
 	struct scene *s = owner;
@@ -141,7 +141,7 @@ static void take(struct scene *s, uint8_t byte)
 	FUZZ_CHECK(s->sent_len <= GDB_SEND_MAX);
 }
 
-/* A packet that begins like one that is known, and goes on with bytes that many have. */
+/* A packet that begins like a known one, and continues with common bytes. */
 static void send_packet(struct scene *s, struct fuzz_input *in)
 {
 	static const char *const names[] = {
@@ -150,7 +150,7 @@ static void send_packet(struct scene *s, struct fuzz_input *in)
 		"z1,",	 "z",	   "Hg",     "T",      "vCont;c",   "vCont;", "vCont;s:1",
 		"c",	 "s",	   "qfThreadInfo", "qsThreadInfo", "qThreadExtraInfo,",
 		"qXfer:features:read:target.xml:", "qSupported:swbreak+;hwbreak+",
-		/* Two of these are one place. */
+		/* Two of these are the same place. */
 		"Z0,1000,1", "Z0,1001,1", "Z0,9000,1", "Z0,ffffffff80000000,1", "Z1,1000,1",
 		"Z2,2000,f", "z0,1000,1", "z0,9000,1", "G0011",
 		/* These end it. */
@@ -179,7 +179,7 @@ static void send_packet(struct scene *s, struct fuzz_input *in)
 		take(s, (uint8_t)frame[i]);
 }
 
-/* A vCPU that runs stops, at an address that a breakpoint may have. */
+/* A running vCPU stops, at an address that may have a breakpoint. */
 static void meet(struct scene *s, struct fuzz_input *in)
 {
 	unsigned index = fuzz_pick(in, CPUS);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Three devices on a PCI bus, and a guest that writes whatever it likes to configuration space,
- * BARs and MSI-X tables, while the devices interrupt.
+ * Three devices on a PCI bus, and a guest that writes anything to configuration space, BARs and
+ * MSI-X tables, while the devices interrupt.
  */
 #include "fuzz.h"
 #include "pci_rig.h"
@@ -170,7 +170,7 @@ static void access_memory(struct scene *s, struct fuzz_input *in)
 		rig_read(&s->rig, addr, size);
 }
 
-/* Registers that do something, and all others. */
+/* Registers with side effects, and all others. */
 static unsigned pick_register(const struct pci_dev *dev, struct fuzz_input *in)
 {
 	unsigned any = (unsigned)fuzz_take(in, 1);

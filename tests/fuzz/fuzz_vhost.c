@@ -2,8 +2,8 @@
 /*
  * Devices whose queues vhost runs, on fake kernels: a network card with two pairs, a SCSI host, a
  * vsock. Whatever the driver does, the kernel walks the rings that the device says are running, at
- * the addresses that the driver gave, all in guest RAM, and no others; and it is never asked for
- * what it refuses.
+ * the addresses that the driver gave, all in guest RAM, and no others; and no request to it is ever
+ * refused.
  */
 #include "fake_vhost.h"
 #include "guest.h"
@@ -39,7 +39,7 @@ struct scene {
 	struct fake_vhost kernels[KERNELS];
 	int fds[KERNELS];
 	unsigned opened;
-	unsigned fail_in; /* requests that set something up until one fails; 0: none does */
+	unsigned fail_in; /* set-up requests until one fails; 0: none does */
 };
 
 static struct fake_vhost *kernel_of(struct scene *s, int fd, unsigned long request)
@@ -54,7 +54,7 @@ static struct fake_vhost *kernel_of(struct scene *s, int fd, unsigned long reque
 	return NULL;
 }
 
-/* What stops a device does not fail in the kernel either. */
+/* Requests that stop a device do not fail, as in the kernel. */
 static bool sets_up(unsigned long request, const void *arg)
 {
 	switch (request) {
@@ -199,7 +199,7 @@ static void check_kernels(const struct scene *s)
 
 /* --- The script ------------------------------------------------------------------------------- */
 
-/* vhost says that it cannot walk a ring; it may also be late. */
+/* vhost reports an invalid ring; it may also be late. */
 static void report_error(struct scene *s, struct fuzz_input *in)
 {
 	unsigned which = fuzz_pick(in, KERNELS);

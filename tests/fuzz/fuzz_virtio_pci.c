@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Real devices behind the PCI transport, their queues served here. */
+/* Real devices on the PCI transport, with local queues. */
 #include "guest.h"
 
 #include "backend/local.h"
@@ -24,7 +24,7 @@ struct scene {
 	struct fuzz_guest g;
 	int image;   /* memfd */
 	int wire;    /* the other end of the tap */
-	size_t room; /* bytes that the terminal takes */
+	size_t room; /* bytes that the terminal accepts */
 };
 
 /* --- The machine ------------------------------------------------------------------------------ */
@@ -129,7 +129,7 @@ static void destroy(struct scene *s)
 
 /* --- The guest -------------------------------------------------------------------------------- */
 
-/* A request that may be right: header, data, status. */
+/* A request that may be valid: header, data, status. */
 static void add_blk_request(struct scene *s, struct fuzz_input *in)
 {
 	static const uint32_t types[] = { VIRTIO_BLK_T_IN, VIRTIO_BLK_T_OUT, VIRTIO_BLK_T_FLUSH,
@@ -158,7 +158,7 @@ static void add_blk_request(struct scene *s, struct fuzz_input *in)
 	fuzz_make_available(&s->g, BLK, queue, (uint16_t)head);
 }
 
-/* A command that may be right: header, data, answer. */
+/* A command that may be valid: header, data, answer. */
 static void add_net_command(struct scene *s, struct fuzz_input *in)
 {
 	unsigned head = fuzz_pick(in, 16), queue = NET_QUEUE_CONTROL(1);
@@ -195,7 +195,7 @@ static void use_wire(struct scene *s, struct fuzz_input *in)
 	bool takes = fuzz_pick(in, 2);
 
 	memset(frame, (int)fuzz_take(in, 1), sizeof(frame));
-	/* Full or empty is nothing to care about. */
+	/* A full or empty socket does not matter. */
 	while (takes && recv(s->wire, frame, sizeof(frame), 0) > 0)
 		;
 	if (!takes && send(s->wire, frame, len, 0) < 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One split virtqueue on guest RAM that the script fills as it likes, between the device's calls.
+ * One split virtqueue in guest RAM that the script fills arbitrarily between the device's calls.
  */
 #include "fuzz.h"
 
@@ -16,7 +16,7 @@ enum { DESC = 0x1000, AVAIL = 0x6000, USED = 0x8000, INDIRECT = 0xc000, ENTRIES 
 
 struct scene {
 	struct gmem mem;
-	struct sys sys; /* of these three nothing is asked: the line stays HELD */
+	struct sys sys; /* these three are not used: the line stays HELD */
 	struct kvm kvm;
 	struct irqs irqs;
 	struct virtq q;
@@ -37,7 +37,7 @@ static uint64_t pick_gpa(struct fuzz_input *in)
 
 static void put(struct scene *s, uint64_t gpa, const void *data, uint64_t len)
 {
-	/* A guest may write to what is no RAM. */
+	/* A guest may write outside RAM. */
 	if (gmem_write(&s->mem, gpa, data, len))
 		return;
 }
@@ -101,7 +101,7 @@ static bool in_ram(const struct scene *s, const struct iovec *iov)
 	return iov->iov_len && range_fits(off, iov->iov_len, 3 * SLOT_LEN);
 }
 
-/* §2.7.5, plainly: what was popped is a chain inside its table, indirect only once, and finite. */
+/* §2.7.5, a popped chain is inside its table, indirect at most once, and finite. */
 static void check_chain(struct scene *s)
 {
 	uint64_t table = s->q.state.desc, bytes = 0;
@@ -131,7 +131,7 @@ static void check_chain(struct scene *s)
 	FUZZ_CHECK(bytes == s->chain.out_len + s->chain.in_len);
 }
 
-/* The device reads and writes every byte that it was given, or the first and the last at least. */
+/* The device reads and writes every byte of its buffers, or at least the first and the last. */
 static void use_chain(const struct scene *s)
 {
 	const struct virtq_chain *c = &s->chain;
@@ -254,7 +254,7 @@ static void step(struct scene *s, struct fuzz_input *in)
 	}
 }
 
-/* What a transport would have put there, checked by nobody yet. */
+/* The state that a transport would set, not validated yet. */
 static void configure(struct scene *s, struct fuzz_input *in)
 {
 	struct virtq_state *state = &s->q.state;

@@ -6,7 +6,7 @@
 
 #include <linux/virtio_pci.h>
 
-/* Where the transport has what; pinned here, as a driver finds it in the capabilities. */
+/* The transport's layout, fixed here; a driver reads it from the capabilities. */
 enum { COMMON = 0, ISR = 0x1000, CONFIG = 0x2000, NOTIFY = 0x3000, TABLE = 0x4000, PBA = 0x5000 };
 
 /* RAM: two slots that touch at SEAM. The first has a place for each ring, the second buffers. */
@@ -114,7 +114,7 @@ static void set(struct fuzz_guest *g, unsigned which, uint64_t off, uint64_t val
 
 void fuzz_put(struct fuzz_guest *g, uint64_t gpa, const void *data, uint64_t len)
 {
-	/* A guest may write to what is no RAM. */
+	/* A guest may write outside RAM. */
 	if (gmem_write(&g->mem, gpa, data, len))
 		return;
 }
@@ -137,7 +137,7 @@ static void set_up_queue(struct fuzz_guest *g, struct fuzz_input *in, unsigned w
 	common_set(g, which, queue_enable, fuzz_pick(in, 8) != 0);
 }
 
-/* virtio 1.2 §3.1.1, as a driver should; what the script then does to it is another matter. */
+/* virtio 1.2 §3.1.1, as a driver should; the script may then do anything to it. */
 static void bring_up(struct fuzz_guest *g, struct fuzz_input *in, unsigned which)
 {
 	const struct virtio_dev *dev = g->devs[which];
@@ -234,7 +234,7 @@ static void access_config(struct fuzz_guest *g, struct fuzz_input *in, unsigned 
 	const struct pci_dev *dev = g->rig.bus.devs[1 + which];
 
 	switch (fuzz_pick(in, 8)) {
-	case 0: /* the BAR: to where another one is, or was */
+	case 0: /* the BAR: to the current or old address of another one */
 		rig_cfg_write(&g->rig, 1 + which, PCI_BASE_ADDRESS_0,
 			      bar_of(g, fuzz_pick(in, g->count))->region.base, 4);
 		break;
@@ -259,7 +259,7 @@ static void access_config(struct fuzz_guest *g, struct fuzz_input *in, unsigned 
 
 /* --- The script ------------------------------------------------------------------------------- */
 
-/* A guest that keeps a device busy with itself gets no more than this. */
+/* The limit for a guest that keeps a device busy endlessly. */
 enum { MAX_ROUNDS = 50 };
 
 void fuzz_dispatch(struct fuzz_guest *g)

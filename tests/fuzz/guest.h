@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For targets with virtio devices behind the PCI transport: a machine, and a guest that brings the
- * devices up, or half of it, or wrongly, fills their rings with rubbish, resets and moves them
- * whenever it likes. A target adds the devices, and what else its guest or host does.
+ * For targets with virtio devices on the PCI transport: a machine, and a guest that initialises the
+ * devices fully, partly or wrongly, fills their rings with garbage, and resets and moves them at
+ * any time. A target adds the devices, and further actions of its guest or host.
  */
 #ifndef KINGLET_TESTS_FUZZ_GUEST_H
 #define KINGLET_TESTS_FUZZ_GUEST_H
@@ -15,7 +15,7 @@ enum { FUZZ_DEVICES = 4, FUZZ_RAM_END = 0x80000 };
 
 struct fuzz_guest {
 	struct pci_rig rig;
-	struct gmem mem; /* stays from input to input, but for what is in it */
+	struct gmem mem; /* kept from input to input, but cleared */
 	struct virtio_env env;
 	struct virtio_dev *devs[FUZZ_DEVICES]; /* owned by the bus; in slot 1 + index */
 	unsigned count;
@@ -30,7 +30,7 @@ void fuzz_guest_destroy(struct fuzz_guest *g);
 /* One thing that a guest may do to any device and queue. */
 void fuzz_guest_step(struct fuzz_guest *g, struct fuzz_input *in, unsigned which, unsigned queue);
 
-/* What must hold of every device after each step. */
+/* Checks invariants of every device after each step. */
 void fuzz_guest_check(const struct fuzz_guest *g);
 
 /* Parts, for requests of one kind of device. */
@@ -40,7 +40,7 @@ void fuzz_write_desc(struct fuzz_guest *g, unsigned which, unsigned queue, unsig
 		     uint64_t gpa, uint32_t len, uint16_t flags, uint16_t next);
 void fuzz_make_available(struct fuzz_guest *g, unsigned which, unsigned queue, uint16_t head);
 void fuzz_kick(struct fuzz_guest *g, unsigned which, unsigned queue);
-/* Serves the event loop, boundedly. */
+/* Serves the event loop for a bounded number of turns. */
 void fuzz_dispatch(struct fuzz_guest *g);
 
 #endif

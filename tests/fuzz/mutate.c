@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inputs are scripts, and any bytes are a valid one. libFuzzer's own mutations grow them slowly
- * from nothing; so every fourth input is a long random script, and mutations go on from there.
+ * Inputs are scripts, and any bytes are a valid one. libFuzzer's mutations grow them slowly from
+ * empty ones; so every fourth input is a long random script, which is then mutated further.
  */
 #include "fuzz.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Instead of vmm/base/log.c: messages are formatted, so that their arguments are looked at, and
- * dropped. A million of them would hide what matters.
+ * Instead of vmm/base/log.c: messages are formatted, so that their arguments are read, and dropped.
+ * A million of them would hide the relevant ones.
  */
 #include "base/log.h"
 
