@@ -38,7 +38,7 @@ struct fixture {
 
 static unsigned fdatasyncs;
 
-/* In place of the C library's, so that the thread engine's calls are counted. */
+/* Replaces the C library's, to count the thread engine's calls. */
 int fdatasync(int fd)
 {
 	__atomic_fetch_add(&fdatasyncs, 1, __ATOMIC_SEQ_CST);
@@ -123,7 +123,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* The device once more, with other options. */
+/* Reopens the device with other options. */
 static void reopen(struct fixture *f)
 {
 	close_device(f);
@@ -350,7 +350,7 @@ static void flush_reaches_the_disk(void **state)
 	assert_int_equal(syncs_so_far(), before + 1);
 }
 
-/* §5.2.6.2: a driver that does not take FLUSH has stable writes. */
+/* §5.2.6.2: a driver that does not accept FLUSH has stable writes. */
 static void writes_are_stable_without_flush(void **state)
 {
 	struct fixture *f = *state;
@@ -385,7 +385,7 @@ static void get_id_gives_the_serial(void **state)
 	assert_int_equal(written, 5);
 	assert_memory_equal(data, "king\xee", 5);
 
-	/* More room than there is serial: the bytes in between are not written. */
+	/* A buffer larger than the serial number: the remaining bytes are not written. */
 	assert_int_equal(request(f, VIRTIO_BLK_T_GET_ID, 0, 32, true, &written), VIRTIO_BLK_S_OK);
 	assert_int_equal(written, 20);
 	assert_int_equal(data[20], 0xee);
@@ -485,7 +485,7 @@ static void one_request_is_bounded(void **state)
 			 VIRTIO_BLK_S_IOERR);
 }
 
-/* Reads, writes, flushes and the serial number are every driver's, one without VERSION_1, too. */
+/* Reads, writes, flushes and the serial number work for every driver, even without VERSION_1. */
 static void driver_without_features_is_served(void **state)
 {
 	struct fixture *f = *state;
@@ -662,7 +662,7 @@ static void short_header_is_an_error(void **state)
 	assert_int_equal(run_chain(f, &bufs[1], 1, &written), VIRTIO_BLK_S_IOERR);
 }
 
-/* An indirect table of its own, for it is longer than a ring. */
+/* A separate indirect table, because it is longer than a ring. */
 static void too_many_segments_are_an_error(void **state)
 {
 	enum { SEGMENTS = 512 };
@@ -709,7 +709,7 @@ static void chain_without_status_breaks_the_device(void **state)
 	assert_true(f->dev->status & VIRTIO_CONFIG_S_NEEDS_RESET);
 	assert_int_equal(f->transport.config_changes, 1);
 
-	/* A reset brings it back. */
+	/* After a reset it works again. */
 	mock_driver_status(f->dev, 0);
 	start(f);
 	assert_int_equal(do_read(f, 1, SECTOR), VIRTIO_BLK_S_OK);
@@ -792,7 +792,7 @@ static void reset_waits_for_what_is_in_flight(void **state)
 	start(f);
 	fill_ring(f, VIRTIO_BLK_T_OUT, block);
 	mock_ring_kick(&f->rings[0]);
-	/* Served, but what has finished is not seen to by the loop. */
+	/* Served, but the loop does not process what has finished. */
 	pthread_mutex_lock(&f->dev->lock);
 	f->dev->model->serve(f->dev, &f->dev->queues[0]);
 	pthread_mutex_unlock(&f->dev->lock);
@@ -802,7 +802,7 @@ static void reset_waits_for_what_is_in_flight(void **state)
 	memset(ram(f, block, 1024 * RING_SIZE), 0, 1024 * RING_SIZE);
 	for (unsigned i = 0; i < RING_SIZE; i++)
 		assert_sector(f, i * 3, (uint8_t)(200 - i));
-	/* The loop's late callbacks find nothing. */
+	/* Late callbacks of the loop find nothing. */
 	mock_env_dispatch(&f->env);
 
 	start(f);

@@ -26,7 +26,7 @@ struct fixture {
 	char output[256];
 	size_t output_len;
 	uint64_t output_total;
-	size_t output_room; /* what is taken before output is refused */
+	size_t output_room; /* bytes accepted before output is refused */
 	unsigned wanted, drained;
 	unsigned wanted_port, output_port; /* of the last call */
 	int statuses[8];
@@ -76,7 +76,7 @@ static const struct virtio_console_ops ops = {
 	.drained = got_drained,
 };
 
-/* Fresh rings, as a driver that binds once more has them. */
+/* Fresh rings, like those of a driver that binds again. */
 static void bind_rings(struct fixture *f)
 {
 	f->env.next = RINGS_AT;
@@ -261,7 +261,7 @@ static void test_control_messages_wait_for_buffers(void **state)
 
 	mock_driver_start(f->env.dev, &f->transport, MULTIPORT | 1ULL << VIRTIO_RING_F_EVENT_IDX);
 	mock_env_dispatch(&f->env);
-	/* Asked for many times and owed once. */
+	/* Requested many times and sent once. */
 	for (unsigned i = 0; i < 100; i++)
 		control(f, VIRTIO_CONSOLE_BAD_ID, VIRTIO_CONSOLE_DEVICE_READY, 1);
 	give(f, CONTROL_IN, 1, 8);
@@ -289,7 +289,7 @@ static void test_odd_control_messages_are_ignored(void **state)
 	run(f, CONTROL_OUT);
 	assert_string_equal(next_control(f), "");
 	assert_false(f->env.dev->status & VIRTIO_CONFIG_S_NEEDS_RESET);
-	/* A driver that could not make the port is owed nothing more. */
+	/* A driver that could not create the port gets nothing more. */
 	control(f, 0, VIRTIO_CONSOLE_PORT_READY, 0);
 	assert_string_equal(next_control(f), "");
 }
@@ -359,7 +359,10 @@ static void test_huge_output_takes_turns(void **state)
 	assert_int_equal(f->output_total, total + 4);
 }
 
-/* A slow reader: what it does not take stays in the guest's buffer, and nothing spins meanwhile. */
+/*
+ * A slow reader: what it does not take stays in the guest's buffer, and the loop does not spin
+ * meanwhile.
+ */
 static void test_refused_output_waits_for_room(void **state)
 {
 	struct fixture *f = *state;
@@ -477,7 +480,7 @@ static void test_resize_tells_driver(void **state)
 	assert_int_equal(f->transport.config_changes, 1);
 	virtio_config_read(f->env.dev, 0, config, sizeof(config));
 	assert_memory_equal(config, "\x84\x00\x2b\x00\x04\x00\x00\x00", 8);
-	/* The same size again is no news. */
+	/* The same size again is not reported. */
 	virtio_console_resize(f->env.dev, 132, 43);
 	assert_string_equal(next_control(f), "");
 	assert_int_equal(f->transport.config_changes, 1);
@@ -545,12 +548,12 @@ static void test_close_ends_line_after_data(void **state)
 	control(f, 1, VIRTIO_CONSOLE_PORT_OPEN, 0);
 	assert_int_equal(f->status_count, 1);
 	assert_int_equal(f->statuses[0], 9);
-	/* Closing again says nothing new. */
+	/* Closing again has no effect. */
 	control(f, 1, VIRTIO_CONSOLE_PORT_OPEN, 0);
 	assert_int_equal(f->status_count, 1);
 }
 
-/* A stream has input, output and back-pressure of its own. */
+/* Each stream has its own input, output and back-pressure. */
 static void test_streams_are_apart(void **state)
 {
 	struct fixture *f = *state;
@@ -606,13 +609,13 @@ static void test_hang_up_tells_guest(void **state)
 	virtio_console_hang_up(f->env.dev, STREAM);
 	assert_string_equal(next_control(f), "");
 
-	/* The next driver is not told of an open port, nor of its closing. */
+	/* The next driver is not notified of an open port, nor of its closing. */
 	control(f, STREAM, VIRTIO_CONSOLE_PORT_READY, 1);
 	expect_control(f, STREAM, VIRTIO_CONSOLE_PORT_NAME, "696e");
 	assert_string_equal(next_control(f), "");
 }
 
-/* A guest that waits for room does not wait for ever. */
+/* A guest that waits for room does not wait forever. */
 static void test_hang_up_drops_output(void **state)
 {
 	struct fixture *f = *state;
@@ -665,7 +668,7 @@ static void test_rebind_starts_over(void **state)
 		give(f, IN0, 1, SLOT);
 		assert_int_equal(input(f, VIRTIO_CONSOLE_PORT, "x", 1), 1);
 		assert_int_equal(input(f, VIRTIO_CONSOLE_PORT, "y", 1), 0);
-		/* Half a line, and half of a chain, that the next driver must not inherit. */
+		/* Half a line, and half a chain, which the next driver must not inherit. */
 		print(f, OUT1, "1");
 		mock_ring_add(&f->rings[OUT0],
 			      &(struct mock_buf){ .gpa = MOCK_HIGH, .len = 100 << 10 }, 1);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The list of kinds, and the sets of devices that are made of it. */
+/* The list of kinds, and the device sets built from it. */
 #include "devices/blk.h"
 #include "devices/net.h"
 #include "devices/rng.h"
@@ -38,7 +38,7 @@ static void every_kind_says_all_that_is_asked_of_it(void **state)
 	assert_in_range(all, 1, DEVICES_MAX);
 }
 
-/* However they are given; the numbers are those within a kind. */
+/* In any order of options; numbers count within a kind. */
 static void devices_are_in_the_order_of_the_kinds(void **state)
 {
 	static const struct {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SCSI targets, in a temporary folder that behaves as LIO's part of configfs does: folders come
- * with files and folders in them, and what is in use stays.
+ * SCSI targets, in a temporary folder that behaves like LIO's part of configfs: new folders contain
+ * files and folders, and what is in use cannot be removed.
  */
 #include "capture.h"
 #include "fake_sys.h"
@@ -182,7 +182,7 @@ static int fake_rmdir(const struct lio *lio, const char *path)
 	}
 	if (entries(path) > own)
 		return -ENOTEMPTY;
-	/* Here the kernel would wait for ever. */
+	/* Here the kernel would wait forever. */
 	if (is_acl(below))
 		assert_false(group_has_nexus(path));
 	for (child = children_of(below); *child; child++) {
@@ -453,7 +453,7 @@ static void test_lock(void **state)
 	close(fd);
 }
 
-/* Whichever change of configfs fails: one line, and nothing stays. */
+/* Whichever change of configfs fails: one line, and nothing is left. */
 static void test_nth_failure(void **state)
 {
 	struct fixture *f = *state;
@@ -488,7 +488,7 @@ static void test_nth_failure(void **state)
 	}
 }
 
-/* Another Kinglet ends between our two mkdirs, and takes the empty folder with it. */
+/* Another Kinglet ends between our two mkdirs, and removes the empty folder. */
 static void test_shared_folder_goes_meanwhile(void **state)
 {
 	struct fixture *f = *state;
@@ -516,7 +516,7 @@ static void test_shared_folders_with_something_in_them_stay(void **state)
 	assert_true(exists(f, "%s", "vhost/naa.1"));
 }
 
-/* With the nexus still there, removing the access list would hang: no further than that. */
+/* With the nexus still present, removing the access list would hang: the removal stops there. */
 static void test_removal_stops_where_it_fails(void **state)
 {
 	struct fixture *f = *state;
@@ -524,7 +524,7 @@ static void test_removal_stops_where_it_fails(void **state)
 
 	create(f, &target, true);
 	f->calls = 0;
-	f->fail_at = 5; /* the nexus, behind two links and two LUNs */
+	f->fail_at = 5; /* the nexus, after two links and two LUNs */
 	f->fail_errno = EBUSY;
 	capture_stderr_begin(&f->capture);
 	lio_target_destroy(&target);
@@ -580,7 +580,7 @@ static void test_wrong_files(void **state)
 	expect_bad_file(f, f->image, EINVAL, ": is empty\n");
 }
 
-/* --- What the dead leave ---------------------------------------------------------------------- */
+/* --- Left-overs of killed processes ----------------------------------------------------------- */
 
 /* A process that dies before its nth change of configfs, and is waited for. */
 static void leave_behind(struct fixture *f, unsigned n, bool readonly)
@@ -608,7 +608,10 @@ static void test_what_a_dead_process_left_is_removed(void **state)
 		assert_true(n <= 2 || exists(f, "%s", "core/fileio_18763"));
 		quietly_remove_stale(f, text, sizeof(text));
 		assert_string_equal(text, "");
-		/* An empty folder with nobody's name may stay until the next target goes. */
+		/*
+		 * An empty folder without an owner's name may stay until the next target is
+		 * removed.
+		 */
 		if (n > 2)
 			expect_nothing_left(f);
 	}
@@ -637,7 +640,7 @@ static void test_what_several_left_is_removed(void **state)
 	expect_nothing_left(f);
 }
 
-/* Dead, though nobody has waited for it yet. */
+/* Dead, but not waited for yet. */
 static void test_what_a_zombie_left_is_removed(void **state)
 {
 	struct fixture *f = *state;
@@ -666,7 +669,7 @@ static void test_what_lives_or_is_of_others_stays(void **state)
 		"kinglet-0-999999999-1-0-mine",
 		"kinglet-0-0999999999-1-0",
 		"kinglet-0-999999999-1-x",
-		"kinglet-1-999999999-1-0", /* of another pid namespace: it may well live */
+		"kinglet-1-999999999-1-0", /* of another pid namespace: it may still run */
 		"kinglet-0--1-1-0",
 	};
 	struct fixture *f = *state;
@@ -679,7 +682,7 @@ static void test_what_lives_or_is_of_others_stays(void **state)
 	for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
 		const char *name = others[i];
 
-		/* "kinglet-0-" stands for our own namespace: spared for another reason. */
+		/* "kinglet-0-" stands for our own namespace: kept for another reason. */
 		if (strncmp(name, "kinglet-0-", 10) == 0)
 			snprintf(path, sizeof(path), "core/fileio_18763/kinglet-%ju-%s",
 				 (uintmax_t)st.st_ino, name + 10);
@@ -697,7 +700,7 @@ static void test_what_lives_or_is_of_others_stays(void **state)
 	assert_int_equal(entries(path), ARRAY_SIZE(others));
 }
 
-/* Pids come again. */
+/* PIDs are reused. */
 static void test_same_pid_with_another_start_is_dead(void **state)
 {
 	struct fixture *f = *state;

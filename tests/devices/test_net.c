@@ -66,7 +66,7 @@ static void test_config(void **state)
 	assert_memory_equal(config, mac, 6);
 }
 
-/* A macvtap hands over what is for its own address, so that is the card's. */
+/* A macvtap passes only frames to its own address, so the card uses that address. */
 static void test_macvtap_has_the_address(void **state)
 {
 	struct net_card *f = *state;
@@ -97,10 +97,10 @@ static void test_activation_tells_tap_what_was_acked(void **state)
 		{ 1ULL << VIRTIO_NET_F_GUEST_CSUM | 1ULL << VIRTIO_NET_F_GUEST_TSO6 |
 			  1ULL << VIRTIO_NET_F_GUEST_ECN | 1ULL << VIRTIO_NET_F_GUEST_UFO,
 		  TUN_F_CSUM | TUN_F_TSO6 | TUN_F_TSO_ECN | TUN_F_UFO },
-		/* What lacks what it builds on is not asked for. */
+		/* Features without their prerequisites are not enabled. */
 		{ 1ULL << VIRTIO_NET_F_GUEST_TSO4, 0 },
 		{ 1ULL << VIRTIO_NET_F_GUEST_CSUM | 1ULL << VIRTIO_NET_F_GUEST_ECN, TUN_F_CSUM },
-		/* What the driver leaves to the tap says nothing of what it takes. */
+		/* Offloads for transmit do not imply offloads for receive. */
 		{ 1ULL << VIRTIO_NET_F_CSUM | 1ULL << VIRTIO_NET_F_HOST_TSO4, 0 },
 	};
 	struct net_card *f = *state;
@@ -130,7 +130,7 @@ static void test_failed_activation_is_broken_and_recovers(void **state)
 	mock_env_dispatch(&f->env);
 	mock_driver_status(f->dev, 0);
 
-	/* The rings' addresses are wrong: that comes after the tap was armed. */
+	/* The rings' addresses are invalid: that is detected after the tap was configured. */
 	f->offload_error = 0;
 	for (unsigned dispatch = 0; dispatch < 2; dispatch++) {
 		f->dev->queues[NET_QUEUE_RX(0)].state.enabled = 1;
@@ -152,7 +152,7 @@ static void test_failed_activation_is_broken_and_recovers(void **state)
 	}
 }
 
-/* The interface was removed: a card without a link, which is said once. */
+/* The interface was removed: a card without a link, which is logged once. */
 static void test_tap_gone_at_start(void **state)
 {
 	struct net_card *f = *state;
@@ -229,7 +229,7 @@ static void test_transmit_drops_what_is_no_frame(void **state)
 	card_start(f, 0);
 	for (unsigned i = 0; i < ARRAY_SIZE(lens); i++)
 		mock_ring_add(&f->tx, &(struct mock_buf){ .gpa = MOCK_SEAM, .len = lens[i] }, 1);
-	/* Nothing but a part that the device may write. */
+	/* Only a device-writable part. */
 	mock_ring_add(&f->tx, &(struct mock_buf){ .gpa = MOCK_SEAM, .len = 100, .writable = true },
 		      1);
 	transmit(f, CARD_HEADER + 14, 3);
@@ -366,7 +366,7 @@ static void test_receive_buffer_in_pieces(void **state)
 
 /*
  * §5.1.6.1: without VERSION_1 and merged buffers the header ends before num_buffers, which would be
- * the first bytes of the frame. With the latter it has it, as ever.
+ * the first bytes of the frame. With merged buffers it has num_buffers as usual.
  */
 static void test_header_of_a_driver_without_version_1(void **state)
 {
@@ -392,7 +392,7 @@ static void test_header_of_a_driver_without_version_1(void **state)
 		memset(frame, 0x5a, sizeof(frame));
 		memset(frame, 0, (size_t)cases[i].header_len);
 
-		/* The shortest frame that there is goes out whole, and one byte less does not. */
+		/* The shortest valid frame is sent, a frame one byte shorter is not. */
 		assert_int_equal(gmem_write(&f->env.mem, MOCK_SEAM, frame, sizeof(frame)), 0);
 		mock_ring_add(&f->tx, &(struct mock_buf){ .gpa = MOCK_SEAM, .len = len - 1 }, 1);
 		mock_ring_add(&f->tx, &(struct mock_buf){ .gpa = MOCK_SEAM, .len = len }, 1);
@@ -401,7 +401,7 @@ static void test_header_of_a_driver_without_version_1(void **state)
 		assert_memory_equal(got, frame, len);
 		assert_int_equal(recv(f->wire, got, sizeof(got), MSG_DONTWAIT), -1);
 
-		/* And comes in as it is, but for num_buffers. */
+		/* And is received unchanged, except for num_buffers. */
 		card_give(f, 2048);
 		card_kick(f, &f->rx);
 		assert_int_equal(send(f->wire, frame, len, 0), len);
@@ -416,7 +416,7 @@ static void test_header_of_a_driver_without_version_1(void **state)
 	}
 }
 
-/* No buffers: frames wait in the tap, which is not polled in vain. */
+/* No buffers: frames wait in the tap, which is not polled meanwhile. */
 static void receive_waits_for_buffers(struct net_card *f, uint64_t features)
 {
 	card_start(f, features);
@@ -449,7 +449,7 @@ static void test_receive_waits_for_buffers_unmerged(void **state)
 	receive_waits_for_buffers(*state, 0);
 }
 
-/* A frame larger than the buffers there are waits until there are enough, and comes whole. */
+/* A frame larger than the available buffers waits until there are enough, and arrives whole. */
 static void test_receive_frame_is_never_torn(void **state)
 {
 	struct net_card *f = *state;
@@ -474,7 +474,7 @@ static void test_receive_frame_is_never_torn(void **state)
 	assert_int_equal(card_stats(f).rx_dropped, 0);
 }
 
-/* Frames and buffers of all sizes in any order: nothing is lost, torn or doubled. */
+/* Frames and buffers of all sizes in any order: nothing is lost, torn or duplicated. */
 static void test_receive_any_order(void **state)
 {
 	struct net_card *f = *state;
@@ -534,7 +534,7 @@ static void test_receive_drops_what_never_fits(void **state)
 {
 	struct net_card *f = *state;
 
-	/* Without merging, one buffer is all there is for a frame. */
+	/* Without merging, a frame must fit into one buffer. */
 	card_start(f, 0);
 	card_give_many(f, 2, 1526);
 	card_kick(f, &f->rx);
@@ -591,7 +591,7 @@ static void test_receive_buffer_without_room_for_header(void **state)
 	mock_env_dispatch(&f->env);
 }
 
-/* Stopping gives buffers that were taken ahead back: the saved state is the driver's view. */
+/* Stopping returns buffers that were taken ahead: the saved state is the driver's view. */
 static void test_stop_gives_buffers_back(void **state)
 {
 	struct net_card *f = *state;
@@ -629,7 +629,7 @@ static void test_rebind(void **state)
 		card_kick(f, &f->tx);
 		expect_on_wire(f, 100, round);
 		card_expect_received(f, 3000, round, 2);
-		/* One that the old driver's buffers cannot hold: it is gone with the reset. */
+		/* A frame too large for the old driver's buffers: the reset drops it. */
 		card_wire_send(f, 30000, round);
 		mock_env_dispatch(&f->env);
 		mock_driver_status(f->dev, 0);
@@ -658,7 +658,7 @@ static void test_lost_tap_is_link_down(void **state)
 	card_read_config(f, config);
 	assert_int_equal(config[6], 0);
 
-	/* The driver goes on sending into nothing. */
+	/* The driver continues to send; frames are dropped. */
 	signal(SIGPIPE, SIG_IGN);
 	transmit(f, 100, 1);
 	card_kick(f, &f->tx);
@@ -666,7 +666,7 @@ static void test_lost_tap_is_link_down(void **state)
 	assert_int_equal(card_stats(f).tx_dropped, 1);
 }
 
-/* Else a driver that was told not to kick waits for its frames for ever. */
+/* Otherwise a driver that must not kick would wait for its frames forever. */
 static void test_tap_lost_while_frames_wait_for_room(void **state)
 {
 	struct net_card *f = *state;
@@ -694,13 +694,15 @@ static void test_tap_lost_while_frames_wait_for_room(void **state)
 		back++;
 	assert_int_equal(back, sent);
 
-	/* And it may kick again. */
+	/* And kicks are enabled again. */
 	transmit(f, 100, ++sent);
 	card_kick(f, &f->tx);
 	assert_true(mock_ring_reap(&f->tx, &head, &written));
 }
 
-/* The device stops itself in one callback; the tap's event was seen before and comes after. */
+/*
+ * The device stops itself in one callback; the tap's event, reported before, is handled after it.
+ */
 static void test_event_after_stop_is_ignored(void **state)
 {
 	struct net_card *f = *state;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The control queue of virtio-net, virtio 1.2 §5.1.6.5, and what its commands do to frames. */
+/*
+ * The control queue of virtio-net, virtio 1.2 §5.1.6.5, and the effect of its commands on frames.
+ */
 #include "base/le.h"
 #include "capture.h"
 #include "net_card.h"
@@ -69,7 +71,7 @@ static void test_control_commands(void **state)
 				 VIRTIO_NET_ERR);
 }
 
-/* A command may take the host's network some time: others than this queue get theirs. */
+/* A command may take the host some time: other events must have their turn. */
 static void test_control_takes_turns(void **state)
 {
 	enum { COMMANDS = 6, TURN = 4 };
@@ -109,7 +111,7 @@ static void wire_send_to(struct net_card *f, const char *to, bool vlan)
 	mock_env_dispatch(&f->env);
 }
 
-/* Whether it arrives. Its buffer is given back. */
+/* Whether it arrives. Returns its buffer. */
 static bool arrives(struct net_card *f, const char *to, bool vlan)
 {
 	uint8_t frame[CARD_BIG];
@@ -155,7 +157,7 @@ static void filter_frames(struct net_card *f, unsigned buffers, uint64_t feature
 			"\1\0\0\0" FOREIGN "\1\0\0\0" GROUP, 20);
 	assert_true(arrives(f, FOREIGN, false));
 	assert_true(arrives(f, GROUP, false));
-	/* What is wrong in the second table leaves both as they were. */
+	/* An error in the second table leaves both unchanged. */
 	assert_int_equal(card_command(f, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET,
 				      "\0\0\0\0\1\0\0\0", 8),
 			 VIRTIO_NET_ERR);
@@ -165,7 +167,7 @@ static void filter_frames(struct net_card *f, unsigned buffers, uint64_t feature
 	card_command_ok(f, VIRTIO_NET_CTRL_VLAN, VIRTIO_NET_CTRL_VLAN_DEL, "\7\0", 2);
 	assert_false(arrives(f, OWN, true));
 
-	/* The next driver has said nothing yet. */
+	/* The next driver has set nothing yet. */
 	mock_driver_status(f->dev, 0);
 	card_bind_rings(f);
 	card_start(f, features);
@@ -185,7 +187,7 @@ static void test_filter_frames_read_aside(void **state)
 	filter_frames(*state, 3, 0);
 }
 
-/* A table that is too long is as good as one with every address of its kind. */
+/* A table that is too long counts as one with every address of its kind. */
 static void test_filter_tables_that_overflow(void **state)
 {
 	enum { MOST = 64 };
@@ -209,12 +211,12 @@ static void test_filter_tables_that_overflow(void **state)
 	put_address(data + 8 + (MOST + 1) * 6, "\x33\x33\0\0\0\2");
 	card_command_ok(f, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET, data, sizeof(data));
 	assert_true(arrives(f, OWN, false));
-	/* The table behind it was found. */
+	/* The table after it was found. */
 	assert_false(arrives(f, GROUP, false));
 	assert_true(arrives(f, "\x33\x33\0\0\0\2", false));
 }
 
-/* Unwanted frames do not keep the loop from the rest. */
+/* Unwanted frames do not delay other events. */
 static void test_filter_takes_turns(void **state)
 {
 	struct net_card *f = *state;

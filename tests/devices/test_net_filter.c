@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which frames a driver of virtio-net wants, virtio 1.2 §5.1.6.5.1 to .3. */
+/* The receive filter of virtio-net, virtio 1.2 §5.1.6.5.1 to .3. */
 #include "../../devices/net/filter.h"
 #include "unit.h"
 
@@ -65,7 +65,7 @@ static void test_modes(void **state)
 		{ { VIRTIO_NET_CTRL_RX_NOUNI }, 1, false, false, false, true },
 		{ { VIRTIO_NET_CTRL_RX_NOBCAST }, 1, true, false, false, false },
 		{ { VIRTIO_NET_CTRL_RX_NOMULTI }, 1, true, false, false, true },
-		/* What suppresses is stronger than what allows; PROMISC is stronger than both. */
+		/* Suppressing modes override allowing ones; PROMISC overrides both. */
 		{ { VIRTIO_NET_CTRL_RX_ALLMULTI, VIRTIO_NET_CTRL_RX_NOMULTI }, 2, true, false,
 		  false, true },
 		{ { VIRTIO_NET_CTRL_RX_ALLUNI, VIRTIO_NET_CTRL_RX_NOUNI }, 2, false, false, false,
@@ -137,11 +137,11 @@ static void test_vlans(void **state)
 
 	(void)state;
 	fresh(&filter);
-	/* A driver that knows nothing of the table. */
+	/* A driver that does not use the table. */
 	assert_true(accepts(&filter, OWN, "\x81\x00\x00\x07"));
 	filter.by_vlan = true;
 	assert_false(accepts(&filter, OWN, "\x81\x00\x00\x07"));
-	/* No tag, one of priority only, one of a provider's. */
+	/* No tag, a priority tag, a provider's tag. */
 	assert_true(accepts(&filter, OWN, "\x86\xdd\x00\x07"));
 	assert_true(accepts(&filter, OWN, "\x81\x00\xe0\x00"));
 	assert_true(accepts(&filter, OWN, "\x88\xa8\x00\x07"));
@@ -155,7 +155,7 @@ static void test_vlans(void **state)
 	assert_true(accepts(&filter, OWN, "\x81\x00\x0f\xff"));
 	assert_false(accepts(&filter, OWN, "\x81\x00\x00\x06"));
 	assert_false(accepts(&filter, OWN, "\x81\x00\x01\x07"));
-	/* Both tables have a say. */
+	/* Both tables must accept. */
 	assert_false(accepts(&filter, OTHER, "\x81\x00\x00\x07"));
 	assert_true(net_filter_set_vlan(&filter, 7, false));
 	assert_false(accepts(&filter, OWN, "\x81\x00\x00\x07"));

@@ -15,7 +15,7 @@ static unsigned link_status(struct net_card *f)
 	return get_le16(config + 6);
 }
 
-/* The driver sees it at once, and is told of changes only. */
+/* The driver sees it at once, and is notified only of changes. */
 static void test_link_follows(void **state)
 {
 	struct net_card *f = *state;
@@ -33,7 +33,7 @@ static void test_link_follows(void **state)
 	virtio_net_set_link(f->dev, LINK_DOWN);
 	assert_int_equal(f->transport.config_changes, 2);
 	assert_int_equal(link_status(f), 0);
-	/* It is the host's, not the driver's. */
+	/* The link belongs to the host; a reset does not change it. */
 	mock_driver_status(f->dev, 0);
 	assert_int_equal(link_status(f), 0);
 	virtio_net_set_link(f->dev, LINK_UP);
@@ -46,7 +46,7 @@ static void test_link_follows(void **state)
 	card_expect_received(f, 100, 1, 1);
 }
 
-/* Who follows the interface, and the tap itself: whoever comes first says it, once. */
+/* The link watch and the tap itself: the first to notice logs it, once. */
 static void test_removed_tap_is_said_once(void **state)
 {
 	struct net_card *f = *state;
@@ -72,7 +72,7 @@ static void test_removed_tap_is_said_once(void **state)
 	}
 }
 
-/* The tap works on: only nobody here can tell any more whether it is up. */
+/* The tap still works, but its link state can no longer be followed. */
 static void test_tap_that_moved_to_another_namespace(void **state)
 {
 	struct net_card *f = *state;
@@ -86,7 +86,7 @@ static void test_tap_that_moved_to_another_namespace(void **state)
 	assert_int_equal(link_status(f), VIRTIO_NET_S_LINK_UP);
 }
 
-/* Down and up again. Returns how many changes the driver has been told of. */
+/* Down and up again. Returns the number of changes reported to the driver. */
 static unsigned reconnect(struct net_card *f)
 {
 	virtio_net_set_link(f->dev, LINK_DOWN);
@@ -108,7 +108,7 @@ static void expect_no_request(struct net_card *f)
 {
 	unsigned before = f->transport.config_changes;
 
-	/* Longer than until the first or the second would be due. */
+	/* Longer than the delay of the first or the second. */
 	assert_false(mock_env_wait(&f->env, 500));
 	assert_int_equal(f->transport.config_changes, before);
 }
@@ -149,7 +149,7 @@ static void test_announcement_waits_for_the_answer(void **state)
 	await_request(f, changes + 2);
 }
 
-/* A driver that answers what it was not asked neither causes a request nor puts one off. */
+/* An unsolicited acknowledgement neither causes nor delays a request. */
 static void test_answer_to_no_request(void **state)
 {
 	struct net_card *f = *state;
@@ -166,7 +166,7 @@ static void test_answer_to_no_request(void **state)
 	assert_int_equal(f->transport.config_changes, changes + 1);
 }
 
-/* With the link or the driver, whether that has answered and waits for the next request or not. */
+/* They end with the link or the driver, whether the driver has acknowledged or not. */
 static void test_announcements_end(void **state)
 {
 	struct net_card *f = *state;

@@ -23,7 +23,7 @@ enum { PAIRS = 3, FRAME = 12 + 60, RING = 16 };
 static const uint64_t CONTROL = BIT(VIRTIO_NET_F_CTRL_VQ);
 static const uint64_t MQ = BIT(VIRTIO_NET_F_CTRL_VQ) | BIT(VIRTIO_NET_F_MQ);
 
-/* Another backend, as far as a queue's binding shows. */
+/* Another backend, only for the binding of queues. */
 struct other_backend {
 	struct backend backend;
 	unsigned starts;
@@ -43,7 +43,7 @@ struct fixture {
 	uint64_t scratch;
 };
 
-/* As a driver that binds once more has them. */
+/* Like those of a driver that binds again. */
 static void fresh_rings(struct fixture *f)
 {
 	f->env.next = f->scratch + 4096;
@@ -138,7 +138,7 @@ static int setup(void **state)
 	return 0;
 }
 
-/* All pairs are run by somebody else. */
+/* All pairs are run by another backend. */
 static int setup_in_kernel(void **state)
 {
 	struct fixture *f = test_calloc(1, sizeof(*f));
@@ -241,7 +241,7 @@ static void test_offer(void **state)
 	virtio_config_read(f->dev, offsetof(struct virtio_net_config, max_virtqueue_pairs), pairs,
 			   2);
 	assert_int_equal(get_le16(pairs), PAIRS);
-	/* No frame may wait in a queue that no driver looks into. */
+	/* No frame may wait in a queue that the driver does not use. */
 	expect_attached(f, 1);
 }
 
@@ -313,12 +313,12 @@ static void test_driver_of_one_pair(void **state)
 	struct fixture *f = *state;
 
 	start(f, CONTROL, 3);
-	/* It answers, though not to this. */
+	/* It answers, but not to this command. */
 	assert_int_equal(set_pairs(f, 2, 1), VIRTIO_NET_ERR);
 	expect_pair_carries_frames(f, 0);
 }
 
-/* It has no other queues, whatever it enables: no frame goes, and nothing else happens. */
+/* It has no other queues, whatever it enables: no frame is sent, and nothing else happens. */
 static void test_driver_of_one_pair_that_enables_all(void **state)
 {
 	struct fixture *f = *state;
@@ -361,14 +361,14 @@ static void test_third_queue_has_the_backend_of_its_part(void **state)
 	assert_int_equal(f->other.starts, 6);
 }
 
-/* Frames are none of the loop's business then. */
+/* The loop does not handle frames then. */
 static void test_in_kernel_tap_is_not_polled(void **state)
 {
 	struct fixture *f = *state;
 	struct virtio_net_stats stats;
 	uint8_t frame[FRAME] = { 0 };
 
-	/* Nor does the device filter them, though a driver may say what it wants. */
+	/* The device does not filter them either, although a driver may set filters. */
 	assert_true(virtio_offered(f->dev) & BIT(VIRTIO_NET_F_CTRL_RX));
 	assert_true(virtio_offered(f->dev) & BIT(VIRTIO_NET_F_CTRL_VLAN));
 	start(f, MQ, NET_QUEUES(PAIRS));
@@ -378,7 +378,7 @@ static void test_in_kernel_tap_is_not_polled(void **state)
 	assert_int_equal(virtio_net_tap_fd(f->dev, 1), f->taps[1]);
 }
 
-/* A driver resets before it does anything: fd 0 is somebody else's. */
+/* A driver resets first of all: fd 0 must not be used. */
 static void test_reset_before_the_first_start(void **state)
 {
 	struct fixture *f = *state;

@@ -134,7 +134,7 @@ static void test_2_7_damaged_ring_breaks_the_device(void **state)
 	assert_broken(f);
 }
 
-/* A full ring takes more than one turn's share at most once: the loop gets to run in between. */
+/* A full ring is served in several turns: the loop runs in between. */
 static void test_serve_is_bounded_and_comes_back(void **state)
 {
 	struct fixture *f = *state;

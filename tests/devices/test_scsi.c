@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The SCSI host device, virtio 1.2 §5.6, as far as it is not the kernel's. */
+/* The SCSI host device, virtio 1.2 §5.6, except what the kernel implements. */
 #include "capture.h"
 #include "mock_ring.h"
 #include "devices/scsi.h"
@@ -103,7 +103,7 @@ static void test_5_6_4_writing_the_defaults_changes_nothing(void **state)
 		     VIRTIO_CONFIG_S_NEEDS_RESET);
 }
 
-/* The kernel would go on with the layout of the defaults, and sense would be taken for data. */
+/* The kernel would still use the default layout, and sense data would be taken for data. */
 static void test_5_6_4_other_sizes_break_the_device(void **state)
 {
 	static const struct {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vhost-scsi's own part of the life that test_vhost.c looks at: the endpoint. */
+/* What vhost-scsi adds to test_vhost.c: the endpoint. */
 #include "devices/vhost_scsi.h"
 #include "capture.h"
 #include "mock_ring.h"
@@ -23,7 +23,7 @@ static const uint64_t KERNEL_FEATURES =
 struct fake_vhost {
 	int abi;
 	const char *wwpn; /* of the only target */
-	int no_target;	  /* how it answers where there is none */
+	int no_target;	  /* errno for a missing target */
 	struct vhost_scsi_target endpoint;
 	bool has_table, has_endpoint;
 	unsigned rings_with_kick; /* bit per ring */
@@ -73,7 +73,7 @@ static int vhost_hook(struct fake_sys *fake, int fd, unsigned long request, void
 		kernel->rings_with_kick |= (file->fd >= 0) << file->index;
 		return 0;
 	case VHOST_GET_VRING_BASE:
-		/* The rings are ours again only when no command is in flight. */
+		/* The rings are released only when no command is in flight. */
 		assert_false(kernel->has_endpoint);
 		((struct vhost_vring_state *)arg)->num = 7;
 		return 0;
@@ -120,7 +120,7 @@ static unsigned position(const struct fixture *f, unsigned long request)
 	return UINT32_MAX;
 }
 
-/* What a guest must not see: logging of guest memory, and protection that no backstore has. */
+/* Not offered to a guest: logging of guest memory, and data protection, which no backstore has. */
 static void test_features(void **state)
 {
 	struct fixture *f = *state;
@@ -130,7 +130,7 @@ static void test_features(void **state)
 				 1ULL << VIRTIO_RING_F_EVENT_IDX | 1ULL << VIRTIO_SCSI_F_HOTPLUG);
 }
 
-/* Opening looks whether the target can be had, and leaves it to others until a driver is there. */
+/* Opening checks whether the target is available, and does not hold it until a driver starts. */
 static void test_no_endpoint_before_driver_ok(void **state)
 {
 	struct fixture *f = *state;
@@ -180,7 +180,7 @@ static void test_restart_many_times(void **state)
 	assert_int_equal(fake_open_fds(), fds);
 }
 
-/* A driver may leave request queues unused; the kernel does not look at them then. */
+/* A driver may leave request queues unused; the kernel then ignores them. */
 static void test_queue_not_enabled(void **state)
 {
 	struct fixture *f = *state;
@@ -214,7 +214,7 @@ static void test_target_is_gone_at_driver_ok(void **state)
 	assert_false(start(f) & VIRTIO_CONFIG_S_NEEDS_RESET);
 }
 
-/* Whichever ioctl fails, the endpoint is not held and a reset mends it. */
+/* Whichever ioctl fails, the endpoint is not held, and a reset recovers. */
 static void test_nth_failure_at_start(void **state)
 {
 	struct fixture *f = *state;

@@ -16,7 +16,7 @@ enum { CID = 77, BASE = 5 };
 static const uint64_t FEATURES = 1ULL << VIRTIO_F_VERSION_1 | 1ULL << VIRTIO_RING_F_EVENT_IDX |
 				 1ULL << VIRTIO_VSOCK_F_SEQPACKET | 1ULL << VHOST_F_LOG_ALL;
 
-/* What the kernel's vhost-vsock was told. */
+/* The state of the kernel's vhost-vsock. */
 struct kernel {
 	uint64_t cid;
 	bool cid_busy;
@@ -82,7 +82,7 @@ static int setup(void **state)
 	return 0;
 }
 
-/* As the machine does. 0 or what failed. */
+/* As the machine does. 0 or the error. */
 static int make(struct fixture *f)
 {
 	struct vhost *vhost;
@@ -207,7 +207,7 @@ static void test_stop_reads_the_base_back(void **state)
 	backend->ops->stop(backend, f->env.dev);
 	assert_int_equal(f->env.dev->queues[VSOCK_QUEUE_RX].state.last_avail, BASE);
 	assert_int_equal(f->env.dev->queues[VSOCK_QUEUE_TX].state.last_avail, BASE);
-	/* Idempotent: it asks no second time. */
+	/* Idempotent: no second ioctl. */
 	backend->ops->stop(backend, f->env.dev);
 	assert_int_equal(fake_sys_count(&f->env.fake, VHOST_GET_VRING_BASE), 2);
 }
@@ -231,7 +231,8 @@ static void test_nth_call_of_the_creation_fails(void **state)
 }
 
 /*
- * A start that fails anywhere leaves the device broken, the kernel stopped and the next one good.
+ * A start that fails at any call leaves the device broken and the kernel stopped, and the next
+ * start works.
  */
 static void test_nth_call_of_the_start_fails(void **state)
 {

@@ -19,7 +19,7 @@ struct fixture {
 	struct mock_transport transport;
 };
 
-/* All feature bits that a vhost could have: the device picks those that it knows. */
+/* All feature bits that a vhost could have: the device offers those that it supports. */
 static int setup(void **state)
 {
 	struct fixture *f = test_calloc(1, sizeof(*f));
@@ -67,7 +67,7 @@ static void test_5_10_4_guest_cid(void **state)
 	assert_int_equal(bytes[1], 0);
 }
 
-/* The driver's to read only. */
+/* Read-only for the driver. */
 static void test_5_10_4_guest_cid_cannot_be_written(void **state)
 {
 	struct fixture *f = *state;
@@ -97,7 +97,7 @@ static void test_5_10_6_7_event_buffers_are_kept(void **state)
 	mock_driver_start(f->env.dev, &f->transport, 0);
 	mock_env_dispatch(&f->env);
 	fill(f);
-	/* Told once that kicks are not wanted. */
+	/* Kicks were disabled once. */
 	assert_false(mock_ring_kick(&f->ring));
 	eventfd_signal(q->kick_fd);
 	mock_env_dispatch(&f->env);
@@ -106,7 +106,7 @@ static void test_5_10_6_7_event_buffers_are_kept(void **state)
 	assert_false(f->env.dev->status & VIRTIO_CONFIG_S_NEEDS_RESET);
 }
 
-/* Each driver finds the device as the one before did. */
+/* Each driver finds the device in the same state. */
 static void test_reset_gives_event_buffers_up(void **state)
 {
 	struct fixture *f = *state;

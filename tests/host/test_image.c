@@ -26,11 +26,11 @@ struct tracked {
 	int result;
 };
 
-/* Stands between an image and its engine: cuts transfers short, refuses calls, counts. */
+/* Sits between an image and its engine: shortens transfers, refuses calls, counts. */
 struct meddler {
 	struct image_engine engine;
 	struct image_engine *real;
-	size_t cut;	     /* move at most so many bytes of the first piece; 0: all */
+	size_t cut;	     /* the most bytes to move of the first piece; 0: all */
 	int fallocate_error; /* instead of the call */
 	unsigned steps, fdatasyncs;
 	size_t longest; /* step */
@@ -353,7 +353,7 @@ static void flush_is_one_fdatasync(void **state)
 	assert_int_equal(m->last_fd, f->image.fd);
 }
 
-/* A pipe cannot be synced: the kernel's answer shows that the call reached it. */
+/* A pipe cannot be synced: the kernel's error shows that the call was made. */
 static void failed_flush_stays_failed(void **state)
 {
 	struct fixture *f = *state;
@@ -469,7 +469,7 @@ static void a_step_is_no_longer_than_1_mib(void **state)
 
 	need_engine(f);
 	m = meddle(f);
-	/* Cut in the midst of the second entry, and of the third. */
+	/* Cut within the second entry, and the third. */
 	prepare(&t, IMAGE_WRITE, 0, f->data, IMAGE_SIZE);
 	t.iov[0] = (struct iovec){ f->data, 700 };
 	t.iov[1] = (struct iovec){ f->data + 700, MIB };
@@ -532,7 +532,7 @@ static void little_is_under_way_at_once(void **state)
 		assert_int_equal(image_submit(&f->image, &t[i].req), 0);
 	}
 	image_process(&f->image);
-	assert_in_range(m->steps, 8, 16); /* some may have been over at once */
+	assert_in_range(m->steps, 8, 16); /* some may have completed at once */
 	for (unsigned i = 0; i < DEPTH; i++) {
 		wait_done(f, &t[i]);
 		assert_int_equal(t[i].result, 0);
@@ -567,7 +567,7 @@ static void drain_cancels_what_is_left(void **state)
 	file_read(f, 0, f->copy, 512);
 	assert_zero(f->copy, 512);
 
-	/* That was no error of the disk. */
+	/* That was not a disk error. */
 	assert_int_equal(run(f, IMAGE_FLUSH, 0, NULL, 0), 0);
 	assert_false(f->image.error_logged);
 }
@@ -604,7 +604,7 @@ static void drain_waits_for_what_is_under_way(void **state)
 	free(t);
 	file_read(f, 0, f->copy, IMAGE_SIZE);
 	assert_memory_equal(f->copy, f->data, IMAGE_SIZE);
-	/* What the loop thread then finds: nothing, and the event fd falls silent. */
+	/* The loop thread then finds nothing, and the event fd is no longer readable. */
 	image_process(&f->image);
 	assert_int_equal(poll(&(struct pollfd){ .fd = f->image.event_fd, .events = POLLIN }, 1, 0),
 			 0);
@@ -637,7 +637,7 @@ static void direct_takes_any_alignment(void **state)
 	assert_memory_equal(f->copy + 1536, f->data + 1536, 8192 - 1536);
 }
 
-/* --- Once, on whichever engine --- */
+/* --- Once, on any engine --- */
 
 static int open_error(const char *path, bool readonly)
 {
@@ -741,7 +741,7 @@ static void threads_take_over_where_io_uring_is_refused(void **state)
 {
 	struct fixture *f = *state;
 
-	image_close(&f->image); /* its lock, too, would pass to the child */
+	image_close(&f->image); /* the child would inherit its lock */
 	assert_int_equal(in_child(open_without_io_uring, f), 0);
 	file_read(f, 0, f->copy, 4096);
 	assert_memory_equal(f->copy, f->data, 4096);

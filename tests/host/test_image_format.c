@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What programs write; each in a file of `size` bytes. */
+/* Headers of other formats; each in a file of `size` bytes. */
 static const struct {
 	const char *name;
 	off_t size, at;
@@ -77,7 +77,7 @@ static void check(const struct fixture *f, bool raw, int want, char *said, size_
 	assert_int_equal(as_target, want);
 }
 
-/* The advice was to truncate them. */
+/* Earlier, the message advised to truncate them. */
 static void other_formats_are_refused_with_the_command_that_converts(void **state)
 {
 	const struct fixture *f = *state;
@@ -98,7 +98,7 @@ static void other_formats_are_refused_with_the_command_that_converts(void **stat
 	}
 }
 
-/* A guest may write what it wants to its own disk. */
+/* A guest may write anything to its own disk. */
 static void format_raw_is_believed(void **state)
 {
 	const struct fixture *f = *state;

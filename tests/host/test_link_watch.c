@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An interface that is followed: against the kernel, with the loopback of a network namespace of
- * the test's own; and against a socket that keeps messages apart, which stands for the kernel.
+ * The link watch: against the kernel, with the loopback interface of a separate network namespace;
+ * and against a packet socket in place of the kernel.
  */
 #include "fake_sys.h"
 #include "host/link_watch.h"
@@ -141,7 +141,7 @@ static void test_interface_that_is_not_there(void **state)
 	assert_int_equal(f->count, 0);
 }
 
-/* More messages than the socket holds: the last state is asked for. */
+/* More messages than fit into the socket: the state is queried. */
 static void test_lost_messages(void **state)
 {
 	struct fixture *f = *state;
@@ -153,7 +153,7 @@ static void test_lost_messages(void **state)
 	assert_int_equal(f->watch.state, LINK_DOWN);
 	assert_int_equal(setsockopt(f->watch.event.fd, SOL_SOCKET, SO_RCVBUF, &small,
 				    sizeof(small)), 0);
-	/* One of them is not as the last that the socket held. */
+	/* One of them differs from the last message in the socket. */
 	for (int last = LINK_UP; last >= LINK_DOWN; last--) {
 		f->count = 0;
 		for (unsigned i = 0; i < 200; i++)
@@ -183,7 +183,7 @@ static struct news news_of(uint16_t type, int index, unsigned flags)
 	};
 }
 
-/* Others who may send to the socket are not believed; other interfaces do not even wake us. */
+/* Messages from other senders are ignored; other interfaces do not even wake us. */
 static void test_messages_of_others(void **state)
 {
 	struct fixture *f = *state;
@@ -248,7 +248,7 @@ static void test_what_says_nothing(void **state)
 	start_without_kernel(f);
 	tell(f, news_of(RTM_NEWLINK, INDEX + 1, 0));
 	tell(f, news_of(RTM_NEWADDR, INDEX, 0));
-	/* A bridge has lost a port. */
+	/* A bridge lost a port. */
 	port.link.ifi_family = AF_BRIDGE;
 	tell(f, port);
 	/* Cut short. */
@@ -258,7 +258,7 @@ static void test_what_says_nothing(void **state)
 	tell_cut(f, news_of(RTM_NEWLINK, INDEX, 0), offsetof(struct news, more));
 	assert_int_equal(f->count, 1);
 	assert_int_equal(f->watch.state, LINK_DOWN);
-	/* Up, but for the cable. */
+	/* Up, but without the cable. */
 	tell(f, news_of(RTM_NEWLINK, INDEX, IFF_UP | IFF_RUNNING));
 	assert_int_equal(f->count, 1);
 }
@@ -286,7 +286,7 @@ static void test_errors(void **state)
 	assert_int_equal(f->watch.state, LINK_GONE);
 }
 
-/* Another interface may get the number: what is told of that one is none of ours. */
+/* Another interface may get the number: messages about it are ignored. */
 static void test_gone_stays_gone(void **state)
 {
 	struct fixture *f = *state;

@@ -125,7 +125,7 @@ static void test_input_of_a_pipe_ends(void **state)
 	stream_in_destroy(&f->in);
 }
 
-/* What is not taken waits, and the end behind it; nothing spins meanwhile. */
+/* Refused input waits, and the end of file after it; the loop does not spin meanwhile. */
 static void test_refused_input_waits(void **state)
 {
 	struct fixture *f = *state;
@@ -149,7 +149,7 @@ static void test_refused_input_waits(void **state)
 	stream_in_destroy(&f->in);
 }
 
-/* Regular files are nothing for epoll. They are read in turns. */
+/* epoll does not support regular files. They are read in turns. */
 static void test_input_of_a_file(void **state)
 {
 	struct fixture *f = *state;
@@ -191,8 +191,8 @@ static void test_input_that_cannot_be_read_ends(void **state)
 }
 
 /*
- * Another process that shares the input takes what the loop has seen there. Where that would block,
- * the alarm ends the test.
+ * Another process that shares the input reads what the loop was told about. If our read blocked,
+ * the alarm would end the test.
  */
 static void input_is_taken_by_another(struct fixture *f, int reader, int writer)
 {
@@ -212,7 +212,7 @@ static void input_is_taken_by_another(struct fixture *f, int reader, int writer)
 	event->fn(event, seen.events);
 	assert_int_equal(f->len, 0);
 	assert_int_equal(f->ended, 0);
-	/* What comes next is ours again. */
+	/* Later input is ours again. */
 	assert_int_equal(write(writer, "b\n", 2), 2);
 	assert_int_equal(epoll_wait(f->loop.epoll_fd, &seen, 1, 30000), 1);
 	event->fn(event, seen.events);
@@ -248,7 +248,7 @@ static void test_shared_terminal_does_not_block(void **state)
 	close_fd(&master);
 }
 
-/* A reader that opens it anew is not told of writers that left before. */
+/* A reader that reopens it does not see that earlier writers have closed. */
 static void test_input_of_a_fifo_whose_writer_has_left(void **state)
 {
 	char folder[] = "/tmp/test_stream.XXXXXX", path[40];
@@ -283,7 +283,7 @@ static void output_waits_for_room(struct fixture *f, int reader, int writer)
 	assert_int_equal(stream_out_write(&f->out, "a\0b", 3), 3);
 	taken = stream_out_write(&f->out, data, sizeof(data));
 	assert_true(taken > 0 && taken < sizeof(data));
-	/* Nothing is written behind what was refused. */
+	/* Nothing is written after what was refused. */
 	assert_int_equal(stream_out_write(&f->out, "x", 1), 0);
 	assert_true(dispatch(f, 8));
 	assert_int_equal(f->ready, 0);
@@ -309,7 +309,7 @@ static void test_output_to_a_pipe(void **state)
 	output_waits_for_room(f, f->pipe[0], f->pipe[1]);
 }
 
-/* Cannot be opened again, so that it stays a blocking one. */
+/* Cannot be reopened, so it stays blocking. */
 static void test_output_to_a_socket(void **state)
 {
 	int ends[2];
@@ -342,7 +342,7 @@ static void test_output_whose_reader_leaves(void **state)
 	output_breaks(f, EPIPE);
 }
 
-/* A connection that is reset has lost its reader as a pipe does. */
+/* A reset connection counts as a closed reader, like a pipe. */
 static void test_output_whose_peer_resets(void **state)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET };

@@ -16,16 +16,16 @@ enum { ALL = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN | TUN_F_UFO };
 
 /* The interface that the fake kernel has. */
 struct fake_tun {
-	bool multi_queue;      /* made with it */
+	bool multi_queue;      /* created with it */
 	int attach_error;      /* TUNSETIFF; 0: none */
 	unsigned known;        /* offloads that the kernel knows */
 	short flags, if_flags; /* TUNGETIFF, SIOCGIFFLAGS */
-	bool macvtap;          /* takes TUNSETIFF for its flags at any time */
+	bool macvtap;          /* accepts TUNSETIFF for its flags at any time */
 	const char *adopted;   /* name of the interface of an fd */
 	int mtu;               /* negative: an errno */
-	const char *namespace; /* of the interface of an fd; NULL: the kernel does not tell */
+	const char *namespace; /* of an fd's interface; NULL: not reported */
 	const char *address;   /* of the interface of the name in our namespace */
-	/* What it was told. */
+	/* What was set. */
 	unsigned long offloads;
 	int header_len, little_endian;
 	char name[IFNAMSIZ];
@@ -160,7 +160,7 @@ static void test_open(void **state)
 	assert_int_equal(tap.offloads, ALL);
 	assert_int_equal(tap.mtu, 9000);
 	assert_int_equal(tap.ifindex, 42);
-	/* Nothing is asked of a driver before it has said what it can. */
+	/* No offloads before the driver has negotiated them. */
 	assert_int_equal(f->tun.offloads, 0);
 
 	assert_int_equal(tap_set_header(&tap, 12), 0);
@@ -206,7 +206,7 @@ static void test_several_queues(void **state)
 
 	f->tun.multi_queue = true;
 	assert_int_equal(open_tap(f, &first, "tap0", true), 0);
-	/* The interface is down: once is enough to be told. */
+	/* The interface is down: one warning. */
 	f->tun.if_flags = 0;
 	capture_stderr_begin(&f->capture);
 	assert_int_equal(tap_open_queue(&second, &first), 0);
@@ -300,7 +300,7 @@ static void test_refusals_say_what_to_do(void **state)
 	expect_refusal(f, "tap0", false, EACCES, "permission");
 }
 
-/* A wrong name made an interface that led nowhere. */
+/* A misspelled name used to create an unconnected interface. */
 static void test_absent(void **state)
 {
 	const struct tap_options create = { .name = "tap0", .create = true };
@@ -365,7 +365,7 @@ static void test_adopt(void **state)
 	tap_close(&tap);
 }
 
-/* Its index and MTU are known where the interface is in our network namespace. */
+/* Its index and MTU are known if the interface is in our network namespace. */
 static void test_adopt_where_the_interface_is(void **state)
 {
 	static const struct {
@@ -374,7 +374,7 @@ static void test_adopt_where_the_interface_is(void **state)
 	} cases[] = {
 		{ "/proc/self/ns/net", "\2\1\2\3\4\6", false, true },
 		{ "/proc/self/ns/uts", "\2\1\2\3\4\5", false, false },
-		/* The kernel does not tell: by its address. */
+		/* The kernel does not report it: by its address. */
 		{ NULL, "\2\1\2\3\4\5", false, true },
 		{ NULL, "\2\1\2\3\4\6", false, false },
 		{ NULL, "\2\1\2\3\4\5", true, true },
@@ -499,7 +499,7 @@ static void test_adopt_refuses_what_was_not_inherited(void **state)
 	assert_int_equal(close(own), 0);
 }
 
-/* Whichever call fails, no fd stays open and the error comes back, or it did not matter. */
+/* Whichever call fails, no fd stays open, and the error is returned unless it does not matter. */
 static void test_every_failure(void **state)
 {
 	struct fixture *f = *state;

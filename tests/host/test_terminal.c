@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The terminal on pipes, files, sockets and ptys. The loop is turned by hand: no threads, no
- * sleeps. */
+/*
+ * The terminal on pipes, files, sockets and ptys. The loop is turned by hand: no threads, no
+ * sleeps.
+ */
 #include "host/terminal.h"
 #include "unit.h"
 
@@ -19,7 +21,7 @@ struct fixture {
 	struct loop loop;
 	struct terminal terminal;
 	struct terminal_options options;
-	char in[65536]; /* what the consumer got */
+	char in[65536]; /* what the consumer received */
 	size_t in_len;
 	size_t in_room;
 	unsigned quits, output_readies, losses;
@@ -55,7 +57,7 @@ static void on_output_lost(void *owner, int error)
 
 	f->losses++;
 	f->lost = error;
-	/* Not locked: what a console prints on its way down is dropped. */
+	/* Not locked: output during shutdown is dropped. */
 	assert_int_equal(terminal_write(&f->terminal, "more\n", 5), 5);
 }
 
@@ -173,7 +175,7 @@ static void piped_input_reaches_the_consumer(void **state)
 	terminal_destroy(&f->terminal);
 }
 
-/* Another process that shares the input takes what the loop has seen there. */
+/* Another process that shares the input reads what the loop was told about. */
 static void shared_input_does_not_block(void **state)
 {
 	struct fixture *f = *state;
@@ -203,13 +205,13 @@ static void end_of_input_is_noted_once(void **state)
 	close_fd(&f->input_pipe[1]);
 	turn(f);
 	assert_int_equal(f->in_len, 4);
-	assert_int_equal(turn(f), 0); /* no spinning on the hang-up */
+	assert_int_equal(turn(f), 0); /* the hang-up does not make the loop spin */
 	terminal_resume_input(&f->terminal);
 	assert_int_equal(turn(f), 1);
 	terminal_destroy(&f->terminal);
 }
 
-/* What the consumer refuses stays, in order, and nothing spins meanwhile. */
+/* What the consumer refuses is kept, in order, and the loop does not spin meanwhile. */
 static void input_waits_for_the_consumer(void **state)
 {
 	struct fixture *f = *state;
@@ -348,7 +350,7 @@ static void check_slow_reader(struct fixture *f, int reader)
 	taken = stuff(f, 0);
 	assert_in_range(taken, TERMINAL_OUT_SIZE, sizeof(got) / 2);
 	assert_int_equal(f->output_readies, 0);
-	/* The reader reads: the loop goes on writing and says so, once. */
+	/* The reader reads: the loop continues writing and calls output_ready once. */
 	while (!f->output_readies) {
 		len += get(reader, got + len, 30000);
 		turn_once(f);
@@ -361,7 +363,7 @@ static void check_slow_reader(struct fixture *f, int reader)
 			turn_once(f);
 	}
 	assert_int_equal(f->output_readies, 2);
-	/* Nobody was refused since: nobody is called. */
+	/* No output was refused since: no call. */
 	assert_int_equal(terminal_write(&f->terminal, &(uint8_t){ (uint8_t)(taken % 251) }, 1), 1);
 	taken++;
 	turn_once(f);
@@ -378,7 +380,7 @@ static void a_slow_pipe_loses_nothing(void **state)
 	struct fixture *f = *state;
 
 	check_slow_reader(f, f->output_pipe[0]);
-	/* Ours was non-blocking, the one that others share still is not. */
+	/* Ours was non-blocking, the shared one still is not. */
 	assert_int_equal(fcntl(f->output_pipe[1], F_GETFL) & O_NONBLOCK, 0);
 }
 
@@ -439,7 +441,7 @@ static void a_reader_that_has_gone_takes_everything(void **state)
 	stuff(f, 0);
 	close_fd(&f->output_pipe[0]);
 	turn(f);
-	assert_int_equal(f->output_readies, 1); /* who waited is told to go on */
+	assert_int_equal(f->output_readies, 1); /* the waiting writer is resumed */
 	assert_int_equal(terminal_write(&f->terminal, "dropped\n", 8), 8);
 	assert_int_equal(turn(f), 0);
 	terminal_destroy(&f->terminal);
@@ -534,7 +536,7 @@ static void close_pty(struct pty *pty)
 	close(pty->slave);
 }
 
-/* The kernel hands over what is typed a moment later. */
+/* The kernel delivers typed characters a moment later. */
 static void type(struct fixture *f, const struct pty *pty, const char *text, size_t len)
 {
 	struct pollfd readable = { .fd = pty->slave, .events = POLLIN };
@@ -572,7 +574,7 @@ static void raw_mode_is_entered_and_left(void **state)
 	terminal_restore(&f->terminal);
 	terminal_continue(&f->terminal);
 	check_modes(&pty, true);
-	/* Continued without having left raw mode: what is restored is still the first state. */
+	/* Continued without having left raw mode: the first state is still the one to restore. */
 	terminal_continue(&f->terminal);
 	check_modes(&pty, true);
 	terminal_destroy(&f->terminal);
@@ -710,8 +712,8 @@ static void window_size(void **state)
 }
 
 /*
- * A child in a session of its own, whose terminal is the pty. It says what it has done by a byte in
- * the output pipe and goes on when the input pipe ends; asserts are the parent's.
+ * A child in a separate session, whose terminal is the pty. It reports by a byte in the output pipe
+ * and continues when the input pipe ends; the parent asserts.
  */
 static pid_t fork_session(struct fixture *f, const struct pty *pty, void (*body)(struct fixture *f))
 {
@@ -785,7 +787,7 @@ static void a_stopped_process_leaves_raw_mode(void **state)
 	close_pty(&pty);
 }
 
-/* As from `kinglet … &`: the terminal stays the shell's, and nothing stops us. */
+/* As from `kinglet … &`: the terminal stays with the shell, and we are not stopped. */
 static void start_in_background(struct fixture *f)
 {
 	pid_t pid = fork();

@@ -19,10 +19,10 @@ struct fixture {
 	struct rig rig;
 	struct arm64_vm vm;
 	struct arch_vm arch;
-	uint8_t image[IMAGE_LEN]; /* as it shall stand in RAM */
+	uint8_t image[IMAGE_LEN]; /* as it must appear in RAM */
 };
 
-/* A kernel whose bytes tell where they belong, and no initrd. */
+/* A kernel whose bytes encode their positions, and no initrd. */
 static int setup(void **state)
 {
 	struct fixture *f = test_calloc(1, sizeof(*f));
@@ -157,7 +157,7 @@ static void kernels_that_do_not_fit_are_refused(void **state)
 	put_le64(f->image + 8, UINT64_MAX - 0x1000);
 	rig_set_kernel(rig, f->image, IMAGE_LEN);
 	rig_assert_refused(rig, -E2BIG, "needs RAM");
-	/* More bytes than the header tells of, and than there is RAM for. */
+	/* More bytes than declared in the header, and than fit into RAM. */
 	put_le64(f->image + 16, 4096);
 	put_le64(f->image + 8, 62 * MIB - 65536);
 	rig_set_kernel(rig, f->image, IMAGE_LEN);
@@ -238,7 +238,7 @@ static void the_tree_tells_of_the_machine(void **state)
 	assert_int_equal(cell(fdt, "/pcie", "interrupt-map", 13 * 10 + 8), ARM64_INTX_SPI);
 }
 
-/* As many as there can be, with the affinities that KVM gives them. */
+/* The largest number of CPUs, with the affinities that KVM assigns. */
 static void name_cpus(struct fixture *f)
 {
 	for (unsigned i = 0; i < ARM64_CPUS_MAX; i++)
@@ -246,7 +246,7 @@ static void name_cpus(struct fixture *f)
 	f->rig.options.cpus = ARM64_CPUS_MAX;
 }
 
-/* Else what the guest keeps secret is the same at each start. */
+/* Otherwise the guest's secrets would be the same at each start. */
 static void seeds_differ_from_boot_to_boot(void **state)
 {
 	static const char *const names[] = { "rng-seed", "kaslr-seed" };
@@ -272,7 +272,7 @@ static void the_tree_has_room_for_all_cpus(void **state)
 	assert_int_equal(cell(tree_of(rig), "/cpus/cpu@1f0f", "reg", 1), 0x1f0f);
 }
 
-/* The compiler decompiles it, with all its checks of it, in silence. */
+/* dtc decompiles it with all its checks and prints nothing. */
 static void assert_compiler_agrees(struct rig *rig)
 {
 	char path[64], command[128], said[1000];
@@ -281,7 +281,7 @@ static void assert_compiler_agrees(struct rig *rig)
 	size_t len;
 	FILE *dtc;
 
-	/* By this process's number, since the shell opens it. */
+	/* By the process ID, since the shell opens it. */
 	snprintf(command, sizeof(command), "dtc -I dtb -O dts -o /dev/null /proc/%d/fd/%d 2>&1",
 		 (int)getpid(), fd);
 	dtc = popen(command, "r");

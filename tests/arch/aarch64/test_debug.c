@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What gdb gets of an arm64 vCPU, on a fake KVM with a bank of registers. */
+/* gdb's view of an arm64 vCPU, on a fake KVM with a bank of registers. */
 #include "../../../arch/aarch64/regs.h"
 #include "arch/debug.h"
 #include "base/le.h"
@@ -37,7 +37,7 @@ struct fixture {
 	(KVM_REG_ARM64 | KVM_REG_SIZE_U128 | KVM_REG_ARM_CORE |                                    \
 	 KVM_REG_ARM_CORE_REG(fp_regs.vregs[n]))
 
-/* Every register is there, and zero until it is set. */
+/* Every register exists, and is zero until it is set. */
 static uint8_t *value_of(struct fixture *f, uint64_t id)
 {
 	for (unsigned i = 0; i < f->used; i++)
@@ -179,7 +179,7 @@ static void only_what_differs_is_written(void **state)
 	assert_int_equal(get_le64(value_of(f, VREG(2)) + 8), 2);
 }
 
-/* Of SVE's registers gdb sees the lower end; the rest stays. */
+/* gdb sees the lower part of SVE's registers; the rest stays. */
 static void vectors_of_sve_are_read_and_written(void **state)
 {
 	struct fixture *f = *state;
@@ -233,7 +233,7 @@ static void without_mmu_addresses_are_physical(void **state)
 	assert_mapped(*state, RAM + 0x1234, RAM + 0x1234);
 }
 
-/* As Linux has it: four levels above, and a block. */
+/* As in Linux: four levels in the upper half, and a block. */
 static void four_levels_are_walked(void **state)
 {
 	const uint64_t pgd = RAM + 0x1000, pud = RAM + 0x2000;
@@ -279,13 +279,13 @@ static void halves_and_granules_differ(void **state)
 	assert_mapped(f, 0x5500000040001000, 0x80001000); /* the top byte is ignored */
 	assert_unmapped(f, 0x0000008040001000);
 	assert_mapped(f, 0xffffffffffff8765, 0x12348765);
-	set(f, ARM64_TCR_EL1, T0SZ(39) | 3ULL << 14); /* a granule that is reserved */
+	set(f, ARM64_TCR_EL1, T0SZ(39) | 3ULL << 14); /* a reserved granule */
 	assert_unmapped(f, 0x40001000);
 	set(f, ARM64_TCR_EL1, 60); /* no bits */
 	assert_unmapped(f, 0);
 }
 
-/* --- Points, and what is met ------------------------------------------------------------------ */
+/* --- Points, and stops ------------------------------------------------------------------------ */
 
 static void control(struct fixture *f, const struct arch_debug_control *wanted)
 {
@@ -366,7 +366,10 @@ static void step(struct fixture *f, uint32_t instruction, uint64_t *note)
 	control(f, &(struct arch_debug_control){ .step = true, .mem = &f->mem, .note = note });
 }
 
-/* Else a step from a breakpoint ends in the handler of the timer, which is pending by then. */
+/*
+ * Otherwise a step from a breakpoint would end in the handler of the timer, which is pending by
+ * then.
+ */
 static void a_step_takes_no_interrupt(void **state)
 {
 	const uint32_t nop = 0xd503201f;
@@ -382,7 +385,7 @@ static void a_step_takes_no_interrupt(void **state)
 	assert_int_equal(get(f, ARM64_CORE_REG(regs.pstate)), open);
 	assert_int_equal(note, 0);
 
-	/* It faulted: what it returns to is not masked, the handler is. */
+	/* It faulted: the interrupted code is not masked, the handler is. */
 	step(f, nop, &note);
 	set(f, ARM64_CORE_REG(regs.pc), RAM + 0x8200);
 	set(f, ARM64_CORE_REG(elr_el1), RAM + 0x1000);
@@ -397,7 +400,9 @@ static void a_step_takes_no_interrupt(void **state)
 	assert_int_equal(f->sets, 0);
 }
 
-/* A handler that has let interrupts in again, still among the vectors, or jumping to one. */
+/*
+ * A handler that has enabled interrupts again, still in the vector table, or jumping to a vector.
+ */
 static void a_step_among_vectors_is_no_exception(void **state)
 {
 	static const struct {
@@ -484,18 +489,18 @@ static void events_are_told_apart(void **state)
 	assert_true(!event.step && !event.trap && event.point == 2);
 	event = event_of(f, 0x34, 0x3004, points, 4);
 	assert_true(!event.step && !event.trap && event.point == 3);
-	event = event_of(f, 0x34, 0x2ff8, points, 4); /* a pair, of which the second is watched */
+	event = event_of(f, 0x34, 0x2ff8, points, 4); /* a pair, whose second half is watched */
 	assert_int_equal(event.point, 3);
 	event = event_of(f, 0x34, 0x2004, points, 4);
 	assert_int_equal(event.point, 0);
-	/* A guest's own, where none is set. */
+	/* A guest's own, where no breakpoint is set. */
 	event = event_of(f, 0x30, 0, points, 1);
 	assert_int_equal(event.point, -1);
 	event = event_of(f, 0x34, 0x2004, &points[1], 1);
 	assert_int_equal(event.point, -1);
 }
 
-/* Arm ARM D1.10: the guest's vectors, with what an exception leaves in its registers. */
+/* Arm ARM D1.10: the guest's vectors, and the register state after an exception. */
 static void the_guest_gets_its_own_trap(void **state)
 {
 	const uint32_t brk = 0x3cu << 26 | 1u << 25 | 0x800; /* as Linux's BUG() */
@@ -534,13 +539,13 @@ static void the_guest_gets_its_own_watchpoint(void **state)
 	assert_int_equal(get(f, ARM64_CORE_REG(regs.pc)), 0x1400);
 	assert_int_equal(get(f, ARM64_CORE_REG(regs.pstate)) & PSR_PAN_BIT, 0);
 
-	/* From EL1 it is another class. */
+	/* From EL1 the class is different. */
 	set(f, ARM64_CORE_REG(regs.pstate), PSR_MODE_EL1t);
 	control(f, &(struct arch_debug_control){ .reinject = ARCH_DEBUG_REINJECT_DEBUG });
 	assert_int_equal(get(f, ARM64_ESR_EL1), watch + (1u << 26));
 	assert_int_equal(get(f, ARM64_CORE_REG(regs.pc)), 0x1000);
 
-	/* And from 32-bit programs, another vector. */
+	/* And from 32-bit programs, the vector is different. */
 	set(f, ARM64_CORE_REG(regs.pstate), PSR_MODE32_BIT | PSR_MODE_EL0t);
 	control(f, &(struct arch_debug_control){ .reinject = ARCH_DEBUG_REINJECT_DEBUG });
 	assert_int_equal(get(f, ARM64_ESR_EL1), watch);
@@ -561,10 +566,10 @@ static void every_failing_call_is_told(void **state)
 		ret = arch_debug_control(&f->vcpu, &wanted);
 		assert_true(ret == (f->fake.calls < n ? 0 : -EINVAL));
 	}
-	assert_int_equal(n, 12); /* 4 to read, 5 to write, 1 to go on; none failed, and one more */
+	assert_int_equal(n, 12); /* 4 to read, 5 to write, 1 to resume; none failed, and one more */
 }
 
-/* What was written is executed: here, on this CPU. */
+/* Written code is executed: here, on this CPU. */
 static void written_code_is_fetched(void **state)
 {
 	static const uint32_t returns[] = { 0x52800020, 0xd65f03c0 }; /* mov w0, #1; ret */

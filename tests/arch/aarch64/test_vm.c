@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Set-up of aarch64 VMs and vCPUs, on a fake KVM that keeps what it was told. */
+/* Set-up of aarch64 VMs and vCPUs, on a fake KVM that records its calls. */
 #include "../../../arch/aarch64/arm64.h"
 #include "../../../arch/aarch64/regs.h"
 #include "capture.h"
@@ -18,9 +18,9 @@ struct rig {
 	struct arch_vm arch;
 	struct vcpu vcpus[CPUS];
 	bool no_gic;
-	long extensions[2]; /* of the optional ones, those that KVM has */
+	long extensions[2]; /* optional ones that KVM has */
 	uint64_t ram;
-	unsigned long address_bits; /* the most that KVM_CREATE_VM takes; 0: any */
+	unsigned long address_bits; /* KVM_CREATE_VM's limit; 0: any */
 	uint64_t enabled; /* the last KVM_ENABLE_CAP */
 	uint32_t devices[2];
 	unsigned device_count;
@@ -265,7 +265,7 @@ static bool has_feature(const struct rig *rig, unsigned feature)
 	return rig->features[0] & rig->features[1] & 1u << feature;
 }
 
-/* KVM refuses the one without the other. */
+/* KVM refuses one without the other. */
 static void pointer_authentication_goes_by_both_kinds(void **state)
 {
 	struct rig *rig = *state;
@@ -285,7 +285,7 @@ static void pointer_authentication_goes_by_both_kinds(void **state)
 	take_down(rig);
 }
 
-/* Only where the guest can then be given an abort. */
+/* Only if an abort can then be injected into the guest. */
 static void undescribed_accesses_are_asked_for(void **state)
 {
 	struct rig *rig = *state;
@@ -302,7 +302,7 @@ static void undescribed_accesses_are_asked_for(void **state)
 	take_down(rig);
 }
 
-/* One line, and no more. */
+/* Exactly one line. */
 static void assert_build_refused(struct rig *rig, int err, const char *why)
 {
 	struct capture capture;
@@ -354,7 +354,7 @@ static void the_boot_cpu_gets_entry_and_tree(void **state)
 	take_down(rig);
 }
 
-/* KVM_ARM_VCPU_INIT leaves them alone; the counter is one for all vCPUs. */
+/* KVM_ARM_VCPU_INIT does not change them; all vCPUs share the counter. */
 static void a_reset_clears_what_kvm_leaves(void **state)
 {
 	struct rig *rig = *state;
@@ -370,7 +370,10 @@ static void a_reset_clears_what_kvm_leaves(void **state)
 	take_down(rig);
 }
 
-/* LPIs off before the tables that they are in are forgotten; all vCPUs; enables by clearing. */
+/*
+ * LPIs off before the addresses of their tables are cleared; all vCPUs; enable bits by the clear
+ * registers.
+ */
 static void a_reset_goes_over_the_whole_gic(void **state)
 {
 	struct rig *rig = *state;
@@ -380,9 +383,9 @@ static void a_reset_goes_over_the_whole_gic(void **state)
 	before = rig->attr_count;
 	rig->icc_ctlr = 0x8403;
 	assert_int_equal(arch_vm_reset(&rig->arch), 0);
-	assert_int_equal(rig->icc_ctlr, 0x8400); /* no less than it can */
+	assert_int_equal(rig->icc_ctlr, 0x8400); /* keeps its capabilities */
 	table = find_attr(rig, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_ITS_CTRL_RESET, before);
-	find_attr(rig, KVM_DEV_ARM_VGIC_GRP_ITS_REGS, 0x100, table); /* which that leaves */
+	find_attr(rig, KVM_DEV_ARM_VGIC_GRP_ITS_REGS, 0x100, table); /* the ITS keeps it */
 	find_attr(rig, KVM_DEV_ARM_VGIC_GRP_ITS_REGS, 0x108, table);
 	for (uint64_t cpu = 0; cpu < CPUS; cpu++) {
 		lpis = find_attr(rig, KVM_DEV_ARM_VGIC_GRP_REDIST_REGS, cpu << 32, before);
@@ -442,7 +445,7 @@ static void every_failure_is_undone(void **state)
 			failures++;
 		take_down(rig);
 		assert_int_equal(fake_open_fds(), fds);
-		/* Some failures are answers: an extension that KVM does not have. */
+		/* Some failures are valid answers: an extension that KVM lacks. */
 		if (!ret && rig->fake.calls >= n)
 			ret = -1;
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For tests of the x86_64 boot formats: files made up in memory, and what every kernel finds.
+ * For tests of the x86_64 boot formats: files built in memory, and the state common to all kernels.
  */
 #ifndef KINGLET_TESTS_X86_64_IMAGE_RIG_H
 #define KINGLET_TESTS_X86_64_IMAGE_RIG_H
@@ -18,7 +18,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A file being made up; bytes not written are zero. */
+/* A file under construction; bytes not written are zero. */
 enum { IMAGE_MAX = 64 * 1024 };
 struct image {
 	uint8_t bytes[IMAGE_MAX];

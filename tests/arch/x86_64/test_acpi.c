@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The ACPI tables as a kernel would walk them; and, where acpica-tools is installed, as ACPICA's
- * own disassembler and compiler see them.
+ * The ACPI tables as a kernel would walk them; and, where acpica-tools is installed, as seen by
+ * ACPICA's disassembler and compiler.
  */
 #include "../../../arch/x86_64/acpi.h"
 #include "arch/power_block.h"
@@ -106,7 +106,7 @@ static void mcfg_names_the_ecam(void **state)
 	gmem_destroy(&t.mem);
 }
 
-/* Every CPU once, in order, by the kind of entry that its APIC id asks for. */
+/* Every CPU once, in order, with the kind of entry that its APIC id requires. */
 static void check_madt(unsigned cpus)
 {
 	struct tables t;
@@ -239,7 +239,7 @@ static void too_many_cpus_are_refused(void **state)
 
 	(void)state;
 	assert_int_equal(gmem_init(&mem, &ram, 1, &(struct gmem_options){ 0 }), 0);
-	/* Any number of CPUs either fits or is refused, and never runs over the area's end. */
+	/* Any number of CPUs either fits or is refused, and never exceeds the area. */
 	for (options.cpus = 7000; options.cpus < 9000; options.cpus += 7) {
 		int ret = acpi_build(&mem, &options, &gpa);
 

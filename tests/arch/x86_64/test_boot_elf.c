@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ELF images: PVH, the choice between ways of entry, and damaged files.
+ * ELF images: PVH, the choice of the entry protocol, and damaged files.
  */
 #include "image_rig.h"
 
@@ -9,7 +9,7 @@
 #define NOTES_AT 0x2000
 #define ENTRY (1 * MIB + 0x40)
 
-/* Written from the layout in Xen's public headers, apart from the code under test. */
+/* Written from the layout in Xen's public headers, independently of the code under test. */
 struct hvm_start_info {
 	uint32_t magic, version, flags, nr_modules;
 	uint64_t modlist_paddr, cmdline_paddr, rsdp_paddr, memmap_paddr;
@@ -43,7 +43,7 @@ static size_t put_note(struct image *image, size_t at, const char *owner, uint32
 	return align_up(at + len, align);
 }
 
-/* A code segment at 1 MiB with 4 KiB of bss, and a note segment as Linux has it. */
+/* A code segment at 1 MiB with 4 KiB of bss, and a note segment as in Linux. */
 static void make_pvh(struct image *image, bool is_64bit, size_t note_align, uint32_t desc_len)
 {
 	Elf64_Phdr segments[] = {
@@ -240,7 +240,7 @@ static void foreign_elf_files_are_refused(void **state)
 	header_of(image)->e_machine = EM_AARCH64;
 	assert_refused(&f->rig, image, -ENOEXEC, "another machine");
 	make_pvh(image, true, 4, 8);
-	header_of(image)->e_machine = EM_386; /* 64-bit i386 is nothing */
+	header_of(image)->e_machine = EM_386; /* 64-bit i386 does not exist */
 	assert_refused(&f->rig, image, -ENOEXEC, "another machine");
 	make_pvh(image, true, 4, 8);
 	image->bytes[EI_DATA] = ELFDATA2MSB;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Flat binaries, and files that are nothing Kinglet can boot.
+ * Flat binaries, and files that Kinglet cannot boot.
  */
 #include "image_rig.h"
 #include "fake_sys.h"
@@ -87,7 +87,7 @@ static void bios_entry_resets_the_machine(void **state)
 
 	assert_int_equal(boot_at(f, CPU_MODE_32, 1 * MIB), 0);
 	assert_guest_bytes(&f->rig, 0xffff0, "\xb0\xfe\xe6\x64\xf4\xeb\xfd", 7);
-	/* A program that brings its own is not disturbed. */
+	/* A program with its own code there is not overwritten. */
 	f->image.len = 16;
 	assert_int_equal(boot_at(f, CPU_MODE_16, 0xffff0), 0);
 	assert_guest_bytes(&f->rig, 0xffff0, f->image.bytes, 16);

@@ -14,7 +14,7 @@ static struct setup_header *header_of(struct image *image)
 	return (struct setup_header *)(image->bytes + 0x1f1);
 }
 
-/* Like Linux's own: relocatable, wants 16 MiB, takes 4 MiB to unpack. */
+/* Like Linux's own: relocatable, prefers 16 MiB, needs 4 MiB to decompress. */
 static void make_bzimage(struct image *image)
 {
 	struct setup_header *h = header_of(image);
@@ -34,7 +34,7 @@ static void make_bzimage(struct image *image)
 	h->init_size = 4 * MIB;
 	h->initrd_addr_max = 0x7fffffff;
 	h->cmdline_size = 2047;
-	h->setup_data = 0x123456; /* nothing of the file's is to be followed */
+	h->setup_data = 0x123456; /* the file's list must not be followed */
 	for (size_t i = 0; i < PAYLOAD_LEN; i++)
 		image->bytes[SETUP_LEN + i] = (uint8_t)(i * 7 + 1);
 	image->len = SETUP_LEN + PAYLOAD_LEN;
@@ -116,7 +116,7 @@ static void header_ends_where_the_file_says(void **state)
 	assert_int_equal(params->hdr.init_size >> 16, 0);
 	assert_int_equal(params->hdr.kernel_info_offset, 0);
 
-	/* Further than any header known today. */
+	/* Longer than any header known today. */
 	make_bzimage(&f->image);
 	f->image.bytes[0x201] = 0xff;
 	memset(f->image.bytes + 0x26c, 0xff, 0x400 - 0x26c);
@@ -280,7 +280,7 @@ static void old_kernels_are_refused(void **state)
 	assert_refused(&f->rig, &f->image, -ENOEXEC, "zImage");
 }
 
-/* As memtest86+ does: its last paragraph, of which syssize counts 16 bytes, has fewer. */
+/* As memtest86+ does: its last paragraph, counted as 16 bytes in syssize, is shorter. */
 static void last_paragraph_may_be_short(void **state)
 {
 	struct fixture *f = *state;
@@ -301,7 +301,7 @@ static void truncated_bzimages_are_refused(void **state)
 		f->image.len = len;
 		assert_int_equal(rig_boot_image(&f->rig, &f->image), -ENOEXEC);
 	}
-	/* A file that ends within its setup, whatever the header says of the rest. */
+	/* A file that ends within its setup, whatever the header says about the rest. */
 	header_of(&f->image)->syssize = 0;
 	f->image.len = SETUP_LEN + 0x200;
 	assert_refused(&f->rig, &f->image, -ENOEXEC, "truncated");
@@ -396,7 +396,7 @@ static void vmlinux_is_loaded_by_its_segments(void **state)
 	assert_string_equal(guest(rig, params->hdr.cmd_line_ptr, 6), "quiet");
 }
 
-/* A kernel below 1 MiB leaves room there, but among the tables. */
+/* A kernel below 1 MiB leaves room there, but between the tables. */
 static void initrd_of_a_low_kernel_stays_above_1_mib(void **state)
 {
 	static const char initrd[1 * MIB + 1];

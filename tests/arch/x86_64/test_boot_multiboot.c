@@ -116,7 +116,7 @@ static void information_says_what_the_kernel_needs(void **state)
 	assert_string_equal(guest(rig, info_word(rig, 64), 8), "Kinglet");
 }
 
-/* Its command line is its name alone where none is given; Linux's words are not for it. */
+/* Without --append its command line is only its name; Linux's default words are not added. */
 static void kernel_is_no_linux(void **state)
 {
 	struct fixture *f = *state;
@@ -144,7 +144,7 @@ static void information_without_module(void **state)
 	assert_int_equal(info_word(&f->rig, 20), 0);
 }
 
-/* Xen 4.17 looks there for a place for its trampoline, whatever the information says. */
+/* Xen 4.17 reads this to place its trampoline, whatever the information says. */
 /* §3.3: each has a string of its own; QEMU and GRUB put the file's name first. */
 static void modules_follow_the_initrd(void **state)
 {
@@ -250,7 +250,7 @@ static void wrong_checksum_is_no_header(void **state)
 	assert_refused(&f->rig, &f->image, -ENOEXEC, "neither");
 }
 
-/* §3.1.2: bits 0 to 15 are demands; a loader that cannot meet one must fail. */
+/* §3.1.2: bits 0 to 15 are demands; a loader that does not support one must fail. */
 static void unknown_demands_are_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -316,7 +316,7 @@ static void damaged_addresses_are_refused(void **state)
 		int err;
 		const char *why;
 	} cases[] = {
-		/* header before the load address, or further behind it than it is in the file */
+		/* header before the load address, or further after it than in the file */
 		{ { 0xfffff, 0x100000, 0x100200, 0, 0x100000 }, -ENOEXEC, "damaged" },
 		{ { 0x100064, 0x100000, 0x100200, 0, 0x100000 }, -ENOEXEC, "damaged" },
 		{ { 0xffffffff, 0, 0x100200, 0, 0x100000 }, -ENOEXEC, "damaged" },

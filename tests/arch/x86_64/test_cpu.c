@@ -88,10 +88,10 @@ static void msrs_are_what_firmware_leaves(void **state)
 	assert_int_equal(rig_msr(rig, 0x2ff)->data, 0x806);  /* MTRRs on, write-back */
 	assert_int_equal(rig_msr(rig, 0x1a0)->data, 0x1801); /* fast strings added */
 	assert_int_equal(rig_msr(rig, 0x277)->data, 0x0007040600070406);
-	assert_int_equal(rig->msrs_written, 3); /* with the time stamps: what is right is left */
+	assert_int_equal(rig->msrs_written, 3); /* with the TSC: correct values are not written */
 }
 
-/* KVM makes a 0 the time of the vCPUs before. */
+/* KVM replaces a 0 by the TSC of the previous vCPUs. */
 static void time_stamps_begin_anew_and_agree(void **state)
 {
 	struct vm_rig *rig = *state;
@@ -104,7 +104,7 @@ static void time_stamps_begin_anew_and_agree(void **state)
 	assert_int_equal(rig_msr(rig, 0x10)->data, 0);
 }
 
-/* Whatever the last guest left. */
+/* As a previous guest may leave it. */
 static void make_dirty(struct vm_rig *rig)
 {
 	memset(&rig->nested, 0xa5, sizeof(rig->nested));
@@ -243,7 +243,7 @@ static void entry_in_real_mode(void **state)
 	assert_int_equal(rig->regs.rsp, 0xfff0);
 }
 
-/* Multiboot 0.6.96 §3.2; PVH asks for the same and a TSS. */
+/* Multiboot 0.6.96 §3.2; PVH requires the same and a TSS. */
 static void entry_in_protected_mode(void **state)
 {
 	struct vm_rig *rig = *state;
@@ -377,7 +377,7 @@ static void internal_error_says_only_what_is_there(void **state)
 	assert_non_null(strstr(detail, "99 (unknown cause)"));
 }
 
-/* However short the line is, it ends inside it. */
+/* The text ends inside the buffer, however short that is. */
 static void details_are_cut_to_their_room(void **state)
 {
 	struct vm_rig *rig = *state;
@@ -436,7 +436,7 @@ static void modes_have_names(void **state)
 	assert_string_equal(text, "rip unknown");
 }
 
-/* On AMD every triple fault ends there; "16-bit real mode" would send people the wrong way. */
+/* On AMD every triple fault ends there; "16-bit real mode" would mislead users. */
 static void the_reset_vector_is_named(void **state)
 {
 	struct vm_rig *rig = *state;

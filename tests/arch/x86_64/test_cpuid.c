@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CPUID: the buffer for KVM's leaves, and what is made of them for a vCPU.
+ * CPUID: the buffer for KVM's leaves, and the leaves of a vCPU.
  */
 #include "vm_rig.h"
 

@@ -52,7 +52,7 @@ static void expect_sets(const struct vm_rig *rig, unsigned regs, unsigned sregs,
 	assert_int_equal(fake_sys_count(&rig->fake, KVM_SET_MSRS), msrs);
 }
 
-/* Setting what has not changed may undo more than it does. */
+/* Setting unchanged state may have side effects. */
 static void only_what_differs_is_written(void **state)
 {
 	struct vm_rig *rig = *state;
@@ -196,7 +196,7 @@ static void events_are_told_apart(void **state)
 	exit->dr6 = 0xffff0ff2;
 	arch_debug_event(&rig->vcpu, points, 2, &event);
 	assert_true(!event.step && !event.trap && event.point == 1);
-	/* A register that is not in use says nothing. */
+	/* The bit of an unused register is ignored. */
 	exit->dr6 = 0xffff0ff4;
 	arch_debug_event(&rig->vcpu, points, 2, &event);
 	assert_int_equal(event.point, -1);

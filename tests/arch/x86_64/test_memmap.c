@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where RAM lies on x86_64 and what the guest is told about it.
+ * Layout of RAM on x86_64 and the guest's memory map.
  */
 #include "image_rig.h"
 
@@ -45,7 +45,7 @@ static void impossible_sizes_are_refused(void **state)
 		assert_int_equal(arch_ram_ranges(sizes[i], ranges), -EINVAL);
 }
 
-/* RAM of the given size, with no memory behind it: the map does not look. */
+/* RAM of the given size, without real memory: the map does not access it. */
 static unsigned build(uint64_t size, struct boot_e820_entry map[MEMMAP_MAX], struct gmem *mem)
 {
 	struct gmem_range ranges[2];

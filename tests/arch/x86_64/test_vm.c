@@ -58,7 +58,7 @@ static void reset_brings_the_power_on_state_back(void **state)
 	assert_int_equal(arch_vm_reset(&rig->arch), 0);
 	assert_memory_equal(before, rig->chips, sizeof(before));
 	assert_int_equal(rig->pit.channels[0].count, 65536);
-	assert_int_equal(rig->clock.clock, 0); /* kvmclock begins anew */
+	assert_int_equal(rig->clock.clock, 0); /* kvmclock restarts */
 }
 
 static void apic_ids_become_long_where_they_must(void **state)
@@ -134,7 +134,7 @@ static void every_failure_is_told_and_undone(void **state)
 		} else {
 			assert_string_equal(said, "");
 			arch_vm_destroy(&rig->arch);
-			/* KVM_CHECK_EXTENSION does not fail, it says no. */
+			/* KVM_CHECK_EXTENSION does not fail but returns 0. */
 			if (rig->fake.calls < rig->fake.fail_at)
 				break;
 		}

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For tests of x86_64 VM and vCPU set-up: a VM on the fake kernel, which keeps what a vCPU was
- * told.
+ * For tests of x86_64 VM and vCPU set-up: a VM on the fake kernel, which keeps a vCPU's state.
  */
 #ifndef KINGLET_TESTS_ARCH_VM_RIG_H
 #define KINGLET_TESTS_ARCH_VM_RIG_H
@@ -27,7 +26,7 @@ struct vm_rig {
 	/* What this KVM has. */
 	struct kvm_cpuid_entry2 leaves[RIG_LEAVES_MAX];
 	unsigned leaf_count;
-	struct kvm_msr_entry msrs[RIG_MSRS_MAX]; /* those that it has, with their values */
+	struct kvm_msr_entry msrs[RIG_MSRS_MAX]; /* the supported ones, with their values */
 	unsigned msr_count;
 	unsigned listed_max;  /* KVM_GET_MSR_INDEX_LIST refuses smaller buffers */
 	uint32_t missing_msr, read_only_msr; /* 0: none */
@@ -35,7 +34,7 @@ struct vm_rig {
 	struct kvm_pit_state2 pit;
 	long missing_cap; /* 0: none */
 
-	/* What the vCPU is; at first as KVM makes it. */
+	/* The vCPU's state; initially as created by KVM. */
 	struct kvm_cpuid_entry2 cpuid[RIG_LEAVES_MAX];
 	unsigned cpuid_count;
 	struct kvm_nested_state nested;
@@ -48,7 +47,7 @@ struct vm_rig {
 	struct kvm_debugregs debug;
 	struct kvm_fpu fpu;
 	struct kvm_guest_debug guest_debug;
-	struct kvm_translation translation; /* what KVM_TRANSLATE answers, and was asked */
+	struct kvm_translation translation; /* KVM_TRANSLATE's answer and argument */
 	struct kvm_clock_data clock;
 	unsigned msrs_written;
 	struct kvm_enable_cap enabled;
