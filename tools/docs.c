@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writes the parts of the documentation that follow from the tables of commands and options to
- * standard output: `docs commands`, `docs options` or `docs completion`. Called by `make man`.
+ * Writes the documentation that is generated from the tables of commands and options to standard
+ * output: `docs commands`, `docs options` or `docs completion`. Called by `make man`.
  */
 #include "cli/help.h"
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The tables of commands and options as manual page and as bash completion. Only tools/docs.c and
- * the tests link this: the binary carries no documentation but its --help.
+ * the tests link this: the binary contains no documentation except --help.
  */
 #include "cli/help.h"
 #include "cmd/commands.h"
 
 #include <string.h>
 
-/* Text for roff, where a dash must stay one that can be copied. */
+/* Text for roff; dashes must stay ASCII to be copied. */
 static void roff_text(FILE *out, const char *text)
 {
 	for (; *text; text++) {
@@ -21,7 +21,7 @@ static void roff_text(FILE *out, const char *text)
 	}
 }
 
-/* The argument. Words are typed as they stand; others are replaced. */
+/* The argument. Words are literal; others are placeholders. */
 static void roff_argument(FILE *out, const struct option *option, const char *between)
 {
 	char argument[40];
@@ -126,7 +126,7 @@ void docs_print_man_commands(FILE *out)
 
 /* --- Completion ------------------------------------------------------------------------------- */
 
-/* The script of bash around what the tables say, in the order in which it stands there. */
+/* The fixed parts of the bash script, in their order. */
 static const char completion_head[] =
 	"# SPDX-License-Identifier: Apache-2.0\n"
 	"# bash completion for kinglet; generated from the option tables by `make man`.\n"
@@ -239,7 +239,7 @@ static void print_words(FILE *out, const struct option *option)
 		fprintf(out, "%s%s", word == option->words ? "" : " ", word->word);
 }
 
-/* What completes the value, $2, of an option or a key: nothing where nothing can. */
+/* Completes the value, $2, of an option or a key, if possible. */
 static void print_value(FILE *out, const struct option *option)
 {
 	if (option->kind == OPTION_WORD) {

@@ -151,7 +151,7 @@ static void test_kick_before_start_is_not_served(void **state)
 	assert_int_equal(f->serves[0], 0);
 }
 
-/* A guest that kicks without end is served once for each pass of the loop. */
+/* A guest that kicks endlessly is served once per turn of the loop. */
 static void test_kick_during_serve_comes_back(void **state)
 {
 	struct fixture *f = *state;
@@ -246,7 +246,7 @@ static void test_broken_inside_serve(void **state)
 	assert_int_equal(f->serves[0] + f->serves[1], 1);
 }
 
-/* The second queue's rings are not in RAM: nothing of the first is left started. */
+/* The second queue's rings are not in RAM: the first is stopped again. */
 static void test_start_error_leaves_nothing(void **state)
 {
 	struct fixture *f = *state;

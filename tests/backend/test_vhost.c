@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What vhost is told and when, with a fake kernel below; vhost-net stands for all kinds. */
+/* vhost's ioctls and their order, on a fake kernel; vhost-net stands for all kinds. */
 #include "devices/vhost_net.h"
 #include "capture.h"
 #include "fake_vhost.h"
@@ -64,7 +64,7 @@ static int setup(void **state)
 	struct fixture *f = test_calloc(1, sizeof(*f));
 
 	mock_env_init(&f->env);
-	/* Without a worker: the rings are looked at as they were handed over. */
+	/* Without a worker: the rings are checked as they were set up. */
 	fake_vhost_init(&f->kernel, NULL, KERNEL_FEATURES);
 	f->env.fake.hook = vhost_hook;
 	f->env.fake.hook_data = f;
@@ -86,7 +86,7 @@ static int teardown(void **state)
 	f->env.fake.fail_at = 0;
 	mock_driver_status(&f->dev, 0);
 	virtio_dev_destroy(&f->dev);
-	/* It would take vhost away from its owner with a ring half-way. */
+	/* It would disown vhost with a ring half set up. */
 	assert_int_equal(fake_sys_count(&f->env.fake, VHOST_RESET_OWNER), 0);
 	mock_env_destroy(&f->env);
 	test_free(f);
@@ -122,7 +122,7 @@ static bool in_loop(struct fixture *f, int fd)
 	return false;
 }
 
-/* Nothing runs, and nothing of ours is with the kernel or in the loop. */
+/* Nothing runs, and none of our eventfds is in the kernel or in the loop. */
 static void expect_stopped(struct fixture *f)
 {
 	for (unsigned i = 0; i < 2; i++) {
@@ -182,7 +182,7 @@ static void test_start_order(void **state)
 	expect_requests(f, expected, ARRAY_SIZE(expected));
 }
 
-/* vhost refuses bits that it does not know; what the driver did not ack it must not do. */
+/* vhost refuses unknown bits; it must not use what the driver did not ack. */
 static void test_features_are_the_acked_ones_that_vhost_knows(void **state)
 {
 	struct fixture *f = *state;
@@ -225,7 +225,7 @@ static void test_rings_as_the_driver_made_them(void **state)
 	assert_false(f->dev.queues[OTHER].running);
 }
 
-/* vhost cannot wait for it, but the card starts, and quietly. */
+/* vhost cannot poll it, but the card starts, without a message. */
 static void test_tap_that_is_gone(void **state)
 {
 	struct fixture *f = *state;
@@ -258,7 +258,7 @@ static void test_queue_not_enabled_is_left_alone(void **state)
 	expect_requests(f, stop, ARRAY_SIZE(stop));
 }
 
-/* The model gave the queue to another backend, which has started it. */
+/* The model bound the queue to another backend, which has started it. */
 static void test_queue_bound_elsewhere_is_left_alone(void **state)
 {
 	static const struct backend_ops ops = { .name = "other" };
@@ -432,7 +432,7 @@ static void test_refused_memory_is_not_added(void **state)
 	assert_int_equal(listener->add(listener, &new_slot), -ENOSPC);
 }
 
-/* vhost would go on writing where somebody else's memory may soon be. */
+/* vhost would continue to write to memory that may be reused. */
 static void test_memory_that_vhost_keeps_breaks_the_device(void **state)
 {
 	struct fixture *f = *state;
@@ -500,7 +500,7 @@ static void test_nth_failure_at_start(void **state)
 	assert_false(start(f) & VIRTIO_CONFIG_S_NEEDS_RESET);
 }
 
-/* Nothing can be done about it, but our side is as after any stop, and the rest is unbound. */
+/* The error cannot be handled, but our side is stopped as usual, and the rest is unbound. */
 static void test_nth_failure_at_stop(void **state)
 {
 	struct fixture *f = *state;
@@ -665,7 +665,7 @@ static void test_failed_ioctl_is_named(void **state)
 
 /* --- vhost-net -------------------------------------------------------------------------------- */
 
-/* What only the kernel can do it must know; what tap and VMM serve passes. */
+/* Features that the kernel implements must be offered by it; those of tap and VMM pass. */
 static void test_net_features(void **state)
 {
 	struct fixture *f = *state;

@@ -60,7 +60,7 @@ static const struct narrow narrow = {
 	},
 };
 
-/* The file is of `size` bytes, whatever the caller says. */
+/* The file has `size` bytes, whatever the caller says. */
 static int open_as(struct elf_file *elf, const void *bytes, size_t size, uint64_t said)
 {
 	int fd = memfd_create("elf", MFD_CLOEXEC);
@@ -130,7 +130,7 @@ static void a_cut_file_is_damaged(void **state)
 			assert_int_equal(elf_section(&elf, 1, &section), -ENOEXEC);
 		close_fd(&elf.fd);
 	}
-	/* It shrank since its size was asked for. */
+	/* It shrank after its size was read. */
 	assert_int_equal(open_as(&elf, &wide, 100, sizeof(wide)), 0);
 	assert_int_equal(elf_segment(&elf, 0, &segment), -ENOEXEC);
 	close_fd(&elf.fd);

@@ -61,7 +61,7 @@ static void set_nonblocking(int fd, bool on)
 	assert_int_equal(fcntl(fd, F_SETFL, on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK), 0);
 }
 
-/* To the last byte; then it is a blocking fd again, as a shell's standard error is. */
+/* To the last byte; then it is a blocking fd again, like a shell's standard error. */
 static void fill(int fd)
 {
 	static const char big[4096];
@@ -73,7 +73,7 @@ static void fill(int fd)
 	set_nonblocking(fd, false);
 }
 
-/* Reads all that there is; the last of it is left in `text`. */
+/* Reads everything; its last part is left in `text`. */
 static void empty(int fd, char *text, size_t len)
 {
 	ssize_t n;
@@ -84,7 +84,7 @@ static void empty(int fd, char *text, size_t len)
 		text[n] = '\0';
 }
 
-/* What is said then and, when all of that has been read, later; the latter is in `text`. */
+/* Logs while nothing is read and, after everything was read, again; the latter is in `text`. */
 static void stall(int ends[2], char *text, size_t len)
 {
 	int saved = dup(STDERR_FILENO), flags;
@@ -92,7 +92,7 @@ static void stall(int ends[2], char *text, size_t len)
 	fill(ends[1]);
 	assert_int_equal(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
 	flags = fcntl(STDERR_FILENO, F_GETFL);
-	alarm(PATIENCE_S); /* instead of sitting in write(2) for ever */
+	alarm(PATIENCE_S); /* instead of blocking in write(2) forever */
 	for (unsigned i = 0; i < 1000; i++)
 		log_error("lost");
 	alarm(0);
@@ -101,7 +101,7 @@ static void stall(int ends[2], char *text, size_t len)
 	log_error("again");
 	assert_int_equal(fcntl(STDERR_FILENO, F_GETFL), flags);
 	assert_int_equal(dup2(saved, STDERR_FILENO), STDERR_FILENO);
-	log_settle(0); /* none is left for the next test */
+	log_settle(0); /* no lost lines are left for the next test */
 	empty(ends[0], text, len);
 	close(saved);
 	close(ends[0]);
@@ -140,7 +140,7 @@ static void a_terminal_that_is_not_read_stops_no_one(void **state)
 
 	(void)state;
 	assert_int_equal(openpty(&ends[0], &ends[1], NULL, NULL, NULL), 0);
-	/* The kernel moves what is in it when it likes: there may be room for some, at any time. */
+	/* The kernel may compact the pipe at any time, which makes room for some lines. */
 	stall(ends, text, sizeof(text));
 }
 

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* What a thread finds out about itself. */
+/* What a thread reports about itself. */
 struct found {
 	sigset_t mask;
 	size_t stack;

@@ -18,9 +18,9 @@ static void what_is_no_text_becomes_the_replacement_character(void **state)
 		{ "a\x1b[0m\r\x7f", "a" BAD "[0m" BAD BAD },
 		{ "\xc3\xa9\xe2\x82\xac\xf0\x9f\x90\xa6", "\xc3\xa9\xe2\x82\xac\xf0\x9f\x90\xa6" },
 		{ "\xff\xfe", BAD BAD },
-		{ "\xc3", BAD },		     /* cut off */
-		{ "\xc3(", BAD "(" },		     /* not followed up */
-		{ "\xc0\xaf", BAD BAD },	     /* longer than need be */
+		{ "\xc3", BAD },		     /* truncated */
+		{ "\xc3(", BAD "(" },		     /* no continuation byte */
+		{ "\xc0\xaf", BAD BAD },	     /* overlong */
 		{ "\xe0\x80\xaf", BAD BAD BAD },     /* the same */
 		{ "\xed\xa0\x80", BAD BAD BAD },     /* a surrogate */
 		{ "\xf4\x90\x80\x80", BAD BAD BAD BAD }, /* beyond U+10FFFF */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* No output overwrites an input, or another output; under whatever names. */
+/* No output overwrites an input or another output, under any names. */
 #include "cmd/commands.h"
 #include "cli/files.h"
 
@@ -30,7 +30,7 @@ static void write_file(const char *name, const char *text)
 	assert_int_equal(fclose(out), 0);
 }
 
-/* A folder with a kernel under three names, and links to what is not there. */
+/* A folder with a kernel under three names, and dangling links. */
 static int setup(void **state)
 {
 	struct folder *folder = calloc(1, sizeof(*folder));
@@ -98,7 +98,7 @@ static void nothing_is_overwritten(void **state)
 		  "--disk ./disk: is --disk disk, too; give it once, or readonly both times" },
 		{ &command_run, { "kernel", "--disk=disk,readonly", "--scsi=sub/../disk" },
 		  "--scsi sub/../disk: is --disk disk, too" },
-		/* Files that are not there yet. */
+		/* Files that do not exist yet. */
 		{ &command_run, { "kernel", "--trace", "new", "--explain=html", "./new" },
 		  "--trace new: --explain=html ./new writes to the same file; name another one" },
 		{ &command_run, { "kernel", "--trace", "folder/new", "--explain=html", "sub/new" },
@@ -185,8 +185,8 @@ static void what_is_not_the_same_may_be(void **state)
 		{ "sub/new", "new" },	/* one name, two folders */
 		{ "new", "other" },	/* one folder, two names */
 		{ "kernel", "initrd" },
-		{ "/dev/null", "/dev/null" },	/* keeps nothing */
-		{ "no/folder", "no/folder" }, /* whoever opens it says so */
+		{ "/dev/null", "/dev/null" },	/* stores nothing */
+		{ "no/folder", "no/folder" }, /* reported when opened */
 	};
 	struct file_id a, b;
 

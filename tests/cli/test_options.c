@@ -23,12 +23,12 @@ enum { MAX_ARGS = 64 };
 
 static const uint64_t MIB = 1 << 20;
 
-/* A host without kernels, whatever this one has. */
+/* A host without kernels, unlike this one perhaps. */
 static const struct kernel_places no_places = {
 	.boot = "/nonexistent", .modules = "/nonexistent", .running = ""
 };
 
-/* A command line that ends with NULL, parsed on such a host; what it said goes to `said`. */
+/* Parses a command line that ends with NULL on such a host; its messages go to `said`. */
 static int parse_at(const struct kernel_places *places, struct run_options *options,
 		    const char *const *args, char *said, size_t len)
 {
@@ -53,7 +53,7 @@ static int parse(struct run_options *options, const char *const *args, char *sai
 	return parse_at(&no_places, options, args, said, len);
 }
 
-/* Parses `args`, which must be right. The caller destroys *options. */
+/* Parses `args`, which must be valid. The caller destroys *options. */
 #define PARSE_GOOD(options, ...) parse_good(options, (const char *const[]){ __VA_ARGS__, NULL })
 static void parse_good(struct run_options *options, const char *const *args)
 {
@@ -436,7 +436,7 @@ static void assert_initrd(const struct kernel_places *places, const char *const 
 	options_destroy(&o.common);
 }
 
-/* The host's kernel has an initramfs beside it; a kernel that is named has what is named with it. */
+/* The host's kernel comes with its initramfs; a given kernel only with a given one. */
 static void the_default_kernel_comes_with_its_initrd(void **state)
 {
 	static const struct {
@@ -461,7 +461,7 @@ static void the_default_kernel_comes_with_its_initrd(void **state)
 	}
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++)
 		assert_initrd(&places, cases[i].args, i ? cases[i].initrd : path);
-	/* A kernel without one may need none. */
+	/* A kernel without an initramfs may need none. */
 	unlink(path);
 	assert_initrd(&places, cases[0].args, NULL);
 	snprintf(path, sizeof(path), "%s/%s", folder, files[0]);
@@ -493,8 +493,8 @@ static void help_and_version_need_nothing_else(void **state)
 }
 
 /*
- * What is wrong is named (the option, the value) and so is what to do. `says` holds strings that
- * the one line must contain.
+ * The message names the option, the value and the remedy. `says` has strings that the one line must
+ * contain.
  */
 static void wrong_options_are_refused_in_one_line(void **state)
 {
@@ -515,7 +515,7 @@ static void wrong_options_are_refused_in_one_line(void **state)
 		{ { "k", "-x" }, { "-x: unknown option; see kinglet run --help\n" } },
 		{ { "k", "-m" }, { "--memory needs a value" } },
 		{ { "k", "-m", "1G", "--memory=1G" }, { "--memory is given twice" } },
-		/* What fingers know that have used QEMU */
+		/* Habits of QEMU users */
 		{ { "-kernel", "k" }, { "-kernel: unknown option; KERNEL stands alone" } },
 		{ { "--kernel=k" }, { "--kernel=k: unknown option; KERNEL stands alone" } },
 		{ { "k", "-initrd", "i" }, { "-initrd: unknown option; did you mean --initrd?" } },
@@ -577,7 +577,7 @@ static void wrong_options_are_refused_in_one_line(void **state)
 		{ { "k", "--scsi", "wwpn=../../core" }, { "wwpn is no name of a target" } },
 		{ { "k", "--scsi", "wwpn=.." }, { "wwpn is no name of a target" } },
 		{ { "k", "--scsi", "d,queues=17" }, { "queues 17: must be 1 to 16" } },
-		/* Context ids: 0, 1, 2 and 2^32 - 1 have a meaning of their own. */
+		/* Context ids: 0, 1, 2 and 2^32 - 1 are reserved. */
 		{ { "k", "--vsock", "cid=2" }, { "cid 2: must be 3 to 4294967294" } },
 		{ { "k", "--vsock", "cid=4294967295" }, { "must be 3 to 4294967294" } },
 		{ { "k", "--vsock", "4294967299" }, { "must be 3 to 4294967294" } },
@@ -611,7 +611,7 @@ static void wrong_options_are_refused_in_one_line(void **state)
 		{ { "k", "--net", "t,x=1" }, { "unknown key x; known: tap" } }, /* fd is not near */
 		{ { "k", "--disk", "my=d" }, { "unknown key my", "begin with path=" } },
 		{ { "k", "--disk", "my,root.img" }, { "key root.img", "a comma in a name is written twice" } },
-		/* Their first keys are no names. */
+		/* Their first keys are not names. */
 		{ { "k", "--budget", "boot=1s" },
 		  { "known: init, load, run, device, kernel, driver, down\n" } },
 		{ { "k", "--vsock", "id=3" }, { "did you mean cid?\n" } },

@@ -232,7 +232,7 @@ static void test_folder(void **state)
 	remove_folder(folder);
 }
 
-/* Numbers of inodes tell files of one folder apart; another may be of another file system. */
+/* Inode numbers identify files within a folder; another folder may be on another file system. */
 static void test_links_of_two_folders_are_apart(void **state)
 {
 	struct cpio *cpio = *state;
@@ -264,7 +264,7 @@ static void test_folder_as_root(void **state)
 	remove_folder(folder);
 }
 
-/* devpts has a node of its own at least, and is mounted wherever there are terminals. */
+/* devpts has at least one node, and is mounted wherever there are terminals. */
 static void test_folder_leaves_out_mounts(void **state)
 {
 	struct cpio *cpio = *state;

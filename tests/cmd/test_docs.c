@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The committed documentation is what the tables of commands and options say. Runs in the source
+ * The committed documentation matches the tables of commands and options. Runs in the source
  * folder.
  */
 #include "cmd/commands.h"
@@ -23,7 +23,7 @@ static char *read_file(const char *path)
 
 	if (!in)
 		fail_msg("%s: %s", path, strerror(errno));
-	/* getdelim up to a byte that is not there reads it all. */
+	/* getdelim up to a byte that does not occur reads the whole file. */
 	assert_true(getdelim(&text, &len, '\0', in) > 0);
 	fclose(in);
 	return text;
@@ -41,7 +41,7 @@ static char *printed(void (*print)(FILE *))
 	return text;
 }
 
-/* Between `.\" NAME begin` and `.\" NAME end` stands what `print` prints. */
+/* The text between `.\" NAME begin` and `.\" NAME end` is the output of `print`. */
 static void assert_generated(const char *page, const char *name, void (*print)(FILE *))
 {
 	_cleanup_free_ char *expected = printed(print);
@@ -88,7 +88,7 @@ static void the_page_names_the_version(void **state)
 	assert_non_null(strstr(page, "\"Kinglet " KINGLET_VERSION "\""));
 }
 
-/* A dot or a backslash that roff would take for its own is not escaped by roff_text(). */
+/* roff_text() does not escape dots and backslashes that roff would interpret. */
 static void assert_plain_to_roff(const struct option *option)
 {
 	assert_null(strpbrk(option->help, "\\`\n"));
@@ -110,7 +110,7 @@ static void help_texts_are_plain_to_roff(void **state)
 	}
 }
 
-/* What bash offers for a line of words, the last of which is being typed. */
+/* bash's completions for a line of words, the last of which is being typed. */
 static void assert_offers(const char *words, const char *expected)
 {
 	char command[512], got[2048] = "";
@@ -150,7 +150,7 @@ static void bash_completes_commands_options_and_words(void **state)
 	assert_offers("kinglet nonesuch --v", "\n");
 }
 
-/* Words are as bash splits them: = and : are some of their own. */
+/* Words are as bash splits them: = and : are separate words. */
 static void bash_completes_keys_and_their_values(void **state)
 {
 	(void)state;
@@ -176,7 +176,7 @@ static void bash_completes_keys_and_their_values(void **state)
 static void bash_completes_what_stands_behind_two_dashes(void **state)
 {
 	(void)state;
-	assert_offers("kinglet exec vmlinuz -- compop", "compopt\n"); /* bash's own, everywhere */
+	assert_offers("kinglet exec vmlinuz -- compop", "compopt\n"); /* bash's default */
 	assert_offers("kinglet exec -- cat docs/kinglet.b", "docs/kinglet.bash\n");
 	assert_offers("kinglet run vmlinuz -- docs/kinglet.b", "\n");
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Each check in each of its states, on a host that is a temporary folder: files that are there or
- * not, device nodes that open or say why not, guests that end as the test wants.
+ * Each check in each of its states, on a host that is a temporary folder: files that exist or not,
+ * device nodes that open or fail, guests that end as the test requires.
  */
 #include "cmd/doctor.h"
 #include "fake_sys.h"
@@ -26,11 +26,11 @@ struct fixture {
 	struct doctor_ops doctor_ops;
 	struct doctor doctor;
 	char root[40];
-	/* What opening a node gives: 0 or a negative errno. All others open. */
+	/* The result of opening a node: 0 or a negative errno. All others open. */
 	const char *node;
 	int node_result;
 	int version;	    /* KVM_GET_API_VERSION */
-	long no_capability; /* KVM_CAP_* that is not there */
+	long no_capability; /* missing KVM_CAP_* */
 	struct verdict linux_verdict, speed_verdict;
 	int io_uring;
 	struct rlimit limit;
@@ -166,7 +166,7 @@ static const struct doctor_check *check_named(const struct fixture *f, const cha
 	return &f->doctor.checks[i];
 }
 
-/* The check finds this: `text` is somewhere in its text, `fix` is its command. */
+/* The check's finding: its text contains `text`, `fix` is its command. */
 static void expect(struct fixture *f, const char *name, enum finding_state state, const char *text,
 		   const char *fix)
 {
@@ -273,7 +273,7 @@ static void test_linux(void **state)
 		(struct verdict){ .outcome = OUTCOME_INTERNAL_ERROR, .detail = "at rip 7" };
 	expect(f, "guest-linux", FINDING_MISSING, "at rip 7", "");
 	assert_false(f->doctor.linux_runs);
-	/* A KVM that only emulates is good for something. */
+	/* A KVM that only emulates is still usable. */
 	f->speed_verdict.status = HOST_SPEED + 13;
 	expect(f, "guest-modes", FINDING_DEGRADED, "emulated", "");
 	expect(f, "guest-linux", FINDING_MISSING, "; small bare-metal guests and the lessons run here",
@@ -331,7 +331,7 @@ static void test_node(void **state)
 	put(f, "/lib/modules/6.1.0-test/modules.dep",
 	    "kernel/a.ko: b.ko\nkernel/drivers/vhost/vhost-net.ko.xz: kernel/a.ko\n");
 	expect(f, "vhost-net", FINDING_MISSING, "is not loaded", "modprobe vhost_net");
-	/* Built in without a node: nothing tells its number. */
+	/* Built in without a node: its number is unknown. */
 	put(f, "/lib/modules/6.1.0-test/modules.builtin", "kernel/drivers/vhost/vhost_net.ko\n");
 	expect(f, "vhost-net", FINDING_MISSING, "No such file", "");
 	put(f, "/sys/module/vhost_net/", "");
@@ -368,7 +368,7 @@ static void test_lio(void **state)
 	expect(f, "lio", FINDING_DEGRADED, "only root", "");
 }
 
-/* A process that has ended, for the name of what it left: a child that was waited for. */
+/* The PID of a process that has ended, to name what it left behind: a child that was waited for. */
 static pid_t dead_process(void)
 {
 	pid_t pid = fork();
@@ -388,7 +388,7 @@ static void test_lio_leftovers(void **state)
 	pid_t pid = dead_process();
 
 	assert_int_equal(stat("/proc/self/ns/pid", &ns), 0);
-	/* One of a process that lives, and what somebody else made. */
+	/* One of a running process, and one that another program created. */
 	snprintf(path, sizeof(path),
 		 "/sys/kernel/config/target/core/fileio_18763/kinglet-%ju-%d-1-0/udev_path",
 		 (uintmax_t)ns.st_ino + 1, pid);
@@ -492,7 +492,7 @@ static void test_examine(void **state)
 	assert_false(doctor_examine(&f->doctor));
 }
 
-/* Whatever call fails, the examination goes on to its end, and no descriptor is left (teardown). */
+/* Whichever call fails, the examination completes, and no descriptor leaks (teardown). */
 static void test_failures(void **state)
 {
 	struct fixture *f = *state;
@@ -540,7 +540,7 @@ static void test_width(void **state)
 	free(page);
 }
 
-/* The guests themselves are not fakes: this CPU's own loop, and bytes for every mode. */
+/* The guests are not fakes: this CPU's own loop, and code for every mode. */
 static void test_probes(void **state)
 {
 	const struct arch_probe *probes = arch_virtualisation.speed_probes;

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-/* Files of a known size in a folder of their own; the test runs inside it. */
+/* Files of a known size in a temporary folder; the test runs inside it. */
 struct folder {
 	char path[32];
 	char before[4096];
@@ -37,8 +37,8 @@ static void put(FILE *out, long at, const char *bytes, size_t len)
 }
 
 /*
- * One that either architecture boots: a bzImage by its setup header (Documentation/x86/boot.rst),
- * an arm64 Image by its magic at 56.
+ * A kernel that either architecture boots: a bzImage by its setup header
+ * (Documentation/x86/boot.rst), an arm64 Image by its magic at 56.
  */
 static void make_kernel(const char *name)
 {
@@ -89,7 +89,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* The dry run of these options; returns its result, the page and what went to standard error. */
+/* The dry run of these options; returns its result, the page and the text on standard error. */
 static int dry_run(const char *const *args, char **page, char *said, size_t len)
 {
 	char *argv[24];
@@ -112,7 +112,7 @@ static int dry_run(const char *const *args, char **page, char *said, size_t len)
 	return err;
 }
 
-/* Where this architecture has its RAM, which is tested elsewhere. */
+/* The RAM ranges of this architecture, which are tested elsewhere. */
 static const char *ram_rows(uint64_t size, char text[120])
 {
 	struct gmem_range ranges[2];
@@ -126,7 +126,7 @@ static const char *ram_rows(uint64_t size, char text[120])
 	return text;
 }
 
-/* FORMAT stands for what this architecture takes the kernel for. */
+/* FORMAT stands for the kernel's format on this architecture. */
 static void assert_page(const char *page, const char *start, uint64_t ram, const char *rest)
 {
 	const char *name = arch_irqchip_is_optional() ? "bzImage" : "Image";
@@ -226,7 +226,7 @@ static void a_flat_binary_names_address_and_mode(void **state)
 		    256 << 20, rest);
 }
 
-/* It said yes to what the run then refused; and said a good part of it before the error. */
+/* It accepted what the run then refused; and printed part of the page before the error. */
 static void what_a_run_would_refuse_is_one_line_and_no_page(void **state)
 {
 	static const struct {

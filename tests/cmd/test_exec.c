@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-/* A folder with what a host may have; $D stands for it in scripts. */
+/* A folder with the files of a host; $D stands for it in scripts. */
 static int setup(void **state)
 {
 	static const char script[] =
@@ -169,7 +169,7 @@ static void test_image_tells_init_what_to_do(void **state)
 	kernel_modules_destroy(&modules);
 }
 
-/* In RAM as it is, and once more in a tmpfs, which takes half of the rest in pages and in files. */
+/* In RAM, and again in a tmpfs, which may use half of the rest, in pages and in files. */
 static void test_memory_for_the_image(void **state)
 {
 	static const char *const paths[] = { "a", "b", "c/d" };
@@ -195,7 +195,7 @@ static void test_memory_for_the_image(void **state)
 	cpio_destroy(&cpio);
 }
 
-/* Our own init is a static program as good as any. */
+/* Our own init serves as a static program. */
 static void test_static_program_goes_to_bin(void **state)
 {
 	char path[128];
@@ -260,7 +260,7 @@ static void test_modules_folder(void **state)
 	char *folder;
 
 	snprintf(modules, sizeof(modules), "%s/lib/modules", (char *)*state);
-	/* A name that says nothing: its content counts. */
+	/* A name without a version: its content counts. */
 	assert_int_equal(system("cp $D/boot/vmlinuz-6.1 $D/kernel"), 0);
 	snprintf(kernel, sizeof(kernel), "%s/kernel", (char *)*state);
 	snprintf(expected, sizeof(expected), "%s/lib/modules/6.1", (char *)*state);
@@ -273,7 +273,7 @@ static void test_modules_folder(void **state)
 		assert_string_equal(folder, expected);
 		free(folder);
 	}
-	/* Nothing to be read in it. */
+	/* Its version cannot be read. */
 	assert_int_equal(system("gzip -c $D/boot/vmlinuz-6.1 >$D/packed && "
 				"mv $D/packed $D/boot/vmlinuz-6.1"),
 			 0);
@@ -281,7 +281,7 @@ static void test_modules_folder(void **state)
 	assert_int_equal(kernels_modules_folder(&places, kernel, NULL, &folder), 0);
 	assert_string_equal(folder, expected);
 	free(folder);
-	/* A version that has no folder may need none. */
+	/* A version without a folder may need none. */
 	snprintf(kernel, sizeof(kernel), "%s/boot/vmlinuz-5.9", (char *)*state);
 	assert_int_equal(kernels_modules_folder(&places, kernel, NULL, &folder), 0);
 	assert_null(folder);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Kernels and modules of the host, in folders of the test's. */
+/* Kernels and modules of the host, in folders created by the test. */
 #include "base/le.h"
 #include "cmd/kernel.h"
 
@@ -70,7 +70,7 @@ static void test_version_of_bzimage(void **state)
 	assert_int_equal(version_at(*state, 0, version), -ENODATA);
 	assert_int_equal(version_at(*state, IMAGE_LEN - 512, version), -ENODATA);
 	assert_int_equal(version_at(*state, 0xffff, version), -ENODATA);
-	/* A string that is empty. */
+	/* An empty string. */
 	assert_int_equal(version_at(*state, 1200, version), -ENODATA);
 }
 

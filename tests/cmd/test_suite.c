@@ -21,7 +21,7 @@
 
 enum { MAX_ARGS = 16 };
 
-/* What the options of one test come to; the caller destroys them. */
+/* The parsed options of one test; the caller destroys them. */
 static void parse(struct test_options *options, const char *const *args)
 {
 	static char *argv[MAX_ARGS + 1];
@@ -147,7 +147,7 @@ static void a_line_is_split_as_a_shell_would(void **state)
 	}
 }
 
-/* A list in a file of its own; *fd keeps it. */
+/* A list in an anonymous file; *fd keeps it open. */
 static void write_list(const char *text, int *fd, char *path, size_t len)
 {
 	*fd = memfd_create("list", MFD_CLOEXEC);
@@ -189,7 +189,7 @@ static void lines_go_on_from_the_command_line(void **state)
 	close(fd);
 }
 
-/* What there can be one of it has instead. */
+/* What can be given once replaces that of the command line. */
 static void a_line_adds_devices_to_those_of_the_command_line(void **state)
 {
 	static const struct {
@@ -310,7 +310,7 @@ static void what_the_kernel_hides_is_said_once(void **state)
 	options_destroy(&o.run.common);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		char path[40], said[2048];
-		/* A report that cannot be written: nothing is run. */
+		/* A report that cannot be written: no test is run. */
 		char *argv[] = { (char *)"--list", path, (char *)"--report", (char *)"/dev", NULL };
 		struct capture capture;
 		int fd;
@@ -368,7 +368,7 @@ static void powered_off(struct verdict *verdict)
 	*verdict = (struct verdict){ .outcome = OUTCOME_POWEROFF, .detail = "powered off" };
 }
 
-/* The result of a run that came to `verdict`; the caller deletes it. Ends the run. */
+/* The result of a run with `verdict`; the caller deletes it. Ends the run. */
 static cJSON *finish(struct run *run, const struct verdict *verdict)
 {
 	cJSON *result = result_of_run(&run->judge, verdict, 1.5, NULL);
@@ -427,7 +427,7 @@ static void a_prompt_is_seen_without_its_newline(void **state)
 	assert_true(waits(&run, 1));
 	assert_result(&run, &observed, "expected", 0, "login:");
 
-	/* A line that may still grow has no end yet. */
+	/* A line that may still grow does not match $ yet. */
 	START(&run, "--expect", "foo$");
 	assert_false(prints(&run, "foo"));
 	assert_false(waits(&run, 3));
@@ -486,7 +486,7 @@ static void milder_complaints_are_only_counted(void **state)
 	assert_false(prints(&run, "[    1.0] WARNING: CPU: 0\n[    1.0] BUG: KASAN: x\n"
 				  "[    1.1] Oops: 0002 [#1]\n[    1.1] Oops: 0002 [#2]\n"
 				  "[    1.2] ---[ end trace 0 ]---\n"
-				  /* No kernel's: this one prints the time. */
+				  /* Not from the kernel, which prints the time. */
 				  "BUG: says a program\n"));
 	assert_false(waits(&run, 20));
 	result = finish(&run, &off);
@@ -530,7 +530,7 @@ static void tests_inside_the_guest_decide(void **state)
 	prints_to(&run, GUEST_HVC, "1..1\nnot ok 1 b\n");
 	assert_result(&run, &off, "tests-failed", 1, "1 of 1 tests failed, first: b");
 
-	/* What was not seen because we left is not missing; what has failed has. */
+	/* What was not seen because the run ended early is not missing; a failure stays one. */
 	START(&run, "--expect", "^ok 1");
 	assert_true(prints(&run, "TAP version 13\n1..2\nok 1 a\n"));
 	assert_result(&run, &observed, "expected", 0, "ok 1 a");
@@ -593,7 +593,7 @@ static void a_reboot_passes_only_when_it_is_expected(void **state)
 	assert_false(prints(&run, "one\n"));
 	assert_result(&run, &off, "expected-missing", 1, "did not reboot");
 
-	/* What tells more goes before. */
+	/* The more specific outcome comes first. */
 	START(&run, NULL);
 	assert_false(prints(&run, "TAP version 13\n1..1\nnot ok 1 - thing\n"));
 	assert_result(&run, &rebooted, "tests-failed", 1, "thing");
@@ -610,7 +610,7 @@ static void a_boot_that_gives_up_ends_the_run_at_once(void **state)
 	assert_true(prints(&run, "Rebooting automatically due to panic= boot argument\n"));
 	assert_result(&run, &observed, "boot-failed", 1, "No root device specified.");
 
-	/* A prompt that waits for ever, without a newline. */
+	/* A prompt that waits forever, without a newline. */
 	START(&run, "--expect", "login:");
 	assert_false(prints(&run, "ALERT!  /dev/vda does not exist.  Dropping to a shell!\n\n"
 				  "Enter 'help' for a list of built-in commands.\n\n(initramfs) "));
@@ -621,7 +621,7 @@ static void a_boot_that_gives_up_ends_the_run_at_once(void **state)
 	assert_true(prints(&run, "[    2.0] systemd[1]: Freezing execution.\n"));
 	assert_result(&run, &observed, "boot-failed", 1, "systemd[1]: Freezing");
 
-	/* When it is asked for, it is no failure. */
+	/* If it is expected, it is not a failure. */
 	START(&run, "--expect", "^\\(initramfs\\) ");
 	assert_false(prints(&run, "ALERT!  /dev/vda does not exist.\n(initramfs) "));
 	assert_true(waits(&run, 1));
@@ -651,16 +651,16 @@ static void the_last_lines_are_kept(void **state)
 	cJSON_Delete(finish(&run, &observed));
 }
 
-/* What is shown begins where the kernel began to complain, and goes on to the end. */
+/* The excerpt begins with the kernel's first message about it, and continues to the end. */
 static void a_panics_excerpt_begins_with_its_cause(void **state)
 {
 	static const struct verdict panicked = { OUTCOME_PANIC, 102, "Kernel panic" },
 				    timeout = { OUTCOME_TIMEOUT, 124, "x" };
 	static const struct {
-		const char *text; /* after so many other lines */
+		const char *text; /* after this number of other lines */
 		unsigned before, after;
 		const struct verdict *verdict;
-		int complaint; /* which of the kept lines; -1: none is named */
+		int complaint; /* index of a kept line; -1: none */
 	} cases[] = {
 		{ "Kernel panic - not syncing: x\n", 3, 30, &panicked, 3 },
 		{ "BUG: kernel NULL pointer dereference\nRIP\nKernel panic - not syncing: x\n", 30,
@@ -694,7 +694,7 @@ static void a_panics_excerpt_begins_with_its_cause(void **state)
 
 /* --- Reports ---------------------------------------------------------------------------------- */
 
-/* Serialised and parsed again: what a reader of the file gets. */
+/* Serialised and parsed again, as a reader of the file would. */
 static cJSON *reread(cJSON *json)
 {
 	char *text = cJSON_PrintUnformatted(json);
@@ -862,7 +862,7 @@ static void registers_and_places_are_told(void **state)
 				  "ffffffff82000000 T entry\n";
 	const struct verdict fault = { OUTCOME_TRIPLE_FAULT, 103, "x" };
 	const struct verdict timeout = { OUTCOME_TIMEOUT, 124, "vCPU 1: rip 0xffffffff81200108" };
-	/* A kernel that has moved itself by 2 MiB. */
+	/* A kernel relocated by 2 MiB. */
 	const struct arch_vcpu_state at = {
 		.ip = 0xffffffff81200108,
 		.mode = "64-bit",

@@ -44,7 +44,7 @@ static void ends_have_one_line_and_power_off_none(void **state)
 	}
 }
 
-/* `test` writes each result as it comes; what is lost there is not forgotten at the end. */
+/* `test` writes each result at once; an earlier loss still counts at the end. */
 static void a_lost_result_is_a_host_error(void **state)
 {
 	int status;

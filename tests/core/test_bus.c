@@ -202,13 +202,13 @@ static void test_look_ups_cannot_starve_a_change(void **state)
 
 	(void)state;
 	assert_int_equal(bus_init(&bus), 0);
-	pthread_rwlock_rdlock(&bus.lock); /* a look-up under way */
+	pthread_rwlock_rdlock(&bus.lock); /* a look-up in progress */
 	pthread_create(&writer, NULL, remove_nothing, &bus);
 	for (int i = 0; i < 1000 && !behind; i++) {
 		behind = pthread_rwlock_tryrdlock(&bus.lock);
 		if (!behind)
 			pthread_rwlock_unlock(&bus.lock);
-		poll(NULL, 0, 1); /* the writer is on its way */
+		poll(NULL, 0, 1); /* the writer is starting to wait */
 	}
 	pthread_rwlock_unlock(&bus.lock);
 	pthread_join(writer, NULL);

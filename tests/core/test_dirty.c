@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The dirty log, on two slots of which the fake KVM says what is dirty. */
+/* The dirty log, on two slots whose dirty pages the fake KVM defines. */
 #include "core/dirty.h"
 #include "fake_sys.h"
 #include "unit.h"
@@ -115,7 +115,7 @@ static void test_pages_are_told_once_and_in_order(void **state)
 	assert_int_equal(f->seen_count, 4);
 }
 
-/* Whichever call fails, no slot is left logging, and nothing is left allocated (asan). */
+/* Whichever call fails, no slot still logs, and no memory leaks (asan). */
 static void test_failing_start_is_unwound(void **state)
 {
 	struct fixture *f = *state;

@@ -63,7 +63,7 @@ static void test_held_event_stays_pending(void **state)
 	irq_line_raise(&b->line);
 	assert_true(irq_line_pending(&b->line));
 	assert_int_equal(irq_line_to_kvm(&b->line, &message_a), 0);
-	/* KVM looks at the eventfd when the irqfd is attached; it was not taken here. */
+	/* KVM checks the eventfd when the irqfd is attached; the event was not read here. */
 	assert_int_equal(eventfd_drain(b->line.fd), 1);
 	assert_false(irq_line_pending(&b->line));
 }

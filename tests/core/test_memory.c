@@ -11,7 +11,7 @@
 #define GIB (1ULL << 30)
 #define HUGE (2ULL << 20)
 
-/* Two adjacent slots, a hole, and a third: what a machine with a hole below 4 GiB looks like. */
+/* Two adjacent slots, a hole, and a third: like a machine with a hole below 4 GiB. */
 static const struct gmem_range three[] = {
 	{ .gpa = 0, .len = 0x10000 },
 	{ .gpa = 0x10000, .len = 0x10000 },
@@ -72,7 +72,7 @@ static void test_hugepages_need_a_whole_number_of_them(void **state)
 	gmem_destroy(&mem);
 }
 
-/* Not at the guest's first touch, as a SIGBUS. */
+/* Not later, by a SIGBUS at the guest's first access. */
 static void test_missing_hugepages_are_noticed_at_once(void **state)
 {
 	const struct gmem_range range = { .gpa = 0, .len = 1ULL << 42 };
@@ -192,7 +192,7 @@ static void test_clear_zeroes_either_kind(void **state)
 	}
 }
 
-/* Counts how often it was asked, and wants a stop from one time on. */
+/* Counts its calls, and requests a stop from a given call on. */
 struct clock {
 	unsigned asked, stop_at;
 };
@@ -241,7 +241,10 @@ static bool is_present(const struct gmem *mem, uint64_t gpa)
 	return present & 1;
 }
 
-/* Given back, they are another's, and missing at the next touch. Usual pages stand in for them. */
+/*
+ * If returned, another process could take them, and the next access would fail. Normal pages stand
+ * in for them.
+ */
 static void test_clear_keeps_huge_pages(void **state)
 {
 	const struct gmem_range range = { .gpa = 0, .len = 3 * HUGE };
@@ -268,7 +271,7 @@ static void test_clear_keeps_huge_pages(void **state)
 	}
 }
 
-/* Pages of which a part is asked for keep what they hold, and so do the neighbours. */
+/* Partly covered pages keep their contents, and so do the neighbours. */
 static void test_discard_takes_whole_pages_of_either_kind(void **state)
 {
 	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
@@ -317,7 +320,7 @@ static void test_discard_touches_nothing_but_ram(void **state)
 	assert_int_equal(gmem_discard(mem, mem->base, UINT64_MAX), -EFAULT);
 }
 
-/* As with gmem_clear(): given back, they would be missing at the next touch. */
+/* As with gmem_clear(): if returned, they could be missing at the next access. */
 static void test_discard_keeps_huge_pages(void **state)
 {
 	const struct gmem_range range = { .gpa = 0, .len = 2 * HUGE };

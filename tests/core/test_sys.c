@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a tracer is told of calls and notes, and that nothing happens without one. */
+/* The events of a tracer, for calls and notes, and that nothing happens without one. */
 #include "fake_sys.h"
 #include "unit.h"
 

@@ -18,12 +18,12 @@ struct machine {
 	sem_t ended;
 	enum vcpu_end end;
 	char detail[160];
-	/* The script that the fake guest plays: one exit a KVM_RUN, then it sleeps in the guest. */
+	/* The script of the fake guest: one exit per KVM_RUN, then it sleeps in the guest. */
 	void (*script[8])(struct kvm_run *run);
 	unsigned next;
 	uint64_t wrote;
 	unsigned writes;
-	bool read_until_stopped; /* the device answers a read when the vCPU shall stop */
+	bool read_until_stopped; /* the device answers a read when the vCPU must stop */
 	sem_t reading;
 	_Atomic unsigned completions; /* KVM_RUNs entered with immediate_exit set */
 	_Atomic unsigned entries;     /* the others */
@@ -102,8 +102,8 @@ static int play(struct fake_sys *fake, int fd, struct kvm_run *run)
 		return 0;
 	}
 	/*
-	 * A signal between the check above and this wait would be lost where KVM would see it, so
-	 * the wait ends by itself; the run loop then comes back here.
+	 * A signal between the check above and this wait would be lost, unlike in KVM, so the wait
+	 * has a timeout; the run loop then calls this again.
 	 */
 	poll(NULL, 0, 1);
 	return -EINTR;
@@ -178,7 +178,7 @@ static void exit_out_string(struct kvm_run *run)
 	memcpy((char *)run + 4096, "\1\0\2\0\3\4", 6);
 }
 
-/* KVM collected two port writes before the guest left for something else. */
+/* KVM collected two port writes before another exit. */
 static void exit_after_coalesced_writes(struct kvm_run *run)
 {
 	struct kvm_coalesced_mmio_ring *ring = (void *)((char *)run + 2 * 4096);
@@ -332,7 +332,7 @@ static void test_stop_of_a_paused_vcpu_and_start_again(void **state)
 	assert_int_equal(m->end, VCPU_HALTED);
 }
 
-/* What is not completed would be so later, over the registers of the next boot. */
+/* An access not completed now would be completed later, overwriting registers of the next boot. */
 static void test_stop_completes_io(void **state)
 {
 	struct machine *m = *state;
@@ -368,7 +368,7 @@ static void test_pauses_nest(void **state)
 	vcpu_pause(&m->vcpu);
 	vcpu_pause(&m->vcpu);
 	vcpu_resume(&m->vcpu);
-	m->script[0] = exit_hlt; /* seen only now that it stands still */
+	m->script[0] = exit_hlt; /* checked only now that it has stopped */
 	assert_int_equal(sem_trywait(&m->ended), -1);
 	vcpu_resume(&m->vcpu);
 	while (sem_wait(&m->ended))
@@ -390,7 +390,7 @@ static void test_a_paused_vcpu_starts_parked(void **state)
 		;
 }
 
-/* It goes on only when somebody who has paused it lets it. */
+/* It continues only after vcpu_pause() and vcpu_resume(). */
 static void test_a_debugged_vcpu_parks(void **state)
 {
 	struct machine *m = *state;
@@ -410,7 +410,7 @@ static void test_a_debugged_vcpu_parks(void **state)
 	assert_int_equal(m->end, VCPU_HALTED);
 }
 
-/* Nobody has waited for it to park: the next start must not take that for its own. */
+/* Its parked post was not consumed: the next start must not mistake it for its own. */
 static void test_stop_of_a_debugged_vcpu_and_start_again(void **state)
 {
 	struct machine *m = *state;

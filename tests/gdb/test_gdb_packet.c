@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-/* Feeds bytes; the result of the last one. All before it give nothing. */
+/* Feeds bytes; returns the result of the last one. All others return nothing. */
 static enum gdb_input feed(struct gdb_parser *parser, const char *bytes, size_t len)
 {
 	enum gdb_input input = GDB_MORE;
@@ -42,7 +42,7 @@ static void escapes_are_taken_out(void **state)
 	struct gdb_parser parser = { .len = 0 };
 
 	(void)state;
-	/* "}" and a byte XOR 0x20; the sum is that of the bytes as they come. */
+	/* "}" and a byte XOR 0x20; the sum is that of the bytes as sent. */
 	assert_int_equal(feed_text(&parser, "$X}\x03}]}\x04#33"), GDB_PACKET);
 	assert_int_equal(parser.len, 4);
 	assert_memory_equal(parser.data, "X#}$", 4);
@@ -96,7 +96,7 @@ static void control_bytes_count_between_packets(void **state)
 	assert_int_equal(parser.len, 2);
 }
 
-/* What goes out comes in as it was. */
+/* Sent packets are received unchanged. */
 static void frames_are_packets(void **state)
 {
 	struct gdb_reply reply = { .len = 0 };

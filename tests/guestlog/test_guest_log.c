@@ -11,10 +11,10 @@
 
 #include <cmocka.h>
 
-/* What a listener was told: "0:line|", and "1:begin…" of one that is not whole. */
+/* Calls of a listener: "0:line|", and "1:begin…" for an incomplete line. */
 struct heard {
 	char text[256];
-	const char *wanted; /* of this line it has enough */
+	const char *wanted; /* it ends the run at this line */
 };
 
 static bool hear(void *owner, enum guest_stream stream, const char *line, bool whole,
@@ -47,7 +47,7 @@ static void each_listener_is_told_each_line(void **state)
 	guest_log_listen(log, (struct line_listener){ .line = hear, .owner = &two });
 	assert_false(prints(log, GUEST_SERIAL, "on"));
 	assert_false(prints(log, GUEST_HVC, "other\n"));
-	/* That it was enough for one keeps nothing from the others. */
+	/* The other listeners still get everything. */
 	assert_true(prints(log, GUEST_SERIAL, "e\ntwo\nthree\n"));
 	assert_string_equal(one.text, "1:other|0:one|0:two|0:three|");
 	assert_string_equal(two.text, one.text);

@@ -75,7 +75,7 @@ static void results_have_names_and_directives(void **state)
 		     "ok 4 - e # Skipped: f\nok 5 - issue #42 # g # TODO\nnot ok 6 - h # g # TODO\n"
 		     "not ok 7 - i \\# TODO\n",
 		     "+a # SKIP ~b \\ ~test 3 ~e +issue #42 -h -i # TODO", NULL);
-	/* KTAP's words contradict an ok; in TAP, "error" is as good as any. */
+	/* KTAP's directives contradict an ok; in TAP, "error" is an ordinary word. */
 	assert_tests("1..3\nok 1 a # ERROR b\nok 2 c # error handling\nok 3 d # TIMEOUTS\n",
 		     "-a +c +d", NULL);
 	assert_tests("1..3\nok 1 - 7 of 9\nok\t2\tb\nok 3 -\n", "+7 of 9 +b +test 3", NULL);
@@ -287,7 +287,7 @@ static void a_failure_survives_noise_at_any_place(void **state)
 	}
 }
 
-/* Wherever the guest dies after the first line, and before the last one says all that it must. */
+/* Wherever the guest dies after the first line and before the complete last one. */
 static void a_stream_cut_short_is_no_pass(void **state)
 {
 	static const struct {
@@ -377,7 +377,7 @@ static void a_flood_is_bounded(void **state)
 	assert_int_equal(ktap.count, KTAP_TESTS_MAX);
 	assert_true(ktap.truncated);
 	ktap_finish(&ktap, false);
-	/* The one that failed may be among those that were not kept. */
+	/* The failed one may be among those that were not kept. */
 	assert_int_equal(ktap.problem_count, 1);
 	ktap_destroy(&ktap);
 
@@ -414,7 +414,7 @@ static void a_line_of_pieces(char *line, size_t size, unsigned *seed)
 		line[(unsigned)rand_r(seed) % strlen(line)] = (char)rand_r(seed);
 }
 
-/* What holds of any input: bounds, and that a tree's failure is never without a word. */
+/* Invariants for any input: bounds, and that a failed tree always has a problem. */
 static void any_lines_are_survived(void **state)
 {
 	(void)state;
@@ -444,7 +444,7 @@ static void any_lines_are_survived(void **state)
 
 /* --- The corpus ------------------------------------------------------------------------------- */
 
-/* As the console's watcher does. */
+/* As the console's observer does. */
 static void feed_console(struct ktap *ktap, FILE *file)
 {
 	struct lines lines = { 0 };
@@ -458,7 +458,7 @@ static void feed_console(struct ktap *ktap, FILE *file)
 		ktap_line(ktap, message_of_line(line, NULL));
 }
 
-/* What producers print: the real thing, or written after their sources. */
+/* Output of producers: real, or written according to their sources. */
 static void what_producers_print_is_understood(void **state)
 {
 	/* Passed, failed, skipped, todo; a part of the first problem. */

@@ -60,7 +60,7 @@ static void an_endless_line_is_several(void **state)
 		}
 	}
 	assert_int_equal(count, 2);
-	/* One of bytes that each become three does not overrun the text. */
+	/* A line of bytes that each become three does not overrun the buffer. */
 	for (unsigned i = 0; i < LINE_MAX_LEN; i++)
 		lines_feed(lines, 0xff);
 	test_free(lines);

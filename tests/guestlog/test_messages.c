@@ -21,7 +21,7 @@ static void what_printk_puts_before_a_message_is_skipped(void **state)
 		{ "<4>[    1.2] x", "x", true },
 		{ "[    1.234567][    T1] x", "x", true },
 		{ "[    1.234567][   C12] x", "x", true },
-		/* What a subsystem prints keeps its own indentation and brackets. */
+		/* Text from a subsystem keeps its indentation and brackets. */
 		{ "[    1.234567]     ok 1 x", "    ok 1 x", true },
 		{ "[    1.234567] [drm] x", "[drm] x", true },
 		{ "[    1.234567] [T1] x", "[T1] x", true },
@@ -58,7 +58,7 @@ static void complaints_have_their_grade(void **state)
 		{ "WARNING: CPU: 0 PID: 1 at kernel/x.c:1 f+0x1/0x2", KERNEL_WARNING },
 		{ "INFO: task sh:1 blocked for more than 120 seconds.", KERNEL_WARNING },
 		{ "rcu: INFO: rcu_sched detected stalls on CPUs/tasks:", KERNEL_WARNING },
-		/* A program's fault is none of the kernel. */
+		/* A program's fault is not a kernel fault. */
 		{ "traps: a.out[7] general protection fault ip:1 sp:2 error:0", KERNEL_FINE },
 		{ "Debug: no", KERNEL_FINE },
 		{ "the words BUG: inside a line", KERNEL_FINE },
@@ -103,7 +103,7 @@ static void boot_failures_are_known(void **state)
 		{ "You are now being dropped into an emergency shell.", BOOT_FAILURE_END },
 		{ "initramfs emergency recovery shell launched. Type 'exit' to continue boot",
 		  BOOT_FAILURE_END },
-		/* What a boot that goes well says. */
+		/* Messages of a normal boot. */
 		{ "", BOOT_FINE },
 		{ "(initramfs", BOOT_FINE },
 		{ "Loading, please wait...", BOOT_FINE },

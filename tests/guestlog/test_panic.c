@@ -93,7 +93,7 @@ static void the_first_panic_has_the_line(void **state)
 	assert_string_equal(w.report.panic.line, "Kernel panic - not syncing: one");
 }
 
-/* What comes next tells; what came before does not. */
+/* What follows decides; what came before does not. */
 static void an_old_log_is_told_from_a_panic(void **state)
 {
 	static const struct {
@@ -124,7 +124,7 @@ static void an_old_log_is_told_from_a_panic(void **state)
 	}
 }
 
-/* The text of a line that is half read when it turns out to be old belongs to no other panic. */
+/* The rest of a line that turned out to be old is not taken for another panic. */
 static void the_rest_of_an_old_line_is_forgotten(void **state)
 {
 	struct watcher w;
@@ -181,7 +181,7 @@ static void near_misses(void **state)
 	assert_int_equal(w.stage, END);
 }
 
-/* At every place about the one where a long line is cut. */
+/* At every position around the place where a long line is cut. */
 static void long_lines(void **state)
 {
 	struct watcher w;

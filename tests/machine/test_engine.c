@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The engine alone: the Makefile links this without anything of the tools. */
+/* The engine alone: the Makefile links this without the tools. */
 #include "unit.h"
 
 #include "machine/machine.h"
 
-/* Neither KVM nor a file is needed for so much, or little. */
+/* This needs neither KVM nor a file. */
 static void a_machine_is_run_without_tools(void **state)
 {
 	const struct machine_config config = { .boot = { .kernel = "none" }, .memory = 1 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who is told of a machine's life, and what their answers make of the run. */
+/* Observers of a machine, and the effect of their results on the run. */
 #include "../../vmm/machine/observe.h"
 
 #include "unit.h"
@@ -12,7 +12,7 @@ struct looker {
 	struct rig *rig;
 	char name;
 	int begin, built; /* what these return */
-	int status;	  /* what it makes of the run's end; 0: nothing */
+	int status;	  /* the exit status that it sets; 0: none */
 	struct machine_panic panic;
 };
 
@@ -91,7 +91,7 @@ static const struct machine_observer_ops ops = {
 	.panic = knows_panic,
 };
 
-/* Between the second and the third stands one that is told of nothing. */
+/* Between the second and the third is one without any callback. */
 static int setup(void **state)
 {
 	static const struct machine_observer_ops blind = { 0 };
@@ -159,7 +159,7 @@ static void what_was_not_built_is_not_stopped(void **state)
 				       "gone a, gone b, gone c");
 }
 
-/* The first one's word counts, and no one's if the run has failed already. */
+/* The first one's result counts, and none if the run has failed already. */
 static void an_observer_makes_a_failure_of_a_success(void **state)
 {
 	struct rig *rig = *state;

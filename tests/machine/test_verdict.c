@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How a guest's end is judged: by what it printed, what it reported, and how it went down. */
+/* The verdict on a guest's end: from what it printed, what it reported, and how it ended. */
 #include "../../vmm/machine/run.h"
 #include "guestlog/guest_log.h"
 
@@ -87,13 +87,13 @@ static void a_panic_is_told_from_the_text_of_one(void **state)
 		{ BANNER PANIC DUMP "[ 1.8] Rebooting in 5 seconds..\n", resets, OUTCOME_PANIC },
 		{ BANNER, reports_panic, OUTCOME_PANIC },
 		{ BANNER PANIC DUMP, reports_panic, OUTCOME_PANIC },
-		/* An old log is read, and the guest goes down in order. */
+		/* An old log is printed, and the guest powers off normally. */
 		{ BANNER PANIC DUMP, powers_off, OUTCOME_POWEROFF },
 		{ BANNER PANIC DUMP POWER_DOWN, powers_off, OUTCOME_POWEROFF },
 		{ BANNER PANIC DUMP "guest# " RESTARTING, resets, OUTCOME_REBOOT },
 		/* And then it panics. */
 		{ BANNER PANIC DUMP RESTARTING PANIC DUMP, resets, OUTCOME_PANIC },
-		/* A crash kernel goes down in order: the panic was one all the same. */
+		/* A crash kernel powers off normally: the panic still counts. */
 		{ BANNER PANIC DUMP BANNER POWER_DOWN, powers_off, OUTCOME_PANIC },
 		{ BANNER PANIC DUMP BANNER RESTARTING, resets, OUTCOME_PANIC },
 		{ "quiet\n", crash_kernel_powers_off, OUTCOME_PANIC },
@@ -112,7 +112,7 @@ static void a_panic_is_told_from_the_text_of_one(void **state)
 	}
 }
 
-/* A program's text on one console, the kernel's on the other. */
+/* A program's output on one console, the kernel's on the other. */
 static void both_consoles_tell_one_story(void **state)
 {
 	struct rig rig;
@@ -159,7 +159,7 @@ static void a_status_counts_when_the_guest_goes_down(void **state)
 	} cases[] = {
 		{ 7, powers_off, OUTCOME_STATUS },
 		{ 7, resets, OUTCOME_STATUS },
-		/* Nothing is wrong; but how it went down matters to `kinglet test`. */
+		/* No failure; but the way it ended matters to `kinglet test`. */
 		{ 0, powers_off, OUTCOME_POWEROFF },
 		{ 0, resets, OUTCOME_REBOOT },
 	};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The host bridge: ways to configuration space, address windows, shared interrupt pins, reset. */
+/* The host bridge: access to configuration space, address windows, shared interrupt pins, reset. */
 #include "pci_rig.h"
 #include "unit.h"
 
@@ -280,7 +280,9 @@ struct vcpu_thread {
 	uint64_t homes[2];
 };
 
-/* Moves its device's BAR onto the other's home and back, and uses whatever is there. */
+/*
+ * Moves its device's BAR onto the other's initial address and back, and accesses whatever is there.
+ */
 static void *move_to_and_fro(void *arg)
 {
 	struct vcpu_thread *t = arg;
@@ -293,7 +295,7 @@ static void *move_to_and_fro(void *arg)
 	return NULL;
 }
 
-/* Each BAR waits for the other again and again; neither vCPU waits for the other for ever. */
+/* The BARs overlap again and again; neither vCPU waits forever for the other. */
 static void test_6_2_5_two_vcpus_move_bars_over_each_other(void **state)
 {
 	struct pci_rig *rig = *state;
@@ -349,7 +351,7 @@ static void test_init_fails_whole(void **state)
 		.ecam_base = RIG_ECAM + RIG_ECAM_LEN, .ecam_len = 0x100000,
 	};
 
-	/* CF8 is taken: the ECAM that was added before must go again. */
+	/* CF8 is taken: the ECAM added before must be removed again. */
 	assert_int_equal(pci_bus_init(&second, &options), -EBUSY);
 	assert_int_equal(rig->mmio.count, 1);
 }

@@ -38,7 +38,7 @@ static void add(struct fixture *f)
 	assert_int_equal(pci_add(&f->rig.bus, &f->d->dev, SLOT), 0);
 }
 
-/* Ends of the sizing dance: what a driver computes from what it reads back. */
+/* BAR sizing: what a driver computes from the value it reads back. */
 static uint64_t size_bar32(struct fixture *f, unsigned index)
 {
 	unsigned off = PCI_BASE_ADDRESS_0 + 4 * index;
@@ -77,7 +77,7 @@ static void test_6_1_header_of_a_type_0_function(void **state)
 	assert_int_equal(get(f, PCI_STATUS, 2), PCI_STATUS_CAP_LIST);
 }
 
-/* Whatever is written everywhere, only the bits that the header allows ever change. */
+/* Whatever is written, only the bits that the header allows change. */
 static void test_6_2_read_only_bits_stay(void **state)
 {
 	struct fixture *f = *state;
@@ -170,7 +170,10 @@ static void test_6_7_capabilities_are_linked_in_order(void **state)
 
 	assert_true(first > 0 && first % 4 == 0);
 	assert_int_equal(second, first + 12);
-	/* What is left is refused without harm when it does not suffice, and given to the byte. */
+	/*
+	 * A capability that does not fit is refused without effect, and the space can be used to
+	 * the last byte.
+	 */
 	assert_int_equal(pci_add_cap(&f->d->dev, PCI_CAP_ID_VNDR, 256u - 16 - (unsigned)second + 1),
 			 -ENOSPC);
 	assert_int_equal(pci_add_cap(&f->d->dev, PCI_CAP_ID_PM, 256u - 16 - (unsigned)second),
@@ -245,7 +248,7 @@ static void test_6_2_5_bars_move(void **state)
 	put(f, PCI_BASE_ADDRESS_0, 0xd0000000, 4);
 	assert_int_equal(rig_read(&f->rig, home, 4), UINT32_MAX);
 	assert_int_equal(rig_read(&f->rig, 0xd0000000, 4), 0x55667788);
-	/* The old address goes before the new one comes. */
+	/* The old address is unmapped before the new one is mapped. */
 	assert_int_equal(f->d->bar_event_count, 4);
 	assert_true(!f->d->bar_events[2].mapped && f->d->bar_events[2].base == home);
 	assert_true(f->d->bar_events[3].mapped && f->d->bar_events[3].base == 0xd0000000);
@@ -255,7 +258,7 @@ static void test_6_2_5_bars_move(void **state)
 	assert_false(f->d->dev.bars[2].mapped);
 	put(f, PCI_BASE_ADDRESS_3, 0x8, 4);
 	assert_int_equal(rig_read(&f->rig, 0x800004000, 4), 0x55667788);
-	/* Written again as it is: nothing happens. */
+	/* The same value written again: nothing happens. */
 	assert_int_equal(f->d->bar_event_count, 6);
 	put(f, PCI_BASE_ADDRESS_2, 0x4000, 4);
 	assert_int_equal(f->d->bar_event_count, 6);
@@ -315,7 +318,7 @@ static void test_6_2_5_a_bar_over_another_waits_for_it(void **state)
 	assert_int_equal(other->bar_writes, 1);
 	assert_int_equal(f->d->bar_writes, 0);
 
-	/* The other one moves away: both are decoded. */
+	/* The other one moves: both are decoded. */
 	rig_cfg_write(&f->rig, PCI_SLOT(other->dev.devfn), PCI_BASE_ADDRESS_0, 0xd0000000, 4);
 	assert_true(f->d->dev.bars[0].mapped);
 	assert_true(other->dev.bars[0].mapped);

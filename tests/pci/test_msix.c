@@ -220,7 +220,7 @@ static void test_6_8_2_function_mask_loses_nothing(void **state)
 	assert_null(delivered(f, 0));
 	irq_line_raise(line_of(f, 0));
 	assert_int_equal(pba(f), 1);
-	/* The vector's own mask takes over. */
+	/* The vector's own mask applies. */
 	mask(f, 0, true);
 	control(f, PCI_MSIX_FLAGS_ENABLE);
 	assert_null(delivered(f, 0));
@@ -285,7 +285,9 @@ static void test_6_8_2_message_is_never_torn(void **state)
 	set_message(f, 0, 0xfee00000, 0x30);
 	mask(f, 0, false);
 	control(f, PCI_MSIX_FLAGS_ENABLE);
-	/* Rewritten without masking: the old one stands until vector control is written. */
+	/*
+	 * Rewritten without masking: the old one stays in effect until vector control is written.
+	 */
 	set_message(f, 0, 0xfee02000, 0x40);
 	assert_int_equal(delivered(f, 0)->address_lo, 0xfee00000);
 	assert_int_equal(delivered(f, 0)->data, 0x30);
@@ -338,7 +340,7 @@ static void test_6_8_2_no_vector_and_vector_out_of_range(void **state)
 	assert_int_equal(bind_line(f, 0, 0xfffe), -EINVAL);
 	assert_int_equal(bind_line(f, 0, MSIX_NO_VECTOR), 0);
 	assert_int_equal(line_of(f, 0)->sink, IRQ_HELD);
-	/* Raised on no vector: nobody's interrupt, gone at the next bind. */
+	/* Raised without a vector: lost at the next bind. */
 	irq_line_raise(line_of(f, 0));
 	assert_int_equal(pba(f), 0);
 	assert_int_equal(bind_line(f, 0, 0), 0);
@@ -397,7 +399,7 @@ static void test_reset_forgets_everything(void **state)
 	rig_cfg_write(&f->rig, SLOT, PCI_COMMAND, PCI_COMMAND_MEMORY, 2);
 	assert_int_equal(rig_read(&f->rig, entry(f, 0, 0), 8), 0);
 	assert_int_equal(rig_read(&f->rig, entry(f, 0, 8), 8), 1ull << 32);
-	/* One that waited for the relay is forgotten as well. */
+	/* One pending for the relay is dropped as well. */
 	irq_line_raise(line_of(f, 0));
 	rig_cfg_write(&f->rig, SLOT, af + PCI_AF_CTRL, PCI_AF_CTRL_FLR, 1);
 	assert_false(event_waits(f, 0));
@@ -429,7 +431,7 @@ static void test_a_line_that_kvm_refuses_is_held(void **state)
 	assert_int_equal(line_of(f, 0)->sink, IRQ_HELD);
 	assert_true(f->d->msix.warned);
 	assert_int_equal(pba(f), 1);
-	/* A bind can say so: the line has no vector then. */
+	/* A bind can return it: the line then has no vector. */
 	assert_int_equal(bind_line(f, 1, 0), -EINVAL);
 	assert_int_equal(line_of(f, 1)->sink, IRQ_HELD);
 	f->rig.fake.hook = NULL;

@@ -88,7 +88,7 @@ static void only_s5_powers_off(void **state)
 	}
 	assert_true(f->offs > 0);
 	assert_int_equal(f->resets, 0);
-	/* WAK_STS never sets: the guest may wait, the machine stops it. */
+	/* WAK_STS is never set: the guest waits until the machine stops it. */
 	out(&f->power.region, POWER_SLEEP_STATUS, 0x80, 1);
 	assert_int_equal(in(&f->power.region, POWER_SLEEP_STATUS, 1), 0);
 }
@@ -152,7 +152,7 @@ static void i8042_pulses_reset(void **state)
 	assert_int_equal(resets, 8);
 }
 
-/* What Linux does before it believes in a controller (drivers/input/serio/i8042.c, i8042_flush). */
+/* What Linux does before it accepts a controller (drivers/input/serio/i8042.c, i8042_flush). */
 static bool linux_gives_up(struct i8042 *i8042)
 {
 	unsigned drained = 0;
@@ -174,7 +174,7 @@ static void i8042_is_given_up_at_once_and_drains(void **state)
 	i8042_init(&i8042, X86_I8042_DATA, X86_I8042_COMMAND, count, &resets);
 	assert_int_equal(in(&i8042.command, 0, 1) & 2, 0); /* never busy */
 	assert_true(linux_gives_up(&i8042));
-	/* Whoever drains it comes to an end, and sees no keys after it. */
+	/* Draining it ends, and yields no keys afterwards. */
 	while (in(&i8042.command, 0, 1) & 1 && reads++ < 100)
 		assert_int_equal(in(&i8042.data, 0, 1), 0xff);
 	assert_in_range(reads, 1, 99);
@@ -277,7 +277,7 @@ static void cmos_tells_the_time(void **state)
 	assert_int_equal(from_bcd(cmos_get(&cmos, 0x06)), tm.tm_wday + 1);
 }
 
-/* Whether an update is in progress between two times of a second. */
+/* Whether an update is in progress between two times within a second. */
 static bool cmos_is_updating_at(struct cmos *cmos, long first_ns, long last_ns)
 {
 	struct timespec before, after;
@@ -294,7 +294,7 @@ static bool cmos_is_updating_at(struct cmos *cmos, long first_ns, long last_ns)
 	return status & 0x80;
 }
 
-/* Xen's cmos-rtc-probe waits a second for the flag, and 3 ms for its fall. */
+/* Xen's cmos-rtc-probe waits a second for the flag, and 3 ms for it to clear. */
 static void cmos_is_updating_before_each_second(void **state)
 {
 	struct cmos cmos;

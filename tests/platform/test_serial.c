@@ -14,7 +14,7 @@ struct fixture {
 	struct serial serial;
 	char out[256];
 	size_t out_len;
-	_Atomic size_t out_room; /* bytes that the sink still takes */
+	_Atomic size_t out_room; /* bytes that the sink still accepts */
 	_Atomic unsigned refusals;
 	unsigned input_ready;
 };
@@ -197,7 +197,7 @@ static void receive_interrupt(void **state)
 	assert_int_equal(in(f, UART_RX), 0);
 }
 
-/* Nothing is thrown away while nobody listens: Linux's own sequence up to the first open. */
+/* No input is lost before the guest listens: Linux's own sequence up to the first open. */
 static void early_input_survives_probing(void **state)
 {
 	struct fixture *f = *state;
@@ -243,7 +243,7 @@ static void a_polling_guest_gets_its_input(void **state)
 	out(f, UART_TX, 'a');
 	assert_true(in(f, UART_LSR) & UART_LSR_DR);
 	assert_false(pin(f));
-	/* A driver that takes over starts anew. */
+	/* A driver that takes over starts again. */
 	out(f, UART_LCR, UART_LCR_WLEN8);
 	assert_int_equal(in(f, UART_RX), 0);
 	out(f, UART_IER, UART_IER_RDI);
@@ -279,7 +279,7 @@ static void input_back_pressure(void **state)
 	assert_int_equal(serial_input(&f->serial, data + SERIAL_FIFO_SIZE, 10), 10);
 	for (unsigned i = 0; i < 10; i++)
 		assert_int_equal(in(f, UART_RX), SERIAL_FIFO_SIZE + i);
-	assert_int_equal(f->input_ready, 1); /* nobody was refused: nobody is called */
+	assert_int_equal(f->input_ready, 1); /* nothing was refused: no call */
 }
 
 static void loopback(void **state)

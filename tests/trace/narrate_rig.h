@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For tests of the narration: fds with names, two buses with a device each, and what is said of an
+ * For tests of the narration: fds with names, two buses with a device each, and the narration of an
  * event.
  */
 #ifndef KINGLET_TESTS_NARRATE_RIG_H
@@ -83,7 +83,7 @@ static inline int teardown(void **state)
 	return 0;
 }
 
-/* What is said of an ioctl on an fd; it learns, too. */
+/* The narration of an ioctl on an fd; it also learns from it. */
 static inline const char *said(struct rig *r, int fd, unsigned long request, const void *arg,
 			       int result)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Each request and each kind of exit in its sentence. */
+/* The sentence of each request and each kind of exit. */
 #include "narrate_rig.h"
 
 #include <linux/if_tun.h>
@@ -280,7 +280,7 @@ static void test_vhost_memory(void **state)
 			    "0x7f00 of this process");
 }
 
-/* A guest's page of struct kvm_run, with the data of a port access behind it. */
+/* A guest's page of struct kvm_run, followed by the data of a port access. */
 union page {
 	struct kvm_run run;
 	char bytes[8192];
@@ -361,7 +361,7 @@ static void test_other_exits(void **state)
 	assert_string_equal(said_exit(r, &run, 0), "KVM_EXIT_1000: see KVM's api.rst 5");
 }
 
-/* A table's entries are told apart, and each says something and where to read more. */
+/* The entries of a table are distinct, and each has a text and a reference. */
 static void test_tables_are_whole(void **state)
 {
 	(void)state;

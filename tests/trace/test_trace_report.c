@@ -104,7 +104,7 @@ static void test_refuses_what_is_no_trace(void **state)
 	assert_refused(HEAD "{\"name\":\n]}\n", "kinglet: t.json: line 3: not an event\n");
 }
 
-/* The run's own sums count, not those of the events, of which a pipe may have lost some. */
+/* The run's own sums count, not those of the events, because a pipe may lose events. */
 static void test_costs_of_the_whole_run(void **state)
 {
 	(void)state;
@@ -180,7 +180,7 @@ static void test_a_trace_that_was_cut_off(void **state)
 	assert_true(is_whole(HEAD THREAD FACT("run", "")));
 }
 
-/* Memory is bounded, whatever is in the file. */
+/* Memory use is bounded, whatever the file contains. */
 static void test_too_much_is_refused(void **state)
 {
 	static char text[1 << 20] = HEAD;
@@ -198,7 +198,7 @@ static void test_too_much_is_refused(void **state)
 	assert_non_null(strstr(said, ": not an event\n"));
 }
 
-/* What is missing or of another type counts as nothing. */
+/* Missing fields and those of another type are ignored. */
 static void test_odd_events_do_no_harm(void **state)
 {
 	(void)state;

@@ -32,7 +32,7 @@ static void learn_route(struct wiring *wiring, uint32_t gsi, uint32_t address, u
 	learn(wiring, KVM_SET_GSI_ROUTING, table, 0);
 }
 
-/* The message is known before the irqfd, and changes behind it. */
+/* The message is known before the irqfd, and changes after it. */
 static void test_an_interrupt_has_its_message(void **state)
 {
 	struct wiring wiring = { 0 };

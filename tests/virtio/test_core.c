@@ -20,7 +20,7 @@ enum {
 
 enum { QUEUES = 3, CONFIG_LEN = 12, MAX_SIZE = 64, OFFERED = 1 << 3 | 1 << 5 };
 
-/* A backend that does nothing but say what it was told. */
+/* A backend that only records its calls. */
 struct spy_backend {
 	struct backend backend;
 	struct fixture *f;
@@ -235,13 +235,13 @@ static void test_3_1_1_features_ok_refused(void **state)
 		set(f, READY);
 		assert_int_equal(f->dev.status, ACK | DRIVER);
 	}
-	/* The driver may think again. */
+	/* The driver may try again. */
 	ack_good(f);
 	set(f, READY);
 	assert_int_equal(f->dev.status, READY);
 }
 
-/* As under QEMU, for drivers that take nothing: hostile-guest suites are such. */
+/* As in QEMU, for drivers that accept no feature, as hostile-guest suites do. */
 static void test_6_1_features_ok_without_version_1(void **state)
 {
 	const uint64_t few[] = { 0, 1 << 3 };
@@ -401,7 +401,7 @@ static void test_start_error_unwinds(void **state)
 	assert_int_equal(f->dev.status, LIVE | NEEDS_RESET);
 	assert_false(f->dev.started);
 	assert_int_equal(f->transport.attached, 0);
-	/* A reset has nothing to stop, and makes all good. */
+	/* A reset has nothing to stop, and recovers the device. */
 	set(f, 0);
 	assert_string_equal(f->calls, "+ABa-");
 	f->backends[1].start_error = 0;
@@ -511,7 +511,7 @@ static void test_queue_writable(void **state)
 	assert_false(virtio_queue_writable(&f->dev, q));
 }
 
-/* Each queue has two fds and the device one: run out at each of them. */
+/* Each queue has two fds and the device one: fails at each of them. */
 static void test_init_failures_leak_nothing(void **state)
 {
 	enum { LIMIT = 128, NEEDED = 1 + 2 * QUEUES };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The PCI transport, from the driver's side. Sections of virtio 1.2. All of it twice, for a driver
- * cannot tell who runs the queues: Kinglet, or vhost with a fake kernel, which leaves the last
- * queue to Kinglet as models do with their control queues.
+ * The PCI transport, from the driver's side. Sections of virtio 1.2. All of it twice, because a
+ * driver cannot tell which backend runs the queues: Kinglet, or vhost with a fake kernel, which
+ * leaves the last queue to Kinglet, as models do with control queues.
  */
 #include "backend/local.h"
 #include "backend/vhost.h"
@@ -22,7 +22,7 @@ enum {
 
 enum { DECODING_MASTER = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER };
 
-/* A device that returns what it is sent. */
+/* A device that echoes data. */
 struct echo {
 	struct virtio_dev dev;
 	unsigned *destroyed;
@@ -91,7 +91,7 @@ static const struct virtio_model echo_model = {
 	.destroy = echo_destroy,
 };
 
-/* --- Who runs the queues --- */
+/* --- Backends --- */
 
 /* vhost-vsock's switch, which is one for all rings. */
 static int set_running(struct vhost *vhost, int running)
@@ -216,7 +216,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* Live with `queues` queues from the first on; queue i has vector i + 1 when MSI-X is enabled. */
+/* Live with the first `queues` queues; queue i has vector i + 1 when MSI-X is enabled. */
 static void go_live(struct fixture *f, unsigned queues)
 {
 	bool msix = guest_cfg_read(&f->g, f->g.msix + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_ENABLE;
@@ -225,7 +225,7 @@ static void go_live(struct fixture *f, unsigned queues)
 	for (unsigned i = 0; i < queues; i++) {
 		uint16_t size = f->rings[i].size;
 
-		/* A driver that comes again brings zeroed rings. */
+		/* A driver that binds again has zeroed rings. */
 		mock_ring_init(&f->rings[i], &f->g.env, size);
 		f->rings[i].q = &f->dev->queues[i];
 		guest_setup_queue(&f->g, i, &f->rings[i], msix ? (uint16_t)(i + 1) : NO_VECTOR);
@@ -243,7 +243,7 @@ static void enable_msix(struct fixture *f)
 		guest_set_vector(&f->g, i, 0xfee00000, i, false);
 }
 
-/* One request through queue `index`, whatever way its kick takes; whether it came back. */
+/* One request through queue `index`, with any path of its kick; whether it completed. */
 static bool echo_works(struct fixture *f, unsigned index)
 {
 	struct mock_ring *ring = &f->rings[index];
@@ -360,7 +360,7 @@ static void test_4_1_4_3_beyond_the_structure(void **state)
 		assert_int_equal(guest_read(g, g->common.gpa + offs[i], 4), UINT32_MAX);
 		guest_write(g, g->common.gpa + offs[i], 1, 4);
 	}
-	/* Over the end of the page, into the next structure. */
+	/* Across the end of the page, into the next structure. */
 	assert_int_equal(guest_read(g, g->common.gpa + 0xffe, 4), UINT32_MAX);
 	guest_write(g, g->common.gpa + 0xffe, 0, 4);
 	/* The last pages of the BAR hold nothing. */
@@ -469,7 +469,7 @@ static void test_4_1_4_3_queue_size(void **state)
 	assert_int_equal(common_get(g, queue_size), SIZE);
 }
 
-/* §5 of the design: nothing of a queue changes once it is enabled, or the driver is live. */
+/* A queue cannot be changed once it is enabled, or DRIVER_OK is set. */
 static void assert_queue_frozen(struct fixture *f, unsigned index)
 {
 	struct virtio_guest *g = &f->g;
@@ -543,7 +543,7 @@ static void test_4_1_4_3_reset(void **state)
 		assert_int_equal(common_get(g, queue_msix_vector), NO_VECTOR);
 		assert_int_equal(common_get(g, queue_desc_lo), 0);
 	}
-	/* MSI-X itself is PCI's, and stays. */
+	/* MSI-X belongs to PCI, and is not reset. */
 	assert_true(guest_cfg_read(g, g->msix + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_ENABLE);
 	assert_int_equal(g->env.fake.irqfd_count, 0);
 	assert_int_equal(g->env.fake.ioeventfd_count, 0);
@@ -669,7 +669,7 @@ static void test_4_1_4_5_reset_lowers_intx(void **state)
 	assert_int_equal(read_isr(f), 0);
 }
 
-/* The loop had taken an event when the device was reset: it is nobody's interrupt. */
+/* The loop had read an event when the device was reset: it is dropped. */
 static void test_relay_after_reset(void **state)
 {
 	struct fixture *f = *state;
@@ -684,7 +684,7 @@ static void test_relay_after_reset(void **state)
 	assert_false(pin(f));
 }
 
-/* The loop had taken an event when MSI-X was enabled: it goes to the new sink. */
+/* The loop had read an event when MSI-X was enabled: it goes to the new sink. */
 static void test_relay_after_msix_was_enabled(void **state)
 {
 	struct fixture *f = *state;
@@ -856,7 +856,7 @@ static void test_4_1_5_2_kicks_without_ioeventfds(void **state)
 	guest_reset(&f->g);
 }
 
-/* What --stats shows: neither set-up, nor a kick that an ioeventfd takes. */
+/* For --stats: counts neither set-up, nor kicks by ioeventfd. */
 static void test_count_of_exits(void **state)
 {
 	struct fixture *f = *state;
@@ -881,7 +881,7 @@ static void test_count_of_exits(void **state)
 	assert_int_equal(f->dev->guest_exits, count);
 }
 
-/* The address says which queue; value and size do not matter. */
+/* The address selects the queue; value and size do not matter. */
 static void test_4_1_5_2_notify_by_address(void **state)
 {
 	struct fixture *f = *state;
@@ -929,7 +929,7 @@ static void move_bar(struct fixture *f, uint64_t to)
 	guest_cfg_write(g, PCI_BASE_ADDRESS_1, (uint32_t)(to >> 32), 4);
 }
 
-/* §5 of the design: no ioeventfd stays at the old address. */
+/* No ioeventfd stays at the old address. */
 static void test_ioeventfds_follow_the_bar(void **state)
 {
 	struct fixture *f = *state;
@@ -966,7 +966,7 @@ static void test_ioeventfds_go_with_the_bar(void **state)
 
 /* --- PCI 3.0 §6.2.2: bus mastering --- */
 
-/* Whether a request that waits in the ring is answered when everybody had a turn. */
+/* Whether a pending request in the ring is answered after all events were served. */
 static bool answers(struct fixture *f)
 {
 	uint32_t written;
@@ -984,8 +984,9 @@ static void add_request(struct fixture *f)
 }
 
 /*
- * Kicked or not, a device that is no bus master moves nothing, nor when it is one again: that may be
- * the next kernel's doing, after a kexec. A driver that says DRIVER_OK again goes on where it was.
+ * Kicked or not, a device without bus mastering moves no data, nor when it gets it back: that may
+ * be the next kernel's doing, after a kexec. A driver that sets DRIVER_OK again continues where it
+ * was.
  */
 static void test_6_2_2_stands_still_without_bus_mastering(void **state)
 {
@@ -1026,7 +1027,7 @@ static void test_6_2_2_starts_with_bus_mastering(void **state)
 	assert_true(answers(f));
 }
 
-/* What is broken or was reset meanwhile does not start again. */
+/* A device that is broken or was reset meanwhile does not start again. */
 static void test_6_2_2_starts_nothing_that_is_not_live(void **state)
 {
 	struct fixture *f = *state;
@@ -1085,7 +1086,7 @@ static void test_4_1_4_9_window(void **state)
 	window_write(g, common + 32, 0xabcdef00, 4);
 	assert_int_equal(common_get(g, queue_desc_lo), 0xabcdef00);
 	assert_int_equal(window_read(g, common + 32, 4), 0xabcdef00);
-	/* It works where the BAR is not mapped: that is what it is for. */
+	/* It works without a mapped BAR: that is its purpose. */
 	guest_cfg_write(g, PCI_COMMAND, 0, 2);
 	assert_int_equal(window_read(g, common + 18, 2), QUEUES);
 }
@@ -1122,7 +1123,7 @@ static void test_4_1_4_9_window_bounds(void **state)
 	assert_int_equal(guest_cfg_read(g, g->window + 3, 1), VIRTIO_PCI_CAP_PCI_CFG);
 }
 
-/* Reading side effects happen, and only through the data register. */
+/* Reads have their side effects, and only through the data register. */
 static void test_4_1_4_9_window_reads_isr(void **state)
 {
 	struct fixture *f = *state;
@@ -1283,7 +1284,7 @@ static int fail_an_attachment(struct fixture *f, unsigned long request, void *ar
 	return attaches && f->fail_in && !--f->fail_in ? -ENOMEM : FAKE_PASS;
 }
 
-/* Fails each of KVM's attachments in turn: an interrupt may be lost to the driver, nothing else. */
+/* Fails each attachment in KVM in turn: an interrupt may be lost, nothing else. */
 static void test_every_failing_attachment(void **state)
 {
 	struct fixture *f = *state;

@@ -153,7 +153,7 @@ static void test_2_7_rings_lie_in_ram(void **state)
 	assert_fits_only_at(f, &f->q.state.used, MOCK_RAM_END - (4 + 8 * SIZE), 4);
 }
 
-/* used_event and avail_event lie behind the rings, and only with the feature. */
+/* used_event and avail_event are after the rings, and only with the feature. */
 static void test_2_7_6_event_fields_lie_in_ram(void **state)
 {
 	struct fixture *f = *state;
@@ -636,7 +636,7 @@ static void test_2_7_7_interrupt_by_event_index(void **state)
 	assert_true(notified(f));
 }
 
-/* 2^16 pushes without a notify: there is nothing left to compare with, so interrupt. */
+/* 2^16 pushes without a notify: no comparison is possible, so interrupt. */
 static void test_2_7_7_event_index_lapped(void **state)
 {
 	struct fixture *f = *state;
@@ -683,7 +683,7 @@ static void test_2_7_10_kicks_by_event_index(void **state)
 	for (unsigned i = 0; i < 4; i++) {
 		mock_ring_add(&f->ring, &buf, 1);
 		assert_true(mock_ring_kick(&f->ring));
-		/* Not asked for again: the device is busy. The flags stay 0 (§2.7.10.1). */
+		/* Not enabled again: the device is busy. The flags stay 0 (§2.7.10.1). */
 		virtq_disable_kicks(&f->q);
 		assert_int_equal(gmem_read(&f->env.mem, f->ring.used, &flags, sizeof(flags)), 0);
 		assert_int_equal(flags, 0);

@@ -17,7 +17,7 @@
 
 enum { CPUS = 3, RAM = 4 << 20, CODE = 0x1000, INT3 = 0xcc };
 
-/* Virtual addresses from here on are those below; nothing else but RAM is mapped. */
+/* Virtual addresses from here on map to RAM from 0; only RAM is mapped. */
 #define KERNEL 0xffffffff80000000
 
 struct bench {
@@ -181,7 +181,7 @@ static struct bench *new_bench(bool wait)
 
 	b->parts = (struct machine_parts){
 		.vcpus = b->vcpus, .vcpu_count = CPUS, .mem = &b->mem, .ops = &machine_ops,
-		.vm = (struct vm *)b, /* to be handed on, no more */
+		.vm = (struct vm *)b, /* only passed on */
 	};
 	fake_sys_init(&b->fake);
 	sem_init(&b->woken, 0, 0);
@@ -248,7 +248,7 @@ static void take(struct bench *b, const char *data, size_t len)
 		gdb_take(b->gdb, (uint8_t)data[i]);
 }
 
-/* What the debugger was sent since the last look, without "+" and the frame's ends. */
+/* What was sent to the debugger since the last call, without "+" and the frame. */
 static const char *sent(struct bench *b)
 {
 	char *text = b->sent;
@@ -280,7 +280,7 @@ static const char *ask(struct bench *b, const char *packet)
 
 #define CHECK(packet, reply) assert_string_equal(ask(b, packet), reply)
 
-/* Waits for the debugger to be told why all stand still. */
+/* Waits for the stop reply. */
 static const char *await_stop(struct bench *b)
 {
 	do {
@@ -300,7 +300,7 @@ static bool debug_exit(struct kvm_run *run, unsigned exception, uint64_t pc, uin
 	return true;
 }
 
-/* --- Who is there ----------------------------------------------------------------------------- */
+/* --- Introduction ----------------------------------------------------------------------------- */
 
 static void the_two_sides_introduce_themselves(void **state)
 {
@@ -574,7 +574,7 @@ static void traps_are_in_memory_while_the_guest_runs(void **state)
 	assert_string_equal(sent(b), "T02thread:2;");
 }
 
-/* Its address means nothing yet: no place for a trap. */
+/* Its address is not mapped yet: no trap can be placed. */
 static void a_breakpoint_before_the_kernel_is_mapped(void **state)
 {
 	struct bench *b = *state;
@@ -594,7 +594,7 @@ static void a_breakpoint_before_the_kernel_is_mapped(void **state)
 	CHECK("Z0,ffffffff80005000,1", "OK");
 }
 
-/* A trap of the guest's own, then a single step of its own. */
+/* A trap of the guest itself, then its own single step. */
 static bool debugs_itself(struct bench *b, unsigned cpu, struct kvm_run *run)
 {
 	if (cpu || b->debugs[0] > 2)
@@ -659,7 +659,7 @@ static void actions_are_checked(void **state)
 	CHECK("vCont;C0b:1;s:-1", "");
 }
 
-/* KVM refuses: nothing has been let go. */
+/* KVM refuses: no vCPU was resumed. */
 static void a_failing_resume_is_told(void **state)
 {
 	struct bench *b = *state;
@@ -757,7 +757,7 @@ static void the_exit_status_is_told(void **state)
 	struct bench *b = *state;
 
 	gdb_ended(b->gdb, 3);
-	assert_int_equal(b->sent_len, 0); /* it does not expect that while all stand still */
+	assert_int_equal(b->sent_len, 0); /* not expected while all are stopped */
 	start(b);
 	CHECK("c", "");
 	gdb_ended(b->gdb, 102);

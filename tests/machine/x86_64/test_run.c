@@ -32,19 +32,19 @@ struct run {
 	struct guest_log log;
 	struct verdict verdict;
 	char kernel[32];
-	int kernel_fd, screen; /* screen: the reading end of standard output */
+	int kernel_fd, screen; /* screen: read end of standard output */
 	int saved_in, saved_out;
 	/* What a vCPU does at a KVM_RUN; false: it waits for an interrupt. */
 	bool (*guest)(struct run *r, unsigned cpu, struct kvm_run *run);
 	/* The same while a vCPU of the first boot is being stopped. */
 	bool (*last_word)(struct run *r, struct kvm_run *run);
 	_Atomic unsigned entries[CPUS]; /* KVM_RUNs */
-	unsigned quiet;			/* of vCPU 0, in a row, while vCPU 1 stood still */
+	unsigned quiet;			/* of vCPU 0, in a row, while vCPU 1 did not run */
 	unsigned seen;
 	_Atomic unsigned boots;
-	const char *text; /* what prints_then_resets() has still to print */
+	const char *text; /* what prints_then_resets() still has to print */
 	bool reader_leaves; /* when the timeout asks where the vCPU is, or at the second boot */
-	const char *output; /* standard output is this file, no pipe */
+	const char *output; /* standard output is this file, not a pipe */
 	bool first_halts;   /* vCPU 0 is in HLT */
 };
 
@@ -75,7 +75,7 @@ static int play(struct fake_sys *fake, int fd, struct kvm_run *run)
 	r->entries[cpu]++;
 	if (r->guest(r, cpu, run))
 		return 0;
-	/* A kick between the look above and this wait is found at the next one. */
+	/* A kick between the check above and this wait is found at the next check. */
 	poll(NULL, 0, 1);
 	return -EINTR;
 }
@@ -145,7 +145,7 @@ static void observe(struct run *r, const struct machine_observer_ops *ops, void 
 	r->config.observers[r->config.observer_count++] = (struct machine_observer){ ops, owner };
 }
 
-/* Standard input is empty, standard output a pipe without a reader where no file is named. */
+/* Standard input is empty, standard output a pipe without a reader unless a file is given. */
 static void run_machine(struct run *r)
 {
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC), ends[2];
@@ -201,7 +201,7 @@ static bool prints_for_ever(struct run *r, unsigned cpu, struct kvm_run *run)
 	return out(run, COM1, 'x');
 }
 
-/* The vCPU waits for room in the output, which only the loop can tell it of. */
+/* The vCPU waits for room in the output, which only the loop can signal. */
 static void test_timeout_while_nobody_reads_the_output(void **state)
 {
 	struct run *r = *state;
@@ -214,7 +214,7 @@ static void test_timeout_while_nobody_reads_the_output(void **state)
 	assert_int_equal(r->verdict.status, 124);
 }
 
-/* vCPU 0 resets once vCPU 1 stands still in its output. */
+/* vCPU 0 resets once vCPU 1 waits in its output. */
 static bool resets_beside_a_printer(struct run *r, unsigned cpu, struct kvm_run *run)
 {
 	if (r->boots > 1)
@@ -239,7 +239,7 @@ static void test_restart_while_nobody_reads_the_output(void **state)
 	assert_int_equal(r->verdict.status, 7);
 }
 
-/* Linux pulses the line ten times; here the second pulse comes while the first is being served. */
+/* Linux pulses the line ten times; here the second pulse comes while the first is being handled. */
 static bool resets_again(struct run *r, struct kvm_run *run)
 {
 	return !r->quiet++ && out(run, I8042_COMMAND, PULSE_RESET);
@@ -249,7 +249,7 @@ static bool resets_once(struct run *r, unsigned cpu, struct kvm_run *run)
 {
 	if (r->boots == 1)
 		return r->entries[cpu] == 1 && out(run, I8042_COMMAND, PULSE_RESET);
-	/* Long enough for a second restart, if one were under way. */
+	/* Long enough for a second restart, if there were one. */
 	return r->quiet++ > 20 && out(run, EXIT_PORT, 7);
 }
 
@@ -265,7 +265,7 @@ static void test_one_reboot_is_one_restart(void **state)
 	assert_int_equal(r->boots, 2);
 }
 
-/* A machine of many CPUs and queues needs more files than a process may usually open. */
+/* A machine of many CPUs and queues needs more files than the default limit of a process. */
 static void test_the_limit_of_open_files_is_raised(void **state)
 {
 	struct run *r = *state;
@@ -324,7 +324,7 @@ static bool reads(void *owner, enum guest_stream stream, const uint8_t *data, si
 	return true;
 }
 
-/* All of them see all, also of a console that is off, and any can end the run. */
+/* All observers see all output, even of a console that is off, and any can end the run. */
 static void test_observers_read_the_console_and_end_the_run(void **state)
 {
 	static const struct machine_observer_ops deaf = { 0 }, ops = { .console = reads };
@@ -429,7 +429,7 @@ static void test_output_that_is_not_wanted_is_not_shown(void **state)
 	assert_int_equal(read_screen(r, text, sizeof(text)), 5);
 }
 
-/* Whether the guest goes on for ever or goes down, and even where its last words are not flushed. */
+/* Whether the guest runs on or ends, and even if its last output is not flushed. */
 static void test_output_that_is_lost_is_a_host_error(void **state)
 {
 	static const struct {
@@ -459,7 +459,7 @@ static bool prints_a_last_word(struct run *r, struct kvm_run *run)
 	return !r->quiet++ && out(run, COM1, 'x');
 }
 
-/* What is lost when the run has failed already changes nothing. */
+/* Lost output after a failure changes nothing. */
 static void test_a_failure_stays_what_it_was_without_output(void **state)
 {
 	struct run *r = *state;
@@ -500,7 +500,7 @@ static void *debug_guest(void *arg)
 	return NULL;
 }
 
-/* Nobody else has it. */
+/* A unique name. */
 static const char *socket_path(struct debugger *d)
 {
 	snprintf(d->path, sizeof(d->path), "/tmp/kinglet-test-%d.gdb", (int)getpid());
@@ -524,7 +524,7 @@ static void run_with_server(struct run *r)
 	gdb_server_free(server);
 }
 
-/* A run with a debugger that says so much, and then waits for the end. */
+/* A run with a debugger that sends these packets, and then waits for the end. */
 static void run_debugged(struct run *r, struct debugger *d)
 {
 	r->gdb.listen = socket_path(d);
@@ -594,7 +594,7 @@ static void test_nobody_waits_for_a_debugger_with_nowait(void **state)
 	assert_int_equal(r->verdict.status, 7);
 }
 
-/* What is there is somebody else's, and stays. */
+/* An existing file belongs to someone else, and is kept. */
 static void test_a_socket_that_is_taken_is_refused(void **state)
 {
 	struct run *r = *state;
@@ -610,7 +610,7 @@ static void test_a_socket_that_is_taken_is_refused(void **state)
 
 /* --- The clock, and signals --- */
 
-static int raised; /* what the guest of these tests brings about */
+static int raised; /* the signal that the guest of these tests causes */
 
 static bool raises(struct run *r, unsigned cpu, struct kvm_run *run)
 {
@@ -655,7 +655,7 @@ static void reports(void *owner)
 	reported = true;
 }
 
-/* Where an observer has something to say, SIGUSR1 asks for it. */
+/* SIGUSR1 makes observers report. */
 static void test_sigusr1_asks_an_observer(void **state)
 {
 	static const struct machine_observer_ops ops = { .report = reports };
@@ -678,7 +678,7 @@ static void test_a_signal_that_is_ignored_stays_so(void **state)
 	for (unsigned i = 0; i < ARRAY_SIZE(numbers); i++) {
 		sigset_t set;
 
-		/* As a process that has just been started: nothing is blocked. */
+		/* Like a new process: nothing is blocked. */
 		sigemptyset(&set);
 		sigprocmask(SIG_SETMASK, &set, NULL);
 		raised = numbers[i];
@@ -691,7 +691,7 @@ static void test_a_signal_that_is_ignored_stays_so(void **state)
 	}
 }
 
-/* A second one must not end the process before the verdict of the first is said. */
+/* A second one must not end the process before the verdict of the first is printed. */
 static void test_a_second_signal_waits_for_the_verdict(void **state)
 {
 	const struct timespec now = { 0 };
@@ -733,14 +733,14 @@ static void test_the_timeout_counts_from_the_start_of_kinglet(void **state)
 	assert_int_equal(r->verdict.outcome, OUTCOME_TIMEOUT);
 }
 
-/* The machine's thread stands still for ever. */
+/* The machine's thread blocks forever. */
 static void stand_still(void)
 {
 	for (;;)
 		pause();
 }
 
-/* And then the run is to end. */
+/* And then SIGTERM ends the run. */
 static void stand_still_and_terminate(void)
 {
 	kill(getpid(), SIGTERM);
@@ -775,7 +775,7 @@ static int stuck_in_a_reset(struct fake_sys *fake, int fd, unsigned long request
 	return FAKE_PASS;
 }
 
-/* In a process of its own, which ends with threads in it. Returns the exit status. */
+/* In a child process, which exits with threads running. Returns the exit status. */
 static int run_stuck(struct run *r)
 {
 	pid_t child;

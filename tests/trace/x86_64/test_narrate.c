@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* x86's own requests of KVM in words. */
+/* The narration of x86's own KVM requests. */
 #include "../narrate_rig.h"
 
 #include <asm/processor-flags.h>
@@ -122,7 +122,7 @@ static void test_other_state(void **state)
 			    "takes this CPU for");
 }
 
-/* KVM_SET_MSRS says by its result at which one it has stopped. */
+/* KVM_SET_MSRS returns the index of the MSR at which it stopped. */
 static void test_msrs(void **state)
 {
 	struct rig *r = *state;

@@ -149,7 +149,7 @@ static void assert_said(const struct run *r, const char *text)
 		fail_msg("not said: %s\n%s", text, r->said);
 }
 
-/* What is in the file. */
+/* The content of the file. */
 static const char *written(struct run *r)
 {
 	ssize_t got = pread(r->file_fd, r->said, LONG - 1, 0);
@@ -222,7 +222,7 @@ static void test_repeats_are_folded(void **state)
 	assert_int_equal(count(r->said, "to port 0x3f8"), 1);
 }
 
-/* Two kinds in turn are two counts, and one of a kind is no plural. */
+/* Two alternating kinds are two counts, and a count of one is singular. */
 static void test_alternating_repeats_are_folded(void **state)
 {
 	struct run *r = *state;
@@ -279,7 +279,7 @@ static void test_trace_file(void **state)
 }
 
 /* Also when it outgrows the buffer of its thread many times. */
-/* Into a pipe that is read to its end, or not at all. */
+/* Into a pipe that is read completely, or not at all. */
 struct pipe_reader {
 	int ends[2];
 	char *text;
@@ -403,7 +403,7 @@ static void test_page(void **state)
 		if (!strstr(page, facts[i]))
 			fail_msg("not on the page: %s\n%s", facts[i], page);
 	assert_string_equal(page + strlen(page) - 8, "</html>\n");
-	/* It needs nothing from anywhere. */
+	/* It has no external resources. */
 	assert_null(strstr(page, "http"));
 	assert_null(strstr(page, "src="));
 	assert_null(strstr(page, "@import"));
@@ -421,7 +421,7 @@ static void test_page_that_cannot_be(void **state)
 			    "kinglet: --explain=html /proc/nonesuch/x: No such file or directory\n");
 }
 
-/* A success of the guest is not one of the run; a failure stays what it is. */
+/* The guest's success does not make the run a success; a failure keeps its status. */
 static void test_files_that_do_not_fit(void **state)
 {
 	static const struct {
@@ -472,7 +472,7 @@ static void test_budget_that_is_not(void **state)
 	assert_non_null(strstr(r->verdict.detail, " ms, allowed are 0.0 ms"));
 }
 
-/* What cannot be measured has not been kept. */
+/* A budget that cannot be measured fails. */
 static void test_budget_of_a_phase_that_does_not_come(void **state)
 {
 	struct run *r = *state;
@@ -484,7 +484,7 @@ static void test_budget_of_a_phase_that_does_not_come(void **state)
 	assert_non_null(strstr(r->verdict.detail, "init was not seen"));
 }
 
-/* A run that went wrong keeps its own status. */
+/* A failed run keeps its own status. */
 static void test_budget_of_a_run_that_fails(void **state)
 {
 	struct run *r = *state;
@@ -496,7 +496,10 @@ static void test_budget_of_a_run_that_fails(void **state)
 	assert_int_equal(r->verdict.status, 7);
 }
 
-/* Every Nth call of the kernel fails: the machine, its narration and its files come down anyway. */
+/*
+ * Every Nth call of the kernel fails: the machine, its narration and its files are cleaned up
+ * anyway.
+ */
 static void test_failures_are_narrated(void **state)
 {
 	struct run *r = *state;
@@ -509,7 +512,7 @@ static void test_failures_are_narrated(void **state)
 		r->fake.ioeventfd_count = r->fake.request_count = 0;
 		r->fake.fail_at = n;
 		run_machine(r);
-		/* No ioctl, but logged: mapping what vCPU 0 shares with KVM. */
+		/* Not an ioctl, but logged: the mmap of vCPU 0's struct kvm_run. */
 		if (r->fake.calls >= n && !strstr(r->said, "kinglet: vCPU 0: KVM_CREATE_VCPU"))
 			assert_said(r, ": refused: Input/output error");
 		assert_int_equal(fake_open_fds(), fds);
