@@ -2,7 +2,7 @@
 # One makefile, no recursion. `make help` lists the targets.
 
 .DEFAULT_GOAL := all
-# What `make check` tests: both architectures, but only one where anything is said of the build.
+# What `make check` tests: both architectures, or only one if the build is specified.
 said := $(foreach v,ARCH O BUILD CC CROSS_COMPILE CFLAGS LDFLAGS KINGLET, \
 	$(filter-out undefined default,$(origin $(v))))
 ARCH ?= $(shell uname -m)
@@ -19,7 +19,7 @@ DESTDIR ?=
 VERSION := 0.1.0
 Q := $(if $(V),,@)
 
-# Beside the folder of its objects when it is for another architecture: build/kinglet-aarch64.
+# For another architecture, next to the folder of its objects: build/kinglet-aarch64.
 bin := $(if $(cross),$(patsubst %/$(cross),%,$(O))/kinglet-$(cross),$(O)/kinglet)
 
 # --- Flags -------------------------------------------------------------------------------------
@@ -28,8 +28,8 @@ warnings := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpo
 hardening := -fPIE -fstack-protector-strong -fno-strict-aliasing -fno-common
 common := -std=gnu17 -D_GNU_SOURCE -Iinclude -pthread $(warnings) $(hardening)
 
-# Small: debuggers unwind by -g, nobody else unwinds; what nothing calls is left out, and relative
-# relocations, of which tables of strings have many, take a bit each where the linker can do that.
+# For size: only debuggers unwind, by -g; unused functions are left out; and relative relocations,
+# of which tables of strings have many, take one bit each if the linker supports that.
 cflags_release := -O2 -g -D_FORTIFY_SOURCE=2 -fno-asynchronous-unwind-tables \
 	-fno-unwind-tables -ffunction-sections -fdata-sections
 ldflags_release_x86_64 := -Wl,-z,pack-relative-relocs
@@ -37,7 +37,7 @@ ldflags_release := -Wl,--gc-sections $(ldflags_release_$(ARCH))
 cflags_debug := -O0 -g3
 cflags_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
 	-fno-sanitize-recover=undefined
-# gcc warns of each fence that it does not model.
+# gcc warns about each fence that it does not model.
 cflags_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread \
 	$(if $(findstring clang,$(CC)),,-Wno-tsan)
 cflags_cov := -O0 -g --coverage
@@ -116,7 +116,8 @@ $(O)/obj/%.o: %.c $(O)/flags | $(sysroot_ready)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(all_cflags) -MMD -MP -c -o $@ $<
 
-# What runs once a run, or for a person, need not be quick: in a release it is small.
+# Code that runs once, or for interactive use, need not be fast: in a release it is optimised for
+# size.
 small := $(addprefix vmm/,cli/% cmd/% gdb/% guestlog/% trace/page% trace/trace_r% trace/trace_facts) \
 	devices/%/kind
 ifeq ($(BUILD),release)
@@ -128,7 +129,7 @@ $(O)/obj/%.o: %.S $(O)/flags | $(sysroot_ready)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(all_cflags) -MMD -MP -c -o $@ $<
 
-# Static and without a C library: six kilobytes that start at once.
+# Static and without a C library: six kilobytes, and a fast start.
 exec_init_cflags := -std=gnu17 -D_GNU_SOURCE -Os $(warnings) -ffreestanding -fno-pic -fno-pie \
 	-fno-stack-protector -fno-asynchronous-unwind-tables $(sysroot_flag)
 exec_init_ldflags := -static -nostdlib -s -Wl,--build-id=none -Wl,-z,noexecstack
@@ -160,7 +161,7 @@ $(O)/tests/%: $(O)/obj/tests/%.o $(call objects,$(test_support)) $(lib)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(all_ldflags) -o $@ $^ -lcmocka $(libs)
 
-# It runs without the tools, of which nothing is there to link with.
+# Linked without the tools.
 $(O)/tests/machine/test_engine: $(O)/obj/tests/machine/test_engine.o $(engine)
 	@echo "  LD      $@"
 	@mkdir -p $(@D)
@@ -182,7 +183,7 @@ $(O)/tests/fuzz/%: $(O)/obj/tests/fuzz/%.o $(call objects,$(fuzz_support)) $(lib
 
 .PHONY: check-fuzz
 ifeq ($(BUILD),fuzz)
-# tests/fuzz/seeds/TARGET/ holds what a target starts from beside nothing.
+# tests/fuzz/seeds/TARGET/ has the initial inputs of a target, in addition to the empty one.
 check-fuzz: $(fuzz_bins) ## Fuzzers, seconds each, the same inputs each time; needs clang
 	$(Q)for t in $(fuzz_bins); do \
 		echo "  FUZZ    $$t"; \
@@ -199,8 +200,8 @@ endif
 
 # --- Bare-metal guests for tests/kvm/run -------------------------------------------------------
 # payloads/X.c is for every architecture, payloads/ARCH/X.c and X.S for one of them, each also in
-# lessons/. X.S becomes a flat binary that runs anywhere; X.c what Linux's boot protocol enters, but
-# on x86 for the protocols that enter in 32 bits.
+# lessons/. X.S becomes a flat binary that runs at any address; X.c a file for Linux's boot
+# protocol, or on x86 for the protocols with a 32-bit entry.
 payload_dir := guest-tests/payloads
 payload_out := $(O)/payloads
 payload_c32_x86_64 := pvh multiboot
@@ -245,7 +246,7 @@ define link_payload
 	$(Q)$(payload_ld) -o $@ $(1) $(filter %.o,$^)
 endef
 
-# The bytes as they lie in memory, and beside them the same with symbols.
+# The memory contents, and the same with symbols.
 define link_binary
 	@echo "  LD      $@"
 	@mkdir -p $(@D)
@@ -327,19 +328,20 @@ $(O)/lessons/%: $(O)/obj/guest-tests/lessons/%.o $(lib)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(all_ldflags) -o $@ $^ $(libs)
 
-# Debian packages that building and testing take.
+# Debian packages needed to build and test.
 packages := make acpica-tools device-tree-compiler python3 $(if $(cross), \
 	gcc-$(cross)-linux-gnu qemu-user-static, \
 	gcc libc6-dev libcmocka-dev liburing-dev libcjson-dev $(packages_$(ARCH)))
 
-# What the tests on a KVM and the lessons of this architecture take.
+# Needed by the tests on a KVM and the lessons of this architecture.
 bare_metal := payloads lesson-tools kvm-tools
 # Parts that need a KVM or a testbed; each is a program that counts its tests (see tests/run).
 parts := layers unit $(cross:%=kernel) install kvm $(if $(filter x86_64,$(ARCH)),page) guest
 
 export ARCH
 
-# All is built before anything is run; the counts of an architecture are added to those before it.
+# Everything is built before anything is run; the counts of an architecture are added to the earlier
+# ones.
 .PHONY: check check-build check-run
 check: ## All tests, for both architectures or ARCH=; ends with one line of counts
 	$(Q)for arch in $(check_archs); do \
@@ -460,7 +462,8 @@ lint: compile_commands.json ## cppcheck, clang-tidy and gcc's analyzer: nothing 
 		--suppress=unmatchedSuppression \
 		--template=gcc $(filter -I% -D%,$(analysis_flags)) $(all_src)
 	$(Q)echo $(all_src) | xargs -n 1 -P 2 clang-tidy -p . --quiet 2>/dev/null
-# Of gcc's analyzer only what the others cannot: leaks, for it knows the cleanup attribute.
+# From gcc's analyzer only what the others cannot find: leaks, because it knows the cleanup
+# attribute.
 	$(Q)for f in $(lib_src) $(main_src); do \
 		$(CC) $(analysis_flags) -O2 -fanalyzer -Wno-analyzer-null-dereference \
 			$$(sed -n "s|^$$f ||p" tests/analyzer.txt) -c -o /dev/null $$f || exit 1; \
