@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "devices/kind.h"
 
+#include "devices/balloon.h"
 #include "devices/blk.h"
 #include "devices/net.h"
 #include "devices/rng.h"
@@ -15,6 +16,7 @@ const struct device_kind *const device_kinds[] = {
 	&net_kind,
 	&scsi_kind,
 	&vsock_kind,
+	&balloon_kind,
 	NULL,
 };
 

@@ -48,6 +48,7 @@ _kinglet_argument()
 	--net) keys="tap= create fd= mac= vhost= vhostfd= queues= offloads=" ;;
 	--scsi) keys="path= readonly wwpn= queues= format=" ;;
 	--vsock) keys="cid=" ;;
+	--balloon) keys="size= deflate-on-oom= free-page-reporting= stats=" ;;
 	--rng) _kinglet_words "$2" "on off" ;;
 	--timeout) ;;
 	--gdb) keys="listen= nowait" ;;
@@ -93,6 +94,8 @@ _kinglet_argument()
 	--net,offloads) _kinglet_words "$2" "on off" ;;
 	--scsi,|--scsi,path) _kinglet_files "$2" ;;
 	--scsi,format) _kinglet_words "$2" "raw" ;;
+	--balloon,deflate-on-oom) _kinglet_words "$2" "on off" ;;
+	--balloon,free-page-reporting) _kinglet_words "$2" "on off" ;;
 	*,|"")
 		COMPREPLY=($(compgen -P "${cur%"$item"}" -W "$keys" -- "$item"))
 		compopt +o filenames 2>/dev/null
@@ -125,6 +128,7 @@ _kinglet()
 		--net
 		--scsi
 		--vsock
+		--balloon
 		--rng
 		--timeout
 		--gdb

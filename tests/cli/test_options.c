@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd/commands.h"
 #include "cmd/run_options.h"
+#include "devices/balloon.h"
 #include "devices/blk.h"
 #include "devices/net.h"
 #include "devices/rng.h"
@@ -88,6 +89,7 @@ CONFIG_OF(net_of, net_config, net_kind)
 CONFIG_OF(scsi_of, scsi_config, scsi_kind)
 CONFIG_OF(rng_of, rng_config, rng_kind)
 CONFIG_OF(vsock_of, vsock_config, vsock_kind)
+CONFIG_OF(balloon_of, balloon_config, balloon_kind)
 
 static void defaults_are_a_small_machine_on_the_serial_port(void **state)
 {
@@ -312,6 +314,27 @@ static void vsock_cid_reaches_its_field(void **state)
 	options_destroy(&o.common);
 	PARSE_GOOD(&o, "k", "--vsock=4294967294");
 	assert_int_equal(vsock_of(&o, 0)->cid, 0xfffffffe);
+	options_destroy(&o.common);
+}
+
+static void balloon_keys_reach_their_fields(void **state)
+{
+	const struct balloon_config *balloon;
+	struct run_options o;
+
+	(void)state;
+	PARSE_GOOD(&o, "k", "--balloon", "0");
+	balloon = balloon_of(&o, 0);
+	assert_int_equal(balloon->size, 0);
+	assert_true(balloon->free_page_reporting && !balloon->deflate_on_oom);
+	assert_int_equal(balloon->stats_interval, UINT64_C(1000000000));
+	options_destroy(&o.common);
+	PARSE_GOOD(&o, "k", "--balloon",
+		   "1M,deflate-on-oom=on,free-page-reporting=off,stats=200ms");
+	balloon = balloon_of(&o, 0);
+	assert_int_equal(balloon->size, 1 << 20);
+	assert_true(!balloon->free_page_reporting && balloon->deflate_on_oom);
+	assert_int_equal(balloon->stats_interval, 200000000);
 	options_destroy(&o.common);
 }
 
@@ -583,6 +606,8 @@ static void wrong_options_are_refused_in_one_line(void **state)
 		{ { "k", "--vsock", "4294967299" }, { "must be 3 to 4294967294" } },
 		{ { "k", "--vsock" }, { "--vsock needs a value; write --vsock=cid=N\n" } },
 		{ { "k", "--vsock", "3", "--vsock", "4" }, { "--vsock is given twice" } },
+		{ { "k", "--balloon", "4K" }, { "--balloon 4K: size is not a whole number of MiB" } },
+		{ { "k", "--balloon", "0,stats=61m" }, { "stats 61m: must be 0h to 1h" } },
 		{ { "k", "--gdb", "0" }, { "--gdb 0: has a port that is not 1 to 65535" } },
 		{ { "k", "--gdb", "65536,nowait" }, { "not 1 to 65535" } },
 		{ { "k", "--gdb", "99999999999" }, { "not 1 to 65535", "path needs more" } },
@@ -776,6 +801,7 @@ int main(void)
 		cmocka_unit_test(nets_reach_their_fields),
 		cmocka_unit_test(scsi_disks_reach_their_fields),
 		cmocka_unit_test(vsock_cid_reaches_its_field),
+		cmocka_unit_test(balloon_keys_reach_their_fields),
 		cmocka_unit_test(sizes_times_and_addresses_have_units),
 		cmocka_unit_test(default_command_line_suits_the_machine),
 		cmocka_unit_test(default_command_line_suits_a_machine_without_tables),

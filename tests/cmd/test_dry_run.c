@@ -157,6 +157,7 @@ static void every_part_of_the_machine_is_listed(void **state)
 					    "--scsi=lun,readonly,queues=2",
 					    "--scsi=wwpn=naa.5001405000000001",
 					    "--vsock=cid=3",
+					    "--balloon=1G,deflate-on-oom=on",
 					    "--gdb=1234",
 					    "--timeout=90s",
 					    "--on-reboot=restart",
@@ -189,6 +190,8 @@ static void every_part_of_the_machine_is_listed(void **state)
 				  "scsi 0     lun (512 bytes), read-only, 2 queues\n"
 				  "scsi 1     target naa.5001405000000001, 1 queue\n"
 				  "vsock      CID 3\n"
+				  "balloon    1024 MiB, deflates on OOM, free page reporting, "
+				  "statistics every 1000 ms\n"
 				  "on-reboot  restart\n"
 				  "gdb        127.0.0.1:1234, waits for it\n"
 				  "timeout    90s\n");

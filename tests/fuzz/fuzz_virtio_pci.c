@@ -5,6 +5,7 @@
 #include "backend/local.h"
 #include "base/checked.h"
 #include "base/le.h"
+#include "devices/balloon.h"
 #include "devices/blk.h"
 #include "devices/console.h"
 #include "devices/net.h"
@@ -17,7 +18,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
-enum { RNG, BLK, CONSOLE, NET, DEVICES };
+enum { RNG, BLK, CONSOLE, NET, BALLOON, DEVICES };
 enum { BLK_QUEUES = 2, SECTORS = 64 };
 
 struct scene {
@@ -109,6 +110,7 @@ static void build(struct scene *s)
 		.streams = streams,
 		.stream_count = ARRAY_SIZE(streams),
 	};
+	const struct balloon_config balloon = { .size = 4096, .free_page_reporting = true };
 	struct virtio_dev *dev;
 
 	fuzz_guest_init(&s->g);
@@ -118,6 +120,8 @@ static void build(struct scene *s)
 	FUZZ_CHECK(!virtio_console_new(&dev, &s->g.env, 0, &console));
 	add(s, dev);
 	add(s, new_net(s, &s->g.env));
+	FUZZ_CHECK(!virtio_balloon_new(&dev, &s->g.env, 0, &balloon));
+	add(s, dev);
 }
 
 static void destroy(struct scene *s)
