@@ -297,37 +297,32 @@ static int begin(void *owner, const struct machine_parts *parts)
 	return 0;
 }
 
-/* False: it was kept. */
-static bool is_over_budget(const struct watch *watch, enum phase phase, struct text *why)
+/* Nothing where the budget was kept. */
+static void say_excess(struct text *out, const struct watch *watch, enum phase phase)
 {
 	uint64_t allowed = watch->config.budgets[phase], ns;
 
 	if (!allowed)
-		return false;
+		return;
 	if (!phases_since_start(&watch->phases, phase, &ns))
-		text_add(why, "%s was not seen: %s", phase_name(phase),
+		text_add(out, "%s was not seen: %s", phase_name(phase),
 			 phase == PHASE_KERNEL || phase == PHASE_INIT ?
 				 "the guest prints no such line (a quiet kernel does not)" :
 				 "the guest did not come so far");
 	else if (ns > allowed)
-		text_add(why, "%s after %.1f ms, allowed are %.1f ms", phase_name(phase),
+		text_add(out, "%s after %.1f ms, allowed are %.1f ms", phase_name(phase),
 			 (double)ns / 1e6, (double)allowed / 1e6);
-	return why->len;
 }
 
-static bool over_budget(const struct watch *watch, struct verdict *verdict)
+static void check_budgets(const struct watch *watch, struct verdict *verdict)
 {
-	char buf[sizeof(verdict->detail)] = "";
-	struct text why = text_of(buf, sizeof(buf));
-	unsigned i = 0;
+	struct verdict over = { .outcome = OUTCOME_BUDGET, .status = 1 };
+	struct text why = text_of(over.detail, sizeof(over.detail));
 
-	while (i < PHASES && !is_over_budget(watch, i, &why))
-		i++;
-	if (i == PHASES)
-		return false;
-	*verdict = (struct verdict){ .outcome = OUTCOME_BUDGET, .status = 1 };
-	memcpy(verdict->detail, buf, sizeof(buf));
-	return true;
+	for (unsigned i = 0; i < PHASES && !why.len; i++)
+		say_excess(&why, watch, i);
+	if (why.len)
+		*verdict = over;
 }
 
 /*
@@ -348,7 +343,7 @@ static bool gone(void *owner, struct verdict *verdict)
 	if (thread)
 		forget_thread(thread);
 	if (went_well)
-		over_budget(watch, verdict);
+		check_budgets(watch, verdict);
 	trace_totals(watch, verdict);
 	if (watch->trace)
 		whole &= trace_file_close(watch);
