@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Takes what is behind the packet's name; false: no reply now. */
+/* Takes what follows the packet's name; false: no reply now. */
 typedef bool command_fn(struct gdb *gdb, const char *args, struct gdb_reply *reply);
 
 /* The errno is all that gdb shows. */

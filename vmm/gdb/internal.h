@@ -16,7 +16,7 @@ struct gdb_vcpu {
 	bool running;
 	enum arch_debug_reinject reinject; /* at the next gdb_resume() */
 	uint64_t note; /* of a step: arch_debug_stopped() */
-	_Atomic bool hit; /* set by the vCPU behind `event`, cleared when that is dealt with */
+	_Atomic bool hit; /* set by the vCPU after `event`, cleared when that is dealt with */
 	struct arch_debug_event event;
 };
 

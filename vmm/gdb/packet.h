@@ -27,7 +27,7 @@ enum gdb_input {
 
 /* All zeroes at the start. */
 struct gdb_parser {
-	char data[GDB_PACKET_MAX + 1]; /* contents without escapes, NUL-terminated behind len */
+	char data[GDB_PACKET_MAX + 1]; /* contents without escapes, NUL-terminated after len */
 	size_t len;
 	int state;
 	bool escaped, broken;
@@ -50,7 +50,7 @@ void gdb_reply_hex(struct gdb_reply *reply, const void *data, size_t len);
 /* "$", the contents with escapes, "#" and the checksum. Returns the frame's length. */
 size_t gdb_reply_frame(const struct gdb_reply *reply, char frame[GDB_FRAME_MAX]);
 
-/* --- Reading a packet's contents, from *text on; it moves behind what was taken. --- */
+/* --- Reading a packet's contents, from *text on; it moves past what was taken. --- */
 
 /* A hexadecimal number of at most 64 bits, at least one digit. */
 bool gdb_take_hex(const char **text, uint64_t *value);

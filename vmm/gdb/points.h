@@ -49,8 +49,8 @@ void gdb_points_remove(struct gdb_points *points, enum gdb_point_type type, uint
 		       uint64_t len);
 
 /*
- * Puts trap instructions into memory, before vCPUs run, and takes them out again, so that nobody
- * else sees them.
+ * Puts trap instructions into memory, before vCPUs run, and takes them out again, so that
+ * nothing else sees them.
  */
 void gdb_points_insert(struct gdb_points *points, const struct gmem *mem);
 void gdb_points_take_out(struct gdb_points *points, const struct gmem *mem);

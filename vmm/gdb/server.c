@@ -21,8 +21,8 @@ struct gdb_server {
 	struct gdb_config config;
 	const struct machine_parts *parts; /* borrowed */
 	struct gdb *gdb;	    /* owned */
-	struct loop_event listener; /* fd owned; in the loop while nobody is connected */
-	struct loop_event client;   /* fd owned, -1: nobody */
+	struct loop_event listener; /* fd owned; in the loop while there is no client */
+	struct loop_event client;   /* fd owned, -1: none */
 	struct loop_event wake;	    /* eventfd, owned */
 	const char *path;	    /* the socket that is there because of us */
 	bool leaving;		    /* nothing more is expected of the client */
@@ -196,7 +196,7 @@ static int listen_on_port(struct gdb_server *server, unsigned port)
 	};
 	int on = 1;
 
-	/* Or the port would be taken for a minute behind each run. */
+	/* Or the port would be taken for a minute after each run. */
 	if (setsockopt(server->listener.fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
 	    bind(server->listener.fd, (const struct sockaddr *)&address, sizeof(address)))
 		return fail(server, "bind", -errno);

@@ -57,7 +57,7 @@ static void init_parts(struct vm *vm)
 
 /* --- A run ------------------------------------------------------------------------------------ */
 
-/* What a machine asks of its process. Stays so: the verdict, too, may find that nobody reads it. */
+/* What a machine asks of its process. Stays so: the verdict's reader, too, may have left. */
 static void prepare_process(void)
 {
 	struct rlimit files;

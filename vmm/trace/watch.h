@@ -53,7 +53,7 @@ struct watched_thread {
 struct watch {
 	struct watch_config config;
 	const struct machine_parts *parts; /* borrowed */
-	bool details; /* somebody wants to know of every event, and not of phases only */
+	bool details; /* every event is wanted, and not phases only */
 	pthread_key_t key; /* struct watched_thread */
 	pthread_mutex_t lock;
 	struct watched_thread *threads; /* owned; under lock */
