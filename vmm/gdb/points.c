@@ -123,9 +123,8 @@ void gdb_points_take_out(struct gdb_points *points, const struct gmem *mem)
 
 		/* What the guest has written there meanwhile stays. */
 		if (!point->patched || gmem_read(mem, point->gpa, now, len) ||
-		    memcmp(now, trap, len) != 0)
-			continue;
-		if (write_code(mem, point->gpa, point->saved, len))
+		    memcmp(now, trap, len) != 0 ||
+		    write_code(mem, point->gpa, point->saved, len))
 			continue;
 	}
 	points->in_memory = false;
@@ -165,8 +164,9 @@ static int find_piece(const struct gmem *mem, struct vcpu *vcpu, uint64_t addres
 	return arch_debug_translate(mem, vcpu, address, gpa);
 }
 
-int gdb_memory_read(const struct gmem *mem, struct vcpu *vcpu, uint64_t address, void *data,
-		    size_t len)
+/* One of `into` and `from` is NULL. Returns as gdb_memory_read(). */
+static int copy(const struct gmem *mem, struct vcpu *vcpu, uint64_t address, char *into,
+		const char *from, size_t len)
 {
 	size_t done = 0;
 
@@ -175,26 +175,22 @@ int gdb_memory_read(const struct gmem *mem, struct vcpu *vcpu, uint64_t address,
 		uint64_t gpa;
 
 		if (find_piece(mem, vcpu, address + done, &piece, &gpa) < 0 ||
-		    gmem_read(mem, gpa, (char *)data + done, piece))
+		    (into ? gmem_read(mem, gpa, into + done, piece) :
+			    write_code(mem, gpa, from + done, piece)))
 			break;
 		done += piece;
 	}
 	return done || !len ? (int)done : -EFAULT;
 }
 
+int gdb_memory_read(const struct gmem *mem, struct vcpu *vcpu, uint64_t address, void *data,
+		    size_t len)
+{
+	return copy(mem, vcpu, address, data, NULL, len);
+}
+
 int gdb_memory_write(const struct gmem *mem, struct vcpu *vcpu, uint64_t address, const void *data,
 		     size_t len)
 {
-	size_t done = 0;
-
-	while (done < len) {
-		size_t piece = len - done;
-		uint64_t gpa;
-
-		if (find_piece(mem, vcpu, address + done, &piece, &gpa) < 0 ||
-		    write_code(mem, gpa, (const char *)data + done, piece))
-			break;
-		done += piece;
-	}
-	return done || !len ? (int)done : -EFAULT;
+	return copy(mem, vcpu, address, NULL, data, len);
 }
