@@ -44,7 +44,6 @@ struct bus {
 	pthread_rwlock_t lock; /* writers go first */
 	struct bus_region **regions; /* sorted by base, not overlapping; the array is owned */
 	unsigned count;
-	unsigned capacity;
 };
 
 __must_check int bus_init(struct bus *bus);

@@ -28,7 +28,6 @@ void bus_destroy(struct bus *bus)
 	free(bus->regions);
 	bus->regions = NULL;
 	bus->count = 0;
-	bus->capacity = 0;
 	pthread_rwlock_destroy(&bus->lock);
 }
 
@@ -48,25 +47,10 @@ static unsigned upper_bound(const struct bus *bus, uint64_t addr)
 	return low;
 }
 
-static int grow(struct bus *bus)
-{
-	unsigned capacity = bus->capacity ? 2 * bus->capacity : 16;
-	struct bus_region **regions;
-
-	if (bus->count < bus->capacity)
-		return 0;
-	regions = realloc(bus->regions, capacity * sizeof(struct bus_region *));
-	if (!regions)
-		return -ENOMEM;
-	bus->regions = regions;
-	bus->capacity = capacity;
-	return 0;
-}
-
 static int insert(struct bus *bus, struct bus_region *region)
 {
 	unsigned at = upper_bound(bus, region->base);
-	int ret;
+	struct bus_region **regions;
 
 	if (at > 0 && ranges_overlap(bus->regions[at - 1]->base, bus->regions[at - 1]->len,
 				     region->base, region->len))
@@ -75,9 +59,10 @@ static int insert(struct bus *bus, struct bus_region *region)
 					      region->base, region->len))
 		return -EBUSY;
 
-	ret = grow(bus);
-	if (ret)
-		return ret;
+	regions = reallocarray(bus->regions, bus->count + 1, sizeof(*regions));
+	if (!regions)
+		return -ENOMEM;
+	bus->regions = regions;
 	memmove(&bus->regions[at + 1], &bus->regions[at],
 		(bus->count - at) * sizeof(struct bus_region *));
 	bus->regions[at] = region;

@@ -80,29 +80,18 @@ static __attribute__((noinline)) int traced_open(struct sys *sys, const struct s
 	return event.result;
 }
 
-static __attribute__((noinline)) int traced_ioctl(struct sys *sys, const struct sys_site *site,
-						  int fd, unsigned long request, void *arg)
+/* `shown` is the tracer's argument. */
+static __attribute__((noinline)) int traced_ioctl(struct sys *sys, enum sys_event_kind kind,
+						  const struct sys_site *site, int fd,
+						  unsigned long request, void *arg,
+						  const void *shown)
 {
 	struct sys_event event = {
-		.kind = SYS_IOCTL, .site = site, .fd = fd, .request = request, .arg = arg
+		.kind = kind, .site = site, .fd = fd, .request = request, .arg = shown
 	};
 
 	event.start_ns = sys_now_ns();
 	event.result = sys->ops->ioctl(sys, fd, request, arg);
-	event.end_ns = sys_now_ns();
-	sys->trace(sys, &event);
-	return event.result;
-}
-
-static __attribute__((noinline)) int traced_run(struct sys *sys, const struct sys_site *site,
-						int fd, const struct kvm_run *run)
-{
-	struct sys_event event = {
-		.kind = SYS_RUN, .site = site, .fd = fd, .request = KVM_RUN, .arg = run
-	};
-
-	event.start_ns = sys_now_ns();
-	event.result = sys->ops->ioctl(sys, fd, KVM_RUN, NULL);
 	event.end_ns = sys_now_ns();
 	sys->trace(sys, &event);
 	return event.result;
@@ -117,14 +106,14 @@ int sys_ioctl_from(struct sys *sys, const struct sys_site *site, int fd, unsigne
 		   void *arg)
 {
 	if (__builtin_expect(sys->trace != NULL, 0))
-		return traced_ioctl(sys, site, fd, request, arg);
+		return traced_ioctl(sys, SYS_IOCTL, site, fd, request, arg, arg);
 	return sys->ops->ioctl(sys, fd, request, arg);
 }
 
 int sys_run_from(struct sys *sys, const struct sys_site *site, int fd, const struct kvm_run *run)
 {
 	if (__builtin_expect(sys->trace != NULL, 0))
-		return traced_run(sys, site, fd, run);
+		return traced_ioctl(sys, SYS_RUN, site, fd, KVM_RUN, NULL, run);
 	return sys->ops->ioctl(sys, fd, KVM_RUN, NULL);
 }
 
