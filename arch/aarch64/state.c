@@ -3,16 +3,13 @@
 #include "arm64.h"
 #include "regs.h"
 
+#include "arch/registers.h"
+
 #include <asm/ptrace.h>
 #include <stdio.h>
 
 /* The mode's lowest bit says which stack pointer is in use. */
 #define PSTATE_OWN_STACK 1
-
-struct bit_name {
-	uint64_t mask;
-	const char *name;
-};
 
 static const struct bit_name pstate_bits[] = {
 	{ PSR_N_BIT, "N" }, { PSR_Z_BIT, "Z" }, { PSR_C_BIT, "C" }, { PSR_V_BIT, "V" },
@@ -31,16 +28,6 @@ static const char *mode_name(uint64_t pstate)
 	return pstate & PSR_MODE_EL1t ? "EL1" : "EL0";
 }
 
-static void write_bits(struct arch_register *reg, const struct bit_name *bits)
-{
-	size_t used = 0;
-
-	for (; bits->name && used < sizeof(reg->bits); bits++)
-		if (reg->value & bits->mask)
-			used += (size_t)snprintf(reg->bits + used, sizeof(reg->bits) - used,
-						 "%s%s", used ? " " : "", bits->name);
-}
-
 struct row {
 	const char *name;
 	uint64_t id;
@@ -49,13 +36,11 @@ struct row {
 
 static int add(struct vcpu *vcpu, struct arch_vcpu_state *state, const struct row *row)
 {
-	struct arch_register *reg = &state->registers[state->register_count++];
-	int ret;
+	uint64_t value;
+	int ret = arm64_get_reg(vcpu, row->id, &value);
 
-	*reg = (struct arch_register){ .name = row->name };
-	ret = arm64_get_reg(vcpu, row->id, &reg->value);
-	if (ret >= 0 && row->bits)
-		write_bits(reg, row->bits);
+	if (ret >= 0)
+		arch_add_register(state, row->name, value, row->bits);
 	return ret;
 }
 

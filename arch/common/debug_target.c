@@ -2,22 +2,7 @@
 #include "arch/debug_target.h"
 
 #include "arch/debug.h"
-#include "base/cleanup.h"
-
-#include <stdarg.h>
-#include <stdio.h>
-
-static size_t append(char *text, size_t len, size_t at, const char *fmt, ...) __printf(4, 5);
-static size_t append(char *text, size_t len, size_t at, const char *fmt, ...)
-{
-	va_list args;
-	int more;
-
-	va_start(args, fmt);
-	more = vsnprintf(text + at, len - at, fmt, args);
-	va_end(args);
-	return more > 0 && (size_t)more < len - at ? at + (size_t)more : len - 1;
-}
+#include "base/text.h"
 
 static const char *type_of(const struct debug_reg *reg)
 {
@@ -29,22 +14,21 @@ static const char *type_of(const struct debug_reg *reg)
 void arch_debug_describe(char *text, size_t len)
 {
 	const struct debug_target *target = &arch_debug_target;
-	size_t at = append(text, len, 0,
-			   "<?xml version=\"1.0\"?><!DOCTYPE target SYSTEM \"gdb-target.dtd\">"
-			   "<target><architecture>%s</architecture>", target->architecture);
+	struct text out = text_of(text, len);
 
+	text_add(&out, "<?xml version=\"1.0\"?><!DOCTYPE target SYSTEM \"gdb-target.dtd\">"
+		       "<target><architecture>%s</architecture>", target->architecture);
 	for (unsigned f = 0; f < target->count; f++) {
 		const struct debug_feature *feature = &target->features[f];
 
-		at = append(text, len, at, "<feature name=\"%s\">%s", feature->name,
-			    feature->types);
+		text_add(&out, "<feature name=\"%s\">%s", feature->name, feature->types);
 		for (unsigned i = 0; i < feature->count; i++)
-			at = append(text, len, at, "<reg name=\"%s\" bitsize=\"%u\" type=\"%s\"/>",
-				    feature->regs[i].name, feature->regs[i].bits,
-				    type_of(&feature->regs[i]));
-		at = append(text, len, at, "</feature>");
+			text_add(&out, "<reg name=\"%s\" bitsize=\"%u\" type=\"%s\"/>",
+				 feature->regs[i].name, feature->regs[i].bits,
+				 type_of(&feature->regs[i]));
+		text_add(&out, "</feature>");
 	}
-	append(text, len, at, "</target>");
+	text_add(&out, "</target>");
 }
 
 const struct debug_reg *debug_target_find(unsigned number, size_t *offset)

@@ -5,6 +5,7 @@
  */
 #include "arch/debug.h"
 #include "arch/debug_target.h"
+#include "x86.h"
 
 #include <string.h>
 
@@ -130,21 +131,6 @@ static const struct debug_feature features[] = {
 
 const struct debug_target arch_debug_target = { "i386:x86-64", features, ARRAY_SIZE(features) };
 
-static int kernel_gs_base(struct vcpu *vcpu, unsigned long request, uint64_t *value)
-{
-	_Alignas(struct kvm_msrs) char
-		buf[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)] = { 0 };
-	struct kvm_msrs *msrs = (struct kvm_msrs *)buf;
-	int ret;
-
-	msrs->nmsrs = 1;
-	msrs->entries[0].index = MSR_KERNEL_GS_BASE;
-	msrs->entries[0].data = *value;
-	ret = vcpu_ioctl(vcpu, request, msrs);
-	*value = msrs->entries[0].data;
-	return ret < 0 ? ret : 0;
-}
-
 static int read_state(struct vcpu *vcpu, struct cpu_state *state)
 {
 	int ret;
@@ -156,11 +142,9 @@ static int read_state(struct vcpu *vcpu, struct cpu_state *state)
 	if (ret >= 0)
 		ret = vcpu_ioctl(vcpu, KVM_GET_FPU, &state->fpu);
 	if (ret >= 0)
-		ret = kernel_gs_base(vcpu, KVM_GET_MSRS, &state->kernel_gs_base);
-	/*
-	 * FXSAVE keeps one bit for "not empty"; gdb expects 3 for empty and computes the rest
-	 * itself.
-	 */
+		ret = x86_msr(vcpu, KVM_GET_MSRS, MSR_KERNEL_GS_BASE,
+			      &state->kernel_gs_base);
+	/* FXSAVE keeps one bit for "not empty"; gdb wants 3 for empty and tells the rest itself. */
 	for (unsigned i = 0; i < 8; i++)
 		if (!(state->fpu.ftwx >> i & 1))
 			state->tags |= (uint16_t)(3u << 2 * i);
@@ -183,7 +167,8 @@ static int write_state(struct vcpu *vcpu, const struct cpu_state *old, struct cp
 	if (ret >= 0 && memcmp(&old->fpu, &state->fpu, sizeof(old->fpu)) != 0)
 		ret = vcpu_ioctl(vcpu, KVM_SET_FPU, &state->fpu);
 	if (ret >= 0 && old->kernel_gs_base != state->kernel_gs_base)
-		ret = kernel_gs_base(vcpu, KVM_SET_MSRS, &state->kernel_gs_base);
+		ret = x86_msr(vcpu, KVM_SET_MSRS, MSR_KERNEL_GS_BASE,
+			      &state->kernel_gs_base);
 	return ret < 0 ? ret : 0;
 }
 

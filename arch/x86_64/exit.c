@@ -4,6 +4,8 @@
  */
 #include "x86.h"
 
+#include "base/text.h"
+
 #include <stdio.h>
 
 static const char *suberror_name(uint32_t suberror)
@@ -20,24 +22,18 @@ static const char *suberror_name(uint32_t suberror)
 	return names[suberror];
 }
 
-/* Appends to a line that may already be cut. */
-static void append_bytes(char *text, size_t len, size_t at, const uint8_t *bytes, unsigned count)
-{
-	for (unsigned i = 0; i < count && at < len; i++)
-		at += (size_t)snprintf(text + at, len - at, " %02x", bytes[i]);
-}
-
-/* RIP and mode: as much as fits with the instruction's bytes. */
-static size_t describe_place(struct vcpu *vcpu, char *text, size_t len)
+/* RIP and mode: what fits beside the instruction's bytes. */
+static void describe_place(struct vcpu *vcpu, struct text *out)
 {
 	struct kvm_regs regs;
 	struct kvm_sregs sregs;
 
 	if (vcpu_ioctl(vcpu, KVM_GET_REGS, &regs) < 0 ||
 	    vcpu_ioctl(vcpu, KVM_GET_SREGS, &sregs) < 0)
-		return (size_t)snprintf(text, len, "rip unknown");
-	return (size_t)snprintf(text, len, "rip 0x%llx, %s mode", (unsigned long long)regs.rip,
-				x86_mode_name(&sregs));
+		text_add(out, "rip unknown");
+	else
+		text_add(out, "rip 0x%llx, %s mode", (unsigned long long)regs.rip,
+			 x86_mode_name(&sregs));
 }
 
 /* KVM api.rst 5, KVM_EXIT_INTERNAL_ERROR: the bytes are valid if ndata and flags say so. */
@@ -45,18 +41,18 @@ static void describe_internal_error(struct vcpu *vcpu, char *detail, size_t len)
 {
 	const struct kvm_run *run = vcpu->run;
 	unsigned count = run->emulation_failure.insn_size;
-	size_t at;
+	struct text out = text_of(detail, len);
 
-	at = (size_t)snprintf(detail, len, "KVM internal error %u (%s) at ",
-			      run->internal.suberror, suberror_name(run->internal.suberror));
-	if (at < len)
-		at += describe_place(vcpu, detail + at, len - at);
+	text_add(&out, "KVM internal error %u (%s) at ", run->internal.suberror,
+		 suberror_name(run->internal.suberror));
+	describe_place(vcpu, &out);
 	if (run->internal.suberror != KVM_INTERNAL_ERROR_EMULATION || run->internal.ndata < 3 ||
 	    !(run->emulation_failure.flags & KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES) ||
-	    count > sizeof(run->emulation_failure.insn_bytes) || at >= len)
+	    count > sizeof(run->emulation_failure.insn_bytes))
 		return;
-	at += (size_t)snprintf(detail + at, len - at, ", bytes");
-	append_bytes(detail, len, at, run->emulation_failure.insn_bytes, count);
+	text_add(&out, ", bytes");
+	for (unsigned i = 0; i < count; i++)
+		text_add(&out, " %02x", run->emulation_failure.insn_bytes[i]);
 }
 
 enum vcpu_end arch_vcpu_exit(struct vcpu *vcpu, char *detail, size_t len)

@@ -111,6 +111,22 @@ static int msrs_call(struct vcpu *vcpu, const struct sys_site *site, unsigned lo
 #define MSRS_CALL(vcpu, request, entries, count)                                                   \
 	msrs_call(vcpu, SYS_HERE, request, #request, entries, count)
 
+int x86_msr_from(struct vcpu *vcpu, const struct sys_site *site, unsigned long request,
+		 uint32_t index, uint64_t *value)
+{
+	_Alignas(struct kvm_msrs) char
+		buf[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)] = { 0 };
+	struct kvm_msrs *msrs = (struct kvm_msrs *)buf;
+	int ret;
+
+	msrs->nmsrs = 1;
+	msrs->entries[0].index = index;
+	msrs->entries[0].data = *value;
+	ret = vcpu_ioctl_from(vcpu, site, request, msrs);
+	*value = msrs->entries[0].data;
+	return ret;
+}
+
 static int list_msrs(struct kvm *kvm, struct kvm_msr_list **listed)
 {
 	unsigned count = LISTED_FIRST_GUESS;

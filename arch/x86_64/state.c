@@ -2,8 +2,9 @@
 /* Where a vCPU is: registers with their names. */
 #include "x86.h"
 
+#include "arch/registers.h"
+
 #include <asm/processor-flags.h>
-#include <stdio.h>
 
 #define MSR_LSTAR 0xc0000082
 #define EFER_SCE (1u << 0)
@@ -11,11 +12,6 @@
 #define EFER_LMA (1u << 10)
 #define EFER_NXE (1u << 11)
 #define EFER_SVME (1u << 12)
-
-struct bit_name {
-	uint64_t mask;
-	const char *name;
-};
 
 static const struct bit_name rflags_bits[] = {
 	{ X86_EFLAGS_CF, "CF" }, { X86_EFLAGS_PF, "PF" }, { X86_EFLAGS_AF, "AF" },
@@ -54,20 +50,6 @@ const char *x86_mode_name(const struct kvm_sregs *sregs)
 	if (sregs->efer & EFER_LMA)
 		return sregs->cs.l ? "64-bit" : "32-bit compatibility";
 	return sregs->cs.db ? "32-bit protected" : "16-bit protected";
-}
-
-static void add(struct arch_vcpu_state *state, const char *name, uint64_t value,
-		const struct bit_name *bits)
-{
-	struct arch_register *reg = &state->registers[state->register_count++];
-	size_t used = 0;
-
-	*reg = (struct arch_register){ .name = name, .value = value };
-	for (; bits && bits->name && used < sizeof(reg->bits); bits++) {
-		if (value & bits->mask)
-			used += (size_t)snprintf(reg->bits + used, sizeof(reg->bits) - used,
-						 "%s%s", used ? " " : "", bits->name);
-	}
 }
 
 static void add_registers(struct arch_vcpu_state *state, const struct kvm_regs *regs,
@@ -114,7 +96,7 @@ static void add_registers(struct arch_vcpu_state *state, const struct kvm_regs *
 
 	_Static_assert(ARRAY_SIZE(rows) <= ARCH_REGISTERS_MAX, "all fit");
 	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
-		add(state, rows[i].name, rows[i].value, rows[i].bits);
+		arch_add_register(state, rows[i].name, rows[i].value, rows[i].bits);
 }
 
 static const char *activity(struct vcpu *vcpu)
@@ -138,16 +120,12 @@ static const char *activity(struct vcpu *vcpu)
 /* Linux sets its SYSCALL entry symbol early in boot. */
 static void find_anchor(struct vcpu *vcpu, struct arch_vcpu_state *state)
 {
-	_Alignas(struct kvm_msrs) char
-		buf[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)] = { 0 };
-	struct kvm_msrs *msrs = (struct kvm_msrs *)buf;
+	uint64_t lstar = 0;
 
-	msrs->nmsrs = 1;
-	msrs->entries[0].index = MSR_LSTAR;
-	if (vcpu_ioctl(vcpu, KVM_GET_MSRS, msrs) != 1 || !msrs->entries[0].data)
+	if (x86_msr(vcpu, KVM_GET_MSRS, MSR_LSTAR, &lstar) != 1 || !lstar)
 		return;
 	state->anchor_symbol = "entry_SYSCALL_64";
-	state->anchor = msrs->entries[0].data;
+	state->anchor = lstar;
 }
 
 int arch_vcpu_state(struct vcpu *vcpu, struct arch_vcpu_state *state)

@@ -52,7 +52,15 @@ __must_check int cpuid_get_supported(struct kvm *kvm, struct kvm_cpuid2 **cpuid)
  */
 __must_check int cpuid_set(const struct arch_vm *arch, struct vcpu *vcpu);
 
-/* Reads it; the caller frees it. Logs on failure. The vCPU must not run, for this and the next. */
+/*
+ * KVM_GET_MSRS or KVM_SET_MSRS of one: 1, 0 where this vCPU has none such, or a negative errno.
+ * Nothing is logged. (inventory.c)
+ */
+__must_check int x86_msr_from(struct vcpu *vcpu, const struct sys_site *site, unsigned long request,
+			      uint32_t index, uint64_t *value);
+#define x86_msr(vcpu, request, index, value) x86_msr_from(vcpu, SYS_HERE, request, index, value)
+
+/* Reads it; the caller frees it. Logs on failure. Neither runs while the vCPU does. */
 __must_check int inventory_take(struct vcpu *vcpu, struct x86_inventory **inventory);
 /* Writes it: to the same vCPU, or another one with the same CPUID. Logs on failure. */
 __must_check int inventory_put(struct vcpu *vcpu, const struct x86_inventory *inventory);
