@@ -83,34 +83,31 @@ void aml_end(struct aml *aml, size_t mark)
 	put_le16(aml->data + mark + 1, (uint16_t)(len >> 4));
 }
 
-size_t aml_scope(struct aml *aml, const char *name)
+static size_t begin_named(struct aml *aml, uint8_t opcode, const char *name)
 {
 	size_t mark;
 
-	byte(aml, OP_SCOPE);
+	byte(aml, opcode);
 	mark = begin(aml);
 	name_string(aml, name);
 	return mark;
+}
+
+size_t aml_scope(struct aml *aml, const char *name)
+{
+	return begin_named(aml, OP_SCOPE, name);
 }
 
 size_t aml_device(struct aml *aml, const char *name)
 {
-	size_t mark;
-
 	byte(aml, OP_EXT);
-	byte(aml, EXT_DEVICE);
-	mark = begin(aml);
-	name_string(aml, name);
-	return mark;
+	return begin_named(aml, EXT_DEVICE, name);
 }
 
 size_t aml_method(struct aml *aml, const char *name, unsigned args)
 {
-	size_t mark;
+	size_t mark = begin_named(aml, OP_METHOD, name);
 
-	byte(aml, OP_METHOD);
-	mark = begin(aml);
-	name_string(aml, name);
 	byte(aml, (uint8_t)(args | 1 << 3)); /* serialized */
 	return mark;
 }
@@ -139,21 +136,19 @@ void aml_name(struct aml *aml, const char *name)
 
 void aml_integer(struct aml *aml, uint64_t value)
 {
+	static const struct {
+		uint8_t opcode, width;
+	} forms[] = { { OP_BYTE, 1 }, { OP_WORD, 2 }, { OP_DWORD, 4 }, { OP_QWORD, 8 } };
+	unsigned i = 0;
+
 	if (value <= 1) {
 		byte(aml, value ? OP_ONE : OP_ZERO);
-	} else if (value <= UINT8_MAX) {
-		byte(aml, OP_BYTE);
-		aml_raw(aml, value, 1);
-	} else if (value <= UINT16_MAX) {
-		byte(aml, OP_WORD);
-		aml_raw(aml, value, 2);
-	} else if (value <= UINT32_MAX) {
-		byte(aml, OP_DWORD);
-		aml_raw(aml, value, 4);
-	} else {
-		byte(aml, OP_QWORD);
-		aml_raw(aml, value, 8);
+		return;
 	}
+	while (forms[i].width < 8 && value >> 8 * forms[i].width)
+		i++;
+	byte(aml, forms[i].opcode);
+	aml_raw(aml, value, forms[i].width);
 }
 
 void aml_string(struct aml *aml, const char *text)
@@ -187,9 +182,7 @@ void aml_io_dword(struct aml *aml, const char *region, const char *field, uint16
 	aml_integer(aml, 4);
 
 	byte(aml, OP_EXT);
-	byte(aml, EXT_FIELD);
-	mark = begin(aml);
-	name_string(aml, region);
+	mark = begin_named(aml, EXT_FIELD, region);
 	byte(aml, 3); /* DWordAcc, NoLock, Preserve */
 	name_string(aml, field);
 	byte(aml, 32); /* bits, as a one-byte PkgLength */
