@@ -91,6 +91,7 @@ lib_src := $(engine_src) $(call of_arch,$(src_tools))
 
 # What `kinglet exec` starts in a guest, and the object that carries it.
 exec_init := $(O)/exec-init
+exec_init_src := guest/$(ARCH)/start.S $(wildcard guest/*.c)
 exec_init_object := $(O)/obj/vmm/cmd/exec/guest_init.o
 
 objects = $(patsubst %,$(O)/obj/%.o,$(basename $(1)))
@@ -134,10 +135,10 @@ exec_init_cflags := -std=gnu17 -D_GNU_SOURCE -Os $(warnings) -ffreestanding -fno
 	-fno-stack-protector -fno-asynchronous-unwind-tables $(sysroot_flag)
 exec_init_ldflags := -static -nostdlib -s -Wl,--build-id=none -Wl,-z,noexecstack
 
-$(exec_init): guest/init.c guest/sys.h guest/$(ARCH)/start.S $(O)/flags | $(sysroot_ready)
+$(exec_init): $(exec_init_src) $(wildcard guest/*.h) $(O)/flags | $(sysroot_ready)
 	@echo "  CC      $<"
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(exec_init_cflags) $(exec_init_ldflags) -o $@ guest/$(ARCH)/start.S $<
+	$(Q)$(CC) $(exec_init_cflags) $(exec_init_ldflags) -o $@ $(exec_init_src)
 
 $(exec_init_object): vmm/cmd/exec/guest_init.S $(exec_init)
 	@mkdir -p $(@D)

@@ -12,163 +12,27 @@
  * A failure before the program can be started is said in the kernel's log; then this process ends,
  * and with it the guest, in a panic.
  */
+#include "ports.h"
 #include "sys.h"
+#include "text.h"
 
 #include <errno.h>
 #include <linux/module.h>
-#include <linux/time_types.h>
 #include <net/if.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdbool.h>
-#include <stddef.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define FOLDER "/.kinglet"
 
-enum { PAUSE_NS = 2000000, PORT_PATIENCE = 60 * (1000000000 / PAUSE_NS) };
 enum { STATUS_CANNOT_EXECUTE = 126, STATUS_NOT_FOUND = 127 };
 /* uapi/linux/module.h has it since 5.17. */
 enum { COMPRESSED_FILE = 4 };
 
 void init_main(void);
-
-/* --- Strings ---------------------------------------------------------------------------------- */
-
-/* The compiler may call it for a struct that is set to zero. */
-void *memset(void *to, int value, size_t len);
-void *memset(void *to, int value, size_t len)
-{
-	volatile char *at = to;
-
-	while (len--)
-		*at++ = (char)value;
-	return to;
-}
-
-static size_t length(const char *text)
-{
-	size_t len = 0;
-
-	while (text[len])
-		len++;
-	return len;
-}
-
-static bool equal(const char *a, const char *b)
-{
-	while (*a && *a == *b) {
-		a++;
-		b++;
-	}
-	return *a == *b;
-}
-
-static bool begins_with(const char *text, const char *start)
-{
-	while (*start)
-		if (*text++ != *start++)
-			return false;
-	return true;
-}
-
-static bool contains(const char *text, char c)
-{
-	while (*text && *text != c)
-		text++;
-	return *text;
-}
-
-/* A line that is put together of pieces; what does not fit is cut off. */
-struct text {
-	char data[4400];
-	size_t len;
-};
-
-static void append(struct text *text, const char *piece)
-{
-	while (*piece && text->len < sizeof(text->data) - 1)
-		text->data[text->len++] = *piece++;
-	text->data[text->len] = '\0';
-}
-
-static void append_number(struct text *text, unsigned number)
-{
-	char digits[12];
-	unsigned at = sizeof(digits) - 1;
-
-	digits[at] = '\0';
-	do
-		digits[--at] = (char)('0' + number % 10);
-	while (number /= 10);
-	append(text, digits + at);
-}
-
-static void append_error(struct text *text, int error)
-{
-	static const struct {
-		int error;
-		const char *name;
-	} known[] = {
-		{ ENOENT, "No such file or directory" },
-		{ EACCES, "Permission denied" },
-		{ ENOEXEC, "Exec format error" },
-		{ ENOTDIR, "Not a directory" },
-		{ ENOMEM, "Cannot allocate memory" },
-		{ EISDIR, "Is a directory" },
-		{ ENOSYS, "Not supported by this kernel" },
-		{ ENODEV, "Not supported by this kernel" },
-		{ EKEYREJECTED, "Signature refused" },
-	};
-
-	for (unsigned i = 0; i < ARRAY_SIZE(known); i++) {
-		if (known[i].error == error) {
-			append(text, known[i].name);
-			return;
-		}
-	}
-	append(text, "error ");
-	append_number(text, (unsigned)error);
-}
-
-/* --- Messages --------------------------------------------------------------------------------- */
-
-/* "what: name: error"; name may be NULL, error 0. */
-static void describe(struct text *text, const char *what, const char *name, int error)
-{
-	append(text, what);
-	if (name) {
-		append(text, ": ");
-		append(text, name);
-	}
-	if (error) {
-		append(text, ": ");
-		append_error(text, error);
-	}
-	append(text, "\n");
-}
-
-/* Into the kernel's log, at a level that a quiet console shows. */
-static void complain(const char *what, const char *name, int error)
-{
-	struct text text = { .len = 0 };
-	int fd = sys_open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
-
-	append(&text, "<3>kinglet-init: ");
-	describe(&text, what, name, error);
-	sys_write(fd, text.data, text.len);
-	sys_close(&fd);
-}
-
-static void give_up(const char *what, const char *name, int error)
-{
-	complain(what, name, error);
-	sys_exit(1);
-}
 
 /* --- Instructions ----------------------------------------------------------------------------- */
 
@@ -332,106 +196,6 @@ static void remove_own_files(const struct instructions *todo)
 	SYS(unlinkat, AT_FDCWD, FOLDER, AT_REMOVEDIR, 0, 0);
 }
 
-/* --- Ports ------------------------------------------------------------------------------------ */
-
-enum { IN, OUT, ERR, STATUS, PORTS };
-
-static const char *const port_names[PORTS] = {
-	[IN] = "kinglet.stdin\n",
-	[OUT] = "kinglet.stdout\n",
-	[ERR] = "kinglet.stderr\n",
-	[STATUS] = "kinglet.status\n",
-};
-
-struct entry {
-	uint64_t ino;
-	int64_t off;
-	uint16_t len;
-	uint8_t type;
-	char name[];
-};
-
-/* One of /sys/class/virtio-ports: opened if it is one of ours and its node is there. */
-static void try_port(const char *entry, int ports[PORTS])
-{
-	struct text path = { .len = 0 };
-	char name[32];
-	long len;
-	int fd;
-
-	append(&path, "/sys/class/virtio-ports/");
-	append(&path, entry);
-	append(&path, "/name");
-	fd = sys_open(path.data, O_RDONLY | O_CLOEXEC);
-	len = sys_read(fd, name, sizeof(name) - 1);
-	sys_close(&fd);
-	if (len <= 0)
-		return;
-	name[len] = '\0';
-	for (unsigned i = 0; i < PORTS; i++) {
-		if (ports[i] >= 0 || !equal(name, port_names[i]))
-			continue;
-		path.len = 0;
-		append(&path, "/dev/");
-		append(&path, entry);
-		ports[i] = sys_open(path.data, O_RDWR | O_CLOEXEC | (i == STATUS ? 0 : O_NONBLOCK));
-	}
-}
-
-static bool have_all(const int ports[PORTS])
-{
-	for (unsigned i = 0; i < PORTS; i++)
-		if (ports[i] < 0)
-			return false;
-	return true;
-}
-
-static void try_ports(int ports[PORTS])
-{
-	uint64_t buf[256];
-	int fd = sys_open("/sys/class/virtio-ports", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	long len;
-
-	while ((len = SYS(getdents64, fd, buf, sizeof(buf), 0, 0)) > 0) {
-		for (long at = 0; at < len;) {
-			const struct entry *entry = (void *)((char *)buf + at);
-
-			if (entry->name[0] != '.')
-				try_port(entry->name, ports);
-			at += entry->len;
-		}
-	}
-	sys_close(&fd);
-}
-
-/* Drivers are there now or never: no need to wait for what cannot come. */
-static void need_driver(const char *path, const char *name)
-{
-	int fd = sys_open(path, O_PATH | O_CLOEXEC);
-
-	if (fd < 0)
-		give_up("the kernel has neither built in nor been given the module", name, 0);
-	sys_close(&fd);
-}
-
-/* They come one by one, from a workqueue of the driver's. */
-static void open_ports(int ports[PORTS])
-{
-	need_driver("/sys/bus/pci/drivers/virtio-pci", "virtio_pci");
-	need_driver("/sys/bus/virtio/drivers/virtio_console", "virtio_console");
-	for (unsigned i = 0; i < PORTS; i++)
-		ports[i] = -1;
-	for (unsigned tries = 0; tries < PORT_PATIENCE; tries++) {
-		struct __kernel_timespec pause = { .tv_nsec = PAUSE_NS };
-
-		try_ports(ports);
-		if (have_all(ports))
-			return;
-		SYS(nanosleep, &pause, NULL, 0, 0, 0);
-	}
-	give_up("no virtio console with Kinglet's ports", NULL, 0);
-}
-
 /* --- Copying ---------------------------------------------------------------------------------- */
 
 /* Bytes on their way from one descriptor to another, neither of which blocks. */
@@ -513,8 +277,8 @@ static int execute(char *const *args, char *const *env)
 
 		while (*path && *path != ':' && file.len < sizeof(file.data) - 1)
 			file.data[file.len++] = *path++;
-		append(&file, "/");
-		append(&file, args[0]);
+		text_append(&file, "/");
+		text_append(&file, args[0]);
 		ret = SYS(execve, file.data, args, env, 0, 0);
 		if (ret != -ENOENT && ret != -ENOTDIR)
 			error = (int)-ret;
@@ -541,8 +305,8 @@ static void run_program(const struct instructions *todo, const int pipes[3])
 		name = todo->args[0];
 		ret = -execute(todo->args, todo->env);
 	}
-	append(&text, "kinglet: ");
-	describe(&text, what, name, (int)-ret);
+	text_append(&text, "kinglet: ");
+	text_describe(&text, what, name, (int)-ret);
 	sys_write(2, text.data, text.len);
 	sys_exit(ret == -ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_EXECUTE);
 }
@@ -636,8 +400,8 @@ static void report(int port, int status)
 {
 	struct text text = { .len = 0 };
 
-	append_number(&text, (unsigned)status);
-	append(&text, "\n");
+	text_append_number(&text, (unsigned)status);
+	text_append(&text, "\n");
 	sys_write(port, text.data, text.len);
 }
 

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ports.h"
+
+#include "sys.h"
+#include "text.h"
+
+#include <linux/time_types.h>
+
+enum { PAUSE_NS = 2000000, PORT_PATIENCE = 60 * (1000000000 / PAUSE_NS) };
+
+static const char *const port_names[PORTS] = {
+	[IN] = "kinglet.stdin\n",
+	[OUT] = "kinglet.stdout\n",
+	[ERR] = "kinglet.stderr\n",
+	[STATUS] = "kinglet.status\n",
+};
+
+struct entry {
+	uint64_t ino;
+	int64_t off;
+	uint16_t len;
+	uint8_t type;
+	char name[];
+};
+
+/* One of /sys/class/virtio-ports: opened if it is one of ours and its node is there. */
+static void try_port(const char *entry, int ports[PORTS])
+{
+	struct text path = { .len = 0 };
+	char name[32];
+	long len;
+	int fd;
+
+	text_append(&path, "/sys/class/virtio-ports/");
+	text_append(&path, entry);
+	text_append(&path, "/name");
+	fd = sys_open(path.data, O_RDONLY | O_CLOEXEC);
+	len = sys_read(fd, name, sizeof(name) - 1);
+	sys_close(&fd);
+	if (len <= 0)
+		return;
+	name[len] = '\0';
+	for (unsigned i = 0; i < PORTS; i++) {
+		if (ports[i] >= 0 || !equal(name, port_names[i]))
+			continue;
+		path.len = 0;
+		text_append(&path, "/dev/");
+		text_append(&path, entry);
+		ports[i] = sys_open(path.data, O_RDWR | O_CLOEXEC | (i == STATUS ? 0 : O_NONBLOCK));
+	}
+}
+
+static bool have_all(const int ports[PORTS])
+{
+	for (unsigned i = 0; i < PORTS; i++)
+		if (ports[i] < 0)
+			return false;
+	return true;
+}
+
+static void try_ports(int ports[PORTS])
+{
+	uint64_t buf[256];
+	int fd = sys_open("/sys/class/virtio-ports", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	long len;
+
+	while ((len = SYS(getdents64, fd, buf, sizeof(buf), 0, 0)) > 0) {
+		for (long at = 0; at < len;) {
+			const struct entry *entry = (void *)((char *)buf + at);
+
+			if (entry->name[0] != '.')
+				try_port(entry->name, ports);
+			at += entry->len;
+		}
+	}
+	sys_close(&fd);
+}
+
+/* Drivers are there now or never: no need to wait for what cannot come. */
+static void need_driver(const char *path, const char *name)
+{
+	int fd = sys_open(path, O_PATH | O_CLOEXEC);
+
+	if (fd < 0)
+		give_up("the kernel has neither built in nor been given the module", name, 0);
+	sys_close(&fd);
+}
+
+void open_ports(int ports[PORTS])
+{
+	need_driver("/sys/bus/pci/drivers/virtio-pci", "virtio_pci");
+	need_driver("/sys/bus/virtio/drivers/virtio_console", "virtio_console");
+	for (unsigned i = 0; i < PORTS; i++)
+		ports[i] = -1;
+	/* They come one by one, from a workqueue of the driver's. */
+	for (unsigned tries = 0; tries < PORT_PATIENCE; tries++) {
+		struct __kernel_timespec pause = { .tv_nsec = PAUSE_NS };
+
+		try_ports(ports);
+		if (have_all(ports))
+			return;
+		SYS(nanosleep, &pause, NULL, 0, 0, 0);
+	}
+	give_up("no virtio console with Kinglet's ports", NULL, 0);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Strings without a C library, and what this program has to say.
+ */
+#ifndef KINGLET_GUEST_TEXT_H
+#define KINGLET_GUEST_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+size_t length(const char *text);
+bool equal(const char *a, const char *b);
+bool begins_with(const char *text, const char *start);
+bool contains(const char *text, char c);
+
+/* A line that is put together of pieces; what does not fit is cut off. */
+struct text {
+	char data[4400];
+	size_t len;
+};
+
+void text_append(struct text *text, const char *piece);
+void text_append_number(struct text *text, unsigned number);
+/* "what: name: error"; name may be NULL, error 0. */
+void text_describe(struct text *text, const char *what, const char *name, int error);
+
+/* The same into the kernel's log, at a level that a quiet console shows. */
+void complain(const char *what, const char *name, int error);
+/* And ends. */
+void give_up(const char *what, const char *name, int error);
+
+#endif
