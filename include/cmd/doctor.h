@@ -77,7 +77,7 @@ void doctor_print(FILE *out, const struct doctor *doctor);
 /* "ok", "degraded", "missing" */
 const char *finding_state_name(enum finding_state state);
 
-/* --- For the checks --- */
+/* --- doctor_files.c: for the checks --- */
 
 struct finding doctor_find(enum finding_state state, const char *fix, const char *fmt, ...)
 	__printf(3, 4);

@@ -50,13 +50,6 @@ const struct narrate_entry *narrate_find(unsigned long request);
  */
 void narrate_event(struct text *out, const struct narration *n, const struct narrate_entry *entry);
 
-/* Appends a text like that of an entry. */
-void narrate_text(struct text *out, const struct narration *n, const char *text);
-
-/* An entry's answer: the result as ": 12", or as "; it is fd 5". */
-void narrate_number_result(struct text *out, const struct narration *n);
-void narrate_fd_result(struct text *out, const struct narration *n);
-
 /* One exit in full: event->kind is SYS_RUN. */
 void narrate_exit(struct text *out, const struct narration *n);
 
@@ -65,6 +58,15 @@ void narrate_exit(struct text *out, const struct narration *n);
  * counted: "write to COM1", "read of PCI ECAM", "interruption", "HLT".
  */
 void narrate_exit_cause(struct text *out, const struct narration *n);
+
+/* --- narrate_words.c --- */
+
+/* Appends a text like that of an entry. */
+void narrate_text(struct text *out, const struct narration *n, const char *text);
+
+/* An entry's answer: the result as ": 12", or as "; it is fd 5". */
+void narrate_number_result(struct text *out, const struct narration *n);
+void narrate_fd_result(struct text *out, const struct narration *n);
 
 /* Appends the device and register at an address: "COM1 (line status)"; "no device" when none is. */
 void narrate_place(struct text *out, struct bus *bus, uint64_t addr);
