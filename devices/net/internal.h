@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the files of virtio-net share: net.c (features, configuration, life), control.c (the control
- * queue), filter.c (which frames the driver wants), link.c (its link), pair.c (frames between a pair
- * of queues and a tap queue).
+ * queue), filter.c (which frames the driver wants), link.c (its link), taps.c (offloads, and which
+ * tap queues are attached), pair.c (frames between a pair of queues and a tap queue).
  *
  * Everything here runs under the device's lock.
  */
@@ -117,10 +117,14 @@ void net_announce_fired(struct loop_timer *timer);
 void net_announced(struct net *net);
 void net_forget_announcements(struct net *net);
 
+/* The features of the offloads that a tap can do, both ways. */
+uint64_t net_offload_features(const struct tap *tap);
 /* Tells the tap which work it may leave to a driver that acked these GUEST_ features. */
 __must_check int net_apply_offloads(struct net *net, uint64_t features);
 /* The GUEST_ features among `features`. */
 uint64_t net_guest_offloads(uint64_t features);
+/* Attaches the tap queues of the first n pairs, and detaches the others. */
+__must_check int net_attach_pairs(struct net *net, unsigned n);
 /*
  * The first n pairs carry frames, the others none (§5.1.6.5.5). Logs on failure, upon which all is
  * as before.

@@ -7,81 +7,12 @@
 #include "base/text.h"
 
 #include <inttypes.h>
-#include <linux/if_tun.h>
 #include <string.h>
 
 enum { CONFIG_LEN = offsetof(struct virtio_net_config, mtu) + sizeof(__virtio16) };
 
 /* Where the control queue is for a driver that knows of one pair only. */
 enum { QUEUE_CONTROL_ONE_PAIR = 2 };
-
-/* Which checksum and segmentation work crosses the tap (§5.1.3): one row per kind. */
-static const struct offload {
-	uint8_t host;  /* feature: the driver may leave the work to the tap */
-	uint8_t guest; /* feature: the tap may leave the work to the driver */
-	unsigned tun;
-} offload_kinds[] = {
-	{ VIRTIO_NET_F_CSUM, VIRTIO_NET_F_GUEST_CSUM, TUN_F_CSUM },
-	{ VIRTIO_NET_F_HOST_TSO4, VIRTIO_NET_F_GUEST_TSO4, TUN_F_TSO4 },
-	{ VIRTIO_NET_F_HOST_TSO6, VIRTIO_NET_F_GUEST_TSO6, TUN_F_TSO6 },
-	{ VIRTIO_NET_F_HOST_ECN, VIRTIO_NET_F_GUEST_ECN, TUN_F_TSO_ECN },
-	{ VIRTIO_NET_F_HOST_UFO, VIRTIO_NET_F_GUEST_UFO, TUN_F_UFO },
-};
-
-/* --- Tap -------------------------------------------------------------------------------------- */
-
-uint64_t net_guest_offloads(uint64_t features)
-{
-	uint64_t guest = 0;
-
-	for (unsigned i = 0; i < ARRAY_SIZE(offload_kinds); i++)
-		guest |= features & 1ULL << offload_kinds[i].guest;
-	return guest;
-}
-
-int net_apply_offloads(struct net *net, uint64_t features)
-{
-	unsigned tun = 0;
-
-	for (unsigned i = 0; i < ARRAY_SIZE(offload_kinds); i++)
-		if (features >> offload_kinds[i].guest & 1)
-			tun |= offload_kinds[i].tun;
-	/* §5.1.3.1: one needs the other; the kernel refuses what lacks it. */
-	if (!(tun & (TUN_F_TSO4 | TUN_F_TSO6)))
-		tun &= ~(unsigned)TUN_F_TSO_ECN;
-	if (!(tun & TUN_F_CSUM))
-		tun = 0;
-	return tap_set_offloads(&net->pairs[0].tap, tun);
-}
-
-static int attach_pairs(struct net *net, unsigned n)
-{
-	int rc = 0;
-
-	for (unsigned i = 1; i < net->pair_count && !rc; i++)
-		rc = tap_attach_queue(&net->pairs[i].tap, i < n);
-	if (!tap_error_is_gone(rc))
-		return rc;
-	net_tap_is_gone(net, NULL);
-	return 0;
-}
-
-int net_use_pairs(struct net *net, unsigned n)
-{
-	int rc = attach_pairs(net, n);
-
-	if (rc) {
-		int undone = attach_pairs(net, net->active_pairs);
-
-		return undone ? undone : rc;
-	}
-	net->active_pairs = n;
-	for (unsigned i = n; i < net->pair_count; i++)
-		net_pair_forget(&net->pairs[i]);
-	return 0;
-}
-
-/* --- Life ------------------------------------------------------------------------------------- */
 
 /* §5.1.2: behind all pairs with MQ; without, the driver knows of one pair and looks behind that. */
 static unsigned control_index(const struct net *net)
@@ -245,11 +176,8 @@ static uint64_t net_features(const struct tap *tap, unsigned pairs)
 			    1ULL << VIRTIO_NET_F_MRG_RXBUF | 1ULL << VIRTIO_NET_F_CTRL_VQ |
 			    1ULL << VIRTIO_NET_F_CTRL_RX | 1ULL << VIRTIO_NET_F_CTRL_RX_EXTRA |
 			    1ULL << VIRTIO_NET_F_CTRL_VLAN | 1ULL << VIRTIO_NET_F_GUEST_ANNOUNCE |
-			    VIRTQ_FEATURES;
+			    VIRTQ_FEATURES | net_offload_features(tap);
 
-	for (unsigned i = 0; i < ARRAY_SIZE(offload_kinds); i++)
-		if (tap->offloads & offload_kinds[i].tun)
-			features |= 1ULL << offload_kinds[i].host | 1ULL << offload_kinds[i].guest;
 	if (tap->offloads)
 		features |= 1ULL << VIRTIO_NET_F_CTRL_GUEST_OFFLOADS;
 	/* A macvtap goes on to deliver to its own address, which is its owner's to choose. */
@@ -307,7 +235,7 @@ int virtio_net_new(struct virtio_dev **out, const struct virtio_env *env, unsign
 
 	if (!net)
 		goto err_log;
-	ret = attach_pairs(net, 1);
+	ret = net_attach_pairs(net, 1);
 	if (ret)
 		goto err_free;
 	features = net_features(&net->pairs[0].tap, net->pair_count) & options->features;

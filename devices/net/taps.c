@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What taps do for a driver: checksums and segments, and a queue for each pair. */
+#include "internal.h"
+
+#include <linux/if_tun.h>
+
+/* Which checksum and segmentation work crosses the tap (§5.1.3): one row per kind. */
+static const struct offload {
+	uint8_t host;  /* feature: the driver may leave the work to the tap */
+	uint8_t guest; /* feature: the tap may leave the work to the driver */
+	unsigned tun;
+} offload_kinds[] = {
+	{ VIRTIO_NET_F_CSUM, VIRTIO_NET_F_GUEST_CSUM, TUN_F_CSUM },
+	{ VIRTIO_NET_F_HOST_TSO4, VIRTIO_NET_F_GUEST_TSO4, TUN_F_TSO4 },
+	{ VIRTIO_NET_F_HOST_TSO6, VIRTIO_NET_F_GUEST_TSO6, TUN_F_TSO6 },
+	{ VIRTIO_NET_F_HOST_ECN, VIRTIO_NET_F_GUEST_ECN, TUN_F_TSO_ECN },
+	{ VIRTIO_NET_F_HOST_UFO, VIRTIO_NET_F_GUEST_UFO, TUN_F_UFO },
+};
+
+uint64_t net_guest_offloads(uint64_t features)
+{
+	uint64_t guest = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(offload_kinds); i++)
+		guest |= features & 1ULL << offload_kinds[i].guest;
+	return guest;
+}
+
+int net_apply_offloads(struct net *net, uint64_t features)
+{
+	unsigned tun = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(offload_kinds); i++)
+		if (features >> offload_kinds[i].guest & 1)
+			tun |= offload_kinds[i].tun;
+	/* §5.1.3.1: one needs the other; the kernel refuses what lacks it. */
+	if (!(tun & (TUN_F_TSO4 | TUN_F_TSO6)))
+		tun &= ~(unsigned)TUN_F_TSO_ECN;
+	if (!(tun & TUN_F_CSUM))
+		tun = 0;
+	return tap_set_offloads(&net->pairs[0].tap, tun);
+}
+
+uint64_t net_offload_features(const struct tap *tap)
+{
+	uint64_t features = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(offload_kinds); i++)
+		if (tap->offloads & offload_kinds[i].tun)
+			features |= 1ULL << offload_kinds[i].host | 1ULL << offload_kinds[i].guest;
+	return features;
+}
+
+int net_attach_pairs(struct net *net, unsigned n)
+{
+	int ret = 0;
+
+	for (unsigned i = 1; i < net->pair_count && !ret; i++)
+		ret = tap_attach_queue(&net->pairs[i].tap, i < n);
+	if (!tap_error_is_gone(ret))
+		return ret;
+	net_tap_is_gone(net, NULL);
+	return 0;
+}
+
+int net_use_pairs(struct net *net, unsigned n)
+{
+	int ret = net_attach_pairs(net, n);
+
+	if (ret) {
+		int undone = net_attach_pairs(net, net->active_pairs);
+
+		return undone ? undone : ret;
+	}
+	net->active_pairs = n;
+	for (unsigned i = n; i < net->pair_count; i++)
+		net_pair_forget(&net->pairs[i]);
+	return 0;
+}
