@@ -12,13 +12,6 @@ static double percent(uint64_t part, uint64_t whole)
 	return whole ? 100.0 * (double)part / (double)whole : 0;
 }
 
-void page_print(FILE *out, const char *before, const char *text, const char *after)
-{
-	fputs(before, out);
-	text_print_xml(out, text);
-	fputs(after, out);
-}
-
 static void print_number(FILE *out, uint64_t number, const char *after)
 {
 	fprintf(out, "<div><b>%llu</b><span>%s</span></div>\n", (unsigned long long)number, after);

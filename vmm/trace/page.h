@@ -7,8 +7,13 @@
 
 #include "base/text.h"
 
-/* A text, whatever is in it, between two pieces of markup. (page.c) */
-void page_print(FILE *out, const char *before, const char *text, const char *after);
+/* A text, whatever is in it, between two pieces of markup. */
+static inline void page_print(FILE *out, const char *before, const char *text, const char *after)
+{
+	fputs(before, out);
+	text_print_xml(out, text);
+	fputs(after, out);
+}
 
 /* What the machine was: queues, memory map, PCI, ports. (page_machine.c) */
 void page_print_machine(FILE *out, const struct trace *trace);
