@@ -125,6 +125,17 @@ void vhost_close(struct vhost *vhost)
 	vhost->dev = NULL;
 }
 
+void vhost_free(struct vhost *vhost)
+{
+	vhost_close(vhost);
+	free(vhost);
+}
+
+void vhost_destroy(struct backend *backend)
+{
+	vhost_free(container_of(backend, struct vhost, backend));
+}
+
 /* --- Memory table ----------------------------------------------------------------------------- */
 
 static int set_table(struct vhost *vhost)
@@ -227,7 +238,7 @@ static int init_rings(struct vhost *vhost, struct virtio_dev *dev, unsigned firs
 	return 0;
 }
 
-int vhost_bind(struct vhost *vhost, struct virtio_dev *dev, unsigned first, unsigned count)
+static int bind(struct vhost *vhost, struct virtio_dev *dev, unsigned first, unsigned count)
 {
 	int ret = init_rings(vhost, dev, first, count);
 
@@ -244,6 +255,15 @@ int vhost_bind(struct vhost *vhost, struct virtio_dev *dev, unsigned first, unsi
 	for (unsigned i = 0; i < count; i++)
 		vhost->rings[i].q->backend = &vhost->backend;
 	return 0;
+}
+
+int vhost_bind(struct vhost *vhost, struct virtio_dev *dev, unsigned first, unsigned count)
+{
+	int ret = bind(vhost, dev, first, count);
+
+	if (ret)
+		vhost->backend.ops->destroy(&vhost->backend);
+	return ret;
 }
 
 /* --- Start and stop --------------------------------------------------------------------------- */

@@ -221,7 +221,7 @@ static void close_vhosts(struct net_parts *parts)
 {
 	for (unsigned i = 0; i < parts->pairs; i++) {
 		if (parts->vhosts[i])
-			vhost_net_close(parts->vhosts[i]);
+			vhost_free(parts->vhosts[i]);
 		parts->vhosts[i] = NULL;
 	}
 }

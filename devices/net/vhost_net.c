@@ -11,7 +11,7 @@
 enum { RINGS = 2 };
 
 struct vhost_net {
-	struct vhost vhost;
+	struct vhost vhost; /* first: vhost_free() */
 	int tap_fd; /* borrowed */
 };
 
@@ -55,17 +55,12 @@ static int net_run(struct vhost *vhost)
 	return 0;
 }
 
-static void net_destroy(struct backend *backend)
-{
-	vhost_net_close(container_of(backend, struct vhost, backend));
-}
-
 static const struct vhost_kind net_kind = {
 	.ops = {
 		.name = "vhost-net",
 		.start = vhost_start,
 		.stop = vhost_stop,
-		.destroy = net_destroy,
+		.destroy = vhost_destroy,
 	},
 	.node = { "/dev/vhost-net", .absent = "modprobe vhost_net" },
 	.run = net_run,
@@ -98,17 +93,6 @@ uint64_t vhost_net_features(const struct vhost *vhost)
 
 int vhost_net_bind(struct vhost *vhost, struct virtio_dev *dev, unsigned rx, int tap_fd)
 {
-	int ret;
-
 	net_of(vhost)->tap_fd = tap_fd;
-	ret = vhost_bind(vhost, dev, rx, RINGS);
-	if (ret)
-		vhost_net_close(vhost);
-	return ret;
-}
-
-void vhost_net_close(struct vhost *vhost)
-{
-	vhost_close(vhost);
-	free(net_of(vhost));
+	return vhost_bind(vhost, dev, rx, RINGS);
 }

@@ -123,10 +123,10 @@ static int bind(struct virtio_dev **out, const struct virtio_env *env, unsigned 
 	options->features = vhost_scsi_features(vhost);
 	ret = virtio_scsi_new(&dev, env, instance, options);
 	if (ret) {
-		vhost_scsi_close(vhost);
+		vhost_free(vhost);
 		return ret;
 	}
-	ret = vhost_scsi_bind(vhost, dev);
+	ret = vhost_bind(vhost, dev, 0, dev->queue_count);
 	if (ret) {
 		log_error("%s: %s", dev->name, strerror(-ret));
 		dev->model->destroy(dev);

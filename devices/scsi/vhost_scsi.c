@@ -9,7 +9,7 @@
 #include <string.h>
 
 struct vhost_scsi {
-	struct vhost vhost;
+	struct vhost vhost; /* first: vhost_free() */
 	/*
 	 * The kernel takes every target portal group of this name that has a nexus and is not in
 	 * use; since ABI 1 it ignores vhost_tpgt. A group's number is its SCSI target's.
@@ -52,17 +52,12 @@ static void scsi_halt(struct vhost *vhost)
 	(void)!vhost_ioctl(vhost, VHOST_SCSI_CLEAR_ENDPOINT, &scsi_of(vhost)->target);
 }
 
-static void scsi_destroy(struct backend *backend)
-{
-	vhost_scsi_close(container_of(backend, struct vhost, backend));
-}
-
 static const struct vhost_kind scsi_kind = {
 	.ops = {
 		.name = "vhost-scsi",
 		.start = vhost_start,
 		.stop = vhost_stop,
-		.destroy = scsi_destroy,
+		.destroy = vhost_destroy,
 	},
 	.node = { "/dev/vhost-scsi", .absent = "modprobe vhost_scsi" },
 	.run = scsi_run,
@@ -134,19 +129,4 @@ uint64_t vhost_scsi_features(const struct vhost *vhost)
 	const uint64_t served = 1ULL << VIRTIO_SCSI_F_HOTPLUG | VIRTQ_FEATURES;
 
 	return vhost->features & served;
-}
-
-int vhost_scsi_bind(struct vhost *vhost, struct virtio_dev *dev)
-{
-	int ret = vhost_bind(vhost, dev, 0, dev->queue_count);
-
-	if (ret)
-		vhost_scsi_close(vhost);
-	return ret;
-}
-
-void vhost_scsi_close(struct vhost *vhost)
-{
-	vhost_close(vhost);
-	free(scsi_of(vhost));
 }

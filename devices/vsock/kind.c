@@ -48,13 +48,13 @@ static int vsock_create(struct virtio_dev **out, const struct virtio_env *env, u
 	/* Whatever is wrong with it is for the host to mend, also where its errno is ENOENT. */
 	if (vhost_vsock_open(&vhost, env->sys, vsock->cid))
 		return -EIO;
-	ret = virtio_vsock_new(&dev, env, instance, vsock->cid, vhost_vsock_features(vhost));
+	ret = virtio_vsock_new(&dev, env, instance, vsock->cid, vhost->features);
 	if (ret) {
-		vhost_vsock_close(vhost);
+		vhost_free(vhost);
 		return ret;
 	}
 	/* Packets are the kernel's matter, events ours. */
-	ret = vhost_vsock_bind(vhost, dev, VSOCK_QUEUE_RX);
+	ret = vhost_bind(vhost, dev, VSOCK_QUEUE_RX, VSOCK_QUEUE_EVENT);
 	if (ret) {
 		log_error("%s: %s", dev->name, strerror(-ret));
 		dev->model->destroy(dev);

@@ -6,8 +6,6 @@
 #include <linux/vhost.h>
 #include <string.h>
 
-enum { RINGS = 2 };
-
 static int set_running(struct vhost *vhost, int running)
 {
 	return vhost_ioctl(vhost, VHOST_VSOCK_SET_RUNNING, &running);
@@ -24,17 +22,12 @@ static void vsock_halt(struct vhost *vhost)
 	set_running(vhost, 0);
 }
 
-static void vsock_destroy(struct backend *backend)
-{
-	vhost_vsock_close(container_of(backend, struct vhost, backend));
-}
-
 static const struct vhost_kind vsock_kind = {
 	.ops = {
 		.name = "vhost-vsock",
 		.start = vhost_start,
 		.stop = vhost_stop,
-		.destroy = vsock_destroy,
+		.destroy = vhost_destroy,
 	},
 	.node = { "/dev/vhost-vsock", .absent = "modprobe vhost_vsock" },
 	.run = vsock_run,
@@ -70,24 +63,4 @@ int vhost_vsock_open(struct vhost **out, struct sys *sys, uint32_t cid)
 	}
 	*out = steal_ptr(vhost);
 	return 0;
-}
-
-uint64_t vhost_vsock_features(const struct vhost *vhost)
-{
-	return vhost->features;
-}
-
-int vhost_vsock_bind(struct vhost *vhost, struct virtio_dev *dev, unsigned rx)
-{
-	int ret = vhost_bind(vhost, dev, rx, RINGS);
-
-	if (ret)
-		vhost_vsock_close(vhost);
-	return ret;
-}
-
-void vhost_vsock_close(struct vhost *vhost)
-{
-	vhost_close(vhost);
-	free(vhost);
 }

@@ -162,7 +162,7 @@ int scsi_run(struct host *host, const char *wwpn)
 	err = virtio_dev_init(&scsi.dev, &model, &host->env, 0, vhost_scsi_features(vhost), 0,
 			      QUEUES, RING_SIZE);
 	require(!err, "no device");
-	require(!vhost_scsi_bind(vhost, &scsi.dev), "no vhost");
+	require(!vhost_bind(vhost, &scsi.dev, 0, scsi.dev.queue_count), "no vhost");
 	scsi.request = host_alloc(host, sizeof(struct virtio_scsi_cmd_req), 8);
 	scsi.response = host_alloc(host, sizeof(struct virtio_scsi_cmd_resp), 8);
 	scsi.data = host_alloc(host, DATA, 4096);

@@ -28,7 +28,7 @@ struct vhost;
 
 /* One kind of vhost device: const, one per file. */
 struct vhost_kind {
-	struct backend_ops ops; /* vhost_start, vhost_stop, and the kind's destroy */
+	struct backend_ops ops; /* vhost_start, vhost_stop, vhost_destroy */
 	struct device_node node;
 	/* The bound rings are set up: let the kernel run them. On failure none runs. */
 	int (*run)(struct vhost *vhost);
@@ -75,19 +75,22 @@ __must_check int vhost_open(struct vhost *vhost, const struct vhost_kind *kind, 
 			    int fd, bool optional);
 
 /*
- * Binds queues [first, first + count) of dev: vhost's ring 0 is the first of them. From now on the
- * memory table follows guest RAM. A queue that the model later binds elsewhere is ignored. -ENOMEM,
- * errors of eventfd(2); vhost_close() must still be called then.
+ * Binds queues [first, first + count) of dev, which owns the vhost from then on, also on failure:
+ * the vhost's own ring 0 is the first of them. From now on the memory table follows guest RAM. A
+ * queue that the model later binds elsewhere is left alone. -ENOMEM, errors of eventfd(2).
  */
 __must_check int vhost_bind(struct vhost *vhost, struct virtio_dev *dev, unsigned first,
 			    unsigned count);
 
-/* Closes everything; vhost is stopped. Also for a vhost that was opened and never bound. */
+/* Closes everything; idempotent. Stopped, or never bound. */
 void vhost_close(struct vhost *vhost);
+/* The same, and frees the memory that begins with it. */
+void vhost_free(struct vhost *vhost);
 
-/* backend_ops.start and .stop */
+/* backend_ops.start, .stop and .destroy, which is vhost_free() */
 __must_check int vhost_start(struct backend *backend, struct virtio_dev *dev);
 void vhost_stop(struct backend *backend, struct virtio_dev *dev);
+void vhost_destroy(struct backend *backend);
 
 /* Whether a failure may still be logged: the limit is that of the device's complaints. */
 bool vhost_may_log(const struct vhost *vhost);

@@ -27,7 +27,4 @@ uint64_t vhost_net_features(const struct vhost *vhost);
 __must_check int vhost_net_bind(struct vhost *vhost, struct virtio_dev *dev, unsigned rx,
 				int tap_fd);
 
-/* Of a vhost that was never bound. */
-void vhost_net_close(struct vhost *vhost);
-
 #endif

@@ -21,10 +21,4 @@ __must_check int vhost_scsi_open(struct vhost **out, struct sys *sys, const char
 /* The feature bits of virtio-scsi and the ring that the kernel serves. */
 uint64_t vhost_scsi_features(const struct vhost *vhost);
 
-/* Binds all queues of dev. The device owns the vhost from then on, also on failure. */
-__must_check int vhost_scsi_bind(struct vhost *vhost, struct virtio_dev *dev);
-
-/* Of a vhost that was never bound. */
-void vhost_scsi_close(struct vhost *vhost);
-
 #endif

@@ -537,7 +537,7 @@ static void test_nth_failure_at_open(void **state)
 	}
 	f->env.fake.fail_at = 0;
 	assert_int_equal(vhost_net_open(&vhost, &f->env.fake.sys, -1, false), 0);
-	vhost_net_close(vhost);
+	vhost_free(vhost);
 	assert_int_equal(fake_open_fds(), fds);
 }
 
@@ -603,7 +603,7 @@ static void test_inherited_fd(void **state)
 	expect_adopt_line(f, 1000, -EBADF,
 			  "kinglet: vhost-net: fd 1000: not inherited; open /dev/vhost-net on "
 			  "this number before\n");
-	vhost_net_close(vhost);
+	vhost_free(vhost);
 	assert_int_equal(fake_open_fds(), fds);
 }
 

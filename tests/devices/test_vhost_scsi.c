@@ -96,7 +96,7 @@ static int setup(void **state)
 	assert_int_equal(vhost_scsi_open(&vhost, &f->env.fake.sys, WWPN), 0);
 	options.features = vhost_scsi_features(vhost);
 	assert_int_equal(virtio_scsi_new(&f->env.dev, &f->env.virtio, 0, &options), 0);
-	assert_int_equal(vhost_scsi_bind(vhost, f->env.dev), 0);
+	assert_int_equal(vhost_bind(vhost, f->env.dev, 0, f->env.dev->queue_count), 0);
 	for (unsigned i = 0; i < QUEUES; i++)
 		mock_ring_init(&f->rings[i], &f->env, 16);
 	mock_transport_init(&f->transport, f->env.dev);
@@ -248,7 +248,7 @@ static void test_nth_failure_at_open(void **state)
 		f->env.fake.fail_at = f->env.fake.calls + n;
 		assert_int_equal(vhost_scsi_open(&vhost, &f->env.fake.sys, WWPN), 0);
 		assert_false(f->kernel.has_endpoint);
-		vhost_scsi_close(vhost);
+		vhost_free(vhost);
 		assert_int_equal(fake_open_fds(), fds);
 	}
 }

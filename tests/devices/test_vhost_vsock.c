@@ -92,9 +92,9 @@ static int make(struct fixture *f)
 	if (ret)
 		return ret;
 	assert_int_equal(virtio_vsock_new(&f->env.dev, &f->env.virtio, 0, CID,
-					  vhost_vsock_features(vhost)),
+					  vhost->features),
 			 0);
-	assert_int_equal(vhost_vsock_bind(vhost, f->env.dev, VSOCK_QUEUE_RX), 0);
+	assert_int_equal(vhost_bind(vhost, f->env.dev, VSOCK_QUEUE_RX, VSOCK_QUEUE_EVENT), 0);
 	assert_int_equal(local_backend_bind(f->env.dev, VSOCK_QUEUE_EVENT, 1), 0);
 	return 0;
 }

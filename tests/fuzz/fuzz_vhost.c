@@ -123,7 +123,7 @@ static void add_scsi(struct scene *s)
 	FUZZ_CHECK(!vhost_scsi_open(&vhost, &s->g.rig.fake.sys, "naa.5001405000000001"));
 	options.features = vhost_scsi_features(vhost);
 	FUZZ_CHECK(!virtio_scsi_new(&dev, &s->g.env, 0, &options));
-	FUZZ_CHECK(!vhost_scsi_bind(vhost, dev));
+	FUZZ_CHECK(!vhost_bind(vhost, dev, 0, dev->queue_count));
 	fuzz_guest_add(&s->g, dev);
 }
 
@@ -133,8 +133,8 @@ static void add_vsock(struct scene *s)
 	struct virtio_dev *dev;
 
 	FUZZ_CHECK(!vhost_vsock_open(&vhost, &s->g.rig.fake.sys, CID));
-	FUZZ_CHECK(!virtio_vsock_new(&dev, &s->g.env, 0, CID, vhost_vsock_features(vhost)));
-	FUZZ_CHECK(!vhost_vsock_bind(vhost, dev, VSOCK_QUEUE_RX));
+	FUZZ_CHECK(!virtio_vsock_new(&dev, &s->g.env, 0, CID, vhost->features));
+	FUZZ_CHECK(!vhost_bind(vhost, dev, VSOCK_QUEUE_RX, VSOCK_QUEUE_EVENT));
 	FUZZ_CHECK(!local_backend_bind(dev, VSOCK_QUEUE_EVENT, 1));
 	fuzz_guest_add(&s->g, dev);
 }
