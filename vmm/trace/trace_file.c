@@ -32,6 +32,7 @@ static const char tail[] = TRACE_TAIL;
 
 struct trace_file {
 	int fd; /* owned */
+	pid_t pid;
 	const char *path;
 	size_t head_len; /* of watch->facts_text: has been written */
 	pthread_mutex_t lock;
@@ -156,12 +157,13 @@ static void add_time(struct text *out, const struct watch *watch, const char *ke
 		 (unsigned)(ns % 1000));
 }
 
-static void begin(struct text *out, const char *name, const char *category, char ph, int tid)
+static void begin(struct text *out, const struct watched_thread *thread, const char *name,
+		  const char *category, char ph)
 {
 	text_add(out, ",\n{\"name\":\"");
 	trace_add_string(out, name);
 	text_add(out, "\",\"cat\":\"%s\",\"ph\":\"%c\",\"pid\":%d,\"tid\":%d", category, ph,
-		 getpid(), tid);
+		 thread->watch->trace->pid, thread->tid);
 }
 
 static void add_span(struct text *out, const struct watch *watch, uint64_t start_ns,
@@ -202,7 +204,7 @@ void trace_thread(struct watched_thread *thread)
 	thread->trace_buf = malloc(BUFFER);
 	if (!thread->trace_buf)
 		return;
-	begin(&event, "thread_name", "__metadata", 'M', thread->tid);
+	begin(&event, thread, "thread_name", "__metadata", 'M');
 	text_add(&event, ",\"ts\":0,\"args\":{\"name\":\"");
 	trace_add_string(&event, thread->name);
 	text_add(&event, "\"}}");
@@ -217,7 +219,7 @@ void trace_span(struct watched_thread *thread, const char *category, const char 
 
 	if (!thread->trace_buf)
 		return;
-	begin(&event, name, category, 'X', thread->tid);
+	begin(&event, thread, name, category, 'X');
 	add_span(&event, thread->watch, start_ns, end_ns);
 	if (*what) {
 		add_what(&event, what);
@@ -245,7 +247,7 @@ static void trace_note(struct watched_thread *thread, const struct sys_event *no
 	fd_names_add_bare(&thread->watch->names, note->fd, &name);
 	if (!name.len)
 		text_add(&name, "%s", (const char *)note->arg);
-	begin(&event, name_buf, categories[note->topic], 'i', thread->tid);
+	begin(&event, thread, name_buf, categories[note->topic], 'i');
 	add_time(&event, thread->watch, "ts", note->start_ns);
 	text_add(&event, ",\"s\":\"t\"");
 	add_what(&event, what);
@@ -268,8 +270,7 @@ void trace_event(struct watched_thread *thread, const struct narration *n,
 		trace_note(thread, call, what_buf);
 		return;
 	}
-	begin(&event, name, call->kind == SYS_OPEN ? "open" : "ioctl", 'X',
-	      thread->tid);
+	begin(&event, thread, name, call->kind == SYS_OPEN ? "open" : "ioctl", 'X');
 	add_span(&event, thread->watch, call->start_ns, call->end_ns);
 	add_what(&event, what_buf);
 	text_add(&event, ",\"result\":%d,\"source\":\"%s:%u\"}}", call->result, call->site->file,
@@ -288,6 +289,7 @@ int trace_file_open(struct watch *watch, const char *path)
 	if (!file)
 		return -ENOMEM;
 	file->path = path;
+	file->pid = getpid();
 	file->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
 	if (file->fd < 0) {
 		ret = -errno;

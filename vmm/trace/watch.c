@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-
 /* --- Threads ---------------------------------------------------------------------------------- */
 
 static void end_exit(struct watched_thread *thread, uint64_t now_ns)
