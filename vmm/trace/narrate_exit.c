@@ -31,34 +31,33 @@ static void add_value(struct text *out, const void *data, unsigned size)
 		text_add(out, " '%c'", (int)value);
 }
 
+/* `data`: what it writes, once. */
+static void narrate_access(struct text *out, bool write, unsigned count, unsigned size,
+			   const void *data)
+{
+	text_add(out, "the guest %s ", write ? "writes" : "reads");
+	if (count > 1)
+		text_add(out, "%u times ", count);
+	text_add(out, "%u byte%s", size, size == 1 ? "" : "s");
+	if (write && count == 1) {
+		text_add(out, ", ");
+		add_value(out, data, size);
+	}
+	text_add(out, "%s ", write ? ", to" : " from");
+}
+
 static void narrate_io(struct text *out, const struct narration *n, const struct kvm_run *run)
 {
-	bool write = run->io.direction == KVM_EXIT_IO_OUT;
-
-	text_add(out, "the guest %s ", write ? "writes" : "reads");
-	if (run->io.count > 1)
-		text_add(out, "%u times ", run->io.count);
-	text_add(out, "%u byte%s", run->io.size, run->io.size == 1 ? "" : "s");
-	if (write && run->io.count == 1) {
-		text_add(out, ", ");
-		add_value(out, (const char *)run + run->io.data_offset, run->io.size);
-	}
-	text_add(out, "%s port 0x%x: ", write ? ", to" : " from", run->io.port);
+	narrate_access(out, run->io.direction == KVM_EXIT_IO_OUT, run->io.count, run->io.size,
+		       (const char *)run + run->io.data_offset);
+	text_add(out, "port 0x%x: ", run->io.port);
 	narrate_place(out, n->pio, run->io.port);
 }
 
 static void narrate_mmio(struct text *out, const struct narration *n, const struct kvm_run *run)
 {
-	bool write = run->mmio.is_write;
-
-	text_add(out, "the guest %s %u byte%s", write ? "writes" : "reads",
-		 run->mmio.len, run->mmio.len == 1 ? "" : "s");
-	if (write) {
-		text_add(out, ", ");
-		add_value(out, run->mmio.data, run->mmio.len);
-	}
-	text_add(out, "%s 0x%llx, which is no RAM: ", write ? ", to" : " from",
-		 (unsigned long long)run->mmio.phys_addr);
+	narrate_access(out, run->mmio.is_write, 1, run->mmio.len, run->mmio.data);
+	text_add(out, "0x%llx, which is no RAM: ", run->mmio.phys_addr);
 	narrate_place(out, n->mmio, run->mmio.phys_addr);
 }
 

@@ -14,6 +14,7 @@
  */
 #include "watch.h"
 
+#include "base/files.h"
 #include "base/log.h"
 #include "base/room.h"
 #include "base/utf8.h"
@@ -52,22 +53,13 @@ static void write_failed(struct trace_file *file)
 	file->error = errno;
 }
 
-/* All of it, at a place of its own. Lock held. */
-static void write_file(struct trace_file *file, const char *data, size_t len, off_t at)
+/* All of it, over the tail that stands there. Lock held. */
+static void write_file(struct trace_file *file, const char *data, size_t len)
 {
-	while (len && !file->error) {
-		ssize_t done = pwrite(file->fd, data, len, at);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0) {
-			write_failed(file);
-			return;
-		}
-		data += done;
-		at += done;
-		len -= (size_t)done;
-	}
+	if (file->error)
+		return;
+	if (lseek(file->fd, file->end, SEEK_SET) < 0 || write_all(file->fd, data, len))
+		write_failed(file);
 }
 
 /* False when the pipe has no room for the rest, within so many milliseconds. Lock held. */
@@ -111,7 +103,7 @@ static void write_events(struct trace_file *file, char *data, size_t len)
 		write_pipe(file, data, len);
 	} else {
 		memcpy(data + len, tail, sizeof(tail));
-		write_file(file, data, len + sizeof(tail) - 1, file->end);
+		write_file(file, data, len + sizeof(tail) - 1);
 		file->end += (off_t)len;
 	}
 	pthread_mutex_unlock(&file->lock);
@@ -338,7 +330,7 @@ bool trace_file_close(struct watch *watch)
 	if (file->end < 0)
 		lost = !finish_pipe(file, rest, len);
 	else
-		write_file(file, rest, len, file->end);
+		write_file(file, rest, len);
 	if (close(file->fd) && !file->error)
 		write_failed(file);
 	/* A pipe's reader may leave when it has seen enough. */
