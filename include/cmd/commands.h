@@ -63,4 +63,7 @@ __must_check int dry_run_print(FILE *out, const struct run_options *options);
  */
 void verdict_format(const struct verdict *verdict, double seconds, char *text, size_t len);
 
+/* "powered-off", as programs read it; static. */
+const char *outcome_word(enum outcome outcome);
+
 #endif

@@ -73,11 +73,49 @@ static void a_line_without_its_newline_is_told_at_a_tick(void **state)
 	test_free(log);
 }
 
+/* The first that comes is the end; of what comes at once, what a listener wants goes first. */
+static void what_a_line_shows_goes_before_a_panic(void **state)
+{
+	static const char text[] = "enough\n---[ end Kernel panic - not syncing: x ]---\n";
+	struct guest_log *log = test_calloc(1, sizeof(*log));
+	struct heard heard = { .wanted = "enough" };
+	struct verdict end = { .outcome = OUTCOME_OBSERVER };
+
+	(void)state;
+	guest_log_listen(log, (struct line_listener){ .line = hear, .owner = &heard });
+	assert_true(guest_log_ops.console(log, GUEST_SERIAL, (const uint8_t *)text, strlen(text),
+					  &end));
+	assert_int_equal(end.outcome, OUTCOME_OBSERVER);
+	assert_true(guest_log_ops.console(log, GUEST_SERIAL, (const uint8_t *)"\n", 1, &end));
+	assert_int_equal(end.outcome, OUTCOME_PANIC);
+	test_free(log);
+}
+
+static void a_boot_knows_nothing_of_the_panic_before(void **state)
+{
+	struct guest_log *log = test_calloc(1, sizeof(*log));
+	struct machine_panic panic;
+
+	(void)state;
+	prints(log, GUEST_SERIAL, "Kernel panic - not syncing: no ini");
+	guest_log_ops.panic(log, &panic);
+	assert_int_equal(panic.proof, PANIC_TEXT);
+	assert_string_equal(panic.line, "Kernel panic - not syncing: no ini");
+	guest_log_ops.restarting(log);
+	prints(log, GUEST_SERIAL, "t\nLinux version 6.1\n");
+	guest_log_ops.panic(log, &panic);
+	assert_int_equal(panic.proof, PANIC_UNKNOWN);
+	assert_string_equal(panic.line, "");
+	test_free(log);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_listener_is_told_each_line),
 		cmocka_unit_test(a_line_without_its_newline_is_told_at_a_tick),
+		cmocka_unit_test(what_a_line_shows_goes_before_a_panic),
+		cmocka_unit_test(a_boot_knows_nothing_of_the_panic_before),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

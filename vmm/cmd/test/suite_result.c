@@ -2,6 +2,8 @@
 /* From what was seen of a run to its result. */
 #include "suite.h"
 
+#include "cmd/commands.h"
+
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
@@ -13,23 +15,6 @@ struct conclusion {
 	bool passed;
 	int status;
 	char detail[480];
-};
-
-static const char *const outcome_names[] = {
-	[OUTCOME_POWEROFF] = "powered-off",
-	[OUTCOME_REBOOT] = "rebooted",
-	[OUTCOME_HALTED] = "halted",
-	[OUTCOME_STATUS] = "guest-status",
-	[OUTCOME_USAGE] = "usage",
-	[OUTCOME_HOST] = "host-error",
-	[OUTCOME_PANIC] = "panic",
-	[OUTCOME_TRIPLE_FAULT] = "triple-fault",
-	[OUTCOME_INTERNAL_ERROR] = "internal-error",
-	[OUTCOME_TIMEOUT] = "timeout",
-	[OUTCOME_SIGNAL] = "signal",
-	[OUTCOME_QUIT] = "quit",
-	[OUTCOME_OBSERVER] = "seen",
-	[OUTCOME_BUDGET] = "budget",
 };
 
 /* The arguments may include the detail so far. */
@@ -121,7 +106,7 @@ static void judge_end(struct conclusion *c, const struct judge *judge, enum outc
 static struct conclusion conclude(const struct judge *judge, const struct verdict *verdict)
 {
 	struct conclusion c = {
-		.outcome = outcome_names[verdict->outcome],
+		.outcome = outcome_word(verdict->outcome),
 		.passed = verdict->status == 0 && verdict->outcome != OUTCOME_QUIT,
 		.status = verdict->status,
 	};

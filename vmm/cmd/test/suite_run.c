@@ -9,6 +9,7 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "base/signals.h"
+#include "base/text.h"
 #include "base/utf8.h"
 #include "cmd/commands.h"
 #include "core/sys.h"
@@ -133,25 +134,24 @@ static const char *case_title(const struct test_case *test)
 static void draw_progress(const struct runner *runner)
 {
 	char line[1024], shown[1024];
-	size_t columns = terminal_columns(), used;
+	struct text text = text_of(line, sizeof(line));
+	size_t columns = terminal_columns();
 	const char *between = "; ";
 
 	if (!runner->progress)
 		return;
-	used = (size_t)snprintf(line, sizeof(line), "[%u/%u] %u failed", runner->done,
-				runner->suite->count, runner->failed);
-	for (unsigned i = 0; i < runner->worker_count && used < sizeof(line); i++) {
+	text_add(&text, "[%u/%u] %u failed", runner->done, runner->suite->count, runner->failed);
+	for (unsigned i = 0; i < runner->worker_count; i++) {
 		const struct worker *worker = &runner->workers[i];
 
 		if (worker->pipe < 0)
 			continue;
-		used += (size_t)snprintf(line + used, sizeof(line) - used, "%s%.60s %u s",
-					 between, case_title(worker->test),
-					 (unsigned)(seconds_now() - worker->start));
+		text_add(&text, "%s%.60s %u s", between, case_title(worker->test),
+			 (unsigned)(seconds_now() - worker->start));
 		between = ", ";
 	}
 	/* A line that wraps could not be drawn over. */
-	utf8_clean(shown, columns < sizeof(shown) ? columns : sizeof(shown), line, strlen(line));
+	utf8_clean(shown, columns < sizeof(shown) ? columns : sizeof(shown), line, text.len);
 	printf("\r\033[K%s", shown);
 	fflush(stdout);
 }
