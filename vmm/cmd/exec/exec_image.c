@@ -14,13 +14,6 @@
 
 const char *const exec_needed_modules[EXEC_NEEDED_MODULES] = { "virtio_pci", "virtio_console" };
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 static int refuse(const char *path, int err)
 {
 	if (err == -EFBIG)
@@ -86,6 +79,12 @@ static bool has_interpreter(const struct elf_file *elf)
 	return false;
 }
 
+static int refuse_program(const char *path, const char *why)
+{
+	log_error("%.200s: %s", path, why);
+	return -ENOEXEC;
+}
+
 /* What a guest with nothing but this file cannot run is refused here, where it can be said why. */
 static int check_program(const char *path)
 {
@@ -96,26 +95,17 @@ static int check_program(const char *path)
 
 	if (fd < 0 || fstat(fd, &st))
 		return refuse(path, -errno);
-	if (!S_ISREG(st.st_mode)) {
-		log_error("%.200s: is no regular file; give a folder with --root", path);
-		return -ENOEXEC;
-	}
-	if (!pread_exactly(fd, begin, sizeof(begin), 0) && memcmp(begin, "#!", 2) == 0) {
-		log_error("%.200s: is a script; give a --root folder that has its interpreter, or run "
-			  "a static interpreter with the script in a --dir",
-			  path);
-		return -ENOEXEC;
-	}
-	if (elf_open(&elf, fd, (uint64_t)st.st_size)) {
-		log_error("%.200s: is no program of Linux (ELF)", path);
-		return -ENOEXEC;
-	}
-	if (has_interpreter(&elf)) {
-		log_error("%.200s: is linked dynamically; link it with -static, or give a --root folder "
-			  "that has its libraries",
-			  path);
-		return -ENOEXEC;
-	}
+	if (!S_ISREG(st.st_mode))
+		return refuse_program(path, "is no regular file; give a folder with --root");
+	if (!pread_exactly(fd, begin, sizeof(begin), 0) && memcmp(begin, "#!", 2) == 0)
+		return refuse_program(path, "is a script; give a --root folder that has its "
+					    "interpreter, or run a static interpreter with the "
+					    "script in a --dir");
+	if (elf_open(&elf, fd, (uint64_t)st.st_size))
+		return refuse_program(path, "is no program of Linux (ELF)");
+	if (has_interpreter(&elf))
+		return refuse_program(path, "is linked dynamically; link it with -static, or give "
+					    "a --root folder that has its libraries");
 	return 0;
 }
 
@@ -129,7 +119,7 @@ static int add_program(struct cpio *cpio, const char *name, char **guest)
 		ret = check_program(path);
 	if (ret)
 		return ret;
-	if (asprintf(guest, "/bin/%s", base_name(path)) < 0) {
+	if (asprintf(guest, "/bin/%s", basename(path)) < 0) {
 		*guest = NULL;
 		return refuse(path, -ENOMEM);
 	}
@@ -165,7 +155,7 @@ static int add_modules(struct cpio *cpio, const struct exec_image *image, FILE *
 		int ret;
 
 		if (snprintf(host, PATH_MAX, "%s/%s", image->modules_folder, file) >= PATH_MAX ||
-		    snprintf(guest, PATH_MAX, GUEST_INIT_FOLDER "/%s", base_name(file)) >= PATH_MAX)
+		    snprintf(guest, PATH_MAX, GUEST_INIT_FOLDER "/%s", basename(file)) >= PATH_MAX)
 			return refuse(file, -ENAMETOOLONG);
 		ret = add_file(cpio, host, guest, 0600);
 		if (ret)
