@@ -6,12 +6,12 @@
  *   image event (loop thread)     image_process: chains pushed ◀────────┘ one interrupt a queue
  *   quiesce (reset, any thread)   image_drain: the same, until nothing is in flight
  *
- * All three hold the device's lock, and nothing that an I/O needs to complete ever takes it, so a
- * reset on a vCPU thread waits only for the disk (host/image.h has the rule in full).
+ * All three hold the device's lock, and completing an I/O never needs it, so a reset on a vCPU
+ * thread waits only for the disk (see host/image.h).
  *
- * All queues share one image and one engine: they are served by one thread under one lock, so a
- * ring each would only add wake-ups. What several queues buy is on the guest's side: its CPUs do
- * not contend for one ring.
+ * All queues share one image and one engine: they are served by one thread under one lock, so one
+ * io_uring each would only add wake-ups. Several queues help the guest: its CPUs do not contend for
+ * one ring.
  */
 #ifndef KINGLET_DEVICES_BLK_H
 #define KINGLET_DEVICES_BLK_H
@@ -22,7 +22,7 @@
 enum { VIRTIO_BLK_MAX_QUEUES = 16 };
 
 struct disk_config {
-	struct image_options image; /* its path outlives the device; the depth is the device's */
+	struct image_options image; /* its path outlives the device; the device sets the depth */
 	const char *serial;	    /* of at most 20 bytes, copied; NULL: none */
 	unsigned queues;	    /* 1..VIRTIO_BLK_MAX_QUEUES */
 };
@@ -30,10 +30,10 @@ struct disk_config {
 extern const struct device_kind blk_kind;
 
 /*
- * Opens the image and makes the device. All its queues are for the local backend, which the caller
- * binds; the transport owns it from virtio_pci_add() on. Not locked. Logs on failure.
- * -EINVAL, -ENOENT and -ENOTDIR say that an option or the image is wrong (usage); everything else
- * is trouble of the host.
+ * Opens the image and creates the device. All its queues are for the local backend, which the
+ * caller binds; the transport owns it from virtio_pci_add() on. Not locked. Logs on failure.
+ * -EINVAL, -ENOENT and -ENOTDIR: an option or the image is wrong (usage); everything else is a host
+ * error.
  */
 __must_check int virtio_blk_new(struct virtio_dev **out, const struct virtio_env *env,
 				unsigned instance, const struct disk_config *config);

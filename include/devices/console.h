@@ -2,14 +2,14 @@
 /*
  * virtio-console (virtio 1.2 §5.3), for the local backend.
  *
- * Port 0 is the console, hvc0 in Linux. Port 1 is named kinglet.status: where udev runs it is
+ * Port 0 is the console, hvc0 in Linux. Port 1 is named kinglet.status: with udev it is
  * /dev/virtio-ports/kinglet.status, else /dev/vportNp1 (see /sys/class/virtio-ports/…/name). A line
- * written there, or what was written when it is closed, with a decimal number from 0 to 255 is the
- * guest's exit status. It has been reported when the guest's close(2) returns.
+ * written there, or the text before it is closed, with a decimal number from 0 to 255 sets the
+ * guest's exit status. When the guest's close(2) returns, the status has been reported.
  *
- * Streams are further ports with names of their owner's, from VIRTIO_CONSOLE_FIRST_STREAM on: bytes
- * in both directions, with back-pressure in both, and an end that each side can close. Where Linux
- * tells a port's name, it knows as well whether our end is open.
+ * Streams are further ports with names set by their owner, numbered from
+ * VIRTIO_CONSOLE_FIRST_STREAM: bytes in both directions, with back-pressure in both; each side can
+ * close its end. When Linux shows a port's name, it already knows whether our end is open.
  */
 #ifndef KINGLET_DEVICES_CONSOLE_H
 #define KINGLET_DEVICES_CONSOLE_H
@@ -25,23 +25,23 @@ enum {
 
 /*
  * Called on the loop thread with the device's lock held, so they must not call any
- * virtio_console_*(): input_wanted() has the loop poll the terminal again, no more. `port` is the
+ * virtio_console_*(): input_wanted() only makes the loop poll the terminal again. `port` is the
  * console's number or a stream's.
  */
 struct virtio_console_ops {
 	/*
 	 * The guest printed. `data` is guest RAM, valid during the call; the guest may change it.
-	 * Returns how many bytes were taken; after less than all, virtio_console_output_ready() is
-	 * owed, and the guest's buffer waits.
+	 * Returns how many bytes were taken; after a partial take, the owner must call
+	 * virtio_console_output_ready() later, and the guest's buffer waits.
 	 */
 	size_t (*output)(void *owner, unsigned port, const uint8_t *data, size_t len);
-	/* virtio_console_input() took less than it was given and may now take more. */
+	/* virtio_console_input() took only a part and may now take more. */
 	void (*input_wanted)(void *owner, unsigned port);
-	/* The guest set its exit status; may come several times. */
+	/* The guest set its exit status; may be called several times. */
 	void (*status)(void *owner, uint8_t status);
 	/*
-	 * After status(): the output() of every port has taken all that the guest wrote before. May
-	 * be NULL.
+	 * After status(): the output() of every port has taken everything that the guest wrote
+	 * before. May be NULL.
 	 */
 	void (*drained)(void *owner);
 };
@@ -71,12 +71,12 @@ size_t virtio_console_input(struct virtio_dev *dev, unsigned port, const uint8_t
 void virtio_console_output_ready(struct virtio_dev *dev, unsigned port);
 
 /*
- * Our end of a stream is closed, for good: the guest reads what it was sent, then the end of the
- * file; what it writes is dropped. Loop thread, not locked.
+ * Closes our end of a stream permanently: the guest reads what was sent, then end of file; what it
+ * writes is dropped. Loop thread, not locked.
  */
 void virtio_console_hang_up(struct virtio_dev *dev, unsigned port);
 
-/* The terminal has this size now; 0 by 0: not known. Not locked. */
+/* Sets the terminal's size; 0 by 0: unknown. Not locked. */
 void virtio_console_resize(struct virtio_dev *dev, uint16_t cols, uint16_t rows);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * virtio-net (virtio 1.2 §5.1) on a tap: pairs of a receive and a transmit queue, each pair on a
- * queue of the tap, and a control queue behind them.
+ * queue of the tap, followed by a control queue.
  *
- * The caller binds backends to its queues, both of a pair to the same one. Those of the pairs carry
- * the frames; on the local backend they are served here. The control queue is always for the local
- * backend, which at DRIVER_OK may get the third queue as well: for a driver without
+ * The caller binds its queues to backends, both of a pair to the same one. The backends of the
+ * pairs carry the frames; the local backend serves them here. The control queue is always on the
+ * local backend, which at DRIVER_OK may also get the third queue: for a driver without
  * VIRTIO_NET_F_MQ, that is the control queue.
  */
 #ifndef KINGLET_DEVICES_NET_H
@@ -17,19 +17,19 @@
 
 enum { VIRTIO_NET_MAX_PAIRS = 16 };
 
-/* VHOST_AUTO: where the host has it; else the frames pass through Kinglet, with a warning. */
+/* VHOST_AUTO: if the host has it; else the frames pass through Kinglet, with a warning. */
 enum vhost_mode { VHOST_AUTO, VHOST_ON, VHOST_OFF };
 
 struct net_config {
 	const char *tap;	  /* interface name; NULL with fds */
-	bool create;		  /* where there is no such tap, one is made for the run */
+	bool create;		  /* if there is no such tap, create it for the run */
 	struct fd_list fds;	  /* queues of a tap or macvtap, taken over; none with a name */
-	struct fd_list vhost_fds; /* of /dev/vhost-net, one for each pair; none: it is opened */
+	struct fd_list vhost_fds; /* of /dev/vhost-net, one per pair; none: it is opened */
 	uint8_t mac[6];
-	bool mac_set; /* else a stable locally administered one is made from the tap's name */
+	bool mac_set; /* else a stable, locally administered one from the tap's name */
 	enum vhost_mode vhost;
-	bool offloads;	 /* checksums and segmentation may be left to the other side */
-	unsigned queues; /* pairs, 1..VIRTIO_NET_MAX_PAIRS; as many as fds where there are any */
+	bool offloads;	 /* offer checksum and segmentation offloads */
+	unsigned queues; /* pairs, 1..VIRTIO_NET_MAX_PAIRS; the number of fds if any */
 };
 
 extern const struct device_kind net_kind;
@@ -40,20 +40,20 @@ extern const struct device_kind net_kind;
 #define NET_QUEUE_CONTROL(pairs) (2 * (pairs))
 #define NET_QUEUES(pairs) (2 * (pairs) + 1)
 
-/* Frames since the device was made. */
+/* Frames since the device was created. */
 struct virtio_net_stats {
 	uint64_t rx_frames, tx_frames;
 	uint64_t rx_dropped;  /* too short, or too large for the driver's buffers */
-	uint64_t rx_filtered; /* not among those that the driver wants */
+	uint64_t rx_filtered; /* dropped by the driver's filter */
 	uint64_t tx_dropped;  /* too short, too large, or refused by the tap */
 };
 
 struct virtio_net_options {
-	struct tap *taps;   /* a queue of the same tap for each pair; taken over, also on failure */
+	struct tap *taps;   /* a queue of the same tap per pair; taken over, also on failure */
 	unsigned pairs;	    /* 1..VIRTIO_NET_MAX_PAIRS */
 	const uint8_t *mac; /* 6 bytes, unicast; NULL: a macvtap's, else one from the name */
-	uint64_t features;  /* bits that the pairs' backend can */
-	bool in_kernel;	    /* another backend than the local carries the frames */
+	uint64_t features;  /* supported by the pairs' backend */
+	bool in_kernel;	    /* another backend than the local one carries the frames */
 };
 
 /*
@@ -69,12 +69,13 @@ __must_check int virtio_net_new(struct virtio_dev **out, const struct virtio_env
 int virtio_net_tap_fd(const struct virtio_dev *dev, unsigned pair);
 
 /*
- * What the tap's link is like now: the driver's follows. LINK_GONE: it is not where it was, and the
- * tap tells whether it was removed. Loop thread, or before the vCPUs run. Not locked.
+ * The new state of the tap's link, which is reported to the driver. LINK_GONE: it is not in this
+ * namespace any more, and the tap shows whether it was removed. Loop thread, or before the vCPUs
+ * run. Not locked.
  */
 void virtio_net_set_link(struct virtio_dev *dev, enum link_state state);
 
-/* False when another backend carries the frames: they are not counted. Not locked. */
+/* False when another backend carries the frames, which are then not counted. Not locked. */
 bool virtio_net_get_stats(struct virtio_dev *dev, struct virtio_net_stats *stats);
 
 #endif

@@ -13,7 +13,7 @@
 /* The highest target number that a request can name. */
 enum { VIRTIO_SCSI_MAX_TARGET = 255 };
 
-/* A target of vhost-scsi that exists, by its wwpn; or an image, for which one is made. */
+/* An existing target of vhost-scsi, by its wwpn; or an image, for which one is created. */
 struct scsi_config {
 	struct image_options image; /* its path NULL with a wwpn */
 	const char *wwpn;	    /* NULL with a path */
@@ -25,14 +25,13 @@ extern const struct device_kind scsi_kind;
 struct scsi_target;
 
 struct virtio_scsi_options {
-	uint64_t features;	 /* that the backend serves */
+	uint64_t features;	 /* supported by the backend */
 	unsigned request_queues; /* 1 at least */
 	/*
-	 * Drivers look for targets 0 to this one, each with a command that takes its time. 0 stands
-	 * for one target, number 0.
+	 * Drivers scan targets 0 to this one, each with a slow command. 0: one target, number 0.
 	 */
 	unsigned max_target;
-	struct scsi_target *target; /* made for it alone; taken over, also on failure; or NULL */
+	struct scsi_target *target; /* created for it; taken over, also on failure; or NULL */
 };
 
 /*

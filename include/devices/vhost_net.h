@@ -8,15 +8,15 @@
 #include "backend/vhost.h"
 
 /*
- * Opens /dev/vhost-net, or takes an inherited `fd` of it over when >= 0 (also on failure). Logs on
- * failure, as vhost_open() does, whose errors these are.
+ * Opens /dev/vhost-net, or takes over an inherited `fd` of it if >= 0 (also on failure). Logs on
+ * failure, with the errors of vhost_open().
  */
 __must_check int vhost_net_open(struct vhost **out, struct sys *sys, int fd, bool optional);
 
 /*
- * Of the feature bits of virtio-net and the ring: those that may be offered when this vhost runs
- * the queues. vhost knows the ring's bits and MRG_RXBUF; all others are served by the tap and by
- * the VMM, so they pass.
+ * The feature bits of virtio-net and the ring that may be offered when this vhost runs the queues.
+ * vhost implements the ring's bits and MRG_RXBUF; all others concern the tap and the VMM, so they
+ * pass.
  */
 uint64_t vhost_net_features(const struct vhost *vhost);
 

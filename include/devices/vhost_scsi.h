@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * All queues of a virtio-scsi device, run by /dev/vhost-scsi on a target of the kernel's SCSI
- * target (LIO). The endpoint, which ties the two together, is set at DRIVER_OK and cleared when the
- * device stops; at other times nobody has the target.
+ * All queues of a virtio-scsi device, run by /dev/vhost-scsi on a target of the kernel (LIO). The
+ * endpoint, which connects the two, is set at DRIVER_OK and cleared when the device stops; at other
+ * times the target is free.
  */
 #ifndef KINGLET_DEVICES_VHOST_SCSI_H
 #define KINGLET_DEVICES_VHOST_SCSI_H
@@ -13,12 +13,12 @@ enum { VHOST_SCSI_WWPN_MAX = 223 }; /* bytes of a target's name */
 
 /*
  * Opens /dev/vhost-scsi for the target `wwpn` ("naa.…"; copied; no longer than
- * VHOST_SCSI_WWPN_MAX). Logs on failure; -ENODEV: there is no such target with a nexus that no
- * other machine has.
+ * VHOST_SCSI_WWPN_MAX). Logs on failure; -ENODEV: there is no such target with a nexus that is
+ * free.
  */
 __must_check int vhost_scsi_open(struct vhost **out, struct sys *sys, const char *wwpn);
 
-/* The feature bits of virtio-scsi and the ring that the kernel serves. */
+/* The feature bits of virtio-scsi and the ring that the kernel supports. */
 uint64_t vhost_scsi_features(const struct vhost *vhost);
 
 #endif

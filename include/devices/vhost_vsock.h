@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The packet queues of virtio-vsock run by /dev/vhost-vsock: what arrives there for the guest's CID
- * and what the guest sends goes through the host's AF_VSOCK sockets.
+ * The packet queues of virtio-vsock run by /dev/vhost-vsock: they connect the guest, by its CID, to
+ * the host's AF_VSOCK sockets.
  */
 #ifndef KINGLET_DEVICES_VHOST_VSOCK_H
 #define KINGLET_DEVICES_VHOST_VSOCK_H
