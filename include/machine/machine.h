@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The whole VM: builds it from a config, runs it to its end, takes it down.
+ * The whole VM: builds it from a config, runs it until it ends, and destroys it.
  */
 #ifndef KINGLET_MACHINE_MACHINE_H
 #define KINGLET_MACHINE_MACHINE_H
@@ -8,7 +8,9 @@
 #include "core/sys.h"
 #include "machine/config.h"
 
-/* How a run ended. The numbers are the exit statuses of README's table, but for OUTCOME_STATUS. */
+/*
+ * How a run ended. The numbers are the exit statuses of README's table, except for OUTCOME_STATUS.
+ */
 enum outcome {
 	OUTCOME_POWEROFF,	/* 0: powered off, or rebooted with --on-reboot=exit */
 	OUTCOME_REBOOT,		/* 0 */
@@ -22,34 +24,35 @@ enum outcome {
 	OUTCOME_TIMEOUT,	/* 124 */
 	OUTCOME_SIGNAL,		/* 128 + n */
 	OUTCOME_QUIT,		/* 0: Ctrl-A x */
-	OUTCOME_OBSERVER,	/* n: an observer had seen enough */
-	OUTCOME_BUDGET,		/* 1: all went well, but not in the time of --budget */
+	OUTCOME_OBSERVER,	/* n: an observer ended the run */
+	OUTCOME_BUDGET,		/* 1: successful, but exceeded --budget */
 };
 
 struct verdict {
 	enum outcome outcome;
 	int status;	  /* exit status of the process */
-	char detail[200]; /* one line for people; may be empty */
+	char detail[200]; /* one line of text; may be empty */
 };
 
 /*
- * -EINVAL after one logged line when these parts do not fit together on any host. machine_run()
- * looks, too.
+ * -EINVAL after one logged line when the parts of the config conflict on any host. machine_run()
+ * also checks this.
  */
 __must_check int machine_check(const struct machine_config *config);
 
 /*
- * Builds the machine, runs it until its verdict is known, and destroys it. Everything that was
- * opened is closed, the terminal restored, whatever happens. Main thread, which meanwhile serves
- * signals and config->timeout_ns; a thread of its own builds the machine and serves the devices.
+ * Builds the machine, runs it until its verdict is known, and destroys it. In any case everything
+ * opened is closed, and the terminal restored. Main thread, which meanwhile handles signals and
+ * config->timeout_ns; a separate thread builds the machine and serves the devices.
  *
- * Signals that would end the process end the run in order, unless they are ignored. From the
- * verdict on, that has two seconds; after a guest that ended by itself, two without progress. When
- * they are over, false is returned: threads are left that use the config and what it points to, so
- * that the process says its last words and ends by _exit(2). What would outlive it is seen to.
+ * Signals that would end the process end the run in an orderly way, unless they are ignored. After
+ * the verdict the stop may take two seconds; after a guest that ended by itself, two seconds
+ * without progress. Otherwise false is returned: threads still use the config and what it points
+ * to, so the process must print its last messages and end by _exit(2). What would outlive it has
+ * been removed.
  *
- * Afterwards the process still ignores SIGPIPE, may still open as many files as it is allowed at
- * most, and has those signals blocked: a second one must not end it before its verdict is said.
+ * Afterwards the process still ignores SIGPIPE, has its limit of open files raised to the maximum,
+ * and has those signals blocked: a second one must not end it before its verdict is printed.
  */
 __must_check bool machine_run(const struct machine_config *config, struct sys *sys,
 			      struct verdict *verdict);

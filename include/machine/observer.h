@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who looks on while a machine runs: tracing, statistics, a debugger, a test. The command hands
- * observers down in the config; the machine calls them, in the order of the config, and knows
- * nothing else about them.
+ * Observers of a running machine: tracing, statistics, a debugger, a test. The command passes
+ * observers in the config; the machine calls them, in the order of the config, and knows nothing
+ * else about them.
  */
 #ifndef KINGLET_MACHINE_OBSERVER_H
 #define KINGLET_MACHINE_OBSERVER_H
@@ -27,38 +27,41 @@ enum { MACHINE_TICK_MS = 100, PANIC_LINE_MAX = 160 };
 /* The guest's consoles: ttyS0 and hvc0 in Linux. */
 enum guest_stream { GUEST_SERIAL, GUEST_HVC, GUEST_STREAMS };
 
-/* What the machine itself knows of how far a run has come. */
+/* The phases of a run that the machine itself knows. */
 enum machine_phase {
-	MACHINE_LOADS, /* it is built; the kernel is going to be loaded, also at a reboot */
-	MACHINE_ENDS,  /* the verdict is known; next it is taken down */
+	MACHINE_LOADS, /* it is built; next the kernel is loaded, also at a reboot */
+	MACHINE_ENDS,  /* the verdict is known; next it is destroyed */
 };
 
 enum panic_proof {
 	PANIC_UNKNOWN,
-	PANIC_TEXT, /* its text was read: proof if the guest resets or faults next */
+	PANIC_TEXT, /* its text was printed: proof if the guest then resets or faults */
 	PANIC_SURE,
 };
 
 struct machine_panic {
 	enum panic_proof proof;
-	char line[PANIC_LINE_MAX]; /* the panic's own; may be empty */
+	char line[PANIC_LINE_MAX]; /* of the panic; may be empty */
 };
 
-/* What an observer may ask of the machine, which is parts->vm. */
+/* Operations on the machine for observers; vm is parts->vm. */
 struct machine_ops {
 	/* Ends the run, unless it has ended already. Any thread. */
 	void (*end)(struct vm *vm, const struct verdict *end);
-	/* Around vcpu_pause(): no vCPU waits for this thread in between. Machine's thread. */
+	/*
+	 * To be called around vcpu_pause(): in between, no vCPU waits for this thread. Machine's
+	 * thread.
+	 */
 	void (*pausing)(struct vm *vm);
 	void (*paused)(struct vm *vm);
-	/* From gone(): a part of what may take long is done. */
+	/* From gone(): a step of long work is done. */
 	void (*progressed)(struct vm *vm);
 };
 
 /*
- * What an observer may look at; all is borrowed. What is pointed to is there from built() until
- * stopped() returns, but for config, sys, loop and loaded: from begin() until gone() returns, as is
- * the struct itself. Addresses on the buses may be looked up at any time in between.
+ * What an observer may read; everything is borrowed. Pointers are valid from built() until
+ * stopped() returns; config, sys, loop, loaded and the struct itself from begin() until gone()
+ * returns. Addresses on the buses may be looked up at any time in between.
  */
 struct machine_parts {
 	const struct machine_config *config;
@@ -73,62 +76,62 @@ struct machine_parts {
 	unsigned device_count, vcpu_count;
 	const struct boot_summary *loaded;
 	const struct machine_ops *ops;
-	struct vm *vm; /* for these; of no use to others */
+	struct vm *vm; /* for these operations; opaque */
 };
 
-/* Members may be NULL. The machine's thread calls, where not said otherwise. */
+/* Members may be NULL. Called on the machine's thread unless stated otherwise. */
 struct machine_observer_ops {
 	/*
-	 * Before anything is built: of parts, devices and vCPUs are not set. A
-	 * tracer belongs into sys now. -errno after one logged line ends the run (OUTCOME_USAGE).
+	 * Before anything is built: devices and vCPUs in parts are not set. A tracer must be set in
+	 * sys now. -errno after one logged line ends the run (OUTCOME_USAGE).
 	 */
 	int (*begin)(void *owner, const struct machine_parts *parts);
 	/*
-	 * All is built, and the vCPUs are going to be started: they may be paused. -errno after one
-	 * logged line ends the run (OUTCOME_HOST).
+	 * Everything is built, and the vCPUs are not started yet: they may be paused. -errno after
+	 * one logged line ends the run (OUTCOME_HOST).
 	 */
 	int (*built)(void *owner, const struct machine_parts *parts);
-	/* After built(): the vCPUs stand still for good, and the run ends like this. */
+	/* After built(): the vCPUs have stopped for good, and the run ends with this verdict. */
 	void (*stopped)(void *owner, const struct verdict *verdict);
 	/*
-	 * After begin(): all is taken down. What is to be written is written now. True: that makes
-	 * a failure of a success, as *verdict says from now on.
+	 * After begin(): everything is destroyed. Output is written now. True: this turns a success
+	 * into a failure, which is now in *verdict.
 	 */
 	bool (*gone)(void *owner, struct verdict *verdict);
 	/*
-	 * The machine's thread is stuck, and the process about to end: removes what would outlive
-	 * it. Main thread; waits for nothing.
+	 * The machine's thread is stuck, and the process is about to end: removes what would
+	 * outlive it. Main thread; does not wait.
 	 */
 	void (*abandon)(void *owner);
 
 	/* At `site`. */
 	void (*phase)(void *owner, const struct sys_site *site, enum machine_phase phase);
-	/* SIGUSR1: says how things are. Where no observer does, that signal ends the run. */
+	/* SIGUSR1: prints a report. Without an observer that has this, the signal ends the run. */
 	void (*report)(void *owner);
-	/* The machine was reset: before its vCPUs, which are stopped, start anew, and after it. */
+	/* The machine was reset: before its stopped vCPUs are started again, and afterwards. */
 	void (*restarting)(void *owner);
 	void (*restarted)(void *owner);
 	/* KVM_EXIT_DEBUG of this vCPU, which parks next. Its thread. */
 	void (*debugged)(void *owner, struct vcpu *vcpu);
 
-	/* --- Of the guest. One call at a time; must neither block nor call the machine. --- */
+	/* --- About the guest. One call at a time; must neither block nor call the machine. --- */
 
 	/*
-	 * The guest printed on a console, whether or not that is seen on standard output. `data`
-	 * may be guest RAM, which the guest can change meanwhile: read each byte once. True: enough
-	 * was seen, and the run ends as *end says, unless it has ended already; its outcome is
-	 * OUTCOME_OBSERVER where none is set, status and detail are to be set. Calls go on until
-	 * the vCPUs stand still. vCPU threads and the machine's.
+	 * The guest printed on a console, whether or not it is shown on standard output. `data` may
+	 * be guest RAM, which the guest can change meanwhile: read each byte once. True: the run
+	 * ends with *end, unless it has ended already; the observer sets status and detail, and the
+	 * outcome, if not set, is OUTCOME_OBSERVER. Calls continue until the vCPUs have stopped.
+	 * vCPU threads and the machine's.
 	 */
 	bool (*console)(void *owner, enum guest_stream stream, const uint8_t *data, size_t len,
 			struct verdict *end);
 	/* Every MACHINE_TICK_MS while the machine runs. Returns as console(). */
 	bool (*tick)(void *owner, struct verdict *end);
-	/* What it knows of a panic in this boot. vCPU threads and the machine's. */
+	/* Returns what it knows about a panic in this boot. vCPU threads and the machine's. */
 	void (*panic)(void *owner, struct machine_panic *panic);
 	/*
-	 * Where a vCPU is when the run ends without the guest's doing: each one at a timeout, the
-	 * one that it came from at a triple fault or an internal error; before the end. vCPU
+	 * The state of a vCPU when the run is ended by other than the guest: of each one at a
+	 * timeout, of the failing one at a triple fault or an internal error; before the end. vCPU
 	 * threads and the machine's.
 	 */
 	void (*vcpu)(void *owner, unsigned id, const struct arch_vcpu_state *state);
