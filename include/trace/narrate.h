@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an ioctl or an exit means, in one plain sentence.
+ * The meaning of an ioctl or an exit, in one plain sentence.
  *
- * A table for each kernel header that has requests. A sentence is written to be learned from: what
- * is asked of the kernel, with the arguments decoded.
+ * One table for each kernel header with requests. A sentence is for learning: the request to the
+ * kernel, with decoded arguments.
  */
 #ifndef KINGLET_TRACE_NARRATE_H
 #define KINGLET_TRACE_NARRATE_H
@@ -12,7 +12,7 @@
 #include "core/sys.h"
 #include "trace/fd_names.h"
 
-/* What a sentence is made of. */
+/* The input of a sentence. */
 struct narration {
 	const struct sys_event *event;
 	struct fd_names *names;
@@ -25,9 +25,9 @@ struct narrate_entry {
 	const char *doc;  /* where it is documented: "api.rst 4.2" */
 	/* What the call does, without full stop; "@" is the fd with its name, "#" its number. */
 	const char *text;
-	/* Appends what it is given. The rest may be NULL. */
+	/* Appends the arguments. The rest may be NULL. */
 	void (*say)(struct text *out, const struct narration *n);
-	/* The call succeeded: appends what came back. */
+	/* The call succeeded: appends the result. */
 	void (*answer)(struct text *out, const struct narration *n);
 	/* The call succeeded: gives fds names. */
 	void (*learn)(const struct narration *n);
@@ -38,15 +38,17 @@ struct narrate_table {
 	unsigned count;
 };
 
-/* KVM's requests that every architecture has, those of this one only, those of taps and vhost. */
+/*
+ * KVM's requests common to all architectures, those only of this one, those of taps and of vhost.
+ */
 extern const struct narrate_table narrate_kvm, narrate_arch, narrate_tun, narrate_vhost;
 
 /* NULL when no table has the request. */
 const struct narrate_entry *narrate_find(unsigned long request);
 
 /*
- * The whole sentence of an ioctl, a run or a note, the request's name before it; with what went
- * wrong for one that failed. `entry` may be NULL.
+ * The whole sentence of an ioctl, a run or a note, preceded by the request's name; with the error
+ * if it failed. `entry` may be NULL.
  */
 void narrate_event(struct text *out, const struct narration *n, const struct narrate_entry *entry);
 
@@ -54,8 +56,8 @@ void narrate_event(struct text *out, const struct narration *n, const struct nar
 void narrate_exit(struct text *out, const struct narration *n);
 
 /*
- * The cause of an exit in few words, the same for all exits of that cause, so that they can be
- * counted: "write to COM1", "read of PCI ECAM", "interruption", "HLT".
+ * The cause of an exit in a few words, the same for all exits with that cause, for counting: "write
+ * to COM1", "read of PCI ECAM", "interruption", "HLT".
  */
 void narrate_exit_cause(struct text *out, const struct narration *n);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A file of --trace, read, for `kinglet report`. Kinglet writes one event a line, so it is read a
- * line at a time and summed up: a trace of any length takes the same memory. One thread at a time.
+ * Reads a file of --trace, for `kinglet report`. Kinglet writes one event per line, so it is read
+ * line by line and summed up: a trace of any length needs the same memory. One thread at a time.
  */
 #ifndef KINGLET_TRACE_TRACE_H
 #define KINGLET_TRACE_TRACE_H
@@ -14,19 +14,19 @@
 struct trace;
 
 /*
- * After one logged line, that begins with `name`: -EINVAL for a file that Kinglet has not written,
+ * Errors, after one logged line that begins with `name`: -EINVAL for a file not written by Kinglet,
  * -EIO when it cannot be read, -ENOMEM.
  */
 __must_check int trace_new(struct trace **trace, FILE *in, const char *name);
 void trace_free(struct trace *trace);
 
-/* It has the run's end, and so what a page is made of. */
+/* Whether it has the run's end, and so the data for a page. */
 bool trace_is_whole(const struct trace *trace);
 
-/* Its phases, where its vCPUs were, and what exits and calls cost. */
+/* Prints its phases, where its vCPUs were, and the cost of exits and calls. */
 void trace_print_report(FILE *out, const struct trace *trace);
 
-/* All of the run, as an HTML page that needs nothing else, neither scripts nor files. */
+/* Prints the whole run as a self-contained HTML page, without scripts. */
 void trace_print_page(FILE *out, const struct trace *trace);
 
 #endif
