@@ -7,21 +7,25 @@
 
 #include "cli/options.h"
 
-/* With an exit status: threads are left that use what the command has, so _exit(2) comes next. */
+/* With an exit status: threads still use the command's data, so the caller must use _exit(2). */
 enum { COMMAND_LEAVE = 0x100 };
 
 struct command {
 	const char *name;
-	const char *synopsis; /* what is written behind the name, or "" */
-	const char *summary;  /* what it does: one sentence without its full stop */
+	const char *synopsis; /* text after the name, or "" */
+	const char *summary;  /* one sentence without its full stop */
 	const char *about;    /* lines for its --help, or NULL */
-	const char *words;    /* those that its argument may be, with blanks between; or NULL */
+	const char *words;    /* possible words of its argument, separated by blanks; or NULL */
 	const struct option_list *const *options; /* at most OPTION_LISTS_MAX, then NULL */
 	size_t options_size; /* bytes of its struct, which begins with struct common_options */
-	/* An argument that is no option; NULL: it takes none. Errors as of options_parse(). */
+	/*
+	 * Handles an argument that is not an option; NULL: none allowed. Errors as of
+	 * options_parse().
+	 */
 	int (*argument)(struct common_options *options, const char *text);
 	/*
-	 * Once all is parsed; argv: what stood behind `--`, argc -1 without `--`. NULL: none may.
+	 * Called after parsing; argv: the arguments after `--`, argc -1 without `--`. NULL: none
+	 * allowed.
 	 */
 	int (*finish)(struct common_options *options, int argc, char **argv);
 	/* Returns the exit status, or that and COMMAND_LEAVE. */

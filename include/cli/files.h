@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The files that options name: none that is written may be one that is read, or written for another
- * option. Main thread.
+ * The files named by options: a file that is written must not also be read, or be written for
+ * another option. Main thread.
  */
 #ifndef KINGLET_CLI_FILES_H
 #define KINGLET_CLI_FILES_H
@@ -11,7 +11,10 @@
 #include <limits.h>
 #include <sys/types.h>
 
-/* Which file a path leads to: itself, or where it is not there, its folder and the name in it. */
+/*
+ * Identifies the file of a path: the file itself, or if it does not exist, its folder and its name
+ * there.
+ */
 struct file_id {
 	dev_t dev;
 	ino_t ino;
@@ -19,7 +22,7 @@ struct file_id {
 };
 
 /*
- * 0, or a negative errno: -ENOTSUP for what keeps nothing that could be overwritten (a pipe, a
+ * 0, or a negative errno: -ENOTSUP for what stores nothing that could be overwritten (a pipe, a
  * terminal), else that of the file's folder.
  */
 __must_check int file_identify(const char *path, struct file_id *id);
@@ -27,20 +30,20 @@ bool file_id_equal(const struct file_id *a, const struct file_id *b);
 
 struct named_file;
 
-/* Begins with zeroes. */
+/* Initially all zeroes. */
 struct file_set {
 	struct named_file *files; /* owned */
 	unsigned count;
 };
 
 /*
- * Add a file that the argument `what` names, and those of a list's options; NULL is no file. Strings
- * are borrowed. -EINVAL after one logged line when one of the new files and one before it must not
- * be the same, or the folder of one that is written is not there; -ENOMEM.
+ * Adds a file named by the argument `what`, and those of a list's options; NULL is no file. Strings
+ * are borrowed. -EINVAL after one logged line when a new file conflicts with an earlier one, or the
+ * folder of a written one does not exist; -ENOMEM.
  */
 __must_check int file_set_add(struct file_set *set, const char *what, const char *path,
 			      enum option_file use);
-/* Standard input, output and error, where they are files. */
+/* Adds standard input, output and error, if they are files. */
 __must_check int file_set_add_streams(struct file_set *set);
 __must_check int file_set_add_options(struct file_set *set, const struct common_options *options,
 				      const struct option_list *list);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The tables of commands and options as text: for the terminal, the man page and bash. Main thread;
- * errors of the stream stay in the stream, for the caller to look at with ferror().
+ * errors of the stream stay in the stream; the caller checks ferror().
  */
 #ifndef KINGLET_CLI_HELP_H
 #define KINGLET_CLI_HELP_H
@@ -10,16 +10,16 @@
 
 #include <stdio.h>
 
-/* Of help: where the second column begins, and where lines end. */
+/* Start of the second column, and line width of the help. */
 enum { HELP_COLUMN = 25, HELP_WIDTH = 79 };
 
 /*
- * Writes words and a newline from column `at` on, broken at spaces to stay from `column` on and
- * within `width` columns; a word that is longer stands alone.
+ * Writes words and a newline, starting at column `at`, wrapped at spaces between `column` and
+ * `width`; a longer word gets its own line.
  */
 void help_print_wrapped(FILE *out, unsigned at, unsigned column, unsigned width, const char *text);
 
-/* What the exit statuses of those that run a machine mean. */
+/* The meaning of the exit statuses of commands that run a machine. */
 void help_print_exit_statuses(FILE *out);
 
 /* What `kinglet COMMAND --help` prints: its options. */

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What somebody most likely meant to type. Main thread.
+ * Suggestions for mistyped names. Main thread.
  */
 #ifndef KINGLET_CLI_NEAREST_H
 #define KINGLET_CLI_NEAREST_H
 
 #include <stddef.h>
 
-/* Begins with only `typed` set; offered all names there are, it has the nearest, or NULL. */
+/* Initially only `typed` is set; after all names were offered, it has the nearest, or NULL. */
 struct nearest {
 	const char *typed; /* borrowed, as the names */
 	const char *name;
-	size_t slips; /* between the two */
+	size_t slips; /* typing errors between the two */
 };
 
 /*
- * Two slips at most, and never more than half of the name: a letter too many, missing, wrong, or
- * two in the wrong order. An abbreviation is as good as one slip; of equals the shorter name.
+ * At most two typing errors, and at most half of the name: a letter added, missing, wrong, or two
+ * swapped. An abbreviation counts as one error; among equals the shorter name wins.
  */
 void nearest_offer(struct nearest *nearest, const char *name);
 

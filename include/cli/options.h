@@ -3,8 +3,8 @@
  * The options of the commands, described once.
  *
  * The tables feed four readers: the parser (options.c), `--help` (help.c), the man page and the
- * bash completion (docs.c). A default is written as one would type it and goes through the same
- * parser, so what the help says is what happens.
+ * bash completion (docs.c). A default is written as typed by a user and goes through the same
+ * parser, so the help always shows the real default.
  *
  * All functions run on the main thread.
  */
@@ -15,17 +15,20 @@
 
 struct command;
 
-/* Options that belong together: those of the machine, which several commands take, or one's own. */
+/*
+ * Options that belong together: those of the machine, for several commands, or those of one
+ * command.
+ */
 struct option_list {
 	const char *name;  /* one word */
-	const char *title; /* what they are about, for people */
+	const char *title; /* heading in the help */
 	const struct option *table;
 	unsigned count;
 };
 
 /*
- * A list's options in their order, those of the device kinds in their place; NULL beyond the end.
- * Of the kinds, those that a machine has unasked come last.
+ * A list's options in order, with those of the device kinds in their place; NULL beyond the end.
+ * Kinds that a machine has by default come last.
  */
 const struct option *option_at(const struct option_list *list, unsigned i);
 
@@ -36,16 +39,16 @@ enum { OPTION_LISTS_MAX = 6 };
 
 /*
  * What every command's options begin with: the fields of all its option lists are in one struct,
- * whose first member this is.
+ * and this is its first member.
  */
 struct common_options {
 	const struct command *command;
 	int argc; /* of the command line, for a report */
 	char **argv;
-	uint64_t started_ns; /* when Kinglet was, CLOCK_MONOTONIC */
+	uint64_t started_ns; /* start time of Kinglet, CLOCK_MONOTONIC */
 	bool help, version;
 	uint64_t given[OPTION_LISTS_MAX]; /* bit i of given[l]: option i of list l */
-	char **owned;			  /* split key lists, and what options_own() was given */
+	char **owned;			  /* split key lists, and strings of options_own() */
 	unsigned owned_count;
 };
 
@@ -53,26 +56,29 @@ struct common_options {
 extern const struct option_list common_option_list;
 
 /*
- * Parses what follows the command's name: argv[0] is the first of it, argc their count. `options`
- * is the head of the command's own struct, all zeroes. 0, or -EINVAL after one logged line that
- * names the option, the value, what is allowed and what to do; -ENOMEM. Stops early, with only help
- * or version set, at --help and --version. Always pair with options_destroy(); argv must live as
- * long.
+ * Parses the arguments after the command's name: argc of them, starting with argv[0]. `options` is
+ * the head of the command's own struct, all zeroes. 0, or -EINVAL after one logged line with the
+ * option, the value, what is allowed and what to do; -ENOMEM. Stops early, with only help or
+ * version set, at --help and --version. Always pair with options_destroy(); argv must live until
+ * then.
  */
 __must_check int options_parse(const struct command *command, struct common_options *options,
 			       int argc, char **argv);
 /*
- * The same for a line that goes on from options of the command line: *options begins as a copy of
- * *base, whose values it may override, and which must live as long.
+ * The same for a line that adds to the options of the command line: *options begins as a copy of
+ * *base, whose values it may override, and which must outlive it.
  */
 __must_check int options_parse_on(const struct common_options *base,
 				  struct common_options *options, int argc, char **argv);
 void options_destroy(struct common_options *options);
 
-/* Whether the option was on the command line; one of the command's. */
+/* Whether the option, one of the command's, was given on the command line. */
 bool options_given(const struct common_options *options, const char *name);
 
-/* Keeps a string for as long as the options live. Takes it in any case; -ENOMEM, also for NULL. */
+/*
+ * Keeps a string for the lifetime of the options. Takes it over in any case; -ENOMEM, also for
+ * NULL.
+ */
 __must_check int options_own(struct common_options *options, char *text);
 
 /*
@@ -82,13 +88,15 @@ __must_check int options_own(struct common_options *options, char *text);
 __must_check int option_parse_value(const struct option *option, const char *text, void *field,
 				    char *why, size_t len);
 
-/* Writes a number in the form in which this kind is typed: "256M", "30s", "0x7c00". */
+/* Writes a number in the form of this kind: "256M", "30s", "0x7c00". */
 void option_format_value(enum option_kind kind, uint64_t value, char *text, size_t len);
 
-/* Writes the argument's name for people: "FILE", "on|off", "FILE[,KEY…]"; empty for flags. */
+/* Writes the argument's name for the help: "FILE", "on|off", "FILE[,KEY…]"; empty for flags. */
 void option_format_argument(const struct option *option, char *text, size_t len);
 
-/* What to do instead of an option of QEMU, by its name without dashes; NULL: it has none such. */
+/*
+ * The replacement for an option of QEMU, by its name without dashes; NULL: not an option of QEMU.
+ */
 const char *option_habit(const char *typed);
 
 static inline bool option_is_repeatable(const struct option *option)
