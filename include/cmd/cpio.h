@@ -4,10 +4,10 @@
  * file system (Documentation/driver-api/early-userspace/buffer-format.rst), written to a memfd.
  *
  * Paths are those in the guest; leading, doubled and trailing slashes do not matter. Parents that
- * were not added are made, with mode 0755. What is added later replaces what had the path before,
- * as it does when Linux unpacks it.
+ * were not added are made, with mode 0755. A later entry replaces an earlier one with the same
+ * path, as when Linux unpacks it.
  *
- * Any thread, one at a time. After a failure the archive is good for cpio_destroy() only.
+ * Any thread, one at a time. After a failure only cpio_destroy() may be called.
  */
 #ifndef KINGLET_CMD_CPIO_H
 #define KINGLET_CMD_CPIO_H
@@ -20,9 +20,9 @@
 struct cpio {
 	int fd;	       /* memfd, owned; its position is the archive's end */
 	uint64_t len;  /* bytes so far */
-	uint64_t max;  /* bytes that it may have */
-	uint32_t inos; /* given out so far */
-	uint64_t pages; /* of 4 KiB, that the files have once they are unpacked */
+	uint64_t max;  /* largest length in bytes */
+	uint32_t inos; /* assigned so far */
+	uint64_t pages; /* of 4 KiB, used by the files after unpacking */
 	void *paths;   /* tsearch(3): what was added */
 };
 
@@ -37,26 +37,29 @@ struct cpio_entry {
 	uint64_t len;	      /* bytes of a file or of a target, else 0 */
 };
 
-/* An archive of at most `max` bytes, less than 4 GiB. 0 or the errno of memfd_create(2). */
+/* Creates an archive of at most `max` bytes, less than 4 GiB. 0 or the errno of memfd_create(2). */
 __must_check int cpio_init(struct cpio *cpio, uint64_t max);
 void cpio_destroy(struct cpio *cpio);
 
 /*
  * -EFBIG: over `max`. -EINVAL: a path that is empty, has a `..` or is longer than Linux takes.
- * -ENOTDIR: a parent was added as something that has nothing below it. -EIO: the file has become
- * shorter than `len`. -ENOMEM; errors of read(2) and write(2).
+ * -ENOTDIR: a parent was added as something other than a folder. -EIO: the file is now shorter than
+ * `len`. -ENOMEM; errors of read(2) and write(2).
  */
 __must_check int cpio_add(struct cpio *cpio, const struct cpio_entry *entry);
 
 /*
  * Adds everything below `folder`, which becomes the guest's `path` ("/" for its root): names in
- * order, links as links, what has several names once. Files of the caller's own user belong to
- * root in the guest. Other file systems that are mounted below it stay outside. Logs one line that
- * names the file, and returns a negative errno, on failure.
+ * order, links as links, what has several names once. Files owned by the caller's user are owned by
+ * root in the guest. Other file systems mounted below it are left out. On failure logs one line
+ * with the file, and returns a negative errno.
  */
 __must_check int cpio_add_folder(struct cpio *cpio, const char *folder, const char *path);
 
-/* Writes the trailer; nothing can be added then. The archive is the whole of cpio->fd. */
+/*
+ * Writes the trailer; afterwards nothing can be added. The archive is the whole content of
+ * cpio->fd.
+ */
 __must_check int cpio_finish(struct cpio *cpio);
 
 /*

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * `kinglet doctor`: can this host run a Linux guest, and how well? One table of checks; each is a
- * function that looks at one thing and says how it is, and which command would mend it. Main
+ * function that examines one thing and returns its state, and the command that would fix it. Main
  * thread.
  */
 #ifndef KINGLET_CMD_DOCTOR_H
@@ -17,25 +17,25 @@
 
 enum finding_state {
 	FINDING_OK,
-	FINDING_DEGRADED, /* it works, but slower, or not all of it */
+	FINDING_DEGRADED, /* it works, but slowly or partly */
 	FINDING_MISSING,
 };
 
 struct finding {
 	enum finding_state state;
 	char text[400]; /* what was found; no full stop */
-	char fix[160];	/* the one command, for root where it needs root; empty: there is none */
+	char fix[160];	/* a command, for root if it needs root; empty: none */
 };
 
 struct doctor;
 
-/* What the checks see of the host beside its files. Unit tests put another host in its place. */
+/* What the checks see of the host besides its files. Unit tests replace it. */
 struct doctor_ops {
 	/* machine_run_probe(). */
 	void (*run_probe)(const struct arch_probe *probe, struct sys *sys, struct verdict *verdict);
 	/* arch_host_speed(). */
 	unsigned (*host_speed)(void);
-	/* A ring is made and closed again: 0 or a negative errno. */
+	/* Creates and closes a ring: 0 or a negative errno. */
 	int (*try_io_uring)(void);
 	/* getrlimit(2): 0 or a negative errno. */
 	int (*get_rlimit)(unsigned resource, struct rlimit *limit);
@@ -55,10 +55,10 @@ enum { DOCTOR_CHECKS_MAX = 32 };
 struct doctor {
 	struct sys *sys; /* borrowed; opens device nodes */
 	const struct doctor_ops *ops;
-	const char *root; /* borrowed; stands before the names of files that are read: "" */
-	const char *user; /* borrowed; who wants to run Kinglet */
+	const char *root; /* borrowed; prefix of file names: "" */
+	const char *user; /* borrowed; the user who runs Kinglet */
 	char release[65]; /* of the kernel, as uname -r */
-	/* What the first checks found out, for those behind them and for the result. */
+	/* Results of the first checks, for later ones and for the overall result. */
 	bool kvm_opens, guests_run, linux_runs;
 	struct doctor_check checks[DOCTOR_CHECKS_MAX];
 	struct finding findings[DOCTOR_CHECKS_MAX]; /* of these */
@@ -71,7 +71,7 @@ void doctor_list_checks(struct doctor *doctor);
 /* Runs every check that is listed. Returns whether a Linux guest can run. */
 bool doctor_examine(struct doctor *doctor);
 
-/* The report for people: lines of at most 100 columns. */
+/* The report as text: lines of at most 100 columns. */
 void doctor_print(FILE *out, const struct doctor *doctor);
 
 /* "ok", "degraded", "missing" */
@@ -91,8 +91,8 @@ __must_check int doctor_read(const struct doctor *doctor, const char *path, char
 bool doctor_exists(const struct doctor *doctor, const char *path);
 
 /*
- * The command that lets doctor->user open a node that is there: joining its group where that is one
- * that may, else owning it.
+ * The command that lets doctor->user open an existing node: joining its group if the group may open
+ * it, else changing the owner.
  */
 void doctor_permission_fix(const struct doctor *doctor, const char *path, char *fix, size_t len);
 

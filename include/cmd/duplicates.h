@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What one machine cannot have twice. Main thread.
+ * Conflicts between a machine's devices. Main thread.
  */
 #ifndef KINGLET_CMD_DUPLICATES_H
 #define KINGLET_CMD_DUPLICATES_H
@@ -8,8 +8,8 @@
 #include "machine/config.h"
 
 /*
- * -EINVAL after one logged line when two devices want the same: an image that one of them may write,
- * a tap, a MAC address, an inherited descriptor, a target.
+ * -EINVAL after one logged line when two devices use the same image that one of them may write,
+ * tap, MAC address, inherited descriptor, or target.
  */
 __must_check int duplicates_check(const struct machine_config *config);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The initramfs of `kinglet exec`: a root, folders of the host, one program, the modules that its
- * kernel needs, and Kinglet's own init with its instructions (cmd/guest_init.h). Main thread.
+ * The initramfs of `kinglet exec`: a root, folders of the host, one program, the kernel's modules,
+ * and Kinglet's own init with its instructions (cmd/guest_init.h). Main thread.
  */
 #ifndef KINGLET_CMD_EXEC_IMAGE_H
 #define KINGLET_CMD_EXEC_IMAGE_H
@@ -11,7 +11,7 @@
 
 #include <stdbool.h>
 
-/* What no guest of exec can do without. */
+/* Modules that every guest of exec needs. */
 enum { EXEC_NEEDED_MODULES = 2 };
 extern const char *const exec_needed_modules[EXEC_NEEDED_MODULES];
 
@@ -33,14 +33,14 @@ struct exec_image {
 };
 
 /*
- * Fills an empty archive. 0, or a negative errno after one logged line that names the file: -ENOMEM
- * is the host's trouble, all others are the user's.
+ * Fills an empty archive. 0, or a negative errno after one logged line with the file: -ENOMEM is a
+ * host error, all others are usage errors.
  */
 __must_check int exec_image_build(struct cpio *cpio, const struct exec_image *image);
 
 /*
- * Bytes of guest RAM without which the archive cannot be unpacked: it lies in RAM, and its files
- * come into a tmpfs that takes half of what is left, in pages and in files.
+ * The guest RAM in bytes needed to unpack the archive: the archive is in RAM, and its files go to a
+ * tmpfs that is limited to half of the rest, in pages and in files.
  */
 uint64_t exec_image_memory(const struct cpio *cpio);
 

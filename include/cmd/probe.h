@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Runs a guest that is in memory instead of a file, on the smallest machine that is still one of
- * Kinglet's: what a probe of the host's KVM wants to know is what machine_run() would meet.
+ * Runs a guest from memory instead of a file, on a minimal but real machine: so a probe of the
+ * host's KVM tests what machine_run() uses.
  */
 #ifndef KINGLET_CMD_PROBE_H
 #define KINGLET_CMD_PROBE_H

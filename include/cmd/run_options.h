@@ -19,31 +19,31 @@ struct run_options {
 	struct machine_config config;
 	struct watch_config watch;
 	struct gdb_config gdb;
-	bool stats; /* print what the run cost, at its end and on SIGUSR1 */
+	bool stats; /* print statistics at the end and on SIGUSR1 */
 	const char *append; /* --append as given, or NULL; the whole line is in config.boot */
 	bool shows_warnings; /* the default command line lets the kernel print them */
 	bool dry_run;
-	bool kernel_needed; /* none of the host's is taken */
+	bool kernel_needed; /* there is no default */
 	const struct kernel_places *places; /* NULL: those of the host */
 };
 
-/* Of the machine and its run; and of what is booted in it, for whoever leaves that to the user. */
+/* Options of the machine and its run; and of the kernel, for commands that leave it to the user. */
 extern const struct option_list machine_option_list;
 extern const struct option_list boot_option_list;
 
 /* struct command's `argument`: the kernel. */
 __must_check int run_options_kernel(struct common_options *options, const char *path);
 
-/* Checks the machine's options as they fit together; takes a default kernel where none is given. */
+/* Checks the machine's options for conflicts; sets a default kernel if none is given. */
 __must_check int run_options_check(struct run_options *options);
 
-/* Adds the kernel and the files of the command's options, but for those of the list `without`. */
+/* Adds the kernel and the files of the command's options, except those of the list `without`. */
 __must_check int run_options_add_files(struct file_set *set, const struct run_options *options,
 				       const struct option_list *without);
 
 /*
- * struct command's `finish`: what follows from several options together, and the kernel command
- * line with the arguments for the guest's init.
+ * struct command's `finish`: sets what depends on several options, and the kernel command line with
+ * the arguments for the guest's init.
  */
 __must_check int run_options_finish(struct common_options *options, int init_argc,
 				    char **init_argv);
