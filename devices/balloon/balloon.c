@@ -264,7 +264,7 @@ static void balloon_print_stats(struct virtio_dev *dev)
 static const struct virtio_model balloon_model = {
 	.name = "virtio-balloon",
 	.id = VIRTIO_ID_BALLOON,
-	.pci_class = 0xff0000, /* PCI has no class for it */
+	.pci_class = 0xff0000, /* no PCI class exists for it */
 	.config_read = balloon_config_read,
 	.config_write = balloon_config_write,
 	.serve = balloon_serve,

@@ -11,26 +11,29 @@
 
 enum {
 	QUEUE_SIZE = 128,
-	/* A request that fills the queue, less its header and its status byte. */
+	/* A request that fills the queue, minus its header and its status byte. */
 	SEG_MAX = QUEUE_SIZE - 2,
-	/* A segment that spans slots of guest RAM takes an entry for each. */
+	/* A segment that spans slots of guest RAM needs an entry for each. */
 	REQUEST_IOV = SEG_MAX + GMEM_MAX_SLOTS,
-	/* Bounds on what one request keeps the host busy with; Linux splits larger ones. */
+	/* Limits on the work of one request; Linux splits larger ones. */
 	MAX_DISCARD_SECTORS = (1 << 30) / IMAGE_SECTOR,
 	MAX_ZERO_SECTORS = (32 << 20) / IMAGE_SECTOR,
-	/* What is not offered (secure erase) is not in the configuration space, either. */
+	/*
+	 * The fields of features not offered (secure erase) are left out of the configuration
+	 * space.
+	 */
 	CONFIG_LEN = offsetof(struct virtio_blk_config, unused1) +
 		     sizeof(((struct virtio_blk_config *)NULL)->unused1),
 };
 
-/* One for each head of each queue; it is busy as long as its chain is in flight. */
+/* One for each head of each queue; in use while its chain is in flight. */
 struct blk_request {
 	struct image_request io;
 	struct virtq *q;
 	uint16_t head;
 	uint8_t *status;   /* in guest RAM */
 	uint64_t in_len;   /* bytes of the writable part, status included */
-	uint64_t returned; /* bytes of data that success puts into it */
+	uint64_t returned; /* bytes of data written to it on success */
 	struct iovec iov[REQUEST_IOV];
 };
 
@@ -68,7 +71,7 @@ static void finish(struct blk_request *req, int result)
 	uint64_t written = result ? 0 : req->returned;
 
 	*req->status = status_of(result);
-	/* §2.7.8.2: this many bytes, from the first on; the status is the last of all. */
+	/* §2.7.8.2: this many bytes, from the first; the status is the last byte. */
 	if (written == req->in_len - 1)
 		written++;
 	virtq_push(req->q, req->head, (uint32_t)written);
@@ -81,7 +84,7 @@ static void io_done(struct image_request *io, int result)
 	struct virtio_dev *dev = req->q->dev;
 	bool stable = io->op == IMAGE_READ || io->op == IMAGE_FLUSH;
 
-	/* §5.2.6.2: a driver that did not take FLUSH counts on each write to be stable. */
+	/* §5.2.6.2: a driver that did not accept FLUSH expects each write to be stable. */
 	if (!result && !stable && !virtio_has(dev, VIRTIO_BLK_F_FLUSH)) {
 		io->op = IMAGE_FLUSH;
 		result = image_submit(&to_blk(dev)->image, io);
@@ -120,7 +123,7 @@ static void blk_quiesce(struct virtio_dev *dev)
 
 /* --- Requests ------------------------------------------------------------------------------- */
 
-/* The `len` bytes from `skip` on become the request's data. */
+/* The `len` bytes from `skip` become the request's data. */
 static int take_data(struct blk_request *req, const struct iovec *iov, unsigned count,
 		     uint64_t skip, uint64_t len)
 {
@@ -188,7 +191,7 @@ static int plan_flush(struct blk_request *req, const struct virtq_chain *chain,
 	return plan_io(req, IMAGE_FLUSH, 0, 0);
 }
 
-/* Discard and write zeroes: one segment, as the configuration space says. */
+/* Discard and write zeroes: one segment, as in the configuration space. */
 static int plan_range(struct blk_request *req, const struct virtq_chain *chain,
 		      const struct virtio_blk_outhdr *header)
 {
@@ -229,7 +232,7 @@ static int get_id(struct blk_request *req, const struct virtq_chain *chain,
 
 static const struct command {
 	uint32_t type;
-	uint64_t feature; /* its bit, which the driver must have taken; 0: any driver may */
+	uint64_t feature; /* its bit, which the driver must have acked; 0: none needed */
 	/* 0: req->io is planned; 1: done without I/O; else a negative errno. */
 	int (*plan)(struct blk_request *req, const struct virtq_chain *chain,
 		    const struct virtio_blk_outhdr *header);
@@ -258,7 +261,7 @@ static int plan(struct blk_request *req, const struct virtq_chain *chain)
 	return -EOPNOTSUPP;
 }
 
-/* A driver may split header, data and status over descriptors as it likes (§2.7.4). */
+/* A driver may split header, data and status over descriptors in any way (§2.7.4). */
 static void handle(struct blk *blk, struct virtq *q, const struct virtq_chain *chain)
 {
 	const struct iovec *last = &chain->iov[chain->out_count + chain->in_count - 1];
@@ -306,7 +309,7 @@ static void blk_serve(struct virtio_dev *dev, struct virtq *q)
 	if (broken)
 		virtio_broken(dev, broken);
 	else if (!budget)
-		eventfd_signal(q->kick_fd); /* let the loop see to others, then come back */
+		eventfd_signal(q->kick_fd); /* let the loop serve others, then continue */
 }
 
 /* --- Device --------------------------------------------------------------------------------- */

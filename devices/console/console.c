@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* virtio-console: configuration space, queues and life. */
+/* virtio-console: configuration space, queues, creation and reset. */
 #include "internal.h"
 
 #include "base/le.h"
@@ -42,7 +42,7 @@ static void console_serve(struct virtio_dev *dev, struct virtq *q)
 		port = port_of_queue(q->index);
 		if (q == output_queue(c, port))
 			console_output_serve(c, port);
-		else if (port != PORT_STATUS) /* on which nothing is ever said */
+		else if (port != PORT_STATUS) /* the status port has no input */
 			console_input_wake(c, port);
 	}
 	console_report_drained(c);

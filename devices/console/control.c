@@ -12,8 +12,8 @@
 enum { MAX_MESSAGE = sizeof(struct virtio_console_control) + VIRTIO_CONSOLE_MAX_NAME };
 
 /*
- * Control messages that are owed to the driver. They wait as bits, not as a list, so that a driver
- * that asks and gives no buffers makes nothing grow. Sent in this order.
+ * Pending control messages to the driver, as bits, not as a list, so that a driver that asks but
+ * provides no buffers does not use up memory. Sent in this order.
  */
 enum message {
 	SEND_ADD = 1 << 0,
@@ -21,7 +21,7 @@ enum message {
 	SEND_RESIZE = 1 << 2,
 	SEND_OPEN = 1 << 3,
 	SEND_CLOSED = 1 << 4,
-	SEND_NAME = 1 << 5, /* behind the others: who finds a port by its name finds it open */
+	SEND_NAME = 1 << 5, /* after the others: a port found by its name is already open */
 	SEND_END = 1 << 6,
 };
 
@@ -64,7 +64,7 @@ static bool control_send(struct console *c, unsigned port, enum message message)
 	size_t len = message_write(c, port, message, buf);
 	int rc = virtq_pop(q, chain);
 
-	/* Buffers that came just now: one more try, and else their kick brings us back. */
+	/* Buffers that arrived meanwhile: try again; for later ones there is a kick. */
 	if (!rc && virtq_enable_kicks(q))
 		rc = virtq_pop(q, chain);
 	if (rc <= 0) {
@@ -110,7 +110,7 @@ static void port_opened(struct console *c, unsigned id, bool open)
 	if (id != PORT_STATUS) {
 		console_input_wake(c, id);
 	} else if (!open) {
-		/* What was written before the close may still wait in the other queue. */
+		/* Data written before the close may still be in the other queue. */
 		console_output_serve(c, PORT_STATUS);
 		console_status_finish(c);
 	}
@@ -124,7 +124,7 @@ static void port_ready(struct console *c, unsigned id, bool ready)
 	port->owed = 0;
 	if (!ready)
 		return;
-	/* To the driver every port is closed at first. */
+	/* The driver regards every port as closed initially. */
 	port->owed = port->hung_up ? 0 : SEND_OPEN;
 	if (port->name)
 		port->owed |= SEND_NAME;
@@ -164,7 +164,7 @@ void console_control_serve(struct console *c, struct virtq *q)
 		if (iov_read(c->chain.iov, c->chain.out_count, 0, message, sizeof(message)) ==
 		    sizeof(message))
 			control_handle(c, message);
-		/* Linux waits for this: after close(2) the status has been seen. */
+		/* Linux waits for this: when close(2) returns, the status has been read. */
 		virtq_push(q, head, 0);
 		if (!--budget)
 			break;
@@ -202,7 +202,7 @@ void virtio_console_resize(struct virtio_dev *dev, uint16_t cols, uint16_t rows)
 		c->rows = rows;
 		if (virtio_has(dev, VIRTIO_CONSOLE_F_SIZE))
 			virtio_config_changed(dev);
-		/* §5.3.6.2: with several ports, drivers go by the message. */
+		/* §5.3.6.2: with several ports, drivers use the message. */
 		if (dev->started && port->ready) {
 			port->owed |= SEND_RESIZE;
 			console_control_flush(c);

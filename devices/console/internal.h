@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What console.c (the device), control.c (messages about ports) and ports.c (bytes of ports) share.
- * All of it is called with the device's lock held.
+ * Shared by console.c (the device), control.c (messages about ports) and ports.c (bytes of ports).
+ * Everything is called with the device's lock held.
  */
 #ifndef KINGLET_CONSOLE_INTERNAL_H
 #define KINGLET_CONSOLE_INTERNAL_H
@@ -28,16 +28,16 @@ enum {
 
 enum {
 	QUEUE_SIZE = 32,
-	TURN_CHAINS = QUEUE_SIZE, /* for one turn, so that no queue keeps others from theirs */
+	TURN_CHAINS = QUEUE_SIZE, /* per turn, so that no queue delays the others */
 };
 
 struct port {
 	const char *name; /* borrowed; NULL: the console, which has none */
-	unsigned owed;    /* control.c: messages to the driver */
+	unsigned owed;    /* control.c: pending messages to the driver */
 	bool open;        /* the guest has it open */
-	bool ready;       /* the driver knows the port and what it is */
-	uint64_t written; /* bytes of the next output chain that were passed on in earlier turns */
-	/* Of our side, whatever the driver does: */
+	bool ready;       /* the driver has set up the port */
+	uint64_t written; /* bytes of the next output chain already passed on */
+	/* The host side, independent of the driver: */
 	bool hung_up;
 	bool input_refused;  /* and its owner waits for input_wanted() */
 	bool output_refused; /* and we wait for virtio_console_output_ready() */
@@ -50,8 +50,8 @@ struct console {
 	uint16_t cols, rows;
 	struct port ports[MAX_PORTS];
 	unsigned port_count;
-	bool status_set;    /* and drained() is owed */
-	char line[8];       /* of the status port; a longer one is garbage */
+	bool status_set;    /* and drained() is pending */
+	char line[8];       /* of the status port; a longer one is invalid */
 	unsigned line_len;
 	bool garbage_logged;
 	struct virtq_chain chain; /* scratch */
@@ -79,27 +79,33 @@ static inline struct virtq *output_queue(struct console *c, unsigned port)
 
 /* --- ports.c --- */
 
-/* The status port's: the end of a line, or of the file. */
+/* For the status port: the end of a line, or of the file. */
 void console_status_finish(struct console *c);
 void console_output_serve(struct console *c, unsigned id);
 /* Its receiver has room again. */
 void console_output_resume(struct console *c, unsigned id);
-/* The guest has opened the port, or given buffers: who waits for that is told. */
+/* The guest has opened the port, or added buffers: notifies the owner if it waits. */
 void console_input_wake(struct console *c, unsigned id);
-/* After a status: tells when what was written before it, on whatever port, has been passed on. */
+/*
+ * After a status: calls drained() once everything written before it, on any port, has been passed
+ * on.
+ */
 void console_report_drained(struct console *c);
 /*
- * Ends a turn. `rc` is what the last virtq_pop() said; when there is more to do, the queue kicks
- * itself, so that others have their turn before.
+ * Ends a turn. `rc` is the result of the last virtq_pop(); if there is more to do, the queue kicks
+ * itself, so that others have their turn first.
  */
 void console_turn_end(struct console *c, struct virtq *q, int rc, const char *broken);
 
 /* --- control.c --- */
 
 void console_control_serve(struct console *c, struct virtq *q);
-/* Sends what is owed, as far as the driver gave buffers. */
+/* Sends pending messages, as far as there are buffers. */
 void console_control_flush(struct console *c);
-/* The driver's view of a port, as at power-on; ours stays: whoever waits for it still does. */
+/*
+ * Resets the driver's view of a port, as at power-on; the host side keeps its state and still
+ * waits.
+ */
 void console_port_forget(struct port *port);
 
 #endif

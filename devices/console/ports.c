@@ -66,7 +66,7 @@ void console_turn_end(struct console *c, struct virtq *q, int rc, const char *br
 		eventfd_signal(q->kick_fd);
 }
 
-/* How many of `len` bytes their receiver took. */
+/* The number of bytes that the receiver took. */
 static size_t output_write(struct console *c, unsigned id, const uint8_t *data, size_t len)
 {
 	size_t taken;
@@ -75,7 +75,7 @@ static size_t output_write(struct console *c, unsigned id, const uint8_t *data, 
 		status_write(c, data, len);
 		return len;
 	}
-	/* Nobody listens: the guest must not wait for room for ever. */
+	/* There is no receiver: the guest must not wait for room forever. */
 	if (c->ports[id].hung_up)
 		return len;
 	taken = c->ops->output(c->owner, id, data, len);
@@ -84,8 +84,8 @@ static size_t output_write(struct console *c, unsigned id, const uint8_t *data, 
 }
 
 /*
- * Passes on at most `max` bytes of the popped chain, from where the last turn ended, and fewer when
- * their receiver has no room.
+ * Passes on at most `max` bytes of the popped chain, from where the last turn ended, or fewer if
+ * the receiver has no room.
  */
 static size_t output_pass(struct console *c, unsigned id, size_t max)
 {
@@ -116,8 +116,8 @@ static size_t output_pass(struct console *c, unsigned id, size_t max)
 }
 
 /*
- * A chain may describe 4 GiB: what is over the turn's share stays in the ring, and `written` says
- * where to go on.
+ * A chain may describe 4 GiB: what exceeds the turn's share stays in the ring, and `written` is
+ * where to continue.
  */
 void console_output_serve(struct console *c, unsigned id)
 {

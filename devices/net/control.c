@@ -9,12 +9,12 @@
 #include <string.h>
 
 /*
- * Commands for one turn of the queue. Some are slow: each tap queue that is attached or detached
- * waits for the host's network, up to 15 of them for a number of pairs.
+ * Commands per turn of the queue. Some are slow: attaching or detaching a tap queue waits for the
+ * host's network, and a change of the number of pairs may do that for 15 queues.
  */
 enum { TURN_COMMANDS = 4 };
 
-/* Reads the command's data, and says whether there was so much. */
+/* Reads the command's data; false if it is too short. */
 static bool command_read(const struct virtq_chain *chain, void *buf, size_t len)
 {
 	return iov_read(chain->iov, chain->out_count, sizeof(struct virtio_net_ctrl_hdr), buf,
@@ -30,8 +30,8 @@ static bool command_rx_mode(struct net *net, uint8_t command, const struct virtq
 }
 
 /*
- * Reads one of the two tables from *offset into the command on, which it moves behind it. A table
- * that is too long for us is as good as none, but it must be there (§5.1.6.5.2).
+ * Reads one of the two tables, from *offset into the command, and advances *offset past it. A table
+ * that is too long for us counts as all addresses, but must be complete (§5.1.6.5.2).
  */
 static bool read_addresses(const struct virtq_chain *chain, uint64_t *offset,
 			   struct net_addresses *table)
@@ -123,7 +123,7 @@ static bool command_pairs(struct net *net, uint8_t command, const struct virtq_c
 
 static const struct command {
 	uint8_t class, command;
-	uint8_t feature; /* that the driver must have acked */
+	uint8_t feature; /* required: acked by the driver */
 	bool (*run)(struct net *net, uint8_t command, const struct virtq_chain *chain);
 } commands[] = {
 	{ VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_PROMISC, VIRTIO_NET_F_CTRL_RX, command_rx_mode },

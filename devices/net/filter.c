@@ -37,7 +37,7 @@ static bool vlan_is_wanted(const struct net_filter *filter, const uint8_t *head)
 	const uint8_t *type = head + 2 * ETH_ALEN;
 	unsigned id = (type[2] << 8 | type[3]) & (NET_FILTER_VLANS - 1);
 
-	/* 802.1Q: the tag of VLAN 0 says something of the priority, and nothing of a VLAN. */
+	/* 802.1Q: a tag with VLAN 0 has only a priority. */
 	if (!filter->by_vlan || (type[0] << 8 | type[1]) != ETH_P_8021Q || !id)
 		return true;
 	return filter->vlans[id / 8] >> id % 8 & 1;
@@ -56,7 +56,7 @@ static bool address_is_wanted(const struct net_filter *filter, const uint8_t *ow
 {
 	static const uint8_t broadcast[ETH_ALEN] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
 
-	/* §5.1.6.5.1: what suppresses goes before what allows. */
+	/* §5.1.6.5.1: suppressing modes override allowing ones. */
 	if (!memcmp(to, broadcast, ETH_ALEN))
 		return !mode_is_on(filter, VIRTIO_NET_CTRL_RX_NOBCAST);
 	if (to[0] & 1)
@@ -71,7 +71,7 @@ static bool address_is_wanted(const struct net_filter *filter, const uint8_t *ow
 bool net_filter_accepts(const struct net_filter *filter, const uint8_t mac[ETH_ALEN],
 			const uint8_t head[NET_FILTER_HEAD])
 {
-	/* §5.1.6.5.1: all frames, whatever else is on. */
+	/* §5.1.6.5.1: all frames, whatever other modes are on. */
 	return mode_is_on(filter, VIRTIO_NET_CTRL_RX_PROMISC) ||
 	       (vlan_is_wanted(filter, head) && address_is_wanted(filter, mac, head));
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which frames a driver wants (virtio 1.2 §5.1.6.5.1 to .3): receive modes, tables of addresses,
- * table of VLANs. It knows no queues: the control queue fills it in, who receives asks it.
+ * The receive filter of a driver (virtio 1.2 §5.1.6.5.1 to .3): receive modes, tables of addresses,
+ * table of VLANs. It knows no queues: the control queue fills it in, the receive path queries it.
  *
  * After reset all frames pass, until the driver switches promiscuous mode off: a driver without
- * VIRTIO_NET_F_CTRL_RX never could, and gets what it got from devices without filters. The
- * specification leaves the mode after a reset open, and wants empty tables (§5.1.6.5.2.1); QEMU 7.2
- * starts in the same way (virtio_net_reset()).
+ * VIRTIO_NET_F_CTRL_RX cannot, and receives everything, as from devices without filters. The
+ * specification does not define the mode after a reset, and requires empty tables (§5.1.6.5.2.1);
+ * QEMU 7.2 starts in the same way (virtio_net_reset()).
  */
 #ifndef KINGLET_NET_FILTER_H
 #define KINGLET_NET_FILTER_H
@@ -22,14 +22,14 @@ enum {
 	NET_FILTER_ADDRESSES = 64,
 	NET_FILTER_VLANS = 4096,
 	NET_FILTER_MODES = 6, /* VIRTIO_NET_CTRL_RX_PROMISC to _NOBCAST */
-	/* As much of a frame as decides: addresses, and a tag with the type before it. */
+	/* The part of a frame that decides: addresses, and a tag with the type before it. */
 	NET_FILTER_HEAD = 2 * ETH_ALEN + 4,
 };
 
 struct net_addresses {
 	uint8_t macs[NET_FILTER_ADDRESSES][ETH_ALEN];
 	unsigned count;
-	bool overflow; /* the driver has more: all of the kind pass */
+	bool overflow; /* the driver's table is longer: all addresses pass */
 };
 
 struct net_filter {
@@ -47,8 +47,8 @@ __must_check bool net_filter_set_mode(struct net_filter *filter, uint8_t command
 __must_check bool net_filter_set_vlan(struct net_filter *filter, unsigned id, bool on);
 
 /*
- * Whether a frame that begins with `head` is wanted by a driver whose address is `mac`. A frame
- * that is shorter is padded with zeroes.
+ * Whether the filter passes a frame that begins with `head` to a driver with the address `mac`. A
+ * shorter frame is padded with zeroes.
  */
 bool net_filter_accepts(const struct net_filter *filter, const uint8_t mac[ETH_ALEN],
 			const uint8_t head[NET_FILTER_HEAD]);

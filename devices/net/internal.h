@@ -19,22 +19,23 @@
 
 enum {
 	QUEUE_SIZE = 256,
-	/* The largest segment that a tap hands over: a 64 KiB packet with two VLAN tags. */
+	/* The largest segment from a tap: a 64 KiB packet with two VLAN tags. */
 	MAX_FRAME = sizeof(struct virtio_net_hdr_v1) + ETH_HLEN + 2 * 4 + 65535,
 	WINDOW_CHAINS = QUEUE_SIZE,
 	WINDOW_IOV = IOV_MAX,
-	/* What the driver is asked for when the link comes back. */
+	/* Requests to the driver when the link comes back. */
 	NET_ANNOUNCEMENTS = 3,
 };
 
 /*
- * Receive buffers taken from the ring ahead of the frames that will fill them. read(2) cuts a frame
- * that is larger than the buffer, and a tap cannot be peeked at. So a frame is read straight into
- * guest memory only while the window has room for any frame; with less room it is read into `frame`
- * first, and waits there, whole, until the driver has given enough buffers. While a frame waits or
- * the window is empty the tap is not polled: frames queue up, and are dropped, in the kernel.
+ * Receive buffers taken from the ring ahead of the frames that will fill them. read(2) truncates a
+ * frame that is larger than the buffer, and a tap cannot be peeked. So a frame is read straight
+ * into guest memory only while the window has room for any frame; with less room it is read into
+ * `frame` first, and waits there, complete, until the driver has added enough buffers. While a
+ * frame waits or the window is empty, the tap is not polled: frames queue up, and are dropped, in
+ * the kernel.
  *
- * The window outlives a turn, so that each buffer is taken once; stopping gives it back.
+ * The window outlives a turn, so that each buffer is taken once; stopping returns it.
  */
 struct window {
 	struct rx_buffer {
@@ -46,7 +47,7 @@ struct window {
 	struct iovec iov[WINDOW_IOV];
 	unsigned iov_count;
 	uint64_t room; /* bytes in all buffers */
-	bool full;     /* no more fit, whatever the ring holds */
+	bool full;     /* no more buffers fit */
 };
 
 /* A receive and a transmit queue, and the tap queue that both use. */
@@ -66,20 +67,20 @@ struct net_pair {
 
 struct net {
 	struct virtio_dev dev;
-	uint8_t mac[ETH_ALEN];		 /* as the driver set it, */
+	uint8_t mac[ETH_ALEN];		 /* as set by the driver, */
 	uint8_t permanent_mac[ETH_ALEN]; /* and from power-on */
-	/* §5.1.6.1: num_buffers, its end, is there with VERSION_1 or merged buffers only. */
+	/* §5.1.6.1: num_buffers, its last field, exists only with VERSION_1 or merged buffers. */
 	unsigned header_len;
 	bool link_up;
-	bool announce; /* VIRTIO_NET_S_ANNOUNCE: the driver is to, and has not acked */
+	bool announce; /* VIRTIO_NET_S_ANNOUNCE: requested, not acked yet */
 	unsigned announcements_left;
 	struct loop_timer announce_timer; /* until the next */
 	struct link_watch watch; /* of the tap's interface */
 	struct net_filter filter;
-	bool in_kernel; /* somebody else carries the frames, all of them */
+	bool in_kernel; /* another backend carries all frames */
 	struct virtio_net_stats stats;
 	struct virtq_chain chain; /* scratch */
-	unsigned active_pairs;	  /* that the driver uses; the other tap queues are detached */
+	unsigned active_pairs;	  /* used by the driver; the other tap queues are detached */
 	unsigned pair_count;
 	struct net_pair pairs[];
 };
@@ -91,21 +92,21 @@ static inline struct net *net_of(struct virtio_dev *dev)
 
 /* Takes the tap over. */
 void net_pair_init(struct net_pair *pair, struct net *net, struct tap *tap);
-/* The tap is polled from now on; errors of epoll_ctl(2). */
+/* Starts polling the tap; errors of epoll_ctl(2). */
 __must_check int net_pair_start(struct net_pair *pair);
-/* No frame is taken from the tap any more, and the buffers are given back. Idempotent. */
+/* Stops reading from the tap, and returns the buffers. Idempotent. */
 void net_pair_stop(struct net_pair *pair);
-/* A frame that waits is not for this driver. */
+/* Drops a waiting frame, which is not for the next driver. */
 void net_pair_forget(struct net_pair *pair);
 void net_serve_rx(struct net_pair *pair);
 void net_serve_tx(struct net_pair *pair);
 
 void net_serve_control(struct net *net, struct virtq *q);
 
-/* The interface was removed from the host: like a cable that is pulled. Said once; NULL: not. */
+/* The interface was removed from the host: takes the link down. Logs the reason once; NULL: not. */
 void net_tap_is_gone(struct net *net, const char *reason);
 /*
- * From now on the device's link is its tap's. A card whose tap cannot be followed is a card, too.
+ * From now on the device's link follows its tap. A card also works if its tap cannot be followed.
  * Machine's thread, before the vCPUs run. Not locked.
  */
 void net_follow_link(struct virtio_dev *dev);
@@ -113,21 +114,24 @@ void net_follow_link(struct virtio_dev *dev);
 void net_tap_changed(struct link_watch *watch);
 /* loop_timer.fn of announce_timer. Not locked. */
 void net_announce_fired(struct loop_timer *timer);
-/* The driver has acknowledged a request, or says so; the next follows some time after it. */
+/*
+ * The driver has acknowledged a request, or an acknowledgement was unsolicited; the next request
+ * follows after a delay.
+ */
 void net_announced(struct net *net);
 void net_forget_announcements(struct net *net);
 
 /* The features of the offloads that a tap can do, both ways. */
 uint64_t net_offload_features(const struct tap *tap);
-/* Tells the tap which work it may leave to a driver that acked these GUEST_ features. */
+/* Sets the tap's offloads for a driver that acked these GUEST_ features. */
 __must_check int net_apply_offloads(struct net *net, uint64_t features);
 /* The GUEST_ features among `features`. */
 uint64_t net_guest_offloads(uint64_t features);
 /* Attaches the tap queues of the first n pairs, and detaches the others. */
 __must_check int net_attach_pairs(struct net *net, unsigned n);
 /*
- * The first n pairs carry frames, the others none (§5.1.6.5.5). Logs on failure, upon which all is
- * as before.
+ * The first n pairs carry frames, the others none (§5.1.6.5.5). On failure logs and changes
+ * nothing.
  */
 __must_check int net_use_pairs(struct net *net, unsigned n);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A network card: its options, its tap queues, who carries its frames, and the device on top. */
+/* A network card: its options, its tap queues, the backend for its frames, and the device. */
 #include "internal.h"
 
 #include "base/log.h"
@@ -144,7 +144,7 @@ static int net_check(const void *config)
 	return net->tap && !net->create ? tap_check_exists(&sys, &options) : 0;
 }
 
-/* The first fd of `list` that is in `other`, too, or -1. */
+/* The first fd of `list` that is also in `other`, or -1. */
 static int common_fd(const struct fd_list *list, const struct fd_list *other)
 {
 	for (unsigned i = 0; list != other && i < list->count; i++)
@@ -185,7 +185,7 @@ static int net_conflict(const void *config, const void *before)
 	return -EINVAL;
 }
 
-/* What the device is made of, until it owns it. */
+/* The parts of the device, until the device owns them. */
 struct net_parts {
 	unsigned pairs;
 	struct tap taps[VIRTIO_NET_MAX_PAIRS];
@@ -242,7 +242,9 @@ static int open_vhosts(struct sys *sys, const struct net_config *net, struct net
 	return ret;
 }
 
-/* The guest may have another address than the macvtap; but then it gets what is for groups only. */
+/*
+ * The guest may have another address than the macvtap, but then it receives only multicast frames.
+ */
 static void check_mac(const struct net_config *net, const struct tap *tap)
 {
 	if (tap->macvtap && net->mac_set && memcmp(net->mac, tap->mac, sizeof(tap->mac)) != 0)
@@ -250,7 +252,7 @@ static void check_mac(const struct net_config *net, const struct tap *tap)
 			    "(ip link set %s address ADDRESS)", tap->name, tap->name);
 }
 
-/* The tap first: without it, a word about vhost would be beside the point. */
+/* The tap first: without it, a message about vhost would be misleading. */
 static int open_parts(struct sys *sys, const struct net_config *net, struct net_parts *parts)
 {
 	bool optional = net->vhost == VHOST_AUTO;
@@ -263,7 +265,7 @@ static int open_parts(struct sys *sys, const struct net_config *net, struct net_
 	return 0;
 }
 
-/* Each pair to its vhost. */
+/* Binds each pair to its vhost. */
 static int bind_queues(struct virtio_dev *dev, struct net_parts *parts)
 {
 	int ret = 0;
@@ -292,7 +294,7 @@ static int net_create(struct virtio_dev **out, const struct virtio_env *env, uns
 
 	for (unsigned i = 0; i < VIRTIO_NET_MAX_PAIRS; i++)
 		parts.taps[i].fd = -1;
-	/* Whatever is wrong with a tap is for the host to mend, also where its errno is EINVAL. */
+	/* Any failure of a tap is a host error, even if its errno is EINVAL. */
 	ret = open_parts(env->sys, net, &parts);
 	if (ret)
 		goto err_parts;

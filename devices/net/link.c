@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The link of virtio-net as its driver sees it (virtio 1.2 §5.1.4), and the driver's announcements
- * of itself when the link comes back (§5.1.6.5.4).
+ * The link status of virtio-net (virtio 1.2 §5.1.4), and the driver's announcements when the link
+ * comes back (§5.1.6.5.4).
  */
 #include "internal.h"
 
@@ -11,10 +11,10 @@
 
 /*
  * Milliseconds from the link's return to the first request for an announcement, and from a driver's
- * acknowledgement to the next. Not at once: Linux (6.1) announces itself before it has taken the
- * link up, and the frame is dropped. Not once: where the tap leads to may need a moment, too. And
- * not by the clock alone: a guest that does not run would find all requests as one, along with the
- * link's return, and that one announcement would be lost.
+ * acknowledgement to the next. Not at once: Linux (6.1) announces itself before it has set the link
+ * up, and the frame is dropped. Not once: the network at the tap may need a moment, too. And not
+ * only by time: a guest that does not run would see all requests as one, together with the link's
+ * return, and that one announcement would be lost.
  */
 static const unsigned announce_after_ms[NET_ANNOUNCEMENTS] = { 100, 400, 1500 };
 
@@ -23,13 +23,15 @@ static void schedule_announcement(struct net *net)
 	uint64_t ms = net->announcements_left ?
 			      announce_after_ms[NET_ANNOUNCEMENTS - net->announcements_left] : 0;
 
-	/* 0 disarms. It fails while there is no timer yet, and then there is nothing to disarm. */
+	/*
+	 * 0 disarms. It fails only if there is no timer yet, and then there is nothing to disarm.
+	 */
 	(void)!loop_timer_set(&net->announce_timer, ms * 1000000U);
 }
 
 static void ask_for_announcement(struct net *net)
 {
-	/* Reset after the loop had seen the timer, or broken. */
+	/* The device was reset after the timer had fired, or is broken. */
 	if (!net->announcements_left || !net->dev.started)
 		return;
 	virtio_count(&net->dev.loop_wakeups);
@@ -49,7 +51,7 @@ void net_announce_fired(struct loop_timer *timer)
 
 void net_announced(struct net *net)
 {
-	/* Unasked, it moves nothing: the timer may run for the first request. */
+	/* An unsolicited one is ignored: the timer may run for the first request. */
 	if (net->announce)
 		schedule_announcement(net);
 	net->announce = false;
@@ -81,7 +83,7 @@ static void set_link(struct net *net, bool up)
 
 void net_tap_is_gone(struct net *net, const char *reason)
 {
-	/* Each of its queues tells, and who follows the interface. */
+	/* Reported by each of its queues, and by the link watch. */
 	if (reason && !net->pairs[0].tap.gone)
 		log_error("%s: tap %s: %s: link down", net->dev.name, net->pairs[0].tap.name,
 			  reason);

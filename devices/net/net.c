@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* virtio-net: features, configuration space, and its life. */
+/* virtio-net: features, configuration space, creation and reset. */
 #include "internal.h"
 
 #include "base/le.h"
@@ -11,10 +11,10 @@
 
 enum { CONFIG_LEN = offsetof(struct virtio_net_config, mtu) + sizeof(__virtio16) };
 
-/* Where the control queue is for a driver that knows of one pair only. */
+/* The control queue for a driver that uses only one pair. */
 enum { QUEUE_CONTROL_ONE_PAIR = 2 };
 
-/* §5.1.2: behind all pairs with MQ; without, the driver knows of one pair and looks behind that. */
+/* §5.1.2: after all pairs with MQ; without, after the only pair. */
 static unsigned control_index(const struct net *net)
 {
 	return virtio_has(&net->dev, VIRTIO_NET_F_MQ) ? 2 * net->pair_count :
@@ -22,8 +22,8 @@ static unsigned control_index(const struct net *net)
 }
 
 /*
- * The third queue is run by whoever runs the rest of the second pair, or the control queue. What
- * the others are bound to never changes.
+ * The third queue belongs to the backend of the second pair, or is the control queue. The binding
+ * of the others never changes.
  */
 static void bind_third_queue(struct net *net)
 {
@@ -44,7 +44,7 @@ static void net_serve(struct virtio_dev *dev, struct virtq *q)
 		net_serve_control(net, q);
 		return;
 	}
-	/* A driver without MQ that enables queues which it cannot know of. */
+	/* A driver without MQ that enables queues which do not exist for it. */
 	if (q->index > control)
 		return;
 	pair = &net->pairs[q->index / 2];
@@ -97,7 +97,7 @@ static void net_reset(struct virtio_dev *dev)
 {
 	struct net *net = net_of(dev);
 
-	/* Once more, for a start that failed half-way. */
+	/* Again, for a start that failed half-way. */
 	net_quiesce(dev);
 	for (unsigned i = 0; i < net->pair_count; i++)
 		net_pair_forget(&net->pairs[i]);
@@ -139,7 +139,7 @@ static void net_destroy(struct virtio_dev *dev)
 	net_free(net_of(dev));
 }
 
-/* Nothing of a card whose frames do not pass through Kinglet. */
+/* Prints nothing for a card whose frames do not pass through Kinglet. */
 static void net_print_stats(struct virtio_dev *dev)
 {
 	struct virtio_net_stats stats;
@@ -165,10 +165,10 @@ static const struct virtio_model net_model = {
 };
 
 /*
- * CTRL_RX and CTRL_VLAN also where the kernel carries the frames and hands all of them over, as
- * §5.1.6.5.1 to .3 allow: filtering is best-effort, and a driver drops what it has no use for. A
- * filter would have to be the kernel's then. It has none for VLANs, and that for addresses
- * (TUNSETTXFILTER) stays with a persistent tap when its user is killed, and starves the next one.
+ * CTRL_RX and CTRL_VLAN are offered even if the kernel carries the frames and passes all of them,
+ * as §5.1.6.5.1 to .3 allow: filtering is best-effort, and a driver drops the rest. The filter
+ * would have to be in the kernel. It has none for VLANs, and that for addresses (TUNSETTXFILTER)
+ * stays on a persistent tap when its user is killed, and starves the next one.
  */
 static uint64_t net_features(const struct tap *tap, unsigned pairs)
 {
@@ -180,7 +180,7 @@ static uint64_t net_features(const struct tap *tap, unsigned pairs)
 
 	if (tap->offloads)
 		features |= 1ULL << VIRTIO_NET_F_CTRL_GUEST_OFFLOADS;
-	/* A macvtap goes on to deliver to its own address, which is its owner's to choose. */
+	/* A macvtap delivers only frames to its own address, which its owner sets. */
 	if (!tap->macvtap)
 		features |= 1ULL << VIRTIO_NET_F_CTRL_MAC_ADDR;
 	/* §5.1.4.1: 68 at least. */
@@ -191,7 +191,7 @@ static uint64_t net_features(const struct tap *tap, unsigned pairs)
 	return features;
 }
 
-/* A hash of the name, as a unicast, locally administered address. */
+/* A unicast, locally administered address from a hash of the name. */
 static void mac_from_name(const char *name, uint8_t mac[ETH_ALEN])
 {
 	put_le_bytes(mac, text_hash(name), ETH_ALEN);

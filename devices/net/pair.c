@@ -7,10 +7,10 @@
 
 #include <string.h>
 
-/* Frames for one turn of a queue, so that it cannot keep others from theirs. */
+/* Frames per turn of a queue, so that it does not delay others. */
 enum { TURN_FRAMES = 64 };
 
-/* Polls the tap for what can be served now. */
+/* Polls the tap for the directions that can be served now. */
 static void pair_poll(struct net_pair *pair)
 {
 	uint32_t events = (pair->rx_starved ? 0 : EPOLLIN) |
@@ -34,7 +34,10 @@ static void pair_unpoll(struct net_pair *pair)
 static void pair_lost_tap(struct net_pair *pair, const char *reason)
 {
 	pair_unpoll(pair);
-	/* What waits for room there now goes nowhere: it is served once more, and given back. */
+	/*
+	 * A frame that waits for room can no longer be sent: the queue is served again, which
+	 * returns it.
+	 */
 	if (pair->tx_blocked)
 		eventfd_signal(pair->tx->kick_fd);
 	pair->tx_blocked = false;
@@ -59,7 +62,7 @@ static bool window_add(struct window *w, const struct virtq_chain *chain)
 	return true;
 }
 
-/* Takes buffers until any frame fits, or the ring is empty, or the window full. */
+/* Takes buffers until any frame fits, the ring is empty, or the window is full. */
 static int window_fill(struct net_pair *pair)
 {
 	struct net *net = pair->net;
@@ -86,7 +89,7 @@ static int window_fill(struct net_pair *pair)
 	return 0;
 }
 
-/* Gives the buffers back to the ring, last one first. */
+/* Returns the buffers to the ring, last one first. */
 static void window_return(struct net_pair *pair)
 {
 	struct window *w = &pair->window;
@@ -99,7 +102,7 @@ static void window_return(struct net_pair *pair)
 	w->room = 0;
 }
 
-/* The first `len` bytes of the window are a frame: hands them to the driver. It fits. */
+/* The first `len` bytes of the window are a frame: passes them to the driver. It fits. */
 static void window_push(struct net_pair *pair, size_t len)
 {
 	struct window *w = &pair->window;
@@ -116,7 +119,7 @@ static void window_push(struct net_pair *pair, size_t len)
 		w->room -= buffer->len;
 		len -= written;
 	}
-	/* The tap leaves this field of its header alone. */
+	/* The tap does not set this field of its header. */
 	put_le16(num_buffers, (uint16_t)count);
 	if (pair->net->header_len == sizeof(struct virtio_net_hdr_v1))
 		iov_write(w->iov, w->iov_count, offsetof(struct virtio_net_hdr_v1, num_buffers),
@@ -131,8 +134,8 @@ static void window_push(struct net_pair *pair, size_t len)
 }
 
 /*
- * A frame of `len` bytes begins in these pieces. Guest memory may be among them: what the driver
- * does to it meanwhile is between it and its own filter.
+ * A frame of `len` bytes begins in these pieces, which may include guest memory: if the driver
+ * changes it meanwhile, that only affects its own filter.
  */
 static bool rx_wants(struct net_pair *pair, const struct iovec *iov, unsigned count, size_t len)
 {
@@ -153,8 +156,8 @@ static bool rx_wants(struct net_pair *pair, const struct iovec *iov, unsigned co
 }
 
 /*
- * Reads a frame into the window or into pair->frame. False when there is none now. One that is not
- * wanted leaves the window as it was: its buffers are for the next.
+ * Reads a frame into the window or into pair->frame. False when there is none now. A filtered frame
+ * leaves the window unchanged: its buffers are for the next.
  */
 static bool rx_read(struct net_pair *pair)
 {
@@ -179,7 +182,7 @@ static bool rx_read(struct net_pair *pair)
 	return true;
 }
 
-/* Puts the frame that waits into the window. False when it has to wait for more buffers. */
+/* Copies the waiting frame into the window. False when it has to wait for more buffers. */
 static bool rx_place_frame(struct net_pair *pair)
 {
 	struct window *w = &pair->window;
@@ -188,7 +191,7 @@ static bool rx_place_frame(struct net_pair *pair)
 		iov_write(w->iov, w->iov_count, 0, pair->frame, pair->frame_len);
 		window_push(pair, pair->frame_len);
 	} else if (w->full) {
-		/* The driver's buffers will never hold it. */
+		/* It can never fit into the driver's buffers. */
 		pair->net->stats.rx_dropped++;
 	} else {
 		return false;
@@ -212,7 +215,7 @@ void net_serve_rx(struct net_pair *pair)
 			break;
 		if (pair->window.count && (!pair->frame_len || rx_place_frame(pair)))
 			continue;
-		/* Out of buffers, unless some came just now. */
+		/* Out of buffers, unless some were added meanwhile. */
 		if (!virtq_enable_kicks(q)) {
 			pair->rx_starved = true;
 			break;
@@ -222,13 +225,13 @@ void net_serve_rx(struct net_pair *pair)
 	if (rc < 0)
 		virtio_broken(&pair->net->dev, "receive queue: broken ring or buffer");
 	else if (pair->frame_len && !pair->rx_starved)
-		eventfd_signal(q->kick_fd); /* the tap may stay silent */
+		eventfd_signal(q->kick_fd); /* there may be no event from the tap */
 	pair_poll(pair);
 }
 
 /* --- Transmit --------------------------------------------------------------------------------- */
 
-/* Sends a frame or drops it. False when the tap takes none now. */
+/* Sends a frame or drops it. False when the tap has no room now. */
 static bool tx_send(struct net_pair *pair, const struct virtq_chain *chain)
 {
 	struct virtio_net_stats *stats = &pair->net->stats;
@@ -244,7 +247,7 @@ static bool tx_send(struct net_pair *pair, const struct virtq_chain *chain)
 	}
 	if (errno == EAGAIN && pair->polled)
 		return false;
-	/* A header that the kernel refuses, or an interface that is down. */
+	/* A header that the kernel refuses, or an interface that is down: dropped. */
 	stats->tx_dropped++;
 	return true;
 }
@@ -300,7 +303,7 @@ static void tap_ready(struct loop_event *event, uint32_t events)
 
 	pthread_mutex_lock(&dev->lock);
 	virtio_count(&dev->loop_wakeups);
-	/* Else the device was stopped after the loop had seen the event. */
+	/* Otherwise the device was stopped after the event. */
 	if (pair->polled)
 		tap_serve(pair, events);
 	pthread_mutex_unlock(&dev->lock);

@@ -4,7 +4,7 @@
 
 #include <linux/if_tun.h>
 
-/* Which checksum and segmentation work crosses the tap (§5.1.3): one row per kind. */
+/* Checksum and segmentation offloads across the tap (§5.1.3): one row per kind. */
 static const struct offload {
 	uint8_t host;  /* feature: the driver may leave the work to the tap */
 	uint8_t guest; /* feature: the tap may leave the work to the driver */
@@ -33,7 +33,7 @@ int net_apply_offloads(struct net *net, uint64_t features)
 	for (unsigned i = 0; i < ARRAY_SIZE(offload_kinds); i++)
 		if (features >> offload_kinds[i].guest & 1)
 			tun |= offload_kinds[i].tun;
-	/* §5.1.3.1: one needs the other; the kernel refuses what lacks it. */
+	/* §5.1.3.1: these depend on others; the kernel refuses a set without them. */
 	if (!(tun & (TUN_F_TSO4 | TUN_F_TSO6)))
 		tun &= ~(unsigned)TUN_F_TSO_ECN;
 	if (!(tun & TUN_F_CSUM))

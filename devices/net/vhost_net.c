@@ -25,7 +25,7 @@ static int set_backend(struct vhost *vhost, unsigned index, int fd)
 	struct vhost_vring_file file = { .index = index, .fd = fd };
 	int ret = sys_ioctl(vhost->sys, vhost->fd, VHOST_NET_SET_BACKEND, &file);
 
-	/* A removed interface is a card without a link, and no reason not to start. */
+	/* With a removed interface the card has no link, but it can start. */
 	if (ret >= 0 || tap_is_gone(vhost->sys, net_of(vhost)->tap_fd))
 		return 0;
 	if (vhost_may_log(vhost))
@@ -35,7 +35,7 @@ static int set_backend(struct vhost *vhost, unsigned index, int fd)
 
 static void net_halt(struct vhost *vhost)
 {
-	/* A failure has been logged; there is no remedy. */
+	/* A failure has been logged and cannot be handled. */
 	for (unsigned i = 0; i < RINGS; i++)
 		if (vhost->rings[i].bound)
 			(void)!set_backend(vhost, i, VHOST_FILE_UNBIND);
@@ -83,7 +83,7 @@ int vhost_net_open(struct vhost **out, struct sys *sys, int fd, bool optional)
 
 uint64_t vhost_net_features(const struct vhost *vhost)
 {
-	/* Everything that vhost itself must take part in. */
+	/* The features that vhost itself must support. */
 	const uint64_t vhosts_own = 1ULL << VIRTIO_NET_F_MRG_RXBUF |
 				    1ULL << VIRTIO_RING_F_INDIRECT_DESC |
 				    1ULL << VIRTIO_RING_F_EVENT_IDX | 1ULL << VIRTIO_F_VERSION_1;

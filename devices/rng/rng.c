@@ -10,8 +10,8 @@
 enum { QUEUE_SIZE = 64 };
 
 /*
- * §5.4.6.2 lets a device fill less than the buffer. Up to 256 bytes, getrandom(2) is neither
- * interrupted nor short, and no guest can keep the loop busy with one request.
+ * §5.4.6.2 allows a device to fill less than the buffer. Up to 256 bytes, getrandom(2) is neither
+ * interrupted nor short, and one request cannot keep the loop busy.
  */
 enum { MAX_BYTES = 256 };
 
@@ -20,7 +20,7 @@ static const char *fill(struct virtq *q, const struct virtq_chain *chain)
 	uint8_t bytes[MAX_BYTES];
 	size_t len = chain->in_len < MAX_BYTES ? chain->in_len : MAX_BYTES;
 
-	/* §5.4.6.1: the driver's buffers are for writing. */
+	/* §5.4.6.1: the driver's buffers are device-writable. */
 	if (!len || chain->out_len)
 		return "requestq: a buffer that cannot be filled";
 	if (getrandom(bytes, len, 0) != (ssize_t)len)
@@ -50,7 +50,7 @@ static const char *serve_some(struct virtq *q)
 		if (broken)
 			return broken;
 	}
-	/* More than one turn's share: others first. */
+	/* More than one turn's share: other events first. */
 	eventfd_signal(q->kick_fd);
 	return NULL;
 }
@@ -75,7 +75,7 @@ static void rng_destroy(struct virtio_dev *dev)
 static const struct virtio_model rng_model = {
 	.name = "virtio-rng",
 	.id = VIRTIO_ID_RNG,
-	.pci_class = 0xff0000, /* PCI has no class for it */
+	.pci_class = 0xff0000, /* no PCI class exists for it */
 	.serve = rng_serve,
 	.destroy = rng_destroy,
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SCSI hosts: each runs in the kernel, on a target that exists or on one that is made for it. */
+/* SCSI hosts: each runs in the kernel, on an existing target or on one created for it. */
 #include "target.h"
 
 #include "base/files.h"
@@ -161,7 +161,7 @@ static int scsi_create(struct virtio_dev **out, const struct virtio_env *env, un
 	return -EIO;
 }
 
-/* Targets are folders in configfs; their files and block devices are modules of their own. */
+/* Targets are folders in configfs; support for files and block devices is in separate modules. */
 static const struct host_need scsi_needs[] = {
 	{
 		.name = "vhost-scsi", .use = "--scsi", .node = "/dev/vhost-scsi",

@@ -211,7 +211,7 @@ void lio_target_destroy(struct lio_target *target)
 	close_fd(&target->fd);
 }
 
-/* Calls `fn` for each backstore that a process made which has ended. */
+/* Calls `fn` for each backstore whose process has ended. */
 static void for_each_stale(const struct lio *lio, bool block_devices, void *arg,
 			   void (*fn)(const struct lio *lio, const struct lio_places *places,
 				      void *arg))

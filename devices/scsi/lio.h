@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A disk of the kernel's SCSI target (LIO), made of a file or a block device and offered to
- * vhost-scsi, by way of configfs:
+ * A disk of the kernel's SCSI target (LIO), backed by a file or a block device and exported to
+ * vhost-scsi, set up through configfs:
  *
  *   core/fileio_18763/kinglet-…     the backstore: iblock_… for a block device
  *   vhost/naa.5001405…/tpgt_1       the target, whose one LUN is the backstore
  *
- * Its name says whose it is: pid namespace, pid and start time of the process that made it. So what
- * a process left that could not clean up behind itself (SIGKILL) can be told from what is in use.
+ * Its name identifies the owner: PID namespace, PID and start time of the process that created it.
+ * So what a killed process (SIGKILL) left behind can be told from what is in use.
  *
  * One thread at a time. Errors are logged here, in one line.
  */
@@ -16,20 +16,20 @@
 
 #include "host/image.h"
 
-/* The number of the one portal group, and so of the SCSI target that a guest sees. */
+/* The number of the only portal group, and so of the SCSI target that a guest sees. */
 enum { LIO_TARGET = 1 };
 
 enum { LIO_ROOT_MAX = 256, LIO_NAME_MAX = 80, LIO_WWPN_MAX = 24 };
 
 struct lio;
 
-/* How configfs is changed: 0 or a negative errno, as the system calls of these names. */
+/* Changes to configfs: 0 or a negative errno, like the system calls of these names. */
 struct lio_ops {
 	int (*mkdir)(const struct lio *lio, const char *path);
 	int (*rmdir)(const struct lio *lio, const char *path);
 	int (*symlink)(const struct lio *lio, const char *target, const char *path);
 	int (*unlink)(const struct lio *lio, const char *path);
-	/* One write(2) to a file that is there. */
+	/* One write(2) to an existing file. */
 	int (*write)(const struct lio *lio, const char *path, const char *text);
 };
 
@@ -42,7 +42,7 @@ struct lio_target {
 	const struct lio *lio;	 /* borrowed */
 	char name[LIO_NAME_MAX]; /* of the backstore */
 	bool block_device;
-	char wwpn[LIO_WWPN_MAX]; /* of the target: what vhost-scsi is to be given */
+	char wwpn[LIO_WWPN_MAX]; /* of the target, for vhost-scsi */
 	int fd;			 /* the file, owned: holds the lock */
 };
 
@@ -52,37 +52,37 @@ struct lio_target {
  */
 __must_check int lio_find(struct lio *lio, const char *mounts);
 
-/* Says on standard error that lio_find() failed, and what to do. */
+/* Logs that lio_find() failed, and what to do. */
 void lio_log_not_found(int err);
 
 /*
- * Checks that `wwpn` is a target that vhost-scsi could be given: one of its portal groups has a
- * nexus. -ENODEV.
+ * Checks that vhost-scsi could use the target `wwpn`: one of its portal groups has a nexus.
+ * -ENODEV.
  */
 __must_check int lio_check_target(const struct lio *lio, const char *wwpn);
 
-/* Whether the file would do, were it not locked; errors as of lio_target_create(). */
+/* Whether the file is suitable, apart from its lock; errors as of lio_target_create(). */
 __must_check int lio_check_image(const struct image_options *image);
 
 /*
- * Makes a target with a file or block device as its LUN 0. *lio is borrowed for as long.
- * `index` tells several targets of one process apart. The file stays open and locked, as a disk
- * image is. On failure nothing is left behind. -EINVAL, -ENOENT and -ENOTDIR say that the path or
- * the file is wrong; everything else is trouble of the host.
+ * Creates a target with a file or block device as its LUN 0. *lio is borrowed while it exists.
+ * `index` distinguishes several targets of one process. The file stays open and locked, like a disk
+ * image. On failure nothing is left behind. -EINVAL, -ENOENT and -ENOTDIR: the path or the file is
+ * unsuitable; everything else is a host error.
  */
 __must_check int lio_target_create(struct lio_target *target, const struct lio *lio,
 				   const struct image_options *image, unsigned index);
 
 /*
- * Takes the target down; nobody may have it as endpoint any more. What cannot be removed is named
- * in a warning and left to a later lio_remove_stale().
+ * Removes the target, which must not be an endpoint any more. What cannot be removed is logged as a
+ * warning and left to a later lio_remove_stale().
  */
 void lio_target_destroy(struct lio_target *target);
 
-/* Removes what processes made that have ended. Failures are warnings. */
+/* Removes the targets of processes that have ended. Failures are warnings. */
 void lio_remove_stale(const struct lio *lio);
 
-/* The same in words, of a host whose root folder is `root`; false where there are none. */
+/* Describes them in words, for a host whose root folder is `root`; false if there are none. */
 bool lio_describe_stale(const char *root, char *text, size_t len);
 
 #endif

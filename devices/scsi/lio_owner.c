@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* A process, for good: pids come again, but not with the same start time. */
+/* Identifies a process uniquely: PIDs are reused, but not with the same start time. */
 struct owner {
 	uint64_t pid_namespace; /* inode number: configfs is shared with processes we cannot see */
 	int pid;
@@ -29,7 +29,7 @@ static int read_stat(int pid, char *run_state, uint64_t *start)
 	if (len < 0)
 		return -EIO;
 	text[len] = '\0';
-	/* The second field, in parentheses, may hold anything, also parentheses. */
+	/* The second field, in parentheses, may contain anything, including parentheses. */
 	field = strrchr(text, ')');
 	for (unsigned n = 3; field && n <= 22; n++) {
 		field = strchr(field + 1, ' ');
@@ -104,7 +104,7 @@ static bool name_parse(const char *name, struct owner *owner)
 		.start = numbers[2],
 	};
 	name_format(again, owner, (unsigned)numbers[3]);
-	/* Nothing more, less or other than what we would have written. */
+	/* Exactly the name that we would have written. */
 	return owner->pid > 0 && strcmp(name, again) == 0;
 }
 

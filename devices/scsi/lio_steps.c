@@ -11,9 +11,9 @@
 
 enum {
 	/*
-	 * LIO groups backstores by host adapters, which are folders with a number of the user's
-	 * choice. All Kinglets share this one, so an empty one belongs to no one else. (Nor does an
-	 * empty folder "vhost": it stands for nothing but the module.)
+	 * LIO groups backstores by host adapters, which are folders with a number chosen by the
+	 * user. All Kinglets share this one, so an empty one can be removed. (So can an empty
+	 * folder "vhost", which only represents the module.)
 	 */
 	HBA_NUMBER = 18763,
 	PATH_SIZE = 1024,
@@ -21,16 +21,16 @@ enum {
 };
 
 enum action {
-	SHARE, /* mkdir, or somebody has made it; removed when empty */
+	SHARE, /* mkdir, or exists already; removed when empty */
 	MAKE,  /* mkdir */
 	LINK,  /* symlink to a path below the root */
-	WRITE, /* `undo` takes it back */
+	WRITE, /* `undo` is written to undo it */
 };
 
 /*
- * From nothing to a target, in this order; back in reverse. A LUN can only be write-protected for
- * an initiator that is known by name, so a read-only one gets an access list, which has to be there
- * before the nexus, the session of vhost's one initiator.
+ * Creates a target in this order; undone in reverse. A LUN can only be write-protected for a named
+ * initiator, so a read-only one gets an access list, which must exist before the nexus, the session
+ * of vhost's only initiator.
  */
 static const struct step {
 	enum action action;
@@ -63,8 +63,8 @@ static const struct step {
 };
 
 /*
- * NAA 5 ("registered") with the company id of LIO's own names, and 36 bits that follow from the
- * backstore's name: from the one the other is known.
+ * NAA 5 ("registered") with the company ID of LIO's own names, and 36 bits derived from the
+ * backstore's name.
  */
 static uint64_t naa_of(const char *name)
 {
@@ -127,7 +127,7 @@ static int step_do(const struct lio *lio, const struct lio_places *places, const
 	return ret;
 }
 
-/* Whatever is not there any more, or was not there yet, is undone. */
+/* What no longer exists, or did not exist yet, counts as undone. */
 static int step_undo(const struct lio *lio, const struct lio_places *places,
 		     const struct step *step)
 {
@@ -137,7 +137,7 @@ static int step_undo(const struct lio *lio, const struct lio_places *places,
 	step_path(lio, places, step, path);
 	switch (step->action) {
 	case SHARE:
-		/* Others may have something in it. */
+		/* Others may use it. */
 		(void)!lio->ops->rmdir(lio, path);
 		return 0;
 	case MAKE:
@@ -157,8 +157,8 @@ static int step_undo(const struct lio *lio, const struct lio_places *places,
 }
 
 /*
- * Undoes the first `count` steps. Stops at the first that cannot be undone: with a nexus that is
- * in use, the kernel would wait for its end when the access list is removed.
+ * Undoes the first `count` steps. Stops at the first that cannot be undone: with a nexus in use,
+ * the kernel would wait for its end when the access list is removed.
  */
 static void undo(const struct lio *lio, const struct lio_places *places, unsigned count)
 {
@@ -183,8 +183,9 @@ void lio_steps_undo(const struct lio *lio, const struct lio_places *places)
 }
 
 /*
- * LIO opens the file in our name while we write to `enable`, so it can be told our fd: whatever the
- * file's name has in it, it is the one that was checked and locked. udev_path is for people.
+ * LIO opens the file in our context while we write to `enable`, so it can be given our fd as a
+ * path: independent of the file's name, it is the file that was checked and locked. udev_path is
+ * informational.
  */
 void lio_places_set_file(struct lio_places *places, const char *path, int fd,
 			 const struct stat *st, bool readonly)
@@ -223,7 +224,7 @@ int lio_steps_do(const char *file, const struct lio *lio, const struct lio_place
 	while (i < ARRAY_SIZE(steps)) {
 		int ret = steps[i].readonly && !readonly ? 0 : step_do(lio, places, &steps[i]);
 
-		/* Another Kinglet has just removed the shared folder, which was empty. */
+		/* Another Kinglet has just removed the empty shared folder. */
 		if (ret == -ENOENT && i && steps[i - 1].action == SHARE && retries--) {
 			i--;
 			continue;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The steps in configfs from nothing to a target, and back. One thread at a time.
+ * The steps in configfs that create a target and remove it. One thread at a time.
  */
 #ifndef KINGLET_SCSI_LIO_STEPS_H
 #define KINGLET_SCSI_LIO_STEPS_H
@@ -9,7 +9,7 @@
 
 #include <sys/stat.h>
 
-/* What a step's paths and texts are made of. */
+/* The parts of a step's paths and texts. */
 enum lio_place {
 	NOTHING,
 	HBA,	 /* core/fileio_18763 */
@@ -19,7 +19,7 @@ enum lio_place {
 	GROUP,	 /* vhost/naa..../tpgt_1 */
 	ACL,	 /* vhost/naa..../tpgt_1/acls/naa.... */
 	INITIATOR,
-	CONTROL, /* these two say which file it is, and are empty when there is only to remove */
+	CONTROL, /* these two identify the file, and are empty for removal only */
 	UDEV_PATH,
 	PLACES,
 };
@@ -28,16 +28,18 @@ struct lio_places {
 	char text[PLACES][256];
 };
 
-/* Of a backstore of this name: enough to undo the steps. */
+/* For a backstore of this name: enough to undo the steps. */
 void lio_places_init(struct lio_places *places, const char *name, bool block_device);
-/* And of what it is made, to do them. */
+/* Adds its file, to do the steps. */
 void lio_places_set_file(struct lio_places *places, const char *path, int fd,
 			 const struct stat *st, bool readonly);
 
-/* Does all for `file`, its name in messages; -EIO after a logged line, and all is undone. */
+/*
+ * Does all steps for `file`, its name in messages; on failure undoes all: -EIO after a logged line.
+ */
 __must_check int lio_steps_do(const char *file, const struct lio *lio,
 			      const struct lio_places *places, bool readonly);
-/* Stops with a warning at the first that cannot be undone. */
+/* Stops with a warning at the first step that cannot be undone. */
 void lio_steps_undo(const struct lio *lio, const struct lio_places *places);
 
 #endif

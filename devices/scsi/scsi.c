@@ -12,11 +12,14 @@
 enum {
 	QUEUE_SIZE = 128,
 	OTHER_QUEUES = 2, /* §5.6.2: control and event; the request queues follow */
-	/* With a descriptor for the request and one for the response, a chain fills the ring. */
+	/*
+	 * With one descriptor for the request and one for the response, such a chain fills the
+	 * ring.
+	 */
 	SEG_MAX = QUEUE_SIZE - 2,
 	/*
-	 * vhost-scsi pins at most 2048 pages for a command. Each segment may begin and end inside
-	 * one, so this much always fits.
+	 * vhost-scsi pins at most 2048 pages for a command. Each segment may begin and end inside a
+	 * page, so this size always fits.
 	 */
 	MAX_PINNED_PAGES = 2048,
 	MAX_SECTORS = (MAX_PINNED_PAGES - 2 * SEG_MAX) * (4096 / 512),
@@ -70,8 +73,8 @@ static void scsi_config_read(struct virtio_dev *dev, unsigned off, void *buf, un
 
 /*
  * §5.6.4: a driver may set sense_size and cdb_size, and with them the layout of every request. The
- * kernel's vhost-scsi knows the default layout only, so a driver that wants another one must not
- * get to run: it would take sense data for data.
+ * kernel's vhost-scsi supports only the default layout, so a driver that sets another one must not
+ * run: it would take sense data for data.
  */
 static void scsi_config_write(struct virtio_dev *dev, unsigned off, const void *buf, unsigned len)
 {
@@ -86,7 +89,7 @@ static void scsi_config_write(struct virtio_dev *dev, unsigned off, const void *
 
 static void scsi_destroy(struct virtio_dev *dev)
 {
-	/* The kernel lets go of the target first. */
+	/* The kernel releases the target first. */
 	virtio_dev_destroy(dev);
 	scsi_target_destroy(scsi_of(dev)->target);
 	free(scsi_of(dev));

@@ -8,7 +8,7 @@
 
 static const char mounts[] = "/proc/mounts";
 
-/* Trouble of the host, also where its errno is one that speaks of the input elsewhere. */
+/* A host error, even if its errno means an input error elsewhere. */
 static int host_error(int err)
 {
 	return err ? -EIO : 0;
@@ -47,7 +47,7 @@ void scsi_target_destroy(struct scsi_target *target)
 	free(target);
 }
 
-/* In a process of its own, which has nothing open: a target that is in use cannot be removed. */
+/* In a separate process without open files: a target in use cannot be removed. */
 static _Noreturn void remove_after(int process, const struct lio *lio)
 {
 	struct pollfd gone = { .fd = STDERR_FILENO + 1, .events = POLLIN };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The targets that SCSI devices of this process are on, by way of the configfs that is mounted.
- * Failures are logged. Machine's thread where not said otherwise.
+ * The targets of this process's SCSI devices, through the mounted configfs. Failures are logged.
+ * Machine's thread unless stated otherwise.
  */
 #ifndef KINGLET_SCSI_TARGET_H
 #define KINGLET_SCSI_TARGET_H
@@ -9,31 +9,31 @@
 #include "lio.h"
 #include "devices/scsi.h"
 
-/* One that is made for a device and goes with it. */
+/* A target created for a device and removed with it. */
 struct scsi_target {
 	struct lio lio;
 	struct lio_target made;
 };
 
-/* `index` tells several of one process apart. Errors of lio_target_create(); -EIO; -ENOMEM. */
+/* `index` distinguishes several of one process. Errors of lio_target_create(); -EIO; -ENOMEM. */
 __must_check int scsi_target_new(struct scsi_target **out, const struct image_options *image,
 				 unsigned index);
 /* NULL is none. */
 void scsi_target_destroy(struct scsi_target *target);
 
 /*
- * A target that exists is one that a device can be on: found out now and not at DRIVER_OK, if
- * configfs can be seen. -EIO.
+ * Checks that a device can use an existing target: now rather than at DRIVER_OK, if configfs is
+ * visible. -EIO.
  */
 __must_check int scsi_target_check(const char *wwpn);
 
 /*
- * The process ends and its devices are not destroyed: another is left that removes, after it, all
- * that it has made. False: there is no configfs. Any thread.
+ * The process ends without destroying its devices: starts another process that removes its targets
+ * afterwards. False: there is no configfs. Any thread.
  */
 bool scsi_targets_abandon(void);
 
-/* Those of processes that have ended. Any thread. */
+/* Removes the targets of processes that have ended. Any thread. */
 void scsi_targets_remove_stale(void);
 
 #endif

@@ -11,8 +11,8 @@
 struct vhost_scsi {
 	struct vhost vhost; /* first: vhost_free() */
 	/*
-	 * The kernel takes every target portal group of this name that has a nexus and is not in
-	 * use; since ABI 1 it ignores vhost_tpgt. A group's number is its SCSI target's.
+	 * The kernel uses every target portal group of this name that has a nexus and is not in
+	 * use; since ABI 1 it ignores vhost_tpgt. A group's number is that of its SCSI target.
 	 */
 	struct vhost_scsi_target target;
 };
@@ -24,7 +24,7 @@ static struct vhost_scsi *scsi_of(struct vhost *vhost)
 	return container_of(vhost, struct vhost_scsi, vhost);
 }
 
-/* No portal group of the name is free. Kernels before 6.14 answer EEXIST (CVE-2025-22083). */
+/* No portal group of the name is free. Kernels before 6.14 return EEXIST (CVE-2025-22083). */
 static bool target_is_missing(int err)
 {
 	return err == -ENODEV || err == -EEXIST;
@@ -46,7 +46,7 @@ static int scsi_run(struct vhost *vhost)
 	return ret;
 }
 
-/* Returns when no command is in flight. A failure has been logged; there is no remedy. */
+/* Returns when no command is in flight. A failure has been logged and cannot be handled. */
 static void scsi_halt(struct vhost *vhost)
 {
 	(void)!vhost_ioctl(vhost, VHOST_SCSI_CLEAR_ENDPOINT, &scsi_of(vhost)->target);
@@ -77,9 +77,10 @@ static int check_abi(struct vhost *vhost)
 }
 
 /*
- * Only the kernel knows whether another machine has the target, and tells by handing it over, to
- * whoever has a memory table, be it an empty one. There are no rings yet for it to run; and it is
- * given back, for a driver may never come. Any other answer is for DRIVER_OK, when there are rings.
+ * Only the kernel knows whether another machine has the target, and only an attempt to set the
+ * endpoint shows it, which needs a memory table, even an empty one. There are no rings yet, and the
+ * endpoint is cleared again, because a driver may never start. Any other error is handled at
+ * DRIVER_OK, when there are rings.
  */
 static int check_free(struct vhost *vhost)
 {
@@ -123,8 +124,8 @@ int vhost_scsi_open(struct vhost **out, struct sys *sys, const char *wwpn)
 uint64_t vhost_scsi_features(const struct vhost *vhost)
 {
 	/*
-	 * Not VIRTIO_SCSI_F_T10_PI: it needs backstores that are formatted for it. The others of
-	 * virtio-scsi are unknown to vhost; what else it offers is not the guest's business.
+	 * Not VIRTIO_SCSI_F_T10_PI: it needs backstores formatted for it. vhost does not support
+	 * other features of virtio-scsi; the rest of what it offers is not for the guest.
 	 */
 	const uint64_t served = 1ULL << VIRTIO_SCSI_F_HOTPLUG | VIRTQ_FEATURES;
 

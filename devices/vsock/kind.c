@@ -45,7 +45,7 @@ static int vsock_create(struct virtio_dev **out, const struct virtio_env *env, u
 	struct vhost *vhost;
 	int ret;
 
-	/* Whatever is wrong with it is for the host to mend, also where its errno is ENOENT. */
+	/* Any failure is a host error, even if its errno is ENOENT. */
 	if (vhost_vsock_open(&vhost, env->sys, vsock->cid))
 		return -EIO;
 	ret = virtio_vsock_new(&dev, env, instance, vsock->cid, vhost->features);
@@ -53,7 +53,7 @@ static int vsock_create(struct virtio_dev **out, const struct virtio_env *env, u
 		vhost_free(vhost);
 		return ret;
 	}
-	/* Packets are the kernel's matter, events ours. */
+	/* The kernel handles packets, this process events. */
 	ret = vhost_bind(vhost, dev, VSOCK_QUEUE_RX, VSOCK_QUEUE_EVENT);
 	if (ret) {
 		log_error("%s: %s", dev->name, strerror(-ret));

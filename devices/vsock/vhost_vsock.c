@@ -16,7 +16,7 @@ static int vsock_run(struct vhost *vhost)
 	return set_running(vhost, 1);
 }
 
-/* Takes both rings from the kernel's workers, and waits for these. */
+/* Stops both rings, and waits for the kernel's workers. */
 static void vsock_halt(struct vhost *vhost)
 {
 	set_running(vhost, 0);

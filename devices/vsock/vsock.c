@@ -21,8 +21,8 @@ static struct vsock *vsock_of(struct virtio_dev *dev)
 }
 
 /*
- * The event queue. Its buffers stay with us until there is an event to tell, which is when the CID
- * has changed under the guest (§5.10.6.7): never in the life of one machine.
+ * The event queue. Its buffers are kept until there is an event, which means that the guest's CID
+ * has changed (§5.10.6.7): that never happens within one run.
  */
 static void vsock_serve(struct virtio_dev *dev, struct virtq *q)
 {
