@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The first process of a guest of `kinglet exec`: readies the system, runs one program and reports
- * how it ended. Kinglet carries it inside and puts it into the guest's initramfs, with
- * /.kinglet/exec (include/cmd/guest_init.h) beside it, which says what to do.
+ * The first process of a guest of `kinglet exec`: sets up the system, runs one program and reports
+ * how it ended. It is embedded in Kinglet, which puts it into the guest's initramfs together with
+ * its instructions, /.kinglet/exec (include/cmd/guest_init.h).
  *
- * The program is a child: the kernel drops most signals to process 1 and panics when it ends. Its
+ * The program is a child: the kernel drops most signals to process 1 and panics when it exits. Its
  * standard input, output and error are pipes, whose other ends are copied from and to
- * virtio-console ports here: unlike a port, a pipe can be opened again (/dev/stderr), and tells its
- * writer when the reader has gone.
+ * virtio-console ports here: unlike a port, a pipe can be reopened (/dev/stderr), and its writer
+ * notices when the reader has closed.
  *
- * A failure before the program can be started is said in the kernel's log; then this process ends,
- * and with it the guest, in a panic.
+ * A failure before the program is started is written to the kernel's log; then this process exits,
+ * and the guest panics.
  */
 #include "ports.h"
 #include "sys.h"
@@ -37,7 +37,7 @@ void init_main(void);
 /* --- Instructions ----------------------------------------------------------------------------- */
 
 struct instructions {
-	char *start, *end; /* strings, each with its kind as first byte */
+	char *start, *end; /* strings, whose first byte is the kind */
 	char **args, **env;
 	char *folder;
 };
@@ -100,17 +100,17 @@ static void read_instructions(struct instructions *todo)
 static void make_folder(const char *path, int mode)
 {
 	if (SYS(mkdirat, AT_FDCWD, path, mode, 0, 0) == 0)
-		SYS(fchmodat, AT_FDCWD, path, mode, 0, 0); /* whatever the umask is */
+		SYS(fchmodat, AT_FDCWD, path, mode, 0, 0); /* independent of the umask */
 }
 
 static void mount_systems(void)
 {
 	static const struct {
 		const char *type, *path;
-		int mode; /* of the folder that is made where there is none */
+		int mode; /* of the folder, if it must be created */
 		bool needed;
 	} systems[] = {
-		{ "devtmpfs", "/dev", 0755, true }, /* the first: it has the way to complain */
+		{ "devtmpfs", "/dev", 0755, true }, /* first: it has the node for messages */
 		{ "proc", "/proc", 0555, true },
 		{ "sysfs", "/sys", 0555, true },
 		{ "devpts", "/dev/pts", 0755, false },
@@ -123,7 +123,7 @@ static void mount_systems(void)
 		{ "/proc/self/fd/2", "/dev/stderr" },
 	};
 
-	/* The root that the kernel makes is one that all may write to. */
+	/* The kernel creates the root writable for everyone. */
 	SYS(fchmodat, AT_FDCWD, "/", 0755, 0, 0);
 	for (unsigned i = 0; i < ARRAY_SIZE(systems); i++) {
 		long ret;
@@ -158,7 +158,7 @@ static void start_loopback(void)
 	sys_close(&fd);
 }
 
-/* A failure shows in what then is missing; the reason is in the log. */
+/* A failure shows as a missing device; the reason is in the log. */
 static void load_module(const char *path)
 {
 	size_t len = length(path);
@@ -185,7 +185,7 @@ static void prepare_system(const struct instructions *todo)
 	}
 }
 
-/* What was there for this process alone is not for the program to see. */
+/* Removes files for this process only, which the program must not see. */
 static void remove_own_files(const struct instructions *todo)
 {
 	for (char *at = todo->start; at < todo->end; at = next_of(at))
@@ -198,7 +198,7 @@ static void remove_own_files(const struct instructions *todo)
 
 /* --- Copying ---------------------------------------------------------------------------------- */
 
-/* Bytes on their way from one descriptor to another, neither of which blocks. */
+/* Copies bytes from one descriptor to another; neither blocks. */
 struct flow {
 	int from, to; /* -1 when it has ended */
 	char data[32768];
@@ -211,7 +211,7 @@ static void flow_end(struct flow *flow)
 	sys_close(&flow->to);
 }
 
-/* One piece, so that the other flows have their turn. */
+/* Copies one piece, so that the other flows have their turn. */
 static void flow_copy(struct flow *flow)
 {
 	long n;
@@ -234,19 +234,19 @@ static void flow_copy(struct flow *flow)
 		flow_end(flow);
 }
 
-/* What to wait for until flow_copy() has something to do: [0] its source, [1] its sink. */
+/* Sets up polling for flow_copy(): [0] its source, [1] its sink. */
 static void flow_poll(const struct flow *flow, struct pollfd polls[2])
 {
 	bool waiting = flow->at < flow->len;
 
-	/* An end that hangs up is reported unasked: of the source only when it is its turn. */
+	/* poll() always reports a hang-up: so the source is only polled in its turn. */
 	polls[0] = (struct pollfd){ .fd = waiting ? -1 : flow->from, .events = POLLIN };
 	polls[1] = (struct pollfd){ .fd = flow->to, .events = waiting ? POLLOUT : 0 };
 }
 
 static void flow_serve(struct flow *flow, const struct pollfd polls[2])
 {
-	/* Nobody reads any more: whoever writes shall know. */
+	/* The reader has closed: the writer must notice. */
 	if (polls[1].revents & (POLLHUP | POLLERR))
 		flow_end(flow);
 	else if (polls[0].revents | polls[1].revents)
@@ -311,7 +311,7 @@ static void run_program(const struct instructions *todo, const int pipes[3])
 	sys_exit(ret == -ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_EXECUTE);
 }
 
-/* Pipes whose far ends, in `theirs`, are the program's and do block. */
+/* Creates pipes; their far ends, in `theirs`, are for the program and block. */
 static void make_flows(struct flow flows[3], const int ports[PORTS], int theirs[3])
 {
 	for (int i = 0; i < 3; i++) {
@@ -348,7 +348,7 @@ static bool reap(long program, int *status)
 	return ended;
 }
 
-/* Until the program has ended and its last word is in the ports. Returns its status. */
+/* Runs until the program has exited and all its output is in the ports. Returns its status. */
 static int attend(struct flow flows[3], long program, int children)
 {
 	struct pollfd polls[7];
@@ -368,7 +368,7 @@ static int attend(struct flow flows[3], long program, int children)
 			sys_read(children, info, sizeof(info));
 		if (!reap(program, &status))
 			continue;
-		/* What it leaves behind would keep its output open. */
+		/* Remaining processes would keep its output open. */
 		running = false;
 		SYS(kill, -1, SIGKILL, 0, 0, 0);
 	}

@@ -23,7 +23,7 @@ struct entry {
 	char name[];
 };
 
-/* One of /sys/class/virtio-ports: opened if it is one of ours and its node is there. */
+/* An entry of /sys/class/virtio-ports: opened if it is one of ours and its node exists. */
 static void try_port(const char *entry, int ports[PORTS])
 {
 	struct text path = { .len = 0 };
@@ -76,7 +76,7 @@ static void try_ports(int ports[PORTS])
 	sys_close(&fd);
 }
 
-/* Drivers are there now or never: no need to wait for what cannot come. */
+/* Drivers are loaded by now: without one, do not wait for its ports. */
 static void need_driver(const char *path, const char *name)
 {
 	int fd = sys_open(path, O_PATH | O_CLOEXEC);
@@ -92,7 +92,7 @@ void open_ports(int ports[PORTS])
 	need_driver("/sys/bus/virtio/drivers/virtio_console", "virtio_console");
 	for (unsigned i = 0; i < PORTS; i++)
 		ports[i] = -1;
-	/* They come one by one, from a workqueue of the driver's. */
+	/* A workqueue of the driver adds them one by one. */
 	for (unsigned tries = 0; tries < PORT_PATIENCE; tries++) {
 		struct __kernel_timespec pause = { .tv_nsec = PAUSE_NS };
 

@@ -15,7 +15,7 @@ bool equal(const char *a, const char *b);
 bool begins_with(const char *text, const char *start);
 bool contains(const char *text, char c);
 
-/* A line that is put together of pieces; what does not fit is cut off. */
+/* A line built from pieces; truncated if it does not fit. */
 struct text {
 	char data[4400];
 	size_t len;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Entry of a static program, and the one way into the kernel: see sys.h. */
+/* Entry of a static program, and its system call: see sys.h. */
 	.text
 	.globl	_start
 _start:
