@@ -24,7 +24,7 @@ static void guest_exited(void *owner, uint8_t status)
 {
 	struct vm *vm = owner;
 
-	/* Of a program, only its own status counts. */
+	/* With a program, only its own status counts. */
 	ending_decide(&vm->ending, vm->config->program ? OUTCOME_HALTED : OUTCOME_STATUS, status,
 		      "exit port %#llx",
 		      (unsigned long long)common_of(vm)->exit_port.region.base);

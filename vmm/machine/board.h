@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What every architecture's board has, wherever it is: a serial port, the exit port, pvpanic.
- * A board_ARCH.c has the rest: the platform devices of the arch's machine. Private to vmm/machine.
+ * The devices common to every architecture's board: a serial port, the exit port, pvpanic. A
+ * board_ARCH.c has the rest: the platform devices of the arch's machine. Private to vmm/machine.
  */
 #ifndef KINGLET_MACHINE_BOARD_H
 #define KINGLET_MACHINE_BOARD_H
@@ -12,12 +12,12 @@
 #include "platform/pvpanic.h"
 #include "platform/serial.h"
 
-/* What pvpanic tells; owner is the vm. vCPU threads. */
+/* An event from pvpanic; owner is the vm. vCPU threads. */
 typedef void board_crashed_fn(void *owner, enum pvpanic_event event);
 
 __must_check int board_init(struct vm *vm, board_crashed_fn *crashed);
 void board_destroy(struct vm *vm);
-/* Where the host bridge decodes: addresses, and port I/O where the machine has it. */
+/* What the host bridge decodes: addresses, and port I/O if the machine has it. */
 void board_pci_options(struct vm *vm, struct pci_bus_options *options);
 /* Power-on state; no vCPU runs. */
 void board_reset(struct vm *vm);
@@ -37,7 +37,7 @@ struct board_addresses {
 	uint32_t serial_gsi;
 };
 
-/* Prepares the devices, vm->serial among them; vm->board is there. They are not yet on a bus. */
+/* Prepares the devices, including vm->serial; vm->board exists. They are not yet on a bus. */
 void board_common_init(struct vm *vm, const struct board_addresses *at, board_crashed_fn *crashed);
 void board_common_destroy(struct vm *vm);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The platform devices of the aarch64 machine, at the addresses of arch/aarch64/layout.h. Power-off
- * and reset are calls to PSCI, which KVM passes on (core/vcpu.h).
+ * and reset are PSCI calls, which KVM passes on (core/vcpu.h).
  */
 #include "board.h"
 

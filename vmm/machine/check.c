@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is wrong with a config whatever the host can do. */
+/* Checks of a config that do not depend on the host. */
 #include "base/log.h"
 #include "base/text.h"
 #include "machine/machine.h"
 
-/* Says which devices cannot be had without interrupt controllers, if one of them is given. */
+/* Logs which devices need interrupt controllers, if one of them is given. */
 static bool refuse_devices(const struct machine_config *config)
 {
 	const struct device_set *devices = &config->devices;
@@ -25,8 +25,8 @@ static bool refuse_devices(const struct machine_config *config)
 }
 
 /*
- * A machine without interrupt controllers is for bare metal: no driver could run a device, and no
- * second vCPU be started.
+ * A machine without interrupt controllers is for bare-metal guests: no driver could run a device,
+ * and no second vCPU could be started.
  */
 static int check_without_irqchip(const struct machine_config *config)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The guest's consoles: one of them, the serial port or the virtio console, has the terminal; what
- * is printed on any is shown to the observers. Machine's thread where not said otherwise.
+ * The guest's consoles: one of them, the serial port or the virtio console, has the terminal;
+ * output of both goes to the observers. Machine's thread unless stated otherwise.
  *
  * Private to vmm/machine.
  */
@@ -18,7 +18,7 @@ struct console_options {
 	struct ending *ending;
 	struct observers *observers;
 	struct serial *serial;
-	struct virtio_dev *hvc; /* NULL where the config has none */
+	struct virtio_dev *hvc; /* NULL if the config has none */
 };
 
 struct console {
@@ -26,20 +26,20 @@ struct console {
 	struct terminal terminal;
 };
 
-/* Until console_destroy(), a fault of Kinglet's own restores the terminal. Logs on failure. */
+/* Until console_destroy(), a fault in Kinglet restores the terminal. Logs on failure. */
 __must_check int console_init(struct console *console, const struct console_options *options);
 void console_destroy(struct console *console);
-/* The terminal has another size. */
+/* The terminal's size has changed. */
 void console_resized(struct console *console);
-/* To a person at a terminal: one line that says how to leave. */
+/* On a terminal: prints one line that explains how to quit. */
 void console_greet(const struct console *console);
-/* Guest output, shown if its console has the terminal; returns what was taken. Any thread. */
+/* Guest output, shown if its console has the terminal; returns the bytes taken. Any thread. */
 size_t console_write(struct console *console, enum guest_stream stream, const uint8_t *data,
 		     size_t len);
 /* This console has room for input. Any thread. */
 void console_input_wanted(struct console *console, enum guest_stream stream);
 
-/* --- crash.c: a fault of our own restores this terminal and exits with 104. --- */
+/* --- crash.c: a fault in Kinglet restores this terminal and exits with 104. --- */
 
 void crash_guard(struct terminal *terminal);
 void crash_unguard(void);

@@ -10,10 +10,13 @@
 
 #define SECOND UINT64_C(1000000000)
 
-/* An orderly stop has so long, of which a timeout may take a part to find where the vCPUs are. */
+/*
+ * The limit of an orderly stop; with a timeout, a part of it may be used to find where the vCPUs
+ * are.
+ */
 static const uint64_t stop_ns = 2 * SECOND, locate_ns = SECOND;
 
-/* Signals that ask for something; the others that are watched end the run. */
+/* Signals with a request; the other watched ones end the run. */
 static const struct {
 	int number;
 	enum request request;
@@ -100,7 +103,7 @@ static void timed_out(struct loop_timer *timer)
 	set_limit(control, locate_ns);
 }
 
-/* A guest that has gone down by itself leaves time for as long as there is progress. */
+/* After a guest that ended by itself, the stop may continue while there is progress. */
 static bool may_go_on(struct control *control)
 {
 	unsigned before = control->progress;
@@ -127,7 +130,7 @@ static void took_too_long(struct loop_timer *timer)
 
 /* --- Life ------------------------------------------------------------------------------------- */
 
-/* Blocked while there is one thread only, so that every other inherits the mask. */
+/* Blocked while there is only one thread, so that all others inherit the mask. */
 static int add_signals(struct control *control)
 {
 	sigset_t set;
@@ -143,7 +146,7 @@ static int add_signals(struct control *control)
 					 loop_add(&control->loop, &control->signals, EPOLLIN);
 }
 
-/* What has passed since Kinglet was started counts. */
+/* The time since the start of Kinglet counts. */
 static uint64_t time_left(const struct control_options *options)
 {
 	uint64_t used = options->started_ns ? sys_now_ns() - options->started_ns : 0;

@@ -3,8 +3,8 @@
  * What ends a run from outside the guest: signals, the timeout, and the limit of an orderly stop.
  *
  * It runs on the main thread, while the machine's thread builds the machine, serves its devices and
- * takes it down. It takes no lock but the ending's, which is never held while anything else is
- * done; so nothing that a guest, a disk or the reader of a pipe does can delay it.
+ * takes it down. It takes only the ending's lock, which is never held during other work; so no
+ * guest, disk or pipe reader can delay it.
  *
  * Private to vmm/machine.
  */
@@ -28,10 +28,10 @@ struct control {
 	struct loop_event signals; /* signalfd, owned */
 	struct loop_event ended;   /* the ending's eventfd */
 	struct loop_timer timeout; /* the user's */
-	struct loop_timer limit;   /* of what is under way: finding the vCPUs, then the stop */
+	struct loop_timer limit;   /* of the current step: finding the vCPUs, then the stop */
 	bool stopping;
 	bool gave_up;	   /* the stop took too long */
-	atomic_bool built; /* by the machine's thread: the machine can be asked */
+	atomic_bool built; /* set by the machine's thread: the machine takes requests */
 	atomic_bool gone;  /* the machine */
 	unsigned progress; /* of the stop, when the limit was set */
 	pthread_t machine;
@@ -40,16 +40,16 @@ struct control {
 };
 
 /*
- * Blocks the signals that end a run, and those that ask for something, for this thread and those
- * that it starts: they stay blocked. What the parent has us ignore stays ignored. Negative errno.
+ * Blocks the signals that end a run, and those with a request, for this thread and those that it
+ * starts: they stay blocked. Signals that the parent set to be ignored stay ignored. Negative
+ * errno.
  */
 __must_check int control_init(struct control *control, const struct control_options *options);
 void control_destroy(struct control *control);
 
 /*
- * Calls run() on a thread of its own, the machine's, and waits until it has returned: then true.
- * False: it did not in time, and the thread is still there. A thread that cannot be started ends
- * the run.
+ * Calls run() on a new thread, the machine's, and waits until it has returned: then true. False: it
+ * did not return in time, and the thread still runs. A thread that cannot be started ends the run.
  */
 bool control_run(struct control *control, void (*run)(void *owner), void *owner);
 

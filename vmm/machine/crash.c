@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A fault of Kinglet's own: the terminal must not stay raw, and the exit status must say 104 and
- * not what a shell makes of the signal.
+ * A fault in Kinglet: the terminal must not stay raw, and the exit status must be 104, not that of
+ * the signal.
  */
 #include "console.h"
 
@@ -12,10 +12,10 @@
 
 static const int faults[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
 
-/* The one variable of static duration: a signal handler gets no argument of ours. */
+/* A static variable, because a signal handler has no user argument. */
 static struct terminal *volatile raw_terminal;
 
-/* log_error() is one write(2) of a line on the stack: good enough for a process that is lost. */
+/* log_error() is one write(2) of a line on the stack: safe enough in a crashing process. */
 static void faulted(int number)
 {
 	if (raw_terminal)

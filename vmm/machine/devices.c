@@ -16,7 +16,7 @@ static struct virtio_env env_of(struct vm *vm)
 	};
 }
 
-/* Onto the bus, which owns dev in any case. Queues that none runs so far, the last, run here. */
+/* Adds dev to the bus, which owns it in any case. The last queues, not bound yet, run here. */
 static int add(struct vm *vm, struct virtio_dev *dev)
 {
 	unsigned bound = 0;
@@ -109,7 +109,7 @@ int vm_add_devices(struct vm *vm)
 	const struct device_set *devices = &vm->config->devices;
 	int ret = 0;
 
-	/* For bare metal: machine_check(). */
+	/* For bare-metal guests: machine_check(). */
 	if (!vm->config->irqchip)
 		return 0;
 	if (vm->config->console != CONSOLE_OFF)

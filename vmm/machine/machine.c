@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Builds, serves and takes down one machine: the stages come up in the order of the table and go
- * down in reverse, each undoing exactly what it did.
+ * Builds, serves and takes down one machine: the stages are started in the order of the table and
+ * undone in reverse, each undoing exactly what it did.
  */
 #include "program.h"
 #include "run.h"
@@ -10,11 +10,11 @@
 
 #include <string.h>
 
-/* Whose fault the failure of a stage is: it decides the exit status. */
+/* The cause of a stage's failure: it decides the exit status. */
 enum blame {
 	BLAME_HOST,  /* 101 */
 	BLAME_INPUT, /* 100: an option's value, or a file */
-	BLAME_ERRNO, /* 100 when the errno speaks of the input, else 101 */
+	BLAME_ERRNO, /* 100 when the errno means an input error, else 101 */
 };
 
 struct stage {
@@ -23,7 +23,7 @@ struct stage {
 	enum blame blame;
 };
 
-/* What takes down a part alone. */
+/* An undo step that destroys a single part. */
 #define DOWN(stage, destroy, part)                                                                 \
 	static void stage##_down(struct vm *vm)                                                    \
 	{                                                                                          \
@@ -218,7 +218,7 @@ static int run_up(struct vm *vm)
 }
 
 /*
- * Devices go down after the vCPUs, which might still use them, and before what they are made of:
+ * Devices are destroyed after the vCPUs, which might still use them, and before their parts:
  * interrupt lines, buses, RAM.
  */
 static const struct stage stages[] = {
@@ -252,7 +252,7 @@ static enum outcome blame(const struct stage *stage, int err)
 	return OUTCOME_HOST;
 }
 
-/* Returns how many stages are up; all of them, or the run has ended. */
+/* Returns the number of completed stages; if not all, the run has ended. */
 static unsigned build(struct vm *vm)
 {
 	unsigned built = 0;
@@ -261,7 +261,7 @@ static unsigned build(struct vm *vm)
 		int ret = stages[built].up(vm);
 
 		if (ret) {
-			/* The stage has said why; there is nothing to add. */
+			/* The stage has logged the reason. */
 			ending_decide(&vm->ending, blame(&stages[built], ret), 0, "%s", "");
 			break;
 		}

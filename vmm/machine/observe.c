@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-/* `o` is each of the first `number` of them that has this call; or of all. */
+/* `o` is each of the first `number` observers, or of all, that has this call. */
 #define for_first(number, observers, call)                                                         \
 	for (const struct machine_observer *o = (observers)->list;                                 \
 	     o < (observers)->list + (number); o++)                                                \
@@ -27,7 +27,7 @@ static void end_as(struct observers *observers, const struct verdict *end)
 	ending_decide(observers->ending, end->outcome, end->status, "%s", end->detail);
 }
 
-/* The first that has seen enough ends the run. */
+/* The first that returns true ends the run. */
 static void ticked(struct loop_timer *timer)
 {
 	struct observers *observers = container_of(timer, struct observers, tick);

@@ -12,16 +12,16 @@ struct observers {
 	unsigned count, begun, built;
 	struct ending *ending; /* borrowed */
 	struct loop_timer tick;
-	pthread_mutex_t lock; /* held while they are told of the guest */
+	pthread_mutex_t lock; /* held during calls about the guest */
 };
 
-/* Who has a tick is called once the loop runs. Negative errno. */
+/* Observers with a tick are called once the loop runs. Negative errno. */
 __must_check int observers_init(struct observers *observers, const struct machine_config *config,
 				struct ending *ending, struct loop *loop);
 void observers_destroy(struct observers *observers, struct loop *loop);
 /*
- * From now on none is told of the guest any more. False: one of them is at it and does not return.
- * For a process that is about to end.
+ * From now on there are no calls about the guest. False: one of them is in such a call and does not
+ * return. For a process that is about to end.
  */
 __must_check bool observers_silence(struct observers *observers);
 
@@ -34,18 +34,18 @@ void observers_abandon(struct observers *observers);
 #define observers_phase(observers, phase) observers_phase_from(observers, SYS_HERE, phase)
 void observers_phase_from(struct observers *observers, const struct sys_site *site,
 			  enum machine_phase phase);
-/* Whether one of them has something to say. */
+/* Whether one of them can report. */
 bool observers_can_report(const struct observers *observers);
 void observers_report(struct observers *observers);
 void observers_restarting(struct observers *observers);
 void observers_restarted(struct observers *observers);
-/* False: none of them is a debugger. */
+/* False: there is no debugger. */
 bool observers_debugged(struct observers *observers, struct vcpu *vcpu);
 void observers_console(struct observers *observers, enum guest_stream stream, const uint8_t *data,
 		       size_t len);
-/* The strongest proof. */
+/* The strongest proof of a panic. */
 struct machine_panic observers_panic(struct observers *observers);
-/* Of a vCPU that is parked or has ended. */
+/* For a vCPU that is parked or has ended. */
 void observers_vcpu(struct observers *observers, struct vcpu *vcpu);
 
 #endif

@@ -69,7 +69,7 @@ size_t program_output(struct program *program, unsigned port, const uint8_t *dat
 	if (port == PORT_STDIN)
 		return len;
 	taken = stream_out_write(&out->stream, data, len);
-	/* At once: the program's status may come before the loop's next turn. */
+	/* At once: the program's status may arrive before the loop's next turn. */
 	if (out->stream.error)
 		ending_output_lost(program->ending, out->name, out->stream.error);
 	return taken;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The standard streams of a program in the guest, as streams of the virtio console, and the end of
- * the run with the program's. Machine's thread. Private to vmm/machine.
+ * The standard streams of a program in the guest, as streams of the virtio console; the run ends
+ * with the program. Machine's thread. Private to vmm/machine.
  */
 #ifndef KINGLET_MACHINE_PROGRAM_H
 #define KINGLET_MACHINE_PROGRAM_H
@@ -18,14 +18,14 @@ extern const char *const program_ports[PROGRAM_PORTS];
 /* All borrowed. Logs on failure. */
 __must_check int program_new(struct program **program, struct loop *loop, struct ending *ending,
 			     struct virtio_dev *console);
-/* NULL is fine. */
+/* NULL is allowed. */
 void program_free(struct program *program);
 
-/* Both inside the console's callbacks; the former returns what was taken. */
+/* Both are called in the console's callbacks; the first returns the bytes taken. */
 size_t program_output(struct program *program, unsigned port, const uint8_t *data, size_t len);
 void program_input_wanted(struct program *program);
 
-/* All that it wrote before its status has been passed on: it decides the run. */
+/* Everything written before its status has been passed on: the status ends the run. */
 void program_ended(struct program *program);
 
 #endif

@@ -8,7 +8,7 @@ enum { OF_GUEST = 1u << REQUEST_POWER_OFF | 1u << REQUEST_RESET };
 
 void requests_post(struct requests *requests, enum request request)
 {
-	/* A stop that is over must not come after. */
+	/* Must not be followed by an earlier stop request. */
 	if (request == REQUEST_CONTINUE)
 		atomic_fetch_and(&requests->pending, ~(1u << REQUEST_SUSPEND));
 	atomic_fetch_or(&requests->pending, 1u << request);
@@ -22,9 +22,9 @@ void requests_forget_guest(struct requests *requests)
 }
 
 /*
- * What the guest asked of devices before it asked to go down lies in eventfds that the loop may not
- * have seen yet: an exit status on its port, say. So the loop goes round once more, and whatever
- * ends the run there goes before.
+ * What the guest requested from devices before it went down is in eventfds that the loop may not
+ * have read yet: an exit status on its port, for example. So the loop makes another turn, and
+ * whatever ends the run there takes precedence.
  */
 static unsigned take(struct requests *requests)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What other threads ask of the machine's. Private to vmm/machine. */
+/* Requests from other threads to the machine's thread. Private to vmm/machine. */
 #ifndef KINGLET_MACHINE_REQUESTS_H
 #define KINGLET_MACHINE_REQUESTS_H
 
@@ -7,7 +7,7 @@
 
 #include <stdatomic.h>
 
-/* Served in this order. */
+/* Handled in this order. */
 enum request {
 	REQUEST_POWER_OFF, /* the guest */
 	REQUEST_RESET,	   /* the guest */
@@ -15,29 +15,29 @@ enum request {
 	REQUEST_SUSPEND,
 	REQUEST_CONTINUE,
 	REQUEST_REPORT,
-	REQUEST_LOCATE, /* time is up: where are the vCPUs? */
+	REQUEST_LOCATE, /* timeout: where are the vCPUs? */
 	REQUESTS,
 };
 
 struct requests {
 	struct loop_event event; /* eventfd, owned: there are requests */
 	atomic_uint pending;	 /* bit n: enum request n */
-	bool guest_waits; /* the loop has gone round once since the guest asked to go down */
+	bool guest_waits; /* the loop has made a turn since the guest's request */
 	void (*serve)(void *owner, enum request request);
 	void *owner;
 };
 
-/* serve() is called by the loop. Negative errno. */
+/* The loop calls serve(). Negative errno. */
 __must_check int requests_init(struct requests *requests, struct loop *loop,
 			       void (*serve)(void *owner, enum request request), void *owner);
 void requests_destroy(struct requests *requests, struct loop *loop);
 
-/* Any thread. What the guest asks is done after what it had asked of devices before. */
+/* Any thread. Requests of the guest are handled after its earlier requests to devices. */
 void requests_post(struct requests *requests, enum request request);
 
 /*
- * What the guest asked for until its vCPUs stopped is not for the next boot: Linux pulses the reset
- * line ten times. Loop thread.
+ * Drops requests that the guest made before its vCPUs stopped, which are not for the next boot:
+ * Linux pulses the reset line ten times. Loop thread.
  */
 void requests_forget_guest(struct requests *requests);
 

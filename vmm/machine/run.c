@@ -32,7 +32,7 @@ int run_load(struct vm *vm)
 
 void run_stop(struct vm *vm)
 {
-	/* Or a vCPU waits for room in the output, and we for the vCPU. */
+	/* Otherwise a vCPU would wait for room in the output, and we for the vCPU. */
 	serial_stop(vm->serial);
 	for (unsigned i = 0; i < vm->vcpu_count; i++)
 		vcpu_stop(&vm->vcpus[i]);
@@ -66,7 +66,7 @@ static int reset(struct vm *vm)
 	return ret;
 }
 
-/* Reboots inside the process. */
+/* Reboots within the process. */
 static void restart(struct vm *vm)
 {
 	int ret;
@@ -90,7 +90,7 @@ static void restart(struct vm *vm)
 
 /* --- How the guest goes down ------------------------------------------------------------------ */
 
-/* What a device has reported, and what observers have read. */
+/* Combines the reports of devices and observers. */
 static struct machine_panic known_panic(struct vm *vm)
 {
 	struct machine_panic panic = ending_panic(&vm->ending);
@@ -103,7 +103,7 @@ static struct machine_panic known_panic(struct vm *vm)
 	return panic;
 }
 
-/* The guest has gone down, and what is known of a panic is no less than `proof`. */
+/* The guest has gone down, and there is at least `proof` of a panic. */
 static bool ended_by_panic(struct vm *vm, enum panic_proof proof)
 {
 	const struct machine_panic panic = known_panic(vm);
@@ -115,7 +115,7 @@ static bool ended_by_panic(struct vm *vm, enum panic_proof proof)
 	return true;
 }
 
-/* The guest went down by itself: its own status counts, if it has set one. */
+/* The guest ended by itself: its own status counts, if it has set one. */
 static void end_by_guest(struct vm *vm, enum outcome outcome, const char *how)
 {
 	int status = atomic_load(&vm->ending.guest_status);
@@ -127,14 +127,14 @@ static void end_by_guest(struct vm *vm, enum outcome outcome, const char *how)
 		ending_decide(&vm->ending, outcome, 0, "%s", how);
 }
 
-/* A clean end, unless it is proved that the guest has panicked. */
+/* A clean end, unless there is proof of a panic. */
 static void power_off(struct vm *vm)
 {
 	if (!ended_by_panic(vm, PANIC_SURE))
 		end_by_guest(vm, OUTCOME_POWEROFF, "powered off");
 }
 
-/* The same, or a reboot; here a panic's text is proof, too. */
+/* The same, or a reboot; here the text of a panic is also proof. */
 static void guest_reset(struct vm *vm)
 {
 	if (ended_by_panic(vm, PANIC_TEXT))
@@ -154,7 +154,7 @@ void run_crashed(void *owner, enum pvpanic_event event)
 		ended_by_panic(vm, PANIC_UNKNOWN);
 		return;
 	}
-	/* A crash kernel runs next, so the run goes on; however it ends, it was a panic. */
+	/* A crash kernel runs next, so the run continues; its verdict is a panic in any case. */
 	panic = known_panic(vm);
 	panic.proof = PANIC_SURE;
 	ending_set_panic(&vm->ending, &panic);
@@ -221,14 +221,14 @@ static bool waits(struct vcpu *vcpu)
 	return !arch_vcpu_state(vcpu, &state) && strcmp(state.activity, "running") != 0;
 }
 
-/* The timeout ends the run: its line tells of the first vCPU that does not wait. */
+/* The timeout ends the run: its line shows the first vCPU that does not wait. */
 static void locate(struct vm *vm)
 {
 	bool waiting = true;
 	unsigned told = 0;
 	char where[160];
 
-	/* A vCPU that waits for the reader of its output waits for this very thread. */
+	/* A vCPU that waits for room in its output waits for this thread. */
 	serial_stop(vm->serial);
 	for (unsigned i = 0; i < vm->vcpu_count; i++) {
 		vcpu_pause(&vm->vcpus[i]);

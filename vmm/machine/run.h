@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The vCPUs' life, and what is done when the guest goes down or another thread asks for something.
- * Machine's thread where not said otherwise. Private to vmm/machine.
+ * Starting and stopping the vCPUs, and handling the guest's end and requests of other threads.
+ * Machine's thread unless stated otherwise. Private to vmm/machine.
  */
 #ifndef KINGLET_MACHINE_RUN_H
 #define KINGLET_MACHINE_RUN_H
@@ -11,9 +11,11 @@
 /* Of the machine's vCPUs; owner is the vm. */
 extern const struct vcpu_ops run_vcpu_ops;
 
-/* Kernel, initrd and firmware tables into RAM, vCPU 0 to the entry. Logs on failure. */
+/*
+ * Loads kernel, initrd and firmware tables into RAM, and sets vCPU 0 to the entry. Logs on failure.
+ */
 __must_check int run_load(struct vm *vm);
-/* On failure, which is logged, none runs. */
+/* On failure, which is logged, no vCPU runs. */
 __must_check int run_start(struct vm *vm);
 void run_stop(struct vm *vm);
 

@@ -74,7 +74,7 @@ void ending_fail(struct ending *ending, enum outcome outcome, int number, const 
 
 void ending_output_lost(struct ending *ending, const char *stream, int error)
 {
-	/* A reader may leave when it has seen enough, as head does. */
+	/* A reader may close early, as head does. */
 	if (error != EPIPE)
 		ending_fail(ending, OUTCOME_HOST, 0, "%s: %s", stream, strerror(error));
 }

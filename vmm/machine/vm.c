@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* machine_run(): what stands around a machine, from its process to its observers. */
+/* machine_run(): the environment of a machine: its process, threads and observers. */
 #include "run.h"
 
 #include "base/log.h"
@@ -29,7 +29,7 @@ static void progressed(struct vm *vm)
 	atomic_fetch_add(&vm->ending.progress, 1);
 }
 
-/* What is known before anything is built. */
+/* The parts that are known before anything is built. */
 static void init_parts(struct vm *vm)
 {
 	static const struct machine_ops ops = {
@@ -62,17 +62,22 @@ static void prepare_process(void)
 {
 	struct rlimit files;
 
-	/* A write that fails says so: a reader has gone, or a file may not grow (RLIMIT_FSIZE). */
+	/*
+	 * A failed write returns an error instead: a closed reader, or a file at its limit
+	 * (RLIMIT_FSIZE).
+	 */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
-	/* The usual soft limit of 1,024 is for select(2); a vCPU has a descriptor, a queue two. */
+	/*
+	 * The default soft limit of 1,024 is for select(2); a vCPU has a descriptor, a queue two.
+	 */
 	if (!getrlimit(RLIMIT_NOFILE, &files)) {
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
 }
 
-/* What it takes to run: the two loops, and what stands between them. */
+/* Prepares a run: the two loops, and what connects them. */
 static int prepare(struct vm *vm)
 {
 	struct control_options control = {
@@ -124,8 +129,8 @@ static void dispose(struct vm *vm)
 }
 
 /*
- * The machine's thread is stuck, and so may others be. What would outlive the process is seen to
- * here; all else goes with it.
+ * The machine's thread is stuck, and others may be, too. Removes what would outlive the process;
+ * everything else ends with it.
  */
 static void abandon(struct vm *vm)
 {

@@ -3,9 +3,9 @@
  * struct vm owns everything of a running machine. Private to vmm/machine; other layers see
  * machine_run(), and as observers struct machine_parts.
  *
- * Threads: the machine's builds, runs the devices' event loop and takes down; one thread a vCPU;
- * and the main thread (control.h), which keeps the clock and does no device work. What they share
- * is the ending (verdict.h), and requests that wake the loop.
+ * Threads: the machine's thread builds the machine, runs the devices' event loop and destroys the
+ * machine; one thread per vCPU; and the main thread (control.h), which handles timeouts and signals
+ * and does no device work. They share the ending (verdict.h), and requests that wake the loop.
  */
 #ifndef KINGLET_MACHINE_VM_H
 #define KINGLET_MACHINE_VM_H
@@ -24,15 +24,15 @@ struct vm {
 	const struct machine_config *config; /* borrowed */
 	struct sys *sys;		     /* borrowed */
 
-	/* How it runs: what threads share, and who looks on. */
+	/* State of the run, shared by threads, and observers. */
 	struct loop loop;
 	struct ending ending;
 	struct requests requests;
-	struct control control; /* the main thread's */
+	struct control control; /* for the main thread */
 	struct observers observers;
-	struct machine_parts parts; /* what these may look at */
+	struct machine_parts parts; /* for the observers */
 
-	/* What it is. */
+	/* The machine. */
 	struct gmem mem;
 	struct kvm kvm;
 	struct gmem_kvm memslots;
@@ -41,7 +41,7 @@ struct vm {
 	struct irqs irqs;
 	struct vcpu *vcpus;	     /* owned */
 	unsigned vcpu_count;	     /* initialised so far */
-	struct boot_summary loaded; /* what run_load() has put into RAM */
+	struct boot_summary loaded; /* set by run_load() */
 
 	/* Its devices. */
 	struct board *board;   /* the arch's platform devices, owned */
@@ -58,15 +58,15 @@ struct vm {
 
 /*
  * The machine's thread; owner is the vm: builds it, serves its devices until there is a verdict,
- * takes it down.
+ * and destroys it.
  */
 void vm_live(void *owner);
 
 /* --- devices.c --- */
 
-/* The virtio devices that the config names. On failure the bus has those that were made. */
+/* Creates the virtio devices of the config. On failure the bus has those created so far. */
 __must_check int vm_add_devices(struct vm *vm);
-/* The machine's thread is stuck: removes what of devices would outlive the process. Any thread. */
+/* The machine's thread is stuck: removes what devices would leave behind. Any thread. */
 void vm_abandon_devices(struct vm *vm);
 
 #endif
