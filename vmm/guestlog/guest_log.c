@@ -48,7 +48,7 @@ static void tell_panic(void *owner, struct machine_panic *panic)
 	*panic = log->report.panic;
 }
 
-/* A boot knows nothing of the one before. */
+/* Clears the state of the previous boot. */
 static void forget_boot(void *owner)
 {
 	struct guest_log *log = owner;

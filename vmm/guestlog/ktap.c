@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a line says. Which results belong together is ktap_tree.c's. */
+/* Parses lines. ktap_tree.c assigns results to documents. */
 #include "ktap_internal.h"
 
 #include "base/cleanup.h"
@@ -11,7 +11,7 @@
 
 static const char blanks[] = " \t";
 
-/* Lines after a `not` that printk cut off, among which its `ok` may be. */
+/* Lines after a `not` cut off by printk that may contain its `ok`. */
 enum { DOUBT_LINES = 16 };
 
 static bool starts_with(const char *text, const char *prefix)
@@ -69,7 +69,7 @@ static bool take_version(struct ktap *ktap, unsigned indent, const char *text)
 	return true;
 }
 
-/* What follows `word` and the rest of its letters ("Skipped: "); NULL: it is another. */
+/* The text after `word` and the rest of its letters ("Skipped: "); NULL: another word. */
 static const char *after_directive(const char *text, const char *word)
 {
 	if (strncasecmp(text, word, strlen(word)) != 0)
@@ -77,7 +77,7 @@ static const char *after_directive(const char *text, const char *word)
 	return text + strcspn(text, blanks);
 }
 
-/* "1..N", perhaps "1..0 # SKIP reason"; false: it is none. */
+/* "1..N", perhaps "1..0 # SKIP reason"; false: not a plan. */
 static bool take_plan(struct ktap *ktap, unsigned indent, const char *text)
 {
 	const char *reason;
@@ -99,8 +99,8 @@ static bool take_plan(struct ktap *ktap, unsigned indent, const char *text)
 }
 
 /*
- * The directives, and what they make of ok and not ok. TAP's may be in small letters, and an "ok"
- * with "# error handling" is one; KTAP's ERROR and TIMEOUT on an "ok" contradict it.
+ * The directives, and their effect on ok and not ok. TAP's may be in lower case, and an "ok" with
+ * "# error handling" passes; KTAP's ERROR and TIMEOUT on an "ok" contradict it.
  */
 static const struct {
 	const char *word;
@@ -112,7 +112,7 @@ static const struct {
 	{ "ERROR", KTAP_FAIL, KTAP_FAIL, true },
 };
 
-/* The reason after a directive, with *status as it has it; NULL: `text` begins with none. */
+/* The reason after a directive, which sets *status; NULL: `text` begins with none. */
 static const char *match_directive(const char *text, enum ktap_status *status)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(directives); i++) {
@@ -128,8 +128,8 @@ static const char *match_directive(const char *text, enum ktap_status *status)
 }
 
 /*
- * Where the description ends: at the first # that is not escaped, stands after a blank, and before
- * a blank or a directive ("issue #42" is description).
+ * The end of the description: the first unescaped # after a blank and before a blank or a directive
+ * ("issue #42" is description).
  */
 static const char *find_hash(const char *text)
 {
@@ -167,8 +167,8 @@ static struct ktap_test *parse_description(struct ktap *ktap, bool ok, const cha
 }
 
 /*
- * Whether an `ok` without a number, at `indent`, may end the subtests of the innermost level: where
- * they have numbers, it would have one, too, and it does not stand before all that is planned.
+ * Whether an `ok` without a number, at `indent`, may end the subtests of the innermost level: not
+ * if they have numbers, nor before all planned ones.
  */
 static bool may_be_parent(const struct ktap_level *level, unsigned indent)
 {
@@ -178,7 +178,7 @@ static bool may_be_parent(const struct ktap_level *level, unsigned indent)
 	       !(doc->numbered || (doc->planned && doc->seen < doc->plan));
 }
 
-/* "ok 1 - name # SKIP reason"; false: it is no result. */
+/* "ok 1 - name # SKIP reason"; false: not a result. */
 static bool take_result(struct ktap *ktap, unsigned indent, const char *text)
 {
 	bool not_ok = starts_with(text, "not "), numbered;
@@ -216,7 +216,7 @@ static bool take_bail_out(struct ktap *ktap, const char *text)
 	return true;
 }
 
-/* What announces subtests: "# Subtest: NAME", and kselftest's "# selftests: DIR: PROGRAM". */
+/* Announcements of subtests: "# Subtest: NAME", and kselftest's "# selftests: DIR: PROGRAM". */
 static bool take_announcement(struct ktap *ktap, unsigned indent, unsigned hashes,
 			      const char *text)
 {
@@ -235,7 +235,7 @@ static bool take_announcement(struct ktap *ktap, unsigned indent, unsigned hashe
 	return true;
 }
 
-/* True: this line counts. */
+/* True: this line is relevant. */
 static bool take_text(struct ktap *ktap, unsigned indent, unsigned hashes, const char *text)
 {
 	if (take_version(ktap, indent, text)) {
@@ -246,7 +246,7 @@ static bool take_text(struct ktap *ktap, unsigned indent, unsigned hashes, const
 	       (take_plan(ktap, indent, text) || take_bail_out(ktap, text));
 }
 
-/* Other programs and the kernel print to the same console, and not always whole lines. */
+/* Other programs and the kernel print to the same console, and not always complete lines. */
 static void look_for_pieces(struct ktap *ktap, const char *text)
 {
 	static const char not_ok[] = "not ok ";
@@ -271,7 +271,7 @@ static void look_for_pieces(struct ktap *ktap, const char *text)
 	}
 }
 
-/* True: the line is part of the diagnosis that stands between --- and ... after a result. */
+/* True: the line is part of the diagnosis between --- and ... after a result. */
 static bool take_yaml(struct ktap *ktap, unsigned indent, const char *text)
 {
 	if (ktap->yaml.open && indent >= ktap->yaml.indent) {
@@ -288,7 +288,7 @@ static bool take_yaml(struct ktap *ktap, unsigned indent, const char *text)
 	return true;
 }
 
-/* What a service prints reaches the console after its name: "test.sh[123]: ". */
+/* Output of a service has its name as a prefix: "test.sh[123]: ". */
 static const char *skip_tag(const char *line)
 {
 	const char *digits = line + strcspn(line, " [");
@@ -309,7 +309,7 @@ void ktap_line(struct ktap *ktap, const char *line)
 	if (!ktap->depth)
 		ktap->depth = 1;
 	ktap->doubt -= ktap->doubt > 0;
-	/* kselftest puts `# ` before all that a test prints; for us, two columns. */
+	/* kselftest prefixes the output of a test with `# `, which counts as two columns. */
 	for (;; text++) {
 		if (*text == '\t')
 			indent += 8;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the files of test results share: ktap.c (what a line says), ktap_tree.c (which results
- * belong together). `indent`: in columns.
+ * Shared by the files of test results: ktap.c (parsing lines), ktap_tree.c (assigning results).
+ * `indent`: in columns.
  */
 #ifndef KINGLET_GUESTLOG_KTAP_INTERNAL_H
 #define KINGLET_GUESTLOG_KTAP_INTERNAL_H
@@ -10,14 +10,14 @@
 
 #include "base/cleanup.h"
 
-/* Something is wrong with the form. */
+/* Records a format error. */
 void ktap_complain(struct ktap *ktap, const char *fmt, ...) __printf(2, 3);
 
-/* Takes name and reason, which may be NULL. NULL when there are too many. */
+/* Takes over name and reason, which may be NULL. Returns NULL if there are too many. */
 struct ktap_test *ktap_new_test(struct ktap *ktap, char *name, char *reason,
 				enum ktap_status status);
 
-/* These take the name, the reason and the test; name and reason may be NULL. */
+/* These take over the name, the reason and the test; name and reason may be NULL. */
 void ktap_announce(struct ktap *ktap, unsigned indent, char *name);
 void ktap_add_version(struct ktap *ktap, unsigned indent, bool is_ktap);
 void ktap_add_plan(struct ktap *ktap, unsigned indent, long plan, char *reason);
@@ -26,7 +26,7 @@ void ktap_add_result(struct ktap *ktap, unsigned indent, struct ktap_test *test)
 /* A line of YAML (`indent`: inside it) or a comment: may say why a test failed. */
 void ktap_remark(struct ktap *ktap, bool yaml, unsigned indent, const char *text);
 
-/* No more of this document follows, and nothing in it is missing. */
+/* This document ends here, and nothing in it counts as missing. */
 void ktap_bail_out(struct ktap *ktap);
 
 static inline struct ktap_level *ktap_innermost(struct ktap *ktap)

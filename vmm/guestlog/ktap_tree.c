@@ -81,7 +81,7 @@ struct ktap_test *ktap_new_test(struct ktap *ktap, char *name, char *reason,
 	return test;
 }
 
-/* Under a test that may fail, all may. */
+/* Under a test that may fail, all subtests may fail. */
 static void excuse(struct ktap_test *test)
 {
 	for (; test; test = test->next) {
@@ -93,7 +93,7 @@ static void excuse(struct ktap_test *test)
 
 /* --- Documents -------------------------------------------------------------------------------- */
 
-/* One whose number is not in 1 to the number of results, or another's; NULL: each is there once. */
+/* A result whose number is out of range or a duplicate; NULL: there is none. */
 static const struct ktap_test *find_stray(const struct ktap_document *doc)
 {
 	_cleanup_free_ bool *there = calloc((size_t)doc->seen + 1, sizeof(*there));
@@ -123,7 +123,7 @@ static void check_document(struct ktap *ktap, const struct ktap_document *doc, c
 			      name, stray->number, stray->name);
 }
 
-/* Results have numbers, so what has none is none. */
+/* The results have numbers, so lines without one are not results. */
 static void drop_unnumbered(struct ktap *ktap, struct ktap_document *doc)
 {
 	struct ktap_tests kept = { 0 };
@@ -142,7 +142,7 @@ static void drop_unnumbered(struct ktap *ktap, struct ktap_document *doc)
 	doc->tests = kept;
 }
 
-/* `name`: whose tests they are. `excused`: what is wrong does not matter. */
+/* `name`: of their parent. `excused`: errors do not count. */
 static void end_document(struct ktap *ktap, struct ktap_level *level, const char *name,
 			 bool excused)
 {
@@ -170,7 +170,7 @@ static void end_level_document(struct ktap *ktap, struct ktap_level *level)
 
 /* --- Levels ----------------------------------------------------------------------------------- */
 
-/* Takes the innermost level away. */
+/* Removes the innermost level. */
 static struct ktap_tests close_level(struct ktap *ktap)
 {
 	struct ktap_level *level = ktap_innermost(ktap);
@@ -182,7 +182,7 @@ static struct ktap_tests close_level(struct ktap *ktap)
 	return tests;
 }
 
-/* All of it is indented, then: the level below is the outermost one. */
+/* Everything is indented: the level below is the outermost one. */
 static bool is_outermost(const struct ktap *ktap, const struct ktap_level *level)
 {
 	const struct ktap_document *outer = &level[-1].doc;
@@ -191,7 +191,7 @@ static bool is_outermost(const struct ktap *ktap, const struct ktap_level *level
 	       !outer->sure && !outer->seen;
 }
 
-/* Subtests whose parent has no result: the run ended among them. */
+/* Subtests whose parent has no result, because the run ended within them. */
 static void orphan_level(struct ktap *ktap)
 {
 	struct ktap_level *level = ktap_innermost(ktap), *outer = level - 1;
@@ -219,7 +219,7 @@ static void orphan_level(struct ktap *ktap)
 	append_one(&outer->doc.orphans, parent);
 }
 
-/* The level at this indentation, opened if need be; NULL: too deep. */
+/* The level at this indentation, opened if necessary; NULL: too deep. */
 static struct ktap_level *level_at(struct ktap *ktap, unsigned indent)
 {
 	while (ktap->depth > 1 && ktap_innermost(ktap)->indent > indent)
@@ -251,7 +251,7 @@ static bool adopt_deeper(struct ktap *ktap, struct ktap_test *parent, unsigned i
 	while (ktap->levels[ktap->depth - 2].indent > indent)
 		orphan_level(ktap);
 	level = ktap_innermost(ktap);
-	/* TAP 14 lets `# Subtest: NAME` name both. */
+	/* In TAP 14 `# Subtest: NAME` names both. */
 	if (!*parent->name && level->name) {
 		free(parent->name);
 		parent->name = steal_ptr(level->name);
@@ -274,8 +274,8 @@ static void explain(struct ktap *ktap, struct ktap_test *test)
 }
 
 /*
- * What the test that failed last is not given, and is no YAML of another, is left. What kselftest
- * prints after a test is of the next one.
+ * Keeps remarks that do not belong to the last failed test and are not YAML of another. In
+ * kselftest, output after a test belongs to the next one.
  */
 static void settle_remarks(struct ktap *ktap)
 {
@@ -314,7 +314,7 @@ void ktap_remark(struct ktap *ktap, bool yaml, unsigned indent, const char *text
 
 /* --- What lines say --------------------------------------------------------------------------- */
 
-/* KUnit announces subtests where they stand, TAP 14 before their parent. */
+/* KUnit announces subtests at their own level, TAP 14 at that of their parent. */
 static void name_kunit_suite(struct ktap *ktap, struct ktap_level *level)
 {
 	if (!level->name && ktap->subtest.name && ktap->subtest.indent == level->indent &&
@@ -369,15 +369,15 @@ void ktap_add_plan(struct ktap *ktap, unsigned indent, long plan, char *reason)
 	doc->plan_last = doc->seen;
 	if (plan || doc->seen || level != ktap->levels)
 		return;
-	/* All was skipped. */
+	/* Everything was skipped. */
 	test = ktap_new_test(ktap, strdup("all tests"), steal_ptr(why), KTAP_SKIP);
 	if (test)
 		append_one(&level->done, test);
 }
 
 /*
- * Another document, when this one has said that it is whole. Subtests do not follow one another
- * so: their parent would stand between.
+ * Begins another document, if this one is complete. Not for subtests: their parent's result would
+ * come in between.
  */
 static void begin_next(struct ktap *ktap, struct ktap_level *level, const struct ktap_test *test)
 {

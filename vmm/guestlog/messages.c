@@ -6,13 +6,13 @@
 #include <ctype.h>
 #include <string.h>
 
-/* How a message begins, and what it is then. */
+/* The beginning of a message, and its meaning. */
 struct beginning {
 	const char *text;
 	unsigned kind;
 };
 
-/* Linux 6.1's words, the more special before the more general. */
+/* Messages of Linux 6.1, the more specific before the more general. */
 static const struct beginning complaints[] = {
 	{ "BUG: unable to handle ", KERNEL_OOPS }, /* x86 page faults */
 	{ "BUG: kernel NULL pointer dereference", KERNEL_OOPS },
@@ -58,7 +58,7 @@ static const struct beginning boot_failures[] = {
 	{ "initramfs emergency recovery shell launched.", BOOT_FAILURE_END },
 };
 
-/* What follows "[    1.234567]" or, `time` false, a caller's "[    T1]"; NULL: no such. */
+/* The text after "[    1.234567]" or, `time` false, a caller's "[    T1]"; NULL: none. */
 static const char *skip_brackets(const char *line, bool time)
 {
 	const char *p = line;
@@ -73,7 +73,7 @@ static const char *skip_brackets(const char *line, bool time)
 	return *p == ']' ? p + 1 : NULL;
 }
 
-/* Linux's print_prefix(): level, time and caller stand close together, then comes a blank. */
+/* Linux's print_prefix(): level, time and caller without blanks in between, then a blank. */
 const char *message_of_line(const char *line, bool *stamped)
 {
 	const char *p = line, *after;
@@ -105,7 +105,7 @@ bool message_starts_init(const char *line)
 	return run && strstr(run, " as init process");
 }
 
-/* 0: it begins with none of them. */
+/* 0: none of them matches. */
 static unsigned find(const struct beginning *beginnings, size_t count, const char *message)
 {
 	for (size_t i = 0; i < count; i++)

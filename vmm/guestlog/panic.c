@@ -7,18 +7,18 @@
 
 #define WORDS(words, from, to) { words, sizeof(words) - 1, from, to }
 
-/* They may stand after anything: a prompt, the time, or none. None is longer than LINE_KEPT. */
+/* They may follow anything: a prompt, the time, or nothing. None is longer than LINE_KEPT. */
 static const struct words {
 	const char *text;
 	size_t len;
 	enum panic_proof from, to;
 } table[] = {
 	WORDS("Kernel panic - not syncing", PANIC_UNKNOWN, PANIC_TEXT),
-	/* Two old logs look the same as a crash kernel: better a false alarm than none. */
+	/* Two old logs look like a crash kernel: a false alarm is better than a missed panic. */
 	WORDS("Linux version ", PANIC_TEXT, PANIC_SURE),
 	WORDS("reboot: Power down", PANIC_TEXT, PANIC_UNKNOWN),
 	WORDS("reboot: Restarting system", PANIC_TEXT, PANIC_UNKNOWN),
-	/* From whatever was. */
+	/* From any state. */
 	WORDS("---[ end Kernel panic", PANIC_SURE, PANIC_SURE),
 };
 
@@ -46,7 +46,7 @@ void panic_look(struct panic_report *report, const struct lines *lines)
 		report->open = NULL;
 	if (lines->last != LINES_CHARACTER)
 		return;
-	/* It began as zeroes, and so stays terminated. */
+	/* Initially all zeroes, so it stays terminated. */
 	if (report->open == lines && report->len < PANIC_LINE_MAX - 1)
 		report->panic.line[report->len++] = end[-1];
 	for (unsigned i = 0; i < ARRAY_SIZE(table); i++)

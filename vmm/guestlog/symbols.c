@@ -13,7 +13,7 @@
 
 /* The largest table read: a debug kernel has some 300,000 symbols, of 24 bytes and a name. */
 enum { TABLE_MAX = 256 << 20 };
-/* How far the last symbol, or one of unknown size before a gap, is taken to reach. */
+/* The assumed size of the last symbol, or of one of unknown size before a gap. */
 enum { REACH = 1 << 20 };
 
 struct symbol {
@@ -56,7 +56,7 @@ static int read_part(int fd, uint64_t size, uint64_t off, uint64_t len, char **p
 		return -ENOMEM;
 	ret = pread_exactly(fd, buf, len, off);
 	if (ret)
-		return ret == -ENODATA ? -ENOEXEC : ret; /* it shrank */
+		return ret == -ENODATA ? -ENOEXEC : ret; /* the file shrank */
 	*part = steal_ptr(buf);
 	return 0;
 }
@@ -72,7 +72,7 @@ static bool is_wanted(const Elf64_Sym *sym, uint64_t names_len)
 	       (type == STT_FUNC || type == STT_NOTYPE);
 }
 
-/* Takes the names. */
+/* Takes over the names. */
 static int take_elf_table(struct symbols *symbols, const char *syms, size_t count, char *names,
 			  uint64_t names_len)
 {
