@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * --explain: one line an event. What has just been said is counted while nothing new happens, then
- * the numbers are said: a guest that prints makes thousands of the same exits.
+ * --explain: one line per event. Repetitions are counted until something new happens, then the
+ * counts are printed: a guest that prints makes thousands of identical exits.
  */
 #include "watch.h"
 
@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { FOLD_NS = 1000000000 }; /* counts are said at least so often, if events come */
+enum { FOLD_NS = 1000000000 }; /* the longest time between counts, while there are events */
 
 /* "1 more write to COM1", "2 more writes to COM1"; names of requests and exits have no plural. */
 static void add_more(struct text *out, uint64_t count, const char *what)
@@ -23,7 +23,7 @@ static void add_more(struct text *out, uint64_t count, const char *what)
 		 what + noun);
 }
 
-/* Two kinds that read the same are one: GSI 4 raised, GSI 4 lowered. */
+/* Two kinds with the same text count as one: GSI 4 raised, GSI 4 lowered. */
 static uint64_t take_count(struct watched_thread *thread, unsigned first)
 {
 	uint64_t count = 0;
@@ -85,7 +85,7 @@ static void remember(struct watched_thread *thread, const char *key, const char 
 	snprintf(fold->what, sizeof(fold->what), "%s", what);
 }
 
-/* What makes events the same, and what to call many of them. */
+/* What makes events equal, and the name for many of them. */
 static void classify(const struct watched_thread *thread, const struct narration *n,
 		     const struct narrate_entry *entry, const char *sentence, struct text *key,
 		     struct text *what)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* KVM's requests that arm64 makes, and x86 does not, in words. */
+/* The narration of KVM requests made only on arm64. */
 #include "core/kvm.h"
 #include "trace/narrate.h"
 
@@ -19,7 +19,7 @@ static void say_features(struct text *out, const struct narration *n)
 			 ", off until another vCPU turns it on" : ", running");
 }
 
-/* The program counter and X0 to X30 are the ones to know by name (struct user_pt_regs). */
+/* The program counter and X0 to X30 are shown by name (struct user_pt_regs). */
 static void say_register(struct text *out, const struct narration *n)
 {
 	const uint64_t core = KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE;

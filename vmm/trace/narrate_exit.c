@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Exits in words. (KVM api.rst 5, struct kvm_run) */
+/* The narration of exits. (KVM api.rst 5, struct kvm_run) */
 #include "trace/narrate.h"
 #include "core/vcpu.h"
 
@@ -127,7 +127,7 @@ static void add_access(struct text *out, struct bus *bus, uint64_t addr, bool wr
 	text_add(out, "%s ", write ? "write to" : "read of");
 	if (bus && bus_describe(bus, addr, out, NULL))
 		return;
-	/* Port numbers are few; who walks memory where nothing is would have a cause an address. */
+	/* There are few port numbers; for MMIO, each unused address would be a separate cause. */
 	if (addr <= UINT16_MAX)
 		text_add(out, "port 0x%llx, where nobody is", (unsigned long long)addr);
 	else

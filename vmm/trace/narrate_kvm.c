@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* KVM's requests that every architecture has, in words. */
+/* The narration of KVM requests common to all architectures. */
 #include "core/kvm.h"
 #include "trace/narrate.h"
 
@@ -36,7 +36,7 @@ static const char *capability_name(long capability)
 		CAP(KVM_CAP_ARM_PTRAUTH_GENERIC),
 		CAP(KVM_CAP_ARM_NISV_TO_USER),
 		CAP(KVM_CAP_ARM_INJECT_EXT_DABT),
-		/* Names that the header has on x86 only. */
+		/* Names that only the x86 header has. */
 		{ 55, "KVM_CAP_XSAVE" },
 		{ 56, "KVM_CAP_XCRS" },
 	};
@@ -125,7 +125,7 @@ static void say_irq_line(struct text *out, const struct narration *n)
 		 irq->level ? "raises" : "lowers", irq->irq);
 }
 
-/* Of many MSIs the last: a new one is put there. */
+/* Shows the last of many MSIs, where new ones are added. */
 static void say_gsi_routing(struct text *out, const struct narration *n)
 {
 	const struct kvm_irq_routing *table = n->event->arg;

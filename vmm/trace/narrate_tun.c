@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The requests of taps, in words. (Linux, Documentation/networking/tuntap.rst and linux/if_tun.h)
+ * The narration of tap requests. (Linux, Documentation/networking/tuntap.rst and linux/if_tun.h)
  */
 #include "trace/narrate.h"
 

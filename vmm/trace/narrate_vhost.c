@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vhost's requests in words. Every sentence begins with who is asked. (linux/vhost.h) */
+/* The narration of vhost requests. Every sentence begins with the device. (linux/vhost.h) */
 #include "trace/narrate.h"
 
 #include <linux/vhost.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* KVM's requests that only x86 has, or has in its own form, in words. */
+/* The narration of KVM requests that only x86 has, or has in its own form. */
 #include "core/kvm.h"
 #include "trace/narrate.h"
 
@@ -141,7 +141,7 @@ static void say_msrs(struct text *out, const struct narration *n)
 		text_add(out, ", from 0x%x on", msrs->nmsrs ? msrs->entries[0].index : 0);
 }
 
-/* Reading and setting both stop at the first that this KVM does not have. */
+/* Both ioctls stop at the first MSR that this KVM lacks. */
 static void answer_msrs(struct text *out, const struct narration *n)
 {
 	const struct kvm_msrs *msrs = n->event->arg;

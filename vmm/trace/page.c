@@ -36,7 +36,7 @@ static void print_run(FILE *out, const struct trace *trace, const cJSON *run)
 		page_print(out, "<p>", trace_string(run, "detail"), "</p>\n");
 }
 
-/* A bar of the width that `part` has in `whole`, which begins at `from`. */
+/* A bar for `part` of `whole`, starting at `from`. */
 static void print_bar(FILE *out, uint64_t from, uint64_t part, uint64_t whole)
 {
 	fprintf(out,

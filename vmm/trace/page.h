@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Between the files that print a trace as a page. */
+/* Shared by the files that print a trace as a page. */
 #ifndef KINGLET_TRACE_PAGE_H
 #define KINGLET_TRACE_PAGE_H
 
@@ -7,7 +7,7 @@
 
 #include "base/text.h"
 
-/* A text, whatever is in it, between two pieces of markup. */
+/* An escaped text between two pieces of markup. */
 static inline void page_print(FILE *out, const char *before, const char *text, const char *after)
 {
 	fputs(before, out);
@@ -15,7 +15,7 @@ static inline void page_print(FILE *out, const char *before, const char *text, c
 	fputs(after, out);
 }
 
-/* What the machine was: queues, memory map, PCI, ports. (page_machine.c) */
+/* The machine: queues, memory map, PCI, ports. (page_machine.c) */
 void page_print_machine(FILE *out, const struct trace *trace);
 
 /* The style sheet, for light and dark. (page_style.c) */

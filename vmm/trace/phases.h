@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How far a run has come: moments that are each seen once, by the clock of core/sys.h. Private to
- * vmm/trace. Any thread.
+ * Phases of a run, each reached once, by the clock of core/sys.h. Private to vmm/trace. Any thread.
  */
 #ifndef KINGLET_TRACE_PHASES_H
 #define KINGLET_TRACE_PHASES_H
@@ -14,7 +13,7 @@ struct phases {
 	_Atomic uint64_t at[PHASES]; /* ns; 0: not seen (yet) */
 };
 
-/* The first call for a phase counts. True when it was this one. */
+/* Only the first call for a phase counts: true if it was this one. */
 bool phases_reach(struct phases *phases, enum phase phase, uint64_t now_ns);
 
 static inline bool phases_seen(const struct phases *phases, enum phase phase)
@@ -25,10 +24,10 @@ static inline bool phases_seen(const struct phases *phases, enum phase phase)
 /* ns since PHASE_EXEC; false when the phase was not seen. */
 bool phases_since_start(const struct phases *phases, enum phase phase, uint64_t *ns);
 
-/* The phase that was seen next after this one, the first after PHASES; PHASES: none was. */
+/* The next phase that was seen after this one, the first one for PHASES; PHASES: none. */
 enum phase phases_next(const struct phases *phases, enum phase after);
 
-/* "init", as in --budget, and what has happened then: "the kernel starts init". */
+/* "init", as in --budget, and its meaning: "the kernel starts init". */
 const char *phase_name(enum phase phase);
 const char *phase_meaning(enum phase phase);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* --stats: what the run has cost so far. */
+/* --stats: the cost of the run so far. */
 #include "trace/observer.h"
 
 #include "base/log.h"
@@ -74,7 +74,7 @@ static int built(void *owner, const struct machine_parts *parts)
 	return 0;
 }
 
-/* The vCPUs may run, as at a report. Of a machine that was not built there is nothing to say. */
+/* The vCPUs may run, as at a report. Prints nothing for a machine that was not built. */
 static void phase(void *owner, const struct sys_site *site, enum machine_phase phase)
 {
 	(void)site;

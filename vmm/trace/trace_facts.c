@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a trace says of the run as a whole: its phases, and metadata events, a fact each, about the
- * machine, the costs and the verdict. With a trace's head and tail around it, it is a small trace by
- * itself, of which the page is made. Addresses are strings, for a JSON number has 53 bits.
+ * The part of a trace about the run as a whole: its phases, and metadata events, one fact each,
+ * about the machine, the costs and the verdict. With a trace's head and tail it is a small trace by
+ * itself, from which the page is made. Addresses are strings, because a JSON number has 53 bits.
  */
 #include "watch.h"
 
@@ -62,7 +62,7 @@ struct areas {
 	unsigned count;
 };
 
-/* In order of address; those that do not fit are left out. */
+/* Sorted by address; those that do not fit are left out. */
 static void add_area(struct areas *areas, const char *kind, const char *name, uint64_t base,
 		     uint64_t len)
 {
@@ -162,7 +162,7 @@ static void tell_functions(struct watch *watch)
 
 /* --- Queues ----------------------------------------------------------------------------------- */
 
-/* Which way a request goes, as last wired. */
+/* The path of a request, as last wired. */
 static void add_way(struct text *out, const struct virtq *q, const struct wire *kick,
 		    const struct wire *interrupt)
 {
@@ -176,7 +176,7 @@ static void add_way(struct text *out, const struct virtq *q, const struct wire *
 			 interrupt->gsi, interrupt->msi_data, ULL(interrupt->msi_address));
 }
 
-/* One that has not run has no way yet. */
+/* A queue that has not run has no path yet. */
 static void tell_queues(struct watch *watch, const struct virtio_dev *dev)
 {
 	for (unsigned i = 0; i < dev->queue_count; i++) {

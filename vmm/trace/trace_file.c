@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * --trace: a file of trace events, as Perfetto and Chrome's about:tracing read them ("Trace Event
- * Format", JSON object form). One event a line.
+ * --trace: a file of trace events for Perfetto and Chrome's about:tracing ("Trace Event Format",
+ * JSON object form). One event per line.
  *
- * Each thread collects its events and writes them a buffer at a time, so a run of any length takes
- * the same memory. What ends the array is written behind every buffer, and over by the next one: so
- * the file is whole JSON after each write, also when Kinglet is killed.
+ * Each thread collects its events and writes them one buffer at a time, so a run of any length
+ * needs the same memory. The end of the array is written after every buffer, and overwritten by the
+ * next one: so the file is valid JSON after each write, even when Kinglet is killed.
  *
- * A pipe whose reader does not read stops no thread: a buffer that it has not begun to take when the
- * next one is full is waited for a moment, and then the events of that next one are lost.
+ * A pipe whose reader does not read blocks no thread: if a buffer has not been taken when the next
+ * one is full, the thread waits for a moment, and then the events of the next buffer are lost.
  *
- * It begins and ends with what trace_facts.c says of the run as a whole.
+ * It begins and ends with the facts about the run as a whole (trace_facts.c).
  */
 #include "watch.h"
 
@@ -25,8 +25,8 @@
 
 enum {
 	BUFFER = 64 << 10,
-	EVENT_MAX = 1600, /* of one event's text, all escapes in */
-	FLUSH_NS = 200000000, /* a buffer is not kept longer, if events come */
+	EVENT_MAX = 1600, /* of one event's text, including escapes */
+	FLUSH_NS = 200000000, /* the longest time to keep a buffer, while there are events */
 };
 
 static const char tail[] = TRACE_TAIL;
@@ -37,12 +37,12 @@ struct trace_file {
 	const char *path;
 	size_t head_len; /* of watch->facts_text: has been written */
 	pthread_mutex_t lock;
-	off_t end;   /* where the next event goes; a pipe has no such place: -1 */
-	int error;   /* an errno, and said so; 0: none so far */
+	off_t end;   /* offset of the next event; for a pipe: -1 */
+	int error;   /* an errno, already logged; 0: none so far */
 	/* Of a pipe: */
-	char rest[BUFFER]; /* of the last buffer, what the pipe has not taken yet */
+	char rest[BUFFER]; /* the rest of the last buffer, not yet written */
 	size_t rest_at, rest_len;
-	bool stalled;  /* its reader has been waited for */
+	bool stalled;  /* already waited for its reader */
 	uint64_t lost; /* events */
 };
 
@@ -62,7 +62,7 @@ static void write_file(struct trace_file *file, const char *data, size_t len)
 		write_failed(file);
 }
 
-/* False when the pipe has no room for the rest, within so many milliseconds. Lock held. */
+/* False when the pipe has no room for the rest within `ms` milliseconds. Lock held. */
 static bool write_rest(struct trace_file *file, unsigned ms)
 {
 	while (file->rest_len && !file->error) {
@@ -80,7 +80,7 @@ static bool write_rest(struct trace_file *file, unsigned ms)
 	return true;
 }
 
-/* All of it or none. Lock held. */
+/* Writes all of it or nothing. Lock held. */
 static void write_pipe(struct trace_file *file, const char *data, size_t len)
 {
 	file->stalled = !write_rest(file, file->stalled ? 0 : ROOM_PATIENCE_MS);
@@ -95,7 +95,7 @@ static void write_pipe(struct trace_file *file, const char *data, size_t len)
 	write_rest(file, 0);
 }
 
-/* `data` has room for the tail behind it. */
+/* `data` has room for the tail after it. */
 static void write_events(struct trace_file *file, char *data, size_t len)
 {
 	pthread_mutex_lock(&file->lock);
@@ -139,7 +139,7 @@ void trace_add_string(struct text *out, const char *string)
 	}
 }
 
-/* Microseconds since the start of the run, as the format wants them. */
+/* Microseconds since the start of the run, as required by the format. */
 static void add_time(struct text *out, const struct watch *watch, const char *key, uint64_t ns)
 {
 	uint64_t start = atomic_load_explicit(&watch->phases.at[PHASE_EXEC], memory_order_relaxed);
@@ -233,7 +233,7 @@ static void trace_note(struct watched_thread *thread, const struct sys_event *no
 	char buf[EVENT_MAX], name_buf[FD_NAME_LEN];
 	struct text event = text_of(buf, sizeof(buf)), name = text_of(name_buf, sizeof(name_buf));
 
-	/* Phases have a track of their own. */
+	/* Phases have a separate track. */
 	if (note->topic == SYS_TOPIC_PHASE)
 		return;
 	fd_names_add_bare(&thread->watch->names, note->fd, &name);
@@ -301,7 +301,7 @@ int trace_file_open(struct watch *watch, const char *path)
 	return 0;
 }
 
-/* Whether the reader of a pipe has got everything. */
+/* Whether everything was written to the pipe. */
 static bool finish_pipe(struct trace_file *file, const char *data, size_t len)
 {
 	bool ended;
@@ -333,7 +333,7 @@ bool trace_file_close(struct watch *watch)
 		write_file(file, rest, len);
 	if (close(file->fd) && !file->error)
 		write_failed(file);
-	/* A pipe's reader may leave when it has seen enough. */
+	/* A pipe's reader may close early. */
 	lost |= file->error && file->error != EPIPE;
 	pthread_mutex_destroy(&file->lock);
 	free(file);

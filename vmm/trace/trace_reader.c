@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* No machine has more, and no event of ours is longer. */
+/* No machine has more facts, and no event of Kinglet is longer. */
 enum { FACTS_MAX = 8192, LINE_SIZE = 64 << 10 };
 
 static const char head[] = "{\"otherData\":{\"producer\":\"Kinglet ";
@@ -56,7 +56,7 @@ static uint64_t time_of(const cJSON *object, const char *key)
 	return us < 1e15 ? (uint64_t)(us * 1e3 + 0.5) : 0;
 }
 
-/* "" for one that has no name, as in traces that are not Kinglet's. */
+/* "" for a thread without a name, as in traces from other programs. */
 static const char *thread_of(const struct trace *trace, const cJSON *event)
 {
 	int tid = (int)trace_number(event, "tid");
@@ -93,7 +93,7 @@ static void take_thread(struct trace *trace, const cJSON *event, const cJSON *ar
 	snprintf(thread->name, sizeof(thread->name), "%s", trace_string(args, "name"));
 }
 
-/* The run's own sum takes the place of what its events have come to. */
+/* The run's own sum replaces the sum of its events. */
 static void take_cost(struct trace *trace, const cJSON *cost)
 {
 	static const char *const of[TRACE_SUMS] = {
@@ -115,7 +115,7 @@ static void take_cost(struct trace *trace, const cJSON *cost)
 				  trace_number(cost, "ns"));
 }
 
-/* False: there are more than any machine has. */
+/* False: more than any machine has. */
 static bool take_fact(struct trace *trace, cJSON *event, const char *name)
 {
 	cJSON *list = cJSON_GetObjectItemCaseSensitive(trace->facts, name);
@@ -162,7 +162,7 @@ static bool take_event(struct trace *trace, cJSON *event)
 	return true;
 }
 
-/* False for a line that is no event, where one should be. */
+/* False for a line that is not an event, where one is expected. */
 static bool take_line(struct trace *trace, char *line)
 {
 	size_t len = strcspn(line, "\n");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the report and the page are made of. Private to vmm/trace. */
+/* The data for the report and the page. Private to vmm/trace. */
 #ifndef KINGLET_TRACE_TRACE_READER_H
 #define KINGLET_TRACE_TRACE_READER_H
 
@@ -20,7 +20,7 @@ struct trace_thread {
 	char name[16];
 };
 
-/* By the name of the exit, request or interrupt; or by thread: time in the guest and with exits. */
+/* By the name of the exit, request or interrupt; or by thread: time in the guest and in exits. */
 enum trace_sum {
 	TRACE_EXITS,
 	TRACE_CALLS,
@@ -37,9 +37,9 @@ struct trace {
 	uint64_t end; /* of the last phase, ns */
 	struct trace_thread threads[TRACE_THREADS];
 	unsigned thread_count;
-	struct costs sums[TRACE_SUMS]; /* exits and calls: the dearest first */
+	struct costs sums[TRACE_SUMS]; /* exits and calls: most expensive first */
 	bool totals; /* the sums are the run's own; else those of the events so far */
-	cJSON *facts; /* by name an array each, owned: see trace_facts.c */
+	cJSON *facts; /* one array per name, owned: see trace_facts.c */
 	unsigned fact_count;
 };
 
@@ -50,7 +50,7 @@ const cJSON *trace_facts(const struct trace *trace, const char *name);
 /* A member of a fact; "" and 0 when it is missing or of another type. */
 const char *trace_string(const cJSON *fact, const char *key);
 uint64_t trace_number(const cJSON *fact, const char *key);
-/* It is there. */
+/* Whether it exists. */
 bool trace_has(const cJSON *fact, const char *key);
 
 static inline double trace_ms(uint64_t ns)

@@ -16,7 +16,7 @@ static unsigned share(uint64_t part, uint64_t whole, unsigned width)
 	return whole ? (unsigned)((double)part / (double)whole * width + 0.5) : 0;
 }
 
-/* One line: each phase as wide as it was long, with its name where that fits. */
+/* One line: the width of each phase is its duration, with its name if that fits. */
 static void print_flame(FILE *out, const struct trace *trace)
 {
 	unsigned column = 0;

@@ -20,7 +20,7 @@ static void end_exit(struct watched_thread *thread, uint64_t now_ns)
 	trace_span(thread, "exit", thread->cause, thread->what, thread->exit_ns, now_ns);
 }
 
-/* The thread is gone, or is this one and done. */
+/* The thread has ended, or is this one. */
 static void forget_thread(void *arg)
 {
 	struct watched_thread *thread = arg, **link;
@@ -44,7 +44,7 @@ static void forget_thread(void *arg)
 	free(thread);
 }
 
-/* A vCPU's thread gets its name from another one, perhaps too late for us. */
+/* A vCPU's thread is named by another one, perhaps too late for us. */
 static void name_thread(struct watched_thread *thread, const struct sys_event *event)
 {
 	struct text name = text_of(thread->name, sizeof(thread->name));
@@ -76,7 +76,7 @@ static struct watched_thread *new_thread(struct watch *watch, const struct sys_e
 	return thread;
 }
 
-/* NULL without memory: what this thread does is then not seen. */
+/* NULL if out of memory: the events of this thread are then not seen. */
 static struct watched_thread *this_thread(struct watch *watch, const struct sys_event *event)
 {
 	struct watched_thread *thread = pthread_getspecific(watch->key);
@@ -105,7 +105,7 @@ static void tell(struct watched_thread *thread, const struct narration *n,
 		trace_event(thread, n, entry);
 }
 
-/* A phase that an event shows: said before the event itself. */
+/* A phase shown by an event: reported before the event itself. */
 static void reach(struct watched_thread *thread, enum phase phase, const struct sys_event *by,
 		  uint64_t at_ns)
 {
@@ -178,7 +178,7 @@ static void see(struct sys *sys, const struct sys_event *event)
 	const struct narrate_entry *entry = NULL;
 
 	/*
-	 * All that exits can tell of phases is told: for --budget they need not be slowed further.
+	 * Exits show no more phases: for --budget they are no longer traced.
 	 */
 	if (!watch->details && event->kind == SYS_RUN && phases_seen(&watch->phases, PHASE_DEVICE))
 		return;
@@ -255,7 +255,7 @@ void watch_free(struct watch *watch)
 	free(watch);
 }
 
-/* Also what has come no further than half of begin(). */
+/* Also after a failed begin(). */
 static void finish(struct watch *watch)
 {
 	fd_names_destroy(&watch->names);
@@ -325,8 +325,8 @@ static void check_budgets(const struct watch *watch, struct verdict *verdict)
 }
 
 /*
- * Only a run that went well can be too slow, or fail for a file that is not whole; one that did not
- * go well has said what is wrong.
+ * Only a successful run can exceed a budget, or fail because of an incomplete file; a failed one
+ * keeps its reason.
  */
 static bool gone(void *owner, struct verdict *verdict)
 {
@@ -349,7 +349,7 @@ static bool gone(void *owner, struct verdict *verdict)
 	watch->parts->ops->progressed(watch->parts->vm);
 	if (watch->page)
 		whole &= page_close(watch);
-	/* It has been said which file is not. */
+	/* The incomplete file has been logged. */
 	if (!whole && !verdict->status)
 		*verdict = (struct verdict){ .outcome = OUTCOME_HOST, .status = 101 };
 	finish(watch);

@@ -18,7 +18,7 @@ const struct wire *wiring_find(const struct wiring *wiring, int fd)
 	return NULL;
 }
 
-/* NULL without memory: then that eventfd is missing from the picture. */
+/* NULL if out of memory: that eventfd is then missing. */
 static struct wire *wire_of(struct wiring *wiring, int fd)
 {
 	struct wire *wire = (struct wire *)wiring_find(wiring, fd);
