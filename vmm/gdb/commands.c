@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a debugger may ask, packet by packet. (gdb manual, appendix E.2 to E.6) */
+/* The debugger's requests, by packet. (gdb manual, appendix E.2 to E.6) */
 #include "internal.h"
 
 #include "machine/machine.h"
@@ -35,7 +35,7 @@ static struct vcpu *current(struct gdb *gdb)
 
 /* --- Threads ---------------------------------------------------------------------------------- */
 
-/* A thread's number: -1 and 0 stand for all and for any. */
+/* A thread's number: -1 is all threads, 0 any. */
 static bool take_thread(struct gdb *gdb, const char **text, int *index)
 {
 	uint64_t number;
@@ -133,7 +133,7 @@ static bool write_registers(struct gdb *gdb, const char *args, struct gdb_reply 
 	return answer(reply, arch_debug_set_registers(current(gdb), block));
 }
 
-/* Of the register whose number comes next: its place in the block, which is read. */
+/* Parses a register number: reads the block and returns the register's offset. */
 static int find_register(struct gdb *gdb, const char **args, uint8_t *block, size_t *offset,
 			 size_t *size)
 {
@@ -185,7 +185,7 @@ static bool read_memory(struct gdb *gdb, const char *args, struct gdb_reply *rep
 
 	if (!take_range(&args, &address, &len) || *args)
 		return refuse(reply, -EINVAL);
-	/* Fewer than were asked for are an answer. */
+	/* A short answer is allowed. */
 	if (len > sizeof(data))
 		len = sizeof(data);
 	ret = gdb_memory_read(gdb->options.parts->mem, current(gdb), address, data, len);
@@ -214,7 +214,7 @@ static bool write_memory(struct gdb *gdb, const char *args, struct gdb_reply *re
 	return write_bytes(gdb, address, data, len, reply);
 }
 
-/* The bytes are as they are, of which the parser has taken the escapes. */
+/* Binary data; the parser has removed the escapes. */
 static bool write_binary(struct gdb *gdb, const char *args, struct gdb_reply *reply)
 {
 	uint64_t address, len;
@@ -240,7 +240,7 @@ static bool insert_point(struct gdb *gdb, const char *args, struct gdb_reply *re
 	if (!take_point(&args, &type, &address, &len))
 		return refuse(reply, -EINVAL);
 	/*
-	 * No reply in words: not supported. Conditions and commands are not, and never announced.
+	 * An empty reply: not supported. Nor are conditions and commands, which are not announced.
 	 */
 	if (type > GDB_POINT_ACCESS || *args)
 		return true;
@@ -282,12 +282,12 @@ static bool list_actions(struct gdb *gdb, const char *args, struct gdb_reply *re
 {
 	(void)gdb;
 	(void)args;
-	/* Without C and S gdb would not believe in c and s. */
+	/* Without C and S gdb would not use c and s. */
 	gdb_reply_format(reply, "vCont;c;C;s;S");
 	return true;
 }
 
-/* "c", "s"; and "C05", "S05", whose signals a machine does not know. */
+/* "c", "s"; and "C05", "S05", whose signals do not exist for a machine. */
 static bool take_action(const char **text, enum gdb_action *action)
 {
 	uint64_t signal;
@@ -310,7 +310,7 @@ static void set_action(struct gdb *gdb, int index, enum gdb_action action, bool 
 	}
 }
 
-/* "s:1;c": a thread gets the first action that names it, or none in particular. */
+/* "s:1;c": a thread gets the first action for it, or for all threads. */
 static bool resume_by_list(struct gdb *gdb, const char *args, struct gdb_reply *reply)
 {
 	_cleanup_free_ bool *set = calloc(gdb->options.parts->vcpu_count, sizeof(*set));
@@ -378,13 +378,13 @@ static bool kill_guest(struct gdb *gdb, const char *args, struct gdb_reply *repl
 
 static bool kill_by_number(struct gdb *gdb, const char *args, struct gdb_reply *reply)
 {
-	(void)args; /* there is one process only */
+	(void)args; /* there is only one process */
 	answer(reply, 0);
 	gdb_send(gdb, reply);
 	return kill_guest(gdb, "", reply);
 }
 
-/* --- The two sides introduce themselves ------------------------------------------------------- */
+/* --- Introduction ----------------------------------------------------------------------------- */
 
 static bool tell_features(struct gdb *gdb, const char *args, struct gdb_reply *reply)
 {
@@ -408,7 +408,7 @@ static bool read_target(struct gdb *gdb, const char *args, struct gdb_reply *rep
 
 	if (!take_range(&args, &offset, &len) || *args || offset > total)
 		return refuse(reply, -EINVAL);
-	/* gdb counts the escapes, of which there are few. */
+	/* gdb counts escapes, which are few. */
 	if (len > GDB_PACKET_MAX / 2)
 		len = GDB_PACKET_MAX / 2;
 	if (len >= total - offset)
@@ -418,7 +418,7 @@ static bool read_target(struct gdb *gdb, const char *args, struct gdb_reply *rep
 	return true;
 }
 
-/* Not started by the debugger: at its end it detaches, and does not kill. */
+/* Not started by the debugger: on exit gdb detaches instead of killing. */
 static bool tell_attached(struct gdb *gdb, const char *args, struct gdb_reply *reply)
 {
 	(void)gdb;
@@ -461,7 +461,7 @@ static const struct command_row {
 	{ "qAttached", tell_attached },
 };
 
-/* While the guest runs only Ctrl-C means something, which is no packet; a killer does not wait. */
+/* While the guest runs, only Ctrl-C, which is not a packet, and a kill are handled. */
 bool gdb_obey(struct gdb *gdb, struct gdb_reply *reply)
 {
 	const char *packet = gdb->parser.data;
@@ -475,5 +475,5 @@ bool gdb_obey(struct gdb *gdb, struct gdb_reply *reply)
 			return refuse(reply, -EBUSY);
 		return commands[i].fn(gdb, packet + len, reply);
 	}
-	return true; /* an empty reply: not known */
+	return true; /* an empty reply: unknown packet */
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The debugger's connection: frames, acknowledgements, who is there. */
+/* The debugger's connection: frames, acknowledgements, attach and detach. */
 #include "internal.h"
 
 int gdb_new(struct gdb **out, const struct gdb_options *options)

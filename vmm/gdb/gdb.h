@@ -3,11 +3,11 @@
  * A debugger on the machine: gdb's remote protocol over the vCPUs and guest RAM. It does no I/O
  * (server.c does) and knows nothing of the architecture (arch/debug.h does).
  *
- * All-stop: every vCPU is a thread, numbered from 1; when one meets a breakpoint, all stand still.
- * Guest RAM holds trap instructions only while vCPUs run. A guest that is reset in the process
- * stops again before its first instruction, without breakpoints.
+ * All-stop: every vCPU is a thread, numbered from 1; when one hits a breakpoint, all stop. Guest
+ * RAM holds trap instructions only while vCPUs run. A guest that is reset within the process stops
+ * again before its first instruction, without breakpoints.
  *
- * Loop thread, but for gdb_vcpu_debugged().
+ * Loop thread, except for gdb_vcpu_debugged().
  */
 #ifndef KINGLET_GDB_GDB_H
 #define KINGLET_GDB_GDB_H
@@ -24,14 +24,16 @@ struct gdb_ops {
 	void (*send)(void *owner, const char *data, size_t len);
 	/* Wakes the loop, which calls gdb_look(). vCPU thread. */
 	void (*wake)(void *owner);
-	/* The debugger detaches, or kills the guest; the connection is over once all is sent. */
+	/*
+	 * The debugger detaches, or kills the guest; the connection ends once everything is sent.
+	 */
 	void (*leaves)(void *owner);
 };
 
 struct gdb_options {
-	/* Of these, vCPUs, which are not started yet, memory and operations; borrowed. */
+	/* Uses its vCPUs, which are not started yet, memory and operations; borrowed. */
 	const struct machine_parts *parts;
-	bool wait; /* the vCPUs stand still until a debugger lets them run */
+	bool wait; /* the vCPUs wait until a debugger resumes them */
 	const struct gdb_ops *ops;
 	void *owner;
 };
@@ -40,19 +42,19 @@ struct gdb;
 
 /* -ENOMEM. */
 __must_check int gdb_new(struct gdb **gdb, const struct gdb_options *options);
-/* The vCPUs are stopped. NULL is fine. */
+/* The vCPUs are stopped. NULL is allowed. */
 void gdb_free(struct gdb *gdb);
 
-/* A debugger is there: all vCPUs stand still. */
+/* A debugger has connected: stops all vCPUs. */
 void gdb_attach(struct gdb *gdb);
-/* A byte from it, whatever it sends. */
+/* A byte from the debugger, untrusted. */
 void gdb_take(struct gdb *gdb, uint8_t byte);
-/* It is gone without a word: breakpoints are removed, and the guest runs on. */
+/* The connection is lost: breakpoints are removed, and the guest runs on. */
 void gdb_hang_up(struct gdb *gdb);
 
 /* vcpu_ops.debugged(). vCPU thread. */
 void gdb_vcpu_debugged(struct gdb *gdb, struct vcpu *vcpu);
-/* Some vCPU may have met a breakpoint. */
+/* A vCPU may have hit a breakpoint. */
 void gdb_look(struct gdb *gdb);
 
 /* The machine was reset and its vCPUs are stopped: before, and after they are started again. */

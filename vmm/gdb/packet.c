@@ -35,7 +35,7 @@ static void take_contents(struct gdb_parser *parser, uint8_t byte)
 		parser->state = SUM_HIGH;
 		return;
 	}
-	if (byte == '$') { /* never inside a packet: the end of the one before was lost */
+	if (byte == '$') { /* never inside a packet: the end of the previous one was lost */
 		begin(parser);
 		return;
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * gdb's remote serial protocol, the bytes of it: packets in, packets out. No I/O and no machine.
- * (gdb manual, appendix E.1) Loop thread.
+ * The packet layer of gdb's remote serial protocol. No I/O and no machine. (gdb manual, appendix
+ * E.1) Loop thread.
  */
 #ifndef KINGLET_GDB_PACKET_H
 #define KINGLET_GDB_PACKET_H
@@ -14,18 +14,18 @@
 
 enum {
 	GDB_PACKET_MAX = 4096,			 /* bytes of a packet's contents, either way */
-	GDB_FRAME_MAX = 2 * GDB_PACKET_MAX + 8, /* with all of them escaped, and the frame */
+	GDB_FRAME_MAX = 2 * GDB_PACKET_MAX + 8, /* with everything escaped, and the frame */
 };
 
 enum gdb_input {
 	GDB_MORE,      /* nothing yet */
 	GDB_PACKET,    /* parser->data has one */
-	GDB_BROKEN,    /* a wrong checksum, or longer than GDB_PACKET_MAX: ask for it again */
-	GDB_AGAIN,     /* the other side wants the last packet again */
+	GDB_BROKEN,    /* a wrong checksum, or longer than GDB_PACKET_MAX: request it again */
+	GDB_AGAIN,     /* the other side requests the last packet again */
 	GDB_INTERRUPT, /* Ctrl-C */
 };
 
-/* All zeroes at the start. */
+/* Initially all zeroes. */
 struct gdb_parser {
 	char data[GDB_PACKET_MAX + 1]; /* contents without escapes, NUL-terminated after len */
 	size_t len;
@@ -34,10 +34,10 @@ struct gdb_parser {
 	uint8_t sum, sum_given;
 };
 
-/* Takes one byte that arrived. Any byte may follow any other. */
+/* Takes one byte that arrived. Any sequence of bytes is allowed. */
 enum gdb_input gdb_parser_take(struct gdb_parser *parser, uint8_t byte);
 
-/* The contents of a packet that goes out. All zeroes at the start; what does not fit is cut. */
+/* The contents of an outgoing packet. Initially all zeroes; truncated if it does not fit. */
 struct gdb_reply {
 	char data[GDB_PACKET_MAX];
 	size_t len;
@@ -54,7 +54,7 @@ size_t gdb_reply_frame(const struct gdb_reply *reply, char frame[GDB_FRAME_MAX])
 
 /* A hexadecimal number of at most 64 bits, at least one digit. */
 bool gdb_take_hex(const char **text, uint64_t *value);
-/* This very character. */
+/* Exactly this character. */
 bool gdb_take_char(const char **text, char c);
 /* Exactly `len` bytes, two digits each. */
 bool gdb_take_bytes(const char **text, void *data, size_t len);

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { PAGE_BYTES = 4096 }; /* the smallest that page tables map */
+enum { PAGE_BYTES = 4096 }; /* the smallest page size */
 
 static struct gdb_point *find(struct gdb_points *points, enum gdb_point_type type,
 			      uint64_t address, uint64_t len)
@@ -36,7 +36,7 @@ static void list_hard(struct gdb_points *points)
 	}
 }
 
-/* Whether the trap instruction can stand there, within one page. */
+/* Whether a trap instruction can be placed there, within one page. */
 static bool can_patch(const struct gmem *mem, struct vcpu *vcpu, struct gdb_point *point)
 {
 	uint8_t trap[ARCH_DEBUG_TRAP_MAX];
@@ -52,7 +52,7 @@ int gdb_points_add(struct gdb_points *points, const struct gmem *mem, struct vcp
 {
 	struct gdb_point point = { .type = type, .address = address, .len = len };
 
-	/* Nothing watches reads alone: gdb then asks for an access and compares by itself. */
+	/* No CPU can watch only reads: gdb then uses an access watchpoint and compares itself. */
 	if (type == GDB_POINT_READ)
 		return -EOPNOTSUPP;
 	if (find(points, type, address, len))
@@ -81,7 +81,7 @@ void gdb_points_remove(struct gdb_points *points, enum gdb_point_type type, uint
 	list_hard(points);
 }
 
-/* What a vCPU may execute next. */
+/* Writes code that a vCPU may execute next. */
 static int write_code(const struct gmem *mem, uint64_t gpa, const void *data, size_t len)
 {
 	const void *code = gmem_ptr(mem, gpa, len);
@@ -104,12 +104,12 @@ void gdb_points_insert(struct gdb_points *points, const struct gmem *mem)
 
 		if (point->patched && (gmem_read(mem, point->gpa, point->saved, len) ||
 				       write_code(mem, point->gpa, trap, len)))
-			point->patched = false; /* RAM does not go away: never */
+			point->patched = false; /* cannot fail: RAM does not go away */
 	}
 	points->in_memory = true;
 }
 
-/* Backwards: two addresses may be one place. */
+/* Backwards: two addresses may map to the same place. */
 void gdb_points_take_out(struct gdb_points *points, const struct gmem *mem)
 {
 	uint8_t trap[ARCH_DEBUG_TRAP_MAX];
@@ -121,7 +121,7 @@ void gdb_points_take_out(struct gdb_points *points, const struct gmem *mem)
 		const struct gdb_point *point = &points->points[i];
 		uint8_t now[ARCH_DEBUG_TRAP_MAX];
 
-		/* What the guest has written there meanwhile stays. */
+		/* What the guest has written there meanwhile is kept. */
 		if (!point->patched || gmem_read(mem, point->gpa, now, len) ||
 		    memcmp(now, trap, len) != 0 ||
 		    write_code(mem, point->gpa, point->saved, len))
@@ -153,7 +153,7 @@ const struct gdb_point *gdb_points_find(const struct gdb_points *points,
 	return NULL;
 }
 
-/* The part of [address, address + len) that lies in one page, and where that is. */
+/* The part of [address, address + len) that is in one page, and its physical address. */
 static int find_piece(const struct gmem *mem, struct vcpu *vcpu, uint64_t address, size_t *len,
 		      uint64_t *gpa)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A debugger's breakpoints and watchpoints, and guest memory as it sees it. Loop thread, and the
- * vCPUs stand still.
+ * A debugger's breakpoints and watchpoints, and its view of guest memory. Loop thread, with the
+ * vCPUs stopped.
  */
 #ifndef KINGLET_GDB_POINTS_H
 #define KINGLET_GDB_POINTS_H
@@ -23,28 +23,28 @@ enum gdb_point_type {
 struct gdb_point {
 	enum gdb_point_type type;
 	uint64_t address, len; /* guest-virtual */
-	bool patched;	       /* a trap instruction at gpa; else one of the CPU's own */
+	bool patched;	       /* a trap instruction at gpa; else a hardware breakpoint */
 	uint64_t gpa;
 	uint8_t saved[ARCH_DEBUG_TRAP_MAX];
 };
 
-/* All zeroes at the start. */
+/* Initially all zeroes. */
 struct gdb_points {
 	struct gdb_point points[GDB_POINTS_MAX];
 	unsigned count;
-	struct arch_debug_point hard[GDB_POINTS_MAX]; /* of the points that are not patched */
+	struct arch_debug_point hard[GDB_POINTS_MAX]; /* of points that are not patched */
 	unsigned hard_count;
-	bool in_memory; /* the trap instructions are there now */
+	bool in_memory; /* the trap instructions are in place */
 };
 
 /*
- * A software breakpoint is an instruction in memory, or, where the address is not mapped yet, one
- * of the CPU's own, as long as there are any. 0, also when it is there already; -EOPNOTSUPP for a
- * type that no CPU has, -EFAULT, or -ENOSPC.
+ * A software breakpoint is an instruction in memory, or, if the address is not mapped yet, a
+ * hardware breakpoint, while any is free. 0, also if it already exists; -EOPNOTSUPP for a type that
+ * no CPU supports, -EFAULT, or -ENOSPC.
  */
 __must_check int gdb_points_add(struct gdb_points *points, const struct gmem *mem, struct vcpu *vcpu,
 				enum gdb_point_type type, uint64_t address, uint64_t len);
-/* Does nothing if it is not there. */
+/* Does nothing if it does not exist. */
 void gdb_points_remove(struct gdb_points *points, enum gdb_point_type type, uint64_t address,
 		       uint64_t len);
 
@@ -56,13 +56,13 @@ void gdb_points_insert(struct gdb_points *points, const struct gmem *mem);
 void gdb_points_take_out(struct gdb_points *points, const struct gmem *mem);
 
 bool gdb_points_have_traps(const struct gdb_points *points);
-/* The point that an event is about, or NULL: the event is the guest's own. */
+/* The point of an event, or NULL: the event is for the guest itself. */
 const struct gdb_point *gdb_points_find(const struct gdb_points *points,
 					const struct arch_debug_event *event);
 
 /*
  * Copies between `data` and guest-virtual memory through the vCPU's page tables; RAM only. Returns
- * the bytes copied, which end where memory does, or -EFAULT when there are none.
+ * the bytes copied, up to the end of mapped RAM, or -EFAULT if there are none.
  */
 __must_check int gdb_memory_read(const struct gmem *mem, struct vcpu *vcpu, uint64_t address,
 				 void *data, size_t len);

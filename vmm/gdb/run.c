@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Stopping the vCPUs, letting them go, and why they stopped. */
+/* Stopping and resuming the vCPUs, and the stop reason. */
 #include "internal.h"
 
 #include "base/log.h"
@@ -33,7 +33,7 @@ static bool is_watch(const struct gdb_point *point)
 	return point && (point->type == GDB_POINT_WRITE || point->type == GDB_POINT_ACCESS);
 }
 
-/* The part of a stop packet that names the point; NULL: a step. */
+/* The part of a stop packet for the point; NULL: a step. */
 static void format_reason(const struct gdb *gdb, const struct gdb_point *point, char *text,
 			  size_t len)
 {
@@ -46,9 +46,9 @@ static void format_reason(const struct gdb *gdb, const struct gdb_point *point, 
 }
 
 /*
- * What the vCPUs have met since they were let go. Of several that met something at once one is
- * reported: the others meet their breakpoint again when they go on, as it comes before its
- * instruction. What is no point of ours the guest gets at the next gdb_resume().
+ * Finds a stop of the vCPUs since they were resumed. If several have stopped, one is reported: the
+ * others hit their breakpoint again when resumed, because it triggers before its instruction. An
+ * exception that is not from our points is reinjected into the guest at the next gdb_resume().
  */
 static bool find_hit(struct gdb *gdb)
 {
@@ -168,7 +168,7 @@ void gdb_look(struct gdb *gdb)
 	if (!gdb->running || !any_hit(gdb))
 		return;
 	gdb_stop(gdb);
-	/* The guest's own exceptions alone: it gets them. */
+	/* Only exceptions of the guest itself: they are reinjected. */
 	if (!find_hit(gdb) && gdb_resume(gdb) >= 0)
 		return;
 	report(gdb);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A debugger that sends without reading is not read from before its replies have left. */
+/* While replies are pending, nothing more is read from the debugger. */
 #include "gdb/server.h"
 
 #include "base/log.h"
@@ -24,8 +24,8 @@ struct gdb_server {
 	struct loop_event listener; /* fd owned; in the loop while there is no client */
 	struct loop_event client;   /* fd owned, -1: none */
 	struct loop_event wake;	    /* eventfd, owned */
-	const char *path;	    /* the socket that is there because of us */
-	bool leaving;		    /* nothing more is expected of the client */
+	const char *path;	    /* the socket that we created */
+	bool leaving;		    /* no more input from the client */
 	uint8_t in[4096];
 	size_t in_at, in_len;
 	char out[GDB_SEND_MAX];
@@ -44,7 +44,7 @@ static int fail(const struct gdb_server *server, const char *what, int err)
 
 /* --- The connection --------------------------------------------------------------------------- */
 
-/* EPOLLOUT alone while replies wait. */
+/* Only EPOLLOUT while replies are pending. */
 static void watch_client(struct gdb_server *server)
 {
 	int ret = loop_modify(server->parts->loop, &server->client,
@@ -130,9 +130,10 @@ static void client_came(struct loop_event *event, uint32_t events)
 
 	(void)events;
 	if (fd < 0)
-		return; /* it has left again */
+		return; /* it has disconnected again */
 	/*
-	 * Replies are short and waited for. A socket of the file system does not know the option.
+	 * Replies are short and the debugger waits for them. A Unix socket does not support the
+	 * option.
 	 */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	server->client.fn = client_ready;
@@ -146,7 +147,7 @@ static void client_came(struct loop_event *event, uint32_t events)
 	gdb_attach(server->gdb);
 }
 
-/* --- What the debugger needs of its connection ----------------------------------------------- */
+/* --- Callbacks of the debugger --------------------------------------------------------------- */
 
 static void send_bytes(void *owner, const char *data, size_t len)
 {
@@ -208,7 +209,7 @@ static int listen_on_path(struct gdb_server *server, const char *path)
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-	/* Before bind(2), so that the socket never was another user's. */
+	/* Before bind(2), so that other users can never connect. */
 	if (fchmod(server->listener.fd, 0600) ||
 	    bind(server->listener.fd, (const struct sockaddr *)&address, sizeof(address)))
 		return fail(server, "bind", -errno);
@@ -342,7 +343,7 @@ static void restarted(void *owner)
 		watch_client(server);
 }
 
-/* Its last word may get lost; the end of the connection says enough then. */
+/* The last packet may be lost; the end of the connection suffices then. */
 static void stopped(void *owner, const struct verdict *verdict)
 {
 	struct gdb_server *server = owner;
