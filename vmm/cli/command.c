@@ -29,7 +29,7 @@ bool command_runs_machine(const struct command *command)
 	return *list;
 }
 
-/* Of the kinds the one at *i, or NULL and *i less their number. */
+/* The option of the kind at *i, or NULL and *i minus their number. */
 static const struct option *device_option_at(unsigned *i)
 {
 	for (int unasked = 0; unasked <= 1; unasked++) {

@@ -18,7 +18,7 @@ struct named_file {
 
 /* --- Which file ------------------------------------------------------------------------------- */
 
-/* A link that leads to nothing yet is followed, as open(2) would. */
+/* Follows a dangling link, as open(2) would. */
 static void follow_links(char path[PATH_MAX])
 {
 	char target[PATH_MAX], whole[2 * PATH_MAX];
@@ -72,7 +72,7 @@ bool file_id_equal(const struct file_id *a, const struct file_id *b)
 
 /* --- Sets of files ---------------------------------------------------------------------------- */
 
-/* A file that is there already, in a folder of which all is read. */
+/* An existing file, in a folder that is read completely. */
 static bool is_within(const char *path, const char *folder)
 {
 	_cleanup_free_ char *inner = realpath(path, NULL), *outer = realpath(folder, NULL);
@@ -133,7 +133,7 @@ int file_set_add(struct file_set *set, const char *what, const char *path, enum 
 
 int file_set_add_streams(struct file_set *set)
 {
-	/* Not written by name, each may be a file, and two of them the same one. */
+	/* They are not opened by name; each may be a file, and two may be the same. */
 	int ret = file_set_add(set, "standard input", "/dev/stdin", FILE_INPUT);
 
 	if (!ret)
@@ -141,7 +141,7 @@ int file_set_add_streams(struct file_set *set)
 	return ret ? ret : file_set_add(set, "standard error", "/dev/stderr", FILE_INPUT);
 }
 
-/* The file that `option`, or the key of it that `string` describes, names in `base`. */
+/* Adds the file in `base` named by `option`, or by its key `string`. */
 static int add_string(struct file_set *set, const struct option *option,
 		      const struct option *string, const void *base)
 {
@@ -153,7 +153,7 @@ static int add_string(struct file_set *set, const struct option *option,
 	return add(set, file);
 }
 
-/* The files that its keys name in one item. */
+/* Adds the files named by the keys of one item. */
 static int add_keys(struct file_set *set, const struct option *option, const void *item)
 {
 	int ret = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Options of QEMU, which many fingers know. */
+/* Options of QEMU, which users may type out of habit. */
 #include "cli/options.h"
 
 #include <string.h>

@@ -33,7 +33,7 @@ static void print_row(FILE *out, const char *left, const struct option *option)
 		 option_is_repeatable(option) ? "; repeatable" : "",
 		 option->initial ? " (default " : "", option->initial ? option->initial : "",
 		 option->initial ? ")" : "");
-	/* A long left side keeps a line to itself. */
+	/* A long left side gets its own line. */
 	if (at >= HELP_COLUMN) {
 		fputc('\n', out);
 		at = 0;

@@ -16,7 +16,8 @@ static size_t least(size_t a, size_t b, size_t c)
 
 /*
  * Letters to add, drop, replace or swap with their neighbour (optimal string alignment); names
- * beyond NAME_MAX_LEN are as far as can be. cost[i][j]: from the first i letters to the first j.
+ * beyond NAME_MAX_LEN have the largest distance. cost[i][j]: from the first i letters to the first
+ * j.
  */
 static size_t distance(const char *a, const char *b)
 {

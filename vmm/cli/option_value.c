@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From text to one field, and back. */
+/* Conversion between text and one field. */
 #include "cli/options.h"
 
 #include "base/text.h"
@@ -42,7 +42,7 @@ static const struct unit seconds[] = {
 	{ NULL, 0 },
 };
 
-/* The kinds that are numbers; `what` completes "not ...". */
+/* The number kinds; `what` completes "not ...". */
 static const struct number_form {
 	const struct unit *units;
 	const char *what;
@@ -54,8 +54,8 @@ static const struct number_form {
 };
 
 /*
- * Takes decimal or 0x digits off *text. -EINVAL when there are none; a number beyond 64 bits is
- * well-formed and counts as UINT64_MAX, for the range check to refuse.
+ * Parses decimal or 0x digits from *text. -EINVAL when there are none; a number beyond 64 bits
+ * counts as UINT64_MAX, which the range check refuses.
  */
 static int take_number(const char **text, uint64_t *value)
 {
@@ -102,7 +102,7 @@ static void store_number(void *field, size_t size, uint64_t value)
 	bool flag = value;
 	uint32_t word = (uint32_t)value;
 
-	/* Fields are bool, unsigned or enum, and uint64_t: a size names its type. */
+	/* Fields are bool, unsigned or enum, and uint64_t: the size identifies the type. */
 	if (size == sizeof(flag))
 		memcpy(field, &flag, sizeof(flag));
 	else if (size == sizeof(word))
@@ -185,7 +185,9 @@ static int parse_mac(const struct option *option, const char *text, void *field,
 		zero = zero && !mac[i];
 		text += 3;
 	}
-	/* IEEE 802: bit 0 of the first byte marks a group, and a station cannot be one. */
+	/*
+	 * IEEE 802: bit 0 of the first byte marks a multicast address, which a station cannot have.
+	 */
 	if (zero || mac[0] & 1) {
 		snprintf(why, len, "not a station's address; the first byte must be even and not "
 				   "all may be zero, such as 52:54:00:12:34:56");
@@ -258,7 +260,7 @@ void option_format_value(enum option_kind kind, uint64_t value, char *text, size
 		if (value % unit->factor == 0 && (!best || unit->factor >= best->factor))
 			best = unit;
 	}
-	/* A size that is not even whole KiB has no form of its own. */
+	/* A size that is not a multiple of KiB is written in bytes. */
 	snprintf(text, len, "%" PRIu64 "%s", best ? value / best->factor : value,
 		 best ? best->suffix : " bytes");
 }

@@ -27,7 +27,7 @@ static void *field_of(const struct option *option, void *base)
 	return (char *)base + option->offset;
 }
 
-/* Writes "; did you mean X?", or where no name is near, `otherwise`. */
+/* Writes "; did you mean X?", or if no name is similar, `otherwise`. */
 static void suggest(const struct option_list *const *lists, const char *typed, const char *dashes,
 		    const char *otherwise, char *text, size_t len)
 {
@@ -42,7 +42,7 @@ static void suggest(const struct option_list *const *lists, const char *typed, c
 		snprintf(text, len, "%s", otherwise);
 }
 
-/* An option that was found, and the bit of given[list] that stands for it. */
+/* An option that was found, and its bit in given[list]. */
 struct match {
 	const struct option *option; /* NULL: there is none */
 	unsigned list;		     /* of the command */
@@ -58,7 +58,7 @@ static const struct device_kind *kind_of(const struct option *option)
 	return *kind;
 }
 
-/* Where the next value of an option of the list goes; NULL: no more are possible. */
+/* The field for the next value of an option; NULL: no more are possible. */
 static void *next_field(struct common_options *options, const struct option_list *list,
 			const struct option *option)
 {
@@ -104,7 +104,7 @@ int options_own(struct common_options *options, char *text)
 
 /* --- Key lists ------------------------------------------------------------------------------- */
 
-/* Cuts the next item off *rest at a single comma; a doubled comma is one comma of the value. */
+/* Cuts the next item from *rest at a single comma; a doubled comma is a comma in the value. */
 static char *cut_item(char **rest)
 {
 	char *start = *rest, *in = start, *out = start;
@@ -120,7 +120,7 @@ static char *cut_item(char **rest)
 	return start;
 }
 
-/* `item` is no key, with or without a value, of which the first key's may be a name. */
+/* `item` is not a key; with or without a value; that of the first key may be a name. */
 static void log_unknown_key(const struct option *option, const char *text, const char *item,
 			    bool first, bool has_value)
 {
@@ -230,7 +230,7 @@ static int parse_value(const struct option *option, const char *text, void *fiel
 	return 0;
 }
 
-/* The command's option of this name, or by its letter where that is not 0. */
+/* The command's option of this name, or of this letter if not 0. */
 static struct match find(const struct common_options *options, const char *name, size_t len,
 			 char letter)
 {
@@ -247,8 +247,8 @@ static struct match find(const struct common_options *options, const char *name,
 }
 
 /*
- * The option whose name is `typed`, up to its end or to an equals sign; of two the longer one, for
- * a name may hold such a sign itself (explain=html). *len is the name's.
+ * The option whose name is `typed`, up to its end or to an equals sign; of two the longer one,
+ * because a name may contain such a sign (explain=html). *len is that of the name.
  */
 static struct match find_typed(const struct common_options *options, const char *typed, size_t *len)
 {
@@ -286,13 +286,13 @@ static int parse_option(struct common_options *options, const struct match *matc
 	return parse_value(option, text, field, options);
 }
 
-/* The name of an option that may have its value behind an equals sign. */
+/* The name of an option that may be followed by an equals sign and a value. */
 static void cut_name(const char *text, char name[32])
 {
 	snprintf(name, 32, "%.*s", (int)strcspn(text, "="), text);
 }
 
-/* -append is no -a with a value: QEMU's long options have one dash. */
+/* -append is not -a with a value: QEMU's long options have one dash. */
 static bool is_long_name(const struct common_options *options, const char *text)
 {
 	char name[32];
@@ -302,7 +302,10 @@ static bool is_long_name(const struct common_options *options, const char *text)
 	       (option_habit(name) || find(options, name, strlen(name), 0).option);
 }
 
-/* `name` is `arg` without its dashes. With two of them, a slip is likelier than QEMU's name. */
+/*
+ * `name` is `arg` without its dashes. With two of them, a typing error is more likely than QEMU's
+ * name.
+ */
 static void log_unknown_option(const struct common_options *options, const char *arg,
 			       const char *name)
 {
@@ -322,8 +325,8 @@ static void log_unknown_option(const struct common_options *options, const char 
 }
 
 /*
- * The option of an argument that begins with a dash; *value is what stands behind its `=`, or
- * behind the letter of -j4, else NULL. None after one logged line.
+ * The option of an argument that begins with a dash; *value is the text after its `=`, or after the
+ * letter of -j4, else NULL. None after one logged line.
  */
 static struct match find_option(const struct common_options *options, const char *arg,
 				const char **value)
@@ -364,7 +367,7 @@ static int take_option(struct common_options *options, int argc, char **argv)
 		return -EINVAL;
 	}
 	if (option->kind != OPTION_FLAG && !value) {
-		/* `--initrd --append x` is a forgotten value far more often than a file's name. */
+		/* `--initrd --append x` is more likely a forgotten value than a file's name. */
 		if (argc < 2 || strncmp(argv[1], "--", 2) == 0) {
 			option_format_argument(option, text, sizeof(text));
 			log_error("--%s needs a value; write --%s=%s", option->name, option->name,
@@ -394,7 +397,7 @@ static int take_argument(struct common_options *options, const char *text)
 	return -EINVAL;
 }
 
-/* argc: how many arguments stand behind `--`, -1 without `--`. */
+/* argc: the number of arguments after `--`, -1 without `--`. */
 static int finish(struct common_options *options, int argc, char **argv)
 {
 	const struct command *command = options->command;
