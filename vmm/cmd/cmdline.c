@@ -10,15 +10,15 @@
 #include <string.h>
 
 /*
- * Without --append: see the boot on whatever is connected, end at once on panic (the kernel then
- * reboots, which ends the run), and take the first disk as root where there is one.
+ * Without --append: show the boot on the connected console, end at once on panic (the kernel then
+ * reboots, which ends the run), and use the first disk, if any, as root.
  */
 static void write_default(FILE *out, const struct run_options *options)
 {
 	const struct machine_config *config = &options->config;
 	const struct disk_config *disk = device_set_get(&config->devices, &blk_kind, 0);
 
-	/* A program that is no Linux kernel reads its own arguments here, if any. */
+	/* A program other than a Linux kernel reads its arguments here, if any. */
 	if (config->boot.format == BOOT_FORMAT_FLAT ||
 	    !arch_kernel_may_be_linux(config->boot.kernel))
 		return;
@@ -36,8 +36,8 @@ static void write_default(FILE *out, const struct run_options *options)
 }
 
 /*
- * Linux splits at white space, where its isspace() takes 0xa0 for one as well (Latin-1), which is
- * a byte of many UTF-8 characters; one pair of quotes around the whole argument protects both.
+ * Linux splits at white space, and its isspace() includes 0xa0 (Latin-1), which is a byte of many
+ * UTF-8 characters; one pair of quotes around the whole argument protects both.
  */
 static bool needs_quotes(const char *arg)
 {
@@ -97,7 +97,7 @@ static bool is_word(const char *text, size_t len, const char *word)
 	return len == strlen(word) && !memcmp(text, word, len);
 }
 
-/* Linux, kernel/printk/printk.c and init/main.c: what comes later goes before. */
+/* Linux, kernel/printk/printk.c and init/main.c: later words override earlier ones. */
 int cmdline_loglevel(const char *line)
 {
 	static const struct {

@@ -85,7 +85,7 @@ int command_execute(const struct command *command, int argc, char **argv)
 	return status;
 }
 
-/* --- Those about the commands ----------------------------------------------------------------- */
+/* --- Commands about commands ------------------------------------------------------------------ */
 
 struct help_options {
 	struct common_options common;

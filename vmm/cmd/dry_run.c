@@ -15,9 +15,9 @@ static void print_row(FILE *out, const char *name, const char *text)
 	fprintf(out, "%-10s %s\n", name, text);
 }
 
-/* --- What machine_run() would find out --------------------------------------------------------- */
+/* --- The checks of machine_run() -------------------------------------------------------------- */
 
-/* Loads what shall boot, into RAM of no machine. */
+/* Loads the kernel into RAM without a machine. */
 static int check_boot(const struct machine_config *config, struct boot_summary *summary)
 {
 	const struct gmem_options options = { .shared = false };

@@ -5,7 +5,7 @@
 #include "cli/files.h"
 #include "host/image.h"
 
-/* Images that cannot be identified are for those to refuse who open them. */
+/* An image that cannot be identified is refused when it is opened. */
 static const struct image_options *identify(const struct device_config *device, struct file_id *id)
 {
 	const struct image_options *image = (const void *)device->config;

@@ -7,12 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
-/* For a reader that has not kept up, at the end. */
+/* The time for a slow reader at the end. */
 enum { LAST_LINES_MS = 200 };
 
 /*
- * What is opened later must not get the number of a standard descriptor that the caller has closed:
- * the guest's output would be written into it.
+ * Files opened later must not get the number of a closed standard descriptor: guest output would be
+ * written into them.
  */
 static int fill_standard_fds(void)
 {

@@ -43,7 +43,7 @@ static const struct option_word mode_words[] = {
 enum { GDB_LISTEN, GDB_NOWAIT };
 
 static const struct option gdb_table[] = {
-	/* The longest path that a socket's address has room for: unix(7). */
+	/* The longest path of a Unix socket address: unix(7). */
 	[GDB_LISTEN] = {
 		.name = "listen", .metavar = "PORT|SOCKET", .kind = OPTION_STRING,
 		.min = 1, .max = sizeof(((struct sockaddr_un *)0)->sun_path) - 1,
@@ -58,7 +58,7 @@ static const struct option gdb_table[] = {
 	},
 };
 
-/* What has only digits is a port. */
+/* Only digits: a port. */
 static const char *gdb_finish(void *item, uint64_t given)
 {
 	struct gdb_config *gdb = item;
@@ -83,7 +83,7 @@ static const struct option_keys gdb_keys = {
 enum { FLAT_ADDR, FLAT_MODE };
 
 static const struct option flat_table[] = {
-	/* 52 bits: the most that x86 and arm64 can address. */
+	/* 52 bits: the largest physical address of x86 and arm64. */
 	[FLAT_ADDR] = {
 		.name = "addr", .metavar = "ADDRESS", .kind = OPTION_ADDRESS,
 		.max = (UINT64_C(1) << 52) - 1,

@@ -7,7 +7,7 @@
 
 int flush_stdout(void)
 {
-	/* A piece that could not be written before is forgotten by now, and its errno, too. */
+	/* An earlier write error only sets the error flag; its errno is lost. */
 	bool lost = ferror(stdout);
 
 	if (fflush(stdout) != EOF && !lost)

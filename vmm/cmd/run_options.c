@@ -89,7 +89,7 @@ int run_options_add_files(struct file_set *set, const struct run_options *option
 	return ret;
 }
 
-/* No file of the run may be written over another. */
+/* No file of the run may overwrite another. */
 static int check_files(const struct run_options *options)
 {
 	struct file_set set = { 0 };
@@ -99,7 +99,7 @@ static int check_files(const struct run_options *options)
 	return ret;
 }
 
-/* The host's kernel seldom boots without its initramfs; to a kernel that was named, none belongs. */
+/* The host's kernel rarely boots without its initramfs; a given kernel has no default one. */
 static int choose_initrd(struct run_options *options, bool default_kernel)
 {
 	struct boot_options *boot = &options->config.boot;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One run of a machine, and all that looks on: the one place where observers are attached. */
+/* One run of a machine: the only place where observers are attached. */
 #include "cmd/commands.h"
 
 #include "base/log.h"
@@ -8,16 +8,16 @@
 
 #include <string.h>
 
-/* What is said of the end must not be lost with a reader that is only slow. */
+/* Final messages must not be lost because of a slow reader. */
 enum { SETTLE_MS = 500 };
 
-/* What a machine uses for as long as it is there. */
+/* Used by the machine during its lifetime. */
 struct kept {
 	struct machine_config config;
 	struct sys sys;
 	struct stats stats;
 	struct watch *watch;	       /* owned, or NULL */
-	struct guest_log log; /* where the command has none */
+	struct guest_log log; /* if the command has none */
 	struct gdb_server *gdb_server; /* owned, or NULL */
 };
 
@@ -28,7 +28,7 @@ static void attach(struct kept *kept, const struct machine_observer_ops *ops, vo
 	config->observers[config->observer_count++] = (struct machine_observer){ ops, owner };
 }
 
-/* After those of the command, which so may end the run before a panic does. */
+/* After those of the command, which can thus end the run before a panic does. */
 static int attach_all(struct kept *kept, const struct run_options *options, struct guest_log *log)
 {
 	int ret = watch_new(&kept->watch, &options->watch);

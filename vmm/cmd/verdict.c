@@ -33,7 +33,7 @@ void verdict_format(const struct verdict *verdict, double seconds, char *text, s
 	char number[16] = "";
 
 	text[0] = '\0';
-	/* No failure, but seldom what was wanted. */
+	/* Not a failure, but rarely intended. */
 	if (verdict->outcome == OUTCOME_REBOOT)
 		snprintf(text, len, "guest rebooted after %.2f s", seconds);
 	if (!verdict->status || (at_start && !detail))

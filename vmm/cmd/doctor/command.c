@@ -37,7 +37,7 @@ static const struct option_list doctor_option_list = {
 
 enum { TEXT_COLUMN = 28, DOCTOR_WIDTH = 100 };
 
-/* A command stays whole, so that it can be copied. */
+/* A command is not wrapped, so that it can be copied. */
 static void print_remedy(FILE *out, const struct doctor_check *check, const struct finding *finding)
 {
 	bool fits = TEXT_COLUMN + strlen("for : ") + strlen(check->use) + strlen(finding->fix) <=
@@ -129,7 +129,7 @@ static void describe_host(struct doctor *doctor, struct sys *sys)
 	doctor_list_checks(doctor);
 }
 
-/* What is left is the examination's to tell. */
+/* The checks then report what is left. */
 static void fix_leftovers(void)
 {
 	const struct host_need *need;

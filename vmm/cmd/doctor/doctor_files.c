@@ -92,7 +92,7 @@ void doctor_permission_fix(const struct doctor *doctor, const char *path, char *
 	struct stat st;
 
 	full_path(doctor, path, full, sizeof(full));
-	/* Nobody is asked to join the group root. */
+	/* Never suggest joining the group root. */
 	if (stat(full, &st) == 0 && st.st_gid && st.st_mode & S_IWGRP)
 		group_name(doctor, st.st_gid, group, sizeof(group));
 	if (*group)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What concerns the rest of the host: what devices need, memory, io_uring, limits. */
+/* Checks of the rest of the host: requirements of devices, memory, io_uring, limits. */
 #include "cmd/doctor.h"
 
 #include <fcntl.h>
@@ -7,7 +7,7 @@
 #include <liburing.h>
 #include <string.h>
 
-/* The node is not there. */
+/* The node does not exist. */
 static struct finding node_absent(const struct doctor *doctor, const struct host_need *need,
 				  int err)
 {
@@ -56,7 +56,7 @@ struct finding doctor_node(struct doctor *doctor, const struct doctor_check *che
 struct finding doctor_folder(struct doctor *doctor, const struct doctor_check *check)
 {
 	const struct host_need *need = check->need;
-	/* What a kernel has built in is in no list where it came without /lib/modules. */
+	/* Built-in modules are in no list if the kernel came without /lib/modules. */
 	bool there = doctor_exists(doctor, need->folder);
 	char fix[160] = "modprobe -a", leftovers[300];
 
@@ -77,7 +77,7 @@ struct finding doctor_folder(struct doctor *doctor, const struct doctor_check *c
 	if (!there)
 		return doctor_find(FINDING_MISSING, need->mount, "%s: %s", need->folder,
 				   need->unmounted);
-	/* The next run removes them, too; until then they hold what they are made of. */
+	/* The next run removes them, too; until then they keep their files open. */
 	if (need->find_leftovers &&
 	    need->find_leftovers(doctor->root, leftovers, sizeof(leftovers)))
 		return doctor_find(FINDING_DEGRADED, "kinglet doctor --fix", "%s", leftovers);
@@ -86,7 +86,7 @@ struct finding doctor_folder(struct doctor *doctor, const struct doctor_check *c
 	return doctor_find(FINDING_OK, "", "%s is there", need->folder);
 }
 
-/* A number of /proc/meminfo, 0 when it has none of this name. */
+/* A number of /proc/meminfo, 0 if it is missing. */
 static uint64_t meminfo(const char *text, const char *name)
 {
 	const char *at = strstr(text, name);

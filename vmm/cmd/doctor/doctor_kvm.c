@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What concerns KVM: the device, what it can, and what becomes of guests. */
+/* Checks of KVM: the device, its extensions, and small guests. */
 #include "cmd/doctor.h"
 
 #include "base/text.h"
@@ -7,7 +7,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-/* The module that drives this CPU's hardware; NULL: there is none, or it is hidden. */
+/* The KVM module for this CPU; NULL: there is none, or the CPU's support is hidden. */
 static const char *kvm_module(const struct doctor *doctor)
 {
 	char cpuinfo[4096];
@@ -56,7 +56,7 @@ struct finding doctor_kvm(struct doctor *doctor, const struct doctor_check *chec
 	return doctor_find(FINDING_OK, "", "/dev/kvm opens, API version %d", version);
 }
 
-/* For want of /dev/kvm: the check kvm has said why, and what to do. */
+/* Without /dev/kvm: the check kvm has the reason and the remedy. */
 static struct finding not_examined(void)
 {
 	return doctor_find(FINDING_MISSING, "", "cannot be known without /dev/kvm");
@@ -99,13 +99,12 @@ struct finding doctor_kvm_capabilities(struct doctor *doctor, const struct docto
 }
 
 /*
- * A guest that runs on the CPU itself needs the ticks that the host needs, give or take some; one
- * that is interpreted hundreds of times as many. In between there is nothing, so that the line may
- * be drawn at 2^5.
+ * A guest that runs on the CPU itself needs about as many ticks as the host; an emulated one
+ * hundreds of times as many. Nothing is in between, so the limit is set at 2^5.
  */
 enum { EMULATED_FROM = 5 };
 
-/* 2^binary in a figure that the measurement carries: a power of ten. */
+/* 2^binary to the precision of the measurement: a power of ten. */
 static unsigned in_tens(unsigned binary)
 {
 	unsigned factor = 1u << (binary < 30 ? binary : 30), tens = 10;
@@ -115,7 +114,7 @@ static unsigned in_tens(unsigned binary)
 	return tens;
 }
 
-/* Writes what became of one guest; whether it ran at the CPU's speed. */
+/* Writes the result of one guest; returns whether it ran at the CPU's speed. */
 static bool examine_mode(struct doctor *doctor, const struct arch_probe *probe, char *text,
 			 size_t len)
 {

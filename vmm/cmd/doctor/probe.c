@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* The loader wants a path. The caller owns the fd; negative errno. */
+/* The loader needs a path. The caller owns the fd; negative errno. */
 static int code_to_file(const struct arch_probe *probe, char *path, size_t len)
 {
 	_cleanup_close_ int fd = memfd_create("probe", MFD_CLOEXEC);
@@ -52,7 +52,7 @@ void machine_run_probe(const struct arch_probe *probe, struct sys *sys, struct v
 		.serial = SERIAL_OFF,
 		.timeout_ns = 10ULL * 1000 * 1000 * 1000,
 	};
-	/* More is to come than a verdict, so signals go on as before. */
+	/* The command continues after this verdict, so signals are handled as before. */
 	pthread_sigmask(SIG_SETMASK, NULL, &before);
 	if (machine_run(config, sys, verdict))
 		free(config);

@@ -20,7 +20,7 @@ static const char trailer[] = "TRAILER!!!";
 
 /* A path that was added. */
 struct node {
-	bool passable; /* a folder, or a link that may lead to one */
+	bool passable; /* a folder, or a link that may point to one */
 	char path[];
 };
 
@@ -55,7 +55,7 @@ static int normalise(const char *path, char out[PATH_MAX])
 
 /* --- Bytes ------------------------------------------------------------------------------------ */
 
-/* Rounds the archive up to a multiple of four, as every part of an entry begins. */
+/* Pads the archive to a multiple of four, where every part of an entry begins. */
 static uint64_t padding(uint64_t len)
 {
 	return align_up(len, ALIGN) - len;
@@ -76,7 +76,7 @@ static int put_padding(struct cpio *cpio)
 	return put(cpio, zeroes, padding(cpio->len));
 }
 
-/* Within the kernel: it is page cache on both sides. */
+/* Copied within the kernel: page cache on both sides. */
 static int put_file(struct cpio *cpio, int fd, uint64_t len)
 {
 	off_t off = 0;
@@ -119,7 +119,7 @@ static int put_entry(struct cpio *cpio, const struct cpio_entry *entry, const ch
 {
 	int ret;
 
-	/* A field has 32 bits; of `max` too. */
+	/* A field has 32 bits; so has `max`. */
 	if (entry->len > cpio->max)
 		return -EFBIG;
 	cpio->pages += align_up(entry->len, PAGE) / PAGE;
@@ -133,7 +133,7 @@ static int put_entry(struct cpio *cpio, const struct cpio_entry *entry, const ch
 
 /* --- Paths ------------------------------------------------------------------------------------ */
 
-/* The node of a path, which is new where it was not added before (*added). NULL: no memory. */
+/* The node of a path, created if it is new (*added). NULL: out of memory. */
 static struct node *node_of(struct cpio *cpio, const char *path, size_t len, bool *added)
 {
 	struct node *node = calloc(1, sizeof(*node) + len + 1), **slot;

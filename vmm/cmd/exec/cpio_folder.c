@@ -13,17 +13,17 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-/* More of them is a loop of bind mounts, or meant to hurt. */
+/* A deeper folder is a loop of bind mounts, or malicious. */
 enum { MAX_DEPTH = 64 };
 
 struct walk {
 	struct cpio *cpio;
 	dev_t dev;
-	void *links; /* tsearch(3): files that have several names */
+	void *links; /* tsearch(3): files with several links */
 	char host[PATH_MAX], guest[PATH_MAX]; /* where it is */
 };
 
-/* A file that has several names. */
+/* A file with several links. */
 struct link {
 	ino_t host;
 	uint32_t ino; /* in the archive; 0: not yet */
@@ -36,7 +36,7 @@ static int by_host(const void *a, const void *b)
 	return (left->host > right->host) - (left->host < right->host);
 }
 
-/* What is known of it. NULL: no memory. */
+/* Its entry. NULL: out of memory. */
 static struct link *link_of(struct walk *walk, ino_t host)
 {
 	struct link *link = calloc(1, sizeof(*link)), **slot;
@@ -98,7 +98,7 @@ static int add_file(struct walk *walk, int parent, const char *name, const struc
 		link = link_of(walk, st->st_ino);
 	if (!link)
 		return -ENOMEM;
-	/* The first name has the content. */
+	/* The first link has the content. */
 	if (!link->ino) {
 		fd = openat(parent, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 		if (fd < 0)
@@ -116,7 +116,7 @@ static int add_subfolder(struct walk *walk, int parent, const char *name, const 
 {
 	int fd;
 
-	/* Mounted here: /proc, say. The guest gets the folder, for mounts of its own. */
+	/* A mount point, such as /proc. The guest gets the empty folder, for its own mounts. */
 	if (st->st_dev != walk->dev)
 		return 0;
 	if (depth == MAX_DEPTH)
@@ -140,7 +140,7 @@ static int add_name(struct walk *walk, int parent, const char *name, unsigned de
 	else if (S_ISLNK(st.st_mode))
 		ret = add_link(walk, parent, name, &entry);
 	else if (S_ISSOCK(st.st_mode))
-		ret = 0; /* of a process of the host */
+		ret = 0; /* a socket of a host process */
 	else
 		ret = cpio_add(walk->cpio, &entry);
 	if (ret)
@@ -185,7 +185,7 @@ static int add_below(struct walk *walk, int fd, unsigned depth)
 	return ret;
 }
 
-/* A path without its trailing slashes, so that names can be appended. */
+/* A path without trailing slashes, so that names can be appended. */
 static bool start(char to[PATH_MAX], const char *path)
 {
 	size_t len = strlen(path);

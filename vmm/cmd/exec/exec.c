@@ -17,18 +17,18 @@ enum { MAX_DIRS = 16, MAX_ENV = 256, MAX_MODULES = 32 };
 enum { ALL_MODULES_MAX = EXEC_NEEDED_MODULES + DEVICES_MAX * DEVICE_MODULES_MAX + MAX_MODULES };
 
 #define MIB (UINT64_C(1) << 20)
-/* The guest's memory is some three times that, and what the kernel and PROGRAM may need beside it. */
+/* The guest's memory is some three times that, plus what the kernel and PROGRAM may need. */
 #define IMAGE_MAX (1024 * MIB)
 #define BESIDE_IMAGE (256 * MIB)
 
 static char default_path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 static char default_home[] = "HOME=/";
 
-/* What the kernel prints is shown only when that was the end of it. */
+/* Kernel messages are shown only if the guest failed. */
 struct exec_console {
 	struct guest_log log;
 	struct tail tail;
-	bool image_failed; /* to be unpacked */
+	bool image_failed; /* unpacking failed */
 };
 
 struct exec_options {
@@ -37,10 +37,10 @@ struct exec_options {
 	const char *dirs[MAX_DIRS], *env[MAX_ENV], *module_names[MAX_MODULES];
 	unsigned dir_count, env_count, module_count;
 	bool verbose;
-	char **args; /* the program and what follows it */
-	bool without_modules; /* there is no folder of them */
+	char **args; /* the program and its arguments */
+	bool without_modules; /* there is no module folder */
 	uint64_t enough;      /* memory for the image, the kernel and PROGRAM */
-	char initrd[32];	      /* where the archive is read from */
+	char initrd[32];	      /* path of the archive */
 	struct exec_dir parsed_dirs[MAX_DIRS];
 	char *parsed_env[MAX_ENV + 3]; /* and PATH, HOME, NULL */
 	struct exec_console console;
@@ -187,7 +187,7 @@ static int parse_environment(struct exec_options *options)
 	return 0;
 }
 
-/* Nothing that the guest gets a copy of is written over. */
+/* No file copied into the guest may be overwritten. */
 static int check_files(const struct exec_options *options)
 {
 	struct file_set set = { 0 };
@@ -213,7 +213,7 @@ static int make_cmdline(struct exec_options *options)
 	return options_own(&options->run.common, line);
 }
 
-/* What the user has no options for: the kernel's messages on the serial port, and the streams. */
+/* Settings without options: the kernel's messages on the serial port, and the streams. */
 static void set_machine(struct exec_options *options)
 {
 	struct machine_config *config = &options->run.config;
@@ -300,7 +300,7 @@ static int find_modules(const struct exec_options *options, const char *folder,
 static bool take_line(void *owner, enum guest_stream stream, const char *line, bool whole,
 		      struct verdict *end)
 {
-	/* The tmpfs is full, in two kernels' words, or all memory is. */
+	/* The tmpfs is full, in the words of two kernel versions, or memory is exhausted. */
 	static const char *const signs[] = {
 		"Initramfs unpacking failed",
 		"rootfs image is not initramfs",
@@ -367,7 +367,7 @@ static void log_memory(const struct exec_options *options, const char *what)
 		  (unsigned long long)(memory / MIB), what, (unsigned long long)(enough / MIB));
 }
 
-/* A guest that went down before it had a status to tell has failed, whatever it did that for. */
+/* A guest that went down before it had reported a status has failed, whatever the reason. */
 static int report(struct exec_options *options, const struct verdict *verdict, double seconds)
 {
 	bool at_start = verdict->outcome == OUTCOME_USAGE || verdict->outcome == OUTCOME_HOST;
@@ -394,7 +394,7 @@ static int report(struct exec_options *options, const struct verdict *verdict, d
 	return verdict->status;
 }
 
-/* As much as is needed, or what was asked for if that can do. */
+/* Sets the memory needed, or the requested size if it suffices. */
 static int set_memory(struct exec_options *options, const struct cpio *cpio)
 {
 	struct machine_config *config = &options->run.config;
@@ -427,7 +427,7 @@ static int run_image(struct exec_options *options, const struct cpio *cpio)
 			 (struct line_listener){ .line = take_line, .owner = console });
 	leave = run_timed(&options->run, &console->log, &verdict, &seconds);
 	status = report(options, &verdict, seconds) | leave;
-	if (!leave) /* else a thread may still use it */
+	if (!leave) /* otherwise a thread may still use it */
 		tail_destroy(&console->tail);
 	return status;
 }

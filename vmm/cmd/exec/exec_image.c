@@ -23,7 +23,7 @@ static int refuse(const char *path, int err)
 	return err;
 }
 
-/* A file of the host's at `guest`. */
+/* Adds a file of the host at `guest`. */
 static int add_file(struct cpio *cpio, const char *host, const char *guest, mode_t mode)
 {
 	_cleanup_close_ int fd = open(host, O_RDONLY | O_CLOEXEC);
@@ -38,7 +38,7 @@ static int add_file(struct cpio *cpio, const char *host, const char *guest, mode
 	return ret ? refuse(host, ret) : 0;
 }
 
-/* --- The program, where it is one of the host's ----------------------------------------------- */
+/* --- The program, if it is one of the host ---------------------------------------------------- */
 
 static bool runnable(const char *path)
 {
@@ -47,7 +47,7 @@ static bool runnable(const char *path)
 	return !stat(path, &st) && S_ISREG(st.st_mode) && !access(path, X_OK);
 }
 
-/* As a shell finds it. */
+/* Searches like a shell. */
 static int find_program(const char *name, char path[PATH_MAX])
 {
 	const char *folder = getenv("PATH");
@@ -85,7 +85,7 @@ static int refuse_program(const char *path, const char *why)
 	return -ENOEXEC;
 }
 
-/* What a guest with nothing but this file cannot run is refused here, where it can be said why. */
+/* Refuses a program that cannot run in a guest with only this file, with the reason. */
 static int check_program(const char *path)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -126,7 +126,7 @@ static int add_program(struct cpio *cpio, const char *name, char **guest)
 	return add_file(cpio, path, *guest, 0755);
 }
 
-/* --- Kinglet's own ---------------------------------------------------------------------------- */
+/* --- Kinglet's own files ---------------------------------------------------------------------- */
 
 static int add_entry(struct cpio *cpio, const char *path, mode_t mode, const void *data, uint64_t len)
 {

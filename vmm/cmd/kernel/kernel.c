@@ -35,7 +35,7 @@ static int finish(struct common_options *common, int argc, char **argv)
 	return -EINVAL;
 }
 
-/* What a program needs that the kernel does not have; "nothing", or as short. */
+/* What exec needs and the kernel lacks; "nothing" if complete. */
 static int describe_missing(const struct kernel *kernel, char *text, size_t len)
 {
 	struct kernel_modules modules;

@@ -84,7 +84,7 @@ static int add(struct kernel_modules *modules, const char *file)
 }
 
 /*
- * "module: the modules that it needs, and what these need", each before what it needs: to be loaded
+ * "module: its dependencies, direct and indirect", each before its own dependencies: to be loaded
  * from the last to the first.
  */
 static int add_line(struct kernel_modules *modules, char *line)

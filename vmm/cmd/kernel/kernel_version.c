@@ -39,7 +39,7 @@ static int parse(const char *image, size_t size, char version[KERNEL_VERSION_MAX
 			return -ENODATA;
 		return take_word(image + off + SECTOR, size - off - SECTOR, version);
 	}
-	/* The text stands in formats as well, followed by a %s. */
+	/* The text also occurs in format strings, followed by a %s. */
 	for (at = image; (at = memmem(at, size - (size_t)(at - image), banner, strlen(banner)));) {
 		at += strlen(banner);
 		if ((size_t)(at - image) < size && *at >= '0' && *at <= '9')

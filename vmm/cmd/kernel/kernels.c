@@ -41,7 +41,7 @@ int kernels_default(const struct kernel_places *places, const char *command, cha
 	return ret;
 }
 
-/* A folder of modules has their list. */
+/* A module folder contains their list. */
 static int take_if_there(char *folder, char **found)
 {
 	_cleanup_free_ char *owned = folder;
@@ -90,7 +90,7 @@ int kernels_initrd(const char *kernel, char **initrd)
 	return 0;
 }
 
-/* By its content; of one that is packed whole, by the name under which it is installed. */
+/* From its content; for a compressed one, from its installed file name. */
 static bool find_version(const char *kernel, char version[KERNEL_VERSION_MAX])
 {
 	const char *installed = installed_version(kernel);

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Results and reports as JSON. No step asks whether there is memory: what is NULL is left out, and
- * an object that lacks a key is read with defaults.
+ * Results and reports as JSON. Out of memory is not checked at each step: NULL values are left out,
+ * and missing keys are read with defaults.
  */
 #ifndef KINGLET_CMD_TEST_SUITE_JSON_H
 #define KINGLET_CMD_TEST_SUITE_JSON_H
 
 #include <cjson/cJSON.h>
 
-/* A string of valid UTF-8, whatever the text. */
+/* A string of valid UTF-8, for any text. */
 cJSON *json_text(const char *text);
 
-/* The value is taken. */
+/* Takes over the value. */
 void json_set(cJSON *object, const char *key, cJSON *value);
 void json_append(cJSON *array, cJSON *value);
 
@@ -28,7 +28,7 @@ static inline cJSON *json_get(const cJSON *object, const char *key)
 const char *result_text(const cJSON *result, const char *key);
 double result_number(const cJSON *result, const char *key);
 
-/* The first of an array's or object's members; NULL of none. */
+/* The first member of an array or object; NULL if there is none. */
 static inline const cJSON *json_first(const cJSON *list)
 {
 	return list ? list->child : NULL;

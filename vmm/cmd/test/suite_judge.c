@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads the guest's consoles line by line and says when enough was seen. */
+/* Reads the guest's consoles line by line and decides when the test ends. */
 
 #include "suite.h"
 
@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-/* A kernel's report of a fault is whole within a second of its first line, or never. */
+/* A kernel's report of a fault is complete within a second of its first line, or never. */
 enum { PATIENCE_TICKS = 1000 / MACHINE_TICK_MS };
 
 static void destroy_patterns(struct judge_patterns *patterns)
@@ -31,7 +31,7 @@ void judge_destroy(struct judge *judge)
 	*judge = (struct judge){ 0 };
 }
 
-/* True when one matched that had not. */
+/* True when another pattern matched for the first time. */
 static bool match(struct judge_patterns *patterns, const char *line, int flags)
 {
 	unsigned before = patterns->matched;
@@ -47,7 +47,7 @@ static bool match(struct judge_patterns *patterns, const char *line, int flags)
 	return patterns->matched != before;
 }
 
-/* An oops, or a warning not long before, explains the panic that it leads to. */
+/* An oops, or a recent warning, explains the panic that follows it. */
 static void look_for_trouble(struct judge *judge, const char *message, enum kernel_complaint kind)
 {
 	static const char panic[] = "Kernel panic - not syncing";
@@ -65,7 +65,7 @@ static void look_for_trouble(struct judge *judge, const char *message, enum kern
 					 here;
 }
 
-/* The kernel's own word for it: not a program's that prints the same. */
+/* Only from the kernel, not from a program that prints the same. */
 static void look_for_complaint(struct judge *judge, const char *message, bool stamped)
 {
 	enum kernel_complaint kind = message_complaint(message);
@@ -101,7 +101,7 @@ static bool expects_no_more(const struct judge *judge)
 	       !judge->options->expect_reboot;
 }
 
-/* Not when it is asked for: a test may well be that there is a prompt. */
+/* Not if it is expected: a test may check that there is a prompt. */
 static void look_for_boot_failure(struct judge *judge, const char *line)
 {
 	const char *message = message_of_line(line, NULL);
@@ -109,7 +109,7 @@ static void look_for_boot_failure(struct judge *judge, const char *line)
 
 	if (failure == BOOT_FINE)
 		return;
-	/* The last reason is the nearest one. */
+	/* The last reason is the most relevant. */
 	if (failure == BOOT_FAILURE_REASON || !judge->boot_failure) {
 		free(judge->boot_failure);
 		judge->boot_failure = strdup(message);
@@ -133,7 +133,7 @@ static void match_line(struct judge *judge, const char *line, int flags)
 		look_for_boot_failure(judge, line);
 }
 
-/* The machine is told once, and no more than good or bad: the rest comes from the judge itself. */
+/* The machine gets the result once, and only good or bad: the judge has the details. */
 static bool has_just_ended(enum judge_end before, const struct judge *judge, struct verdict *end)
 {
 	end->status = judge->end == JUDGE_EXPECTED ? 0 : EXIT_TEST_FAILED;
@@ -148,7 +148,7 @@ static bool see_line(void *owner, enum guest_stream stream, const char *line, bo
 
 	if (whole)
 		take_line(judge, stream, line);
-	/* A prompt has no newline; but a line that may still grow has no end. */
+	/* A prompt has no newline; but the end of a line that may still grow must not match $. */
 	match_line(judge, line, whole ? 0 : REG_NOTEOL);
 	return has_just_ended(before, judge, end);
 }

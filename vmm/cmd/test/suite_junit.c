@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The report as JUnit XML: one suite a guest, with a case for the guest's own verdict and one for
- * each test that it ran inside. A test inside that failed is no failure of the guest's: it would
- * count twice. Texts of the report are valid UTF-8 of characters that XML allows.
+ * The report as JUnit XML: one suite per guest, with a case for the guest's own verdict and one for
+ * each inner test. A failed inner test is not a failure of the guest's case: it would count twice.
+ * Texts of the report are valid UTF-8 of characters that XML allows.
  */
 #include "suite.h"
 
@@ -11,7 +11,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-/* As fprintf(), for %s alone, of which it escapes the texts. */
+/* Like fprintf(), but only with %s, whose texts it escapes. */
 static void put(FILE *out, const char *fmt, ...) __printf(2, 3);
 static void put(FILE *out, const char *fmt, ...)
 {
@@ -32,7 +32,7 @@ static void put_lines(FILE *out, const cJSON *lines)
 		put(out, "%s\n", cJSON_GetStringValue(line));
 }
 
-/* NULL: there is no failure but those of the tests inside, of which there are `inner`. */
+/* NULL: no failure except those of the inner tests, of which there are `inner`. */
 static const char *guest_failure(const cJSON *test, unsigned inner)
 {
 	const cJSON *problem = json_first(json_get(json_get(test, "tap"), "problems"));
@@ -56,7 +56,7 @@ static void print_guest_case(FILE *out, const cJSON *test, const char *name, con
 	fputs("</system-out>\n    </testcase>\n", out);
 }
 
-/* How JUnit has a test's result, and what it says where the test gave no reason. */
+/* JUnit's form of a result, and its default reason. */
 enum { FAILED, SKIPPED, EXPECTED, KINDS };
 
 static const struct {
@@ -103,8 +103,8 @@ static void print_inner_case(FILE *out, const cJSON *test, const char *class)
 }
 
 /*
- * A test with subtests has no case of its own, but when it failed without one of theirs. `out`
- * NULL: only counts.
+ * A test with subtests only has a case if it failed although its subtests did not. `out` NULL: only
+ * counts.
  */
 static void walk(FILE *out, const cJSON *tests, const char *class, struct tally *tally)
 {

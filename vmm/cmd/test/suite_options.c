@@ -109,7 +109,7 @@ const struct option_list suite_option_list = {
 	.count = ARRAY_SIZE(suite_table),
 };
 
-/* What a single test needs, on the command line or on a line of the list. */
+/* Checks of a single test, on the command line or on a line of the list. */
 static int finish_test(struct test_options *options, int argc, char **argv)
 {
 	struct machine_config *config = &options->run.config;
@@ -133,14 +133,14 @@ static int finish_test(struct test_options *options, int argc, char **argv)
 		config->timeout_ns = UINT64_C(60000000000);
 	config->no_input = true;
 	config->no_output = !options->verbose;
-	/* Compiled again where it is used: here only to say what is wrong before anything runs. */
+	/* Compiled again when used: here only to report errors before anything runs. */
 	ret = judge_init(&judge, options);
 	if (!ret)
 		judge_destroy(&judge);
 	return ret;
 }
 
-/* Options that a line of the list cannot have. */
+/* Options not allowed on a line of the list. */
 static bool names_the_suite(const struct common_options *common)
 {
 	bool named = false;
@@ -170,7 +170,7 @@ int test_options_finish(struct common_options *common, int argc, char **argv)
 
 /* --- The list --------------------------------------------------------------------------------- */
 
-/* Takes one character of a word, in place. */
+/* Copies one character of a word, in place. */
 static int cut_word(char **in, char *out)
 {
 	char quote = '\0';
@@ -229,13 +229,13 @@ static bool has_name(const struct suite *suite, const char *name)
 	return false;
 }
 
-/* The line's own options; what it says of itself goes before what is wrong with it. */
+/* Parses the line's own options; an error message names the line first. */
 static int parse_line(struct test_options *base, struct test_case *test, int argc, char **argv)
 {
 	struct common_options *common = &test->options->run.common;
 	int ret;
 
-	/* The whole list's: to a line, there is none. One that forgets its kernel tests nothing. */
+	/* These belong to the whole list. A line needs its own kernel. */
 	base->list = NULL;
 	base->run.kernel_needed = true;
 	ret = options_parse_on(&base->run.common, common, argc, argv);
@@ -250,7 +250,7 @@ static int parse_line(struct test_options *base, struct test_case *test, int arg
 	return ret;
 }
 
-/* `files`: those of the lines before, and of the suite. */
+/* `files`: those of earlier lines, and of the suite. */
 static int add_line(struct suite *suite, struct test_options *base, char *line,
 		    struct file_set *files)
 {
@@ -298,7 +298,7 @@ static int load_lines(struct suite *suite, struct test_options *options, FILE *i
 			free(line);
 			break;
 		}
-		/* Options borrow their strings from it. */
+		/* The options borrow strings from it. */
 		ret = options_own(&options->run.common, line);
 		if (!ret)
 			ret = add_line(suite, options, line, files);

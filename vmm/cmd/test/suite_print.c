@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A result for people: one line, and of a failure what is needed to understand it. */
+/* A result as text: one line, and for a failure the details. */
 
 #include "suite.h"
 
 #include <string.h>
 
-/* One line: quotes and backslashes inside are marked. */
+/* One line: quotes and backslashes inside are escaped. */
 static void print_quoted(FILE *out, const char *text)
 {
 	fputs(" \"", out);
@@ -57,7 +57,7 @@ static void print_line(FILE *out, const char *name, const cJSON *attempts, const
 	fputc('\n', out);
 }
 
-/* Three to a line; registers of flags, whose bits have names, one to a line after them. */
+/* Three per line; registers of flags, with the names of their bits, one per line after them. */
 static void print_registers(FILE *out, const cJSON *registers)
 {
 	unsigned column = 0;
@@ -89,7 +89,7 @@ static void print_vcpus(FILE *out, const cJSON *result)
 			timeout ? result_text(vcpu, "activity") : "stopped",
 			result_text(vcpu, "ip"), *symbol ? " " : "", symbol,
 			result_text(vcpu, "mode"));
-		/* At a timeout it is the place that matters, and there may be many. */
+		/* At a timeout only the place matters, and there may be many vCPUs. */
 		if (!timeout)
 			print_registers(out, json_get(vcpu, "registers"));
 	}
@@ -102,7 +102,7 @@ static void print_patterns(FILE *out, const cJSON *patterns, bool matched, const
 			fprintf(out, "  %s: %s\n", what, result_text(pattern, "pattern"));
 }
 
-/* Returns their number: a parent is told of when nothing that it has tells why. */
+/* Returns their number: a parent is printed only if none of its subtests shows the reason. */
 static unsigned print_failed_tests(FILE *out, const cJSON *tests, const char *path)
 {
 	unsigned printed = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From the results of all tests to the report. */
+/* Builds the report from the results of all tests. */
 #include "suite.h"
 
 #include "cmd/kernel.h"
@@ -8,7 +8,7 @@
 #include <sys/utsname.h>
 #include <time.h>
 
-/* What was booted; the version is that which the kernel's file names. */
+/* What was booted; the version is from the kernel's file. */
 static cJSON *boot_json(const struct boot_options *boot)
 {
 	cJSON *object = cJSON_CreateObject();
@@ -56,7 +56,7 @@ static cJSON *date_json(double seconds)
 		       NULL;
 }
 
-/* The last attempt counts; of those before it, how they ended is kept. */
+/* The last attempt counts; of earlier ones only the outcome is kept. */
 static cJSON *case_json(const struct test_case *test)
 {
 	int count = cJSON_GetArraySize(test->attempts);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From what was seen of a run to its result. */
+/* Builds the result of a run from what was observed. */
 #include "suite.h"
 
 #include "cmd/commands.h"
@@ -31,8 +31,8 @@ static void fail(struct conclusion *c, const char *outcome, const char *fmt, ...
 }
 
 /*
- * The console whose results count: both have the same when the guest prints to both; where one
- * fails, that one.
+ * The console whose results count: both are the same if the guest prints to both; if one has
+ * failures, that one.
  */
 static const struct ktap *ktap_of(const struct judge *judge)
 {
@@ -74,7 +74,7 @@ static void judge_ktap(struct conclusion *c, const struct ktap *ktap)
 		fail(c, "tests-failed", "%s", ktap->problems[0]);
 }
 
-/* The first pattern that has matched, or that has not; NULL: there is none. */
+/* The first pattern that matched, or that did not; NULL: there is none. */
 static const struct judge_pattern *find_pattern(const struct judge_patterns *patterns, bool matched)
 {
 	for (unsigned i = 0; i < patterns->count; i++)
@@ -83,7 +83,7 @@ static const struct judge_pattern *find_pattern(const struct judge_patterns *pat
 	return NULL;
 }
 
-/* Of a guest that went down by itself. */
+/* For a guest that ended by itself. */
 static void judge_end(struct conclusion *c, const struct judge *judge, enum outcome outcome)
 {
 	const struct judge_pattern *missing = find_pattern(&judge->expect, false);
@@ -102,7 +102,7 @@ static void judge_end(struct conclusion *c, const struct judge *judge, enum outc
 		fail(c, "expected-missing", "the guest did not reboot");
 }
 
-/* A run that came to its own end, or to ours, has still to be judged by what was seen. */
+/* A run ended by the guest or by us must still be judged by its output. */
 static struct conclusion conclude(const struct judge *judge, const struct verdict *verdict)
 {
 	struct conclusion c = {
@@ -177,7 +177,7 @@ static cJSON *format_string(const char *fmt, ...)
 	return json_text(text);
 }
 
-/* A kernel that moved itself at its start is looked up where it was linked to be. */
+/* The address of a relocated kernel (KASLR) is converted to its link address. */
 static uint64_t linked_address(const struct symbols *symbols, const struct arch_vcpu_state *state)
 {
 	uint64_t linked = state->anchor_symbol ? symbols_address(symbols, state->anchor_symbol) : 0;
@@ -185,7 +185,7 @@ static uint64_t linked_address(const struct symbols *symbols, const struct arch_
 	return linked ? state->ip - (state->anchor - linked) : state->ip;
 }
 
-/* "function+0x1c", to be freed; NULL where no symbol is known. */
+/* "function+0x1c", to be freed; NULL without a symbol. */
 static char *symbol_name(const struct symbols *symbols, const struct arch_vcpu_state *state)
 {
 	uint64_t offset;
@@ -297,7 +297,7 @@ static cJSON *tail_json(const struct judge *judge)
 	return array;
 }
 
-/* The complaint's place among the lines that are kept, where it is the reason of the end. */
+/* The index of the complaint among the kept lines, if it is the reason of the end. */
 static cJSON *trouble_json(const struct judge *judge, const struct verdict *verdict)
 {
 	unsigned count = judge->tail.count,
@@ -334,7 +334,7 @@ static void name_place(struct conclusion *c, const struct judge *judge,
 		at++;
 	if (judge->vcpu_count)
 		name = symbol_name(symbols, &judge->vcpus[at % judge->vcpu_count].state);
-	/* Unless the line does not know the place. */
+	/* Unless the line has no place. */
 	if (name && strncmp(c->detail, "vCPU ", 5) == 0)
 		snprintf(c->detail + used, sizeof(c->detail) - used, " in %s", name);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Runs tests in processes of their own and waits for their results: a Kinglet that dies is a
- * result, too. A worker is a place for one process.
+ * Runs tests in separate processes and waits for their results: a Kinglet that dies is also a
+ * result. A worker is a slot for one process.
  */
 
 #include "suite.h"
@@ -33,8 +33,8 @@ struct worker {
 	struct test_case *test;
 	pid_t pid;
 	double start;
-	bool killed; /* it did not end by itself */
-	char *text;  /* what has come of the result, owned */
+	bool killed; /* killed by us */
+	char *text;  /* the result received so far, owned */
 	size_t len;
 };
 
@@ -42,8 +42,8 @@ struct runner {
 	int signals_fd;
 	sigset_t signals_before;
 	struct suite *suite;
-	unsigned next, done, failed; /* cases started, ended, ended badly */
-	int signal; /* that ends it all */
+	unsigned next, done, failed; /* cases started, ended, failed */
+	int signal; /* that ends the suite */
 	bool progress;
 	struct worker workers[TEST_MAX_JOBS];
 	unsigned worker_count, running;
@@ -85,7 +85,7 @@ static cJSON *run_once(const struct test_options *options)
 	run.config.observers[run.config.observer_count++] =
 		(struct machine_observer){ .ops = &judge_ops, .owner = &judge };
 	ret = run_timed(&run, &judge.log, &verdict, &seconds);
-	(void)ret; /* what is left ends with the process, by _exit(2) in any case */
+	(void)ret; /* remaining threads end with the process, by _exit(2) in any case */
 	if (judge.vcpu_count)
 		symbols = load_symbols(options);
 	result = result_of_run(&judge, &verdict, seconds, symbols);
@@ -94,7 +94,7 @@ static cJSON *run_once(const struct test_options *options)
 	return result;
 }
 
-/* Never returns: what the supervisor has open and buffered is not this process's to end. */
+/* Never returns: this process must not flush or close what the supervisor has open. */
 static _Noreturn void child_main(const struct runner *runner, const struct test_options *options,
 				 pid_t parent, int out_fd)
 {
@@ -130,7 +130,7 @@ static const char *case_title(const struct test_case *test)
 	return *test->name ? test->name : test->options->run.config.boot.kernel;
 }
 
-/* One line, drawn over and over: "[3/20] 1 failed; boot 2 s, smp 0 s". */
+/* One line, redrawn in place: "[3/20] 1 failed; boot 2 s, smp 0 s". */
 static void draw_progress(const struct runner *runner)
 {
 	char line[1024], shown[1024];
@@ -150,7 +150,7 @@ static void draw_progress(const struct runner *runner)
 			 (unsigned)(seconds_now() - worker->start));
 		between = ", ";
 	}
-	/* A line that wraps could not be drawn over. */
+	/* A wrapped line could not be redrawn. */
 	utf8_clean(shown, columns < sizeof(shown) ? columns : sizeof(shown), line, text.len);
 	printf("\r\033[K%s", shown);
 	fflush(stdout);
@@ -197,10 +197,10 @@ static void start_next(struct runner *runner, struct worker *worker)
 {
 	if (!runner->signal && runner->next < runner->suite->count &&
 	    start_run(runner, worker, &runner->suite->cases[runner->next++]) < 0)
-		runner->signal = SIGABRT; /* what the host denies one, it denies the others */
+		runner->signal = SIGABRT; /* a host error for one applies to all */
 }
 
-/* What became of a process that has closed its pipe, which it does by ending only. */
+/* The result of a process that has closed its pipe, which it only does by exiting. */
 static cJSON *take_result(struct worker *worker)
 {
 	double seconds = seconds_now() - worker->start;
@@ -233,7 +233,7 @@ static void finish_run(struct runner *runner, struct worker *worker)
 	close_fd(&worker->pipe);
 	result = take_result(worker);
 	runner->running--;
-	/* Of a list it is a test that was not run: it was stopped by us. */
+	/* In a list it counts as not run: we stopped it. */
 	if (runner->signal && test->owns_options) {
 		cJSON_Delete(result);
 		return;
@@ -269,7 +269,7 @@ static void read_result(struct runner *runner, struct worker *worker)
 		       realloc(worker->text, worker->len + (size_t)got) :
 		       NULL;
 	if (!text) {
-		/* It has no result then. */
+		/* Then it has no result. */
 		kill(worker->pid, SIGKILL);
 		finish_run(runner, worker);
 		return;
@@ -279,7 +279,7 @@ static void read_result(struct runner *runner, struct worker *worker)
 	worker->len += (size_t)got;
 }
 
-/* It ends what runs; its processes then end in order, and tell of the same signal. */
+/* Passes the signal to the running processes, which then stop in an orderly way and report it. */
 static void pass_signal_on(struct runner *runner)
 {
 	struct signalfd_siginfo info;
@@ -308,7 +308,7 @@ static void kill_overdue(struct runner *runner)
 	}
 }
 
-/* Waits for what comes first: a result, a signal, or the next second. */
+/* Waits for a result, a signal, or the next second. */
 static void serve(struct runner *runner)
 {
 	struct pollfd fds[TEST_MAX_JOBS + 1], *signals = &fds[runner->worker_count];
@@ -325,14 +325,14 @@ static void serve(struct runner *runner)
 			read_result(runner, &runner->workers[i]);
 }
 
-/* Signals stay blocked: a second one waits until the results are said. */
+/* Signals stay blocked: a second one waits until the results are printed. */
 static int open_signals(struct runner *runner)
 {
 	sigset_t set;
 
 	sigemptyset(&set);
 	signals_add_ends(&set);
-	signal(SIGXFSZ, SIG_IGN); /* a report that may not grow is an error of its own */
+	signal(SIGXFSZ, SIG_IGN); /* reported as a write error of the report */
 	sigprocmask(SIG_BLOCK, &set, &runner->signals_before);
 	runner->signals_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return runner->signals_fd < 0 ? -errno : 0;

@@ -7,9 +7,9 @@
 
 #include <string.h>
 
-/* Opened before anything runs, so that a wrong name costs no test run. */
+/* Opened before anything runs, so that a wrong name is found first. */
 struct report_files {
-	FILE *json, *junit; /* NULL: not wanted */
+	FILE *json, *junit; /* NULL: none */
 };
 
 static int open_report(const char *option, const char *path, FILE **file)
@@ -68,7 +68,7 @@ static bool print_summary(const struct suite *suite)
 	return !counts.failed && !counts.missing;
 }
 
-/* The only test's own status; of a list, whether all passed. */
+/* The status of a single test; for a list, whether all passed. */
 static int status_of(const struct suite *suite, const struct test_options *options)
 {
 	const cJSON *attempts = suite->cases[0].attempts;
@@ -97,7 +97,7 @@ static int run_and_report(struct suite *suite, const struct test_options *option
 }
 
 /*
- * The words of --fail-on, and the log level that shows what it is to see (Linux 6.1): warnings are
+ * The words of --fail-on, and the log level that shows these messages (Linux 6.1): warnings are
  * KERN_WARNING, the mildest bugs KERN_ERR; an oops and a panic raise the level themselves, unless
  * it is 0.
  */
@@ -111,7 +111,7 @@ static const struct {
 	[KERNEL_OOPS + 1] = { "panic", 1 },
 };
 
-/* What the kernel does not print is not seen: a test that passes means little then. */
+/* Messages that the kernel does not print are not seen: a PASS would then mean little. */
 static void warn_of_what_is_hidden(const struct suite *suite)
 {
 	for (unsigned i = 0; i < suite->count; i++) {
@@ -141,7 +141,7 @@ static int print_machines(FILE *out, const struct suite *suite)
 	return ret;
 }
 
-/* A wrong line is all that a list has to say. */
+/* For a list, only errors are printed. */
 static int dry_run(const struct suite *suite)
 {
 	_cleanup_free_ char *page = NULL;
