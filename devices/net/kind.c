@@ -324,13 +324,12 @@ err_parts:
 
 static const struct host_need net_needs[] = {
 	{
-		.name = "tun", .use = "--net", .node = "/dev/net/tun",
-		.number = "/sys/class/misc/tun/dev", .modules = { "tun" }, .config = "CONFIG_TUN",
+		.name = "tun", .use = "--net", .node = "/dev/net/tun", .modules = { "tun" },
+		.config = "CONFIG_TUN",
 	},
 	{
 		.name = "vhost-net", .use = "--net vhost=on", .node = "/dev/vhost-net",
-		.number = "/sys/class/misc/vhost-net/dev", .modules = { "vhost_net" },
-		.config = "CONFIG_VHOST_NET",
+		.modules = { "vhost_net" }, .config = "CONFIG_VHOST_NET",
 	},
 	{ .name = NULL },
 };

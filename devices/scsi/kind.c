@@ -165,8 +165,7 @@ static int scsi_create(struct virtio_dev **out, const struct virtio_env *env, un
 static const struct host_need scsi_needs[] = {
 	{
 		.name = "vhost-scsi", .use = "--scsi", .node = "/dev/vhost-scsi",
-		.number = "/sys/class/misc/vhost-scsi/dev", .modules = { "vhost_scsi" },
-		.config = "CONFIG_VHOST_SCSI",
+		.modules = { "vhost_scsi" }, .config = "CONFIG_VHOST_SCSI",
 	},
 	{
 		.name = "lio", .use = "--scsi path=FILE", .folder = "/sys/kernel/config/target",

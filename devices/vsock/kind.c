@@ -67,8 +67,7 @@ static int vsock_create(struct virtio_dev **out, const struct virtio_env *env, u
 static const struct host_need vsock_needs[] = {
 	{
 		.name = "vhost-vsock", .use = "--vsock", .node = "/dev/vhost-vsock",
-		.number = "/sys/class/misc/vhost-vsock/dev", .modules = { "vhost_vsock" },
-		.config = "CONFIG_VHOST_VSOCK",
+		.modules = { "vhost_vsock" }, .config = "CONFIG_VHOST_VSOCK",
 	},
 	{ .name = NULL },
 };

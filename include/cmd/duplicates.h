@@ -8,8 +8,8 @@
 #include "machine/config.h"
 
 /*
- * -EINVAL after one logged line when two devices use the same image that one of them may write,
- * tap, MAC address, inherited descriptor, or target.
+ * -EINVAL after one logged line when two devices want the same: an image that one of them may write,
+ * or what their kind says.
  */
 __must_check int duplicates_check(const struct machine_config *config);
 

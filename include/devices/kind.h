@@ -18,28 +18,26 @@
  */
 enum { DEVICE_CONFIG_MAX = 192, DEVICES_MAX = 40, DEVICE_MODULES_MAX = 2 };
 
-/* A requirement on the host: a row of kinglet doctor. */
+/* What a device needs of the host: a row of kinglet doctor. */
 struct host_need {
-	const char *name; /* one word */
-	const char *use;  /* what it is for: "--net vhost=on" */
-	/* A device node that must open; NULL: a folder that must exist. */
-	const char *node;
-	const char *number; /* file with its major:minor, if the module is loaded */
-	const char *folder;
-	const char *mount;	/* the command that mounts it, once the modules are loaded, */
-	const char *unmounted;	/* and the message if it is not mounted */
-	const char *modules[4]; /* that provide node or folder; enabled in the kernel by */
-	const char *config;	/* this configuration symbol */
-	const char *users;	/* what users other than root cannot do */
+	const char *name;	/* of the row, one word */
+	const char *use;	/* what it is for: "--net vhost=on" */
+	const char *node;	/* a misc device's node that must open; NULL: a folder */
+	const char *folder;	/* that must be there, once a file system is mounted */
+	const char *mount;	/* with folder: the command that mounts it */
+	const char *unmounted;	/* with folder: what to say without the mount */
+	const char *modules[4]; /* that bring the node or the folder */
+	const char *config;	/* kernel configuration with these modules */
+	const char *users;	/* with folder: what users other than root are told; or NULL */
 	/*
-	 * Describes what killed runs have left behind, below the root folder `root`: false, or one
-	 * line. NULL: nothing can be left.
+	 * Whether killed runs have left something there, on the host whose root folder is `root`;
+	 * then one line about it. NULL: nothing can be left.
 	 */
 	bool (*find_leftovers)(const char *root, char *text, size_t len);
 	void (*remove_leftovers)(void);
 };
 
-/* Functions get the config as filled by the option, after its `finish`. Machine's thread. */
+/* Functions get the config that the option has filled. */
 struct device_kind {
 	/*
 	 * The option that adds one; its name is also the device's. Fields are relative to the
@@ -47,9 +45,9 @@ struct device_kind {
 	 * default.
 	 */
 	struct option option;
-	bool needs_irqchip; /* not possible with --irqchip off */
-	bool has_image; /* the config begins with a struct image_options, whose path may be NULL */
-	/* The modules of Linux's driver; ends with NULL. */
+	bool needs_irqchip; /* refused with --irqchip off: no driver could run it */
+	bool has_image;	    /* the config begins with a struct image_options; its path may be NULL */
+	/* What Linux's driver is in; ends with NULL. */
 	const char *guest_modules[DEVICE_MODULES_MAX + 1];
 	const struct host_need *needs; /* ends with a nameless one; or NULL */
 	/* For --dry-run: the row's text. */
@@ -57,8 +55,8 @@ struct device_kind {
 	/* Checks before a run: 0, or an errno after one logged line. May be NULL. */
 	int (*check)(const void *config);
 	/*
-	 * -EINVAL after one logged line when this one conflicts with an earlier one, or with
-	 * itself. Images are compared elsewhere. May be NULL.
+	 * -EINVAL after one logged line when this one and one given before want something that can
+	 * be had only once; both may be the same one. Images are compared elsewhere. May be NULL.
 	 */
 	int (*conflict)(const void *config, const void *before);
 	/*
@@ -69,8 +67,9 @@ struct device_kind {
 	int (*create)(struct virtio_dev **out, const struct virtio_env *env, unsigned instance,
 		      const void *config);
 	/*
-	 * The process ends without destroying the device: removes what would outlive it. True if
-	 * that is done for all devices of this kind. Any thread. May be NULL.
+	 * The process ends and the device is not destroyed: sees to what would outlive it. True when
+	 * that is done for all of this kind. Any thread; the other functions are called by the main
+	 * thread, create by the machine's. May be NULL.
 	 */
 	bool (*abandon)(const void *config);
 };

@@ -10,7 +10,6 @@ static void assert_whole_need(const struct host_need *need)
 {
 	assert_non_null(need->use);
 	assert_true(!need->node != !need->folder);
-	assert_true(!need->node || need->number);
 	assert_true(!need->folder || (need->mount && need->unmounted));
 	assert_non_null(need->modules[0]);
 	assert_non_null(need->config);

@@ -11,12 +11,14 @@
 static struct finding node_absent(const struct doctor *doctor, const struct host_need *need,
 				  int err)
 {
-	char number[16], fix[160];
+	char path[80], number[16], fix[160];
 	char *colon;
 
 	switch (doctor_module(doctor, need->modules[0])) {
 	case MODULE_THERE:
-		if (doctor_read(doctor, need->number, number, sizeof(number)) < 0)
+		/* "10:238": all of them are misc devices. */
+		snprintf(path, sizeof(path), "/sys/class/misc%s/dev", strrchr(need->node, '/'));
+		if (doctor_read(doctor, path, number, sizeof(number)) < 0)
 			break;
 		colon = strchr(number, ':');
 		if (!colon)
