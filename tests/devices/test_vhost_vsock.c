@@ -262,6 +262,29 @@ static void test_nth_call_of_the_start_fails(void **state)
 	assert_int_equal(failures, calls);
 }
 
+/* Whatever is wrong, it is the host's: -EIO. */
+static void test_the_kind_leaves_events_to_this_process(void **state)
+{
+	struct fixture *f = *state;
+	const struct vsock_config config = { .cid = CID };
+	struct virtio_env env = f->env.virtio;
+	struct capture capture;
+	struct virtq *queues;
+
+	env.sys = &f->env.fake.sys;
+	f->kernel.cid_busy = true;
+	capture_stderr_begin(&capture);
+	assert_int_equal(vsock_kind.create(&f->env.dev, &env, 0, &config), -EIO);
+	capture_expect_all(&capture, "kinglet: vhost-vsock: CID 77 is in use by another guest; "
+				     "give another one\n");
+	f->kernel.cid_busy = false;
+	assert_int_equal(vsock_kind.create(&f->env.dev, &env, 0, &config), 0);
+	queues = f->env.dev->queues;
+	assert_non_null(queues[VSOCK_QUEUE_RX].backend);
+	assert_ptr_equal(queues[VSOCK_QUEUE_RX].backend, queues[VSOCK_QUEUE_TX].backend);
+	assert_null(queues[VSOCK_QUEUE_EVENT].backend);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -273,6 +296,7 @@ int main(void)
 		DEVICE_TEST(test_reset_stops_and_the_cid_stays),
 		DEVICE_TEST(test_stop_reads_the_base_back),
 		DEVICE_TEST(test_nth_call_of_the_creation_fails),
+		DEVICE_TEST(test_the_kind_leaves_events_to_this_process),
 		DEVICE_TEST(test_nth_call_of_the_start_fails),
 	};
 
