@@ -122,8 +122,7 @@ void trace_print_page(FILE *out, const struct trace *trace)
 	      "<title>Kinglet: the life of a virtual machine</title>\n<style>\n",
 	      out);
 	fputs(page_style, out);
-	fputs("</style>\n</head>\n<body>\n<h1>The life of a virtual machine</h1>\n",
-	      out);
+	fputs("</style>\n</head>\n<body>\n<h1>The life of a virtual machine</h1>\n", out);
 	page_print(out, "<p>As traced by Kinglet ", trace->version, ".</p>\n");
 	print_run(out, trace, cJSON_GetArrayItem(trace_facts(trace, "run"), 0));
 	print_timeline(out, trace);

@@ -56,7 +56,8 @@ static void print_ports(FILE *out, const struct trace *trace)
 
 	if (!ports)
 		return;
-	fputs("<h2>I/O ports</h2>\n<table>\n<tr><th>device</th><th>from</th><th>to</th></tr>\n", out);
+	fputs("<h2>I/O ports</h2>\n<table>\n<tr><th>device</th><th>from</th><th>to</th></tr>\n",
+	      out);
 	cJSON_ArrayForEach(port, ports) {
 		print(out, "<tr><td>", port, "name", "</td>");
 		print_range(out, port);

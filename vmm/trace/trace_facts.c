@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The part of a trace about the run as a whole: its phases, and metadata events, one fact each,
- * about the machine, the costs and the verdict. With a trace's head and tail it is a small trace by
- * itself, from which the page is made. Addresses are strings, because a JSON number has 53 bits.
+ * What a trace says of the run as a whole: its phases, and metadata events, a fact each, about the
+ * machine, the costs and the verdict. With a trace's head and tail around it, it is a small trace
+ * by itself, of which the page is made. Addresses are strings, for a JSON number has 53 bits.
  */
 #include "watch.h"
 
@@ -86,10 +86,11 @@ static void find_areas(struct areas *areas, const struct machine_parts *parts)
 		 loaded->kernel_end - loaded->kernel_start);
 	add_area(areas, "ram", "· initrd", loaded->initrd_start, loaded->initrd_len);
 	add_area(areas, "pci", "PCI window", parts->pci->mmio32.base, parts->pci->mmio32.len);
-	add_area(areas, "pci", "PCI window, 64-bit", parts->pci->mmio64.base, parts->pci->mmio64.len);
+	add_area(areas, "pci", "PCI window, 64-bit", parts->pci->mmio64.base,
+		 parts->pci->mmio64.len);
 	for (unsigned i = 0; i < parts->mmio->count; i++)
-		add_area(areas, "mmio", parts->mmio->regions[i]->name, parts->mmio->regions[i]->base,
-			 parts->mmio->regions[i]->len);
+		add_area(areas, "mmio", parts->mmio->regions[i]->name,
+			 parts->mmio->regions[i]->base, parts->mmio->regions[i]->len);
 }
 
 static void tell_areas(struct watch *watch)
@@ -102,9 +103,9 @@ static void tell_areas(struct watch *watch)
 
 		tell(watch, "area",
 		     "\"kind\":\"%s\",\"name\":\"%s\",\"from\":\"0x%010llx\","
-			   "\"to\":\"0x%010llx\",\"bytes\":%llu",
-			   area->kind, area->name, ULL(area->base),
-			   ULL(area->base + area->len - 1), ULL(area->len));
+		     "\"to\":\"0x%010llx\",\"bytes\":%llu",
+		     area->kind, area->name, ULL(area->base), ULL(area->base + area->len - 1),
+		     ULL(area->len));
 	}
 }
 
@@ -116,7 +117,7 @@ static void tell_ports(struct watch *watch)
 		const struct bus_region *region = pio->regions[i];
 
 		tell(watch, "port", "\"name\":\"%s\",\"from\":\"0x%04llx\",\"to\":\"0x%04llx\"",
-			   region->name, ULL(region->base), ULL(region->base + region->len - 1));
+		     region->name, ULL(region->base), ULL(region->base + region->len - 1));
 	}
 }
 
@@ -129,10 +130,10 @@ static void tell_bars(struct watch *watch, unsigned slot, const struct pci_dev *
 
 		if (bar->size)
 			tell(watch, "bar",
-				   "\"function\":\"00:%02x.0\",\"bar\":%u,\"bytes\":%llu,"
-				   "\"at\":\"0x%llx\",\"is_64bit\":%u,\"mapped\":%u",
-				   slot, i, ULL(bar->size), ULL(bar->region.base), bar->is_64bit,
-				   bar->mapped);
+			     "\"function\":\"00:%02x.0\",\"bar\":%u,\"bytes\":%llu,"
+			     "\"at\":\"0x%llx\",\"is_64bit\":%u,\"mapped\":%u",
+			     slot, i, ULL(bar->size), ULL(bar->region.base), bar->is_64bit,
+			     bar->mapped);
 	}
 }
 
@@ -151,11 +152,11 @@ static void tell_functions(struct watch *watch)
 			text_add(&gsi, ",\"gsi\":%u",
 				 pci->intx_gsis[(slot + dev->cfg[PCI_INTERRUPT_PIN] - 1) % 4]);
 		tell(watch, "function",
-			   "\"function\":\"00:%02x.0\",\"name\":\"%s\",\"ids\":\"%04x:%04x\","
-			   "\"class\":\"%06x\",\"msix\":%u%s",
-			   slot, dev->name, get_le16(dev->cfg + PCI_VENDOR_ID),
-			   get_le16(dev->cfg + PCI_DEVICE_ID),
-			   get_le32(dev->cfg + PCI_CLASS_REVISION) >> 8, dev->msix != NULL, buf);
+		     "\"function\":\"00:%02x.0\",\"name\":\"%s\",\"ids\":\"%04x:%04x\","
+		     "\"class\":\"%06x\",\"msix\":%u%s",
+		     slot, dev->name, get_le16(dev->cfg + PCI_VENDOR_ID),
+		     get_le16(dev->cfg + PCI_DEVICE_ID),
+		     get_le32(dev->cfg + PCI_CLASS_REVISION) >> 8, dev->msix != NULL, buf);
 		tell_bars(watch, slot, dev);
 	}
 }
@@ -207,9 +208,8 @@ void trace_machine(struct watch *watch)
 static void tell_costs(struct watch *watch, const char *of, const struct costs *costs)
 {
 	for (unsigned i = 0; i < costs->count; i++)
-		tell(watch, "cost", "\"of\":\"%s\",\"what\":\"%s\",\"count\":%llu,\"ns\":%llu",
-			   of, costs->costs[i].name, ULL(costs->costs[i].count),
-			   ULL(costs->costs[i].ns));
+		tell(watch, "cost", "\"of\":\"%s\",\"what\":\"%s\",\"count\":%llu,\"ns\":%llu", of,
+		     costs->costs[i].name, ULL(costs->costs[i].count), ULL(costs->costs[i].ns));
 }
 
 static void tell_phases(struct watch *watch)
@@ -249,10 +249,10 @@ void trace_totals(struct watch *watch, const struct verdict *verdict)
 	trace_add_string(&kernel, config->boot.kernel);
 	trace_add_string(&detail, verdict->detail);
 	tell(watch, "run",
-		   "\"kernel\":\"%s\",\"format\":\"%s\",\"cpus\":%u,\"memory\":%llu,\"status\":%d,"
-		   "\"detail\":\"%s\"",
-		   kernel_buf, format ? format : "", config->cpus, ULL(config->memory),
-		   verdict->status, detail_buf);
+	     "\"kernel\":\"%s\",\"format\":\"%s\",\"cpus\":%u,\"memory\":%llu,\"status\":%d,"
+	     "\"detail\":\"%s\"",
+	     kernel_buf, format ? format : "", config->cpus, ULL(config->memory), verdict->status,
+	     detail_buf);
 	fputs(TRACE_TAIL, watch->facts);
 	if (fclose(watch->facts))
 		log_error("trace: %s", strerror(errno));

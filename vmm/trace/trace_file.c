@@ -132,7 +132,8 @@ void trace_add_string(struct text *out, const char *string)
 		utf8_clean(clean, sizeof(clean), string, strlen(string));
 		string = clean;
 	}
-	for (; *string; string++) {
+	/* An escape is not cut in two. */
+	for (; *string && out->len + 2 < out->size; string++) {
 		if (*string == '"' || *string == '\\')
 			text_add_char(out, '\\');
 		text_add_char(out, (unsigned char)*string < ' ' ? '?' : *string);

@@ -96,20 +96,18 @@ static void take_thread(struct trace *trace, const cJSON *event, const cJSON *ar
 /* The run's own sum replaces the sum of its events. */
 static void take_cost(struct trace *trace, const cJSON *cost)
 {
-	static const char *const of[TRACE_SUMS] = {
+	static const char *const of[] = {
 		[TRACE_EXITS] = "exit",
 		[TRACE_CALLS] = "ioctl",
-		[TRACE_INTERRUPTS] = "interrupt",
 		[TRACE_GUEST] = "guest",
 		[TRACE_KINGLET] = "kinglet",
 	};
 	uint64_t count = trace_number(cost, "count");
 
-	for (unsigned i = 0; i < TRACE_SUMS && !trace->totals; i++)
-		if (i != TRACE_INTERRUPTS)
-			trace->sums[i] = (struct costs){ 0 };
+	if (!trace->totals)
+		memset(trace->sums, 0, ARRAY_SIZE(of) * sizeof(trace->sums[0]));
 	trace->totals = true;
-	for (unsigned i = 0; i < TRACE_SUMS && count; i++)
+	for (unsigned i = 0; i < ARRAY_SIZE(of) && count; i++)
 		if (strcmp(of[i], trace_string(cost, "of")) == 0)
 			costs_add(&trace->sums[i], trace_string(cost, "what"), count,
 				  trace_number(cost, "ns"));
@@ -166,8 +164,8 @@ static bool take_event(struct trace *trace, cJSON *event)
 static bool take_line(struct trace *trace, char *line)
 {
 	size_t len = strcspn(line, "\n");
-	bool taken = true;
 	cJSON *event;
+	bool taken;
 
 	if (*line != '{')
 		return len < LINE_SIZE - 1;

@@ -24,9 +24,9 @@ struct trace_thread {
 enum trace_sum {
 	TRACE_EXITS,
 	TRACE_CALLS,
-	TRACE_INTERRUPTS,
 	TRACE_GUEST,
 	TRACE_KINGLET,
+	TRACE_INTERRUPTS, /* those of events only */
 	TRACE_SUMS,
 };
 

@@ -68,8 +68,8 @@ static void print_vcpus(FILE *out, const struct trace *trace)
 	const struct costs *vcpus = &trace->sums[TRACE_GUEST];
 
 	if (vcpus->count)
-		fprintf(out, "\n%-10s %10s %10s  # guest or halted, . Kinglet\n", "vCPU", "guest ms",
-			"Kinglet ms");
+		fprintf(out, "\n%-10s %10s %10s  # guest or halted, . Kinglet\n", "vCPU",
+			"guest ms", "Kinglet ms");
 	for (unsigned i = 0; i < vcpus->count; i++) {
 		const struct cost *vcpu = &vcpus->costs[i];
 		uint64_t exits = costs_ns(&trace->sums[TRACE_KINGLET], vcpu->name);
