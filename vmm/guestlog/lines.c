@@ -64,8 +64,8 @@ const char *lines_feed(struct lines *lines, uint8_t c)
 	if (lines->returned && lines->len > lines->start)
 		before = take(lines, LINE_KEPT);
 	lines->returned = false;
-	/* A tab separates words. */
-	lines->raw[lines->len++] = c == '\t' ? ' ' : (char)c;
+	/* A tab moves on: it parts words. */
+	lines->raw[lines->len++] = (char)(c == '\t' ? ' ' : c);
 	lines->grown = true;
 	return lines->len - lines->start == LINE_MAX_LEN ? take(lines, LINE_KEPT) : before;
 }

@@ -76,22 +76,25 @@ static void describe(const struct walk *walk, const struct stat *st, struct cpio
 	}
 }
 
-static int add_link(struct walk *walk, int parent, const char *name, struct cpio_entry *entry)
+static int add_link(struct walk *walk, int parent, const char *name,
+		    const struct cpio_entry *described)
 {
+	struct cpio_entry entry = *described;
 	char target[PATH_MAX];
 	ssize_t len = readlinkat(parent, name, target, sizeof(target));
 
 	if (len < 0)
 		return -errno;
-	entry->data = target;
-	entry->len = (uint64_t)len;
-	return cpio_add(walk->cpio, entry);
+	entry.data = target;
+	entry.len = (uint64_t)len;
+	return cpio_add(walk->cpio, &entry);
 }
 
 static int add_file(struct walk *walk, int parent, const char *name, const struct stat *st,
-		    struct cpio_entry *entry)
+		    const struct cpio_entry *described)
 {
 	struct link alone = { 0 }, *link = &alone;
+	struct cpio_entry entry = *described;
 	_cleanup_close_ int fd = -1;
 
 	if (st->st_nlink > 1)
@@ -103,10 +106,10 @@ static int add_file(struct walk *walk, int parent, const char *name, const struc
 		fd = openat(parent, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 		if (fd < 0)
 			return -errno;
-		entry->fd = fd;
-		entry->len = (uint64_t)st->st_size;
+		entry.fd = fd;
+		entry.len = (uint64_t)st->st_size;
 	}
-	return cpio_add_inode(walk->cpio, entry, &link->ino, (uint32_t)st->st_nlink);
+	return cpio_add_inode(walk->cpio, &entry, &link->ino, (uint32_t)st->st_nlink);
 }
 
 static int add_below(struct walk *walk, int fd, unsigned depth);

@@ -35,6 +35,6 @@ static inline const cJSON *json_first(const cJSON *list)
 }
 
 #define json_each(item, list)                                                                      \
-	for (const cJSON *item = json_first(list); item; item = item->next)
+	for (const cJSON *(item) = json_first(list); (item); (item) = (item)->next)
 
 #endif
