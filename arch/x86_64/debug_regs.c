@@ -144,7 +144,10 @@ static int read_state(struct vcpu *vcpu, struct cpu_state *state)
 	if (ret >= 0)
 		ret = x86_msr(vcpu, KVM_GET_MSRS, MSR_KERNEL_GS_BASE,
 			      &state->kernel_gs_base);
-	/* FXSAVE keeps one bit for "not empty"; gdb wants 3 for empty and tells the rest itself. */
+	/*
+	 * FXSAVE keeps one bit for "not empty"; gdb expects 3 for empty and computes the rest
+	 * itself.
+	 */
 	for (unsigned i = 0; i < 8; i++)
 		if (!(state->fpu.ftwx >> i & 1))
 			state->tags |= (uint16_t)(3u << 2 * i);

@@ -22,7 +22,7 @@ static const char *suberror_name(uint32_t suberror)
 	return names[suberror];
 }
 
-/* RIP and mode: what fits beside the instruction's bytes. */
+/* RIP and mode: as much as fits with the instruction's bytes. */
 static void describe_place(struct vcpu *vcpu, struct text *out)
 {
 	struct kvm_regs regs;
