@@ -40,7 +40,7 @@ static int load_flat(struct boot_job *job)
 				   "arm64 has no mode but 64: leave out mode=");
 	if (address % 4)
 		return boot_refuse(&job->kernel, -ENOEXEC,
-				   "cannot be entered at %#llx: arm64 code lies at multiples of 4",
+				   "cannot be entered at %#llx: arm64 code is at multiples of 4",
 				   (unsigned long long)address);
 	ret = boot_claim(job, address, job->kernel.size);
 	if (!ret)
@@ -62,7 +62,7 @@ static int load_kernel(struct boot_job *job)
 		return load_flat(job);
 	if (!image_probe(&job->kernel))
 		return boot_refuse(&job->kernel, -ENOEXEC,
-				   "unknown format (%s); known are arm64 Image, also packed by "
+				   "unknown format (%s); known are arm64 Image, also compressed by "
 				   "gzip or zstd or as vmlinuz.efi; a flat binary: --flat ADDRESS",
 				   foreign_name(&job->kernel));
 	if (!job->options->firmware_tables)
@@ -141,8 +141,8 @@ int arch_boot_load(struct arch_vm *arch, struct gmem *mem, const struct boot_opt
 
 	memset(state, 0, sizeof(*state));
 	if (options->module_count) {
-		log_error("--module: only Multiboot kernels take modules, which are of x86_64; leave "
-			  "it out");
+		log_error("--module: only Multiboot kernels, on x86_64, take modules; leave it "
+			  "out");
 		return -EINVAL;
 	}
 	ret = boot_file_open(&job.kernel, "kernel", options->kernel);

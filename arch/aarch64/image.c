@@ -56,8 +56,8 @@ static int read_header(struct unpack *stream, struct image_header *header)
 		return ret;
 	if (got < sizeof(*header) || le32_get(header->magic) != IMAGE_MAGIC)
 		return boot_refuse(stream->file, -ENOEXEC,
-				   "no arm64 Image is inside (or it is packed in a way other than "
-				   "gzip and zstd)");
+				   "there is no arm64 Image inside (or it is compressed other than "
+				   "by gzip or zstd)");
 	return 0;
 }
 

@@ -43,7 +43,7 @@ const struct arch_virtualisation arch_virtualisation = {
 	.speed_probes = speed_probes,
 	.speed_probe_count = ARRAY_SIZE(speed_probes),
 	.linux_probe = { "64-bit", CPU_MODE_64, PROBE_ADDRESS, probe_linux, probe_linux_end },
-	.absent = "it takes a kernel with CONFIG_KVM that was started in EL2: by the firmware, or by "
-		  "nested virtualisation for this virtual machine",
-	.no_nesting = "guests start in EL1 and have no EL2, which a KVM of their own takes",
+	.absent = "it needs a kernel with CONFIG_KVM that was started in EL2: by the firmware, or "
+		  "by nested virtualisation for this virtual machine",
+	.no_nesting = "guests start in EL1 and have no EL2, which their own KVM would need",
 };

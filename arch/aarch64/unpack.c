@@ -150,7 +150,7 @@ int unpack_open(struct unpack *unpack, const struct boot_file *file, uint64_t of
 	if (ret)
 		return ret;
 	if (!range_fits(off, len, file->size))
-		return boot_refuse(file, -ENOEXEC, "is truncated: its kernel ends behind its end");
+		return boot_refuse(file, -ENOEXEC, "is truncated: its kernel ends after its end");
 	unpack->ops = recognise(magic);
 	unpack->state = unpack->ops->open();
 	unpack->input = malloc(INPUT_LEN);

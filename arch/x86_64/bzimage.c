@@ -78,14 +78,14 @@ static int place(const struct boot_job *job, const struct setup_header *header,
 	if (p->file_off + ENTRY_64 >= file->size ||
 	    promised > align_up(file->size - p->file_off, PARAGRAPH))
 		return boot_refuse(file, -ENOEXEC,
-				   "truncated bzImage: %llu bytes of %llu that its header names",
+				   "truncated bzImage: %llu bytes of %llu in its header",
 				   (unsigned long long)file->size,
 				   (unsigned long long)(p->file_off + promised));
 	p->len = file->size - p->file_off;
 
 	if (header->pref_address >= job->low_end)
-		return boot_refuse(file, -E2BIG, "wants to run at %#llx; there is %llu MiB of RAM: give "
-				   "the guest more by --memory",
+		return boot_refuse(file, -E2BIG, "needs to run at %#llx; there is %llu MiB of RAM: "
+				   "give the guest more by --memory",
 				   (unsigned long long)header->pref_address,
 				   (unsigned long long)job->low_end >> 20);
 	p->load = LOAD_LOWEST;

@@ -39,12 +39,12 @@ int boot_claim(struct boot_job *job, uint64_t gpa, uint64_t len)
 				   (unsigned long long)job->low_end >> 20);
 	if (overlaps_boot_area(job, gpa, len))
 		return boot_refuse(&job->kernel, -ENOEXEC,
-				   "wants %#llx..%#llx, but boot tables lie at %#llx..%#llx",
+				   "needs %#llx..%#llx, but boot tables lie at %#llx..%#llx",
 				   (unsigned long long)gpa, (unsigned long long)(gpa + len),
 				   BOOT_AREA, BOOT_AREA_END);
 	if (overlaps_acpi(job, gpa, len))
 		return boot_refuse(&job->kernel, -ENOEXEC,
-				   "wants %#llx..%#llx, but ACPI tables lie at %#llx..%#llx",
+				   "needs %#llx..%#llx, but ACPI tables lie at %#llx..%#llx",
 				   (unsigned long long)gpa, (unsigned long long)(gpa + len),
 				   ACPI_AREA_BASE, ACPI_AREA_END);
 	if (!summary->kernel_end || gpa < summary->kernel_start)

@@ -153,8 +153,8 @@ static int load_image(struct boot_job *job, const struct elf_image *image)
 		return -ENOEXEC;
 	if (header.flags & FLAGS_DEMANDED & ~(FLAG_PAGE_ALIGN | FLAG_MEMORY_INFO))
 		return boot_refuse(&job->kernel, -ENOEXEC,
-				   "Multiboot kernel demands what Kinglet does not have: flags %#x "
-				   "(4 is a video mode)",
+				   "Multiboot kernel demands unsupported features: flags %#x (4 "
+				   "is a video mode)",
 				   header.flags & FLAGS_DEMANDED);
 	if (header.flags & FLAG_ADDRESSES)
 		return load_by_addresses(job, &header, at);

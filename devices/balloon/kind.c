@@ -9,25 +9,25 @@ static const struct option balloon_table[] = {
 	{
 		.name = "size", .metavar = "SIZE", .kind = OPTION_SIZE, .initial = "0",
 		.max = 4ULL << 40,
-		.help = "memory that the guest is to do without",
+		.help = "memory to take from the guest",
 		OPTION_FIELD(struct balloon_config, size),
 	},
 	{
 		.name = "deflate-on-oom", .kind = OPTION_WORD, .words = option_on_off,
 		.initial = "off",
-		.help = "let the guest take it again before it runs out of memory",
+		.help = "let the guest take it back before it runs out of memory",
 		OPTION_FIELD(struct balloon_config, deflate_on_oom),
 	},
 	{
 		.name = "free-page-reporting", .kind = OPTION_WORD, .words = option_on_off,
 		.initial = "on",
-		.help = "have the guest say what memory is free",
+		.help = "have the guest report free memory",
 		OPTION_FIELD(struct balloon_config, free_page_reporting),
 	},
 	{
 		.name = "stats", .metavar = "TIME", .kind = OPTION_DURATION, .initial = "1s",
 		.max = 3600ULL * 1000 * NS_PER_MS,
-		.help = "how often to ask for what --stats shows of the guest's memory; 0: once",
+		.help = "how often to update the guest's memory statistics for --stats; 0: once",
 		OPTION_FIELD(struct balloon_config, stats_interval),
 	},
 };
@@ -65,8 +65,7 @@ static int balloon_create(struct virtio_dev **out, const struct virtio_env *env,
 const struct device_kind balloon_kind = {
 	.option = {
 		.name = "balloon", .metavar = "SIZE", .kind = OPTION_KEYS, .keys = &balloon_keys,
-		.help = "give memory that the guest does without back to the host: SIZE of it at "
-			"once, and what is free",
+		.help = "return guest memory to the host: SIZE of it at once, and free memory",
 	},
 	.needs_irqchip = true,
 	.guest_modules = { "virtio_balloon" },

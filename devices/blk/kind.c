@@ -27,7 +27,7 @@ static const struct option disk_table[] = {
 	},
 	[DISK_READONLY] = {
 		.name = "readonly", .kind = OPTION_FLAG,
-		.help = "open it read-only and let the guest see it so",
+		.help = "open it read-only; the guest sees a read-only disk",
 		DISK(image.readonly),
 	},
 	[DISK_DIRECT] = {
@@ -48,14 +48,14 @@ static const struct option disk_table[] = {
 	},
 	[DISK_AIO] = {
 		.name = "aio", .kind = OPTION_WORD, .words = aio_words, .initial = "uring",
-		.help = "how requests reach the host's kernel; io_uring falls back to threads where "
+		.help = "how requests reach the host's kernel; io_uring falls back to threads if "
 			"the host refuses it",
 		DISK(image.threads),
 	},
 	[DISK_FORMAT] = {
 		.name = "format", .kind = OPTION_WORD, .words = format_words,
-		.help = "take it as it is, also when a guest has made it look like an image of "
-			"another format, which is refused otherwise",
+		.help = "treat it as raw even if a guest has made it look like an image of another "
+			"format, which is otherwise refused",
 		DISK(image.raw),
 	},
 };

@@ -62,8 +62,8 @@ void tap_find_interface(struct tap *tap, bool inherited)
 		tap->mtu = (unsigned)ifr.ifr_mtu;
 	ifr = request_for(tap);
 	if (!sys_ioctl(tap->sys, fd, SIOCGIFFLAGS, &ifr) && !(ifr.ifr_flags & IFF_UP))
-		log_warning("tap %s: the interface is down, and so is the guest's link until "
-			    "somebody sets it up (ip link set %s up)", tap->name, tap->name);
+		log_warning("tap %s: the interface is down, and so is the guest's link until it is "
+			    "set up (ip link set %s up)", tap->name, tap->name);
 }
 
 bool tap_interface_exists(struct sys *sys, const char *name)

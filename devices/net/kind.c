@@ -23,14 +23,14 @@ static const struct option net_table[] = {
 	[NET_TAP] = {
 		.name = "tap", .metavar = "NAME", .kind = OPTION_STRING,
 		.min = 1, .max = IFNAMSIZ - 1,
-		.help = "tap interface of the host; to make one: ip tuntap add NAME mode tap "
+		.help = "tap interface of the host; to create one: ip tuntap add NAME mode tap "
 			"vnet_hdr user $USER",
 		NET(tap),
 	},
 	[NET_CREATE] = {
 		.name = "create", .kind = OPTION_FLAG,
-		.help = "with tap=: where there is no such interface, make it for the time of the "
-			"run, which takes root",
+		.help = "with tap=: if there is no such interface, create it for this run, which "
+			"needs root",
 		NET(create),
 	},
 	[NET_FD] = {
@@ -41,14 +41,14 @@ static const struct option net_table[] = {
 	},
 	[NET_MAC] = {
 		.name = "mac", .metavar = "ADDRESS", .kind = OPTION_MAC,
-		.help = "the guest's hardware address; else a macvtap's own, or one that is derived "
+		.help = "the guest's hardware address; else that of the macvtap, or one derived "
 			"from the tap's name",
 		NET(mac),
 	},
 	[NET_VHOST] = {
 		.name = "vhost", .kind = OPTION_WORD, .words = vhost_words, .initial = "auto",
-		.help = "carry the frames in the host's kernel, by /dev/vhost-net; auto: where it "
-			"can be opened, else in Kinglet, with a warning; on: else the run fails",
+		.help = "carry the frames in the host's kernel, by /dev/vhost-net; auto: if it can "
+			"be opened, else in Kinglet, with a warning; on: fail if it cannot",
 		NET(vhost),
 	},
 	[NET_VHOSTFD] = {
@@ -60,14 +60,14 @@ static const struct option net_table[] = {
 	[NET_QUEUES] = {
 		.name = "queues", .metavar = "N", .kind = OPTION_NUMBER, .min = 1, .max = 16,
 		.initial = "1",
-		.help = "pairs of queues, about as many as CPUs; more than one need a tap made with "
-			"multi_queue",
+		.help = "pairs of queues, about as many as CPUs; more than one need a tap created "
+			"with multi_queue",
 		NET(queues),
 	},
 	[NET_OFFLOADS] = {
 		.name = "offloads", .kind = OPTION_WORD, .words = option_on_off, .initial = "on",
-		.help = "let guest and host leave checksums and segmentation to each other; off: "
-			"every frame as on a wire, at most MTU bytes",
+		.help = "offload checksums and segmentation between guest and host; off: complete "
+			"frames, at most MTU bytes",
 		NET(offloads),
 	},
 };
@@ -84,7 +84,7 @@ static const char *net_finish(void *item, uint64_t given)
 	if (!has_tap && !has_fd)
 		return "names no interface; write --net tap=NAME or --net fd=N";
 	if (has_fd && net->create)
-		return "has create with fd=, which is open already; leave it out";
+		return "has create with fd=, which is already open; leave it out";
 	if (has_fd && given >> NET_QUEUES & 1)
 		return "has queues= with fd=; give fd= as many numbers instead";
 	if (has_fd)
@@ -92,7 +92,8 @@ static const char *net_finish(void *item, uint64_t given)
 	if (has_vhostfd && net->vhost == VHOST_OFF)
 		return "has vhostfd= with vhost=off; give one of them";
 	if (has_vhostfd && net->vhost_fds.count != net->queues)
-		return "has another number of fds in vhostfd= than pairs of queues; give as many";
+		return "has a different number of fds in vhostfd= than pairs of queues; give as "
+		       "many";
 	if (has_vhostfd)
 		net->vhost = VHOST_ON;
 	net->mac_set = given >> NET_MAC & 1;
@@ -248,8 +249,8 @@ static int open_vhosts(struct sys *sys, const struct net_config *net, struct net
 static void check_mac(const struct net_config *net, const struct tap *tap)
 {
 	if (tap->macvtap && net->mac_set && memcmp(net->mac, tap->mac, sizeof(tap->mac)) != 0)
-		log_warning("tap %s: mac= is not the macvtap's own address, and so is not served "
-			    "(ip link set %s address ADDRESS)", tap->name, tap->name);
+		log_warning("tap %s: mac= is not the macvtap's address, so its frames do not "
+			    "arrive (ip link set %s address ADDRESS)", tap->name, tap->name);
 }
 
 /* The tap first: without it, a message about vhost would be misleading. */

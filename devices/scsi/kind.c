@@ -21,20 +21,20 @@ static const struct option scsi_table[] = {
 	[SCSI_PATH] = {
 		.name = "path", .metavar = "FILE", .kind = OPTION_STRING, .min = 1, .max = 4095,
 		.file = FILE_INPUT,
-		.help = "raw image or block device; Kinglet makes a target of it, as root, and "
+		.help = "raw image or block device; Kinglet creates a target for it, as root, and "
 			"removes it at the end; after SIGKILL the next such run does, or kinglet "
 			"doctor --fix",
 		SCSI(image.path),
 	},
 	[SCSI_READONLY] = {
 		.name = "readonly", .kind = OPTION_FLAG,
-		.help = "with path=: refuse writes and let the guest see it so",
+		.help = "with path=: refuse writes; the guest sees a read-only disk",
 		SCSI(image.readonly),
 	},
 	/* struct vhost_scsi_target has 224 bytes for it. */
 	[SCSI_WWPN] = {
 		.name = "wwpn", .metavar = "NAME", .kind = OPTION_STRING, .min = 1, .max = 223,
-		.help = "instead of path=: a target of vhost-scsi that exists, naa. and 16 digits; "
+		.help = "instead of path=: an existing target of vhost-scsi, naa. and 16 digits; "
 			"its portal group tpgt_N is the guest's SCSI target N",
 		SCSI(wwpn),
 	},
@@ -45,7 +45,7 @@ static const struct option scsi_table[] = {
 	},
 	[SCSI_FORMAT] = {
 		.name = "format", .kind = OPTION_WORD, .words = format_words,
-		.help = "with path=: as of --disk",
+		.help = "with path=: as for --disk",
 		SCSI(image.raw),
 	},
 };
@@ -174,7 +174,8 @@ static const struct host_need scsi_needs[] = {
 		.modules = { "configfs", "target_core_mod", "target_core_file",
 			     "target_core_iblock" },
 		.config = "CONFIG_TARGET_CORE and CONFIG_CONFIGFS_FS",
-		.users = "only root makes targets; --scsi wwpn=NAME takes one that root has made",
+		.users = "only root can create targets; --scsi wwpn=NAME uses one that root has "
+			 "created",
 		.find_leftovers = lio_describe_stale,
 		.remove_leftovers = scsi_targets_remove_stale,
 	},
@@ -184,8 +185,8 @@ static const struct host_need scsi_needs[] = {
 const struct device_kind scsi_kind = {
 	.option = {
 		.name = "scsi", .metavar = "path=FILE", .kind = OPTION_KEYS, .keys = &scsi_keys,
-		.help = "add a SCSI host whose disk the host's kernel serves (modules vhost_scsi and "
-			"target_core_mod): /dev/sda and so on",
+		.help = "add a SCSI host with a disk served by the host's kernel (modules "
+			"vhost_scsi and target_core_mod): /dev/sda and so on",
 		.max_items = 8,
 	},
 	.needs_irqchip = true,

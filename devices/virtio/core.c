@@ -232,7 +232,7 @@ static void driver_ok(struct virtio_dev *dev)
 		virtio_broken(dev, "DRIVER_OK without FEATURES_OK");
 	else if (dev->dma_off)
 		sys_note(sys_of(dev), SYS_TOPIC_DEVICE, -1,
-			 "%s is live, but may not reach memory: its queues wait", dev->name);
+			 "%s is live, but may not access memory: its queues wait", dev->name);
 	go(dev);
 }
 

@@ -48,12 +48,12 @@ static const struct option gdb_table[] = {
 		.name = "listen", .metavar = "PORT|SOCKET", .kind = OPTION_STRING,
 		.min = 1, .max = sizeof(((struct sockaddr_un *)0)->sun_path) - 1,
 		.help = "TCP port on 127.0.0.1, open to every user of the host; or path of a "
-			"socket for this user alone, removed at the end",
+			"socket for this user only, removed at the end",
 		GDB(listen),
 	},
 	[GDB_NOWAIT] = {
 		.name = "nowait", .kind = OPTION_FLAG,
-		.help = "let the guest run before gdb comes",
+		.help = "let the guest run before gdb connects",
 		GDB(nowait),
 	},
 };
@@ -65,7 +65,7 @@ static const char *gdb_finish(void *item, uint64_t given)
 	const char *text = gdb->listen;
 
 	if (!(given >> GDB_LISTEN & 1))
-		return "names neither port nor socket; write --gdb PORT or --gdb SOCKET";
+		return "has neither port nor socket; write --gdb PORT or --gdb SOCKET";
 	if (text[strspn(text, "0123456789")])
 		return NULL;
 	gdb->port = strlen(text) < 8 ? (unsigned)strtoul(text, NULL, 10) : 0;
@@ -124,7 +124,7 @@ static const struct option module_table[] = {
 	},
 	[MODULE_ARGS] = {
 		.name = "args", .metavar = "TEXT", .kind = OPTION_STRING, .max = 65535,
-		.help = "what stands after its name in its string; commas are written twice",
+		.help = "the text after its name in its string; commas are written twice",
 		OPTION_FIELD(struct boot_module, args),
 	},
 };
@@ -172,8 +172,8 @@ static const struct option boot_options[] = {
 	},
 	{
 		.name = "append", .metavar = "TEXT", .kind = OPTION_STRING, .max = 65535,
-		.help = "kernel command line, passed on exactly; without it Kinglet makes one for "
-			"Linux that suits the other options",
+		.help = "kernel command line, passed on unchanged; without it Kinglet makes one "
+			"for Linux from the other options",
 		RUN(append),
 	},
 	{
@@ -190,19 +190,20 @@ static const struct option boot_options[] = {
 	},
 	{
 		.name = "console", .kind = OPTION_WORD, .words = console_words, .initial = "null",
-		.help = "virtio console: hvc0 and the port kinglet.status; null drops what hvc0 prints",
+		.help = "virtio console: hvc0 and the port kinglet.status; null drops the output "
+			"of hvc0",
 		RUN(config.console),
 	},
 	{
 		.name = "acpi", .kind = OPTION_WORD, .words = option_on_off, .initial = "on",
-		.help = "firmware tables by which the guest finds CPUs, PCI and power-off; a device "
-			"tree on arm64",
+		.help = "firmware tables that describe CPUs, PCI and power-off to the guest; a "
+			"device tree on arm64",
 		RUN(config.acpi),
 	},
 	{
 		.name = "dump-fdt", .metavar = "FILE", .kind = OPTION_STRING, .min = 1, .max = 4095,
 		.file = FILE_OUTPUT,
-		.help = "write the device tree that the guest gets to this file as well; arm64 only",
+		.help = "also write the guest's device tree to this file; arm64 only",
 		RUN(config.boot.dump_fdt),
 	},
 	{
@@ -225,7 +226,7 @@ static const struct option boot_options[] = {
 
 const struct option_list boot_option_list = {
 	.name = "boot",
-	.title = "The kernel and its surroundings",
+	.title = "The kernel and its environment",
 	.table = boot_options,
 	.count = ARRAY_SIZE(boot_options),
 };
@@ -267,29 +268,29 @@ static const struct option machine_options[] = {
 	},
 	{
 		.name = "gdb", .metavar = "PORT|SOCKET", .kind = OPTION_KEYS, .keys = &gdb_keys,
-		.help = "wait before the first instruction for gdb, which connects by 'target "
+		.help = "wait before the first instruction for gdb, which connects with 'target "
 			"remote :PORT' or 'target remote SOCKET'",
 		RUN(gdb),
 	},
 	{
 		.name = "stats", .kind = OPTION_FLAG,
 		.help = "print at the end, and on SIGUSR1, how often vCPUs left the guest for "
-			"Kinglet, and for which device, how often a device woke Kinglet, and what "
-			"became of the frames that Kinglet carried",
+			"Kinglet, and for which device, how often a device woke Kinglet, and "
+			"counts of the frames that Kinglet carried",
 		RUN(stats),
 	},
 	{
 		.name = "explain", .kind = OPTION_FLAG,
 		.help = "narrate to standard error: each ioctl of KVM, vhost and tun and each kind "
-			"of exit in a sentence, with the line of Kinglet's source that made it",
+			"of exit in a sentence, with its source line in Kinglet",
 		RUN(watch.explain),
 	},
 	{
 		.name = "explain=html", .metavar = "FILE", .kind = OPTION_STRING, .min = 1,
 		.max = 4095,
 		.file = FILE_OUTPUT,
-		.help = "write a page about the run: timeline, memory map, PCI, queues, what exits "
-			"cost",
+		.help = "write a page about the run: timeline, memory map, PCI, queues, cost of "
+			"exits",
 		RUN(watch.explain_page),
 	},
 	{
@@ -301,14 +302,14 @@ static const struct option machine_options[] = {
 	},
 	{
 		.name = "budget", .metavar = "init=TIME", .kind = OPTION_KEYS, .keys = &budget_keys,
-		.help = "end with status 1 where a run that went well took longer, from its start, "
+		.help = "end a successful run with status 1 if, from its start, it took longer "
 			"than",
 		RUN(watch),
 	},
 	{
 		.name = "dry-run", .kind = OPTION_FLAG,
-		.help = "look at all that a run would look at but /dev/kvm, print the machine that would "
-			"be built, and end",
+		.help = "check everything that a run would check except /dev/kvm, print the "
+			"machine that would be built, and end",
 		RUN(dry_run),
 	},
 };

@@ -18,7 +18,7 @@ static const struct option report_options[] = {
 	{
 		.name = "html", .metavar = "FILE", .kind = OPTION_STRING, .min = 1, .max = 4095,
 		.file = FILE_OUTPUT,
-		.help = "instead write a page about the run, as run --explain=html does",
+		.help = "write a page about the run instead, like run --explain=html",
 		.offset = offsetof(struct report_options, html), .size = sizeof(const char *),
 	},
 };
@@ -55,7 +55,8 @@ static int finish(struct common_options *common, int argc, char **argv)
 
 	(void)argv;
 	if (argc > 0 || !options->path) {
-		log_error("report wants one file of kinglet run --trace; write kinglet report FILE");
+		log_error("report needs one file of kinglet run --trace; write kinglet report "
+			  "FILE");
 		return -EINVAL;
 	}
 	ret = file_set_add(&files, "FILE", options->path, FILE_INPUT);
@@ -122,8 +123,8 @@ static const struct option_list *const lists[] = {
 const struct command command_report = {
 	.name = "report",
 	.synopsis = "FILE [options]",
-	.summary = "print the phases of a trace, and what exits and calls cost in it",
-	.about = "FILE is what kinglet run --trace FILE has written.\n",
+	.summary = "print the phases of a trace, and the cost of its exits and calls",
+	.about = "FILE is a file written by kinglet run --trace FILE.\n",
 	.options = lists,
 	.options_size = sizeof(struct report_options),
 	.argument = take_path,

@@ -20,7 +20,7 @@ int run_options_kernel(struct common_options *common, const char *path)
 
 	if (options->config.boot.kernel) {
 		log_error("%.80s: a second kernel beside %.80s; give one, and arguments for the "
-			  "guest's init behind --",
+			  "guest's init after --",
 			  path, options->config.boot.kernel);
 		return -EINVAL;
 	}

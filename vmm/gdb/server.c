@@ -38,7 +38,8 @@ static int fail(const struct gdb_server *server, const char *what, int err)
 
 	log_error("gdb: %s%s: %s: %s%s", config->port ? "127.0.0.1:" : "socket ", config->listen,
 		  what, strerror(-err),
-		  err == -EADDRINUSE && !config->port ? " (remove it if nobody listens there)" : "");
+		  err == -EADDRINUSE && !config->port ? " (remove it if no process listens "
+							"there)" : "");
 	return err;
 }
 

@@ -119,7 +119,7 @@ static void check_document(struct ktap *ktap, const struct ktap_document *doc, c
 		ktap_complain(ktap, "%s: no plan (1..N) tells whether the %ld results seen are all",
 			      name, doc->seen);
 	else if (stray)
-		ktap_complain(ktap, "%s: number %ld (%.200s) is there twice, or beyond the plan",
+		ktap_complain(ktap, "%s: number %ld (%.200s) is a duplicate, or beyond the plan",
 			      name, stray->number, stray->name);
 }
 

@@ -58,7 +58,7 @@ static int memory_up(struct vm *vm)
 	int ret = count > 0 ? gmem_init(&vm->mem, ranges, (unsigned)count, &options) : count;
 
 	if (ret == -EINVAL)
-		log_error("--memory: %llu bytes is no size that guest RAM%s can have",
+		log_error("--memory: %llu bytes is not a possible size of guest RAM%s",
 			  (unsigned long long)vm->config->memory,
 			  options.hugepages ? " of 2 MiB pages" : "");
 	return ret;

@@ -136,13 +136,13 @@ static void abandon(struct vm *vm)
 {
 	if (!observers_silence(&vm->observers))
 		ending_fail(&vm->ending, OUTCOME_HOST, 0,
-			    "the console's text was not looked at to its end");
+			    "the console's output was not read completely");
 	terminal_restore(&vm->console.terminal);
 	observers_abandon(&vm->observers);
 	vm_abandon_devices(vm);
 	if (!atomic_load(&vm->ending.unfinished))
 		return;
-	log_warning("the machine does not stop: what it had still to write may be lost");
+	log_warning("the machine does not stop: pending output may be lost");
 	ending_fail(&vm->ending, OUTCOME_HOST, 0, "the machine did not stop");
 }
 

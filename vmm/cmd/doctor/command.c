@@ -23,7 +23,7 @@ static const struct option doctor_options[] = {
 	{
 		.name = "fix", .kind = OPTION_FLAG,
 		.help = "first remove the SCSI targets (--scsi path=FILE) that killed runs of "
-			"Kinglet left; takes root",
+			"Kinglet left; needs root",
 		OPTION_FIELD(struct doctor_options, fix),
 	},
 };
@@ -171,7 +171,7 @@ static const struct option_list *const lists[] = {
 const struct command command_doctor = {
 	.name = "doctor",
 	.synopsis = "[options]",
-	.summary = "examine this host: can it run guests, how well, and what would mend it",
+	.summary = "examine this host: can it run guests, how well, and what would fix problems",
 	.about = "Each line is ok, degraded or missing; the line below tells for what, and which\n"
 		 "command would mend it. Small guests are run to learn whether KVM executes or\n"
 		 "emulates them. Nothing is changed without --fix. Exit status: 0 when a Linux\n"

@@ -54,16 +54,16 @@ static const struct option exec_options[] = {
 	{
 		.name = "root", .metavar = "DIR", .kind = OPTION_STRING, .min = 1, .max = 4095,
 		.file = FILE_FOLDER,
-		.help = "a copy of this folder is the guest's root, and PROGRAM is looked for there; "
-			"without it PROGRAM is a static one of the host",
+		.help = "a copy of this folder is the guest's root, and PROGRAM is searched for "
+			"there; without it PROGRAM is a static one of the host",
 		EXEC(root),
 	},
 	{
 		.name = "dir", .metavar = "HOST:GUEST[:ro]", .kind = OPTION_STRING,
 		.min = 1, .max = 8191, .max_items = MAX_DIRS,
 		.count_offset = offsetof(struct exec_options, dir_count),
-		.help = "a copy of the folder HOST at GUEST; what the guest changes in it is lost, "
-			"and with ro it cannot change it",
+		.help = "a copy of the folder HOST at GUEST; changes by the guest are lost, and "
+			"with ro it is read-only",
 		EXEC(dirs),
 	},
 	{
@@ -75,22 +75,22 @@ static const struct option exec_options[] = {
 		.name = "env", .metavar = "NAME[=VALUE]", .kind = OPTION_STRING,
 		.min = 1, .max = 65535, .max_items = MAX_ENV,
 		.count_offset = offsetof(struct exec_options, env_count),
-		.help = "a variable of PROGRAM's environment, with the host's value where none is "
-			"given; PATH and HOME are there without",
+		.help = "a variable of PROGRAM's environment, with the host's value if none is "
+			"given; PATH and HOME are always set",
 		EXEC(env),
 	},
 	{
 		.name = "modules", .metavar = "DIR", .kind = OPTION_STRING, .min = 1, .max = 4095,
-		.help = "the folder of KERNEL's modules; without it /lib/modules/VERSION, by the "
-			"version that KERNEL names",
+		.help = "the folder of KERNEL's modules; without it /lib/modules/VERSION, with the "
+			"version in KERNEL",
 		EXEC(modules),
 	},
 	{
 		.name = "module", .metavar = "NAME", .kind = OPTION_STRING, .min = 1, .max = 63,
 		.max_items = MAX_MODULES,
 		.count_offset = offsetof(struct exec_options, module_count),
-		.help = "load this module, too; those of the machine's devices are loaded by "
-			"themselves",
+		.help = "load this module, too; those of the machine's devices are loaded "
+			"automatically",
 		EXEC(module_names),
 	},
 	{
@@ -107,7 +107,7 @@ static const struct option exec_options[] = {
 
 static const struct option_list exec_option_list = {
 	.name = "exec",
-	.title = "The program and what it finds",
+	.title = "The program and its environment",
 	.table = exec_options,
 	.count = ARRAY_SIZE(exec_options),
 };
@@ -386,8 +386,8 @@ static int report(struct exec_options *options, const struct verdict *verdict, d
 	if (*line)
 		log_error("%s", line);
 	if (verdict->outcome == OUTCOME_PANIC && options->without_modules)
-		log_error("%s: no modules of it were found in /lib/modules; where virtio is not built "
-			  "in, give their folder with --modules DIR",
+		log_error("%s: no modules for it were found in /lib/modules; if virtio is not "
+			  "built in, give their folder with --modules DIR",
 			  options->run.config.boot.kernel);
 	if (options->console.image_failed)
 		log_memory(options, "the kernel had no room to unpack the guest's files");

@@ -17,7 +17,7 @@ const char *const exec_needed_modules[EXEC_NEEDED_MODULES] = { "virtio_pci", "vi
 static int refuse(const char *path, int err)
 {
 	if (err == -EFBIG)
-		log_error("%.200s: the image gets too large for a guest's memory", path);
+		log_error("%.200s: the image becomes too large for a guest's memory", path);
 	else
 		log_error("%.200s: %s", path, strerror(-err));
 	return err;

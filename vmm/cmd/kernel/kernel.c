@@ -80,7 +80,7 @@ int kernels_print(FILE *out, const struct kernel_places *places)
 			kernel->version, kernel->modules ? kernel->modules : "-", missing);
 	}
 	if (taken)
-		fputs("The one with a star is taken where no KERNEL is given.\n", out);
+		fputs("The one with a star is the default KERNEL.\n", out);
 	else if (!ret && !list.count)
 		fprintf(out,
 			"%s has no vmlinuz-*. On Debian: apt-get install linux-image-cloud-amd64\n",
@@ -111,7 +111,7 @@ const struct command command_kernel = {
 	.name = "kernel",
 	.synopsis = "list",
 	.words = "list",
-	.summary = "list the kernels that are installed here, and what they lack for exec",
+	.summary = "list the installed kernels, and what they lack for exec",
 	.options = lists,
 	.options_size = sizeof(struct kernel_options),
 	.argument = take_word,

@@ -21,8 +21,8 @@ static const struct option_word fail_on_words[] = {
 static const struct option test_table[] = {
 	{
 		.name = "expect", .metavar = "REGEX", .kind = OPTION_STRING, .min = 1, .max = 4095,
-		.help = "pass as soon as a line of a console matches, as by grep -E; of several, "
-			"all must",
+		.help = "pass as soon as a line of a console matches, as with grep -E; if given "
+			"several times, all must",
 		.max_items = TEST_MAX_PATTERNS,
 		.count_offset = offsetof(struct test_options, expect_count),
 		FIELD(expect),
@@ -36,33 +36,33 @@ static const struct option test_table[] = {
 	},
 	{
 		.name = "expect-reboot", .kind = OPTION_FLAG,
-		.help = "pass when the guest reboots, once all else that is expected was seen; "
-			"without it, a reboot is a failure",
+		.help = "pass when the guest reboots, after every --expect has matched; without "
+			"it, a reboot is a failure",
 		FIELD(expect_reboot),
 	},
 	{
 		.name = "fail-on", .kind = OPTION_WORD, .words = fail_on_words, .initial = "bug",
-		.help = "the mildest complaint of the guest's kernel that is a failure; milder "
-			"ones are counted in the report",
+		.help = "the least severe message of the guest's kernel that is a failure; others "
+			"are counted in the report",
 		FIELD(fail_on),
 	},
 	{
 		.name = "retries", .metavar = "N", .kind = OPTION_NUMBER, .max = 100,
 		.initial = "0",
-		.help = "run a test that failed again, at most so often; one that then passes is "
-			"reported as flaky",
+		.help = "rerun a failed test, at most this number of times; one that then passes "
+			"is reported as flaky",
 		FIELD(retries),
 	},
 	{
 		.name = "symbols", .metavar = "FILE", .kind = OPTION_STRING, .min = 1, .max = 4095,
 		.file = FILE_INPUT,
-		.help = "vmlinux or System.map that names the addresses where vCPUs stand; KERNEL "
-			"itself where it is an ELF file with symbols",
+		.help = "vmlinux or System.map with symbols for the addresses of vCPUs; default: "
+			"KERNEL, if it is an ELF file with symbols",
 		FIELD(symbols),
 	},
 	{
 		.name = "verbose", .kind = OPTION_FLAG,
-		.help = "print what the guest prints, too",
+		.help = "also print the guest's output",
 		FIELD(verbose),
 	},
 };
@@ -91,13 +91,13 @@ static const struct option suite_table[] = {
 		.name = "list", .metavar = "FILE", .kind = OPTION_STRING, .min = 1, .max = 4095,
 		.file = FILE_INPUT,
 		.help = "run many tests: each line is a name and arguments as on the command line, "
-			"whose options hold for all lines",
+			"whose options apply to all lines",
 		FIELD(list),
 	},
 	{
 		.name = "jobs", .letter = 'j', .metavar = "N", .kind = OPTION_NUMBER, .min = 1,
 		.max = TEST_MAX_JOBS, .initial = "1",
-		.help = "with --list: so many at a time",
+		.help = "with --list: number of tests at a time",
 		FIELD(jobs),
 	},
 };
@@ -162,7 +162,7 @@ int test_options_finish(struct common_options *common, int argc, char **argv)
 		return finish_test(options, argc, argv);
 	}
 	if (argc >= 0) {
-		log_error("--list: arguments for the guest's init stand on the lines of the list");
+		log_error("--list: arguments for the guest's init belong on the lines of the list");
 		return -EINVAL;
 	}
 	return 0;

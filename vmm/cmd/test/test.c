@@ -201,7 +201,7 @@ static const struct option_list *const lists[] = {
 const struct command command_test = {
 	.name = "test",
 	.synopsis = "[KERNEL] [options] [-- init arguments]",
-	.summary = "boot a kernel and say PASS or FAIL, in one line and in the exit status",
+	.summary = "boot a kernel and report PASS or FAIL, in one line and by the exit status",
 	.about = "A test passes when the guest powers off with status 0, or as soon as --expect\n"
 		 "is seen. It fails by anything else: a panic, an oops, a triple fault, a boot\n"
 		 "that gives up, a reboot that was not expected, the timeout (60 s unless\n"
