@@ -175,20 +175,13 @@ static void take(struct balloon *b, struct virtq *q, const struct virtq_chain *c
 static void balloon_serve(struct virtio_dev *dev, struct virtq *q)
 {
 	struct virtq_chain chain;
-	int popped;
+	int ret;
 
 	virtq_disable_kicks(q);
-	popped = virtq_pop(q, &chain);
-	if (popped < 0) {
-		virtio_broken(dev, "a ring is damaged");
-		return;
-	}
-	if (popped) {
+	ret = virtq_pop(q, &chain);
+	if (ret > 0)
 		take(to_balloon(dev), q, &chain);
-		virtq_notify(q);
-	}
-	if (virtq_enable_kicks(q))
-		eventfd_signal(q->kick_fd);
+	virtio_end_turn(q, ret < 0 ? ret : 0, "a ring is damaged");
 }
 
 static void balloon_config_read(struct virtio_dev *dev, unsigned off, void *buf, unsigned len)

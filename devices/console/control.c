@@ -62,13 +62,13 @@ static bool control_send(struct console *c, unsigned port, enum message message)
 	struct virtq_chain *chain = &c->chain;
 	uint8_t buf[MAX_MESSAGE];
 	size_t len = message_write(c, port, message, buf);
-	int rc = virtq_pop(q, chain);
+	int ret = virtq_pop(q, chain);
 
 	/* Buffers that arrived meanwhile: try again; for later ones there is a kick. */
-	if (!rc && virtq_enable_kicks(q))
-		rc = virtq_pop(q, chain);
-	if (rc <= 0) {
-		if (rc < 0)
+	if (!ret && virtq_enable_kicks(q))
+		ret = virtq_pop(q, chain);
+	if (ret <= 0) {
+		if (ret < 0)
 			virtio_broken(&c->dev, "control queue: broken ring");
 		return false;
 	}
@@ -155,10 +155,10 @@ void console_control_serve(struct console *c, struct virtq *q)
 {
 	uint8_t message[sizeof(struct virtio_console_control)];
 	unsigned budget = TURN_CHAINS;
-	int rc;
+	int ret;
 
 	virtq_disable_kicks(q);
-	while ((rc = virtq_pop(q, &c->chain)) > 0) {
+	while ((ret = virtq_pop(q, &c->chain)) > 0) {
 		uint16_t head = c->chain.head;
 
 		if (iov_read(c->chain.iov, c->chain.out_count, 0, message, sizeof(message)) ==
@@ -169,7 +169,7 @@ void console_control_serve(struct console *c, struct virtq *q)
 		if (!--budget)
 			break;
 	}
-	console_turn_end(c, q, rc, "control queue: broken ring");
+	virtio_end_turn(q, ret, "control queue: broken ring");
 	console_control_flush(c);
 }
 

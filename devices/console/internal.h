@@ -91,11 +91,6 @@ void console_input_wake(struct console *c, unsigned id);
  * on.
  */
 void console_report_drained(struct console *c);
-/*
- * Ends a turn. `rc` is the result of the last virtq_pop(); if there is more to do, the queue kicks
- * itself, so that others have their turn first.
- */
-void console_turn_end(struct console *c, struct virtq *q, int rc, const char *broken);
 
 /* --- control.c --- */
 

@@ -57,15 +57,6 @@ static void status_write(struct console *c, const uint8_t *data, size_t len)
 
 /* --- Output queues ---------------------------------------------------------------------------- */
 
-void console_turn_end(struct console *c, struct virtq *q, int rc, const char *broken)
-{
-	virtq_notify(q);
-	if (rc < 0)
-		virtio_broken(&c->dev, broken);
-	else if (rc > 0 || virtq_enable_kicks(q))
-		eventfd_signal(q->kick_fd);
-}
-
 /* The number of bytes that the receiver took. */
 static size_t output_write(struct console *c, unsigned id, const uint8_t *data, size_t len)
 {
@@ -124,12 +115,12 @@ void console_output_serve(struct console *c, unsigned id)
 	struct virtq *q = output_queue(c, id);
 	unsigned budget = TURN_CHAINS;
 	size_t bytes = TURN_BYTES;
-	int rc;
+	int ret;
 
 	if (c->ports[id].output_refused)
 		return;
 	virtq_disable_kicks(q);
-	while ((rc = virtq_pop(q, &c->chain)) > 0) {
+	while ((ret = virtq_pop(q, &c->chain)) > 0) {
 		bytes -= output_pass(c, id, bytes);
 		if (c->ports[id].written < c->chain.out_len) {
 			virtq_unpop(q, &c->chain);
@@ -140,10 +131,10 @@ void console_output_serve(struct console *c, unsigned id)
 		if (!--budget)
 			break;
 	}
-	if (rc > 0 && c->ports[id].output_refused)
+	if (ret > 0 && c->ports[id].output_refused)
 		virtq_notify(q);
 	else
-		console_turn_end(c, q, rc, "output queue: broken ring");
+		virtio_end_turn(q, ret, "output queue: broken ring");
 }
 
 void console_output_resume(struct console *c, unsigned id)
@@ -195,9 +186,9 @@ static size_t input_fill(struct console *c, unsigned id, const uint8_t *data, si
 	struct virtq_chain *chain = &c->chain;
 	unsigned budget = TURN_CHAINS;
 	size_t taken = 0;
-	int rc = 0;
+	int ret = 0;
 
-	while (taken < len && budget-- && (rc = virtq_pop(q, chain)) > 0) {
+	while (taken < len && budget-- && (ret = virtq_pop(q, chain)) > 0) {
 		size_t n = iov_write(chain->iov + chain->out_count, chain->in_count, 0,
 				     data + taken, len - taken);
 
@@ -205,7 +196,7 @@ static size_t input_fill(struct console *c, unsigned id, const uint8_t *data, si
 		taken += n;
 	}
 	virtq_notify(q);
-	if (rc < 0)
+	if (ret < 0)
 		virtio_broken(&c->dev, "input queue: broken ring");
 	else if (taken < len && virtq_enable_kicks(q))
 		eventfd_signal(q->kick_fd);

@@ -166,23 +166,19 @@ void net_serve_control(struct net *net, struct virtq *q)
 {
 	struct virtq_chain *chain = &net->chain;
 	unsigned budget = TURN_COMMANDS;
-	int rc;
+	int ret;
 
 	virtq_disable_kicks(q);
-	while ((rc = virtq_pop(q, chain)) > 0) {
+	while ((ret = virtq_pop(q, chain)) > 0) {
 		uint8_t ack = control_run(net, chain) ? VIRTIO_NET_OK : VIRTIO_NET_ERR;
 
 		if (!iov_write(chain->iov + chain->out_count, chain->in_count, 0, &ack, 1)) {
-			rc = -EPROTO;
+			ret = -EPROTO;
 			break;
 		}
 		virtq_push(q, chain->head, 1);
 		if (!--budget)
 			break;
 	}
-	virtq_notify(q);
-	if (rc < 0)
-		virtio_broken(&net->dev, "control queue: broken ring, or no room for an answer");
-	else if (rc > 0 || virtq_enable_kicks(q))
-		eventfd_signal(q->kick_fd);
+	virtio_end_turn(q, ret, "control queue: broken ring, or no room for an answer");
 }

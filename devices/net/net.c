@@ -56,17 +56,17 @@ static void net_serve(struct virtio_dev *dev, struct virtq *q)
 
 static int prepare_taps(struct net *net)
 {
-	int rc = 0;
+	int ret = 0;
 
-	for (unsigned i = 0; i < net->pair_count && !rc; i++)
-		rc = tap_set_header(&net->pairs[i].tap, net->header_len);
-	return rc ? rc : net_apply_offloads(net, net->dev.acked);
+	for (unsigned i = 0; i < net->pair_count && !ret; i++)
+		ret = tap_set_header(&net->pairs[i].tap, net->header_len);
+	return ret ? ret : net_apply_offloads(net, net->dev.acked);
 }
 
 static int net_activate(struct virtio_dev *dev)
 {
 	struct net *net = net_of(dev);
-	int rc;
+	int ret;
 
 	net->header_len = virtio_has(dev, VIRTIO_F_VERSION_1) ||
 					  virtio_has(dev, VIRTIO_NET_F_MRG_RXBUF) ?
@@ -75,14 +75,14 @@ static int net_activate(struct virtio_dev *dev)
 	net->filter.by_vlan = virtio_has(dev, VIRTIO_NET_F_CTRL_VLAN);
 	if (net->pair_count > 1)
 		bind_third_queue(net);
-	rc = prepare_taps(net);
-	if (tap_error_is_gone(rc)) {
+	ret = prepare_taps(net);
+	if (tap_error_is_gone(ret)) {
 		net_tap_is_gone(net, NULL);
-		rc = 0;
+		ret = 0;
 	}
-	for (unsigned i = 0; i < net->pair_count && !rc && !net->in_kernel; i++)
-		rc = net_pair_start(&net->pairs[i]);
-	return rc;
+	for (unsigned i = 0; i < net->pair_count && !ret && !net->in_kernel; i++)
+		ret = net_pair_start(&net->pairs[i]);
+	return ret;
 }
 
 static void net_quiesce(struct virtio_dev *dev)

@@ -72,10 +72,10 @@ static int window_fill(struct net_pair *pair)
 
 	w->full = w->count == limit;
 	while (w->room < MAX_FRAME && !w->full) {
-		int rc = virtq_pop(pair->rx, &net->chain);
+		int ret = virtq_pop(pair->rx, &net->chain);
 
-		if (rc <= 0)
-			return rc;
+		if (ret <= 0)
+			return ret;
 		/* §5.1.6.3.1: a buffer holds at least the header. */
 		if (net->chain.in_len < net->header_len || net->chain.in_count > WINDOW_IOV)
 			return -EPROTO;
@@ -203,13 +203,13 @@ static bool rx_place_frame(struct net_pair *pair)
 void net_serve_rx(struct net_pair *pair)
 {
 	struct virtq *q = pair->rx;
-	int rc = 0;
+	int ret = 0;
 
 	pair->rx_starved = false;
 	virtq_disable_kicks(q);
 	for (unsigned i = 0; i < TURN_FRAMES && pair->polled; i++) {
-		rc = window_fill(pair);
-		if (rc < 0)
+		ret = window_fill(pair);
+		if (ret < 0)
 			break;
 		if (pair->window.count && !pair->frame_len && !rx_read(pair))
 			break;
@@ -222,7 +222,7 @@ void net_serve_rx(struct net_pair *pair)
 		}
 	}
 	virtq_notify(q);
-	if (rc < 0)
+	if (ret < 0)
 		virtio_broken(&pair->net->dev, "receive queue: broken ring or buffer");
 	else if (pair->frame_len && !pair->rx_starved)
 		eventfd_signal(q->kick_fd); /* there may be no event from the tap */
@@ -257,12 +257,12 @@ void net_serve_tx(struct net_pair *pair)
 	struct net *net = pair->net;
 	struct virtq *q = pair->tx;
 	unsigned budget = TURN_FRAMES;
-	int rc;
+	int ret;
 
 	if (pair->tx_blocked)
 		return;
 	virtq_disable_kicks(q);
-	while ((rc = virtq_pop(q, &net->chain)) > 0) {
+	while ((ret = virtq_pop(q, &net->chain)) > 0) {
 		if (!tx_send(pair, &net->chain)) {
 			virtq_unpop(q, &net->chain);
 			pair->tx_blocked = true;
@@ -272,13 +272,12 @@ void net_serve_tx(struct net_pair *pair)
 		if (!--budget)
 			break;
 	}
-	virtq_notify(q);
-	if (rc < 0)
-		virtio_broken(&net->dev, "transmit queue: broken ring");
-	else if (pair->tx_blocked)
+	if (pair->tx_blocked) {
+		virtq_notify(q);
 		pair_poll(pair);
-	else if (rc > 0 || virtq_enable_kicks(q))
-		eventfd_signal(q->kick_fd);
+	} else {
+		virtio_end_turn(q, ret, "transmit queue: broken ring");
+	}
 }
 
 static void tap_serve(struct net_pair *pair, uint32_t events)
@@ -321,9 +320,10 @@ void net_pair_init(struct net_pair *pair, struct net *net, struct tap *tap)
 
 int net_pair_start(struct net_pair *pair)
 {
-	int rc = loop_add(pair->net->dev.loop, &pair->event, EPOLLIN);
-	if (rc)
-		return rc;
+	int ret = loop_add(pair->net->dev.loop, &pair->event, EPOLLIN);
+
+	if (ret)
+		return ret;
 	pair->polled = true;
 	pair->poll_events = EPOLLIN;
 	pair->rx_starved = pair->tx_blocked = false;

@@ -331,6 +331,15 @@ void virtio_broken(struct virtio_dev *dev, const char *reason)
 	notify_config(dev);
 }
 
+void virtio_end_turn(struct virtq *q, int ret, const char *broken)
+{
+	virtq_notify(q);
+	if (ret < 0)
+		virtio_broken(q->dev, broken);
+	else if (ret > 0 || virtq_enable_kicks(q))
+		eventfd_signal(q->kick_fd);
+}
+
 void virtio_config_changed(struct virtio_dev *dev)
 {
 	dev->config_generation++;

@@ -180,6 +180,13 @@ enum { VIRTIO_COMPLAINTS_MAX = 8 };
  */
 void virtio_broken(struct virtio_dev *dev, const char *reason);
 
+/*
+ * Ends a turn of model->serve: notifies the driver. `ret` is that of the last virtq_pop(): negative,
+ * then the device is broken, for this reason; with 1, or when chains have arrived meanwhile, the
+ * queue kicks itself, so that others have their turn first.
+ */
+void virtio_end_turn(struct virtq *q, int ret, const char *broken);
+
 /* The model changed its configuration space. */
 void virtio_config_changed(struct virtio_dev *dev);
 
