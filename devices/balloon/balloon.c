@@ -140,19 +140,13 @@ static void ask_again(struct loop_timer *timer)
 	pthread_mutex_unlock(&b->dev.lock);
 }
 
-static void set_timer(struct balloon *b, uint64_t ns)
-{
-	/* It cannot fail: the timer is there, and `ns` is a time. */
-	(void)!loop_timer_set(&b->ask, ns);
-}
-
 /* A driver that has given a second one, which it must not, gets the first back. */
 static void hold(struct balloon *b, uint16_t head)
 {
 	ask(b);
 	b->holds = true;
 	b->held = head;
-	set_timer(b, b->stats_interval);
+	loop_timer_set(&b->ask, b->stats_interval);
 }
 
 /* --- Device --------------------------------------------------------------------------------- */
@@ -205,7 +199,7 @@ static void balloon_quiesce(struct virtio_dev *dev)
 	struct balloon *b = to_balloon(dev);
 
 	b->holds = false;
-	set_timer(b, 0);
+	loop_timer_set(&b->ask, 0);
 }
 
 static void balloon_reset(struct virtio_dev *dev)

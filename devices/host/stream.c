@@ -4,7 +4,6 @@
 #include "base/log.h"
 
 #include <string.h>
-#include <sys/eventfd.h>
 
 /* --- Input ------------------------------------------------------------------------------------ */
 
@@ -70,26 +69,6 @@ void stream_in_resume(struct stream_in *in)
 	eventfd_signal(in->resume.fd);
 }
 
-/* In the loop from the start. */
-static int add_eventfd(struct loop *loop, struct loop_event *event)
-{
-	int ret;
-
-	event->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (event->fd < 0)
-		return -errno;
-	ret = loop_add(loop, event, EPOLLIN);
-	if (ret)
-		close_fd(&event->fd);
-	return ret;
-}
-
-static void remove_eventfd(struct loop *loop, struct loop_event *event)
-{
-	loop_remove(loop, event);
-	close_fd(&event->fd);
-}
-
 int stream_in_init(struct stream_in *in, struct loop *loop, int fd, const struct stream_in_ops *ops,
 		   void *owner)
 {
@@ -105,7 +84,7 @@ int stream_in_init(struct stream_in *in, struct loop *loop, int fd, const struct
 	if (ret)
 		return ret;
 	in->event = (struct loop_event){ .fd = in->input.fd, .fn = readable };
-	ret = add_eventfd(loop, &in->resume);
+	ret = loop_eventfd_add(loop, &in->resume);
 	if (ret)
 		input_close(&in->input);
 	else
@@ -117,7 +96,7 @@ void stream_in_destroy(struct stream_in *in)
 {
 	if (in->input.watched)
 		loop_remove(in->loop, &in->event);
-	remove_eventfd(in->loop, &in->resume);
+	loop_eventfd_remove(in->loop, &in->resume);
 	input_close(&in->input);
 }
 
@@ -193,7 +172,7 @@ int stream_out_init(struct stream_out *out, struct loop *loop, int fd,
 	ret = output_open(&out->output, fd);
 	out->event.fd = out->output.fd;
 	if (!ret)
-		ret = add_eventfd(loop, &out->broken_pipe);
+		ret = loop_eventfd_add(loop, &out->broken_pipe);
 	if (ret)
 		output_close(&out->output);
 	return ret;
@@ -203,6 +182,6 @@ void stream_out_destroy(struct stream_out *out)
 {
 	if (out->waiting)
 		loop_remove(out->loop, &out->event);
-	remove_eventfd(out->loop, &out->broken_pipe);
+	loop_eventfd_remove(out->loop, &out->broken_pipe);
 	output_close(&out->output);
 }

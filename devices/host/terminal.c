@@ -6,7 +6,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 
 enum {
@@ -241,7 +240,8 @@ static bool flush_output(struct terminal *terminal)
 static void arm_flush(struct terminal *terminal)
 {
 	if (!terminal->flush_armed)
-		terminal->flush_armed = !loop_timer_set(&terminal->flush_timer, FLUSH_DELAY_NS);
+		loop_timer_set(&terminal->flush_timer, FLUSH_DELAY_NS);
+	terminal->flush_armed = true;
 }
 
 /* Writes, and has the loop try again if something remains. Locked. */
@@ -372,10 +372,7 @@ int terminal_init(struct terminal *terminal, const struct terminal_options *opti
 	if (ret)
 		goto err_close;
 
-	terminal->resume.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	ret = terminal->resume.fd < 0 ? -errno : 0;
-	if (!ret)
-		ret = loop_add(options->loop, &terminal->resume, EPOLLIN);
+	ret = loop_eventfd_add(options->loop, &terminal->resume);
 	if (ret)
 		goto err_close;
 	/* Started with it closed, or no descriptor available: there is no input. */
@@ -389,7 +386,6 @@ int terminal_init(struct terminal *terminal, const struct terminal_options *opti
 
 err_close:
 	loop_timer_remove(options->loop, &terminal->flush_timer);
-	close_fd(&terminal->resume.fd);
 	output_close(&terminal->output);
 	pthread_mutex_destroy(&terminal->lock);
 err:
@@ -406,9 +402,8 @@ void terminal_destroy(struct terminal *terminal)
 	terminal_restore(terminal);
 	watch_input(terminal, false);
 	loop_remove(loop, &terminal->out);
-	loop_remove(loop, &terminal->resume);
+	loop_eventfd_remove(loop, &terminal->resume);
 	loop_timer_remove(loop, &terminal->flush_timer);
-	close_fd(&terminal->resume.fd);
 	input_close(&terminal->input);
 	output_close(&terminal->output);
 	pthread_mutex_destroy(&terminal->lock);

@@ -23,10 +23,7 @@ static void schedule_announcement(struct net *net)
 	uint64_t ms = net->announcements_left ?
 			      announce_after_ms[NET_ANNOUNCEMENTS - net->announcements_left] : 0;
 
-	/*
-	 * 0 disarms. It fails only if there is no timer yet, and then there is nothing to disarm.
-	 */
-	(void)!loop_timer_set(&net->announce_timer, ms * 1000000U);
+	loop_timer_set(&net->announce_timer, ms * 1000000U);
 }
 
 static void ask_for_announcement(struct net *net)

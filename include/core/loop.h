@@ -43,12 +43,21 @@ __must_check int loop_modify(struct loop *loop, struct loop_event *event, uint32
 void loop_remove(struct loop *loop, struct loop_event *event);
 
 /*
- * A timer that fires once, `ns` nanoseconds after loop_timer_set(); 0 disarms. Set timer->fn first.
+ * A timer that fires once, `ns` nanoseconds after loop_timer_set(), which cannot fail; 0 disarms.
+ * Set timer->fn first. A timer that is not in the loop is not armed.
  */
 __must_check int loop_timer_add(struct loop *loop, struct loop_timer *timer);
-__must_check int loop_timer_set(struct loop_timer *timer, uint64_t ns);
+void loop_timer_set(struct loop_timer *timer, uint64_t ns);
 /* Removes it and closes its timerfd. Idempotent. */
 void loop_timer_remove(struct loop *loop, struct loop_timer *timer);
+
+/*
+ * An event for other threads: event->fd becomes an eventfd that is in the loop, for
+ * eventfd_signal(). Set event->fn first, which begins with eventfd_drain(). On failure the fd is -1.
+ */
+__must_check int loop_eventfd_add(struct loop *loop, struct loop_event *event);
+/* Removes it and closes its eventfd. Idempotent; does nothing when the fd is -1. */
+void loop_eventfd_remove(struct loop *loop, struct loop_event *event);
 
 /* Serves events until loop_stop(). 0, or the negative errno of epoll_wait(2). */
 __must_check int loop_run(struct loop *loop);

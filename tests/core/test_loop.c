@@ -126,9 +126,9 @@ static void test_timer_fires_once_and_disarms(void **state)
 	assert_int_equal(loop_init(&loop), 0);
 	assert_int_equal(loop_timer_add(&loop, &first.timer), 0);
 	assert_int_equal(loop_timer_add(&loop, &never.timer), 0);
-	assert_int_equal(loop_timer_set(&never.timer, 1), 0);
-	assert_int_equal(loop_timer_set(&never.timer, 0), 0);
-	assert_int_equal(loop_timer_set(&first.timer, 1000), 0);
+	loop_timer_set(&never.timer, 1);
+	loop_timer_set(&never.timer, 0);
+	loop_timer_set(&first.timer, 1000);
 	assert_int_equal(loop_run(&loop), 0);
 	assert_int_equal(first.fired, 1);
 	assert_int_equal(never.fired, 0);
@@ -136,6 +136,41 @@ static void test_timer_fires_once_and_disarms(void **state)
 	loop_timer_remove(&loop, &first.timer);
 	loop_timer_remove(&loop, &never.timer);
 	loop_destroy(&loop);
+}
+
+struct bell {
+	struct loop_event event;
+	struct loop *loop;
+	unsigned rung;
+};
+
+static void rung(struct loop_event *event, uint32_t events)
+{
+	struct bell *bell = container_of(event, struct bell, event);
+
+	(void)events;
+	bell->rung += (unsigned)eventfd_drain(event->fd);
+	loop_stop(bell->loop);
+}
+
+static void test_eventfd_in_the_loop_is_owned_and_removed(void **state)
+{
+	struct loop loop, none = { .epoll_fd = -1 };
+	struct bell bell = { .event.fn = rung, .loop = &loop };
+
+	(void)state;
+	assert_int_equal(loop_init(&loop), 0);
+	assert_int_equal(loop_eventfd_add(&loop, &bell.event), 0);
+	eventfd_signal(bell.event.fd);
+	assert_int_equal(loop_run(&loop), 0);
+	assert_int_equal(bell.rung, 1);
+	loop_eventfd_remove(&loop, &bell.event);
+	assert_int_equal(bell.event.fd, -1);
+	loop_eventfd_remove(&loop, &bell.event);
+	loop_destroy(&loop);
+	/* Nothing is left open when it cannot be added. */
+	assert_int_equal(loop_eventfd_add(&none, &bell.event), -EBADF);
+	assert_int_equal(bell.event.fd, -1);
 }
 
 static void test_eventfd_helpers(void **state)
@@ -159,6 +194,7 @@ int main(void)
 		cmocka_unit_test(test_events_at_hand_are_served_before_a_stop),
 		cmocka_unit_test(test_stop_from_another_thread),
 		cmocka_unit_test(test_timer_fires_once_and_disarms),
+		cmocka_unit_test(test_eventfd_in_the_loop_is_owned_and_removed),
 		cmocka_unit_test(test_eventfd_helpers),
 	};
 

@@ -96,20 +96,39 @@ int loop_timer_add(struct loop *loop, struct loop_timer *timer)
 	return ret;
 }
 
-int loop_timer_set(struct loop_timer *timer, uint64_t ns)
+void loop_timer_set(struct loop_timer *timer, uint64_t ns)
 {
 	struct itimerspec spec = {
 		.it_value = { .tv_sec = (time_t)(ns / 1000000000U),
 			      .tv_nsec = (long)(ns % 1000000000U) },
 	};
 
-	return timerfd_settime(timer->event.fd, 0, &spec, NULL) ? -errno : 0;
+	timerfd_settime(timer->event.fd, 0, &spec, NULL);
 }
 
 void loop_timer_remove(struct loop *loop, struct loop_timer *timer)
 {
 	loop_remove(loop, &timer->event);
 	close_fd(&timer->event.fd);
+}
+
+int loop_eventfd_add(struct loop *loop, struct loop_event *event)
+{
+	int ret;
+
+	event->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (event->fd < 0)
+		return -errno;
+	ret = loop_add(loop, event, EPOLLIN);
+	if (ret)
+		close_fd(&event->fd);
+	return ret;
+}
+
+void loop_eventfd_remove(struct loop *loop, struct loop_event *event)
+{
+	loop_remove(loop, event);
+	close_fd(&event->fd);
 }
 
 int loop_run(struct loop *loop)

@@ -12,7 +12,6 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -240,11 +239,11 @@ static int start_listening(struct gdb_server *server)
 
 static int add_wake(struct gdb_server *server)
 {
+	int ret;
+
 	server->wake.fn = woken;
-	server->wake.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (server->wake.fd < 0)
-		return -errno;
-	return loop_add(server->parts->loop, &server->wake, EPOLLIN);
+	ret = loop_eventfd_add(server->parts->loop, &server->wake);
+	return ret ? fail(server, "eventfd", ret) : 0;
 }
 
 static int set_up(struct gdb_server *server)
@@ -259,25 +258,24 @@ static int set_up(struct gdb_server *server)
 
 	if (!ret)
 		ret = add_wake(server);
-	return ret ? ret : gdb_new(&server->gdb, &options);
+	if (ret)
+		return ret;
+	ret = gdb_new(&server->gdb, &options);
+	return ret ? fail(server, "vCPUs", ret) : 0;
 }
 
 static void tear_down(struct gdb_server *server)
 {
 	struct loop *loop = server->parts->loop;
 
-	if (server->client.fd >= 0)
-		loop_remove(loop, &server->client);
+	loop_remove(loop, &server->client);
 	close_fd(&server->client.fd);
-	if (server->listener.fd >= 0)
-		loop_remove(loop, &server->listener);
+	loop_remove(loop, &server->listener);
 	close_fd(&server->listener.fd);
 	if (server->path)
 		unlink(server->path);
 	server->path = NULL;
-	if (server->wake.fd >= 0)
-		loop_remove(loop, &server->wake);
-	close_fd(&server->wake.fd);
+	loop_eventfd_remove(loop, &server->wake);
 	gdb_free(server->gdb);
 	server->gdb = NULL;
 }

@@ -58,14 +58,6 @@ static void signal_arrived(struct loop_event *event, uint32_t events)
 
 /* --- The end ---------------------------------------------------------------------------------- */
 
-/* Arming a timer that is in the loop cannot fail. */
-static void set_limit(struct control *control, uint64_t ns)
-{
-	int ret = loop_timer_set(&control->limit, ns);
-
-	(void)ret;
-}
-
 static unsigned progress_of(const struct control *control)
 {
 	return atomic_load(&control->options.ending->progress);
@@ -78,7 +70,7 @@ static void stop(struct control *control, uint64_t ns)
 	control->stopping = true;
 	control->progress = progress_of(control);
 	loop_stop(control->options.loop);
-	set_limit(control, ns);
+	loop_timer_set(&control->limit, ns);
 }
 
 static void run_ended(struct loop_event *event, uint32_t events)
@@ -100,7 +92,7 @@ static void timed_out(struct loop_timer *timer)
 		return;
 	}
 	requests_post(control->options.requests, REQUEST_LOCATE);
-	set_limit(control, locate_ns);
+	loop_timer_set(&control->limit, locate_ns);
 }
 
 /* After a guest that ended by itself, the stop may continue while there is progress. */
@@ -121,7 +113,7 @@ static void took_too_long(struct loop_timer *timer)
 			      "where the vCPUs are is not known: a device is busy");
 		stop(control, stop_ns - locate_ns);
 	} else if (may_go_on(control)) {
-		set_limit(control, stop_ns);
+		loop_timer_set(&control->limit, stop_ns);
 	} else if (!atomic_load(&control->gone)) {
 		control->gave_up = true;
 		loop_stop(&control->loop);
@@ -164,7 +156,9 @@ static int add_timers(struct control *control)
 	if (ret || !control->options.timeout_ns)
 		return ret;
 	ret = loop_timer_add(&control->loop, &control->timeout);
-	return ret ? ret : loop_timer_set(&control->timeout, time_left(&control->options));
+	if (!ret)
+		loop_timer_set(&control->timeout, time_left(&control->options));
+	return ret;
 }
 
 int control_init(struct control *control, const struct control_options *options)

@@ -2,7 +2,6 @@
 #include "requests.h"
 
 #include <stddef.h>
-#include <sys/eventfd.h>
 
 enum { OF_GUEST = 1u << REQUEST_POWER_OFF | 1u << REQUEST_RESET };
 
@@ -57,20 +56,11 @@ static void requested(struct loop_event *event, uint32_t events)
 int requests_init(struct requests *requests, struct loop *loop,
 		  void (*serve)(void *owner, enum request request), void *owner)
 {
-	int ret;
-
 	*requests = (struct requests){ .event.fn = requested, .serve = serve, .owner = owner };
-	requests->event.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (requests->event.fd < 0)
-		return -errno;
-	ret = loop_add(loop, &requests->event, EPOLLIN);
-	if (ret)
-		close_fd(&requests->event.fd);
-	return ret;
+	return loop_eventfd_add(loop, &requests->event);
 }
 
 void requests_destroy(struct requests *requests, struct loop *loop)
 {
-	loop_remove(loop, &requests->event);
-	close_fd(&requests->event.fd);
+	loop_eventfd_remove(loop, &requests->event);
 }
