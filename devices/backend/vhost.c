@@ -261,8 +261,10 @@ int vhost_bind(struct vhost *vhost, struct virtio_dev *dev, unsigned first, unsi
 {
 	int ret = bind(vhost, dev, first, count);
 
-	if (ret)
+	if (ret) {
+		log_error("%s: %s: %s", dev->name, vhost->kind->ops.name, strerror(-ret));
 		vhost->backend.ops->destroy(&vhost->backend);
+	}
 	return ret;
 }
 

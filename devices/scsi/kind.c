@@ -127,13 +127,11 @@ static int bind(struct virtio_dev **out, const struct virtio_env *env, unsigned 
 		return ret;
 	}
 	ret = vhost_bind(vhost, dev, 0, dev->queue_count);
-	if (ret) {
-		log_error("%s: %s", dev->name, strerror(-ret));
+	if (ret)
 		dev->model->destroy(dev);
-		return ret;
-	}
-	*out = dev;
-	return 0;
+	else
+		*out = dev;
+	return ret;
 }
 
 static int scsi_create(struct virtio_dev **out, const struct virtio_env *env, unsigned instance,

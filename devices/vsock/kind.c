@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "devices/vsock.h"
 
-#include "base/log.h"
 #include "devices/vhost_vsock.h"
-
-#include <string.h>
 
 enum { VSOCK_CID };
 
@@ -55,13 +52,11 @@ static int vsock_create(struct virtio_dev **out, const struct virtio_env *env, u
 	}
 	/* The kernel handles packets, this process events. */
 	ret = vhost_bind(vhost, dev, VSOCK_QUEUE_RX, VSOCK_QUEUE_EVENT);
-	if (ret) {
-		log_error("%s: %s", dev->name, strerror(-ret));
+	if (ret)
 		dev->model->destroy(dev);
-		return ret;
-	}
-	*out = dev;
-	return 0;
+	else
+		*out = dev;
+	return ret;
 }
 
 static const struct host_need vsock_needs[] = {

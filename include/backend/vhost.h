@@ -77,7 +77,8 @@ __must_check int vhost_open(struct vhost *vhost, const struct vhost_kind *kind, 
 /*
  * Binds queues [first, first + count) of dev, which owns the vhost from then on, also on failure:
  * the vhost's own ring 0 is the first of them. From now on the memory table follows guest RAM. A
- * queue that the model later binds elsewhere is left alone. -ENOMEM, errors of eventfd(2).
+ * queue that the model later binds elsewhere is left alone. Logs on failure. -ENOMEM, errors of
+ * eventfd(2).
  */
 __must_check int vhost_bind(struct vhost *vhost, struct virtio_dev *dev, unsigned first,
 			    unsigned count);

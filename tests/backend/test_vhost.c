@@ -12,6 +12,7 @@
 #include <linux/virtio_net.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 enum { QUEUES = 3, RX = 0, TX = 1, OTHER = 2, SIZE = 8, TAP_FD = 1234 };
 
@@ -677,6 +678,29 @@ static void test_net_features(void **state)
 				 BIT(VIRTIO_RING_F_INDIRECT_DESC));
 }
 
+static void test_failed_binding_is_logged(void **state)
+{
+	struct fixture *f = *state;
+	struct rlimit limit, none;
+	struct capture capture;
+	struct vhost *vhost;
+	char text[200];
+	int ret;
+
+	assert_int_equal(vhost_net_open(&vhost, &f->env.fake.sys, -1, false), 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = limit;
+	none.rlim_cur = STDERR_FILENO + 1;
+	capture_stderr_begin(&capture);
+	setrlimit(RLIMIT_NOFILE, &none);
+	ret = vhost_net_bind(vhost, &f->dev, RX, TAP_FD);
+	setrlimit(RLIMIT_NOFILE, &limit);
+	capture_stderr_end(&capture, text, sizeof(text));
+	assert_int_equal(ret, -EMFILE);
+	assert_non_null(strstr(text, f->dev.name));
+	assert_non_null(strstr(text, "vhost-net: Too many open files"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -707,6 +731,7 @@ int main(void)
 		TEST(test_inherited_fd_of_something_else),
 		TEST(test_failures_fill_no_log),
 		TEST(test_failed_ioctl_is_named),
+		TEST(test_failed_binding_is_logged),
 		TEST(test_net_features),
 	};
 
