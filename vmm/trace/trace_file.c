@@ -279,8 +279,10 @@ int trace_file_open(struct watch *watch, const char *path)
 	struct trace_file *file = calloc(1, sizeof(*file));
 	int ret;
 
-	if (!file)
+	if (!file) {
+		log_error("--trace %s: %s", path, strerror(ENOMEM));
 		return -ENOMEM;
+	}
 	file->path = path;
 	file->pid = getpid();
 	file->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);

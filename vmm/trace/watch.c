@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "watch.h"
 
+#include "base/log.h"
 #include "guestlog/messages.h"
 #include "pci/pci.h"
 #include "virtio/virtio.h"
@@ -271,13 +272,17 @@ static int begin(void *owner, const struct machine_parts *parts)
 	const struct watch_config *config = &watch->config;
 	int ret = -pthread_key_create(&watch->key, forget_thread);
 
-	if (ret)
+	if (ret) {
+		log_error("tracing: pthread_key_create: %s", strerror(-ret));
 		return ret;
+	}
 	watch->parts = parts;
 	pthread_mutex_init(&watch->lock, NULL);
 	ret = fd_names_init(&watch->names);
 	if (!ret && (config->trace || config->explain_page))
 		ret = trace_begin(watch);
+	if (ret)
+		log_error("tracing: %s", strerror(-ret));
 	if (!ret && config->explain_page)
 		ret = page_open(watch, config->explain_page);
 	if (!ret && config->trace)
