@@ -4,7 +4,8 @@
  *
  * It runs on the main thread, while the machine's thread builds the machine, serves its devices and
  * takes it down. It takes only the ending's lock, which is never held during other work; so no
- * guest, disk or pipe reader can delay it.
+ * guest, disk or pipe reader can delay it. Of a machine that is stuck, vm.c's abandon() sees to
+ * what would outlive the process.
  *
  * Private to vmm/machine.
  */
