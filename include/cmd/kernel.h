@@ -20,6 +20,9 @@ enum { KERNEL_VERSION_MAX = 128 }; /* with its NUL; Linux: 64 */
  */
 __must_check int kernel_version(const char *path, char version[KERNEL_VERSION_MAX]);
 
+/* Whether the list `modules.dep` or `modules.builtin` of a folder has the module; `-` equals `_`. */
+bool kernel_module_is_listed(const char *folder, const char *list, const char *name);
+
 /* Module files, relative to their kernel's folder, in load order. */
 enum { KERNEL_MODULES_MAX = 256 };
 struct kernel_modules {

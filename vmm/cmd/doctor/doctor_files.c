@@ -2,6 +2,8 @@
 /* What checks read of the host, and what they say of it. */
 #include "cmd/doctor.h"
 
+#include "cmd/kernel.h"
+
 #include <fcntl.h>
 #include <stdarg.h>
 #include <string.h>
@@ -101,44 +103,17 @@ void doctor_permission_fix(const struct doctor *doctor, const char *path, char *
 		snprintf(fix, len, "chown %s %s", doctor->user, path);
 }
 
-/* Lines of modules.dep and modules.builtin begin with a path; dashes may be underscores. */
-static bool line_names(const char *line, const char *module)
-{
-	size_t path_len = strcspn(line, ":\n");
-	const char *base = line + path_len;
-
-	while (base > line && base[-1] != '/')
-		base--;
-	while (*module && (*base == *module || (*base == '-' && *module == '_')))
-		base++, module++;
-	return !*module && strncmp(base, ".ko", 3) == 0;
-}
-
-static bool list_names(const struct doctor *doctor, const char *list, const char *module)
-{
-	char path[512], full[1024];
-	_cleanup_free_ char *line = NULL;
-	bool found = false;
-	size_t room = 0;
-	FILE *in;
-
-	snprintf(path, sizeof(path), "/lib/modules/%s/%s", doctor->release, list);
-	full_path(doctor, path, full, sizeof(full));
-	in = fopen(full, "re");
-	if (!in)
-		return false;
-	while (!found && getline(&line, &room, in) >= 0)
-		found = line_names(line, module);
-	fclose(in);
-	return found;
-}
-
 enum module_state doctor_module(const struct doctor *doctor, const char *name)
 {
-	char path[128];
+	char path[128], folder[512];
 
 	snprintf(path, sizeof(path), "/sys/module/%s", name);
-	if (doctor_exists(doctor, path) || list_names(doctor, "modules.builtin", name))
+	if (doctor_exists(doctor, path))
 		return MODULE_THERE;
-	return list_names(doctor, "modules.dep", name) ? MODULE_LOADABLE : MODULE_ABSENT;
+	snprintf(path, sizeof(path), "/lib/modules/%s", doctor->release);
+	full_path(doctor, path, folder, sizeof(folder));
+	if (kernel_module_is_listed(folder, "modules.builtin", name))
+		return MODULE_THERE;
+	return kernel_module_is_listed(folder, "modules.dep", name) ? MODULE_LOADABLE :
+								     MODULE_ABSENT;
 }

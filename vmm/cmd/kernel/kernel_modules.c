@@ -54,16 +54,16 @@ static bool find_line(FILE *list, const char *name, char **line)
 	return false;
 }
 
-static bool is_builtin(const char *folder, const char *name)
+bool kernel_module_is_listed(const char *folder, const char *list, const char *name)
 {
 	_cleanup_free_ char *line = NULL;
-	FILE *list = open_list(folder, "modules.builtin");
+	FILE *in = open_list(folder, list);
 	bool found;
 
-	if (!list)
+	if (!in)
 		return false;
-	found = find_line(list, name, &line);
-	fclose(list);
+	found = find_line(in, name, &line);
+	fclose(in);
 	return found;
 }
 
@@ -121,7 +121,7 @@ int kernel_modules_find(const char *folder, const char *const *names, unsigned c
 
 		if (find_line(list, names[i], &line))
 			ret = add_line(modules, line);
-		else if (!is_builtin(folder, names[i]))
+		else if (!kernel_module_is_listed(folder, "modules.builtin", names[i]))
 			ret = -ENODATA;
 		if (ret == -ENODATA && missing)
 			*missing = names[i];
