@@ -203,8 +203,11 @@ struct machine_panic observers_panic(struct observers *observers)
 void observers_vcpu(struct observers *observers, struct vcpu *vcpu)
 {
 	struct arch_vcpu_state state;
+	bool wanted = false;
 
-	if (!observers->count || arch_vcpu_state(vcpu, &state) < 0)
+	for_each(observers, vcpu)
+		wanted = true;
+	if (!wanted || arch_vcpu_state(vcpu, &state) < 0)
 		return;
 	pthread_mutex_lock(&observers->lock);
 	for_each(observers, vcpu)

@@ -401,6 +401,21 @@ static void test_a_timeout_shows_where_every_vcpu_is(void **state)
 	assert_int_equal(looker.vcpus, (1u << CPUS) - 1);
 }
 
+/* Each read of a vCPU is narrated: a timeout reads its activity once. */
+static void test_a_vcpu_is_not_read_for_observers_that_do_not_look(void **state)
+{
+	static const struct machine_observer_ops ops = { 0 };
+	struct run *r = *state;
+	struct looker looker = { 0 };
+
+	r->guest = does_nothing;
+	r->config.timeout_ns = TIMEOUT_NS;
+	observe(r, &ops, &looker);
+	run_machine(r);
+	assert_int_equal(r->verdict.outcome, OUTCOME_TIMEOUT);
+	assert_int_equal(fake_sys_count(&r->fake, KVM_GET_MP_STATE), 2); /* one at power-on */
+}
+
 /* What run_machine() left in the pipe; the writing end is closed. */
 static size_t read_screen(struct run *r, char *text, size_t len)
 {
@@ -859,6 +874,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_time_passes_for_an_observer, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_timeout_shows_where_every_vcpu_is, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_vcpu_is_not_read_for_observers_that_do_not_look, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_output_that_is_not_wanted_is_not_shown, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_output_that_is_lost_is_a_host_error, setup,
