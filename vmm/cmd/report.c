@@ -72,8 +72,8 @@ static int write_page(const struct report_options *options, const struct trace *
 	FILE *out;
 
 	if (!trace_is_whole(trace)) {
-		log_error("%s: the run was cut off before its end: a page cannot be made of it; "
-			  "leave --html out", options->path);
+		log_error("%s: cut off before the run's end, or written by an older Kinglet: "
+			  "a page cannot be made of it; leave --html out", options->path);
 		return EXIT_USAGE;
 	}
 	out = fopen(options->html, "we");
