@@ -268,13 +268,15 @@ static uint64_t balloon_features(const struct balloon_config *config)
 	       (uint64_t)config->free_page_reporting << VIRTIO_BALLOON_F_REPORTING;
 }
 
-static int check_config(const struct gmem *mem, const struct balloon_config *config)
+int virtio_balloon_check(const void *item, const struct device_ram *ram)
 {
-	if (mem->hugepages)
+	const struct balloon_config *config = item;
+
+	if (ram->hugepages)
 		log_error("--balloon: huge pages are not given back; leave out --hugepages");
-	else if (config->size >= mem->size)
+	else if (config->size >= ram->size)
 		log_error("--balloon: the guest has no more than %" PRIu64 " MiB; give less",
-			  mem->size >> 20);
+			  ram->size >> 20);
 	else
 		return 0;
 	return -EINVAL;
@@ -285,7 +287,8 @@ int virtio_balloon_new(struct virtio_dev **out, const struct virtio_env *env, un
 {
 	unsigned queues = config->free_page_reporting ? QUEUES : STATSQ + 1;
 	_cleanup_free_ struct balloon *b = NULL;
-	int ret = check_config(env->mem, config);
+	const struct device_ram ram = { env->mem->size, env->mem->hugepages };
+	int ret = virtio_balloon_check(config, &ram);
 
 	if (ret)
 		return ret;

@@ -70,6 +70,7 @@ const struct device_kind balloon_kind = {
 	.needs_irqchip = true,
 	.guest_modules = { "virtio_balloon" },
 	.describe = balloon_describe,
+	.check = virtio_balloon_check,
 	.create = balloon_create,
 };
 DEVICE_CONFIG_FITS(struct balloon_config);

@@ -84,10 +84,11 @@ static void disk_describe(FILE *out, const void *config)
 		disk->serial ? ", serial " : "", disk->serial ? disk->serial : "");
 }
 
-static int disk_check(const void *config)
+static int disk_check(const void *config, const struct device_ram *ram)
 {
 	const struct disk_config *disk = config;
 
+	(void)ram;
 	return image_check(&disk->image);
 }
 

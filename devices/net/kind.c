@@ -135,12 +135,13 @@ static void net_describe(FILE *out, const void *config)
 		fputs("MAC of Kinglet's choice", out);
 }
 
-static int net_check(const void *config)
+static int net_check(const void *config, const struct device_ram *ram)
 {
 	const struct net_config *net = config;
 	const struct tap_options options = { .name = net->tap, .multi_queue = net->queues > 1 };
 	struct sys sys;
 
+	(void)ram;
 	sys_init(&sys);
 	return net->tap && !net->create ? tap_check_exists(&sys, &options) : 0;
 }

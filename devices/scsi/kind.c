@@ -90,10 +90,11 @@ static void scsi_describe(FILE *out, const void *config)
 	fprintf(out, ", %u queue%s", scsi->queues, scsi->queues == 1 ? "" : "s");
 }
 
-static int scsi_check(const void *config)
+static int scsi_check(const void *config, const struct device_ram *ram)
 {
 	const struct scsi_config *scsi = config;
 
+	(void)ram;
 	return scsi->image.path ? lio_check_image(&scsi->image) : 0;
 }
 

@@ -35,9 +35,14 @@ struct virtio_balloon_stats {
 };
 
 /*
+ * The kind's check, of a struct balloon_config. -EINVAL: the guest's RAM is too small for it, or of
+ * huge pages, which are not given back.
+ */
+__must_check int virtio_balloon_check(const void *config, const struct device_ram *ram);
+
+/*
  * Makes the device; all its queues are for the local backend, which the caller binds. The transport
- * owns it from virtio_pci_add() on. Logs on failure. Not locked. -EINVAL: the guest's RAM is too
- * small for it, or of huge pages, which are not given back.
+ * owns it from virtio_pci_add() on. Logs on failure. Not locked. Errors of the check, too.
  */
 __must_check int virtio_balloon_new(struct virtio_dev **out, const struct virtio_env *env,
 				    unsigned instance,

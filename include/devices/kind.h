@@ -37,6 +37,12 @@ struct host_need {
 	void (*remove_leftovers)(void);
 };
 
+/* The guest's RAM, as far as a device's config may conflict with it. */
+struct device_ram {
+	uint64_t size; /* bytes */
+	bool hugepages;
+};
+
 /* Functions get the config that the option has filled. */
 struct device_kind {
 	/*
@@ -53,7 +59,7 @@ struct device_kind {
 	/* For --dry-run: the row's text. */
 	void (*describe)(FILE *out, const void *config);
 	/* Checks before a run: 0, or an errno after one logged line. May be NULL. */
-	int (*check)(const void *config);
+	int (*check)(const void *config, const struct device_ram *ram);
 	/*
 	 * -EINVAL after one logged line when this one and one given before want something that can
 	 * be had only once; both may be the same one. Images are compared elsewhere. May be NULL.

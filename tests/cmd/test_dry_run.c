@@ -251,6 +251,10 @@ static void what_a_run_would_refuse_is_one_line_and_no_page(void **state)
 		  "kinglet: scsi nothing: open: No such file or directory\n" },
 		{ { "kernel", "--scsi=qcow2" }, "kinglet: scsi qcow2: is a qcow2 image" },
 		{ { "kernel", "--net=tap=nonesuch0" }, "kinglet: tap nonesuch0: no such interface (" },
+		{ { "kernel", "--memory=64M", "--balloon=64M" },
+		  "kinglet: --balloon: the guest has no more than 64 MiB; give less\n" },
+		{ { "kernel", "--memory=64M", "--hugepages", "--balloon=8M" },
+		  "kinglet: --balloon: huge pages are not given back; " },
 		{ { "kernel", "--cpus=2", "--irqchip=off" }, "kinglet: --" },
 		{ { "kernel", "--disk=disk", "--irqchip=off" }, "kinglet: --irqchip off: " },
 	};

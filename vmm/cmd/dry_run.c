@@ -44,13 +44,14 @@ static int check_boot(const struct machine_config *config, struct boot_summary *
 static int check(const struct machine_config *config, struct boot_summary *summary)
 {
 	const struct device_set *devices = &config->devices;
+	const struct device_ram ram = { config->memory, config->hugepages };
 	int ret = machine_check(config);
 
 	if (!ret)
 		ret = check_boot(config, summary);
 	for (unsigned i = 0; i < devices->count && !ret; i++)
 		if (devices->items[i].kind->check)
-			ret = devices->items[i].kind->check(devices->items[i].config);
+			ret = devices->items[i].kind->check(devices->items[i].config, &ram);
 	return ret;
 }
 
