@@ -24,22 +24,25 @@ static int code_to_file(const struct arch_probe *probe, char *path, size_t len)
 	return steal_fd(&fd);
 }
 
-void machine_run_probe(const struct arch_probe *probe, struct sys *sys, struct verdict *verdict)
-{
+/* What a machine that does not stop still uses. */
+struct kept {
+	struct machine_config config;
 	char path[32];
-	_cleanup_close_ int fd = code_to_file(probe, path, sizeof(path));
-	struct machine_config *config = fd < 0 ? NULL : malloc(sizeof(*config));
-	sigset_t before;
+	int fd; /* of the code, owned */
+};
 
-	if (!config) {
-		*verdict = (struct verdict){ .outcome = OUTCOME_HOST, .status = 101 };
-		snprintf(verdict->detail, sizeof(verdict->detail), "memory: %s",
-			 strerror(fd < 0 ? -fd : ENOMEM));
-		return;
-	}
-	*config = (struct machine_config){
+static int keep(const struct arch_probe *probe, struct kept **out)
+{
+	_cleanup_free_ struct kept *kept = calloc(1, sizeof(*kept));
+
+	if (!kept)
+		return -ENOMEM;
+	kept->fd = code_to_file(probe, kept->path, sizeof(kept->path));
+	if (kept->fd < 0)
+		return kept->fd;
+	kept->config = (struct machine_config){
 		.boot = {
-			.kernel = path,
+			.kernel = kept->path,
 			.cmdline = "",
 			.format = BOOT_FORMAT_FLAT,
 			.flat_address = probe->address,
@@ -52,9 +55,26 @@ void machine_run_probe(const struct arch_probe *probe, struct sys *sys, struct v
 		.serial = SERIAL_OFF,
 		.timeout_ns = 10ULL * 1000 * 1000 * 1000,
 	};
+	*out = steal_ptr(kept);
+	return 0;
+}
+
+void machine_run_probe(const struct arch_probe *probe, struct sys *sys, struct verdict *verdict)
+{
+	struct kept *kept;
+	sigset_t before;
+	int ret = keep(probe, &kept);
+
+	if (ret) {
+		*verdict = (struct verdict){ .outcome = OUTCOME_HOST, .status = 101 };
+		snprintf(verdict->detail, sizeof(verdict->detail), "memory: %s", strerror(-ret));
+		return;
+	}
 	/* The command continues after this verdict, so signals are handled as before. */
 	pthread_sigmask(SIG_SETMASK, NULL, &before);
-	if (machine_run(config, sys, verdict))
-		free(config);
+	if (machine_run(&kept->config, sys, verdict)) {
+		close(kept->fd);
+		free(kept);
+	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
