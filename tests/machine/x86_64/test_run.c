@@ -24,6 +24,8 @@
 
 enum { COM1 = 0x3f8, I8042_COMMAND = 0x64, EXIT_PORT = 0xf4, PULSE_RESET = 0xfe };
 enum { CPUS = 2, TIMEOUT_NS = 100000000 };
+/* On a busy host, too, the vCPUs run by then. */
+static const uint64_t built_ns = 20ULL * TIMEOUT_NS;
 
 struct run {
 	struct fake_sys fake;
@@ -394,7 +396,7 @@ static void test_a_timeout_shows_where_every_vcpu_is(void **state)
 
 	r->guest = does_nothing;
 	r->config.cpus = r->config.boot.cpus = CPUS;
-	r->config.timeout_ns = TIMEOUT_NS;
+	r->config.timeout_ns = built_ns;
 	observe(r, &ops, &looker);
 	run_machine(r);
 	assert_int_equal(r->verdict.outcome, OUTCOME_TIMEOUT);
@@ -409,7 +411,7 @@ static void test_a_vcpu_is_not_read_for_observers_that_do_not_look(void **state)
 	struct looker looker = { 0 };
 
 	r->guest = does_nothing;
-	r->config.timeout_ns = TIMEOUT_NS;
+	r->config.timeout_ns = built_ns;
 	observe(r, &ops, &looker);
 	run_machine(r);
 	assert_int_equal(r->verdict.outcome, OUTCOME_TIMEOUT);
@@ -731,7 +733,7 @@ static void test_a_timeout_tells_of_the_vcpu_that_does_not_wait(void **state)
 	r->guest = does_nothing;
 	r->first_halts = true;
 	r->config.cpus = r->config.boot.cpus = CPUS;
-	r->config.timeout_ns = 10 * TIMEOUT_NS; /* on a busy host, too, the vCPUs run by then */
+	r->config.timeout_ns = built_ns;
 	run_machine(r);
 	assert_int_equal(r->verdict.outcome, OUTCOME_TIMEOUT);
 	assert_non_null(strstr(r->verdict.detail, "vCPU 1: rip "));
