@@ -19,4 +19,7 @@ struct device_node {
  */
 void node_reason(const struct device_node *node, struct sys *sys, int err, char *reason, size_t len);
 
+/* The file of sysfs that has the number of a misc device's node, while its driver is loaded. */
+void node_number_path(const char *node, char *path, size_t len);
+
 #endif

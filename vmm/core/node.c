@@ -7,13 +7,18 @@
 #include <stdbool.h>
 #include <string.h>
 
+void node_number_path(const char *node, char *path, size_t len)
+{
+	snprintf(path, len, "/sys/class/misc%s/dev", strrchr(node, '/'));
+}
+
 /* If sysfs has the device, the driver is loaded, and only this /dev lacks the node. */
 static bool driver_loaded(const struct device_node *node, struct sys *sys)
 {
 	_cleanup_close_ int fd = -1;
 	char path[64];
 
-	snprintf(path, sizeof(path), "/sys/class/misc%s/dev", strrchr(node->path, '/'));
+	node_number_path(node->path, path, sizeof(path));
 	fd = sys_open(sys, path, O_RDONLY);
 	return fd >= 0;
 }

@@ -2,6 +2,8 @@
 /* Checks of the rest of the host: requirements of devices, memory, io_uring, limits. */
 #include "cmd/doctor.h"
 
+#include "core/node.h"
+
 #include <fcntl.h>
 #include <inttypes.h>
 #include <liburing.h>
@@ -17,7 +19,7 @@ static struct finding node_absent(const struct doctor *doctor, const struct host
 	switch (doctor_module(doctor, need->modules[0])) {
 	case MODULE_THERE:
 		/* "10:238": all of them are misc devices. */
-		snprintf(path, sizeof(path), "/sys/class/misc%s/dev", strrchr(need->node, '/'));
+		node_number_path(need->node, path, sizeof(path));
 		if (doctor_read(doctor, path, number, sizeof(number)) < 0)
 			break;
 		colon = strchr(number, ':');
