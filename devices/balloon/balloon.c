@@ -225,6 +225,20 @@ void virtio_balloon_get_stats(struct virtio_dev *dev, struct virtio_balloon_stat
 	pthread_mutex_unlock(&dev->lock);
 }
 
+static int balloon_resize(struct virtio_dev *dev, uint64_t bytes)
+{
+	struct balloon *b = to_balloon(dev);
+
+	if (bytes >= dev->mem->size || bytes % (1 << VIRTIO_BALLOON_PFN_SHIFT))
+		return -EINVAL;
+	pthread_mutex_lock(&dev->lock);
+	b->config.num_pages = htole32((uint32_t)(bytes >> VIRTIO_BALLOON_PFN_SHIFT));
+	b->stats.target = bytes;
+	virtio_config_changed(dev);
+	pthread_mutex_unlock(&dev->lock);
+	return 0;
+}
+
 /* In MiB. */
 static void balloon_print_stats(struct virtio_dev *dev)
 {
@@ -258,6 +272,7 @@ static const struct virtio_model balloon_model = {
 	.reset = balloon_reset,
 	.quiesce = balloon_quiesce,
 	.destroy = balloon_destroy,
+	.resize = balloon_resize,
 	.print_stats = balloon_print_stats,
 };
 

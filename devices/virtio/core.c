@@ -50,6 +50,7 @@ int virtio_dev_init(struct virtio_dev *dev, const struct virtio_model *model,
 		.model = model,
 		.mem = env->mem,
 		.loop = env->loop,
+		.watcher = env->watcher,
 		.offered = features | 1ULL << VIRTIO_F_VERSION_1,
 		.config_len = config_len,
 	};
@@ -317,15 +318,23 @@ static void notify_config(struct virtio_dev *dev)
 		dev->transport->ops->config_changed(dev->transport);
 }
 
+/* A guest that keeps breaking its device must fill neither the log nor anything of a watcher. */
+static void complain(struct virtio_dev *dev, const char *reason)
+{
+	if (dev->complaints == VIRTIO_COMPLAINTS_MAX)
+		return;
+	log_error("%s: %s (needs a reset%s)", dev->name, reason,
+		  ++dev->complaints == VIRTIO_COMPLAINTS_MAX ? "; said for the last time" : "");
+	if (dev->watcher.broken)
+		dev->watcher.broken(dev->watcher.owner, dev, reason);
+}
+
 void virtio_broken(struct virtio_dev *dev, const char *reason)
 {
 	if (dev->status & VIRTIO_CONFIG_S_NEEDS_RESET)
 		return;
 	dev->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
-	if (dev->complaints < VIRTIO_COMPLAINTS_MAX)
-		log_error("%s: %s (needs a reset%s)", dev->name, reason,
-			  ++dev->complaints == VIRTIO_COMPLAINTS_MAX ? "; said for the last time"
-								     : "");
+	complain(dev, reason);
 	sys_note(sys_of(dev), SYS_TOPIC_DEVICE, -1, "%s needs a reset: %s", dev->name, reason);
 	stop(dev);
 	notify_config(dev);

@@ -44,6 +44,19 @@ struct machine_panic {
 	char line[PANIC_LINE_MAX]; /* of the panic; may be empty */
 };
 
+/* What the main thread wants to know from, or to have done on, the machine's thread. */
+struct machine_ask {
+	void (*run)(struct machine_ask *ask);	   /* machine's thread */
+	void (*answered)(struct machine_ask *ask); /* then: main thread */
+	struct machine_ask *next;		   /* the machine's */
+};
+
+/* What happens to a running machine, for observers that pass it on. */
+enum machine_event {
+	MACHINE_PANICKED, /* the guest reported a panic, and a crash kernel runs next */
+	MACHINE_BROKEN,	  /* a virtio device needs a reset */
+};
+
 /* Operations on the machine for observers; vm is parts->vm. */
 struct machine_ops {
 	/* Ends the run, unless it has ended already. Any thread. */
@@ -56,17 +69,36 @@ struct machine_ops {
 	void (*paused)(struct vm *vm);
 	/* From gone(): a step of long work is done. */
 	void (*progressed)(struct vm *vm);
+	/*
+	 * Calls ask->run() on the machine's thread, after built() and unless the run has ended, and
+	 * then ask->answered(). There is no answer when that thread is stuck, or the run ends
+	 * before: *ask must live until it is answered or machine_run() has returned. Main thread.
+	 */
+	void (*ask)(struct vm *vm, struct machine_ask *ask);
+	/*
+	 * From run() of an ask. Parks all vCPUs, and lets them run again; a reset in between
+	 * changes nothing, and the end needs no resume(). -EALREADY; -EBUSY: a debugger decides
+	 * about the vCPUs.
+	 */
+	int (*pause)(struct vm *vm);
+	int (*resume)(struct vm *vm);
+	/*
+	 * From run() of an ask: presses the guest's power button. -EOPNOTSUPP: it has none;
+	 * negative errno of KVM_IRQ_LINE.
+	 */
+	int (*press_power)(struct vm *vm);
 };
 
 /*
  * What an observer may read; everything is borrowed. Pointers are valid from built() until
- * stopped() returns; config, sys, loop, loaded and the struct itself from begin() until gone()
- * returns. Addresses on the buses may be looked up at any time in between.
+ * stopped() returns; config, sys, loops, loaded and the struct itself from begin() until gone()
+ * returns, and on the main thread until its loop has ended. Addresses on the buses may be looked up at any time in between.
  */
 struct machine_parts {
 	const struct machine_config *config;
 	struct sys *sys;
 	struct loop *loop;
+	struct loop *control_loop; /* the main thread's: does nothing that could wait */
 	struct bus *pio, *mmio;
 	struct gmem *mem;
 	struct irqs *irqs;
@@ -113,6 +145,13 @@ struct machine_observer_ops {
 	void (*restarted)(void *owner);
 	/* KVM_EXIT_DEBUG of this vCPU, which parks next. Its thread. */
 	void (*debugged)(void *owner, struct vcpu *vcpu);
+	/* Whether a debugger decides which vCPUs run. */
+	bool (*holds)(void *owner);
+	/*
+	 * `what` is one line. Any thread, with locks of devices held: must neither block nor call
+	 * the machine.
+	 */
+	void (*happened)(void *owner, enum machine_event event, const char *what);
 
 	/* --- About the guest. One call at a time; must neither block nor call the machine. --- */
 

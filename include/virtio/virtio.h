@@ -55,6 +55,11 @@ struct virtio_model {
 	/* Frees the model's own resources and the device. Everything is stopped. */
 	void (*destroy)(struct virtio_dev *dev);
 	/*
+	 * Sets what the guest's memory is to shrink by, in bytes. Locks. -EINVAL: it cannot. NULL
+	 * for all but the balloon.
+	 */
+	int (*resize)(struct virtio_dev *dev, uint64_t bytes);
+	/*
 	 * --stats: logs what only this kind of device has to tell, if it has, in lines that begin
 	 * with its name. Loop thread, not locked. May be NULL.
 	 */
@@ -98,6 +103,13 @@ struct virtio_transport {
 	const struct virtio_transport_ops *ops;
 };
 
+/* Is told when a device breaks, as often as the log is (VIRTIO_COMPLAINTS_MAX). */
+struct virtio_watcher {
+	/* Any thread, the device is locked; must not block. May be NULL. */
+	void (*broken)(void *owner, const struct virtio_dev *dev, const char *reason);
+	void *owner; /* borrowed */
+};
+
 struct virtio_dev {
 	const struct virtio_model *model;
 	struct virtio_transport *transport; /* borrowed; set by the transport, before any status */
@@ -116,6 +128,7 @@ struct virtio_dev {
 	struct virtq *queues; /* owned */
 	unsigned queue_count;
 	struct irq_line config_irq;
+	struct virtio_watcher watcher;
 	/* Its cost for this process, for --stats. Read without the lock. */
 	_Atomic uint64_t guest_exits;  /* accesses to its BAR by vCPUs while DRIVER_OK was set */
 	_Atomic uint64_t loop_wakeups; /* events of this device that the loop served */
@@ -132,6 +145,7 @@ struct virtio_env {
 	struct loop *loop;
 	struct irqs *irqs;
 	struct sys *sys; /* for those that talk to a kernel's interface */
+	struct virtio_watcher watcher;
 };
 
 /*

@@ -145,6 +145,22 @@ static void test_5_5_4_size_is_asked_for_and_actual_is_the_driver_s(void **state
 	assert_int_equal(stats_of(f).actual, 2 * PAGE);
 }
 
+/* The guest hears of it by the interrupt; what is no size of its memory is refused. */
+static void test_resize_asks_for_another_size(void **state)
+{
+	struct fixture *f = *state;
+	struct virtio_dev *dev = f->env.dev;
+
+	start(f, 0);
+	assert_int_equal(dev->model->resize(dev, f->env.mem.size), -EINVAL);
+	assert_int_equal(dev->model->resize(dev, PAGE + 1), -EINVAL);
+	assert_int_equal(f->transport.config_changes, 0);
+	assert_int_equal(dev->model->resize(dev, 7 * PAGE), 0);
+	assert_int_equal(f->transport.config_changes, 1);
+	assert_int_equal(read_config(f, 0), 7);
+	assert_int_equal(stats_of(f).target, 7 * PAGE);
+}
+
 static void test_5_5_3_what_is_offered_follows_the_config(void **state)
 {
 	const uint64_t reporting = 1ULL << VIRTIO_BALLOON_F_REPORTING;
@@ -511,6 +527,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		DEVICE_TEST(test_5_5_4_size_is_asked_for_and_actual_is_the_driver_s),
+		DEVICE_TEST(test_resize_asks_for_another_size),
 		cmocka_unit_test(test_5_5_3_what_is_offered_follows_the_config),
 		DEVICE_TEST(test_ram_that_is_too_small_or_of_huge_pages_is_refused),
 		DEVICE_TEST(test_5_5_6_inflation_gives_pages_back),

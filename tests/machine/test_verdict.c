@@ -134,6 +134,29 @@ static void both_consoles_tell_one_story(void **state)
 	end(&rig);
 }
 
+static void count_panics(void *owner, enum machine_event event, const char *what)
+{
+	assert_int_equal(event, MACHINE_PANICKED);
+	assert_string_equal(what, "the guest reported a panic");
+	++*(unsigned *)owner;
+}
+
+/* The guest may write to the port in a loop. */
+static void a_panic_before_a_crash_kernel_is_told_once(void **state)
+{
+	static const struct machine_observer_ops ops = { .happened = count_panics };
+	unsigned told = 0;
+	struct rig rig;
+
+	(void)state;
+	begin(&rig);
+	rig.config.observers[0] = (struct machine_observer){ &ops, &told };
+	run_crashed(&rig.vm, PVPANIC_CRASH_LOADED);
+	run_crashed(&rig.vm, PVPANIC_CRASH_LOADED);
+	assert_int_equal(told, 1);
+	end(&rig);
+}
+
 /* A quiet crash kernel that goes down in order makes no old log of the panic before it. */
 static void the_panic_before_a_crash_kernel_is_told(void **state)
 {
@@ -198,6 +221,7 @@ int main(void)
 		cmocka_unit_test(a_panic_is_told_from_the_text_of_one),
 		cmocka_unit_test(both_consoles_tell_one_story),
 		cmocka_unit_test(the_panic_before_a_crash_kernel_is_told),
+		cmocka_unit_test(a_panic_before_a_crash_kernel_is_told_once),
 		cmocka_unit_test(a_status_counts_when_the_guest_goes_down),
 		cmocka_unit_test(a_boot_knows_nothing_of_the_one_before),
 	};

@@ -359,14 +359,22 @@ static void test_2_1_2_broken(void **state)
 	go_live(f);
 }
 
+static void count_broken(void *owner, const struct virtio_dev *dev, const char *reason)
+{
+	(void)dev;
+	assert_string_equal(reason, "test");
+	++*(unsigned *)owner;
+}
+
 /* A guest that breaks its device in a loop gets a few lines of the host's log, not all of it. */
 static void test_complaints_are_bounded(void **state)
 {
 	struct fixture *f = *state;
 	struct capture capture;
 	char text[4096];
-	unsigned lines = 0;
+	unsigned lines = 0, told = 0;
 
+	f->dev.watcher = (struct virtio_watcher){ count_broken, &told };
 	capture_stderr_begin(&capture);
 	for (unsigned i = 0; i < 12; i++) {
 		virtio_broken(&f->dev, "test");
@@ -376,6 +384,7 @@ static void test_complaints_are_bounded(void **state)
 	for (const char *p = text; (p = strchr(p, '\n')); p++)
 		lines++;
 	assert_int_equal(lines, 8);
+	assert_int_equal(told, 8);
 	assert_non_null(strstr(text, "last time"));
 }
 

@@ -61,6 +61,11 @@ void gdb_attach(struct gdb *gdb)
 	gdb_set_stop(gdb, 0, GDB_SIGTRAP, "");
 }
 
+bool gdb_holds(const struct gdb *gdb)
+{
+	return gdb->attached || !gdb->running;
+}
+
 void gdb_take(struct gdb *gdb, uint8_t byte)
 {
 	if (!gdb->attached)

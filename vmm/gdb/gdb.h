@@ -47,6 +47,8 @@ void gdb_free(struct gdb *gdb);
 
 /* A debugger has connected: stops all vCPUs. */
 void gdb_attach(struct gdb *gdb);
+/* Whether there is a debugger, or the vCPUs wait for one. */
+bool gdb_holds(const struct gdb *gdb);
 /* A byte from the debugger, untrusted. */
 void gdb_take(struct gdb *gdb, uint8_t byte);
 /* The connection is lost: breakpoints are removed, and the guest runs on. */

@@ -319,6 +319,11 @@ static int built(void *owner, const struct machine_parts *parts)
 	return ret;
 }
 
+static bool holds(void *owner)
+{
+	return gdb_holds(((const struct gdb_server *)owner)->gdb);
+}
+
 static void debugged(void *owner, struct vcpu *vcpu)
 {
 	const struct gdb_server *server = owner;
@@ -369,4 +374,5 @@ const struct machine_observer_ops gdb_server_ops = {
 	.restarting = restarting,
 	.restarted = restarted,
 	.debugged = debugged,
+	.holds = holds,
 };

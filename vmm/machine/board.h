@@ -19,6 +19,8 @@ __must_check int board_init(struct vm *vm, board_crashed_fn *crashed);
 void board_destroy(struct vm *vm);
 /* What the host bridge decodes: addresses, and port I/O if the machine has it. */
 void board_pci_options(struct vm *vm, struct pci_bus_options *options);
+/* The power button of the guest; -EOPNOTSUPP: it has none. Negative errno of KVM_IRQ_LINE. */
+__must_check int board_press_power(struct vm *vm);
 /* Power-on state; no vCPU runs. */
 void board_reset(struct vm *vm);
 

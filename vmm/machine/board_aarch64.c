@@ -68,6 +68,12 @@ void board_pci_options(struct vm *vm, struct pci_bus_options *options)
 		options->intx_gsis[i] = ARM64_SPI_PIN(ARM64_INTX_SPI + i);
 }
 
+int board_press_power(struct vm *vm)
+{
+	(void)vm;
+	return -EOPNOTSUPP;
+}
+
 void board_reset(struct vm *vm)
 {
 	serial_reset(&vm->board->common.serial);

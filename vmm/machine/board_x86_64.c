@@ -117,6 +117,12 @@ void board_pci_options(struct vm *vm, struct pci_bus_options *options)
 	memcpy(options->intx_gsis, gsis, sizeof(gsis));
 }
 
+int board_press_power(struct vm *vm)
+{
+	/* Only its firmware tables tell the guest of the button. */
+	return vm->config->acpi ? power_press_button(&vm->board->power) : -EOPNOTSUPP;
+}
+
 void board_reset(struct vm *vm)
 {
 	serial_reset(&vm->board->common.serial);

@@ -6,6 +6,17 @@
 #include "devices/console.h"
 #include "virtio/pci.h"
 
+#include <stdio.h>
+
+static void broken(void *owner, const struct virtio_dev *dev, const char *reason)
+{
+	struct vm *vm = owner;
+	char what[160];
+
+	snprintf(what, sizeof(what), "%s: %s", dev->name, reason);
+	observers_happened(&vm->observers, MACHINE_BROKEN, what);
+}
+
 static struct virtio_env env_of(struct vm *vm)
 {
 	return (struct virtio_env){
@@ -13,6 +24,7 @@ static struct virtio_env env_of(struct vm *vm)
 		.loop = &vm->loop,
 		.irqs = &vm->irqs,
 		.sys = vm->sys,
+		.watcher = { broken, vm },
 	};
 }
 

@@ -158,6 +158,20 @@ TELL(report)
 TELL(restarting)
 TELL(restarted)
 
+bool observers_hold(const struct observers *observers)
+{
+	for_each(observers, holds)
+		if (o->ops->holds(o->owner))
+			return true;
+	return false;
+}
+
+void observers_happened(struct observers *observers, enum machine_event event, const char *what)
+{
+	for_each(observers, happened)
+		o->ops->happened(o->owner, event, what);
+}
+
 bool observers_debugged(struct observers *observers, struct vcpu *vcpu)
 {
 	bool told = false;

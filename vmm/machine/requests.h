@@ -15,6 +15,7 @@ enum request {
 	REQUEST_SUSPEND,
 	REQUEST_CONTINUE,
 	REQUEST_REPORT,
+	REQUEST_ASK,	/* see asks.h */
 	REQUEST_LOCATE, /* timeout: where are the vCPUs? */
 	REQUESTS,
 };

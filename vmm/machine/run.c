@@ -52,6 +52,40 @@ int run_start(struct vm *vm)
 	return 0;
 }
 
+/* --- Pauses ----------------------------------------------------------------------------------- */
+
+static void pause_all(struct vm *vm)
+{
+	for (unsigned i = 0; i < vm->vcpu_count; i++)
+		vcpu_pause(&vm->vcpus[i]);
+	vm->paused = true;
+}
+
+int run_pause(struct vm *vm)
+{
+	if (vm->paused)
+		return -EALREADY;
+	if (observers_hold(&vm->observers))
+		return -EBUSY;
+	/* As in run_stop(). */
+	serial_stop(vm->serial);
+	pause_all(vm);
+	serial_continue(vm->serial);
+	return 0;
+}
+
+int run_resume(struct vm *vm)
+{
+	if (!vm->paused)
+		return -EALREADY;
+	vm->paused = false;
+	for (unsigned i = 0; i < vm->vcpu_count; i++)
+		vcpu_resume(&vm->vcpus[i]);
+	return 0;
+}
+
+/* --- Restart ---------------------------------------------------------------------------------- */
+
 static int reset(struct vm *vm)
 {
 	int ret;
@@ -80,6 +114,9 @@ static void restart(struct vm *vm)
 	ret = reset(vm);
 	if (!ret)
 		ret = run_load(vm);
+	/* It was paused after the guest had asked for the reset. */
+	if (!ret && vm->paused)
+		pause_all(vm);
 	if (!ret)
 		ret = run_start(vm);
 	if (!ret)
@@ -148,6 +185,7 @@ static void guest_reset(struct vm *vm)
 void run_crashed(void *owner, enum pvpanic_event event)
 {
 	struct vm *vm = owner;
+	bool known = ending_panic(&vm->ending).proof == PANIC_SURE;
 	struct machine_panic panic;
 
 	if (event == PVPANIC_PANICKED) {
@@ -158,6 +196,10 @@ void run_crashed(void *owner, enum pvpanic_event event)
 	panic = known_panic(vm);
 	panic.proof = PANIC_SURE;
 	ending_set_panic(&vm->ending, &panic);
+	/* A guest may say so any number of times. */
+	if (!known)
+		observers_happened(&vm->observers, MACHINE_PANICKED,
+				   *panic.line ? panic.line : "the guest reported a panic");
 }
 
 static void vcpu_ended(void *owner, struct vcpu *vcpu, enum vcpu_end end, const char *detail)
@@ -264,6 +306,11 @@ static void report(struct vm *vm)
 	observers_report(&vm->observers);
 }
 
+static void serve_asks(struct vm *vm)
+{
+	asks_serve(&vm->asks);
+}
+
 void run_serve(void *owner, enum request request)
 {
 	static void (*const handlers[REQUESTS])(struct vm *vm) = {
@@ -273,6 +320,7 @@ void run_serve(void *owner, enum request request)
 		[REQUEST_SUSPEND] = suspend,
 		[REQUEST_CONTINUE] = resume,
 		[REQUEST_REPORT] = report,
+		[REQUEST_ASK] = serve_asks,
 		[REQUEST_LOCATE] = locate,
 	};
 	struct vm *vm = owner;

@@ -29,6 +29,12 @@ static void progressed(struct vm *vm)
 	atomic_fetch_add(&vm->ending.progress, 1);
 }
 
+static void ask(struct vm *vm, struct machine_ask *ask)
+{
+	asks_add(&vm->asks, ask);
+	requests_post(&vm->requests, REQUEST_ASK);
+}
+
 /* The parts that are known before anything is built. */
 static void init_parts(struct vm *vm)
 {
@@ -37,12 +43,17 @@ static void init_parts(struct vm *vm)
 		.pausing = pausing,
 		.paused = paused,
 		.progressed = progressed,
+		.ask = ask,
+		.pause = run_pause,
+		.resume = run_resume,
+		.press_power = board_press_power,
 	};
 
 	vm->parts = (struct machine_parts){
 		.config = vm->config,
 		.sys = vm->sys,
 		.loop = &vm->loop,
+		.control_loop = &vm->control.loop,
 		.pio = &vm->pio,
 		.mmio = &vm->mmio,
 		.mem = &vm->mem,
@@ -104,9 +115,14 @@ static int prepare(struct vm *vm)
 	ret = control_init(&vm->control, &control);
 	if (ret)
 		goto err_observers;
+	ret = asks_init(&vm->asks, &vm->control.loop);
+	if (ret)
+		goto err_control;
 	init_parts(vm);
 	return 0;
 
+err_control:
+	control_destroy(&vm->control);
 err_observers:
 	observers_destroy(&vm->observers, &vm->loop);
 err_requests:
@@ -120,6 +136,7 @@ err_loop:
 
 static void dispose(struct vm *vm)
 {
+	asks_destroy(&vm->asks, &vm->control.loop);
 	control_destroy(&vm->control);
 	observers_destroy(&vm->observers, &vm->loop);
 	requests_destroy(&vm->requests, &vm->loop);

@@ -10,6 +10,7 @@
 #ifndef KINGLET_MACHINE_VM_H
 #define KINGLET_MACHINE_VM_H
 
+#include "asks.h"
 #include "console.h"
 #include "control.h"
 
@@ -28,6 +29,7 @@ struct vm {
 	struct loop loop;
 	struct ending ending;
 	struct requests requests;
+	struct asks asks;
 	struct control control; /* for the main thread */
 	struct observers observers;
 	struct machine_parts parts; /* for the observers */
@@ -41,6 +43,7 @@ struct vm {
 	struct irqs irqs;
 	struct vcpu *vcpus;	     /* owned */
 	unsigned vcpu_count;	     /* initialised so far */
+	bool paused;		     /* run_pause(); machine's thread */
 	struct boot_summary loaded; /* set by run_load() */
 
 	/* Its devices. */

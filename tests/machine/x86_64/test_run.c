@@ -14,6 +14,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -625,6 +626,142 @@ static void test_a_socket_that_is_taken_is_refused(void **state)
 	assert_int_equal(unlink(d.path), 0);
 }
 
+/* --- Pauses, asked for by the main thread --- */
+
+struct pauser {
+	struct machine_ask ask;
+	struct loop_event built; /* in the control loop */
+	const struct machine_parts *parts;
+	const struct run *run;
+	const char *steps; /* p: pause, r: resume; what is left of them */
+	unsigned done;
+	int results[6];
+	unsigned entries; /* KVM_RUNs when it was paused */
+	bool leaves_it_paused, leaves_the_end;
+};
+
+static void pauses(struct machine_ask *ask)
+{
+	struct pauser *p = container_of(ask, struct pauser, ask);
+	const struct machine_ops *does = p->parts->ops;
+	int ret;
+
+	if (*p->steps++ == 'p')
+		ret = does->pause(p->parts->vm);
+	else
+		ret = does->resume(p->parts->vm);
+	p->results[p->done++] = ret;
+	p->entries = p->run->entries[0] + p->run->entries[1];
+}
+
+static void pauses_next(struct machine_ask *ask)
+{
+	struct pauser *p = container_of(ask, struct pauser, ask);
+	const struct verdict quit = { .outcome = OUTCOME_QUIT };
+
+	if (*p->steps)
+		p->parts->ops->ask(p->parts->vm, ask);
+	else if (!p->leaves_the_end)
+		p->parts->ops->end(p->parts->vm, &quit);
+}
+
+static void pauser_begins(struct loop_event *event, uint32_t events)
+{
+	(void)events;
+	eventfd_drain(event->fd);
+	pauses_next(&container_of(event, struct pauser, built)->ask);
+}
+
+static int pauser_built(void *owner, const struct machine_parts *parts)
+{
+	struct pauser *p = owner;
+
+	p->parts = parts;
+	p->ask = (struct machine_ask){ .run = pauses, .answered = pauses_next };
+	p->built.fn = pauser_begins;
+	return loop_add(parts->control_loop, &p->built, EPOLLIN);
+}
+
+static void pauser_stopped(void *owner, const struct verdict *verdict)
+{
+	struct pauser *p = owner;
+
+	(void)verdict;
+	/* No vCPU has run since the pause, not even to be stopped. */
+	if (p->leaves_it_paused)
+		assert_int_equal(p->run->entries[0] + p->run->entries[1], p->entries);
+}
+
+static void run_pauses(struct run *r, struct pauser *p, const char *steps)
+{
+	static const struct machine_observer_ops ops = {
+		.built = pauser_built,
+		.stopped = pauser_stopped,
+	};
+
+	p->run = r;
+	p->steps = steps;
+	p->built.fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+	r->config.cpus = r->config.boot.cpus = CPUS;
+	observe(r, &ops, p);
+	run_machine(r);
+	close_fd(&p->built.fd);
+	assert_int_equal(r->verdict.outcome, OUTCOME_QUIT);
+}
+
+static void test_a_machine_is_paused_and_resumed(void **state)
+{
+	static const int results[] = { -EALREADY, 0, -EALREADY, 0, 0 };
+	struct run *r = *state;
+	struct pauser p = { 0 };
+
+	r->guest = does_nothing;
+	run_pauses(r, &p, "rpprp");
+	assert_memory_equal(p.results, results, sizeof(results));
+}
+
+static void test_a_paused_machine_ends(void **state)
+{
+	struct run *r = *state;
+	struct pauser p = { .leaves_it_paused = true };
+
+	r->guest = prints_for_ever;
+	r->reader_leaves = true;
+	run_pauses(r, &p, "p");
+	assert_int_equal(p.results[0], 0);
+}
+
+static void test_the_time_of_a_paused_machine_runs_out(void **state)
+{
+	static const struct machine_observer_ops ops = { .built = pauser_built };
+	struct run *r = *state;
+	struct pauser p = { .run = r, .steps = "p", .leaves_the_end = true };
+
+	p.built.fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+	r->guest = does_nothing;
+	r->config.timeout_ns = TIMEOUT_NS;
+	observe(r, &ops, &p);
+	run_machine(r);
+	close_fd(&p.built.fd);
+	assert_int_equal(r->verdict.outcome, OUTCOME_TIMEOUT);
+}
+
+static void test_what_a_debugger_holds_is_not_paused(void **state)
+{
+	struct run *r = *state;
+	struct debugger d = { 0 };
+	struct pauser p = { 0 };
+	struct gdb_server *server;
+
+	r->guest = exits_with_7;
+	r->gdb.listen = socket_path(&d);
+	server = add_server(r);
+	run_pauses(r, &p, "p");
+	gdb_server_free(server);
+	assert_int_equal(p.results[0], -EBUSY);
+	assert_int_equal(r->entries[0], 0);
+}
+
 /* --- The clock, and signals --- */
 
 static int raised; /* the signal that the guest of these tests causes */
@@ -892,6 +1029,13 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_nobody_waits_for_a_debugger_with_nowait, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_a_socket_that_is_taken_is_refused, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_a_machine_is_paused_and_resumed, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_a_paused_machine_ends, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_the_time_of_a_paused_machine_runs_out, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_what_a_debugger_holds_is_not_paused, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_timeout_while_nobody_reads_the_output, setup,
 						teardown),
