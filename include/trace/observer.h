@@ -52,6 +52,9 @@ struct stats {
 	const struct machine_parts *parts; /* NULL at the start */
 };
 
+/* The same numbers; NULL: no memory. Machine's thread, while it runs. */
+struct cJSON *stats_json(const struct machine_parts *parts);
+
 /* Its owner is a struct stats. */
 extern const struct machine_observer_ops stats_ops;
 

@@ -7,8 +7,10 @@
 #include "core/vcpu.h"
 #include "virtio/virtio.h"
 
+#include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 static uint64_t load(const _Atomic uint64_t *counter)
 {
@@ -24,49 +26,141 @@ static uint64_t exits_by_reason(const struct machine_parts *parts, unsigned reas
 	return sum;
 }
 
-static void print_vcpus(const struct machine_parts *parts)
+/* --- The numbers, for text and JSON ----------------------------------------------------------- */
+
+enum group { GROUP_EXITS, GROUP_INTERRUPTS, GROUP_DEVICES, GROUPS };
+
+static const struct {
+	const char *key, *keys[2];	/* of the object in JSON, and of more than one number */
+	const char *title, *columns[2]; /* of the text; NULL: a row has its own name */
+	const char *prefix;		/* of a row in the text */
+	unsigned count;			/* of numbers */
+} groups[GROUPS] = {
+	[GROUP_EXITS] = { "exits", { NULL }, "vCPU exits to Kinglet",
+			  { "number" }, "  KVM_EXIT_", 1 },
+	[GROUP_INTERRUPTS] = { "interrupts", { NULL }, NULL, { NULL }, "interrupts by ", 1 },
+	[GROUP_DEVICES] = { "devices", { "exits", "wakeups" }, "device, in use",
+			    { "exits", "wake-ups" }, "  ", 2 },
+};
+
+struct row {
+	enum group group;
+	const char *name;
+	uint64_t numbers[2];
+};
+
+struct sink {
+	void (*begin)(struct sink *sink, enum group group);
+	void (*row)(struct sink *sink, const struct row *row);
+	cJSON *json, *object; /* of all, and of the group */
+};
+
+static void walk_vcpus(const struct machine_parts *parts, struct sink *sink)
 {
-	uint64_t exits = 0;
+	struct row all = { GROUP_EXITS, "all", { 0 } };
 
 	for (unsigned i = 0; i < parts->vcpu_count; i++)
-		exits += load(&parts->vcpus[i].exits);
-	log_error("%-24s %10s", "vCPU exits to Kinglet", "number");
+		all.numbers[0] += load(&parts->vcpus[i].exits);
+	sink->begin(sink, GROUP_EXITS);
 	for (unsigned i = 0; i < ARRAY_SIZE(parts->vcpus[0].exits_by_reason); i++) {
-		uint64_t count = exits_by_reason(parts, i);
-		const char *name = vcpu_exit_name(i);
+		struct row row = { GROUP_EXITS, vcpu_exit_name(i), { exits_by_reason(parts, i) } };
 		char number[16];
 
 		snprintf(number, sizeof(number), "%u", i);
-		if (count)
-			log_error("  KVM_EXIT_%-13s %10" PRIu64, name ? name : number, count);
+		if (!row.name)
+			row.name = number;
+		if (row.numbers[0])
+			sink->row(sink, &row);
 	}
-	log_error("%-24s %10" PRIu64, "  all", exits);
+	sink->row(sink, &all);
 }
 
-static void print_devices(const struct machine_parts *parts)
+static void walk(const struct machine_parts *parts, struct sink *sink)
 {
-	log_error("%-24s %10s %10s", "device, in use", "exits", "wake-ups");
+	const struct row msi = { GROUP_INTERRUPTS, "MSI", { irqs_msi_count(parts->irqs) } };
+
+	walk_vcpus(parts, sink);
+	sink->begin(sink, GROUP_INTERRUPTS);
+	sink->row(sink, &msi);
+	if (parts->device_count)
+		sink->begin(sink, GROUP_DEVICES);
 	for (unsigned i = 0; i < parts->device_count; i++) {
 		const struct virtio_dev *dev = parts->devices[i];
+		const struct row row = { GROUP_DEVICES, dev->name,
+					 { load(&dev->guest_exits), load(&dev->loop_wakeups) } };
 
-		log_error("  %-22s %10" PRIu64 " %10" PRIu64, dev->name, load(&dev->guest_exits),
-			  load(&dev->loop_wakeups));
+		sink->row(sink, &row);
 	}
+}
+
+/* --- Text ------------------------------------------------------------------------------------- */
+
+static void print_title(struct sink *sink, enum group group)
+{
+	const char *const *columns = groups[group].columns;
+
+	(void)sink;
+	if (groups[group].count == 2)
+		log_error("%-24s %10s %10s", groups[group].title, columns[0], columns[1]);
+	else if (groups[group].title)
+		log_error("%-24s %10s", groups[group].title, columns[0]);
+}
+
+static void print_row(struct sink *sink, const struct row *row)
+{
+	bool all = !strcmp(row->name, "all");
+	char label[64];
+
+	(void)sink;
+	snprintf(label, sizeof(label), "%s%s", all ? "  " : groups[row->group].prefix, row->name);
+	if (groups[row->group].count == 2)
+		log_error("%-24s %10" PRIu64 " %10" PRIu64, label, row->numbers[0],
+			  row->numbers[1]);
+	else
+		log_error("%-24s %10" PRIu64, label, row->numbers[0]);
 }
 
 static void print(void *owner)
 {
 	const struct machine_parts *parts = ((const struct stats *)owner)->parts;
+	struct sink text = { .begin = print_title, .row = print_row };
 
-	print_vcpus(parts);
-	log_error("%-24s %10u", "interrupts by MSI", irqs_msi_count(parts->irqs));
-	if (!parts->device_count)
-		return;
-	print_devices(parts);
+	walk(parts, &text);
 	for (unsigned i = 0; i < parts->device_count; i++)
 		if (parts->devices[i]->model->print_stats)
 			parts->devices[i]->model->print_stats(parts->devices[i]);
 }
+
+/* --- JSON ------------------------------------------------------------------------------------- */
+
+static void begin_object(struct sink *sink, enum group group)
+{
+	sink->object = cJSON_AddObjectToObject(sink->json, groups[group].key);
+}
+
+static void add_row(struct sink *sink, const struct row *row)
+{
+	cJSON *object;
+
+	if (groups[row->group].count == 1) {
+		cJSON_AddNumberToObject(sink->object, row->name, (double)row->numbers[0]);
+		return;
+	}
+	object = cJSON_AddObjectToObject(sink->object, row->name);
+	for (unsigned i = 0; i < groups[row->group].count; i++)
+		cJSON_AddNumberToObject(object, groups[row->group].keys[i],
+					(double)row->numbers[i]);
+}
+
+struct cJSON *stats_json(const struct machine_parts *parts)
+{
+	struct sink json = { .begin = begin_object, .row = add_row, .json = cJSON_CreateObject() };
+
+	walk(parts, &json);
+	return json.json;
+}
+
+/* --- The observer ----------------------------------------------------------------------------- */
 
 static int built(void *owner, const struct machine_parts *parts)
 {
