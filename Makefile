@@ -80,7 +80,7 @@ src_arch := $(wildcard arch/common/*.c arch/$(ARCH)/*.c)
 asm_arch := $(wildcard arch/$(ARCH)/*.S)
 src_devices := $(wildcard devices/*.c devices/*/*.c)
 src_machine := $(wildcard vmm/machine/*.c)
-src_tools := $(wildcard $(addprefix vmm/,guestlog/*.c trace/*.c gdb/*.c cli/*.c cmd/*.c cmd/*/*.c))
+src_tools := $(wildcard $(addprefix vmm/,guestlog/*.c trace/*.c gdb/*.c control/*.c cli/*.c cmd/*.c cmd/*/*.c))
 main_src := vmm/cmd/main.c
 
 # Everything but main(), for the unit tests to link with. A name that ends in _ARCH is of that one.
@@ -119,7 +119,7 @@ $(O)/obj/%.o: %.c $(O)/flags | $(sysroot_ready)
 
 # Code that runs once, or for interactive use, need not be fast: in a release it is optimised for
 # size.
-small := $(addprefix vmm/,cli/% cmd/% gdb/% guestlog/% trace/page% trace/trace_r% trace/trace_facts) \
+small := $(addprefix vmm/,cli/% cmd/% control/% gdb/% guestlog/% trace/page% trace/trace_r% trace/trace_facts) \
 	devices/%/kind
 ifeq ($(BUILD),release)
 $(small:%=$(O)/obj/%.o): private CFLAGS += -Os

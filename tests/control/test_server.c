@@ -1,0 +1,742 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The control socket: the test is its clients, the machine, and the main thread's loop. */
+#include "../../vmm/control/internal.h"
+#include "fake_sys.h"
+#include "unit.h"
+
+#include "core/irq.h"
+#include "core/vcpu.h"
+#include "virtio/virtio.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+enum { ASKS_MAX = 8 };
+
+struct rig {
+	struct loop loop;
+	struct control_server *server;
+	struct machine_config config;
+	struct machine_parts parts;
+	struct machine_ops ops;
+	struct irqs irqs;
+	struct vcpu vcpu;
+	struct virtio_dev balloon, *devices[1];
+	char folder[32], path[64];
+	int client;
+	unsigned fds; /* open before */
+	/* The machine. */
+	struct machine_ask *asked[ASKS_MAX];
+	unsigned ask_count;
+	bool stuck; /* its thread does not answer */
+	int pause_result, power_result, resize_result;
+	uint64_t target;
+	struct verdict end;
+};
+
+static struct rig *the_rig; /* for the operations, whose vm is opaque */
+
+/* --- The machine ------------------------------------------------------------------------------ */
+
+static void answer_all(struct rig *rig)
+{
+	for (unsigned i = 0; i < rig->ask_count; i++) {
+		rig->asked[i]->run(rig->asked[i]);
+		rig->asked[i]->answered(rig->asked[i]);
+	}
+	rig->ask_count = 0;
+}
+
+static void ask(struct vm *vm, struct machine_ask *ask)
+{
+	(void)vm;
+	assert_true(the_rig->ask_count < ASKS_MAX);
+	the_rig->asked[the_rig->ask_count++] = ask;
+}
+
+static int pause_vcpus(struct vm *vm)
+{
+	(void)vm;
+	return the_rig->pause_result;
+}
+
+static int press_power(struct vm *vm)
+{
+	(void)vm;
+	return the_rig->power_result;
+}
+
+static void end(struct vm *vm, const struct verdict *verdict)
+{
+	(void)vm;
+	the_rig->end = *verdict;
+}
+
+static int resize(struct virtio_dev *dev, uint64_t bytes)
+{
+	(void)dev;
+	the_rig->target = bytes;
+	return the_rig->resize_result;
+}
+
+static const struct virtio_model balloon = { .name = "virtio-balloon", .resize = resize };
+static const struct virtio_model other = { .name = "virtio-rng" };
+
+/* --- The main thread -------------------------------------------------------------------------- */
+
+/* Until nothing is left to do: each turn serves what is there, and 4 KiB of each client. */
+static void turn(struct rig *rig)
+{
+	for (unsigned i = 0; i < 40; i++) {
+		loop_stop(&rig->loop);
+		assert_int_equal(loop_run(&rig->loop), 0);
+		if (!rig->stuck)
+			answer_all(rig);
+	}
+}
+
+static int queue_up(const struct rig *rig)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", rig->path);
+	assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+	return fd;
+}
+
+static int connect_to(struct rig *rig)
+{
+	int fd = queue_up(rig);
+
+	turn(rig);
+	return fd;
+}
+
+/* A line without its newline; empty: the end. */
+static const char *hear(struct rig *rig, int fd)
+{
+	static char line[CLIENT_OUT_MAX];
+	size_t len = 0;
+	ssize_t got;
+
+	for (;;) {
+		struct pollfd wait = { .fd = fd, .events = POLLIN };
+
+		while (!poll(&wait, 1, 1))
+			turn(rig);
+		got = recv(fd, line + len, 1, 0);
+		if (got <= 0 || line[len] == '\n')
+			break;
+		assert_true(++len < sizeof(line));
+	}
+	line[len] = '\0';
+	return line;
+}
+
+static bool hears_nothing(struct rig *rig, int fd)
+{
+	char byte;
+
+	turn(rig);
+	return recv(fd, &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
+static void say(struct rig *rig, int fd, const char *text)
+{
+	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+	turn(rig);
+}
+
+static void expect(struct rig *rig, const char *line, const char *reply)
+{
+	say(rig, rig->client, line);
+	say(rig, rig->client, "\n");
+	assert_string_equal(hear(rig, rig->client), reply);
+}
+
+static void open_server(struct rig *rig, const char *where)
+{
+	const struct control_config config = { .name = "m1", .where = where };
+
+	assert_int_equal(control_server_new(&rig->server, &config), 0);
+	assert_int_equal(control_server_ops.begin(rig->server, &rig->parts), 0);
+}
+
+static void end_run(struct rig *rig)
+{
+	const struct verdict verdict = { OUTCOME_STATUS, 7, "exit port" };
+
+	loop_destroy(&rig->loop);
+	rig->loop = (struct loop){ .epoll_fd = -1, .stop_fd = -1 };
+	control_server_end(rig->server, &verdict, "guest-status");
+}
+
+/* A machine that runs, and a client that has been greeted. */
+static int setup(void **state)
+{
+	struct rig *rig = calloc(1, sizeof(*rig));
+
+	assert_non_null(rig);
+	rig->fds = fake_open_fds();
+	the_rig = rig;
+	snprintf(rig->folder, sizeof(rig->folder), "/tmp/kinglet-XXXXXX");
+	assert_non_null(mkdtemp(rig->folder));
+	snprintf(rig->path, sizeof(rig->path), "%s/sock", rig->folder);
+	rig->ops = (struct machine_ops){
+		.ask = ask, .pause = pause_vcpus, .resume = pause_vcpus,
+		.press_power = press_power, .end = end,
+	};
+	rig->config.cpus = 2;
+	rig->config.memory = 1 << 28;
+	rig->config.boot.kernel = "k\xff";
+	rig->balloon = (struct virtio_dev){ .model = &balloon, .name = "virtio-balloon 0" };
+	rig->devices[0] = &rig->balloon;
+	rig->irqs.table = calloc(1, sizeof(*rig->irqs.table));
+	assert_non_null(rig->irqs.table);
+	assert_int_equal(loop_init(&rig->loop), 0);
+	rig->parts = (struct machine_parts){
+		.config = &rig->config, .control_loop = &rig->loop, .irqs = &rig->irqs,
+		.devices = rig->devices, .device_count = 1, .vcpus = &rig->vcpu, .vcpu_count = 1,
+		.ops = &rig->ops,
+	};
+	open_server(rig, rig->path);
+	control_server_ops.built(rig->server, &rig->parts);
+	rig->client = connect_to(rig);
+	hear(rig, rig->client);
+	*state = rig;
+	return 0;
+}
+
+/* Nothing is left: neither descriptors nor files. */
+static int teardown(void **state)
+{
+	struct rig *rig = *state;
+
+	end_run(rig);
+	control_server_free(rig->server);
+	close_fd(&rig->client);
+	assert_int_equal(rmdir(rig->folder), 0);
+	assert_int_equal(fake_open_fds(), rig->fds);
+	free(rig->irqs.table);
+	free(rig);
+	return 0;
+}
+
+/* --- Requests --------------------------------------------------------------------------------- */
+
+static void a_client_is_greeted(void **state)
+{
+	struct rig *rig = *state;
+	int fd = connect_to(rig);
+	char text[128];
+
+	snprintf(text, sizeof(text),
+		 "{\"kinglet\":\"%s\",\"protocol\":1,\"name\":\"m1\",\"pid\":%d}",
+		 KINGLET_VERSION, (int)getpid());
+	assert_string_equal(hear(rig, fd), text);
+	close(fd);
+}
+
+/* A kernel's name need not be UTF-8. */
+static void info_tells_of_the_machine(void **state)
+{
+	struct rig *rig = *state;
+	char text[400];
+
+	snprintf(text, sizeof(text),
+		 "{\"id\":1,\"ok\":{\"name\":\"m1\",\"pid\":%d,\"version\":\"%s\",\"cpus\":2,"
+		 "\"memory\":268435456,\"kernel\":\"k\xef\xbf\xbd\",\"state\":\"running\","
+		 "\"devices\":[{\"name\":\"virtio-balloon 0\",\"kind\":\"virtio-balloon\"}]}}",
+		 (int)getpid(), KINGLET_VERSION);
+	expect(rig, "{\"id\":1,\"do\":\"info\"}", text);
+}
+
+static void stats_are_numbers(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->vcpu.exits = 5;
+	rig->vcpu.exits_by_reason[KVM_EXIT_MMIO] = 3;
+	rig->vcpu.exits_by_reason[60] = 2;
+	rig->balloon.guest_exits = 7;
+	rig->balloon.loop_wakeups = 8;
+	expect(rig, "{\"do\":\"stats\"}",
+	       "{\"id\":null,\"ok\":{\"exits\":{\"MMIO\":3,\"60\":2,\"all\":5},"
+	       "\"interrupts\":{\"MSI\":0},"
+	       "\"devices\":{\"virtio-balloon 0\":{\"exits\":7,\"wakeups\":8}}}}");
+}
+
+#define ERROR(code, message)                                                                       \
+	"{\"id\":null,\"error\":{\"code\":\"" code "\",\"message\":\"" message "\"}}"
+#define OK "{\"id\":null,\"ok\":{}}"
+
+static void what_is_wrong_is_refused_by_name(void **state)
+{
+	static const struct {
+		const char *line, *reply;
+	} cases[] = {
+		{ "x", ERROR("bad-request", "the line is no JSON object") },
+		{ "[1]", ERROR("bad-request", "the line is no JSON object") },
+		{ "{}{}", ERROR("bad-request", "the line is no JSON object") },
+		{ "{\"do\":\"info\"", ERROR("bad-request", "the line is no JSON object") },
+		{ "{}", ERROR("bad-request",
+			      "\\\"do\\\" is missing or no string: it names the request") },
+		{ "{\"do\":1}", ERROR("bad-request",
+				      "\\\"do\\\" is missing or no string: it names the request") },
+		{ "{\"do\":\"info\",\"id\":[]}",
+		  ERROR("bad-request", "\\\"id\\\" is neither a string nor a number") },
+		{ "{\"do\":\"info\",\"args\":1}",
+		  ERROR("bad-request", "\\\"args\\\" is no object") },
+		{ "{\"do\":\"info\",\"x\":1}",
+		  ERROR("bad-request", "\\\"x\\\" is no member of a request: id, do, args") },
+		{ "{\"do\":\"nix\"}",
+		  ERROR("unknown-request", "there is no request \\\"nix\\\"") },
+		{ "{\"do\":\"info\",\"args\":{\"x\":1}}",
+		  ERROR("bad-request", "info has no argument \\\"x\\\"") },
+		{ "{\"do\":\"stop\",\"args\":{\"now\":1}}",
+		  ERROR("bad-request", "\\\"now\\\" of stop is not true or false") },
+		{ "{\"do\":\"resize\"}",
+		  ERROR("bad-request",
+			"resize needs \\\"memory\\\", a whole number of bytes") },
+		{ "{\"do\":\"resize\",\"args\":{\"memory\":-1}}",
+		  ERROR("bad-request", "\\\"memory\\\" of resize is not a whole number of bytes") },
+		{ "{\"do\":\"resize\",\"args\":{\"memory\":0.5}}",
+		  ERROR("bad-request", "\\\"memory\\\" of resize is not a whole number of bytes") },
+		{ "{\"do\":\"resize\",\"args\":{\"memory\":1e300}}",
+		  ERROR("bad-request", "\\\"memory\\\" of resize is not a whole number of bytes") },
+	};
+	struct rig *rig = *state;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++)
+		expect(rig, cases[i].line, cases[i].reply);
+	assert_int_equal(rig->ask_count, 0);
+}
+
+/* As it came, but in UTF-8; what is refused has it, too. */
+static void a_reply_has_the_id_of_its_request(void **state)
+{
+	struct rig *rig = *state;
+
+	expect(rig, "{\"id\":\"\\u00e4\xff\",\"do\":\"resume\"}",
+	       "{\"id\":\"\xc3\xa4\xef\xbf\xbd\",\"ok\":{}}");
+	expect(rig, "{\"id\":7.5,\"do\":\"x\"}",
+	       "{\"id\":7.5,\"error\":{\"code\":\"unknown-request\","
+	       "\"message\":\"there is no request \\\"x\\\"\"}}");
+}
+
+static void a_machine_is_paused_and_resumed(void **state)
+{
+	struct rig *rig = *state;
+
+	expect(rig, "{\"do\":\"pause\"}", OK);
+	say(rig, rig->client, "{\"do\":\"info\"}\n");
+	assert_non_null(strstr(hear(rig, rig->client), "\"state\":\"paused\""));
+	expect(rig, "{\"do\":\"resume\"}", OK);
+	rig->pause_result = -EALREADY;
+	expect(rig, "{\"do\":\"pause\"}", ERROR("bad-state", "the machine is paused already"));
+	expect(rig, "{\"do\":\"resume\"}", ERROR("bad-state", "the machine is not paused"));
+	rig->pause_result = -EBUSY;
+	expect(rig, "{\"do\":\"pause\"}",
+	       ERROR("bad-state", "a debugger decides which vCPUs run (--gdb)"));
+	say(rig, rig->client, "{\"do\":\"info\"}\n");
+	assert_non_null(strstr(hear(rig, rig->client), "\"state\":\"running\""));
+}
+
+static void stop_presses_the_button_or_ends_the_run(void **state)
+{
+	struct rig *rig = *state;
+
+	expect(rig, "{\"do\":\"stop\"}", OK);
+	rig->power_result = -EOPNOTSUPP;
+	expect(rig, "{\"do\":\"stop\",\"args\":{\"now\":false}}",
+	       ERROR("refused", "this machine has no power button; \\\"now\\\":true ends the run "
+				"without asking the guest"));
+	rig->power_result = -ENXIO;
+	expect(rig, "{\"do\":\"stop\"}",
+	       ERROR("refused", "the power button: No such device or address"));
+	assert_string_equal(rig->end.detail, "");
+	expect(rig, "{\"do\":\"stop\",\"args\":{\"now\":true}}", OK);
+	assert_int_equal(rig->end.outcome, OUTCOME_QUIT);
+}
+
+static void resize_sets_the_balloon(void **state)
+{
+	struct rig *rig = *state;
+
+	expect(rig, "{\"do\":\"resize\",\"args\":{\"memory\":8192}}", OK);
+	assert_int_equal(rig->target, 8192);
+	rig->resize_result = -EINVAL;
+	expect(rig, "{\"do\":\"resize\",\"args\":{\"memory\":1}}",
+	       ERROR("bad-request", "\\\"memory\\\" is no multiple of 4096 below the guest's "
+				    "memory"));
+	rig->balloon.model = &other;
+	expect(rig, "{\"do\":\"resize\",\"args\":{\"memory\":8192}}",
+	       ERROR("refused", "the machine has no balloon (--balloon)"));
+}
+
+/* What needs no machine is served; the end of it all is possible. */
+static void what_a_machine_cannot_yet_or_no_more_is_refused(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->server->state = STATE_BUILDING;
+	expect(rig, "{\"do\":\"pause\"}", ERROR("bad-state", "the machine is being built"));
+	expect(rig, "{\"do\":\"stop\"}", ERROR("bad-state", "the machine is being built"));
+	expect(rig, "{\"do\":\"stop\",\"args\":{\"now\":true}}", OK);
+	control_server_ops.phase(rig->server, NULL, MACHINE_ENDS);
+	expect(rig, "{\"do\":\"stats\"}", ERROR("bad-state", "the run is ending"));
+	expect(rig, "{\"do\":\"stop\"}", ERROR("bad-state", "the run is ending"));
+	say(rig, rig->client, "{\"do\":\"info\"}\n");
+	assert_non_null(strstr(hear(rig, rig->client), "\"state\":\"ending\""));
+}
+
+/* --- Events ----------------------------------------------------------------------------------- */
+
+static void events_reach_those_who_want_them(void **state)
+{
+	struct rig *rig = *state;
+	int fd = connect_to(rig);
+
+	hear(rig, fd);
+	expect(rig, "{\"do\":\"events\"}", OK);
+	say(rig, fd, "{\"do\":\"pause\"}\n");
+	assert_string_equal(hear(rig, fd), OK);
+	assert_string_equal(hear(rig, rig->client), "{\"event\":\"paused\"}");
+	say(rig, rig->client, "{\"do\":\"resume\"}\n");
+	assert_string_equal(hear(rig, rig->client), "{\"event\":\"resumed\"}");
+	assert_string_equal(hear(rig, rig->client), OK);
+	control_server_ops.happened(rig->server, MACHINE_BROKEN, "virtio-blk 0: a ring is damaged");
+	control_server_ops.happened(rig->server, MACHINE_PANICKED, "no init");
+	assert_string_equal(hear(rig, rig->client),
+			    "{\"event\":\"broken\",\"detail\":\"virtio-blk 0: a ring is damaged\"}");
+	assert_string_equal(hear(rig, rig->client),
+			    "{\"event\":\"panicked\",\"detail\":\"no init\"}");
+	assert_true(hears_nothing(rig, fd));
+	close(fd);
+}
+
+static void the_verdict_is_told_to_those_who_wait(void **state)
+{
+	struct rig *rig = *state;
+	int fd = connect_to(rig);
+
+	hear(rig, fd);
+	say(rig, fd, "{\"do\":\"events\"}\n");
+	hear(rig, fd);
+	say(rig, rig->client, "{\"id\":\"w\",\"do\":\"wait\"}\n");
+	expect(rig, "{\"do\":\"wait\"}", ERROR("bad-state", "this client waits already"));
+	/* Nor has half a connection to end for it. */
+	shutdown(rig->client, SHUT_WR);
+	assert_true(hears_nothing(rig, rig->client));
+	end_run(rig);
+	assert_string_equal(hear(rig, rig->client),
+			    "{\"id\":\"w\",\"ok\":{\"outcome\":\"guest-status\",\"status\":7,"
+			    "\"detail\":\"exit port\"}}");
+	assert_string_equal(hear(rig, rig->client), "");
+	assert_string_equal(hear(rig, fd), "{\"event\":\"ended\",\"outcome\":\"guest-status\","
+					   "\"status\":7,\"detail\":\"exit port\"}");
+	assert_string_equal(hear(rig, fd), "");
+	close(fd);
+}
+
+/* --- Lines and limits ------------------------------------------------------------------------- */
+
+static void lines_come_in_any_pieces(void **state)
+{
+	static const char text[] = "{\"do\":\"pause\"}\r\n\n";
+	struct rig *rig = *state;
+
+	for (unsigned i = 0; i < sizeof(text) - 1; i++)
+		say(rig, rig->client, (const char[]){ text[i], '\0' });
+	assert_string_equal(hear(rig, rig->client), OK);
+	say(rig, rig->client, "{\"do\":\"pause\"}\n{\"do\":\"x\"}\n{\"do\":\"resume\"}\n{\"do");
+	assert_string_equal(hear(rig, rig->client), OK);
+	assert_string_equal(hear(rig, rig->client),
+			    ERROR("unknown-request", "there is no request \\\"x\\\""));
+	assert_string_equal(hear(rig, rig->client), OK);
+	assert_true(hears_nothing(rig, rig->client));
+}
+
+/* As by printf | socat: the last line may have no newline, and its reply still comes. */
+static void a_client_that_only_listens_has_its_reply(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->stuck = true;
+	say(rig, rig->client, "{\"do\":\"pause\"}");
+	shutdown(rig->client, SHUT_WR);
+	assert_true(hears_nothing(rig, rig->client));
+	rig->stuck = false;
+	assert_string_equal(hear(rig, rig->client), OK);
+	assert_string_equal(hear(rig, rig->client), "");
+}
+
+static void what_a_client_said_before_it_went_is_done(void **state)
+{
+	struct rig *rig = *state;
+
+	assert_int_equal(send(rig->client, "{\"do\":\"pause\"}\n", 15, 0), 15);
+	close_fd(&rig->client);
+	turn(rig);
+	assert_int_equal(rig->server->state, STATE_PAUSED);
+}
+
+static void a_line_has_an_end(void **state)
+{
+	struct rig *rig = *state;
+	char *line = malloc(CLIENT_LINE_MAX + 2);
+
+	memset(line, 'x', CLIENT_LINE_MAX + 1);
+	line[CLIENT_LINE_MAX] = '\0';
+	expect(rig, line, ERROR("bad-request", "the line is no JSON object"));
+	line[CLIENT_LINE_MAX] = 'x';
+	line[CLIENT_LINE_MAX + 1] = '\0';
+	say(rig, rig->client, line);
+	assert_string_equal(hear(rig, rig->client),
+			    ERROR("bad-request", "a line has more than 65536 bytes"));
+	assert_string_equal(hear(rig, rig->client), "");
+	free(line);
+}
+
+static void one_client_too_many_is_told_so(void **state)
+{
+	struct rig *rig = *state;
+	int fds[CLIENTS_MAX];
+
+	for (unsigned i = 0; i < CLIENTS_MAX; i++)
+		fds[i] = connect_to(rig);
+	assert_string_equal(hear(rig, fds[CLIENTS_MAX - 1]),
+			    ERROR("busy", "as many clients as may be are connected"));
+	assert_string_equal(hear(rig, fds[CLIENTS_MAX - 1]), "");
+	close(fds[0]);
+	close(fds[CLIENTS_MAX - 1]);
+	turn(rig);
+	fds[0] = connect_to(rig);
+	assert_non_null(strstr(hear(rig, fds[0]), "\"protocol\":1"));
+	for (unsigned i = 0; i < CLIENTS_MAX - 1; i++)
+		close(fds[i]);
+}
+
+/* A client that cannot be let in must not keep the loop busy; it is, when another leaves. */
+static void a_process_without_descriptors_waits_for_one(void **state)
+{
+	struct rig *rig = *state;
+	struct rlimit before, none;
+	int fd, leaver = connect_to(rig);
+
+	hear(rig, leaver);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = (struct rlimit){ 0, before.rlim_max };
+	fd = queue_up(rig);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	turn(rig);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_true(rig->server->deaf);
+	assert_true(hears_nothing(rig, fd));
+	close(leaver);
+	assert_non_null(strstr(hear(rig, fd), "\"protocol\":1"));
+	close(fd);
+}
+
+static void a_thousand_requests_a_second(void **state)
+{
+	struct client client = { .lines = 0 };
+	const uint64_t second = UINT64_C(1000000000), now = 5 * second;
+
+	(void)state;
+	for (unsigned i = 0; i < 1000; i++)
+		assert_true(client_may_ask(&client, now + i));
+	assert_false(client_may_ask(&client, now + second - 1));
+	assert_true(client_may_ask(&client, now + second));
+}
+
+static void an_excess_is_refused(void **state)
+{
+	struct rig *rig = *state;
+
+	request_serve(rig->server, &rig->server->clients.list[0], "{\"do\":\"pause\"}", 14, true);
+	assert_string_equal(hear(rig, rig->client),
+			    ERROR("busy", "more than 1000 requests in a second"));
+	assert_int_equal(rig->ask_count, 0);
+}
+
+/* It gets every reply, in order, once it reads; meanwhile others are served. */
+static void a_client_that_does_not_read_is_not_read_from(void **state)
+{
+	struct rig *rig = *state;
+	char line[64];
+	int fd, on = 4096;
+	unsigned said = 0;
+
+	fd = connect_to(rig);
+	hear(rig, fd);
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &on, sizeof(on));
+	for (;;) {
+		int len = snprintf(line, sizeof(line), "{\"id\":%u,\"do\":\"x\"}\n", said);
+
+		if (send(fd, line, (size_t)len, MSG_DONTWAIT) != len)
+			break;
+		said++;
+		turn(rig);
+	}
+	expect(rig, "{\"do\":\"pause\"}", OK);
+	for (unsigned i = 0; i < said; i++) {
+		snprintf(line, sizeof(line), "{\"id\":%u,\"error\":", i);
+		assert_memory_equal(hear(rig, fd), line, strlen(line));
+	}
+	close(fd);
+}
+
+/* Events cannot wait: a client that does not read them is dropped, and no other. */
+static void a_client_that_does_not_read_its_events_is_dropped(void **state)
+{
+	struct rig *rig = *state;
+	char what[160];
+	int fd = connect_to(rig);
+
+	hear(rig, fd);
+	say(rig, fd, "{\"do\":\"events\"}\n");
+	memset(what, 'x', sizeof(what) - 1);
+	what[sizeof(what) - 1] = '\0';
+	while (rig->server->clients.list[1].event.fd >= 0) {
+		control_server_ops.happened(rig->server, MACHINE_BROKEN, what);
+		turn(rig);
+	}
+	expect(rig, "{\"do\":\"pause\"}", OK);
+	close(fd);
+}
+
+/* --- A machine that is stuck ------------------------------------------------------------------ */
+
+static void a_stuck_machine_costs_an_error(void **state)
+{
+	struct rig *rig = *state;
+	int fd = connect_to(rig);
+
+	hear(rig, fd);
+	rig->stuck = true;
+	rig->server->patience_ns = 1;
+	expect(rig, "{\"do\":\"pause\"}",
+	       ERROR("busy", "the machine does not answer; what was asked may yet be done"));
+	expect(rig, "{\"do\":\"resume\"}",
+	       ERROR("busy", "the machine has not answered an earlier request yet"));
+	assert_int_equal(rig->ask_count, 1);
+	say(rig, fd, "{\"do\":\"info\"}\n");
+	assert_non_null(strstr(hear(rig, fd), "\"state\":\"running\""));
+	/* It was only slow. */
+	say(rig, fd, "{\"do\":\"events\"}\n");
+	assert_string_equal(hear(rig, fd), OK);
+	rig->stuck = false;
+	rig->server->patience_ns = UINT64_C(3600000000000);
+	assert_string_equal(hear(rig, fd), "{\"event\":\"paused\"}");
+	expect(rig, "{\"do\":\"resume\"}", OK);
+	close(fd);
+}
+
+static void requests_of_several_wait_side_by_side(void **state)
+{
+	struct rig *rig = *state;
+	int fd = connect_to(rig);
+
+	hear(rig, fd);
+	rig->stuck = true;
+	say(rig, rig->client, "{\"id\":1,\"do\":\"pause\"}\n{\"id\":2,\"do\":\"resume\"}\n");
+	say(rig, fd, "{\"id\":3,\"do\":\"stop\"}\n");
+	assert_int_equal(rig->ask_count, 2);
+	rig->stuck = false;
+	assert_string_equal(hear(rig, fd), "{\"id\":3,\"ok\":{}}");
+	assert_string_equal(hear(rig, rig->client), "{\"id\":1,\"ok\":{}}");
+	assert_string_equal(hear(rig, rig->client), "{\"id\":2,\"ok\":{}}");
+	close(fd);
+}
+
+/* Its place may be another's when the answer comes. */
+static void a_client_leaves_before_its_answer(void **state)
+{
+	struct rig *rig = *state;
+	int fd = connect_to(rig);
+
+	hear(rig, fd);
+	rig->stuck = true;
+	say(rig, fd, "{\"do\":\"pause\"}\n");
+	close(fd);
+	turn(rig);
+	fd = connect_to(rig);
+	hear(rig, fd);
+	rig->stuck = false;
+	assert_true(hears_nothing(rig, fd));
+	assert_int_equal(rig->server->state, STATE_PAUSED);
+	close(fd);
+}
+
+static void what_the_end_finds_unanswered_is_refused(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->stuck = true;
+	say(rig, rig->client, "{\"do\":\"pause\"}\n");
+	end_run(rig);
+	assert_string_equal(hear(rig, rig->client), ERROR("bad-state", "the run has ended"));
+	assert_string_equal(hear(rig, rig->client), "");
+}
+
+/* --- A socket that is connected already ------------------------------------------------------- */
+
+static void an_inherited_socket_is_the_only_client(void **state)
+{
+	struct rig *rig = *state;
+	struct control_server *first = rig->server;
+	char where[16];
+	int ends[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	snprintf(where, sizeof(where), "fd=%d", ends[0]);
+	open_server(rig, where);
+	assert_non_null(strstr(hear(rig, ends[1]), "\"name\":\"m1\""));
+	say(rig, ends[1], "{\"do\":\"info\"}\n");
+	assert_non_null(strstr(hear(rig, ends[1]), "\"state\":\"building\",\"devices\":[]"));
+	loop_remove(&rig->loop, &rig->server->wake);
+	control_server_end(rig->server, &(struct verdict){ .outcome = OUTCOME_QUIT }, "quit");
+	control_server_free(rig->server);
+	assert_string_equal(hear(rig, ends[1]), "");
+	close(ends[1]);
+	rig->server = first;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_client_is_greeted),
+		TEST(info_tells_of_the_machine),
+		TEST(stats_are_numbers),
+		TEST(what_is_wrong_is_refused_by_name),
+		TEST(a_reply_has_the_id_of_its_request),
+		TEST(a_machine_is_paused_and_resumed),
+		TEST(stop_presses_the_button_or_ends_the_run),
+		TEST(resize_sets_the_balloon),
+		TEST(what_a_machine_cannot_yet_or_no_more_is_refused),
+		TEST(events_reach_those_who_want_them),
+		TEST(the_verdict_is_told_to_those_who_wait),
+		TEST(lines_come_in_any_pieces),
+		TEST(a_client_that_only_listens_has_its_reply),
+		TEST(what_a_client_said_before_it_went_is_done),
+		TEST(a_line_has_an_end),
+		TEST(one_client_too_many_is_told_so),
+		TEST(a_process_without_descriptors_waits_for_one),
+		cmocka_unit_test(a_thousand_requests_a_second),
+		TEST(an_excess_is_refused),
+		TEST(a_client_that_does_not_read_is_not_read_from),
+		TEST(a_client_that_does_not_read_its_events_is_dropped),
+		TEST(a_stuck_machine_costs_an_error),
+		TEST(requests_of_several_wait_side_by_side),
+		TEST(a_client_leaves_before_its_answer),
+		TEST(what_the_end_finds_unanswered_is_refused),
+		TEST(an_inherited_socket_is_the_only_client),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

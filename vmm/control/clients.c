@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "clients.h"
+
+#include "core/sys.h"
+
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* What is read from one client in a turn of the loop: the others come next. */
+enum { READ_MAX = 4096 };
+
+#define SECOND_NS UINT64_C(1000000000)
+
+bool client_may_ask(struct client *client, uint64_t now_ns)
+{
+	if (now_ns - client->second_ns >= SECOND_NS) {
+		client->second_ns = now_ns;
+		client->lines = 0;
+	}
+	return client->lines++ < CLIENT_LINES_PER_SECOND;
+}
+
+/* --- Output ----------------------------------------------------------------------------------- */
+
+static void flush(struct client *client)
+{
+	ssize_t sent;
+
+	if (!client->out_len || client->broken)
+		return;
+	sent = send(client->event.fd, client->out, client->out_len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (sent < 0) {
+		client->broken = errno != EAGAIN && errno != EINTR;
+		return;
+	}
+	client->out_len -= (size_t)sent;
+	memmove(client->out, client->out + sent, client->out_len);
+}
+
+void client_send(struct client *client, const char *line)
+{
+	size_t len = line ? strlen(line) : 0;
+	char *out;
+
+	if (client->broken)
+		return;
+	if (!line || len + 1 > CLIENT_OUT_MAX - client->out_len) {
+		client->broken = true;
+		return;
+	}
+	out = realloc(client->out, client->out_len + len + 1);
+	if (!out) {
+		client->broken = true;
+		return;
+	}
+	memcpy(out + client->out_len, line, len);
+	out[client->out_len + len] = '\n';
+	client->out = out;
+	client->out_len += len + 1;
+	flush(client);
+}
+
+/* --- Input ------------------------------------------------------------------------------------ */
+
+static bool takes_lines(const struct client *client)
+{
+	return !client->busy && !client->leaving && !client->broken &&
+	       client->out_len < CLIENT_OUT_PAUSE;
+}
+
+static void pass_line(struct client *client, const char *line, size_t len)
+{
+	const struct clients *all = client->all;
+
+	if (len && line[len - 1] == '\r')
+		len--;
+	if (len)
+		all->ops->line(all->owner, client, line, len,
+			       !client_may_ask(client, sys_now_ns()));
+}
+
+static void pass_lines(struct client *client)
+{
+	size_t at = 0;
+
+	while (takes_lines(client) && at < client->in_len) {
+		const char *line = client->in + at;
+		const char *end = memchr(line, '\n', client->in_len - at);
+
+		/* The last one may have no newline. */
+		if (!end && !client->input_ended)
+			break;
+		pass_line(client, line, end ? (size_t)(end - line) : client->in_len - at);
+		at = end ? (size_t)(end - client->in) + 1 : client->in_len;
+	}
+	client->in_len -= at;
+	memmove(client->in, client->in + at, client->in_len);
+	if (client->leaving || client->in_len <= CLIENT_LINE_MAX ||
+	    memchr(client->in, '\n', client->in_len))
+		return;
+	client->leaving = true;
+	client->all->ops->too_long(client->all->owner, client);
+}
+
+static void fill(struct client *client)
+{
+	size_t room = CLIENT_LINE_MAX + 1 - client->in_len;
+	ssize_t got;
+
+	if (!takes_lines(client) || client->input_ended || !room)
+		return;
+	got = recv(client->event.fd, client->in + client->in_len, room < READ_MAX ? room : READ_MAX,
+		   MSG_DONTWAIT);
+	if (got > 0)
+		client->in_len += (size_t)got;
+	else if (got == 0)
+		client->input_ended = true;
+	else if (errno != EAGAIN && errno != EINTR)
+		client->broken = true;
+}
+
+/* --- Life ------------------------------------------------------------------------------------- */
+
+static void close_client(struct client *client)
+{
+	struct clients *all = client->all;
+
+	all->ops->left(all->owner, client);
+	if (all->loop)
+		loop_remove(all->loop, &client->event);
+	close_fd(&client->event.fd);
+	free(client->in);
+	free(client->out);
+	*client = (struct client){
+		.event.fd = -1,
+		.all = all,
+	};
+}
+
+static bool is_done(const struct client *client)
+{
+	if (client->broken)
+		return true;
+	if (client->out_len)
+		return false;
+	return client->leaving ||
+	       (client->input_ended && !client->busy && !client->stays && !client->in_len);
+}
+
+void client_settle(struct client *client)
+{
+	uint32_t events = client->out_len ? EPOLLOUT : 0;
+
+	if (takes_lines(client) && !client->input_ended)
+		events |= EPOLLIN;
+	if (!is_done(client) && client->all->loop)
+		client->broken = loop_modify(client->all->loop, &client->event, events);
+	if (is_done(client))
+		close_client(client);
+}
+
+void client_answered(struct client *client)
+{
+	client->busy = false;
+	pass_lines(client);
+	client_settle(client);
+}
+
+/* Nothing can be sent to it any more. What it has sent before is still read. */
+static bool hung_up(const struct client *client)
+{
+	struct pollfd state = { .fd = client->event.fd };
+
+	return poll(&state, 1, 0) == 1 && state.revents & (POLLHUP | POLLERR | POLLNVAL);
+}
+
+/*
+ * The events that epoll tells are not looked at: the place may have got another client since.
+ */
+static void ready(struct loop_event *event, uint32_t events)
+{
+	struct client *client = container_of(event, struct client, event);
+
+	(void)events;
+	if (event->fd < 0)
+		return;
+	flush(client);
+	fill(client);
+	pass_lines(client);
+	if (hung_up(client) && (client->input_ended || !takes_lines(client)))
+		client->broken = true;
+	client_settle(client);
+}
+
+void clients_init(struct clients *clients, struct loop *loop, const struct clients_ops *ops,
+		  void *owner)
+{
+	*clients = (struct clients){ .loop = loop, .ops = ops, .owner = owner };
+	for (unsigned i = 0; i < CLIENTS_MAX; i++)
+		clients->list[i] = (struct client){ .event.fd = -1, .all = clients };
+}
+
+void clients_end(struct clients *clients)
+{
+	clients->loop = NULL;
+	for (unsigned i = 0; i < CLIENTS_MAX; i++)
+		if (clients->list[i].event.fd >= 0)
+			close_client(&clients->list[i]);
+}
+
+struct client *clients_add(struct clients *clients, int fd)
+{
+	struct client *client = clients->list;
+
+	while (client < clients->list + CLIENTS_MAX && client->event.fd >= 0)
+		client++;
+	if (client == clients->list + CLIENTS_MAX) {
+		close_fd(&fd);
+		return NULL;
+	}
+	client->in = malloc(CLIENT_LINE_MAX + 1);
+	client->event = (struct loop_event){ .fd = fd, .fn = ready };
+	if (client->in && !loop_add(clients->loop, &client->event, EPOLLIN))
+		return client;
+	close_client(client);
+	return NULL;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The server of a control socket. All of it is the main thread's, but what `lock` guards.
+ *
+ * Private to vmm/control.
+ */
+#ifndef KINGLET_CONTROL_INTERNAL_H
+#define KINGLET_CONTROL_INTERNAL_H
+
+#include "clients.h"
+#include "protocol.h"
+#include "socket.h"
+
+#include <pthread.h>
+
+enum machine_state { STATE_BUILDING, STATE_RUNNING, STATE_PAUSED, STATE_ENDING };
+
+/* What another thread has to tell; a list. */
+struct news {
+	struct news *next;
+	enum { NEWS_BUILT, NEWS_ENDING, NEWS_PANICKED, NEWS_BROKEN } kind;
+	char what[160];
+};
+
+struct control_server {
+	struct control_config config;
+	struct control_socket sock;
+	const struct machine_parts *parts; /* borrowed */
+	struct clients clients;
+	cJSON *waits[CLIENTS_MAX]; /* by client: the id of its request, owned; or NULL */
+	enum machine_state state;
+	bool panicked; /* is told */
+	struct job *jobs; /* asked of the machine's thread; owned, oldest first */
+	struct loop_timer deadline; /* of the first that is waited for */
+	uint64_t patience_ns;
+	struct loop_event listener; /* of sock */
+	bool deaf;		    /* the listener waits for a descriptor */
+	struct loop_event wake;	    /* eventfd, owned: there are news */
+
+	pthread_mutex_t lock; /* a leaf: held for a few stores */
+	struct news *news;    /* oldest first; owned */
+	cJSON *devices;	      /* of the built machine; owned */
+};
+
+/* --- requests.c --- */
+
+/* Serves a line of a client. */
+void request_serve(struct control_server *server, struct client *client, const char *line,
+		   size_t len, bool excess);
+/* Takes over *event and sends it to all that want events. */
+void event_send(struct control_server *server, cJSON *event);
+cJSON *event_new(const char *name);
+cJSON *verdict_json(cJSON *object, const struct verdict *verdict, const char *outcome);
+
+/* --- jobs.c --- */
+
+/* A request that the machine's thread serves. */
+struct job {
+	struct machine_ask ask;
+	struct job *next;
+	struct control_server *server;
+	struct client *client; /* NULL: it has left, or was told that this is late */
+	cJSON *id;	       /* owned */
+	/* On the machine's thread: sets ok or refusal. */
+	void (*run)(struct job *job);
+	/* Afterwards, also for a client that has left. May be NULL. */
+	void (*done)(struct job *job);
+	double number; /* of the request */
+	cJSON *ok;     /* owned; set by the caller */
+	struct refusal refusal;
+	uint64_t deadline_ns;
+	bool late;
+};
+
+/* Takes over *job, which it answers, if by a refusal. */
+void job_start(struct control_server *server, struct client *client, struct job *job);
+/* The client has left. */
+void jobs_forget(struct control_server *server, const struct client *client);
+/* The deadline timer. */
+void jobs_late(struct loop_timer *timer);
+/* The run has ended: all that wait are told. */
+void jobs_end(struct control_server *server);
+void jobs_free(struct control_server *server);
+
+#endif

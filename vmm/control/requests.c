@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The requests, by a table. */
+#include "internal.h"
+
+#include "core/vcpu.h"
+#include "trace/observer.h"
+#include "virtio/virtio.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* The largest number up to which JSON's have no gaps. */
+#define EXACT_MAX 9007199254740992.0
+
+struct request {
+	struct control_server *server;
+	struct client *client;
+	const struct message *message;
+	const cJSON *arg; /* of the verb's name and type; or NULL */
+};
+
+enum arg_type { ARG_NONE, ARG_FLAG, ARG_BYTES };
+
+struct verb {
+	const char *name;
+	const char *arg; /* the only one that it may have; NULL: none */
+	enum arg_type type;
+	bool needs_arg, needs_machine; /* one that is built and has not ended */
+	/* The reply, or NULL: later, or *refusal. */
+	cJSON *(*serve)(struct request *request, struct refusal *refusal);
+};
+
+/* --- Events ----------------------------------------------------------------------------------- */
+
+cJSON *event_new(const char *name)
+{
+	cJSON *event = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(event, "event", name);
+	return event;
+}
+
+void event_send(struct control_server *server, cJSON *event)
+{
+	_cleanup_free_ char *line = json_line(event);
+
+	for (unsigned i = 0; i < CLIENTS_MAX; i++) {
+		struct client *client = &server->clients.list[i];
+
+		if (!client->hears)
+			continue;
+		client_send(client, line);
+		client_settle(client);
+	}
+}
+
+cJSON *verdict_json(cJSON *object, const struct verdict *verdict, const char *outcome)
+{
+	cJSON_AddStringToObject(object, "outcome", outcome);
+	cJSON_AddNumberToObject(object, "status", verdict->status);
+	json_put_text(object, "detail", verdict->detail);
+	return object;
+}
+
+/* --- Requests that the machine's thread serves ------------------------------------------------ */
+
+static cJSON *hand_over(struct request *request, void (*run)(struct job *job),
+			void (*done)(struct job *job))
+{
+	struct job *job = calloc(1, sizeof(*job));
+
+	if (!job) {
+		client_send(request->client, NULL);
+		return NULL;
+	}
+	job->run = run;
+	job->done = done;
+	job->ok = cJSON_CreateObject();
+	job->id = cJSON_Duplicate(request->message->id, true);
+	job->number = request->arg ? request->arg->valuedouble : 0;
+	job_start(request->server, request->client, job);
+	return NULL;
+}
+
+static void refuse_pause(struct job *job, int ret, const char *already)
+{
+	if (ret == -EALREADY)
+		refuse(&job->refusal, BAD_STATE, "%s", already);
+	else if (ret)
+		refuse(&job->refusal, BAD_STATE, "a debugger decides which vCPUs run (--gdb)");
+}
+
+static void run_pause(struct job *job)
+{
+	const struct machine_parts *parts = job->server->parts;
+
+	refuse_pause(job, parts->ops->pause(parts->vm), "the machine is paused already");
+}
+
+static void run_resume(struct job *job)
+{
+	const struct machine_parts *parts = job->server->parts;
+
+	refuse_pause(job, parts->ops->resume(parts->vm), "the machine is not paused");
+}
+
+static void change_state(struct job *job, enum machine_state state, const char *event)
+{
+	if (job->refusal.code || job->server->state == STATE_ENDING)
+		return;
+	job->server->state = state;
+	event_send(job->server, event_new(event));
+}
+
+static void paused(struct job *job)
+{
+	change_state(job, STATE_PAUSED, "paused");
+}
+
+static void resumed(struct job *job)
+{
+	change_state(job, STATE_RUNNING, "resumed");
+}
+
+static cJSON *serve_pause(struct request *request, struct refusal *refusal)
+{
+	(void)refusal;
+	return hand_over(request, run_pause, paused);
+}
+
+static cJSON *serve_resume(struct request *request, struct refusal *refusal)
+{
+	(void)refusal;
+	return hand_over(request, run_resume, resumed);
+}
+
+static void run_press(struct job *job)
+{
+	const struct machine_parts *parts = job->server->parts;
+	int ret = parts->ops->press_power(parts->vm);
+
+	if (ret == -EOPNOTSUPP)
+		refuse(&job->refusal, REFUSED, "this machine has no power button; \"now\":true "
+		       "ends the run without asking the guest");
+	else if (ret)
+		refuse(&job->refusal, REFUSED, "the power button: %s", strerror(-ret));
+}
+
+static cJSON *serve_stop(struct request *request, struct refusal *refusal)
+{
+	const struct verdict quit = { .outcome = OUTCOME_QUIT, .detail = "stopped by control" };
+	struct control_server *server = request->server;
+
+	if (cJSON_IsTrue(request->arg)) {
+		server->parts->ops->end(server->parts->vm, &quit);
+		return cJSON_CreateObject();
+	}
+	if (server->state == STATE_BUILDING) {
+		refuse(refusal, BAD_STATE, "the machine is being built");
+		return NULL;
+	}
+	return hand_over(request, run_press, NULL);
+}
+
+static void run_resize(struct job *job)
+{
+	const struct machine_parts *parts = job->server->parts;
+	int ret = -EOPNOTSUPP;
+
+	for (unsigned i = 0; i < parts->device_count && ret == -EOPNOTSUPP; i++)
+		if (parts->devices[i]->model->resize)
+			ret = parts->devices[i]->model->resize(parts->devices[i],
+							       (uint64_t)job->number);
+	if (ret == -EOPNOTSUPP)
+		refuse(&job->refusal, REFUSED, "the machine has no balloon (--balloon)");
+	else if (ret)
+		refuse(&job->refusal, BAD_REQUEST, "\"memory\" is no multiple of 4096 below the "
+		       "guest's memory");
+}
+
+static cJSON *serve_resize(struct request *request, struct refusal *refusal)
+{
+	(void)refusal;
+	return hand_over(request, run_resize, NULL);
+}
+
+static void run_stats(struct job *job)
+{
+	cJSON_Delete(job->ok);
+	job->ok = stats_json(job->server->parts);
+}
+
+static cJSON *serve_stats(struct request *request, struct refusal *refusal)
+{
+	(void)refusal;
+	return hand_over(request, run_stats, NULL);
+}
+
+/* --- Requests that the main thread serves ----------------------------------------------------- */
+
+static cJSON *serve_info(struct request *request, struct refusal *refusal)
+{
+	static const char *const states[] = {
+		[STATE_BUILDING] = "building",
+		[STATE_RUNNING] = "running",
+		[STATE_PAUSED] = "paused",
+		[STATE_ENDING] = "ending",
+	};
+	struct control_server *server = request->server;
+	const struct machine_config *config = server->parts->config;
+	cJSON *info = cJSON_CreateObject(), *devices;
+
+	(void)refusal;
+	cJSON_AddStringToObject(info, "name", server->sock.name);
+	cJSON_AddNumberToObject(info, "pid", getpid());
+	cJSON_AddStringToObject(info, "version", KINGLET_VERSION);
+	cJSON_AddNumberToObject(info, "cpus", config->cpus);
+	cJSON_AddNumberToObject(info, "memory", (double)config->memory);
+	json_put_text(info, "kernel", config->boot.kernel);
+	cJSON_AddStringToObject(info, "state", states[server->state]);
+	pthread_mutex_lock(&server->lock);
+	devices = cJSON_Duplicate(server->devices, true);
+	pthread_mutex_unlock(&server->lock);
+	cJSON_AddItemToObject(info, "devices", devices ? devices : cJSON_CreateArray());
+	return info;
+}
+
+static cJSON *serve_events(struct request *request, struct refusal *refusal)
+{
+	(void)refusal;
+	request->client->hears = request->client->stays = true;
+	return cJSON_CreateObject();
+}
+
+static cJSON *serve_wait(struct request *request, struct refusal *refusal)
+{
+	cJSON **wait = &request->server->waits[request->client - request->server->clients.list];
+
+	if (*wait) {
+		refuse(refusal, BAD_STATE, "this client waits already");
+		return NULL;
+	}
+	*wait = request->message->id ? cJSON_Duplicate(request->message->id, true) :
+				       cJSON_CreateNull();
+	request->client->stays = true;
+	return NULL;
+}
+
+/* --- The table -------------------------------------------------------------------------------- */
+
+static const struct verb verbs[] = {
+	{ .name = "info", .serve = serve_info },
+	{ .name = "stats", .serve = serve_stats, .needs_machine = true },
+	{ .name = "pause", .serve = serve_pause, .needs_machine = true },
+	{ .name = "resume", .serve = serve_resume, .needs_machine = true },
+	{ .name = "stop", .arg = "now", .type = ARG_FLAG, .serve = serve_stop },
+	{ .name = "resize", .arg = "memory", .type = ARG_BYTES, .needs_arg = true,
+	  .serve = serve_resize, .needs_machine = true },
+	{ .name = "events", .serve = serve_events },
+	{ .name = "wait", .serve = serve_wait },
+};
+
+static const struct verb *find_verb(const char *name, struct refusal *refusal)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(verbs); i++)
+		if (!strcmp(verbs[i].name, name))
+			return &verbs[i];
+	refuse(refusal, UNKNOWN_REQUEST, "there is no request \"%.40s\"", name);
+	return NULL;
+}
+
+static bool has_type(const cJSON *arg, enum arg_type type)
+{
+	double number = arg->valuedouble;
+
+	if (type == ARG_FLAG)
+		return cJSON_IsBool(arg);
+	return cJSON_IsNumber(arg) && number >= 0 && number < EXACT_MAX &&
+	       number == (double)(uint64_t)number;
+}
+
+static void take_args(struct request *request, const struct verb *verb, struct refusal *refusal)
+{
+	static const char *const types[] = {
+		[ARG_FLAG] = "true or false",
+		[ARG_BYTES] = "a whole number of bytes",
+	};
+	const cJSON *args = request->message->args;
+
+	for (const cJSON *arg = args ? args->child : NULL; arg; arg = arg->next) {
+		if (!verb->arg || strcmp(arg->string, verb->arg) != 0) {
+			refuse(refusal, BAD_REQUEST, "%s has no argument \"%.40s\"", verb->name,
+			       arg->string);
+			return;
+		}
+		request->arg = arg;
+	}
+	if (request->arg && !has_type(request->arg, verb->type))
+		refuse(refusal, BAD_REQUEST, "\"%s\" of %s is not %s", verb->arg, verb->name,
+		       types[verb->type]);
+	else if (!request->arg && verb->needs_arg)
+		refuse(refusal, BAD_REQUEST, "%s needs \"%s\", %s", verb->name, verb->arg,
+		       types[verb->type]);
+}
+
+static void check_state(const struct control_server *server, const struct verb *verb,
+			struct refusal *refusal)
+{
+	if (verb->needs_machine && server->state == STATE_BUILDING)
+		refuse(refusal, BAD_STATE, "the machine is being built");
+	else if ((verb->needs_machine || verb->arg) && server->state == STATE_ENDING)
+		refuse(refusal, BAD_STATE, "the run is ending");
+}
+
+static cJSON *serve(struct request *request, struct refusal *refusal)
+{
+	const struct verb *verb = find_verb(request->message->verb, refusal);
+
+	if (verb)
+		take_args(request, verb, refusal);
+	if (!refusal->code)
+		check_state(request->server, verb, refusal);
+	return refusal->code ? NULL : verb->serve(request, refusal);
+}
+
+void request_serve(struct control_server *server, struct client *client, const char *line,
+		   size_t len, bool excess)
+{
+	struct message message;
+	struct request request = { .server = server, .client = client, .message = &message };
+	struct refusal refusal = { .code = REFUSED_NOT };
+	_cleanup_free_ char *reply = NULL;
+	cJSON *ok = NULL;
+
+	message_parse(&message, line, len, &refusal);
+	if (excess)
+		refuse(&refusal, BUSY, "more than %d requests in a second",
+		       CLIENT_LINES_PER_SECOND);
+	if (!refusal.code)
+		ok = serve(&request, &refusal);
+	if (refusal.code)
+		reply = reply_refused(message.id, &refusal);
+	else if (ok)
+		reply = reply_ok(message.id, ok);
+	if (refusal.code || ok)
+		client_send(client, reply);
+	message_destroy(&message);
+}
