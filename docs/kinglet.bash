@@ -52,6 +52,8 @@ _kinglet_argument()
 	--rng) _kinglet_words "$2" "on off" ;;
 	--timeout) ;;
 	--gdb) keys="listen= nowait" ;;
+	--name) ;;
+	--control) ;;
 	--explain=html) _kinglet_files "$2" ;;
 	--trace) _kinglet_files "$2" ;;
 	--budget) keys="init= load= run= device= kernel= driver= down=" ;;
@@ -132,6 +134,8 @@ _kinglet()
 		--rng
 		--timeout
 		--gdb
+		--name
+		--control
 		--stats
 		--explain
 		--explain=html

@@ -9,6 +9,7 @@
 #include "cli/files.h"
 #include "cli/options.h"
 #include "cmd/kernel.h"
+#include "control/server.h"
 #include "gdb/server.h"
 #include "machine/config.h"
 #include "trace/observer.h"
@@ -19,6 +20,7 @@ struct run_options {
 	struct machine_config config;
 	struct watch_config watch;
 	struct gdb_config gdb;
+	struct control_config control;
 	bool stats; /* print statistics at the end and on SIGUSR1 */
 	const char *append; /* --append as given, or NULL; the whole line is in config.boot */
 	bool shows_warnings; /* the default command line lets the kernel print them */

@@ -66,6 +66,8 @@ static int setup(void **state)
 	if (!mkdtemp(folder->path) || chdir(folder->path) < 0)
 		return -1;
 	*state = folder;
+	/* A run's control socket would be there. */
+	unsetenv("XDG_RUNTIME_DIR");
 	make_kernel("kernel");
 	make_file("initrd", 1536);
 	make_file("zeros", 4096);
@@ -159,6 +161,8 @@ static void every_part_of_the_machine_is_listed(void **state)
 					    "--vsock=cid=3",
 					    "--balloon=1G,deflate-on-oom=on",
 					    "--gdb=1234",
+					    "--control=ctl.sock",
+					    "--name=m1",
 					    "--timeout=90s",
 					    "--on-reboot=restart",
 					    "--prefault",
@@ -194,6 +198,7 @@ static void every_part_of_the_machine_is_listed(void **state)
 				  "statistics every 1000 ms\n"
 				  "on-reboot  restart\n"
 				  "gdb        127.0.0.1:1234, waits for it\n"
+				  "control    ctl.sock\n"
 				  "timeout    90s\n");
 }
 

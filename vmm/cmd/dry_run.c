@@ -129,6 +129,14 @@ static void print_gdb(FILE *out, const struct gdb_config *gdb)
 			gdb->nowait ? "" : ", waits for it");
 }
 
+static void print_control(FILE *out, const struct control_config *control)
+{
+	char where[256];
+
+	if (control_config_describe(control, where, sizeof(where)))
+		print_row(out, "control", where);
+}
+
 int dry_run_print(FILE *out, const struct run_options *options)
 {
 	const struct machine_config *config = &options->config;
@@ -164,6 +172,7 @@ int dry_run_print(FILE *out, const struct run_options *options)
 		print_device(out, &config->devices.items[i]);
 	print_row(out, "on-reboot", config->on_reboot == ON_REBOOT_EXIT ? "exit" : "restart");
 	print_gdb(out, &options->gdb);
+	print_control(out, &options->control);
 	if (config->timeout_ns)
 		option_format_value(OPTION_DURATION, config->timeout_ns, timeout, sizeof(timeout));
 	print_row(out, "timeout", timeout);

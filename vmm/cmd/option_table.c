@@ -273,6 +273,19 @@ static const struct option machine_options[] = {
 		RUN(gdb),
 	},
 	{
+		.name = "name", .metavar = "NAME", .kind = OPTION_STRING, .min = 1, .max = 64,
+		.help = "the machine's name for kinglet list, stop and the like; without it the ID "
+			"of its process",
+		RUN(control.name),
+	},
+	{
+		.name = "control", .metavar = "PATH|fd=N|off", .kind = OPTION_STRING, .min = 1,
+		.max = sizeof(((struct sockaddr_un *)0)->sun_path) - 1,
+		.help = "path of the control socket, or an inherited one; without it "
+			"$XDG_RUNTIME_DIR/kinglet/NAME.sock, but for test and exec only with --name",
+		RUN(control.where),
+	},
+	{
 		.name = "stats", .kind = OPTION_FLAG,
 		.help = "print at the end, and on SIGUSR1, how often vCPUs left the guest for "
 			"Kinglet, and for which device, how often a device woke Kinglet, and "

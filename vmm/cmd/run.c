@@ -31,6 +31,13 @@ static int run(struct common_options *common)
 	return options->dry_run ? dry_run(options) : run_machine(options);
 }
 
+/* A test, or a program of exec, is waited for: there, a socket is for those who ask for one. */
+static int finish(struct common_options *common, int init_argc, char **init_argv)
+{
+	container_of(common, struct run_options, common)->control.wanted = true;
+	return run_options_finish(common, init_argc, init_argv);
+}
+
 static const struct option_list *const lists[] = {
 	&boot_option_list,
 	&machine_option_list,
@@ -51,6 +58,6 @@ const struct command command_run = {
 	.options = lists,
 	.options_size = sizeof(struct run_options),
 	.argument = run_options_kernel,
-	.finish = run_options_finish,
+	.finish = finish,
 	.run = run,
 };

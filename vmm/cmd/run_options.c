@@ -49,6 +49,16 @@ static int take_default_kernel(struct run_options *options)
 	return options_own(&options->common, path);
 }
 
+static int check_control(const struct run_options *options)
+{
+	char why[256];
+	int ret = control_config_check(&options->control, why, sizeof(why));
+
+	if (ret)
+		log_error("%s", why);
+	return ret;
+}
+
 int run_options_check(struct run_options *options)
 {
 	struct machine_config *config = &options->config;
@@ -72,7 +82,8 @@ int run_options_check(struct run_options *options)
 		log_error("--hugepages: --memory must be a multiple of 2M");
 		return -EINVAL;
 	}
-	return duplicates_check(config);
+	ret = check_control(options);
+	return ret ? ret : duplicates_check(config);
 }
 
 int run_options_add_files(struct file_set *set, const struct run_options *options,

@@ -19,6 +19,7 @@ struct kept {
 	struct watch *watch;	       /* owned, or NULL */
 	struct guest_log log; /* if the command has none */
 	struct gdb_server *gdb_server; /* owned, or NULL */
+	struct control_server *control; /* owned, or NULL */
 };
 
 static void attach(struct kept *kept, const struct machine_observer_ops *ops, void *owner)
@@ -35,8 +36,13 @@ static int attach_all(struct kept *kept, const struct run_options *options, stru
 
 	if (!ret)
 		ret = gdb_server_new(&kept->gdb_server, &options->gdb);
+	if (!ret)
+		ret = control_server_new(&kept->control, &options->control);
 	if (ret)
 		return ret;
+	/* A machine whose name is taken is refused before files are written. */
+	if (kept->control)
+		attach(kept, &control_server_ops, kept->control);
 	if (options->stats)
 		attach(kept, &stats_ops, &kept->stats);
 	if (kept->watch) {
@@ -51,6 +57,7 @@ static int attach_all(struct kept *kept, const struct run_options *options, stru
 
 static void destroy(struct kept *kept)
 {
+	control_server_free(kept->control);
 	gdb_server_free(kept->gdb_server);
 	watch_free(kept->watch);
 	free(kept);
@@ -83,6 +90,8 @@ int run_timed(const struct run_options *options, struct guest_log *log, struct v
 		gone = machine_run(&kept->config, &kept->sys, verdict);
 	else
 		log_error("machine: %s", strerror(ENOMEM));
+	if (kept)
+		control_server_end(kept->control, verdict, outcome_word(verdict->outcome));
 	*seconds = (double)(sys_now_ns() - start) / 1e9;
 	log_settle(SETTLE_MS);
 	if (!gone)
