@@ -16,6 +16,15 @@ _kinglet_taps()
 	_kinglet_words "$1" "${taps#\ \*}"
 }
 
+_kinglet_machines()
+{
+	local name
+	for name in "${XDG_RUNTIME_DIR-}"/kinglet/*.sock; do
+		name=${name##*/} name=${name%.sock}
+		[[ $name == *[!A-Za-z0-9_.-]* ]] || echo "$name"
+	done
+}
+
 # The argument that ends with word $1, as $joined, and its first word, as $first: bash makes words
 # of = and : in it.
 _kinglet_join()
@@ -164,6 +173,10 @@ _kinglet()
 		--module
 		--append
 		--verbose"
+	local answer="
+		--json"
+	local stop="
+		--now"
 	local report="
 		--html"
 	local doctor="
@@ -175,17 +188,26 @@ _kinglet()
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		_kinglet_words "$cur" "run test exec kernel report doctor help version --help --version"
+		_kinglet_words "$cur" "run test exec list info stats pause resume stop resize wait events kernel report doctor help version --help --version"
 		return
 	fi
 	case ${COMP_WORDS[1]} in
 	run) options="$boot $machine $common" ;;
 	test) options="$test $suite $boot $machine $common" ;;
 	exec) options="$exec $machine $common" ;;
+	list) options="$common" ;;
+	info) options="$answer $common" words=$(_kinglet_machines) ;;
+	stats) options="$answer $common" words=$(_kinglet_machines) ;;
+	pause) options="$common" words=$(_kinglet_machines) ;;
+	resume) options="$common" words=$(_kinglet_machines) ;;
+	stop) options="$stop $common" words=$(_kinglet_machines) ;;
+	resize) options="$common" words=$(_kinglet_machines) ;;
+	wait) options="$common" words=$(_kinglet_machines) ;;
+	events) options="$common" words=$(_kinglet_machines) ;;
 	kernel) options="$common" words="list" ;;
 	report) options="$report $common" ;;
 	doctor) options="$doctor $common" ;;
-	help) options="$common" words="run test exec kernel report doctor help version" ;;
+	help) options="$common" words="run test exec list info stats pause resume stop resize wait events kernel report doctor help version" ;;
 	version) options="$common" ;;
 	*) return ;;
 	esac
@@ -211,7 +233,7 @@ _kinglet()
 	fi
 	if [[ $cur == -* ]]; then
 		_kinglet_words "$cur" "$options"
-	elif [[ $words ]]; then
+	elif [[ $words && $cur != */* ]]; then
 		_kinglet_words "$cur" "$words"
 	else
 		_kinglet_files "$cur"

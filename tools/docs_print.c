@@ -146,6 +146,15 @@ static const char completion_head[] =
 	"\t_kinglet_words \"$1\" \"${taps#\\ \\*}\"\n"
 	"}\n"
 	"\n"
+	"_kinglet_machines()\n"
+	"{\n"
+	"\tlocal name\n"
+	"\tfor name in \"${XDG_RUNTIME_DIR-}\"/kinglet/*.sock; do\n"
+	"\t\tname=${name##*/} name=${name%.sock}\n"
+	"\t\t[[ $name == *[!A-Za-z0-9_.-]* ]] || echo \"$name\"\n"
+	"\tdone\n"
+	"}\n"
+	"\n"
 	"# The argument that ends with word $1, as $joined, and its first word, as $first: bash makes words\n"
 	"# of = and : in it.\n"
 	"_kinglet_join()\n"
@@ -215,7 +224,7 @@ static const char completion_tail[] =
 	"\tfi\n"
 	"\tif [[ $cur == -* ]]; then\n"
 	"\t\t_kinglet_words \"$cur\" \"$options\"\n"
-	"\telif [[ $words ]]; then\n"
+	"\telif [[ $words && $cur != */* ]]; then\n"
 	"\t\t_kinglet_words \"$cur\" \"$words\"\n"
 	"\telse\n"
 	"\t\t_kinglet_files \"$cur\"\n"
@@ -329,6 +338,8 @@ static void print_completion_command(FILE *out, const struct command *command)
 		fputs(" words=\"", out);
 		print_commands(out);
 		fputc('"', out);
+	} else if (strncmp(command->synopsis, "NAME", 4) == 0) {
+		fputs(" words=$(_kinglet_machines)", out);
 	} else if (command->words) {
 		fprintf(out, " words=\"%s\"", command->words);
 	}

@@ -20,6 +20,10 @@ struct run_options;
 extern const struct command command_run, command_test, command_exec, command_kernel, command_report,
 	command_doctor, command_help, command_version;
 
+/* Those that speak to a running machine. */
+extern const struct command command_list, command_info, command_stats, command_pause, command_resume,
+	command_stop, command_resize, command_wait, command_events;
+
 /* All of them, in the order of the help; ends with NULL. */
 extern const struct command *const command_table[];
 

@@ -181,6 +181,26 @@ static void bash_completes_what_stands_behind_two_dashes(void **state)
 	assert_offers("kinglet run vmlinuz -- docs/kinglet.b", "\n");
 }
 
+/* A name is what a machine can be called: bash would run a command in one. */
+static void bash_completes_the_names_of_machines(void **state)
+{
+	static const char make[] = "mkdir $XDG_RUNTIME_DIR/kinglet && cd $XDG_RUNTIME_DIR/kinglet && "
+				   "touch alpha.sock al-2.sock beta.sock other '$(touch evil).sock'";
+	char folder[] = "/tmp/test_docs.XXXXXX";
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	assert_int_equal(setenv("XDG_RUNTIME_DIR", folder, 1), 0);
+	assert_offers("kinglet stop docs/kinglet.b", "docs/kinglet.bash\n");
+	assert_int_equal(system(make), 0);
+	assert_offers("kinglet stop \"\"", "al-2 alpha beta\n");
+	assert_offers("kinglet stop --now al", "al-2 alpha\n");
+	assert_offers("kinglet info be", "beta\n");
+	assert_offers("kinglet wait docs/kinglet.b", "docs/kinglet.bash\n");
+	assert_offers("kinglet stop --n", "--now\n");
+	assert_int_equal(system("rm -r $XDG_RUNTIME_DIR"), 0);
+}
+
 static void assert_fits_a_terminal(const char *help)
 {
 	for (const char *line = help; *line; line += strcspn(line, "\n") + 1) {
@@ -241,6 +261,7 @@ int main(void)
 		cmocka_unit_test(bash_completes_commands_options_and_words),
 		cmocka_unit_test(bash_completes_keys_and_their_values),
 		cmocka_unit_test(bash_completes_what_stands_behind_two_dashes),
+		cmocka_unit_test(bash_completes_the_names_of_machines),
 		cmocka_unit_test(help_fits_a_terminal_and_names_every_command_and_option),
 	};
 

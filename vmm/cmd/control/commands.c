@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The commands that speak to a running machine: `kinglet stop NAME` and its like. Each is the
+ * request of its name (docs/control.md).
+ */
+#include "cmd/commands.h"
+
+#include "client.h"
+#include "control.h"
+
+#include "base/log.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* Longer than the second in which a machine answers that it is busy. */
+enum { LIST_PATIENCE_MS = 2000 };
+
+/* --- Options and arguments -------------------------------------------------------------------- */
+
+struct control_options {
+	struct common_options common;
+	const char *name, *size_text; /* borrowed; NULL: not given */
+	uint64_t size;
+	bool now, json;
+};
+
+#define CONTROL(member) OPTION_FIELD(struct control_options, member)
+
+static const struct option stop_options[] = {
+	{
+		.name = "now", .kind = OPTION_FLAG,
+		.help = "end the run at once, in order, without asking the guest",
+		CONTROL(now),
+	},
+};
+
+static const struct option_list stop_option_list = {
+	.name = "stop",
+	.title = "How it stops",
+	.table = stop_options,
+	.count = ARRAY_SIZE(stop_options),
+};
+
+static const struct option answer_options[] = {
+	{
+		.name = "json", .kind = OPTION_FLAG, .help = "print one JSON object, for programs",
+		CONTROL(json),
+	},
+};
+
+static const struct option_list answer_option_list = {
+	.name = "answer",
+	.title = "The form of the answer",
+	.table = answer_options,
+	.count = ARRAY_SIZE(answer_options),
+};
+
+static const struct option size_option = {
+	.name = "size", .metavar = "SIZE", .kind = OPTION_SIZE, .max = UINT64_C(4) << 40,
+	CONTROL(size),
+};
+
+static struct control_options *control_options_of(struct common_options *common)
+{
+	return container_of(common, struct control_options, common);
+}
+
+static int take_name(struct common_options *common, const char *text)
+{
+	struct control_options *options = control_options_of(common);
+
+	if (options->name) {
+		log_error("%.80s: a second machine beside %.80s; name one", text, options->name);
+		return -EINVAL;
+	}
+	options->name = text;
+	return 0;
+}
+
+static int take_name_and_size(struct common_options *common, const char *text)
+{
+	struct control_options *options = control_options_of(common);
+	char why[160];
+
+	if (!options->name || options->size_text)
+		return take_name(common, text);
+	options->size_text = text;
+	if (!option_parse_value(&size_option, text, &options->size, why, sizeof(why)))
+		return 0;
+	log_error("%.80s: %s", text, why);
+	return -EINVAL;
+}
+
+static int finish(struct common_options *common, int argc, char **argv)
+{
+	const struct control_options *options = control_options_of(common);
+	const struct command *command = common->command;
+
+	(void)argv;
+	if (argc < 0 && options->name &&
+	    (options->size_text || command->argument != take_name_and_size))
+		return 0;
+	log_error("write kinglet %s %s", command->name, command->synopsis);
+	return -EINVAL;
+}
+
+/* --- Requests --------------------------------------------------------------------------------- */
+
+/* Connects for a command; the exit status. Pair with control_client_close(), also on failure. */
+static int connect_to(const struct control_options *options, struct control_client *client)
+{
+	int ret = control_client_open(client, options->name, CONTROL_CLIENT_PATIENCE_MS);
+
+	return ret ? control_client_log_failure(client, NULL, ret) : EXIT_SUCCESS;
+}
+
+/*
+ * Sends the request of the command's name. The exit status; the caller deletes *answer, NULL on
+ * failure.
+ */
+static int ask(const struct control_options *options, const char *args, cJSON **answer)
+{
+	const char *request = options->common.command->name;
+	struct control_client client;
+	int status = connect_to(options, &client);
+	int ret = status ? 0 : control_client_ask(&client, request, args, answer);
+
+	if (ret)
+		status = control_client_log_failure(&client, request, ret);
+	control_client_close(&client);
+	return status;
+}
+
+/* A request whose answer says no more than that it was done. */
+static int order(const struct control_options *options, const char *args)
+{
+	cJSON *answer = NULL;
+	int status = ask(options, args, &answer);
+
+	cJSON_Delete(answer);
+	return status;
+}
+
+static int run_order(struct common_options *common)
+{
+	return order(control_options_of(common), "{}");
+}
+
+static int run_stop(struct common_options *common)
+{
+	const struct control_options *options = control_options_of(common);
+
+	return order(options, options->now ? "{\"now\":true}" : "{}");
+}
+
+static int run_resize(struct common_options *common)
+{
+	const struct control_options *options = control_options_of(common);
+	char args[40];
+
+	snprintf(args, sizeof(args), "{\"memory\":%" PRIu64 "}", options->size);
+	return order(options, args);
+}
+
+static int print_json(const cJSON *object)
+{
+	char *text = cJSON_Print(object);
+
+	if (text)
+		puts(text);
+	else
+		log_error("answer: %s", strerror(ENOMEM));
+	cJSON_free(text);
+	return text ? flush_stdout() : EXIT_HOST;
+}
+
+static int run_show(struct common_options *common)
+{
+	const struct control_options *options = control_options_of(common);
+	cJSON *answer = NULL;
+	int status = ask(options, "{}", &answer);
+
+	if (!status && options->json) {
+		status = print_json(answer);
+	} else if (!status) {
+		control_print_answer(stdout, answer);
+		status = flush_stdout();
+	}
+	cJSON_Delete(answer);
+	return status;
+}
+
+static int run_list(struct common_options *common)
+{
+	int ret = control_print_list(stdout, LIST_PATIENCE_MS);
+
+	(void)common;
+	if (ret == -ENXIO)
+		log_error("XDG_RUNTIME_DIR names no folder; it has the sockets of the machines");
+	else if (ret)
+		log_error("$XDG_RUNTIME_DIR/kinglet: %s", strerror(-ret));
+	if (ret)
+		return ret == -ENXIO ? EXIT_USAGE : EXIT_HOST;
+	return flush_stdout();
+}
+
+/* --- Waiting ---------------------------------------------------------------------------------- */
+
+/* What a machine that goes away in silence means to those who wait for its end. */
+static int log_lost(const struct control_client *client, const char *request, int ret)
+{
+	if (ret != -ECONNRESET)
+		return control_client_log_failure(client, request, ret);
+	log_error("machine %.200s: went away without a verdict", client->name);
+	return EXIT_LOST;
+}
+
+/* One line; the machine's exit status, or -EPROTO. */
+static int print_verdict(const cJSON *verdict)
+{
+	const cJSON *outcome = cJSON_GetObjectItemCaseSensitive(verdict, "outcome");
+	const cJSON *status = cJSON_GetObjectItemCaseSensitive(verdict, "status");
+	const cJSON *detail = cJSON_GetObjectItemCaseSensitive(verdict, "detail");
+	const char *text = cJSON_GetStringValue(detail);
+	char *quoted = text && *text ? cJSON_PrintUnformatted(detail) : NULL;
+	int number = cJSON_IsNumber(status) ? status->valueint : -1;
+
+	if (!cJSON_IsString(outcome) || number < 0 || number > 255) {
+		cJSON_free(quoted);
+		return -EPROTO;
+	}
+	fputs("outcome=", stdout);
+	control_print_value(stdout, outcome, 0);
+	printf(" status=%d%s", number, quoted ? " " : "");
+	control_print_text(stdout, quoted ? quoted : "", 0);
+	putchar('\n');
+	cJSON_free(quoted);
+	return number;
+}
+
+static int run_wait(struct common_options *common)
+{
+	const struct control_options *options = control_options_of(common);
+	cJSON *verdict = NULL;
+	struct control_client client;
+	int status = connect_to(options, &client);
+	int ret = 0;
+
+	if (!status) {
+		client.deadline_ns = CONTROL_CLIENT_FOREVER;
+		ret = control_client_ask(&client, "wait", "{}", &verdict);
+	}
+	if (!status && !ret)
+		ret = status = print_verdict(verdict);
+	if (ret < 0)
+		status = log_lost(&client, "wait", ret);
+	else if (verdict && flush_stdout() != EXIT_SUCCESS)
+		status = EXIT_HOST;
+	cJSON_Delete(verdict);
+	control_client_close(&client);
+	return status;
+}
+
+/* Prints one event; 1 at the last. */
+static int print_event(struct control_client *client)
+{
+	cJSON *event;
+	int ret = control_client_next(client, &event);
+	const char *name = ret ? NULL : cJSON_GetStringValue(
+						cJSON_GetObjectItemCaseSensitive(event, "event"));
+	char *text = name ? cJSON_PrintUnformatted(event) : NULL;
+
+	if (text && (puts(text) == EOF || fflush(stdout) == EOF))
+		ret = -EIO;
+	else if (name && strcmp(name, "ended") == 0)
+		ret = 1;
+	cJSON_free(text);
+	cJSON_Delete(event);
+	return ret;
+}
+
+static int run_events(struct common_options *common)
+{
+	const struct control_options *options = control_options_of(common);
+	cJSON *answer = NULL;
+	struct control_client client;
+	int status = connect_to(options, &client);
+	int ret = status ? 1 : control_client_ask(&client, "events", "{}", &answer);
+
+	client.deadline_ns = CONTROL_CLIENT_FOREVER;
+	while (!ret)
+		ret = print_event(&client);
+	if (ret == -EIO)
+		status = flush_stdout();
+	else if (ret < 0)
+		status = log_lost(&client, "events", ret);
+	cJSON_Delete(answer);
+	control_client_close(&client);
+	return status;
+}
+
+/* --- Commands --------------------------------------------------------------------------------- */
+
+static const char about[] =
+	"NAME is a machine's name, as kinglet list shows it, or the path of its socket,\n"
+	"with a slash. Exit status: 0 done; 100 no such machine, or it refuses; 101 no\n"
+	"answer; of wait the machine's own, or 104 when it went away without one.\n";
+
+static const struct option_list *const plain_lists[] = { &common_option_list, NULL };
+static const struct option_list *const stop_lists[] = { &stop_option_list, &common_option_list,
+							NULL };
+static const struct option_list *const answer_lists[] = { &answer_option_list, &common_option_list,
+							  NULL };
+
+const struct command command_list = {
+	.name = "list",
+	.synopsis = "",
+	.summary = "list the machines that run",
+	.about = "Those with a socket in $XDG_RUNTIME_DIR/kinglet. STATE says so when one does\n"
+		 "not answer.\n",
+	.options = plain_lists,
+	.options_size = sizeof(struct control_options),
+	.run = run_list,
+};
+
+#define MACHINE_COMMAND(verb, arguments, take, act, lists, what)                                   \
+	const struct command command_##verb = {                                                    \
+		.name = #verb,                                                                     \
+		.synopsis = (arguments),                                                           \
+		.summary = (what),                                                                 \
+		.about = about,                                                                    \
+		.options = (lists),                                                                \
+		.options_size = sizeof(struct control_options),                                    \
+		.argument = (take),                                                                \
+		.finish = finish,                                                                  \
+		.run = (act),                                                                      \
+	}
+
+MACHINE_COMMAND(info, "NAME [--json]", take_name, run_show, answer_lists,
+		"show what a machine is, and its state");
+MACHINE_COMMAND(stats, "NAME [--json]", take_name, run_show, answer_lists,
+		"show what a machine's vCPUs and devices have done so far");
+MACHINE_COMMAND(pause, "NAME", take_name, run_order, plain_lists,
+		"stop a machine's vCPUs, until kinglet resume");
+MACHINE_COMMAND(resume, "NAME", take_name, run_order, plain_lists, "let a paused machine run on");
+MACHINE_COMMAND(stop, "NAME [--now]", take_name, run_stop, stop_lists,
+		"press a machine's power button, or end its run");
+MACHINE_COMMAND(resize, "NAME SIZE", take_name_and_size, run_resize, plain_lists,
+		"set how much memory a machine's balloon takes from the guest");
+MACHINE_COMMAND(wait, "NAME", take_name, run_wait, plain_lists,
+		"wait until a machine ends, and exit with its status");
+MACHINE_COMMAND(events, "NAME", take_name, run_events, plain_lists,
+		"print what happens to a machine until it ends, as JSON");

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What `kinglet list`, `info` and `stats` print. Main thread; errors of the stream stay in it.
+ */
+#ifndef KINGLET_CMD_CONTROL_CONTROL_H
+#define KINGLET_CMD_CONTROL_CONTROL_H
+
+#include "base/cleanup.h"
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+
+/* Text for people, without anything that a terminal would obey, and blanks up to `width`. */
+void control_print_text(FILE *out, const char *text, unsigned width);
+
+/* The same for a value, of which NULL becomes "-"; one called memory is one of bytes. */
+void control_print_value(FILE *out, const cJSON *value, unsigned width);
+
+/*
+ * An answer, member by member, whatever its members are: what a later Kinglet adds is shown, too.
+ */
+void control_print_answer(FILE *out, const cJSON *answer);
+
+/*
+ * The machines that answer on the sockets of this user, one a line; each is waited for at most
+ * `patience_ms`. 0, or a negative errno of control_client_folder() or scandir(3).
+ */
+__must_check int control_print_list(FILE *out, unsigned patience_ms);
+
+#endif
