@@ -271,9 +271,10 @@ static void stats_are_shown_as_text_and_as_json(void **state)
 {
 	struct machine machine = {
 		.greeting = GREETING,
-		.reply = OK("{\"exits\":{\"KVM_EXIT_IO\":7,\"all\":7},\"msi\":3,\"devices\":"
-			    "[{\"name\":\"disk0\",\"exits\":1,\"wakeups\":2}],\"ratio\":0.5,"
-			    "\"deep\":{\"er\":[1,{}]},\"list\":[1,\"two\",[]],\"none\":null}"),
+		.reply = OK("{\"exits\":{\"IO\":7,\"all\":7},\"interrupts\":{\"MSI\":3},\"devices\":"
+			    "{\"disk0\":{\"exits\":1,\"wakeups\":2}},\"ratio\":0.5,"
+			    "\"deep\":{\"er\":{\"est\":[1,{}]}},\"list\":[1,\"two\",[],{}],"
+			    "\"none\":null}"),
 	};
 	struct said said;
 	cJSON *json;
@@ -282,18 +283,20 @@ static void stats_are_shown_as_text_and_as_json(void **state)
 	KINGLET_WITH(&machine, &said, "stats", "demo");
 	assert_int_equal(said.status, 0);
 	assert_string_equal(said.out, "exits\n"
-				      "  KVM_EXIT_IO        7\n"
+				      "  IO                 7\n"
 				      "  all                7\n"
-				      "msi                  3\n"
+				      "interrupts\n"
+				      "  MSI                3\n"
 				      "devices\n"
 				      "  disk0              exits 1  wakeups 2\n"
 				      "ratio                0.5\n"
 				      "deep\n"
-				      "  er                 [1,{}]\n"
+				      "  er                 est [1,{}]\n"
 				      "list\n"
 				      "  1\n"
 				      "  two\n"
 				      "  []\n"
+				      "  {}\n"
 				      "none                 null\n");
 	KINGLET_WITH(&machine, &said, "stats", "--json", "demo");
 	assert_int_equal(said.status, 0);

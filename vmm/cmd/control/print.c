@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Answers as text. What is deeper than two levels remains JSON. */
+/* Answers as text: a line for each member, or for each item of a member. What is deeper is JSON. */
 #include "control.h"
 
 #include "base/text.h"
@@ -47,28 +47,38 @@ void control_print_value(FILE *out, const cJSON *value, unsigned width)
 	cJSON_free(json);
 }
 
+/* Key and value of the members from this one on. */
+static void print_pairs(FILE *out, const cJSON *member)
+{
+	for (const char *between = " "; member; member = member->next, between = "  ") {
+		fputs(between, out);
+		control_print_text(out, member->string, 0);
+		fputc(' ', out);
+		control_print_value(out, member, 0);
+	}
+}
+
 static void print_member(FILE *out, const cJSON *member, unsigned indent)
 {
 	fprintf(out, "%*s", (int)indent, "");
 	control_print_text(out, member->string, KEY_WIDTH - indent);
-	fputc(' ', out);
-	control_print_value(out, member, 0);
+	if (indent && cJSON_IsObject(member)) {
+		print_pairs(out, member->child);
+	} else {
+		fputc(' ', out);
+		control_print_value(out, member, 0);
+	}
 	fputc('\n', out);
 }
 
-/* One line. What an object's first member is called need not be said: it is its name. */
+/* An object's first member is its name. */
 static void print_element(FILE *out, const cJSON *element)
 {
 	const cJSON *first = cJSON_IsObject(element) ? element->child : NULL;
 
 	fprintf(out, "%*s", INDENT, "");
 	control_print_value(out, first ? first : element, first ? KEY_WIDTH - INDENT : 0);
-	for (const cJSON *member = first ? first->next : NULL; member; member = member->next) {
-		fputs(member == first->next ? " " : "  ", out);
-		control_print_text(out, member->string, 0);
-		fputc(' ', out);
-		control_print_value(out, member, 0);
-	}
+	print_pairs(out, first ? first->next : NULL);
 	fputc('\n', out);
 }
 
