@@ -271,8 +271,8 @@ static void stats_are_shown_as_text_and_as_json(void **state)
 {
 	struct machine machine = {
 		.greeting = GREETING,
-		.reply = OK("{\"exits\":{\"IO\":7,\"all\":7},\"interrupts\":{\"MSI\":3},\"devices\":"
-			    "{\"disk0\":{\"exits\":1,\"wakeups\":2}},\"ratio\":0.5,"
+		.reply = OK("{\"exits\":{\"IO\":7,\"all\":7},\"interrupts\":{\"MSI\":3},"
+			    "\"devices\":{\"disk0\":{\"exits\":1,\"wakeups\":2}},\"ratio\":0.5,"
 			    "\"deep\":{\"er\":{\"est\":[1,{}]}},\"list\":[1,\"two\",[],{}],"
 			    "\"none\":null}"),
 	};
@@ -337,6 +337,45 @@ static void a_path_with_a_slash_is_a_socket(void **state)
 	KINGLET_WITH(&machine, &said, "pause", address.sun_path);
 	assert_string_equal(said.err, "");
 	assert_int_equal(said.status, 0);
+}
+
+/* The schema in docs/control.md; the caller deletes it. */
+static cJSON *documented_schema(void)
+{
+	static const char begin[] = "```json\n";
+	FILE *in = fopen("docs/control.md", "re");
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	char *start, *stop;
+
+	assert_non_null(in);
+	assert_true(getdelim(&text, &size, '\0', in) > 0);
+	fclose(in);
+	start = strstr(text, begin);
+	assert_non_null(start);
+	start += strlen(begin);
+	stop = strstr(start, "```\n");
+	assert_non_null(stop);
+	return cJSON_ParseWithLength(start, (size_t)(stop - start));
+}
+
+static void each_request_is_in_the_documented_schema(void **state)
+{
+	static const char *const requests[] = { "info",	  "stats",  "pause",
+						"resume", "events", "wait" };
+	cJSON *schema = documented_schema();
+	const cJSON *plain = cJSON_GetObjectItem(schema, "$defs");
+
+	(void)state;
+	plain = cJSON_GetObjectItem(cJSON_GetObjectItem(plain, "request"), "oneOf");
+	plain = cJSON_GetObjectItem(cJSON_GetArrayItem(plain, 0), "properties");
+	plain = cJSON_GetObjectItem(cJSON_GetObjectItem(plain, "do"), "enum");
+	assert_int_equal(cJSON_GetArraySize(plain), ARRAY_SIZE(requests));
+	for (unsigned i = 0; i < ARRAY_SIZE(requests); i++) {
+		assert_string_equal(cJSON_GetArrayItem(plain, (int)i)->valuestring, requests[i]);
+		assert_non_null(command_find(requests[i]));
+	}
+	cJSON_Delete(schema);
 }
 
 /* --- wait and events -------------------------------------------------------------------------- */
@@ -805,6 +844,7 @@ int main(void)
 		TEST(stats_are_shown_as_text_and_as_json),
 		TEST(what_a_machine_says_does_not_reach_the_terminal),
 		TEST(a_path_with_a_slash_is_a_socket),
+		TEST(each_request_is_in_the_documented_schema),
 		TEST(wait_ends_with_the_status_of_the_machine),
 		TEST(wait_trusts_no_verdict_that_is_none),
 		TEST(a_machine_that_dies_while_it_is_waited_for_is_lost),
