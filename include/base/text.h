@@ -42,8 +42,9 @@ unsigned hex_digit(char c);
 /* The byte written as two hex digits; -1 if there are not two. */
 int hex_byte(const char *text);
 
-/* FNV-1a, 64 bits: the same for the same text on every machine. */
+/* FNV-1a, 64 bits: the same for the same text or bytes on every machine. */
 uint64_t text_hash(const char *text);
+uint64_t bytes_hash(const void *data, size_t len);
 
 /*
  * Escapes for text or an attribute value of XML and HTML; `text` may be NULL. Control characters,

@@ -2,6 +2,7 @@
 #include "base/text.h"
 
 #include <stdarg.h>
+#include <string.h>
 
 void text_add(struct text *text, const char *fmt, ...)
 {
@@ -46,13 +47,19 @@ int hex_byte(const char *text)
 	return low < 16 ? (int)(high << 4 | low) : -1;
 }
 
-uint64_t text_hash(const char *text)
+uint64_t bytes_hash(const void *data, size_t len)
 {
+	const uint8_t *at = data;
 	uint64_t hash = 0xcbf29ce484222325;
 
-	while (*text)
-		hash = (hash ^ (uint8_t)*text++) * 0x100000001b3;
+	while (len--)
+		hash = (hash ^ *at++) * 0x100000001b3;
 	return hash;
+}
+
+uint64_t text_hash(const char *text)
+{
+	return bytes_hash(text, strlen(text));
 }
 
 void text_print_xml(FILE *out, const char *text)

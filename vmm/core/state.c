@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/state.h"
+
+#include "base/checked.h"
+#include "base/files.h"
+#include "base/le.h"
+#include "base/log.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+/* The file begins with this; sections follow without gaps. */
+struct file_header {
+	char magic[8];
+	struct le32 format;
+	struct le32 sections;
+};
+
+/* Then the table's name, the section's name, and the objects. */
+struct section_header {
+	struct le32 len; /* of the objects, bytes */
+	struct le16 version;
+	uint8_t table_len, name_len;
+	struct le64 hash; /* FNV-1a of everything before and after this field */
+};
+
+_Static_assert(sizeof(struct file_header) == 16, "wire format");
+_Static_assert(sizeof(struct section_header) == 16, "wire format");
+
+static const char magic[8] = { 'K', 'I', 'N', 'G', 'L', 'E', 'T', '\n' };
+
+enum { FORMAT = 1, HASHED_HEAD = offsetof(struct section_header, hash) };
+
+struct state {
+	uint8_t *data; /* owned: the file */
+	size_t len, capacity;
+	size_t at; /* of the next section to load */
+	unsigned sections; /* saved, or left to load */
+	bool loads, no_memory;
+	const char *file;	   /* its name; borrowed */
+	struct state_view current; /* for messages */
+};
+
+/* --- The file --------------------------------------------------------------------------------- */
+
+/* Room for `len` more bytes, or NULL: remembered until state_write(). */
+static uint8_t *extend(struct state *state, size_t len)
+{
+	if (state->no_memory)
+		return NULL;
+	if (state->capacity - state->len < len) {
+		size_t capacity = (state->len + len) * 2;
+		uint8_t *data = realloc(state->data, capacity);
+
+		if (!data) {
+			state->no_memory = true;
+			return NULL;
+		}
+		state->data = data;
+		state->capacity = capacity;
+	}
+	state->len += len;
+	return state->data + state->len - len;
+}
+
+int state_new(struct state **out)
+{
+	struct state *state = calloc(1, sizeof(*state));
+
+	if (!state)
+		return -ENOMEM;
+	extend(state, sizeof(struct file_header));
+	*out = state;
+	return 0;
+}
+
+void state_free(struct state *state)
+{
+	if (!state)
+		return;
+	free(state->data);
+	free(state);
+}
+
+int state_write(struct state *state, int fd)
+{
+	struct file_header header = {
+		.format = le32_of(FORMAT),
+		.sections = le32_of(state->sections),
+	};
+
+	if (state->no_memory)
+		return -ENOMEM;
+	if (state->len > STATE_MAX_SIZE)
+		return -E2BIG;
+	memcpy(header.magic, magic, sizeof(magic));
+	memcpy(state->data, &header, sizeof(header));
+	return write_all(fd, state->data, state->len);
+}
+
+static uint64_t hash_of(const struct section_header *header, const uint8_t *body, size_t len)
+{
+	/* Of two hashes, so that neither part needs to be copied. */
+	return bytes_hash(header, HASHED_HEAD) ^ bytes_hash(body, len) * 3;
+}
+
+/* The section at `at`: its length in the file; 0: what the file has there is none. */
+static size_t section_at(const struct state *state, size_t at, struct state_view *view)
+{
+	struct section_header header;
+	size_t left = state->len - at, names, len;
+	const uint8_t *body;
+
+	if (left < sizeof(header))
+		return 0;
+	memcpy(&header, state->data + at, sizeof(header));
+	names = (size_t)header.table_len + header.name_len;
+	len = names + le32_get(header.len);
+	body = state->data + at + sizeof(header);
+	if (len > left - sizeof(header) || header.table_len > STATE_NAME_MAX ||
+	    header.name_len > STATE_NAME_MAX)
+		return 0;
+	if (le64_get(header.hash) != hash_of(&header, body, len))
+		return 0;
+	*view = (struct state_view){
+		.version = le16_get(header.version),
+		.data = body + names,
+		.len = len - names,
+	};
+	memcpy(view->table, body, header.table_len);
+	memcpy(view->name, body + header.table_len, header.name_len);
+	return sizeof(header) + len;
+}
+
+/* What is wrong with the file's frame, or NULL. */
+static const char *check_frame(struct state *state)
+{
+	struct file_header header;
+	struct state_view view;
+	size_t at = sizeof(header);
+
+	if (state->len < sizeof(header))
+		return "too short for a saved state";
+	memcpy(&header, state->data, sizeof(header));
+	if (memcmp(header.magic, magic, sizeof(magic)) != 0)
+		return "not a saved state of Kinglet";
+	if (le32_get(header.format) != FORMAT)
+		return "a format of another Kinglet; save the machine with this one";
+	state->sections = le32_get(header.sections);
+	for (unsigned i = 0; i < state->sections; i++) {
+		size_t len = section_at(state, at, &view);
+
+		if (!len)
+			return "damaged: a section's length or checksum is wrong";
+		at += len;
+	}
+	return at == state->len ? NULL : "damaged: there is something after the last section";
+}
+
+int state_open(struct state **out, int fd, const char *name)
+{
+	struct state *state = calloc(1, sizeof(*state));
+	const char *wrong = "larger than any saved state";
+	struct stat st;
+	int ret;
+
+	if (!state)
+		return -ENOMEM;
+	state->loads = true;
+	state->file = name;
+	state->at = sizeof(struct file_header);
+	if (fstat(fd, &st)) {
+		ret = -errno;
+		log_error("%s: %s", name, strerror(errno));
+		goto err;
+	}
+	ret = -EBADMSG;
+	if (st.st_size <= STATE_MAX_SIZE) {
+		if (!extend(state, (size_t)st.st_size + 1)) {
+			ret = -ENOMEM;
+			goto err;
+		}
+		state->len = (size_t)st.st_size;
+		ret = pread_exactly(fd, state->data, state->len, 0);
+		wrong = ret ? strerror(-ret) : check_frame(state);
+		if (!ret && wrong)
+			ret = -EBADMSG;
+	}
+	if (ret) {
+		log_error("%s: %s", name, wrong);
+		goto err;
+	}
+	*out = state;
+	return 0;
+
+err:
+	state_free(state);
+	return ret;
+}
+
+bool state_loads(const struct state *state)
+{
+	return state->loads;
+}
+
+bool state_next(struct state *state, struct state_view *view)
+{
+	if (!state->sections)
+		return false;
+	state->at += section_at(state, state->at, view);
+	state->sections--;
+	return true;
+}
+
+int state_refuse(struct state *state, const char *fmt, ...)
+{
+	struct state_view *at = &state->current;
+	char what[160];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(what, sizeof(what), fmt, args);
+	va_end(args);
+	log_error("%s: section %s%s%s%s: %s", state->file, at->table, *at->name ? " (" : "",
+		  at->name, *at->name ? ")" : "", what);
+	return -EBADMSG;
+}
+
+int state_end(struct state *state)
+{
+	if (!state_next(state, &state->current))
+		return 0;
+	return state_refuse(state, "this machine has no such part");
+}
+
+/* --- Fields ----------------------------------------------------------------------------------- */
+
+static bool has_field(const struct state_field *field, uint16_t version)
+{
+	return field->since <= version;
+}
+
+size_t state_object_len(const struct state_table *table, uint16_t version)
+{
+	size_t len = 0;
+
+	for (const struct state_field *field = table->fields; field->name; field++)
+		if (has_field(field, version))
+			len += (size_t)field->size * field->count;
+	return len;
+}
+
+/* Numbers of this host are those of the file. */
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the file is little-endian");
+
+static bool is_valid(const struct state_field *field, const uint8_t *data)
+{
+	uint64_t value;
+
+	if (field->kind == STATE_FIELD_BYTES)
+		return true;
+	value = get_le_bytes(data, field->size);
+	return field->kind == STATE_FIELD_FLAG ? value <= 1 : value <= field->max;
+}
+
+static void save_object(const struct state_table *table, const uint8_t *object, uint8_t *data)
+{
+	for (const struct state_field *field = table->fields; field->name; field++) {
+		size_t len = (size_t)field->size * field->count;
+
+		memcpy(data, object + field->offset, len);
+		data += len;
+	}
+}
+
+static int load_object(struct state *state, const struct state_table *table, uint16_t version,
+		       const uint8_t *data, uint8_t *object)
+{
+	const char *wrong;
+
+	for (const struct state_field *field = table->fields; field->name; field++) {
+		size_t len = (size_t)field->size * field->count;
+
+		if (!has_field(field, version))
+			continue;
+		for (size_t i = 0; i < len; i += field->size)
+			if (!is_valid(field, data + i))
+				return state_refuse(
+					state, "%s is %llu, more than %llu", field->name,
+					(unsigned long long)get_le_bytes(data + i, field->size),
+					(unsigned long long)field->max);
+		memcpy(object + field->offset, data, len);
+		data += len;
+	}
+	wrong = table->check ? table->check(object) : NULL;
+	return wrong ? state_refuse(state, "%s", wrong) : 0;
+}
+
+/* --- Sections --------------------------------------------------------------------------------- */
+
+static void save_section(struct state *state, const struct state_table *table, const char *name,
+			 const uint8_t *objects, size_t count)
+{
+	size_t table_len = strlen(table->name), name_len = strlen(name), start = state->len;
+	size_t step = state_object_len(table, table->version);
+	size_t len = table_len + name_len + step * count;
+	struct section_header header = {
+		.len = le32_of((uint32_t)(step * count)),
+		.version = le16_of(table->version),
+		.table_len = (uint8_t)table_len,
+		.name_len = (uint8_t)name_len,
+	};
+	uint8_t *body;
+
+	if (!extend(state, sizeof(header) + len))
+		return;
+	body = state->data + start + sizeof(header);
+	memcpy(body, table->name, table_len);
+	memcpy(body + table_len, name, name_len);
+	for (size_t i = 0; i < count; i++)
+		save_object(table, objects + i * table->size,
+			    body + table_len + name_len + i * step);
+	header.hash = le64_of(hash_of(&header, body, len));
+	memcpy(state->data + start, &header, sizeof(header));
+	state->sections++;
+}
+
+/* The next section must be this one: how many objects it has, or -EBADMSG. */
+static ssize_t take_section(struct state *state, const struct state_table *table, const char *name)
+{
+	struct state_view *view = &state->current;
+	size_t step;
+
+	if (!state_next(state, view)) {
+		snprintf(view->table, sizeof(view->table), "%s", table->name);
+		snprintf(view->name, sizeof(view->name), "%s", name);
+		return state_refuse(state, "is missing");
+	}
+	if (strcmp(view->table, table->name) != 0 || strcmp(view->name, name) != 0)
+		return state_refuse(state, "this machine has %s%s%s%s in its place", table->name,
+				    *name ? " (" : "", name, *name ? ")" : "");
+	if (!view->version || view->version > table->version)
+		return state_refuse(state, "version %u; this Kinglet knows versions 1 to %u",
+				    view->version, table->version);
+	step = state_object_len(table, view->version);
+	if (view->len % step)
+		return state_refuse(state, "%zu bytes are not a multiple of %zu", view->len, step);
+	return (ssize_t)(view->len / step);
+}
+
+int state_list(struct state *state, const struct state_table *table, const char *name,
+	       void *objects, size_t max, size_t *count)
+{
+	ssize_t found;
+	size_t step;
+	int ret = 0;
+
+	if (!state->loads) {
+		save_section(state, table, name, objects, *count);
+		return 0;
+	}
+	found = take_section(state, table, name);
+	if (found < 0)
+		return (int)found;
+	if ((size_t)found > max)
+		return state_refuse(state, "%zd objects; there is room for %zu", found, max);
+	step = state_object_len(table, state->current.version);
+	for (ssize_t i = 0; i < found && !ret; i++)
+		ret = load_object(state, table, state->current.version,
+				  state->current.data + (size_t)i * step,
+				  (uint8_t *)objects + (size_t)i * table->size);
+	*count = (size_t)found;
+	return ret;
+}
+
+int state_array(struct state *state, const struct state_table *table, const char *name,
+		void *objects, size_t count)
+{
+	size_t found = count;
+	int ret = state_list(state, table, name, objects, count, &found);
+
+	if (!ret && found != count)
+		ret = state_refuse(state, "%zu objects; this machine has %zu", found, count);
+	return ret;
+}
+
+int state_section(struct state *state, const struct state_table *table, const char *name,
+		  void *object)
+{
+	return state_array(state, table, name, object, 1);
+}
+
+int state_bytes(struct state *state, const char *name, void *data, size_t max, size_t *len)
+{
+	static const struct state_field fields[] = {
+		{ .name = "data", .count = 1, .size = 1, .kind = STATE_FIELD_BYTES },
+		STATE_END,
+	};
+	static const struct state_table table = {
+		.name = "bytes",
+		.version = 1,
+		.size = 1,
+		.fields = fields,
+	};
+
+	return state_list(state, &table, name, data, max, len);
+}
