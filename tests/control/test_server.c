@@ -14,7 +14,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-enum { ASKS_MAX = 8 };
+enum { ASKS_MAX = 64 };
 
 struct rig {
 	struct loop loop;
@@ -637,6 +637,54 @@ static void a_stuck_machine_costs_an_error(void **state)
 	close(fd);
 }
 
+static void do_nothing(struct job *job)
+{
+	(void)job;
+}
+
+/* As a snapshot does; those that others ask meanwhile are told the machine is busy. */
+static void a_request_may_take_longer_than_others(void **state)
+{
+	struct rig *rig = *state;
+	struct job *job = calloc(1, sizeof(*job));
+	int fd = connect_to(rig);
+
+	assert_non_null(job);
+	hear(rig, fd);
+	rig->stuck = true;
+	rig->server->patience_ns = 1;
+	job->run = do_nothing;
+	job->ok = cJSON_CreateObject();
+	job->patience_ns = UINT64_C(600000000000);
+	job_start(rig->server, &rig->server->clients.list[0], job);
+	say(rig, fd, "{\"do\":\"pause\"}\n");
+	assert_string_equal(hear(rig, fd),
+			    ERROR("busy", "the machine does not answer; what was asked may yet be "
+					  "done"));
+	assert_true(hears_nothing(rig, rig->client));
+	rig->stuck = false;
+	assert_string_equal(hear(rig, rig->client), OK);
+	close(fd);
+}
+
+/* A client's own limits do not count then. */
+static void clients_that_come_and_go_leave_no_more_than_64_requests(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->stuck = true;
+	rig->server->patience_ns = UINT64_C(3600000000000);
+	for (unsigned i = 0; i < ASKS_MAX; i++) {
+		int fd = connect_to(rig);
+
+		say(rig, fd, "{\"do\":\"pause\"}\n");
+		close(fd);
+		turn(rig);
+	}
+	expect(rig, "{\"do\":\"pause\"}",
+	       ERROR("busy", "the machine has not answered an earlier request yet"));
+}
+
 static void requests_of_several_wait_side_by_side(void **state)
 {
 	struct rig *rig = *state;
@@ -732,6 +780,8 @@ int main(void)
 		TEST(a_client_that_does_not_read_is_not_read_from),
 		TEST(a_client_that_does_not_read_its_events_is_dropped),
 		TEST(a_stuck_machine_costs_an_error),
+		TEST(a_request_may_take_longer_than_others),
+		TEST(clients_that_come_and_go_leave_no_more_than_64_requests),
 		TEST(requests_of_several_wait_side_by_side),
 		TEST(a_client_leaves_before_its_answer),
 		TEST(what_the_end_finds_unanswered_is_refused),

@@ -32,7 +32,7 @@ struct control_server {
 	bool panicked; /* is told */
 	struct job *jobs; /* asked of the machine's thread; owned, oldest first */
 	struct loop_timer deadline; /* of the first that is waited for */
-	uint64_t patience_ns;
+	uint64_t patience_ns; /* of a request that has no other */
 	struct loop_event listener; /* of sock */
 	bool deaf;		    /* the listener waits for a descriptor */
 	struct loop_event wake;	    /* eventfd, owned: there are news */
@@ -68,7 +68,7 @@ struct job {
 	double number; /* of the request */
 	cJSON *ok;     /* owned; set by the caller */
 	struct refusal refusal;
-	uint64_t deadline_ns;
+	uint64_t patience_ns, deadline_ns;
 	bool late;
 };
 

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What clients want of the machine's thread. Each has its answer within a time, if only that the
- * machine is busy; what the machine does later is not undone.
+ * What clients want of the machine's thread. Each has its answer within a time, its request's
+ * patience, if only that the machine is busy; what the machine does later is not undone.
  */
 #include "internal.h"
 
 #include "core/sys.h"
+
+/* Those of clients that have left included. */
+enum { JOBS_MAX = 4 * CLIENTS_MAX };
 
 static void free_job(struct job *job)
 {
@@ -29,6 +32,18 @@ static void answer(struct job *job)
 		line = reply_ok(job->id, steal_ptr(job->ok));
 	client_send(client, line);
 	client_answered(client);
+}
+
+/* For the first that is not late yet. */
+static void set_deadline(struct control_server *server, uint64_t now)
+{
+	uint64_t first = UINT64_MAX;
+
+	for (const struct job *job = server->jobs; job; job = job->next)
+		if (!job->late && job->deadline_ns < first)
+			first = job->deadline_ns;
+	if (first != UINT64_MAX)
+		loop_timer_set(&server->deadline, first > now ? first - now : 1);
 }
 
 static void run(struct machine_ask *ask)
@@ -62,12 +77,8 @@ void jobs_late(struct loop_timer *timer)
 		_cleanup_free_ char *line = NULL;
 		struct refusal late;
 
-		if (job->late)
+		if (job->late || job->deadline_ns > now)
 			continue;
-		if (job->deadline_ns > now) {
-			loop_timer_set(timer, job->deadline_ns - now);
-			return;
-		}
 		/* The job itself is the machine's thread's now. */
 		job->late = true;
 		if (!client)
@@ -78,14 +89,18 @@ void jobs_late(struct loop_timer *timer)
 		client_send(client, line);
 		client_answered(client);
 	}
+	set_deadline(server, now);
 }
 
-static bool any_late(const struct control_server *server)
+/* One is late already, or clients have come, asked and gone for too long. */
+static bool is_busy(const struct control_server *server)
 {
-	for (const struct job *job = server->jobs; job; job = job->next)
+	unsigned count = 0;
+
+	for (const struct job *job = server->jobs; job; job = job->next, count++)
 		if (job->late)
 			return true;
-	return false;
+	return count >= JOBS_MAX;
 }
 
 static void refuse_job(struct client *client, struct job *job)
@@ -101,8 +116,9 @@ static void refuse_job(struct client *client, struct job *job)
 void job_start(struct control_server *server, struct client *client, struct job *job)
 {
 	struct job **at = &server->jobs;
+	uint64_t now = sys_now_ns();
 
-	if (any_late(server)) {
+	if (is_busy(server)) {
 		refuse_job(client, job);
 		return;
 	}
@@ -111,12 +127,11 @@ void job_start(struct control_server *server, struct client *client, struct job 
 	job->server = server;
 	job->client = client;
 	client->busy = true;
-	if (!*at)
-		loop_timer_set(&server->deadline, server->patience_ns);
 	while (*at)
 		at = &(*at)->next;
 	*at = job;
-	job->deadline_ns = sys_now_ns() + server->patience_ns;
+	job->deadline_ns = now + job->patience_ns;
+	set_deadline(server, now);
 	server->parts->ops->ask(server->parts->vm, &job->ask);
 }
 

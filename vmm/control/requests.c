@@ -16,6 +16,7 @@ struct request {
 	struct control_server *server;
 	struct client *client;
 	const struct message *message;
+	const struct verb *verb;
 	const cJSON *arg; /* of the verb's name and type; or NULL */
 };
 
@@ -26,6 +27,7 @@ struct verb {
 	const char *arg; /* the only one that it may have; NULL: none */
 	enum arg_type type;
 	bool needs_arg, needs_machine; /* one that is built and has not ended */
+	uint64_t patience_ns; /* until the machine's thread counts as busy; 0: the server's */
 	/* The reply, or NULL: later, or *refusal. */
 	cJSON *(*serve)(struct request *request, struct refusal *refusal);
 };
@@ -77,6 +79,8 @@ static cJSON *hand_over(struct request *request, void (*run)(struct job *job),
 	job->done = done;
 	job->ok = cJSON_CreateObject();
 	job->id = cJSON_Duplicate(request->message->id, true);
+	job->patience_ns = request->verb->patience_ns ? request->verb->patience_ns :
+							request->server->patience_ns;
 	job->number = request->arg ? request->arg->valuedouble : 0;
 	job_start(request->server, request->client, job);
 	return NULL;
@@ -320,6 +324,7 @@ static cJSON *serve(struct request *request, struct refusal *refusal)
 		take_args(request, verb, refusal);
 	if (!refusal->code)
 		check_state(request->server, verb, refusal);
+	request->verb = verb;
 	return refusal->code ? NULL : verb->serve(request, refusal);
 }
 
