@@ -7,9 +7,8 @@
 #ifndef KINGLET_CONTROL_SERVER_H
 #define KINGLET_CONTROL_SERVER_H
 
+#include "control/place.h"
 #include "machine/machine.h"
-
-enum { CONTROL_NAME_MAX = 64, CONTROL_PROTOCOL = 1 };
 
 /* Strings are borrowed. */
 struct control_config {

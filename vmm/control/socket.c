@@ -4,6 +4,7 @@
 #include "base/log.h"
 
 #include <ctype.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -23,15 +24,6 @@ static int fd_of(const char *where)
 	return !*end && fd <= 1 << 20 ? (int)fd : -1;
 }
 
-static bool is_name(const char *name)
-{
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				      "0123456789-_.";
-
-	return *name && *name != '.' && strlen(name) <= CONTROL_NAME_MAX &&
-	       !name[strspn(name, allowed)];
-}
-
 static bool is_off(const struct control_config *config)
 {
 	if (config->where)
@@ -39,24 +31,18 @@ static bool is_off(const struct control_config *config)
 	return !config->wanted && !config->name;
 }
 
-static const char *runtime_folder(void)
-{
-	const char *folder = getenv("XDG_RUNTIME_DIR");
-
-	return folder && *folder == '/' ? folder : NULL;
-}
-
 int control_config_check(const struct control_config *config, char *why, size_t len)
 {
 	const char *where = config->where;
+	char folder[PATH_MAX];
 
-	if (config->name && !is_name(config->name))
+	if (config->name && !control_is_name(config->name))
 		snprintf(why, len, "--name %.70s: a name has 1 to %d letters, digits and -_. and "
 			 "does not begin with a dot", config->name, CONTROL_NAME_MAX);
 	else if (where && !strncmp(where, "fd=", 3) && fd_of(where) < 3)
 		snprintf(why, len, "--control %.40s: is no inherited descriptor; write for example "
 			 "fd=3", where);
-	else if (config->name && !where && !runtime_folder())
+	else if (config->name && !where && control_folder(folder, sizeof(folder)) == -ENXIO)
 		snprintf(why, len, "--name %s: XDG_RUNTIME_DIR names no folder for its socket; add "
 			 "--control PATH", config->name);
 	else
@@ -66,15 +52,11 @@ int control_config_check(const struct control_config *config, char *why, size_t 
 
 bool control_config_describe(const struct control_config *config, char *text, size_t len)
 {
-	const char *folder = runtime_folder();
-
-	if (is_off(config) || (!config->where && !folder))
+	if (is_off(config))
 		return false;
-	if (config->where)
-		snprintf(text, len, "%s", config->where);
-	else
-		snprintf(text, len, "%s/kinglet/%s.sock", folder,
-			 config->name ? config->name : "PID");
+	if (!config->where)
+		return control_path(text, len, config->name ? config->name : "PID") != -ENXIO;
+	snprintf(text, len, "%s", config->where);
 	return true;
 }
 
@@ -192,20 +174,14 @@ static int make(struct control_socket *sock)
 	return ret;
 }
 
-static int set_path(struct control_socket *sock, const char *folder, const char *more,
-		    const char *name, const char *end)
+static int refuse_length(const struct control_socket *sock)
 {
-	int len = snprintf(sock->address.sun_path, sizeof(sock->address.sun_path), "%s%s%s%s",
-			   folder, more, name, end);
-
-	if (len < (int)sizeof(sock->address.sun_path))
-		return 0;
 	log_error("control socket %s…: has more than %zu bytes; give a shorter --control PATH",
 		  sock->address.sun_path, sizeof(sock->address.sun_path) - 1);
 	return -ENAMETOOLONG;
 }
 
-/* -ENOENT without a log: there is none and none can be made. */
+/* -ENOENT: there is none of this user, and none can be made. */
 static int make_folder(const char *path)
 {
 	struct stat folder;
@@ -220,29 +196,28 @@ static int make_folder(const char *path)
 
 static int make_in_runtime_folder(struct control_socket *sock, const struct control_config *config)
 {
-	const char *runtime = runtime_folder();
 	char folder[sizeof(sock->address.sun_path)];
-	int ret = runtime ? set_path(sock, runtime, "/kinglet", "", "") : -ENOENT;
+	int ret = control_path(sock->address.sun_path, sizeof(sock->address.sun_path), sock->name);
 
-	memcpy(folder, sock->address.sun_path, sizeof(folder));
+	if (ret == -ENAMETOOLONG)
+		return refuse_length(sock);
+	if (!ret)
+		ret = control_folder(folder, sizeof(folder));
 	if (!ret)
 		ret = make_folder(folder);
-	if (ret == -ENOENT && !config->name)
-		return 0;
-	if (ret == -ENOENT)
-		log_error("control socket: %s/kinglet cannot be made, or is another user's",
-			  runtime ? runtime : "");
 	if (!ret)
-		ret = set_path(sock, folder, "/", sock->name, ".sock");
-	return ret ? ret : make(sock);
+		return make(sock);
+	if (!config->name)
+		return 0;
+	log_error("control socket: $XDG_RUNTIME_DIR/kinglet cannot be made, or is another user's; "
+		  "give a --control PATH");
+	return -ENOENT;
 }
 
 /* --- Both ------------------------------------------------------------------------------------- */
 
 int control_socket_open(struct control_socket *sock, const struct control_config *config)
 {
-	int ret;
-
 	*sock = (struct control_socket){ .fd = -1, .address.sun_family = AF_UNIX };
 	if (config->name)
 		snprintf(sock->name, sizeof(sock->name), "%s", config->name);
@@ -254,8 +229,12 @@ int control_socket_open(struct control_socket *sock, const struct control_config
 		return make_in_runtime_folder(sock, config);
 	if (fd_of(config->where) >= 0)
 		return take_inherited(sock, fd_of(config->where));
-	ret = set_path(sock, config->where, "", "", "");
-	return ret ? ret : make(sock);
+	if (strlen(config->where) >= sizeof(sock->address.sun_path)) {
+		memcpy(sock->address.sun_path, config->where, sizeof(sock->address.sun_path) - 1);
+		return refuse_length(sock);
+	}
+	strcpy(sock->address.sun_path, config->where);
+	return make(sock);
 }
 
 void control_socket_close(struct control_socket *sock)

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/utf8.h"
 #include "cmd/commands.h"
+#include "control/place.h"
 #include "core/sys.h"
 
 #include <poll.h>
@@ -13,7 +14,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-enum { NAME_LEN_MAX = 64, BUFFER_START = 4096, REQUEST_ID = 1 };
+enum { BUFFER_START = 4096, REQUEST_ID = 1 };
 
 /* --- Failures --------------------------------------------------------------------------------- */
 
@@ -222,7 +223,7 @@ static int check_greeting(struct control_client *client, const cJSON *greeting)
 	if (!version || !cJSON_IsNumber(protocol))
 		return -EPROTO;
 	utf8_clean(client->version, sizeof(client->version), version, strlen(version));
-	return protocol->valuedouble == CONTROL_CLIENT_PROTOCOL ? 0 : -EPROTONOSUPPORT;
+	return protocol->valuedouble == CONTROL_PROTOCOL ? 0 : -EPROTONOSUPPORT;
 }
 
 /* The reply's object, which *answer takes over. */
@@ -291,40 +292,14 @@ int control_client_ask(struct control_client *client, const char *request, const
 
 /* --- Connection ------------------------------------------------------------------------------- */
 
-int control_client_folder(char *path, size_t len)
-{
-	const char *runtime = getenv("XDG_RUNTIME_DIR");
-	int n;
-
-	if (!runtime || *runtime != '/')
-		return -ENXIO;
-	n = snprintf(path, len, "%s/kinglet", runtime);
-	return n < 0 || (size_t)n >= len ? -ENAMETOOLONG : 0;
-}
-
-static bool is_name(const char *name)
-{
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				      "0123456789-_.";
-	size_t len = strlen(name);
-
-	return len && len <= NAME_LEN_MAX && *name != '.' && strspn(name, letters) == len;
-}
-
 static int find_socket(const char *name, struct sockaddr_un *address)
 {
-	char folder[sizeof(address->sun_path)];
-	int n, ret = 0;
+	const size_t len = sizeof(address->sun_path);
 
 	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	if (strchr(name, '/')) {
-		n = snprintf(address->sun_path, sizeof(address->sun_path), "%s", name);
-	} else {
-		ret = is_name(name) ? control_client_folder(folder, sizeof(folder)) : -EINVAL;
-		n = ret ? 0 : snprintf(address->sun_path, sizeof(address->sun_path), "%s/%s.sock",
-				       folder, name);
-	}
-	return n < (int)sizeof(address->sun_path) ? ret : -ENAMETOOLONG;
+	if (strchr(name, '/'))
+		return snprintf(address->sun_path, len, "%s", name) < (int)len ? 0 : -ENAMETOOLONG;
+	return control_is_name(name) ? control_path(address->sun_path, len, name) : -EINVAL;
 }
 
 /* unix(7): connecting waits for room in the server's queue, as long as sending may. */

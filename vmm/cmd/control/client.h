@@ -20,7 +20,6 @@
 #include <stdint.h>
 
 enum {
-	CONTROL_CLIENT_PROTOCOL = 1,
 	CONTROL_CLIENT_LINE_MAX = 1 << 20, /* bytes of a line from the machine */
 	CONTROL_CLIENT_PATIENCE_MS = 5000,
 };
@@ -58,8 +57,5 @@ int control_client_log_failure(const struct control_client *client, const char *
 
 /* The failure as the one word that `kinglet list` shows; NULL: there is no machine. */
 const char *control_client_failure_word(const struct control_client *client, int ret);
-
-/* The folder of the sockets, at most `len` bytes: -ENXIO, -ENAMETOOLONG. */
-__must_check int control_client_folder(char *path, size_t len);
 
 #endif

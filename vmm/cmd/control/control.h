@@ -23,7 +23,7 @@ void control_print_answer(FILE *out, const cJSON *answer);
 
 /*
  * The machines that answer on the sockets of this user, one a line; each is waited for at most
- * `patience_ms`. 0, or a negative errno of control_client_folder() or scandir(3).
+ * `patience_ms`. 0, or a negative errno of control_folder() or scandir(3).
  */
 __must_check int control_print_list(FILE *out, unsigned patience_ms);
 

@@ -3,6 +3,7 @@
 #include "control.h"
 
 #include "client.h"
+#include "control/place.h"
 
 #include <dirent.h>
 #include <limits.h>
@@ -66,7 +67,7 @@ int control_print_list(FILE *out, unsigned patience_ms)
 {
 	char folder[PATH_MAX];
 	struct dirent **entries;
-	int ret = control_client_folder(folder, sizeof(folder));
+	int ret = control_folder(folder, sizeof(folder));
 	int count = ret ? 0 : scandir(folder, &entries, is_socket, versionsort);
 
 	if (count < 0 && errno != ENOENT)
