@@ -262,6 +262,32 @@ static void balloon_print_stats(struct virtio_dev *dev)
 			  guest[VIRTIO_BALLOON_S_SWAP_OUT] >> 20, guest[VIRTIO_BALLOON_S_MAJFLT]);
 }
 
+/* The guest's are those that it has answered. */
+static unsigned balloon_stats(struct virtio_dev *dev, struct virtio_stat *numbers)
+{
+	static const char *const guests[VIRTIO_BALLOON_S_NR] = {
+		[VIRTIO_BALLOON_S_SWAP_IN] = "guest_swap_in",
+		[VIRTIO_BALLOON_S_SWAP_OUT] = "guest_swap_out",
+		[VIRTIO_BALLOON_S_MAJFLT] = "guest_major_faults",
+		[VIRTIO_BALLOON_S_MEMFREE] = "guest_free",
+		[VIRTIO_BALLOON_S_MEMTOT] = "guest_memory",
+		[VIRTIO_BALLOON_S_AVAIL] = "guest_available",
+		[VIRTIO_BALLOON_S_CACHES] = "guest_caches",
+	};
+	struct virtio_balloon_stats stats;
+	unsigned count = 4;
+
+	virtio_balloon_get_stats(dev, &stats);
+	numbers[0] = (struct virtio_stat){ "target", stats.target };
+	numbers[1] = (struct virtio_stat){ "actual", stats.actual };
+	numbers[2] = (struct virtio_stat){ "given_back", stats.inflated };
+	numbers[3] = (struct virtio_stat){ "reported_free", stats.reported };
+	for (unsigned i = 0; i < ARRAY_SIZE(guests); i++)
+		if (guests[i] && stats.guest[VIRTIO_BALLOON_S_MEMTOT])
+			numbers[count++] = (struct virtio_stat){ guests[i], stats.guest[i] };
+	return count;
+}
+
 static const struct virtio_model balloon_model = {
 	.name = "virtio-balloon",
 	.id = VIRTIO_ID_BALLOON,
@@ -274,6 +300,7 @@ static const struct virtio_model balloon_model = {
 	.destroy = balloon_destroy,
 	.resize = balloon_resize,
 	.print_stats = balloon_print_stats,
+	.get_stats = balloon_stats,
 };
 
 static uint64_t balloon_features(const struct balloon_config *config)

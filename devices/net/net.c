@@ -151,6 +151,20 @@ static void net_print_stats(struct virtio_dev *dev)
 			  stats.tx_dropped);
 }
 
+static unsigned net_stats(struct virtio_dev *dev, struct virtio_stat *numbers)
+{
+	struct virtio_net_stats stats;
+
+	if (!virtio_net_get_stats(dev, &stats))
+		return 0;
+	numbers[0] = (struct virtio_stat){ "rx_frames", stats.rx_frames };
+	numbers[1] = (struct virtio_stat){ "rx_unwanted", stats.rx_filtered };
+	numbers[2] = (struct virtio_stat){ "rx_dropped", stats.rx_dropped };
+	numbers[3] = (struct virtio_stat){ "tx_frames", stats.tx_frames };
+	numbers[4] = (struct virtio_stat){ "tx_dropped", stats.tx_dropped };
+	return 5;
+}
+
 static const struct virtio_model net_model = {
 	.name = "virtio-net",
 	.id = VIRTIO_ID_NET,
@@ -162,6 +176,7 @@ static const struct virtio_model net_model = {
 	.quiesce = net_quiesce,
 	.destroy = net_destroy,
 	.print_stats = net_print_stats,
+	.get_stats = net_stats,
 };
 
 /*

@@ -22,6 +22,14 @@
 
 struct virtio_dev;
 
+enum { VIRTIO_STATS_MAX = 16 };
+
+/* A name has lower-case letters, digits and underscores; sizes are in bytes. */
+struct virtio_stat {
+	const char *name;
+	uint64_t value;
+};
+
 /* What kind of device it is. Const, one per kind. */
 struct virtio_model {
 	const char *name; /* "virtio-net" */
@@ -64,6 +72,11 @@ struct virtio_model {
 	 * with its name. Loop thread, not locked. May be NULL.
 	 */
 	void (*print_stats)(struct virtio_dev *dev);
+	/*
+	 * The same as numbers, for programs: returns how many it has set, at most
+	 * VIRTIO_STATS_MAX. Loop thread, not locked. May be NULL.
+	 */
+	unsigned (*get_stats)(struct virtio_dev *dev, struct virtio_stat *stats);
 };
 
 /* Runs queues. One backend may run several queues of a device (vhost-net: a pair). */

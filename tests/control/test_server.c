@@ -82,7 +82,18 @@ static int resize(struct virtio_dev *dev, uint64_t bytes)
 	return the_rig->resize_result;
 }
 
-static const struct virtio_model balloon = { .name = "virtio-balloon", .resize = resize };
+static unsigned get_stats(struct virtio_dev *dev, struct virtio_stat *stats)
+{
+	(void)dev;
+	stats[0] = (struct virtio_stat){ "actual", 4096 };
+	return 1;
+}
+
+static const struct virtio_model balloon = {
+	.name = "virtio-balloon",
+	.resize = resize,
+	.get_stats = get_stats,
+};
 static const struct virtio_model other = { .name = "virtio-rng" };
 
 /* --- The main thread -------------------------------------------------------------------------- */
@@ -267,7 +278,8 @@ static void stats_are_numbers(void **state)
 	expect(rig, "{\"do\":\"stats\"}",
 	       "{\"id\":null,\"ok\":{\"exits\":{\"MMIO\":3,\"60\":2,\"all\":5},"
 	       "\"interrupts\":{\"MSI\":0},"
-	       "\"devices\":{\"virtio-balloon 0\":{\"exits\":7,\"wakeups\":8}}}}");
+	       "\"devices\":{\"virtio-balloon 0\":{\"exits\":7,\"wakeups\":8,"
+	       "\"actual\":4096}}}}");
 }
 
 #define ERROR(code, message)                                                                       \

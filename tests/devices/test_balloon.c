@@ -495,6 +495,36 @@ static void test_what_stats_shows(void **state)
 			   "0 available, 5 caches; 0 swapped in, 0 out; 7 major faults\n");
 }
 
+static void expect_stat(const struct virtio_stat *stats, unsigned count, const char *name,
+			uint64_t value)
+{
+	unsigned i = 0;
+
+	while (i < count && strcmp(stats[i].name, name) != 0)
+		i++;
+	assert_true(i < count);
+	assert_int_equal(stats[i].value, value);
+}
+
+static void test_stats_are_numbers_for_programs(void **state)
+{
+	struct fixture *f = *state;
+	const uint32_t actual = htole32(2 << 8);
+	struct virtio_stat stats[VIRTIO_STATS_MAX];
+	unsigned count;
+
+	start(f, STATS);
+	assert_int_equal(f->env.dev->model->get_stats(f->env.dev, stats), 4);
+	put_stat(f, 0, VIRTIO_BALLOON_S_MEMTOT, 200ULL << 20);
+	put_stat(f, 1, VIRTIO_BALLOON_S_MAJFLT, 7);
+	answer(f, 2);
+	virtio_config_write(f->env.dev, 4, &actual, sizeof(actual));
+	count = f->env.dev->model->get_stats(f->env.dev, stats);
+	expect_stat(stats, count, "actual", 2 << 20);
+	expect_stat(stats, count, "guest_memory", 200ULL << 20);
+	expect_stat(stats, count, "guest_major_faults", 7);
+}
+
 static void test_reset_begins_anew(void **state)
 {
 	const struct balloon_config config = {
@@ -548,6 +578,7 @@ int main(void)
 		DEVICE_TEST(test_5_5_6_3_statistics_of_any_length),
 		cmocka_unit_test(test_5_5_6_3_the_driver_is_asked_again),
 		DEVICE_TEST(test_what_stats_shows),
+		DEVICE_TEST(test_stats_are_numbers_for_programs),
 		cmocka_unit_test(test_reset_begins_anew),
 	};
 

@@ -375,6 +375,7 @@ static void test_in_kernel_tap_is_not_polled(void **state)
 	assert_int_equal(send(f->wires[0], frame, FRAME, 0), FRAME);
 	assert_false(mock_env_wait(&f->env, 0));
 	assert_false(virtio_net_get_stats(f->dev, &stats));
+	assert_int_equal(f->dev->model->get_stats(f->dev, NULL), 0);
 	assert_int_equal(virtio_net_tap_fd(f->dev, 1), f->taps[1]);
 }
 

@@ -105,9 +105,15 @@ void card_start(struct net_card *f, uint64_t features)
 
 struct virtio_net_stats card_stats(struct net_card *f)
 {
+	struct virtio_stat numbers[VIRTIO_STATS_MAX];
 	struct virtio_net_stats stats;
 
 	assert_true(virtio_net_get_stats(f->dev, &stats));
+	assert_int_equal(f->dev->model->get_stats(f->dev, numbers), 5);
+	assert_string_equal(numbers[0].name, "rx_frames");
+	assert_int_equal(numbers[0].value, stats.rx_frames);
+	assert_string_equal(numbers[4].name, "tx_dropped");
+	assert_int_equal(numbers[4].value, stats.tx_dropped);
 	return stats;
 }
 

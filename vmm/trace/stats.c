@@ -152,11 +152,24 @@ static void add_row(struct sink *sink, const struct row *row)
 					(double)row->numbers[i]);
 }
 
+static void add_own_stats(struct virtio_dev *dev, cJSON *object)
+{
+	struct virtio_stat stats[VIRTIO_STATS_MAX];
+	unsigned count = dev->model->get_stats ? dev->model->get_stats(dev, stats) : 0;
+
+	for (unsigned i = 0; i < count; i++)
+		cJSON_AddNumberToObject(object, stats[i].name, (double)stats[i].value);
+}
+
 struct cJSON *stats_json(const struct machine_parts *parts)
 {
 	struct sink json = { .begin = begin_object, .row = add_row, .json = cJSON_CreateObject() };
 
 	walk(parts, &json);
+	for (unsigned i = 0; i < parts->device_count; i++)
+		add_own_stats(parts->devices[i],
+			      cJSON_GetObjectItemCaseSensitive(json.object,
+							       parts->devices[i]->name));
 	return json.json;
 }
 
