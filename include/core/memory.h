@@ -52,6 +52,8 @@ struct gmem_stop {
 	void *owner;
 };
 
+struct gmem_origin;
+
 struct gmem {
 	struct gmem_slot slots[GMEM_MAX_SLOTS];
 	unsigned count;
@@ -59,6 +61,7 @@ struct gmem {
 	int fd;	       /* memfd of every slot, owned; -1: private RAM */
 	bool hugepages; /* from the reserved pool */
 	uint8_t *base; /* one mapping of everything, owned */
+	struct gmem_origin *origin; /* owned; NULL: RAM is not a private mapping of a file */
 	struct gmem_listener *listeners;
 	struct gmem_stop stop;
 };
@@ -71,7 +74,16 @@ struct gmem_options {
 	 */
 	bool shared;
 	bool hugepages; /* from the reserved pool; size must be a multiple of 2 MiB */
-	bool prefault;	/* populate now instead of at first touch */
+	bool prefault;	/* populate now instead of at first touch; also copies what `file` has */
+	/*
+	 * RAM begins as the contents of `file`, a memory file (gmem_save()) of exactly all RAM's
+	 * size; borrowed during gmem_init(). Private RAM is a private mapping of it, whose pages
+	 * come at their first touch, are shared with other mappings until they are written, and
+	 * are never written to the file. Other RAM takes a copy of the file's data. The file must
+	 * not be changed until gmem_destroy(): one that becomes shorter is a SIGBUS at a touch.
+	 */
+	bool from_file;
+	int file;
 	struct gmem_stop stop; /* of prefault, and of gmem_clear() later */
 };
 
@@ -83,8 +95,9 @@ struct gmem_range {
 
 /*
  * Maps the ranges' total size once and adds one slot per range. Errors: -EINVAL for ranges that are
- * unaligned, overlapping, wrapping or too many; -ECANCELED when it was stopped; others, logged, of memfd_create(2), ftruncate(2),
- * mmap(2) and madvise(2).
+ * unaligned, overlapping, wrapping or too many, and, logged, for a file of another size; -ECANCELED
+ * when it was stopped; others, logged, of memfd_create(2), ftruncate(2), mmap(2), madvise(2) and
+ * pread(2).
  */
 __must_check int gmem_init(struct gmem *mem, const struct gmem_range *ranges, unsigned count,
 			   const struct gmem_options *options);
@@ -93,8 +106,9 @@ __must_check int gmem_init(struct gmem *mem, const struct gmem_range *ranges, un
 void gmem_destroy(struct gmem *mem);
 
 /*
- * All RAM reads as zero again, and takes no memory until it is touched; huge pages stay allocated.
- * No vCPU may run. Negative errno; -ECANCELED: it was stopped, and some of RAM is unchanged.
+ * All RAM reads as zero again, and takes no memory until it is touched; huge pages stay allocated,
+ * and a file's private mapping ends. No vCPU may run. Negative errno; -ECANCELED: it was stopped,
+ * and some of RAM is unchanged.
  */
 __must_check int gmem_clear(struct gmem *mem);
 
@@ -106,10 +120,35 @@ __must_check int gmem_clear(struct gmem *mem);
  * it is a write of this process.
  *
  * Returns the bytes given back, also of pages that were never touched; 0 for huge pages, which stay
- * for the reason that gmem_clear() has. -EFAULT for what is not RAM, or the errno of madvise(2). Any
- * thread, vCPUs may run; how long it takes depends on `len`: the caller bounds it.
+ * for the reason that gmem_clear() has. Of a file's private mapping only whole blocks of 2 MiB (in
+ * RAM of more than 8 GiB: a 4,096th of it, rounded up to a power of two) are given back, and pages
+ * of blocks that once were: each other page would need a mapping of its own, and those are limited.
+ * -EFAULT for what is not RAM, or the errno of madvise(2) or mmap(2). Any thread, vCPUs may run;
+ * how long it takes depends on `len`: the caller bounds it.
  */
 __must_check ssize_t gmem_discard(const struct gmem *mem, const void *hva, uint64_t len);
+
+/* A memory file: all RAM, each slot at its offset, without gaps; holes are pages of zeros. */
+struct gmem_save {
+	int fd;	  /* where to: an empty regular file, borrowed */
+	int base; /* memory file that it is a diff of, borrowed; -1: none */
+	void (*progress)(void *owner, uint64_t done, uint64_t size); /* bytes; NULL is allowed */
+	void *owner;
+	uint64_t pages; /* set: of the host, that differ from `base`, or without it from zero */
+};
+
+/*
+ * Writes all RAM to a file. Pages that were never touched are not read, and those of zeros not
+ * written. With a base, the file first becomes a copy of it, which shares the base's blocks where the
+ * file system can (FICLONE), and only pages that differ are written. If RAM is a private mapping of
+ * the base, pages that it has not copied are not compared.
+ *
+ * RAM must not change: vCPUs are parked and devices frozen. -EINVAL for a base of another size;
+ * -ECANCELED when it was stopped (gmem_options); -ENOMEM; errno of pwrite(2), ftruncate(2),
+ * fallocate(2) and mmap(2). After an error the file is of no use: the caller removes it. Machine's
+ * thread.
+ */
+__must_check int gmem_save(const struct gmem *mem, struct gmem_save *save);
 
 /* Registers and replays the current slots. On error the listener is not registered. */
 __must_check int gmem_add_listener(struct gmem *mem, struct gmem_listener *listener);
