@@ -19,6 +19,8 @@ enum {
 };
 
 enum {
+	INDEX_MASK = 0x7f, /* bit 7 masks the NMI */
+
 	A_32KHZ = 0x20,
 	A_UPDATING = 0x80,
 	B_24_HOURS = 0x02,
@@ -86,7 +88,7 @@ static void cmos_write(void *owner, uint64_t offset, uint64_t value, unsigned si
 
 	(void)size;
 	if (offset == 0)
-		cmos->index = value & 0x7f; /* bit 7 masks the NMI */
+		cmos->index = value & INDEX_MASK;
 }
 
 static const struct bus_ops cmos_ops = { .read = cmos_read, .write = cmos_write };
@@ -94,4 +96,26 @@ static const struct bus_ops cmos_ops = { .read = cmos_read, .write = cmos_write 
 void cmos_init(struct cmos *cmos, uint64_t index_port)
 {
 	*cmos = (struct cmos){ .region = { index_port, 2, &cmos_ops, cmos, "CMOS" } };
+}
+
+void cmos_reset(struct cmos *cmos)
+{
+	cmos->index = 0;
+}
+
+static const struct state_field fields[] = {
+	STATE_LIMITED(struct cmos, index, INDEX_MASK),
+	STATE_END,
+};
+
+const struct state_table cmos_state_table = {
+	.name = "CMOS",
+	.version = 1,
+	.size = sizeof(struct cmos),
+	.fields = fields,
+};
+
+int cmos_state(struct cmos *cmos, struct state *state)
+{
+	return state_section(state, &cmos_state_table, "", cmos);
 }

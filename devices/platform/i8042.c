@@ -60,3 +60,20 @@ void i8042_reset(struct i8042 *i8042)
 {
 	i8042->buffered = BUFFERED_AT_POWER_ON;
 }
+
+static const struct state_field fields[] = {
+	STATE_LIMITED(struct i8042, buffered, BUFFERED_AT_POWER_ON),
+	STATE_END,
+};
+
+const struct state_table i8042_state_table = {
+	.name = "i8042",
+	.version = 1,
+	.size = sizeof(struct i8042),
+	.fields = fields,
+};
+
+int i8042_state(struct i8042 *i8042, struct state *state)
+{
+	return state_section(state, &i8042_state_table, "", i8042);
+}

@@ -94,3 +94,20 @@ int power_press_button(struct power *power)
 	pthread_mutex_unlock(&power->lock);
 	return ret;
 }
+
+static const struct state_field fields[] = {
+	STATE_LIMITED(struct power, events, POWER_EVENT_BUTTON),
+	STATE_END,
+};
+
+const struct state_table power_state_table = {
+	.name = "power",
+	.version = 1,
+	.size = sizeof(struct power),
+	.fields = fields,
+};
+
+int power_state(struct power *power, struct state *state)
+{
+	return state_section(state, &power_state_table, "", power);
+}

@@ -2,6 +2,7 @@
 #include "platform/serial.h"
 
 #include <linux/serial_reg.h>
+#include <string.h>
 
 enum {
 	IER_MASK = UART_IER_RDI | UART_IER_THRI | UART_IER_RLSI | UART_IER_MSI,
@@ -67,7 +68,7 @@ static bool fifo_push(struct serial *serial, uint8_t byte)
 {
 	if (serial->fifo_len == SERIAL_FIFO_SIZE)
 		return false;
-	serial->fifo[(serial->fifo_head + serial->fifo_len++) % SERIAL_FIFO_SIZE] = byte;
+	serial->fifo[serial->fifo_len++] = byte;
 	return true;
 }
 
@@ -85,9 +86,8 @@ static uint8_t receive(struct serial *serial)
 
 	if (!data_ready(serial))
 		return 0;
-	byte = serial->fifo[serial->fifo_head];
-	serial->fifo_head = (serial->fifo_head + 1) % SERIAL_FIFO_SIZE;
-	serial->fifo_len--;
+	byte = serial->fifo[0];
+	memmove(serial->fifo, serial->fifo + 1, --serial->fifo_len);
 	input_consumed(serial);
 	return byte;
 }
@@ -349,4 +349,44 @@ void serial_continue(struct serial *serial)
 	pthread_mutex_lock(&serial->lock);
 	serial->stopped = false;
 	pthread_mutex_unlock(&serial->lock);
+}
+
+/* --- Saved state ------------------------------------------------------------------------------ */
+
+static const struct state_field fields[] = {
+	STATE_LIMITED(struct serial, ier, IER_MASK),
+	STATE_LIMITED(struct serial, fcr, UART_FCR_TRIGGER_MASK | UART_FCR_ENABLE_FIFO),
+	STATE_NUMBER(struct serial, lcr),
+	STATE_LIMITED(struct serial, mcr, MCR_MASK),
+	STATE_NUMBER(struct serial, msr),
+	STATE_NUMBER(struct serial, scr),
+	STATE_NUMBER(struct serial, dll),
+	STATE_NUMBER(struct serial, dlm),
+	STATE_FLAG(struct serial, overrun),
+	STATE_FLAG(struct serial, thre_pending),
+	STATE_FLAG(struct serial, polling),
+	STATE_LIMITED(struct serial, lsr_reads, POLLING_READS),
+	STATE_END,
+};
+
+const struct state_table serial_state_table = {
+	.name = "serial",
+	.version = 1,
+	.size = sizeof(struct serial),
+	.fields = fields,
+};
+
+int serial_state(struct serial *serial, struct state *state)
+{
+	int ret = state_section(state, &serial_state_table, "", serial);
+
+	if (!ret)
+		ret = state_bytes(state, "serial input", serial->fifo, sizeof(serial->fifo),
+				  &serial->fifo_len);
+	/*
+	 * The pin has this level already: it is part of the interrupt controller's state. Setting
+	 * it again would be a second edge.
+	 */
+	serial->level = interrupt_id(serial) != UART_IIR_NO_INT;
+	return ret;
 }

@@ -12,6 +12,7 @@
 #define KINGLET_PLATFORM_CMOS_H
 
 #include "core/bus.h"
+#include "core/state.h"
 
 struct cmos {
 	struct bus_region region; /* index and data; the caller puts it on the bus */
@@ -20,5 +21,11 @@ struct cmos {
 
 /* Nothing to destroy. */
 void cmos_init(struct cmos *cmos, uint64_t index_port);
+/* As after power-on. */
+void cmos_reset(struct cmos *cmos);
+
+/* Saves or loads the index; the time is always the host's. vCPUs must not run. -EBADMSG, logged. */
+extern const struct state_table cmos_state_table;
+__must_check int cmos_state(struct cmos *cmos, struct state *state);
 
 #endif

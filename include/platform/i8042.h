@@ -11,6 +11,7 @@
 #define KINGLET_PLATFORM_I8042_H
 
 #include "core/bus.h"
+#include "core/state.h"
 
 struct i8042 {
 	struct bus_region data, command; /* ports 0x60 and 0x64; the caller puts them on the bus */
@@ -24,5 +25,9 @@ void i8042_init(struct i8042 *i8042, uint64_t data_port, uint64_t command_port,
 		void (*pulse_reset)(void *owner), void *owner);
 /* As after power-on. */
 void i8042_reset(struct i8042 *i8042);
+
+/* Saves or loads it; vCPUs must not run. -EBADMSG, logged. */
+extern const struct state_table i8042_state_table;
+__must_check int i8042_state(struct i8042 *i8042, struct state *state);
 
 #endif

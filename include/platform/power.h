@@ -9,6 +9,7 @@
 
 #include "core/bus.h"
 #include "core/irq.h"
+#include "core/state.h"
 
 struct power_options {
 	uint64_t base;
@@ -38,5 +39,12 @@ void power_reset(struct power *power);
  * thread. Negative errno of KVM_IRQ_LINE.
  */
 __must_check int power_press_button(struct power *power);
+
+/*
+ * Saves or loads pending events; vCPUs must not run. The interrupt controller is saved in the same
+ * pause and loaded before: it has the pin's level. -EBADMSG, logged.
+ */
+extern const struct state_table power_state_table;
+__must_check int power_state(struct power *power, struct state *state);
 
 #endif

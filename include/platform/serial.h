@@ -18,6 +18,7 @@
 
 #include "core/bus.h"
 #include "core/irq.h"
+#include "core/state.h"
 
 enum { SERIAL_FIFO_SIZE = 64, SERIAL_PORTS = 8 };
 
@@ -51,8 +52,8 @@ struct serial {
 	unsigned lsr_reads; /* in a row */
 	bool refused;       /* serial_input() took less than all */
 	bool stopped;
-	uint8_t fifo[SERIAL_FIFO_SIZE]; /* receiver */
-	unsigned fifo_head, fifo_len;
+	uint8_t fifo[SERIAL_FIFO_SIZE]; /* receiver; the oldest byte comes first */
+	size_t fifo_len;
 };
 
 void serial_init(struct serial *serial, const struct serial_options *options);
@@ -75,5 +76,12 @@ void serial_output_ready(struct serial *serial);
 void serial_stop(struct serial *serial);
 /* vCPUs wait for the output again. Any thread, but not from a callback. */
 void serial_continue(struct serial *serial);
+
+/*
+ * Saves it, or loads it into a port that has had no input; vCPUs must not run. The interrupt
+ * controller is saved in the same pause and loaded before: it has the pin's level. -EBADMSG, logged.
+ */
+extern const struct state_table serial_state_table;
+__must_check int serial_state(struct serial *serial, struct state *state);
 
 #endif

@@ -23,6 +23,13 @@ void board_pci_options(struct vm *vm, struct pci_bus_options *options);
 __must_check int board_press_power(struct vm *vm);
 /* Power-on state; no vCPU runs. */
 void board_reset(struct vm *vm);
+/*
+ * Saves or loads all devices of the board; vCPUs must not run, and the interrupt controllers are
+ * saved in the same pause and loaded before. -EBADMSG, logged.
+ */
+__must_check int board_state(struct vm *vm, struct state *state);
+/* The tables that it uses; NULL ends the list. */
+extern const struct state_table *const board_state_tables[];
 
 /* --- board.c: for a board_ARCH.c --- */
 

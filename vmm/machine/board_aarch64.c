@@ -78,3 +78,11 @@ void board_reset(struct vm *vm)
 {
 	serial_reset(&vm->board->common.serial);
 }
+
+/* The clock has none: it shows the host's time. */
+const struct state_table *const board_state_tables[] = { &serial_state_table, NULL };
+
+int board_state(struct vm *vm, struct state *state)
+{
+	return serial_state(&vm->board->common.serial, state);
+}

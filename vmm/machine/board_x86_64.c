@@ -127,5 +127,20 @@ void board_reset(struct vm *vm)
 {
 	serial_reset(&vm->board->common.serial);
 	i8042_reset(&vm->board->i8042);
+	cmos_reset(&vm->board->cmos);
 	power_reset(&vm->board->power);
+}
+
+const struct state_table *const board_state_tables[] = {
+	&serial_state_table, &i8042_state_table, &cmos_state_table, &power_state_table, NULL,
+};
+
+int board_state(struct vm *vm, struct state *state)
+{
+	struct board *board = vm->board;
+
+	return serial_state(&board->common.serial, state) ?:
+	       i8042_state(&board->i8042, state) ?:
+	       cmos_state(&board->cmos, state) ?:
+	       power_state(&board->power, state);
 }
