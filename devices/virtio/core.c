@@ -237,6 +237,13 @@ static void driver_ok(struct virtio_dev *dev)
 	go(dev);
 }
 
+/* The bit first: model->quiesce need not complete what is in flight (virtio_resumes()). */
+static void give_up_rings(struct virtio_dev *dev)
+{
+	dev->status &= (uint8_t)~VIRTIO_CONFIG_S_DRIVER_OK;
+	stop(dev);
+}
+
 void virtio_allow_dma(struct virtio_dev *dev, bool allowed)
 {
 	if (dev->dma_off == !allowed)
@@ -245,8 +252,7 @@ void virtio_allow_dma(struct virtio_dev *dev, bool allowed)
 	if (allowed) {
 		go(dev);
 	} else {
-		stop(dev);
-		dev->status &= (uint8_t)~VIRTIO_CONFIG_S_DRIVER_OK;
+		give_up_rings(dev);
 	}
 }
 
@@ -278,7 +284,7 @@ void virtio_reset(struct virtio_dev *dev)
 {
 	if (dev->status)
 		sys_note(sys_of(dev), SYS_TOPIC_DEVICE, -1, "%s is reset", dev->name);
-	stop(dev);
+	give_up_rings(dev);
 	if (dev->model->reset)
 		dev->model->reset(dev);
 	dev->status = 0;

@@ -8,6 +8,7 @@
 #define KINGLET_DEVICES_KIND_H
 
 #include "base/option.h"
+#include "core/state.h"
 #include "virtio/virtio.h"
 
 #include <stdio.h>
@@ -72,6 +73,8 @@ struct device_kind {
 	 */
 	int (*create)(struct virtio_dev **out, const struct virtio_env *env, unsigned instance,
 		      const void *config);
+	/* Of virtio_model.state; ends with NULL. NULL: it keeps nothing. */
+	const struct state_table *const *state_tables;
 	/*
 	 * The process ends and the device is not destroyed: sees to what would outlive it. True when
 	 * that is done for all of this kind. Any thread; the other functions are called by the main

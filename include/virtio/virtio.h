@@ -20,6 +20,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+struct state;
 struct virtio_dev;
 
 enum { VIRTIO_STATS_MAX = 16 };
@@ -67,6 +68,17 @@ struct virtio_model {
 	 * for all but the balloon.
 	 */
 	int (*resize)(struct virtio_dev *dev, uint64_t bytes);
+	/*
+	 * Saves or loads what the model itself keeps, after the core's part; nothing is in flight.
+	 * Locked. -EBADMSG, logged: what is loaded does not fit. May be NULL.
+	 */
+	int (*state)(struct virtio_dev *dev, struct state *state);
+	/*
+	 * The machine was restored, perhaps on another host: tells the driver what that means for
+	 * this device. Machine's thread, locked, after the thaw and before the vCPUs run. May be
+	 * NULL.
+	 */
+	void (*restored)(struct virtio_dev *dev);
 	/*
 	 * --stats: logs what only this kind of device has to tell, if it has, in lines that begin
 	 * with its name. Loop thread, not locked. May be NULL.
@@ -213,6 +225,16 @@ void virtio_broken(struct virtio_dev *dev, const char *reason);
  * queue kicks itself, so that others have their turn first.
  */
 void virtio_end_turn(struct virtq *q, int ret, const char *broken);
+
+/*
+ * For model->quiesce: what is in flight must be completed, because the driver waits for it on the
+ * same rings later; else the rings are given up, and a reset must not take long.
+ */
+static inline bool virtio_resumes(const struct virtio_dev *dev)
+{
+	return (dev->status & (VIRTIO_CONFIG_S_DRIVER_OK | VIRTIO_CONFIG_S_NEEDS_RESET)) ==
+	       VIRTIO_CONFIG_S_DRIVER_OK;
+}
 
 /* The model changed its configuration space. */
 void virtio_config_changed(struct virtio_dev *dev);
