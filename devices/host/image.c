@@ -449,18 +449,31 @@ void image_process(struct image *image)
 	while (!start_steps(image));
 }
 
+/* Something is in flight: waits for one system call. */
+static void wait_for_step(struct image *image)
+{
+	struct image_request *req;
+
+	start_steps(image); /* also for steps held in the engine */
+	req = image->engine->ops->reap(image->engine, true);
+	if (req)
+		advance(image, req);
+}
+
+void image_finish(struct image *image)
+{
+	while (image->in_flight)
+		wait_for_step(image);
+}
+
 void image_drain(struct image *image)
 {
 	while (image->in_flight) {
 		struct image_request *req = image_queue_take(&image->waiting);
 
-		if (req) {
-			cancel(image, req);
-			continue;
-		}
-		start_steps(image); /* for steps held in the engine */
-		req = image->engine->ops->reap(image->engine, true);
 		if (req)
-			advance(image, req);
+			cancel(image, req);
+		else
+			wait_for_step(image);
 	}
 }

@@ -14,12 +14,12 @@
  * of fdatasync(2), and of storage that does not answer, cannot be bounded.
  *
  * Locking: an image has no lock of its own. Its owner has one (the virtio device's lock) and holds
- * it around every call here; `done` runs inside image_process() and image_drain(), so under that
- * lock too. image_drain() cannot deadlock, whichever thread calls it: finishing a request needs
- * neither the loop thread nor the owner's lock (the kernel, or a worker that takes only the
- * engine's own lock, leaves the result in a queue), and image_drain() takes the results from that
- * queue itself. The loop thread may meanwhile wait for the owner's lock in its completion handler;
- * when it gets it, it finds nothing left to do.
+ * it around every call here; `done` runs inside image_process(), image_finish() and image_drain(),
+ * so under that lock too. Waiting in the last two cannot deadlock, whichever thread calls them:
+ * finishing a request needs neither the loop thread nor the owner's lock (the kernel, or a worker
+ * that takes only the engine's own lock, leaves the result in a queue), and they take the results
+ * from that queue themselves. The loop thread may meanwhile wait for the owner's lock in its
+ * completion handler; when it gets it, it finds nothing left to do.
  *
  * Durability: a write that is done is in the page cache (or, with `direct`, at the storage device),
  * so it survives the death of this process, but not of the host. A flush that is done without error
@@ -142,6 +142,9 @@ __must_check int image_submit(struct image *image, struct image_request *req);
  * next turn makes event_fd readable.
  */
 void image_process(struct image *image);
+
+/* Waits until all that was submitted is done, however much that is. */
+void image_finish(struct image *image);
 
 /*
  * Waits only for the system calls in flight: a request that they do not complete is cancelled, so

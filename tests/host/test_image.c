@@ -572,6 +572,30 @@ static void drain_cancels_what_is_left(void **state)
 	assert_false(f->image.error_logged);
 }
 
+/* However much it is, and what the first steps' completion queues, too. */
+static void finish_completes_everything(void **state)
+{
+	struct fixture *f = *state;
+	struct tracked huge, waiting, flush;
+
+	need_engine(f);
+	prepare_huge(f, &huge, IMAGE_READ);
+	memset(f->data, 0x5a, 512);
+	prepare(&waiting, IMAGE_WRITE, 0, f->data, 512);
+	prepare(&flush, IMAGE_FLUSH, 0, NULL, 0);
+	assert_int_equal(image_submit(&f->image, &huge.req), 0);
+	image_process(&f->image);
+	assert_int_equal(image_submit(&f->image, &waiting.req), 0);
+	assert_int_equal(image_submit(&f->image, &flush.req), 0);
+	image_finish(&f->image);
+	assert_int_equal(f->image.in_flight, 0);
+	assert_int_equal(huge.dones + waiting.dones + flush.dones, 3);
+	assert_int_equal(huge.result | waiting.result | flush.result, 0);
+	file_read(f, 0, f->copy, 512);
+	assert_memory_equal(f->copy, f->data, 512);
+	image_finish(&f->image);
+}
+
 /* A reset drains on a vCPU thread. */
 static void *drain_main(void *arg)
 {
@@ -800,6 +824,7 @@ int main(void)
 		BOTH(little_is_under_way_at_once),
 		BOTH(drain_cancels_what_is_left),
 		BOTH(drain_waits_for_what_is_under_way),
+		BOTH(finish_completes_everything),
 		BOTH(direct_takes_any_alignment),
 		TEST(wrong_files_are_refused),
 		TEST(locks_keep_writers_alone),
