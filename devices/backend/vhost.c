@@ -336,11 +336,15 @@ static void stop_ring(struct vhost *vhost, unsigned index)
 	loop_remove(vhost->dev->loop, &ring->error);
 	eventfd_drain(ring->error.fd);
 
-	/* Nothing is in flight, so every chain taken was also used. */
-	if (q->running && vhost_ioctl(vhost, VHOST_GET_VRING_BASE, &base) >= 0)
-		q->state.last_avail = q->state.used_index = (uint16_t)base.num;
-	q->running = false;
 	ring->bound = false;
+	if (!q->running)
+		return;
+	q->running = false;
+	/* Nothing is in flight, so every chain taken was also used. */
+	if (vhost_ioctl(vhost, VHOST_GET_VRING_BASE, &base) >= 0)
+		q->state.last_avail = q->state.used_index = (uint16_t)base.num;
+	else
+		virtio_broken(vhost->dev, "vhost does not say where it stopped");
 }
 
 static void stop_rings(struct vhost *vhost)

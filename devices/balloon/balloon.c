@@ -198,6 +198,9 @@ static void balloon_quiesce(struct virtio_dev *dev)
 {
 	struct balloon *b = to_balloon(dev);
 
+	/* It is the last one taken: it is read again when the queue runs again. */
+	if (b->holds)
+		virtq_unpop(&dev->queues[STATSQ], b->held);
 	b->holds = false;
 	loop_timer_set(&b->ask, 0);
 }

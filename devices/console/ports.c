@@ -123,7 +123,7 @@ void console_output_serve(struct console *c, unsigned id)
 	while ((ret = virtq_pop(q, &c->chain)) > 0) {
 		bytes -= output_pass(c, id, bytes);
 		if (c->ports[id].written < c->chain.out_len) {
-			virtq_unpop(q, &c->chain);
+			virtq_unpop(q, c->chain.head);
 			break;
 		}
 		c->ports[id].written = 0;

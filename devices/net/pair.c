@@ -80,7 +80,7 @@ static int window_fill(struct net_pair *pair)
 		if (net->chain.in_len < net->header_len || net->chain.in_count > WINDOW_IOV)
 			return -EPROTO;
 		if (!window_add(w, &net->chain)) {
-			virtq_unpop(pair->rx, &net->chain);
+			virtq_unpop(pair->rx, net->chain.head);
 			w->full = true;
 			break;
 		}
@@ -94,10 +94,8 @@ static void window_return(struct net_pair *pair)
 {
 	struct window *w = &pair->window;
 
-	while (w->count) {
-		pair->net->chain.head = w->buffers[--w->count].head;
-		virtq_unpop(pair->rx, &pair->net->chain);
-	}
+	while (w->count)
+		virtq_unpop(pair->rx, w->buffers[--w->count].head);
 	w->iov_count = 0;
 	w->room = 0;
 }
@@ -264,7 +262,7 @@ void net_serve_tx(struct net_pair *pair)
 	virtq_disable_kicks(q);
 	while ((ret = virtq_pop(q, &net->chain)) > 0) {
 		if (!tx_send(pair, &net->chain)) {
-			virtq_unpop(q, &net->chain);
+			virtq_unpop(q, net->chain.head);
 			pair->tx_blocked = true;
 			break;
 		}

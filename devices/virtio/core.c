@@ -244,6 +244,39 @@ static void give_up_rings(struct virtio_dev *dev)
 	stop(dev);
 }
 
+/* The model has neither answered what it took nor given it back. */
+static bool lost_request(const struct virtio_dev *dev)
+{
+	for (unsigned i = 0; i < dev->queue_count; i++)
+		if (dev->queues[i].taken)
+			return true;
+	return false;
+}
+
+void virtio_freeze(struct virtio_dev *dev)
+{
+	pthread_mutex_lock(&dev->lock);
+	if (dev->started) {
+		stop(dev);
+		if (lost_request(dev))
+			virtio_broken(dev, "a request was lost when its queue was stopped");
+	}
+	pthread_mutex_unlock(&dev->lock);
+}
+
+/* Each start of a queue kicks it. */
+void virtio_thaw(struct virtio_dev *dev)
+{
+	pthread_mutex_lock(&dev->lock);
+	if (!dev->started)
+		go(dev);
+	for (unsigned i = 0; i < dev->queue_count; i++)
+		if (dev->loaded && dev->queues[i].running)
+			irq_line_raise(&dev->queues[i].irq);
+	dev->loaded = false;
+	pthread_mutex_unlock(&dev->lock);
+}
+
 void virtio_allow_dma(struct virtio_dev *dev, bool allowed)
 {
 	if (dev->dma_off == !allowed)

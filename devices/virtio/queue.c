@@ -103,6 +103,7 @@ int virtq_start(struct virtq *q, const struct gmem *mem, bool event_index, bool 
 	q->mem = mem;
 	q->event_index = event_index;
 	q->indirect = indirect;
+	q->taken = 0;
 	q->signalled_used = s->used_index;
 	q->signalled_valid = true;
 	q->running = true;
@@ -255,6 +256,7 @@ int virtq_pop(struct virtq *q, struct virtq_chain *chain)
 	if (ret)
 		return ret;
 	set_in_flight(q, head, true);
+	q->taken++;
 	q->state.last_avail++;
 	return 1;
 }
@@ -266,11 +268,12 @@ bool virtq_is_empty(const struct virtq *q)
 	return !q->running || load_acquire(&avail->idx) == q->state.last_avail;
 }
 
-void virtq_unpop(struct virtq *q, const struct virtq_chain *chain)
+void virtq_unpop(struct virtq *q, uint16_t head)
 {
 	if (!q->running)
 		return;
-	set_in_flight(q, chain->head, false);
+	set_in_flight(q, head, false);
+	q->taken--;
 	q->state.last_avail--;
 }
 
@@ -288,6 +291,7 @@ void virtq_push_many(struct virtq *q, const struct virtq_used *used, unsigned n)
 		};
 		set_in_flight(q, used[i].head, false);
 	}
+	q->taken -= (uint16_t)n;
 	q->state.used_index = new;
 	/* Release: entries and data are visible before the index that publishes them. */
 	store_release(&ring->idx, new);

@@ -82,6 +82,10 @@ __must_check int irq_line_to_relay(struct irq_line *line);
 
 /* HELD with a pending event: the line's bit in the PBA. */
 bool irq_line_pending(const struct irq_line *line);
+/*
+ * An event has been raised and no sink has taken it: pending, or for a relay that has not run yet.
+ */
+bool irq_line_raised(const struct irq_line *line);
 /* Discards a pending event (device reset). */
 void irq_line_clear(struct irq_line *line);
 

@@ -22,7 +22,7 @@ enum { VIRTQ_NO_VECTOR = 0xffff }; /* virtio 1.2 §4.1.5.1.2: the queue raises n
 /* The ring features of §6 that queue.c serves: every model on the local backend may offer them. */
 enum { VIRTQ_FEATURES = 1 << VIRTIO_RING_F_INDIRECT_DESC | 1 << VIRTIO_RING_F_EVENT_IDX };
 
-/* Saved and restored unchanged; untrusted until virtq_start() has checked it. */
+/* Saved and loaded unchanged; untrusted until virtq_start() has checked it. */
 struct virtq_state {
 	uint16_t size; /* entries, a power of two, at most max_size */
 	uint16_t vector;
@@ -30,6 +30,7 @@ struct virtq_state {
 	uint16_t last_avail; /* free-running index of the next available entry to take */
 	uint16_t used_index; /* free-running index of the next used entry to write */
 	uint64_t desc, avail, used; /* GPAs */
+	bool pending; /* saved: the queue's line has been raised and not been served */
 };
 
 struct virtio_dev;
@@ -52,6 +53,7 @@ struct virtq {
 	uint16_t signalled_used;    /* used_index at the last interrupt */
 	bool signalled_valid;
 	uint8_t *in_flight; /* bit per head: taken and not yet pushed; owned */
+	uint16_t taken;	    /* how many these are, or were when the queue was stopped */
 };
 
 /* A descriptor chain: first the device-readable part, then the device-writable part. */
@@ -96,8 +98,11 @@ __must_check int virtq_pop(struct virtq *q, struct virtq_chain *chain);
 /* The available ring is empty. Also true for a queue that does not run. */
 __must_check bool virtq_is_empty(const struct virtq *q);
 
-/* Returns the last popped chain to the ring as if it had not been taken. */
-void virtq_unpop(struct virtq *q, const struct virtq_chain *chain);
+/*
+ * Returns the last popped chain, of this head, to the ring as if it had not been taken; more of them
+ * last one first.
+ */
+void virtq_unpop(struct virtq *q, uint16_t head);
 
 /* Returns a chain to the driver; `written` bytes were put into its writable part. */
 void virtq_push(struct virtq *q, uint16_t head, uint32_t written);

@@ -13,6 +13,7 @@
 #define KINGLET_VIRTIO_VIRTIO_H
 
 #include "core/loop.h"
+#include "core/state.h"
 #include "virtio/queue.h"
 
 #include <linux/virtio_config.h>
@@ -58,7 +59,8 @@ struct virtio_model {
 	void (*reset)(struct virtio_dev *dev);
 	/*
 	 * Local queues are being stopped: returns when none of their requests is in flight any more
-	 * (I/O cancelled or completed, chains pushed or dropped). May be NULL.
+	 * (completed and pushed, or given back by virtq_unpop()). The same queues may be started
+	 * again without a reset, and then nothing must be missing. May be NULL.
 	 */
 	void (*quiesce)(struct virtio_dev *dev);
 	/* Frees the model's own resources and the device. Everything is stopped. */
@@ -146,9 +148,11 @@ struct virtio_dev {
 	uint64_t acked;
 	uint8_t status;
 	bool started; /* backends run */
+	bool loaded;  /* and not yet thawed */
 	bool dma_off; /* the device may not access guest memory */
 	unsigned complaints; /* logged by virtio_broken() */
-	uint8_t config_generation; /* virtio 1.2 §2.5.2: counts virtio_config_changed() */
+	/* virtio 1.2 §2.5.2: counts virtio_config_changed(); a reset does not make it repeat. */
+	uint8_t config_generation;
 	unsigned config_len; /* bytes of device configuration space */
 	struct virtq *queues; /* owned */
 	unsigned queue_count;
@@ -238,6 +242,31 @@ static inline bool virtio_resumes(const struct virtio_dev *dev)
 
 /* The model changed its configuration space. */
 void virtio_config_changed(struct virtio_dev *dev);
+
+/*
+ * Stops the backends of a running device without a change of its status: nothing is in flight
+ * after it, guest memory is not accessed any more, and last_avail of each queue is valid. A device
+ * for which that is not so (a failing vhost) is broken. Machine's thread, with all vCPUs parked:
+ * until virtio_thaw() nothing may start the device. Not locked, as the next; idempotent.
+ */
+void virtio_freeze(struct virtio_dev *dev);
+/*
+ * After virtio_freeze(), or after virtio_state() has loaded into a fresh device: starts again what
+ * should run, and kicks each running queue, for what arrived meanwhile. After a load it also raises
+ * their interrupts, once, because one may have been on its way when the machine was saved. A start
+ * that fails makes the device broken.
+ */
+void virtio_thaw(struct virtio_dev *dev);
+
+/*
+ * Saves a frozen device, or loads into a fresh one, in sections that its name tells from those of
+ * others: the core's, the queues', the model's own. Pending interrupts are raised again; the
+ * transport binds the lines after it. The driver's rings are as untrusted as ever: the checks of
+ * virtio_thaw() are those of a start. Locked.
+ */
+__must_check int virtio_state(struct virtio_dev *dev, struct state *state);
+/* Ends with NULL; without the models' own. */
+extern const struct state_table *const virtio_state_tables[];
 
 static inline bool virtio_has(const struct virtio_dev *dev, unsigned bit)
 {

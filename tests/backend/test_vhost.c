@@ -35,12 +35,15 @@ struct fixture {
 	struct vhost *vhost;
 	struct fake_vhost kernel;
 	bool tap_gone;
+	unsigned long refused; /* fails with EIO */
 };
 
 static int vhost_hook(struct fake_sys *fake, int fd, unsigned long request, void *arg)
 {
 	struct fixture *f = fake->hook_data;
 
+	if (request == f->refused)
+		return -EIO;
 	if (request == TUNGETIFF)
 		return f->tap_gone && fd == TAP_FD ? -EBADFD : 0;
 	/* vhost_poll_start() */
@@ -341,6 +344,38 @@ static void test_position_in_the_ring_survives_stop_and_start(void **state)
 	mock_driver_status(&f->dev, 0);
 	start(f);
 	assert_int_equal(f->kernel.rings[RX].base, 0);
+}
+
+static void test_freeze_and_thaw(void **state)
+{
+	struct fixture *f = *state;
+	struct virtq *q = &f->dev.queues[TX];
+
+	start(f);
+	f->kernel.rings[TX].base = 7;
+	eventfd_drain(q->kick_fd);
+	virtio_freeze(&f->dev);
+	expect_stopped(f);
+	assert_int_equal(q->state.last_avail, 7);
+	virtio_thaw(&f->dev);
+	assert_int_equal(f->kernel.rings[TX].base, 7);
+	assert_int_equal(f->kernel.rings[TX].backend, TAP_FD);
+	/* For what arrived meanwhile. */
+	assert_true(eventfd_drain(q->kick_fd));
+}
+
+/* Started again from an old position it would use the driver's buffers twice. */
+static void test_freeze_without_a_position_breaks_the_device(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f);
+	f->refused = VHOST_GET_VRING_BASE;
+	virtio_freeze(&f->dev);
+	expect_stopped(f);
+	assert_true(f->dev.status & VIRTIO_CONFIG_S_NEEDS_RESET);
+	virtio_thaw(&f->dev);
+	expect_stopped(f);
 }
 
 static void test_restart_many_times(void **state)
@@ -715,6 +750,8 @@ int main(void)
 		TEST(test_stop_order),
 		TEST(test_stop_is_idempotent),
 		TEST(test_position_in_the_ring_survives_stop_and_start),
+		TEST(test_freeze_and_thaw),
+		TEST(test_freeze_without_a_position_breaks_the_device),
 		TEST(test_restart_many_times),
 		TEST(test_memory_table_is_guest_ram),
 		TEST(test_memory_changes_while_running),

@@ -451,6 +451,26 @@ static void test_5_5_6_3_statistics_of_any_length(void **state)
 	assert_int_equal(stats_of(f).guest[VIRTIO_BALLOON_S_MEMFREE], 0);
 }
 
+/* The device has it, and must not lose it. */
+static void test_the_statistics_buffer_outlives_a_freeze(void **state)
+{
+	struct fixture *f = *state;
+	uint16_t head;
+	uint32_t written;
+
+	start(f, STATS);
+	put_stat(f, 0, VIRTIO_BALLOON_S_MEMFREE, 5);
+	answer(f, 1);
+	virtio_freeze(f->env.dev);
+	assert_int_equal(f->env.dev->queues[2].state.last_avail, 0);
+	assert_false(f->env.dev->status & VIRTIO_CONFIG_S_NEEDS_RESET);
+	virtio_thaw(f->env.dev);
+	mock_env_dispatch(&f->env);
+	/* It can still be given back. */
+	answer(f, 0);
+	assert_true(mock_ring_reap(&f->rings[2], &head, &written));
+}
+
 static void test_5_5_6_3_the_driver_is_asked_again(void **state)
 {
 	const struct balloon_config config = { .stats_interval = INTERVAL_MS * 1000000 };
@@ -576,6 +596,7 @@ int main(void)
 		DEVICE_TEST(test_5_5_6_3_statistics_in_any_order),
 		DEVICE_TEST(test_5_5_2_the_third_queue_without_statistics),
 		DEVICE_TEST(test_5_5_6_3_statistics_of_any_length),
+		DEVICE_TEST(test_the_statistics_buffer_outlives_a_freeze),
 		cmocka_unit_test(test_5_5_6_3_the_driver_is_asked_again),
 		DEVICE_TEST(test_what_stats_shows),
 		DEVICE_TEST(test_stats_are_numbers_for_programs),

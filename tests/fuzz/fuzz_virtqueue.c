@@ -207,7 +207,7 @@ static void unpop(struct scene *s)
 {
 	if (!s->can_unpop)
 		return;
-	virtq_unpop(&s->q, &s->chain);
+	virtq_unpop(&s->q, s->chain.head);
 	s->can_unpop = false;
 	for (unsigned i = 0; i < s->in_flight; i++)
 		if (s->heads[i] == s->chain.head)

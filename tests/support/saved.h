@@ -1,27 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The saved state of one object, in a file in memory. Fails the test on errors.
+ * States of objects under test: saved into a file without a name, changed, loaded.
+ *
+ * Fails the test on errors that are not the state's.
  */
 #ifndef KINGLET_TESTS_SAVED_H
 #define KINGLET_TESTS_SAVED_H
 
 #include "core/state.h"
 
-/* An object's x_state(). */
+/* x_state() of a part, with its object. */
 typedef int saved_fn(void *object, struct state *state);
 
-/* The file; the caller closes it. */
-int saved_of(saved_fn *fn, void *object);
-/* Loads all of it: 0, or -EBADMSG. */
-int saved_load(int fd, saved_fn *fn, void *object);
-/* Loading is refused, with one line that has `part` in it. */
-void saved_refused(int fd, saved_fn *fn, void *object, const char *part);
-bool saved_equal(int a, int b);
+struct saved {
+	uint8_t *data; /* a state file */
+	size_t len;
+};
+
+struct saved saved_take(saved_fn *fn, void *object);
+void saved_free(struct saved *saved);
+bool saved_equal(const struct saved *a, const struct saved *b);
+
+/* All of it. Returns what was wrong, as fn does or state_end(). */
+__must_check int saved_load(const struct saved *saved, saved_fn *fn, void *object);
 
 /*
- * What is saved of `object` is loaded into `other`, one of the same configuration: this one then
- * saves the same.
+ * The payload of the section that is a `table` with this name, to be changed; the checksum follows
+ * in saved_load(). Fields are as the table has them, without gaps.
  */
-void saved_move(saved_fn *fn, void *object, void *other);
+uint8_t *saved_section(struct saved *saved, const char *table, const char *name, size_t *len);
+/* The place of the nth payload byte of all sections; NULL: there are not as many. */
+uint8_t *saved_byte(struct saved *saved, size_t n);
 
 #endif

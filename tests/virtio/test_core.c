@@ -434,7 +434,9 @@ static void test_2_4_reset(void **state)
 	struct fixture *f = *state;
 	struct virtq *q = &f->dev.queues[1];
 
-	q->state = (struct virtq_state){ 16, 3, 1, 100, 99, 0x1000, 0x2000, 0x3000 };
+	q->state = (struct virtq_state){
+		16, 3, 1, 100, 99, 0x1000, 0x2000, 0x3000, false
+	};
 	go_live(f);
 	eventfd_signal(q->kick_fd);
 	irq_line_raise(&q->irq);
@@ -453,6 +455,66 @@ static void test_2_4_reset(void **state)
 	assert_int_equal(eventfd_drain(q->kick_fd), 0);
 	assert_false(mock_irq_taken(&q->irq));
 	assert_false(mock_irq_taken(&f->dev.config_irq));
+}
+
+static void test_freeze_stops_and_thaw_starts(void **state)
+{
+	struct fixture *f = *state;
+
+	virtio_thaw(&f->dev);
+	virtio_freeze(&f->dev);
+	assert_string_equal(f->calls, "");
+	go_live(f);
+	virtio_freeze(&f->dev);
+	virtio_freeze(&f->dev);
+	assert_string_equal(f->calls, "+ABba");
+	assert_int_equal(f->transport.detached, 1);
+	assert_int_equal(f->dev.status, LIVE);
+	virtio_thaw(&f->dev);
+	virtio_thaw(&f->dev);
+	assert_string_equal(f->calls, "+ABba+AB");
+	assert_int_equal(f->transport.attached, 2);
+	/* Nothing has happened for the driver. */
+	assert_int_equal(f->dev.status, LIVE);
+	assert_int_equal(f->transport.config_changes, 0);
+	assert_false(mock_irq_taken(&f->dev.queues[0].irq));
+}
+
+static void test_thaw_that_fails_breaks_the_device(void **state)
+{
+	struct fixture *f = *state;
+
+	go_live(f);
+	virtio_freeze(&f->dev);
+	f->backends[1].start_error = -EIO;
+	virtio_thaw(&f->dev);
+	assert_int_equal(f->dev.status, LIVE | NEEDS_RESET);
+	assert_int_equal(f->transport.config_changes, 1);
+}
+
+static void test_broken_device_stays_still(void **state)
+{
+	struct fixture *f = *state;
+
+	go_live(f);
+	virtio_broken(&f->dev, "test");
+	memset(f->calls, 0, sizeof(f->calls));
+	virtio_freeze(&f->dev);
+	virtio_thaw(&f->dev);
+	assert_string_equal(f->calls, "");
+}
+
+static void test_freeze_that_loses_a_request_breaks_the_device(void **state)
+{
+	struct fixture *f = *state;
+	struct capture capture;
+
+	go_live(f);
+	f->dev.queues[1].taken = 1;
+	capture_stderr_begin(&capture);
+	virtio_freeze(&f->dev);
+	capture_expect(&capture, "a request was lost");
+	assert_int_equal(f->dev.status, LIVE | NEEDS_RESET);
 }
 
 static void test_2_4_reset_many_times(void **state)
@@ -572,6 +634,10 @@ int main(void)
 		TEST(test_start_error_unwinds),
 		TEST(test_activate_error),
 		TEST(test_2_4_reset),
+		TEST(test_freeze_stops_and_thaw_starts),
+		TEST(test_thaw_that_fails_breaks_the_device),
+		TEST(test_broken_device_stays_still),
+		TEST(test_freeze_that_loses_a_request_breaks_the_device),
 		TEST(test_2_4_reset_many_times),
 		TEST(test_2_5_config_bounds),
 		TEST(test_2_5_2_config_generation),

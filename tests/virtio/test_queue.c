@@ -194,7 +194,7 @@ static void test_stopped_queue_does_nothing(void **state)
 	virtq_push(&f->q, head, 16);
 	virtq_notify(&f->q);
 	virtq_disable_kicks(&f->q);
-	virtq_unpop(&f->q, &f->chain);
+	virtq_unpop(&f->q, f->chain.head);
 	assert_false(virtq_enable_kicks(&f->q));
 	assert_int_equal(mock_ring_used_index(&f->ring), 0);
 	assert_false(mock_irq_taken(&f->q.irq));
@@ -513,7 +513,7 @@ static void test_2_7_6_unpop(void **state)
 
 	start(f, false);
 	head = take_one(f);
-	virtq_unpop(&f->q, &f->chain);
+	virtq_unpop(&f->q, f->chain.head);
 	assert_int_equal(f->q.state.last_avail, 0);
 	assert_int_equal(pop(f), 1);
 	assert_int_equal(f->chain.head, head);

@@ -257,11 +257,16 @@ int irq_line_to_relay(struct irq_line *line)
 	return ret;
 }
 
-bool irq_line_pending(const struct irq_line *line)
+bool irq_line_raised(const struct irq_line *line)
 {
 	struct pollfd pfd = { .fd = line->fd, .events = POLLIN };
 
-	return line->sink == IRQ_HELD && poll(&pfd, 1, 0) == 1;
+	return poll(&pfd, 1, 0) == 1;
+}
+
+bool irq_line_pending(const struct irq_line *line)
+{
+	return line->sink == IRQ_HELD && irq_line_raised(line);
 }
 
 void irq_line_clear(struct irq_line *line)
