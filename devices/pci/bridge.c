@@ -13,7 +13,6 @@
 #include <string.h>
 
 enum { CF8_LEN = 8, CONFIG_DATA = 4 };
-enum { CF8_ENABLE = 0x80000000u, CF8_IMPLEMENTED = 0x80fffffcu };
 
 /* Identifiers of QEMU's generic PCIe host bridge, for which no guest has a quirk. */
 static const struct pci_ids bridge_ids = {
@@ -210,8 +209,7 @@ static void configure(struct pci_dev *dev)
 	pci_update_bars(dev);
 }
 
-/* Takes the BARs off the bus. */
-static void disconnect(struct pci_dev *dev)
+void pci_disconnect(struct pci_dev *dev)
 {
 	pthread_mutex_lock(dev->lock);
 	dev->cfg[PCI_COMMAND] &= (uint8_t)~PCI_COMMAND_MEMORY;
@@ -263,7 +261,7 @@ int pci_add(struct pci_bus *bus, struct pci_dev *dev, int slot)
 	return 0;
 
 err_disconnect:
-	disconnect(dev);
+	pci_disconnect(dev);
 	dev->bus = NULL;
 err_windows:
 	bus->mmio32 = mmio32;
@@ -364,7 +362,7 @@ void pci_bus_destroy(struct pci_bus *bus)
 	for (unsigned i = 0; i < PCI_SLOTS; i++) {
 		if (!bus->devs[i])
 			continue;
-		disconnect(bus->devs[i]);
+		pci_disconnect(bus->devs[i]);
 		bus->devs[i]->ops->destroy(bus->devs[i]);
 		bus->devs[i] = NULL;
 	}

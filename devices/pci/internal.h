@@ -7,6 +7,9 @@
 
 #include "pci/pci.h"
 
+/* The register at CF8. */
+enum { CF8_ENABLE = 0x80000000u, CF8_IMPLEMENTED = 0x80fffffcu };
+
 /* Maps and unmaps BARs to match the configuration space. (bar.c) */
 void pci_update_bars(struct pci_dev *dev);
 /* Sets a BAR's register, like a guest's write. pci_update_bars() then applies it. */
@@ -20,5 +23,8 @@ void pci_update_intx(struct pci_dev *dev);
  * (config.c)
  */
 void pci_function_reset(struct pci_dev *dev);
+
+/* Takes the BARs off the bus. Not locked. (bridge.c) */
+void pci_disconnect(struct pci_dev *dev);
 
 #endif

@@ -5,9 +5,34 @@
 #include "base/le.h"
 #include "base/log.h"
 
+#include <stddef.h>
 #include <string.h>
 
 enum { MSIX_MAX_VECTORS = PCI_MSIX_FLAGS_QSIZE + 1 };
+
+/* As the guest sees it: little-endian, like this host. */
+struct entry {
+	uint64_t address;
+	uint32_t data, control;
+};
+_Static_assert(offsetof(struct entry, data) == PCI_MSIX_ENTRY_DATA &&
+		       offsetof(struct entry, control) == PCI_MSIX_ENTRY_VECTOR_CTRL &&
+		       sizeof(struct entry) == MSIX_ENTRY_SIZE,
+	       "PCI 3.0 §6.8.2");
+
+static const struct state_field entry_fields[] = {
+	STATE_NUMBER(struct entry, address),
+	STATE_NUMBER(struct entry, data),
+	STATE_LIMITED(struct entry, control, PCI_MSIX_ENTRY_CTRL_MASKBIT),
+	STATE_END,
+};
+
+const struct state_table msix_state_table = {
+	.name = "msix",
+	.version = 1,
+	.size = sizeof(struct entry),
+	.fields = entry_fields,
+};
 
 static uint8_t *entry_of(const struct msix *msix, unsigned vector)
 {
@@ -202,6 +227,11 @@ void msix_control_written(struct msix *msix)
 	/* A message is a write to memory, which needs bus mastering (PCI 3.0 §6.2.2). */
 	msix->masked = flags & PCI_MSIX_FLAGS_MASKALL || !(command & PCI_COMMAND_MASTER);
 	apply_all(msix);
+}
+
+int msix_state(struct msix *msix, struct state *state)
+{
+	return state_array(state, &msix_state_table, msix->dev->name, msix->table, msix->vectors);
 }
 
 uint64_t msix_table_read(struct msix *msix, uint64_t off, unsigned size)

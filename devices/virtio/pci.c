@@ -194,15 +194,6 @@ static void vp_config_reading(struct pci_dev *pci, unsigned off, unsigned len)
 		put_le_bytes(pci->cfg + vp->window + WINDOW_DATA, bar_read(vp, target, size), size);
 }
 
-/*
- * A function without bus mastering makes no memory access (PCI 3.0 §6.2.2): so before kexec a
- * kernel can ensure that no device writes to the memory of the next one.
- */
-static bool is_bus_master(const struct pci_dev *pci)
-{
-	return get_le16(pci->cfg + PCI_COMMAND) & PCI_COMMAND_MASTER;
-}
-
 static void vp_config_written(struct pci_dev *pci, unsigned off, unsigned len)
 {
 	struct virtio_pci *vp = of_pci(pci);
@@ -210,7 +201,7 @@ static void vp_config_written(struct pci_dev *pci, unsigned off, unsigned len)
 	unsigned size;
 
 	if (ranges_overlap(off, len, PCI_COMMAND, 2))
-		virtio_allow_dma(vp->dev, is_bus_master(pci));
+		virtio_allow_dma(vp->dev, vp_is_bus_master(vp));
 	if (touches_window(vp, off, len) && window_target(vp, &target, &size))
 		bar_write(vp, target, get_le_bytes(pci->cfg + vp->window + WINDOW_DATA, size),
 			  size);
@@ -250,6 +241,7 @@ static const struct pci_dev_ops vp_pci_ops = {
 	.config_written = vp_config_written,
 	.config_reading = vp_config_reading,
 	.reset = vp_reset,
+	.state = vp_state,
 	.destroy = vp_destroy,
 };
 

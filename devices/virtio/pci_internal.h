@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the files of the PCI transport share: pci.c (the function, its capabilities and its BAR),
- * pci_common.c (the common configuration structure), pci_notify.c (kicks and interrupts).
+ * pci_common.c (the common configuration structure), pci_notify.c (kicks and interrupts), pci_state.c
+ * (its saved state).
  *
  * Everything here runs under the device's lock.
  */
@@ -30,6 +31,9 @@ enum {
 	NOTIFY_MULTIPLIER = 4,
 	MAX_QUEUES = PAGE_LEN / MSIX_ENTRY_SIZE - 1, /* a vector each, on the table's page */
 };
+
+/* Bits of ISR status, §4.1.4.5. */
+enum { ISR_QUEUE = 1, ISR_CONFIG = 2 };
 
 struct virtio_pci {
 	struct pci_dev pci;
@@ -61,6 +65,21 @@ __must_check int vp_init_lines(struct virtio_pci *vp);
  */
 uint16_t vp_bind_line(struct virtio_pci *vp, struct irq_line *line, uint16_t vector);
 void vp_unbind_lines(struct virtio_pci *vp);
+
+/*
+ * pci_dev_ops.state: the registers, then virtio_state(). What was loaded is bound to its vectors.
+ * (pci_state.c)
+ */
+__must_check int vp_state(struct pci_dev *pci, struct state *state);
+
+/*
+ * A function without bus mastering makes no memory access (PCI 3.0 §6.2.2): so before kexec a
+ * kernel can ensure that no device writes to the memory of the next one.
+ */
+static inline bool vp_is_bus_master(const struct virtio_pci *vp)
+{
+	return get_le16(vp->pci.cfg + PCI_COMMAND) & PCI_COMMAND_MASTER;
+}
 
 /* Reads ISR status, which clears it and INTx (§4.1.4.5). */
 uint64_t vp_isr_read(struct virtio_pci *vp, uint64_t off, unsigned size);

@@ -6,9 +6,6 @@
 
 #include <string.h>
 
-/* Bits of ISR status, §4.1.4.5. */
-enum { ISR_QUEUE = 1, ISR_CONFIG = 2 };
-
 static struct virtio_pci *of_transport(struct virtio_transport *transport)
 {
 	return container_of(transport, struct virtio_pci, transport);

@@ -176,6 +176,6 @@ int virtio_state(struct virtio_dev *dev, struct state *state)
 		ret = queues_state(dev, state);
 	if (!ret && dev->model->state)
 		ret = dev->model->state(dev, state);
-	dev->loaded = state_loads(state);
+	dev->loaded |= state_loads(state);
 	return ret;
 }

@@ -64,6 +64,10 @@ uint64_t msix_table_read(struct msix *msix, uint64_t off, unsigned size);
 void msix_table_write(struct msix *msix, uint64_t off, uint64_t value, unsigned size);
 uint64_t msix_pba_read(struct msix *msix, uint64_t off, unsigned size);
 
+/* Saves or loads the table; msix_control_written() applies it. */
+__must_check int msix_state(struct msix *msix, struct state *state);
+extern const struct state_table msix_state_table;
+
 /* The guest wrote message control or the command register: applies them. Called by config.c. */
 void msix_control_written(struct msix *msix);
 

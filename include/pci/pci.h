@@ -19,6 +19,7 @@
 
 #include "core/bus.h"
 #include "core/irq.h"
+#include "core/state.h"
 
 #include <linux/pci.h>
 #include <pthread.h>
@@ -60,6 +61,12 @@ struct pci_dev_ops {
 	 * MSI-X, INTx and the configuration space after it. NULL: a function without FLR.
 	 */
 	void (*reset)(struct pci_dev *dev);
+	/*
+	 * Saves or loads the device model, after configuration space and the MSI-X table; binds
+	 * loaded lines to their vectors, while MSI-X is still disabled. Locked. NULL: it has no
+	 * state of its own.
+	 */
+	int (*state)(struct pci_dev *dev, struct state *state);
 	/* Frees the device; the last call. */
 	void (*destroy)(struct pci_dev *dev);
 };
@@ -117,6 +124,17 @@ __must_check int pci_bus_init(struct pci_bus *bus, const struct pci_bus_options 
 void pci_bus_destroy(struct pci_bus *bus);
 /* Machine reset: every device as after power-on, BARs at their addresses from pci_add(). */
 void pci_bus_reset(struct pci_bus *bus);
+
+/*
+ * Saves or loads the bridge, then each device in the order of slots: configuration space, MSI-X
+ * table, ops->state. What the guest cannot change must be equal in a loaded state. Bus, devices and
+ * lines must be fresh; a device's BARs, interrupt pin and lines then follow what was loaded. BARs
+ * that overlap are handled as a guest's: the one in the lowest slot is mapped. Locks each device.
+ * Machine's thread, no vCPU runs, virtio devices are frozen.
+ */
+__must_check int pci_bus_state(struct pci_bus *bus, struct state *state);
+/* Ends with NULL; without the devices' own. */
+extern const struct state_table *const pci_state_tables[];
 
 /*
  * Prepares the header of a zeroed *dev: ids, masks, INTA, and, if ops->reset is set, the Advanced
