@@ -28,7 +28,6 @@
 #define APIC_DELIVER_NMI (4u << 8)
 #define APIC_DELIVER_EXTINT (7u << 8)
 
-#define MSR_TSC 0x10
 #define MSR_MISC_ENABLE 0x1a0
 #define MISC_ENABLE_FAST_STRING (1u << 0)
 #define MSR_MTRR_DEF_TYPE 0x2ff
@@ -85,7 +84,7 @@ int arch_vcpu_reset(struct arch_vm *arch, struct vcpu *vcpu)
 	struct x86_vm *vm = arch->priv;
 
 	make_own(vm->power_on, vcpu);
-	return inventory_put(vcpu, vm->power_on);
+	return inventory_put(vcpu, vm->power_on, NULL);
 }
 
 int arch_vcpu_init(struct arch_vm *arch, struct vcpu *vcpu)

@@ -198,12 +198,12 @@ static const struct kvm_cpuid_entry2 *find_leaf(const struct kvm_cpuid2 *cpuid, 
 	return NULL;
 }
 
-int cpuid_set(const struct arch_vm *arch, struct vcpu *vcpu)
+struct kvm_cpuid2 *cpuid_of(const struct arch_vm *arch, const struct vcpu *vcpu)
 {
 	const struct x86_vm *vm = arch->priv;
 	const struct kvm_cpuid2 *supported = vm->supported;
 	const struct kvm_cpuid_entry2 *basic = find_leaf(supported, 0);
-	_cleanup_free_ struct kvm_cpuid2 *cpuid = alloc_leaves(supported->nent + LEAVES_ADDED);
+	struct kvm_cpuid2 *cpuid = alloc_leaves(supported->nent + LEAVES_ADDED);
 	uint32_t max_leaf = basic ? basic->eax : 0;
 	struct identity id = {
 		.apic_id = vcpu->id,
@@ -215,7 +215,7 @@ int cpuid_set(const struct arch_vm *arch, struct vcpu *vcpu)
 	};
 
 	if (!cpuid)
-		return -ENOMEM;
+		return NULL;
 	cpuid->nent = 0;
 	for (unsigned i = 0; i < supported->nent; i++) {
 		struct kvm_cpuid_entry2 leaf = supported->entries[i];
@@ -229,5 +229,12 @@ int cpuid_set(const struct arch_vm *arch, struct vcpu *vcpu)
 		add_topology(cpuid, 0xb, &id);
 	if (max_leaf >= 0x1f)
 		add_topology(cpuid, 0x1f, &id);
-	return vcpu_ioctl(vcpu, KVM_SET_CPUID2, cpuid);
+	return cpuid;
+}
+
+int cpuid_set(const struct arch_vm *arch, struct vcpu *vcpu)
+{
+	_cleanup_free_ struct kvm_cpuid2 *cpuid = cpuid_of(arch, vcpu);
+
+	return cpuid ? vcpu_ioctl(vcpu, KVM_SET_CPUID2, cpuid) : -ENOMEM;
 }

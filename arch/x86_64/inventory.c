@@ -3,10 +3,11 @@
  * All state that KVM keeps of a vCPU, by its ioctls. A new vCPU is in its power-on state: that is
  * read then, and written back at each reset, so a reset covers registers that are not listed here.
  */
-#include "x86.h"
+#include "saved.h"
 
 #include "base/log.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,31 +15,46 @@ struct state_group {
 	unsigned long get, set;
 	const char *get_name, *set_name;
 	size_t offset; /* in struct x86_inventory */
+	const struct state_table *table; /* NULL: not described by fields */
 	long needs;    /* a capability, or 0 */
+	long without;  /* a capability, or 0: only where it is missing */
 	bool irqchip;  /* only with an in-kernel local APIC */
 };
 
-#define STATE(what, field, ...)                                                                    \
+#define STATE_BY(got, what, field, ...)                                                            \
 	{                                                                                          \
-		.get = KVM_GET_##what, .set = KVM_SET_##what, .get_name = "KVM_GET_" #what,        \
+		.get = KVM_GET_##got, .set = KVM_SET_##what, .get_name = "KVM_GET_" #got,          \
 		.set_name = "KVM_SET_" #what, .offset = offsetof(struct x86_inventory, field),     \
 		__VA_ARGS__                                                                        \
 	}
+#define STATE(what, field, ...) STATE_BY(what, what, field, __VA_ARGS__)
+#define EVENTS STATE(VCPU_EVENTS, events, .table = &saved_events)
 
 /*
- * In the order of writing. Nested state and SMM are left before the mode changes: with VMX on, KVM
- * refuses a CR4 without it. The APIC base, in SREGS, sets the mode of the local APIC's registers.
+ * In the order of writing, before the MSRs. Nested state and SMM are left before the mode changes:
+ * with VMX on, KVM refuses a CR4 without it. The APIC base, in SREGS, sets the mode of the local
+ * APIC's registers, and these whether an MSR is its timer.
  */
 static const struct state_group groups[] = {
 	STATE(NESTED_STATE, nested, .needs = KVM_CAP_NESTED_STATE),
-	STATE(VCPU_EVENTS, events),
-	STATE(SREGS, sregs),
-	STATE(REGS, regs),
-	STATE(DEBUGREGS, debugregs),
-	STATE(XCRS, xcrs, .needs = KVM_CAP_XCRS),
-	STATE(XSAVE, xsave),
-	STATE(LAPIC, lapic, .irqchip = true),
-	STATE(MP_STATE, mp_state, .irqchip = true),
+	EVENTS,
+	STATE(SREGS2, sregs2, .table = &saved_sregs2, .needs = KVM_CAP_SREGS2),
+	STATE(SREGS, sregs, .table = &saved_sregs, .without = KVM_CAP_SREGS2),
+	STATE(REGS, regs, .table = &saved_regs),
+	STATE(DEBUGREGS, debugregs, .table = &saved_debugregs),
+	STATE(XCRS, xcrs, .table = &saved_xcrs, .needs = KVM_CAP_XCRS),
+	STATE_BY(XSAVE2, XSAVE, xsave, .needs = KVM_CAP_XSAVE2),
+	STATE(XSAVE, xsave, .without = KVM_CAP_XSAVE2),
+	STATE(LAPIC, lapic, .table = &saved_lapic, .irqchip = true),
+};
+
+/*
+ * Written after the MSRs, because setting other registers drops events; and read before all else,
+ * because KVM_GET_MP_STATE lets an INIT that is pending take effect.
+ */
+static const struct state_group last_groups[] = {
+	STATE(MP_STATE, mp_state, .table = &saved_mp_state, .irqchip = true),
+	EVENTS,
 };
 
 /*
@@ -73,7 +89,8 @@ enum { LISTED_FIRST_GUESS = 512, UNLISTED_MAX = 256 };
 static bool has_group(struct kvm *kvm, const struct state_group *group)
 {
 	return (!group->irqchip || kvm->has_irqchip) &&
-	       (!group->needs || kvm_check_extension(kvm, group->needs));
+	       (!group->needs || kvm_check_extension(kvm, group->needs)) &&
+	       (!group->without || !kvm_check_extension(kvm, group->without));
 }
 
 /* --- MSRs -------------------------------------------------------------------------------------- */
@@ -152,8 +169,17 @@ static int list_msrs(struct kvm *kvm, struct kvm_msr_list **listed)
 	return ret;
 }
 
+static bool has_msr(const struct kvm_msr_entry *msrs, unsigned count, uint32_t index)
+{
+	unsigned i = 0;
+
+	while (i < count && msrs[i].index != index)
+		i++;
+	return i < count;
+}
+
 /* The MSRs that this KVM has for a vCPU, with their values. */
-static int read_msrs(struct vcpu *vcpu, const struct kvm_msr_list *listed,
+static int find_msrs(struct vcpu *vcpu, const struct kvm_msr_list *listed,
 		     struct x86_inventory *inventory)
 {
 	struct kvm_msr_entry *msrs = inventory->msrs;
@@ -165,7 +191,8 @@ static int read_msrs(struct vcpu *vcpu, const struct kvm_msr_list *listed,
 			msrs[count++].index = listed->indices[i];
 	for (unsigned i = 0; i < ARRAY_SIZE(unlisted); i++)
 		for (uint32_t n = 0; n < unlisted[i].count; n++)
-			msrs[count++].index = unlisted[i].first + n;
+			if (!has_msr(msrs, count, unlisted[i].first + n))
+				msrs[count++].index = unlisted[i].first + n;
 	ret = MSRS_CALL(vcpu, KVM_GET_MSRS, msrs, count);
 	for (unsigned i = 0; i < count && ret >= 0; i++)
 		if (msrs[i].reserved != REFUSED)
@@ -177,7 +204,8 @@ static int read_msrs(struct vcpu *vcpu, const struct kvm_msr_list *listed,
  * Only those that differ: some are read-only and never differ, and others may not be written any
  * more once the vCPU has run.
  */
-static int write_msrs(struct vcpu *vcpu, const struct x86_inventory *inventory)
+static int write_msrs(struct vcpu *vcpu, const struct x86_inventory *inventory,
+		      struct kvm_msr_entry *refused)
 {
 	size_t len = inventory->msr_count * sizeof(inventory->msrs[0]);
 	_cleanup_free_ struct kvm_msr_entry *msrs = malloc(len);
@@ -195,34 +223,91 @@ static int write_msrs(struct vcpu *vcpu, const struct x86_inventory *inventory)
 	for (unsigned i = 0; i < inventory->msr_count; i++)
 		if (msrs[i].data != inventory->msrs[i].data)
 			msrs[changed++] = inventory->msrs[i];
-	return MSRS_CALL(vcpu, KVM_SET_MSRS, msrs, changed);
+	ret = MSRS_CALL(vcpu, KVM_SET_MSRS, msrs, changed);
+	for (unsigned i = 0; i < changed && refused && !ret; i++) {
+		if (msrs[i].reserved != REFUSED)
+			continue;
+		*refused = msrs[i];
+		ret = 1;
+	}
+	return ret;
 }
 
 /* --- All of it ---------------------------------------------------------------------------------
  */
 
-static int read_all(struct vcpu *vcpu, const struct kvm_msr_list *listed,
-		    struct x86_inventory *inventory)
+static void *state_of(const struct x86_inventory *inventory, const struct state_group *group)
 {
-	inventory->nested.size = sizeof(inventory->nested);
-	for (unsigned i = 0; i < ARRAY_SIZE(groups); i++) {
-		const struct state_group *group = &groups[i];
-		int ret;
+	return (char *)inventory + group->offset;
+}
 
-		if (!has_group(vcpu->kvm, group))
-			continue;
-		ret = vcpu_call_from(vcpu, SYS_HERE, group->get, group->get_name,
-				     (char *)inventory + group->offset);
-		if (ret < 0)
-			return ret;
-	}
-	return read_msrs(vcpu, listed, inventory);
+static int get_group(struct vcpu *vcpu, const struct state_group *group,
+		     struct x86_inventory *inventory)
+{
+	if (!has_group(vcpu->kvm, group))
+		return 0;
+	return vcpu_call_from(vcpu, SYS_HERE, group->get, group->get_name,
+			      state_of(inventory, group));
+}
+
+static int set_group(struct vcpu *vcpu, const struct state_group *group,
+		     const struct x86_inventory *inventory)
+{
+	if (!has_group(vcpu->kvm, group))
+		return 0;
+	return vcpu_call_from(vcpu, SYS_HERE, group->set, group->set_name,
+			      state_of(inventory, group));
+}
+
+/*
+ * The reverse of the order of writing. A timer may expire meanwhile: its MSR, read first, then has
+ * it expire again, where the reverse would lose it.
+ */
+static int read_last_groups(struct vcpu *vcpu, struct x86_inventory *inventory)
+{
+	int ret = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(last_groups) && ret >= 0; i++)
+		ret = get_group(vcpu, &last_groups[i], inventory);
+	return ret;
+}
+
+static int read_groups(struct vcpu *vcpu, struct x86_inventory *inventory)
+{
+	int ret = 0;
+
+	inventory->nested.size = sizeof(inventory->nested);
+	for (unsigned i = 0; i < ARRAY_SIZE(groups) && ret >= 0; i++)
+		ret = get_group(vcpu, &groups[i], inventory);
+	return ret;
+}
+
+int inventory_read(struct vcpu *vcpu, struct x86_inventory *inventory)
+{
+	int ret = read_last_groups(vcpu, inventory);
+
+	if (ret >= 0)
+		ret = MSRS_CALL(vcpu, KVM_GET_MSRS, inventory->msrs, inventory->msr_count);
+	return ret < 0 ? ret : read_groups(vcpu, inventory);
+}
+
+/* KVM api.rst 4.42, 4.134: struct kvm_xsave, or more where a CPU has more. */
+static int size_xsave(struct kvm *kvm, struct x86_inventory *inventory)
+{
+	int len = kvm_check_extension(kvm, KVM_CAP_XSAVE2);
+
+	inventory->xsave_len = len ? (size_t)len : sizeof(struct kvm_xsave);
+	if (inventory->xsave_len <= sizeof(inventory->xsave))
+		return 0;
+	log_error("/dev/kvm: KVM_CAP_XSAVE2: %d bytes of a vCPU's registers; Kinglet has room "
+		  "for %zu", len, sizeof(inventory->xsave));
+	return -E2BIG;
 }
 
 int inventory_take(struct vcpu *vcpu, struct x86_inventory **inventory)
 {
 	_cleanup_free_ struct kvm_msr_list *listed = NULL;
-	struct x86_inventory *taken;
+	_cleanup_free_ struct x86_inventory *taken = NULL;
 	int ret = list_msrs(vcpu->kvm, &listed);
 
 	if (ret < 0) {
@@ -234,27 +319,70 @@ int inventory_take(struct vcpu *vcpu, struct x86_inventory **inventory)
 		log_error("out of memory");
 		return -ENOMEM;
 	}
-	ret = read_all(vcpu, listed, taken);
-	if (ret < 0) {
-		free(taken);
+	ret = size_xsave(vcpu->kvm, taken);
+	if (ret >= 0)
+		ret = read_last_groups(vcpu, taken);
+	if (ret >= 0)
+		ret = find_msrs(vcpu, listed, taken);
+	if (ret >= 0)
+		ret = read_groups(vcpu, taken);
+	if (ret < 0)
 		return ret;
-	}
-	*inventory = taken;
+	*inventory = steal_ptr(taken);
 	return 0;
 }
 
-int inventory_put(struct vcpu *vcpu, const struct x86_inventory *inventory)
+struct x86_inventory *inventory_copy(const struct x86_inventory *inventory)
 {
-	for (unsigned i = 0; i < ARRAY_SIZE(groups); i++) {
-		const struct state_group *group = &groups[i];
-		int ret;
+	size_t len = sizeof(*inventory) + inventory->msr_count * sizeof(inventory->msrs[0]);
+	struct x86_inventory *copy = malloc(len);
 
-		if (!has_group(vcpu->kvm, group))
-			continue;
-		ret = vcpu_call_from(vcpu, SYS_HERE, group->set, group->set_name,
-				     (char *)inventory + group->offset);
-		if (ret < 0)
-			return ret;
-	}
-	return write_msrs(vcpu, inventory);
+	return copy ? memcpy(copy, inventory, len) : NULL;
+}
+
+int inventory_put(struct vcpu *vcpu, const struct x86_inventory *inventory,
+		  struct kvm_msr_entry *refused)
+{
+	int ret = 0, msrs;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(groups) && ret >= 0; i++)
+		ret = set_group(vcpu, &groups[i], inventory);
+	if (ret < 0)
+		return ret;
+	msrs = write_msrs(vcpu, inventory, refused);
+	if (msrs < 0)
+		return msrs;
+	for (unsigned i = 0; i < ARRAY_SIZE(last_groups) && ret >= 0; i++)
+		ret = set_group(vcpu, &last_groups[i], inventory);
+	return ret < 0 ? ret : msrs;
+}
+
+/* --- Saved ------------------------------------------------------------------------------------ */
+
+static int xsave_saved(struct x86_inventory *inventory, struct state *state, const char *name)
+{
+	char bytes_name[STATE_NAME_MAX];
+	size_t len = inventory->xsave_len;
+	int ret;
+
+	snprintf(bytes_name, sizeof(bytes_name), "%s xsave", name);
+	ret = state_bytes(state, bytes_name, inventory->xsave, inventory->xsave_len, &len);
+	if (!ret && len != inventory->xsave_len)
+		ret = state_refuse(state, "%zu bytes; on this host they are %zu", len,
+				   inventory->xsave_len);
+	return ret;
+}
+
+int inventory_saved(struct kvm *kvm, struct x86_inventory *inventory, struct state *state,
+		    const char *name)
+{
+	int ret = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(groups) && !ret; i++)
+		if (groups[i].table && has_group(kvm, &groups[i]))
+			ret = state_section(state, groups[i].table, name,
+					    state_of(inventory, &groups[i]));
+	if (!ret && kvm->has_irqchip)
+		ret = state_section(state, &saved_mp_state, name, &inventory->mp_state);
+	return ret ? ret : xsave_saved(inventory, state, name);
 }

@@ -129,7 +129,7 @@ int arch_vm_init(struct arch_vm *arch, struct kvm *kvm, const struct arch_vm_opt
 	int ret;
 
 	*arch = (struct arch_vm){ .kvm = kvm, .cpus = options->cpus };
-	vm = calloc(1, sizeof(*vm));
+	vm = calloc(1, sizeof(*vm) + options->cpus * sizeof(vm->loaded_tscs[0]));
 	if (!vm) {
 		log_error("out of memory");
 		return -ENOMEM;

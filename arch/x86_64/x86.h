@@ -12,19 +12,36 @@
 
 enum { X86_PAGE_SIZE = 4096 };
 
+/* The time-stamp counter. */
+#define MSR_TSC 0x10
+
+/* Largest extended state that is kept, bytes; with AMX's tiles it is 11 KiB. */
+enum { X86_XSAVE_MAX = 16384 };
+
 /* All state that KVM keeps of a vCPU, in KVM's formats. (inventory.c) */
 struct x86_inventory {
 	struct kvm_nested_state nested;
 	struct kvm_vcpu_events events;
-	struct kvm_sregs sregs;
+	union { /* they begin alike; KVM_CAP_SREGS2 */
+		struct kvm_sregs sregs;
+		struct kvm_sregs2 sregs2;
+	};
 	struct kvm_regs regs;
 	struct kvm_debugregs debugregs;
 	struct kvm_xcrs xcrs;
-	uint32_t xsave[1024]; /* struct kvm_xsave */
+	uint32_t xsave[X86_XSAVE_MAX / 4]; /* struct kvm_xsave */
+	size_t xsave_len; /* bytes */
 	struct kvm_lapic_state lapic;
 	struct kvm_mp_state mp_state;
 	unsigned msr_count;
-	struct kvm_msr_entry msrs[]; /* the readable ones; some may appear twice */
+	struct kvm_msr_entry msrs[]; /* the readable ones */
+};
+
+/* What a vCPU's time-stamp counter is when a machine is saved. (saved_clock.c) */
+struct x86_tsc {
+	uint64_t value;
+	uint64_t offset; /* to the host's, of use beside those of the other vCPUs; 0: unknown */
+	uint32_t khz;	 /* 0: unknown */
 };
 
 /* arch_vm.priv */
@@ -38,6 +55,12 @@ struct x86_vm {
 	struct x86_inventory *power_on;
 	struct kvm_irqchip chips[3]; /* by KVM_IRQCHIP_PIC_MASTER, PIC_SLAVE, IOAPIC */
 	struct kvm_pit_state2 pit;
+	/* As saved, until arch_clock_start(). */
+	struct {
+		struct kvm_clock_data clock;
+		struct kvm_pit_state2 pit;
+	} loaded;
+	struct x86_tsc loaded_tscs[]; /* by vCPU */
 };
 
 /*
@@ -47,9 +70,11 @@ struct x86_vm {
 __must_check int cpuid_get_supported(struct kvm *kvm, struct kvm_cpuid2 **cpuid);
 
 /*
- * Sets a vCPU's CPUID to what KVM supports, with its APIC id, topology (one package, one thread per
- * core), and the bits that depend on what KVM emulates. Negative errno; does not log.
+ * A vCPU's CPUID: what KVM supports, with its APIC id, topology (one package, one thread per core),
+ * and the bits that depend on what KVM emulates. The caller frees it; NULL: no memory.
  */
+struct kvm_cpuid2 *cpuid_of(const struct arch_vm *arch, const struct vcpu *vcpu);
+/* Sets it. Negative errno; does not log. */
 __must_check int cpuid_set(const struct arch_vm *arch, struct vcpu *vcpu);
 
 /*
@@ -60,10 +85,22 @@ __must_check int x86_msr_from(struct vcpu *vcpu, const struct sys_site *site, un
 			      uint32_t index, uint64_t *value);
 #define x86_msr(vcpu, request, index, value) x86_msr_from(vcpu, SYS_HERE, request, index, value)
 
-/* Reads it; the caller frees it. Logs on failure. Neither runs while the vCPU does. */
+/*
+ * Reads it, with all MSRs that this KVM has for a vCPU; the caller frees it. Logs on failure. None
+ * of these runs while the vCPU does.
+ */
 __must_check int inventory_take(struct vcpu *vcpu, struct x86_inventory **inventory);
-/* Writes it: to the same vCPU, or another one with the same CPUID. Logs on failure. */
-__must_check int inventory_put(struct vcpu *vcpu, const struct x86_inventory *inventory);
+/* Another one with the same contents, for the caller to free; NULL: no memory. */
+struct x86_inventory *inventory_copy(const struct x86_inventory *inventory);
+/* Reads it again, with the same MSRs, into one that was taken or copied. Logs on failure. */
+__must_check int inventory_read(struct vcpu *vcpu, struct x86_inventory *inventory);
+/*
+ * Writes it: to the same vCPU, or another one with the same CPUID. 0, or a negative errno, which it
+ * logs. MSRs that KVM refuses stop no other; with `refused` not NULL, *refused becomes one, and it
+ * returns 1.
+ */
+__must_check int inventory_put(struct vcpu *vcpu, const struct x86_inventory *inventory,
+			       struct kvm_msr_entry *refused);
 
 /*
  * First GPA after the RAM below the hole, and after all RAM (X86_RAM_HIGH if there is none above).

@@ -6,6 +6,8 @@
  * Order of calls, all on the machine's thread before any vCPU runs:
  *   arch_ram_ranges → gmem_init → arch_vm_init → (irqs_init with arch_irq_routes) → devices →
  *   vcpu_init + arch_vcpu_init for each vCPU → arch_boot_load → arch_boot_vcpu → vcpu_start.
+ * A machine that is restored goes on from arch_vcpu_init with arch_vm_saved → arch_vcpu_saved for
+ * each vCPU → devices' state → arch_clock_start → vcpu_start.
  * A reboot inside the process stops the vCPUs, zeroes RAM, calls arch_vm_reset and, for each vCPU,
  * arch_vcpu_reset, then repeats from arch_boot_load.
  *
@@ -17,6 +19,7 @@
 
 #include "core/kvm.h"
 #include "core/memory.h"
+#include "core/state.h"
 #include "core/vcpu.h"
 
 /* The mode in which a flat binary is entered. Only x86 has modes other than 64. */
@@ -195,5 +198,36 @@ __must_check int arch_vcpu_state(struct vcpu *vcpu, struct arch_vcpu_state *stat
 
 /* One line for people about where a vCPU is (address, mode); it must be parked or ended. */
 void arch_vcpu_describe(struct vcpu *vcpu, char *text, size_t len);
+
+/* --- Saved state: core/state.h ---------------------------------------------------------------- */
+
+/*
+ * What all vCPUs share: interrupt controllers, timers, the guest's clock. Saves it, with all vCPUs
+ * parked; or loads it into a machine whose vCPUs have been initialised and have not run. Clocks and
+ * timers are only kept then, until arch_clock_start(). Logs one line on failure. Errors: -EBADMSG
+ * for what is wrong with the state, those of KVM's ioctls.
+ */
+__must_check int arch_vm_saved(struct arch_vm *arch, struct state *state);
+
+/*
+ * One vCPU, in sections of the name "vcpu N": saves it, parked; or loads it after arch_vm_saved(),
+ * before it has run. What this host's CPU and KVM cannot give it as saved is refused. Logs one line
+ * on failure. Errors: -EBADMSG for what is wrong with the state, -EOPNOTSUPP for a vCPU that cannot
+ * be saved as it is (x86: the guest runs guests), -ENOMEM, those of KVM's ioctls.
+ */
+__must_check int arch_vcpu_saved(struct arch_vm *arch, struct vcpu *vcpu, struct state *state);
+
+/*
+ * The last step of a restore before the vCPUs start, after all of them have been loaded: sets the
+ * guest's clocks to what they were when it was saved plus `elapsed_ns`, the real time since then,
+ * and starts its timers. The time-stamp counters of all vCPUs advance by the same amount, and the
+ * guest is told that it was stopped, so that its watchdogs keep quiet. Logs one line on failure.
+ * Errors: those of KVM's ioctls.
+ */
+__must_check int arch_clock_start(struct arch_vm *arch, struct vcpu *vcpus, unsigned count,
+				  uint64_t elapsed_ns);
+
+/* The tables of the sections above; ends with NULL. */
+extern const struct state_table *const arch_state_tables[];
 
 #endif

@@ -136,7 +136,7 @@ static void take_msrs(struct machine *m, struct vcpu *vcpu, struct inventory *in
 	}
 }
 
-union state {
+union group {
 	struct kvm_regs regs;
 	struct kvm_sregs sregs;
 	struct kvm_sregs2 sregs2;
@@ -171,7 +171,7 @@ static const struct {
 
 static void take_vcpu(struct machine *m, struct vcpu *vcpu, struct inventory *inventory)
 {
-	static union state state;
+	static union group state;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(states); i++) {
 		char name[32];

@@ -39,6 +39,10 @@ static const char *capability_name(long capability)
 		/* Names that only the x86 header has. */
 		{ 55, "KVM_CAP_XSAVE" },
 		{ 56, "KVM_CAP_XCRS" },
+		{ 60, "KVM_CAP_TSC_CONTROL" },
+		{ 157, "KVM_CAP_NESTED_STATE" },
+		{ 200, "KVM_CAP_SREGS2" },
+		{ 208, "KVM_CAP_XSAVE2" },
 	};
 #undef CAP
 

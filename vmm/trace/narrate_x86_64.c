@@ -36,6 +36,36 @@ static void say_clock(struct text *out, const struct narration *n)
 	text_add(out, "%llu ns", ((const struct kvm_clock_data *)n->event->arg)->clock);
 }
 
+static void answer_clock(struct text *out, const struct narration *n)
+{
+	text_add(out, ": ");
+	say_clock(out, n);
+}
+
+static void say_khz(struct text *out, const struct narration *n)
+{
+	text_add(out, "%lu kHz", (unsigned long)n->event->arg);
+}
+
+static void answer_khz(struct text *out, const struct narration *n)
+{
+	text_add(out, ": %d kHz", n->event->result);
+}
+
+/* A vCPU has one attribute here: KVM_VCPU_TSC_OFFSET. */
+static void say_offset(struct text *out, const struct narration *n)
+{
+	const struct kvm_device_attr *attr = n->event->arg;
+
+	text_add(out, "0x%llx", *(const __u64 *)(uintptr_t)attr->addr);
+}
+
+static void answer_offset(struct text *out, const struct narration *n)
+{
+	text_add(out, ": ");
+	say_offset(out, n);
+}
+
 static void answer_cpuid(struct text *out, const struct narration *n)
 {
 	text_add(out, ": %u leaves", ((const struct kvm_cpuid2 *)n->event->arg)->nent);
@@ -174,6 +204,8 @@ static const struct narrate_entry entries[] = {
 	      "local APIC into each vCPU to come"),
 	ENTRY(KVM_GET_IRQCHIP, "4.26", "reads the registers of ", say_chip),
 	ENTRY(KVM_SET_IRQCHIP, "4.27", "sets the registers of ", say_chip),
+	ENTRY(KVM_GET_CLOCK, "4.29", "asks for kvmclock, the time that KVM tells its guests",
+	      .answer = answer_clock),
 	ENTRY(KVM_SET_CLOCK, "4.30", "sets kvmclock, the time that KVM tells its guests, to ",
 	      say_clock),
 	ENTRY(KVM_GET_VCPU_EVENTS, "4.31", "reads what is on its way to @"),
@@ -189,13 +221,27 @@ static const struct narrate_entry entries[] = {
 	      say_xcr0),
 	ENTRY(KVM_GET_SUPPORTED_CPUID, "4.46", "asks what CPUID may tell a guest on this host",
 	      .answer = answer_cpuid),
+	ENTRY(KVM_SET_TSC_KHZ, "4.55", "the time-stamp counter of @ is to run at ", say_khz),
+	ENTRY(KVM_GET_TSC_KHZ, "4.56", "asks how fast the time-stamp counter of @ runs",
+	      .answer = answer_khz),
 	ENTRY(KVM_GET_LAPIC, "4.57", "reads the local APIC of @"),
 	ENTRY(KVM_SET_LAPIC, "4.58", "sets the local APIC of @"),
+	ENTRY(KVM_KVMCLOCK_CTRL, "4.70", "has @ told by kvmclock that it was stopped"),
 	ENTRY(KVM_CREATE_PIT2, "4.71", "puts an i8254 timer into the kernel, wired to GSI 0"),
 	ENTRY(KVM_GET_PIT2, "4.72", "reads the three channels of the i8254 timer"),
 	ENTRY(KVM_SET_PIT2, "4.73", "sets the three channels of the i8254 timer"),
+	ENTRY(KVM_SET_DEVICE_ATTR, "4.80", "sets the distance of the time-stamp counter of @ to "
+	      "the host's to ", say_offset),
+	ENTRY(KVM_GET_DEVICE_ATTR, "4.80", "asks how far the time-stamp counter of @ is from the "
+	      "host's", .answer = answer_offset),
+	ENTRY(KVM_HAS_DEVICE_ATTR, "4.81", "asks whether the time-stamp counter of @ has a "
+	      "distance to the host's that can be set"),
 	ENTRY(KVM_GET_NESTED_STATE, "4.114", "reads how far @ is with guests of its own"),
 	ENTRY(KVM_SET_NESTED_STATE, "4.115", "", say_nested),
+	ENTRY(KVM_GET_SREGS2, "4.131", "reads segments and control registers of @",
+	      .answer = say_sregs),
+	ENTRY(KVM_SET_SREGS2, "4.132", "sets segments and control registers of @", say_sregs),
+	ENTRY(KVM_GET_XSAVE2, "4.134", "reads all x87, SSE and AVX registers of @"),
 };
 
 const struct narrate_table narrate_arch = { entries, ARRAY_SIZE(entries) };

@@ -153,7 +153,7 @@ static void a_nested_guest_ends_first(void **state)
 
 	assert_int_equal(vm_rig_init(rig, 1, true), 0);
 	assert_int_equal(vm_rig_add_vcpu(rig, 0), 0);
-	while (i < rig->fake.request_count && rig->fake.requests[i] != KVM_SET_SREGS)
+	while (i < rig->fake.request_count && rig->fake.requests[i] != KVM_SET_SREGS2)
 		assert_int_not_equal(rig->fake.requests[i++], KVM_SET_REGS);
 	while (rig->fake.requests[i] != KVM_SET_NESTED_STATE)
 		assert_int_not_equal(i--, 0);

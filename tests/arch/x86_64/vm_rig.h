@@ -38,7 +38,10 @@ struct vm_rig {
 	struct kvm_cpuid_entry2 cpuid[RIG_LEAVES_MAX];
 	unsigned cpuid_count;
 	struct kvm_nested_state nested;
-	struct kvm_sregs sregs;
+	union {
+		struct kvm_sregs sregs;
+		struct kvm_sregs2 sregs2;
+	};
 	struct kvm_regs regs;
 	struct kvm_lapic_state lapic;
 	struct kvm_mp_state mp_state;
@@ -49,6 +52,9 @@ struct vm_rig {
 	struct kvm_guest_debug guest_debug;
 	struct kvm_translation translation; /* KVM_TRANSLATE's answer and argument */
 	struct kvm_clock_data clock;
+	uint64_t tsc_offset; /* of its TSC, an MSR, to the host's, which stands still */
+	int tsc_khz;
+	bool no_tsc_offset, no_kvmclock; /* KVM or the guest has none such */
 	unsigned msrs_written;
 	struct kvm_enable_cap enabled;
 	uint64_t identity_map, tss;
@@ -119,6 +125,25 @@ static inline int rig_set_msrs(struct vm_rig *rig, const struct kvm_msrs *msrs)
 	return (int)msrs->nmsrs;
 }
 
+/* A vCPU's only attribute. */
+static inline int rig_tsc_offset(struct vm_rig *rig, unsigned long request,
+				 const struct kvm_device_attr *attr)
+{
+	uint64_t *offset = (uint64_t *)(uintptr_t)attr->addr;
+
+	assert_int_equal(attr->group, KVM_VCPU_TSC_CTRL);
+	assert_int_equal(attr->attr, KVM_VCPU_TSC_OFFSET);
+	if (rig->no_tsc_offset)
+		return -ENXIO;
+	if (request == KVM_GET_DEVICE_ATTR)
+		*offset = rig->tsc_offset;
+	if (request == KVM_SET_DEVICE_ATTR) {
+		rig_msr(rig, 0x10)->data += *offset - rig->tsc_offset;
+		rig->tsc_offset = *offset;
+	}
+	return 0;
+}
+
 static inline int rig_ioctl(struct fake_sys *fake, int fd, unsigned long request, void *arg)
 {
 	struct vm_rig *rig = fake->hook_data;
@@ -143,7 +168,10 @@ static inline int rig_ioctl(struct fake_sys *fake, int fd, unsigned long request
 		GET(KVM_GET_MP_STATE, mp_state);
 		SET(KVM_SET_NESTED_STATE, nested);
 		GET(KVM_GET_NESTED_STATE, nested);
+		SET(KVM_SET_SREGS2, sregs2);
+		GET(KVM_GET_SREGS2, sregs2);
 		SET(KVM_SET_XSAVE, xsave);
+		GET(KVM_GET_XSAVE2, xsave);
 		GET(KVM_GET_XSAVE, xsave);
 		SET(KVM_SET_XCRS, xcrs);
 		GET(KVM_GET_XCRS, xcrs);
@@ -157,6 +185,7 @@ static inline int rig_ioctl(struct fake_sys *fake, int fd, unsigned long request
 		SET(KVM_SET_PIT2, pit);
 		GET(KVM_GET_PIT2, pit);
 		SET(KVM_SET_CLOCK, clock);
+		GET(KVM_GET_CLOCK, clock);
 		SET(KVM_ENABLE_CAP, enabled);
 		SET(KVM_SET_IDENTITY_MAP_ADDR, identity_map);
 #undef SET
@@ -196,7 +225,20 @@ static inline int rig_ioctl(struct fake_sys *fake, int fd, unsigned long request
 		rig->translation.linear_address = ((struct kvm_translation *)arg)->linear_address;
 		*(struct kvm_translation *)arg = rig->translation;
 		return 0;
+	case KVM_GET_TSC_KHZ:
+		return rig->tsc_khz;
+	case KVM_SET_TSC_KHZ:
+		rig->tsc_khz = (int)(uintptr_t)arg;
+		return 0;
+	case KVM_HAS_DEVICE_ATTR:
+	case KVM_GET_DEVICE_ATTR:
+	case KVM_SET_DEVICE_ATTR:
+		return rig_tsc_offset(rig, request, arg);
+	case KVM_KVMCLOCK_CTRL:
+		return rig->no_kvmclock ? -EINVAL : 0;
 	case KVM_CHECK_EXTENSION:
+		if ((long)arg == KVM_CAP_XSAVE2 && rig->missing_cap != KVM_CAP_XSAVE2)
+			return sizeof(struct kvm_xsave);
 		if ((long)arg == KVM_CAP_SET_GUEST_DEBUG2)
 			return KVM_GUESTDBG_BLOCKIRQ;
 		return (long)arg == rig->missing_cap ? 0 : FAKE_PASS;
@@ -227,6 +269,8 @@ static inline void rig_power_on(struct vm_rig *rig)
 	};
 
 	rig->nested.flags = KVM_STATE_NESTED_GIF_SET;
+	rig->nested.hdr.vmx.vmxon_pa = UINT64_MAX;
+	rig->tsc_khz = 2000000;
 	rig->sregs.cr0 = 0x60000010;
 	rig->sregs.cs = (struct kvm_segment){ .selector = 0xf000, .base = 0xffff0000 };
 	rig->regs = (struct kvm_regs){ .rip = 0xfff0, .rflags = 2, .rdx = 0x600 };

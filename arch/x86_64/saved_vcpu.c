@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The saved state of a vCPU: CPUID, which is compared; registers; MSRs; the time-stamp counter. */
+#include "saved.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* KVM_GET_NESTED_STATE, KVM api.rst 4.114: what is more than a header belongs to a guest's guest. */
+static int refuse_nested(struct vcpu *vcpu)
+{
+	struct kvm_nested_state nested = { .size = sizeof(nested) };
+	bool in_use;
+	int ret;
+
+	if (!kvm_check_extension(vcpu->kvm, KVM_CAP_NESTED_STATE))
+		return 0;
+	ret = vcpu_ioctl(vcpu, KVM_GET_NESTED_STATE, &nested);
+	if (ret < 0 && ret != -E2BIG) {
+		log_error("vCPU %u: KVM_GET_NESTED_STATE: %s", vcpu->id, strerror(-ret));
+		return ret;
+	}
+	if (nested.format == KVM_STATE_NESTED_FORMAT_SVM)
+		in_use = !(nested.flags & KVM_STATE_NESTED_GIF_SET);
+	else
+		in_use = nested.hdr.vmx.vmxon_pa != UINT64_MAX;
+	if (ret >= 0 && !in_use && !(nested.flags & KVM_STATE_NESTED_GUEST_MODE))
+		return 0;
+	log_error("vCPU %u: the guest runs virtual machines, so it cannot be saved", vcpu->id);
+	return -EOPNOTSUPP;
+}
+
+static int compare_leaf(struct state *state, const struct kvm_cpuid_entry2 *saved,
+			const struct kvm_cpuid_entry2 *here)
+{
+	if (saved->function == here->function && saved->index == here->index &&
+	    saved->flags == here->flags && saved->eax == here->eax && saved->ebx == here->ebx &&
+	    saved->ecx == here->ecx && saved->edx == here->edx)
+		return 0;
+	return state_refuse(state, "of another CPU or kernel: leaf 0x%x.%u is %x %x %x %x, and on "
+				   "this host 0x%x.%u is %x %x %x %x",
+			    saved->function, saved->index, saved->eax, saved->ebx, saved->ecx,
+			    saved->edx, here->function, here->index, here->eax, here->ebx,
+			    here->ecx, here->edx);
+}
+
+/* What arch_vcpu_init() has set must be what the guest was told when it was saved. */
+static int cpuid_saved(const struct arch_vm *arch, const struct vcpu *vcpu, struct state *state,
+		       const char *name)
+{
+	_cleanup_free_ struct kvm_cpuid2 *here = cpuid_of(arch, vcpu);
+	_cleanup_free_ struct kvm_cpuid_entry2 *saved = NULL;
+	size_t len, count;
+	int ret;
+
+	len = here ? here->nent * sizeof(*saved) : 0;
+	saved = malloc(len);
+	if (!here || !saved) {
+		log_error("out of memory");
+		return -ENOMEM;
+	}
+	count = here->nent;
+	memcpy(saved, here->entries, len);
+	ret = state_array(state, &saved_cpuid, name, saved, count);
+	for (size_t i = 0; i < count && !ret; i++)
+		ret = compare_leaf(state, &saved[i], &here->entries[i]);
+	return ret;
+}
+
+static bool has_msr(const struct x86_inventory *inventory, uint32_t index)
+{
+	unsigned i = 0;
+
+	while (i < inventory->msr_count && inventory->msrs[i].index != index)
+		i++;
+	return i < inventory->msr_count;
+}
+
+/*
+ * All but the time-stamp counter, which arch_clock_start() sets. Loaded ones must be MSRs that a
+ * vCPU has here: others, of Hyper-V for instance, have effects in KVM that nothing takes back.
+ */
+static int msrs_saved(const struct x86_vm *vm, struct x86_inventory *inventory,
+		      struct state *state, const char *name)
+{
+	struct kvm_msr_entry *msrs = inventory->msrs;
+	size_t count = 0;
+	int ret;
+
+	for (unsigned i = 0; i < inventory->msr_count; i++)
+		if (msrs[i].index != MSR_TSC)
+			msrs[count++] = msrs[i];
+	ret = state_list(state, &saved_msrs, name, msrs, inventory->msr_count, &count);
+	inventory->msr_count = (unsigned)count;
+	for (size_t i = 0; i < count && !ret; i++)
+		if (msrs[i].index == MSR_TSC || !has_msr(vm->power_on, msrs[i].index))
+			ret = state_refuse(state, "MSR 0x%x: this host's KVM has none such",
+					   msrs[i].index);
+	return ret;
+}
+
+static int apply(struct vcpu *vcpu, const struct x86_inventory *inventory, struct state *state)
+{
+	struct kvm_msr_entry refused;
+	int ret = inventory_put(vcpu, inventory, &refused);
+
+	if (ret > 0)
+		ret = state_refuse(state, "vCPU %u: KVM_SET_MSRS: MSR 0x%x cannot become 0x%llx",
+				   vcpu->id, refused.index, refused.data);
+	return ret;
+}
+
+int arch_vcpu_saved(struct arch_vm *arch, struct vcpu *vcpu, struct state *state)
+{
+	const struct x86_vm *vm = arch->priv;
+	_cleanup_free_ struct x86_inventory *inventory = inventory_copy(vm->power_on);
+	char name[STATE_NAME_MAX / 2];
+	int ret = 0;
+
+	if (!inventory) {
+		log_error("out of memory");
+		return -ENOMEM;
+	}
+	snprintf(name, sizeof(name), "vcpu %u", vcpu->id);
+	if (!state_loads(state)) {
+		ret = refuse_nested(vcpu);
+		if (ret >= 0)
+			ret = inventory_read(vcpu, inventory);
+	}
+	if (ret >= 0)
+		ret = cpuid_saved(arch, vcpu, state, name);
+	if (ret >= 0)
+		ret = inventory_saved(vcpu->kvm, inventory, state, name);
+	if (ret >= 0)
+		ret = tsc_saved(arch, vcpu, state, name);
+	if (ret >= 0)
+		ret = msrs_saved(vm, inventory, state, name);
+	if (ret >= 0 && state_loads(state))
+		ret = apply(vcpu, inventory, state);
+	return ret < 0 ? ret : 0;
+}
