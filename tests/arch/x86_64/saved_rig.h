@@ -112,8 +112,8 @@ static inline void assert_same_when_saved(int (*saved)(struct vm_rig *rig, struc
 }
 
 /*
- * Each ioctl of `part` fails in turn: its errno, one line; those whose failure means that KVM has no
- * such thing do not count. Returns how many failed.
+ * Each ioctl of `part` fails in turn: its errno, one line. Where that means that KVM has no such
+ * thing, it goes on, or the state does not fit. Returns how many failed.
  */
 static inline unsigned fail_each(struct vm_rig *rig, int (*part)(void *arg), void *arg)
 {
@@ -130,9 +130,9 @@ static inline unsigned fail_each(struct vm_rig *rig, int (*part)(void *arg), voi
 		ret = part(arg);
 		capture_stderr_end(&capture, said, sizeof(said));
 		if (ret) {
-			assert_int_equal(ret, -EXFULL);
 			assert_one_line(said);
-			failures++;
+			failures += ret != -EBADMSG;
+			assert_true(ret == -EXFULL || ret == -EBADMSG);
 		} else if (rig->fake.calls < rig->fake.fail_at) {
 			rig->fake.fail_at = 0;
 			return failures;
