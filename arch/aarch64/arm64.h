@@ -10,12 +10,19 @@
 
 #include <stddef.h>
 
+/* Of a saved machine, when it was saved. */
+struct arm64_counters {
+	uint64_t frequency; /* Hz */
+	uint64_t virtual, physical;
+};
+
 /* arch_vm.priv */
 struct arm64_vm {
 	int gic_fd, its_fd; /* owned */
 	struct kvm_vcpu_init init; /* of each vCPU, without power-off */
 	uint64_t its_tables[2]; /* BASER0 and BASER1 after power-on: the ITS's reset keeps them */
 	uint64_t mpidr[ARM64_CPUS_MAX]; /* affinity of each vCPU, valid once all exist */
+	struct arm64_counters counters; /* loaded, for arch_clock_start() */
 };
 
 /* The initial state of the first vCPU: boot_state.words. */

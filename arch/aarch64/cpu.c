@@ -11,8 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MPIDR_AFFINITY 0xff00ffffffULL
-
 static int set_reg(struct vcpu *vcpu, uint64_t id, uint64_t value)
 {
 	struct kvm_one_reg reg = { .id = id, .addr = (uintptr_t)&value };
@@ -77,7 +75,7 @@ int arch_vcpu_init(struct arch_vm *arch, struct vcpu *vcpu)
 		log_error("vCPU %u: MPIDR_EL1: %s", vcpu->id, strerror(-ret));
 		return ret;
 	}
-	vm->mpidr[vcpu->id] = mpidr & MPIDR_AFFINITY;
+	vm->mpidr[vcpu->id] = mpidr & ARM64_MPIDR_AFFINITY;
 	/* The GIC has a part for each vCPU, so KVM needs all of them first. */
 	return vcpu->id + 1 == arch->cpus ? gic_start(arch->kvm, vm) : 0;
 }

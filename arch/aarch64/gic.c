@@ -3,13 +3,13 @@
  * The interrupt controller: KVM's GICv3 with an ITS, which translates MSIs to interrupts.
  * (KVM devices/arm-vgic-v3.rst, arm-vgic-its.rst; GIC architecture specification IHI 0069)
  */
+#include "gic.h"
+
 #include "arm64.h"
 
 #include "base/log.h"
 
 #include <string.h>
-
-#define GITS_BASER(n) (0x100u + 8 * (n))
 
 static int create_device(struct kvm *kvm, uint32_t type, int *fd)
 {
@@ -22,7 +22,7 @@ static int create_device(struct kvm *kvm, uint32_t type, int *fd)
 	return 0;
 }
 
-static int set_attr(struct kvm *kvm, int fd, uint32_t group, uint64_t attr, const void *value)
+int gic_set_attr(struct kvm *kvm, int fd, uint32_t group, uint64_t attr, const void *value)
 {
 	struct kvm_device_attr args = {
 		.group = group,
@@ -34,7 +34,7 @@ static int set_attr(struct kvm *kvm, int fd, uint32_t group, uint64_t attr, cons
 	return ret < 0 ? ret : 0;
 }
 
-static int get_attr(struct kvm *kvm, int fd, uint32_t group, uint64_t attr, void *value)
+int gic_get_attr(struct kvm *kvm, int fd, uint32_t group, uint64_t attr, void *value)
 {
 	struct kvm_device_attr args = {
 		.group = group,
@@ -48,13 +48,13 @@ static int get_attr(struct kvm *kvm, int fd, uint32_t group, uint64_t attr, void
 
 static int set_address(struct kvm *kvm, int fd, uint64_t type, uint64_t gpa)
 {
-	return set_attr(kvm, fd, KVM_DEV_ARM_VGIC_GRP_ADDR, type, &gpa);
+	return gic_set_attr(kvm, fd, KVM_DEV_ARM_VGIC_GRP_ADDR, type, &gpa);
 }
 
 static int set_up_gic(struct kvm *kvm, int fd)
 {
 	const uint32_t interrupts = 32 + ARM64_SPIS;
-	int ret = set_attr(kvm, fd, KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, &interrupts);
+	int ret = gic_set_attr(kvm, fd, KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, &interrupts);
 
 	if (!ret)
 		ret = set_address(kvm, fd, KVM_VGIC_V3_ADDR_TYPE_DIST, ARM64_GICD_BASE);
@@ -88,15 +88,15 @@ int gic_create(struct kvm *kvm, struct arm64_vm *vm)
 
 int gic_start(struct kvm *kvm, struct arm64_vm *vm)
 {
-	int ret = set_attr(kvm, vm->gic_fd, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT,
-			   NULL);
+	int ret = gic_set_attr(kvm, vm->gic_fd, KVM_DEV_ARM_VGIC_GRP_CTRL,
+			       KVM_DEV_ARM_VGIC_CTRL_INIT, NULL);
 
 	if (!ret)
-		ret = set_attr(kvm, vm->its_fd, KVM_DEV_ARM_VGIC_GRP_CTRL,
-			       KVM_DEV_ARM_VGIC_CTRL_INIT, NULL);
+		ret = gic_set_attr(kvm, vm->its_fd, KVM_DEV_ARM_VGIC_GRP_CTRL,
+				   KVM_DEV_ARM_VGIC_CTRL_INIT, NULL);
 	for (unsigned i = 0; i < ARRAY_SIZE(vm->its_tables) && !ret; i++)
-		ret = get_attr(kvm, vm->its_fd, KVM_DEV_ARM_VGIC_GRP_ITS_REGS, GITS_BASER(i),
-			       &vm->its_tables[i]);
+		ret = gic_get_attr(kvm, vm->its_fd, KVM_DEV_ARM_VGIC_GRP_ITS_REGS, GITS_BASER(i),
+				   &vm->its_tables[i]);
 	if (ret)
 		log_error("/dev/kvm: KVM_DEV_ARM_VGIC_CTRL_INIT: %s", strerror(-ret));
 	return ret;
@@ -141,8 +141,6 @@ static const struct gic_range redistributor[] = {
 	{ 0x10c04, 0x10c04, 0 },   /* ICFGR1 */
 };
 
-/* System registers op0, op1, CRn, CRm, op2 as in MSR. */
-#define ICC(crn, crm, op2) (3ULL << 14 | (crn) << 7 | (crm) << 3 | (op2))
 static const uint64_t cpu_interface[] = {
 	ICC(4, 6, 0),	/* PMR_EL1 */
 	ICC(12, 12, 6), /* IGRPEN0_EL1 */
@@ -163,14 +161,8 @@ static int write_ranges(struct kvm *kvm, int fd, uint32_t group, uint64_t cpu,
 
 	for (unsigned i = 0; i < count; i++)
 		for (uint32_t off = ranges[i].first; off <= ranges[i].last && !ret; off += 4)
-			ret = set_attr(kvm, fd, group, cpu | off, &ranges[i].value);
+			ret = gic_set_attr(kvm, fd, group, cpu | off, &ranges[i].value);
 	return ret;
-}
-
-/* KVM expects a vCPU's four affinity fields packed into the upper half. */
-static uint64_t attr_of_cpu(uint64_t mpidr)
-{
-	return (mpidr >> 8 & 0xff000000) << 32 | (mpidr & 0xffffff) << 32;
 }
 
 /* Its other bits are capabilities of this GIC, which a write of zeros would disable. */
@@ -178,10 +170,10 @@ static int reset_icc_ctlr(struct kvm *kvm, int fd, uint64_t cpu)
 {
 	const uint32_t group = KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS;
 	uint64_t value = 0;
-	int ret = get_attr(kvm, fd, group, cpu | ICC_CTLR, &value);
+	int ret = gic_get_attr(kvm, fd, group, cpu | ICC_CTLR, &value);
 
 	value &= ~ICC_CTLR_GUESTS;
-	return ret ? ret : set_attr(kvm, fd, group, cpu | ICC_CTLR, &value);
+	return ret ? ret : gic_set_attr(kvm, fd, group, cpu | ICC_CTLR, &value);
 }
 
 static int reset_cpu(struct kvm *kvm, int fd, uint64_t cpu)
@@ -194,21 +186,21 @@ static int reset_cpu(struct kvm *kvm, int fd, uint64_t cpu)
 	if (!ret)
 		ret = reset_icc_ctlr(kvm, fd, cpu);
 	for (unsigned i = 0; i < ARRAY_SIZE(cpu_interface) && !ret; i++)
-		ret = set_attr(kvm, fd, KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS, cpu | cpu_interface[i],
-			       &zero);
+		ret = gic_set_attr(kvm, fd, KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS,
+				   cpu | cpu_interface[i], &zero);
 	return ret;
 }
 
 int gic_reset(struct kvm *kvm, struct arm64_vm *vm, unsigned cpus)
 {
-	int ret = set_attr(kvm, vm->its_fd, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_ITS_CTRL_RESET,
-			   NULL);
+	int ret = gic_set_attr(kvm, vm->its_fd, KVM_DEV_ARM_VGIC_GRP_CTRL,
+			       KVM_DEV_ARM_ITS_CTRL_RESET, NULL);
 
 	for (unsigned i = 0; i < ARRAY_SIZE(vm->its_tables) && !ret; i++)
-		ret = set_attr(kvm, vm->its_fd, KVM_DEV_ARM_VGIC_GRP_ITS_REGS, GITS_BASER(i),
-			       &vm->its_tables[i]);
+		ret = gic_set_attr(kvm, vm->its_fd, KVM_DEV_ARM_VGIC_GRP_ITS_REGS, GITS_BASER(i),
+				   &vm->its_tables[i]);
 	for (unsigned i = 0; i < cpus && !ret; i++)
-		ret = reset_cpu(kvm, vm->gic_fd, attr_of_cpu(vm->mpidr[i]));
+		ret = reset_cpu(kvm, vm->gic_fd, gic_attr_of_cpu(vm->mpidr[i]));
 	if (!ret)
 		ret = write_ranges(kvm, vm->gic_fd, KVM_DEV_ARM_VGIC_GRP_DIST_REGS, 0, distributor,
 				   ARRAY_SIZE(distributor));

@@ -12,6 +12,7 @@
 #define ARM64_X(n) (ARM64_CORE_REG(regs.regs[0]) + 2 * (n))
 
 #define ARM64_MPIDR_EL1 ARM64_SYS_REG(3, 0, 0, 0, 5)
+#define ARM64_MPIDR_AFFINITY 0xff00ffffffULL
 #define ARM64_SCTLR_EL1 ARM64_SYS_REG(3, 0, 1, 0, 0)
 #define ARM64_TTBR0_EL1 ARM64_SYS_REG(3, 0, 2, 0, 0)
 #define ARM64_TTBR1_EL1 ARM64_SYS_REG(3, 0, 2, 0, 1)

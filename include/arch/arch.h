@@ -206,6 +206,8 @@ void arch_vcpu_describe(struct vcpu *vcpu, char *text, size_t len);
  * parked; or loads it into a machine whose vCPUs have been initialised and have not run. Clocks and
  * timers are only kept then, until arch_clock_start(). Logs one line on failure. Errors: -EBADMSG
  * for what is wrong with the state, those of KVM's ioctls.
+ *
+ * RAM is saved after it, and is there before it is loaded: arm64's ITS has its tables there.
  */
 __must_check int arch_vm_saved(struct arch_vm *arch, struct state *state);
 

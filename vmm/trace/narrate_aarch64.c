@@ -75,6 +75,19 @@ static void learn_device(const struct narration *n)
 	fd_names_set(n->names, (int)device->fd, "%s", device_name(device->type));
 }
 
+static const char *control_name(uint64_t attr)
+{
+	static const char *const names[] = {
+		[KVM_DEV_ARM_VGIC_CTRL_INIT] = "all is set up, begin",
+		[KVM_DEV_ARM_ITS_SAVE_TABLES] = "write your tables to RAM",
+		[KVM_DEV_ARM_ITS_RESTORE_TABLES] = "read your tables from RAM",
+		[KVM_DEV_ARM_VGIC_SAVE_PENDING_TABLES] = "write what MSIs are pending to RAM",
+		[KVM_DEV_ARM_ITS_CTRL_RESET] = "as after power-on",
+	};
+
+	return attr < ARRAY_SIZE(names) ? names[attr] : "unknown";
+}
+
 static void say_attribute(struct text *out, const struct narration *n)
 {
 	const struct kvm_device_attr *attr = n->event->arg;
@@ -85,7 +98,7 @@ static void say_attribute(struct text *out, const struct narration *n)
 	else if (attr->group == KVM_DEV_ARM_VGIC_GRP_NR_IRQS)
 		text_add(out, "it has %u interrupts", *(const uint32_t *)(uintptr_t)attr->addr);
 	else if (attr->group == KVM_DEV_ARM_VGIC_GRP_CTRL)
-		text_add(out, "control %llu (0: all is set up, begin)", attr->attr);
+		text_add(out, "control %llu: %s", attr->attr, control_name(attr->attr));
 	else
 		text_add(out, "group %u, attribute 0x%llx", attr->group, attr->attr);
 }
@@ -94,13 +107,23 @@ static void say_events(struct text *out, const struct narration *n)
 {
 	const struct kvm_vcpu_events *events = n->event->arg;
 
-	text_add(out, "%s", events->exception.ext_dabt_pending ? "an external abort" : "nothing");
+	text_add(out, "%s",
+		 events->exception.ext_dabt_pending ? "an external abort" :
+		 events->exception.serror_pending   ? "an SError" :
+						      "nothing");
+}
+
+static void answer_list(struct text *out, const struct narration *n)
+{
+	text_add(out, ": %llu", ((const struct kvm_reg_list *)n->event->arg)->n);
 }
 
 #define ENTRY(number, section, sentence, ...)                                                      \
 	{ .request = number, .name = #number, .doc = "api.rst " section,                           \
 	  .text = sentence, __VA_ARGS__ }
 static const struct narrate_entry entries[] = {
+	ENTRY(KVM_GET_VCPU_EVENTS, "4.31", "reads what is on its way to @: ",
+	      .answer = say_events),
 	ENTRY(KVM_SET_VCPU_EVENTS, "4.32", "sets what is on its way to @: ", say_events),
 	ENTRY(KVM_SET_ONE_REG, "4.68", "sets ", say_register, answer_register),
 	ENTRY(KVM_GET_ONE_REG, "4.69", "reads ", say_register, answer_register),
@@ -110,6 +133,7 @@ static const struct narrate_entry entries[] = {
 	ENTRY(KVM_ARM_VCPU_INIT, "4.82", "puts @ into its power-on state, with", say_features),
 	ENTRY(KVM_ARM_PREFERRED_TARGET, "4.83", "asks which kind of CPU a guest gets on this host",
 	      .answer = answer_target),
+	ENTRY(KVM_GET_REG_LIST, "4.84", "asks which registers @ has", .answer = answer_list),
 	ENTRY(KVM_ARM_VCPU_FINALIZE, "4.119", "settles the vector registers (SVE) of @"),
 };
 
