@@ -139,9 +139,9 @@ struct gmem_save {
 
 /*
  * Writes all RAM to a file. Pages that were never touched are not read, and those of zeros not
- * written. With a base, the file first becomes a copy of it, which shares the base's blocks where the
- * file system can (FICLONE), and only pages that differ are written. If RAM is a private mapping of
- * the base, pages that it has not copied are not compared.
+ * written. With a base, the file first becomes a copy of it, which shares the base's blocks where
+ * the file system can (FICLONE), and only pages that differ are written. If RAM is a private mapping
+ * of the base, pages that it has not copied are not compared.
  *
  * RAM must not change: vCPUs are parked and devices frozen. -EINVAL for a base of another size;
  * -ECANCELED when it was stopped (gmem_options); -ENOMEM; errno of pwrite(2), ftruncate(2),

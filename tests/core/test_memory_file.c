@@ -309,6 +309,8 @@ static void change(struct gmem *mem)
 	memcpy(mem->base + BLOCK, "block", 5);  /* the same again */
 	memset(mem->base + 5 * page, 0, page);  /* the same again */
 	assert_int_equal(gmem_discard(mem, mem->base + 2 * BLOCK, BLOCK), BLOCK); /* 4 */
+	/* A huge page would be touched as a whole. */
+	madvise(mem->base + 2 * BLOCK, BLOCK, MADV_NOHUGEPAGE);
 	assert_int_equal(mem->base[2 * BLOCK + page], 0);
 	memcpy(mem->base + 2 * BLOCK + 2 * page, "after", 5); /* 5 */
 	assert_int_equal(mem->base[3 * BLOCK], 'b');
