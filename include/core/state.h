@@ -8,7 +8,8 @@
  * What is loaded is as untrusted as a guest: a field is checked against its limits before it is
  * stored, and an object by its table's check(). Sections that are unknown, missing or in another
  * order are refused by name. All functions below that load log one line about what is wrong and
- * return -EBADMSG.
+ * return -EBADMSG; what they were loading into is then of no use. Fields that an older version of a
+ * table does not have keep their values.
  *
  * One thread at a time.
  */
@@ -59,7 +60,9 @@ struct state_field {
 	STATE_FIELD(type, member, STATE_FIELD_NUMBER, STATE_SIZEOF(type, member[0]), UINT64_MAX)
 #define STATE_FLAG(type, member) STATE_FIELD(type, member, STATE_FIELD_FLAG, 1, 1)
 #define STATE_BYTES(type, member) STATE_FIELD(type, member, STATE_FIELD_BYTES, 1, UINT64_MAX)
+/* clang-format off */
 #define STATE_END { .name = NULL }
+/* clang-format on */
 
 struct state_table {
 	const char *name;  /* of the section's kind: "virtqueue" */
@@ -81,13 +84,13 @@ struct state;
 __must_check int state_new(struct state **state);
 /*
  * Reads a whole state file from `fd`, borrowed, and checks its frame: magic, lengths, checksums.
- * `name` is for messages, borrowed. Logs. -EBADMSG, -ENOMEM, errno of pread(2).
+ * `name` is for messages, borrowed. Logs. -EBADMSG, -EFBIG, -ENOMEM, errno of fstat(2) or pread(2).
  */
 __must_check int state_open(struct state **state, int fd, const char *name);
 /* NULL is allowed. */
 void state_free(struct state *state);
 
-/* Writes it; -ENOMEM if there was no memory for some of it, -E2BIG, errno of write(2). */
+/* Writes it; -ENOMEM or -E2BIG if there was no room for some of it, errno of write(2). */
 __must_check int state_write(struct state *state, int fd);
 /* All sections have been loaded; else logs the first one that has not. */
 __must_check int state_end(struct state *state);
@@ -103,7 +106,7 @@ __must_check int state_section(struct state *state, const struct state_table *ta
 /* As many objects in a row as there are now: the state must have `count` of them. */
 __must_check int state_array(struct state *state, const struct state_table *table,
 			     const char *name, void *objects, size_t count);
-/* A number of objects that the state decides, at most `max`. */
+/* A number of objects that the state decides, at most `max`; *count is set when all are loaded. */
 __must_check int state_list(struct state *state, const struct state_table *table,
 			    const char *name, void *objects, size_t max, size_t *count);
 /* Bytes without fields, at most `max`. */

@@ -24,10 +24,10 @@ struct file_header {
 
 /* Then the table's name, the section's name, and the objects. */
 struct section_header {
-	struct le32 len; /* of the objects, bytes */
+	struct le64 hash; /* FNV-1a of the section's bytes after this field */
+	struct le32 len;  /* of the objects, bytes */
 	struct le16 version;
 	uint8_t table_len, name_len;
-	struct le64 hash; /* FNV-1a of everything before and after this field */
 };
 
 _Static_assert(sizeof(struct file_header) == 16, "wire format");
@@ -35,14 +35,15 @@ _Static_assert(sizeof(struct section_header) == 16, "wire format");
 
 static const char magic[8] = { 'K', 'I', 'N', 'G', 'L', 'E', 'T', '\n' };
 
-enum { FORMAT = 1, HASHED_HEAD = offsetof(struct section_header, hash) };
+enum { FORMAT = 1, HASHED_FROM = sizeof(struct le64) };
 
 struct state {
 	uint8_t *data; /* owned: the file */
 	size_t len, capacity;
-	size_t at; /* of the next section to load */
+	size_t at;	   /* of the next section to load */
 	unsigned sections; /* saved, or left to load */
-	bool loads, no_memory;
+	bool loads;
+	int error; /* the first one of saving, for state_write() */
 	const char *file;	   /* its name; borrowed */
 	struct state_view current; /* for messages */
 };
@@ -52,14 +53,16 @@ struct state {
 /* Room for `len` more bytes, or NULL: remembered until state_write(). */
 static uint8_t *extend(struct state *state, size_t len)
 {
-	if (state->no_memory)
+	if (!state->error && len > STATE_MAX_SIZE - state->len)
+		state->error = -E2BIG;
+	if (state->error)
 		return NULL;
 	if (state->capacity - state->len < len) {
 		size_t capacity = (state->len + len) * 2;
 		uint8_t *data = realloc(state->data, capacity);
 
 		if (!data) {
-			state->no_memory = true;
+			state->error = -ENOMEM;
 			return NULL;
 		}
 		state->data = data;
@@ -95,19 +98,11 @@ int state_write(struct state *state, int fd)
 		.sections = le32_of(state->sections),
 	};
 
-	if (state->no_memory)
-		return -ENOMEM;
-	if (state->len > STATE_MAX_SIZE)
-		return -E2BIG;
+	if (state->error)
+		return state->error;
 	memcpy(header.magic, magic, sizeof(magic));
 	memcpy(state->data, &header, sizeof(header));
 	return write_all(fd, state->data, state->len);
-}
-
-static uint64_t hash_of(const struct section_header *header, const uint8_t *body, size_t len)
-{
-	/* Of two hashes, so that neither part needs to be copied. */
-	return bytes_hash(header, HASHED_HEAD) ^ bytes_hash(body, len) * 3;
 }
 
 /* The section at `at`: its length in the file; 0: what the file has there is none. */
@@ -120,22 +115,26 @@ static size_t section_at(const struct state *state, size_t at, struct state_view
 	if (left < sizeof(header))
 		return 0;
 	memcpy(&header, state->data + at, sizeof(header));
-	names = (size_t)header.table_len + header.name_len;
-	len = names + le32_get(header.len);
 	body = state->data + at + sizeof(header);
-	if (len > left - sizeof(header) || header.table_len > STATE_NAME_MAX ||
-	    header.name_len > STATE_NAME_MAX)
-		return 0;
-	if (le64_get(header.hash) != hash_of(&header, body, len))
+	left -= sizeof(header);
+	names = (size_t)header.table_len + header.name_len;
+	len = le32_get(header.len);
+	if (header.table_len > STATE_NAME_MAX || header.name_len > STATE_NAME_MAX || names > left ||
+	    len > left - names || memchr(body, 0, names))
 		return 0;
 	*view = (struct state_view){
 		.version = le16_get(header.version),
 		.data = body + names,
-		.len = len - names,
+		.len = len,
 	};
 	memcpy(view->table, body, header.table_len);
 	memcpy(view->name, body + header.table_len, header.name_len);
-	return sizeof(header) + len;
+	return sizeof(header) + names + len;
+}
+
+static uint64_t section_hash(const uint8_t *section, size_t len)
+{
+	return bytes_hash(section + HASHED_FROM, len - HASHED_FROM);
 }
 
 /* What is wrong with the file's frame, or NULL. */
@@ -155,53 +154,52 @@ static const char *check_frame(struct state *state)
 	state->sections = le32_get(header.sections);
 	for (unsigned i = 0; i < state->sections; i++) {
 		size_t len = section_at(state, at, &view);
+		const uint8_t *section = state->data + at;
 
-		if (!len)
+		if (!len || get_le64(section) != section_hash(section, len))
 			return "damaged: a section's length or checksum is wrong";
 		at += len;
 	}
 	return at == state->len ? NULL : "damaged: there is something after the last section";
 }
 
+static int read_file(struct state *state, int fd)
+{
+	struct stat st;
+	size_t len;
+
+	if (fstat(fd, &st))
+		return -errno;
+	if (st.st_size > STATE_MAX_SIZE)
+		return -EFBIG;
+	len = (size_t)st.st_size;
+	if (len && !extend(state, len))
+		return state->error;
+	return pread_exactly(fd, state->data, len, 0);
+}
+
 int state_open(struct state **out, int fd, const char *name)
 {
 	struct state *state = calloc(1, sizeof(*state));
-	const char *wrong = "larger than any saved state";
-	struct stat st;
+	const char *wrong;
 	int ret;
 
-	if (!state)
+	if (!state) {
+		log_error("%s: %s", name, strerror(ENOMEM));
 		return -ENOMEM;
+	}
 	state->loads = true;
 	state->file = name;
 	state->at = sizeof(struct file_header);
-	if (fstat(fd, &st)) {
-		ret = -errno;
-		log_error("%s: %s", name, strerror(errno));
-		goto err;
-	}
-	ret = -EBADMSG;
-	if (st.st_size <= STATE_MAX_SIZE) {
-		if (!extend(state, (size_t)st.st_size + 1)) {
-			ret = -ENOMEM;
-			goto err;
-		}
-		state->len = (size_t)st.st_size;
-		ret = pread_exactly(fd, state->data, state->len, 0);
-		wrong = ret ? strerror(-ret) : check_frame(state);
-		if (!ret && wrong)
-			ret = -EBADMSG;
-	}
-	if (ret) {
+	ret = read_file(state, fd);
+	wrong = ret ? strerror(-ret) : check_frame(state);
+	if (wrong) {
 		log_error("%s: %s", name, wrong);
-		goto err;
+		state_free(state);
+		return ret ? ret : -EBADMSG;
 	}
 	*out = state;
 	return 0;
-
-err:
-	state_free(state);
-	return ret;
 }
 
 bool state_loads(const struct state *state)
@@ -307,7 +305,7 @@ static int load_object(struct state *state, const struct state_table *table, uin
 static void save_section(struct state *state, const struct state_table *table, const char *name,
 			 const uint8_t *objects, size_t count)
 {
-	size_t table_len = strlen(table->name), name_len = strlen(name), start = state->len;
+	size_t table_len = strlen(table->name), name_len = strlen(name);
 	size_t step = state_object_len(table, table->version);
 	size_t len = table_len + name_len + step * count;
 	struct section_header header = {
@@ -316,18 +314,18 @@ static void save_section(struct state *state, const struct state_table *table, c
 		.table_len = (uint8_t)table_len,
 		.name_len = (uint8_t)name_len,
 	};
-	uint8_t *body;
+	uint8_t *section = extend(state, sizeof(header) + len), *body;
 
-	if (!extend(state, sizeof(header) + len))
+	if (!section)
 		return;
-	body = state->data + start + sizeof(header);
+	memcpy(section, &header, sizeof(header));
+	body = section + sizeof(header);
 	memcpy(body, table->name, table_len);
 	memcpy(body + table_len, name, name_len);
 	for (size_t i = 0; i < count; i++)
 		save_object(table, objects + i * table->size,
 			    body + table_len + name_len + i * step);
-	header.hash = le64_of(hash_of(&header, body, len));
-	memcpy(state->data + start, &header, sizeof(header));
+	put_le64(section, section_hash(section, sizeof(header) + len));
 	state->sections++;
 }
 
@@ -349,7 +347,7 @@ static ssize_t take_section(struct state *state, const struct state_table *table
 		return state_refuse(state, "version %u; this Kinglet knows versions 1 to %u",
 				    view->version, table->version);
 	step = state_object_len(table, view->version);
-	if (view->len % step)
+	if (!step || view->len % step)
 		return state_refuse(state, "%zu bytes are not a multiple of %zu", view->len, step);
 	return (ssize_t)(view->len / step);
 }
@@ -375,7 +373,8 @@ int state_list(struct state *state, const struct state_table *table, const char 
 		ret = load_object(state, table, state->current.version,
 				  state->current.data + (size_t)i * step,
 				  (uint8_t *)objects + (size_t)i * table->size);
-	*count = (size_t)found;
+	if (!ret)
+		*count = (size_t)found;
 	return ret;
 }
 
