@@ -53,7 +53,7 @@ struct machine_ask {
 
 /* What happens to a running machine, for observers that pass it on. */
 enum machine_event {
-	MACHINE_PANICKED, /* the guest reported a panic, and a crash kernel runs next */
+	MACHINE_PANICKED, /* by a device or a console, which may be both; a crash kernel may run */
 	MACHINE_BROKEN,	  /* a virtio device needs a reset */
 };
 

@@ -423,12 +423,25 @@ static void events_reach_those_who_want_them(void **state)
 	assert_string_equal(hear(rig, rig->client), OK);
 	control_server_ops.happened(rig->server, MACHINE_BROKEN, "virtio-blk 0: a ring is damaged");
 	control_server_ops.happened(rig->server, MACHINE_PANICKED, "no init");
+	control_server_ops.happened(rig->server, MACHINE_PANICKED, "by its console, too");
 	assert_string_equal(hear(rig, rig->client),
 			    "{\"event\":\"broken\",\"detail\":\"virtio-blk 0: a ring is damaged\"}");
 	assert_string_equal(hear(rig, rig->client),
 			    "{\"event\":\"panicked\",\"detail\":\"no init\"}");
 	assert_true(hears_nothing(rig, fd));
 	close(fd);
+}
+
+/* Devices may take seconds to go. */
+static void a_panic_is_told_before_the_machine_is_destroyed(void **state)
+{
+	const struct verdict verdict = { OUTCOME_PANIC, 102, "no init" };
+	struct rig *rig = *state;
+
+	expect(rig, "{\"do\":\"events\"}", OK);
+	control_server_ops.stopped(rig->server, &verdict);
+	assert_string_equal(hear(rig, rig->client),
+			    "{\"event\":\"panicked\",\"detail\":\"no init\"}");
 }
 
 static void the_verdict_is_told_to_those_who_wait(void **state)
@@ -780,6 +793,7 @@ int main(void)
 		TEST(resize_sets_the_balloon),
 		TEST(what_a_machine_cannot_yet_or_no_more_is_refused),
 		TEST(events_reach_those_who_want_them),
+		TEST(a_panic_is_told_before_the_machine_is_destroyed),
 		TEST(the_verdict_is_told_to_those_who_wait),
 		TEST(lines_come_in_any_pieces),
 		TEST(a_client_that_only_listens_has_its_reply),

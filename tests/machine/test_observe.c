@@ -82,6 +82,12 @@ static void knows_panic(void *owner, struct machine_panic *panic)
 	*panic = ((const struct looker *)owner)->panic;
 }
 
+static void happened(void *owner, enum machine_event event, const char *what)
+{
+	assert_int_equal(event, MACHINE_PANICKED);
+	note(owner, what);
+}
+
 static const struct machine_observer_ops ops = {
 	.begin = begin,
 	.built = built,
@@ -89,6 +95,7 @@ static const struct machine_observer_ops ops = {
 	.gone = gone,
 	.console = sees_console,
 	.panic = knows_panic,
+	.happened = happened,
 };
 
 /* Between the second and the third is one without any callback. */
@@ -207,6 +214,22 @@ static void the_strongest_proof_of_a_panic_counts(void **state)
 	assert_string_equal(panic.line, "sure");
 }
 
+/* A crash kernel may run on for minutes after it. */
+static void a_panic_that_a_console_shows_is_told_once(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->lookers[1].panic = (struct machine_panic){ PANIC_TEXT, "text" };
+	observers_console(&rig->observers, GUEST_SERIAL, NULL, 0);
+	assert_string_equal(rig->told, "console a, console b, console c");
+	rig->lookers[1].panic.proof = PANIC_SURE;
+	*rig->told = '\0';
+	observers_console(&rig->observers, GUEST_SERIAL, NULL, 0);
+	observers_console(&rig->observers, GUEST_SERIAL, NULL, 0);
+	assert_string_equal(rig->told, "console a, console b, console c, text a, text b, text c, "
+				       "console a, console b, console c");
+}
+
 static void none_is_a_debugger(void **state)
 {
 	struct rig *rig = *state;
@@ -225,6 +248,7 @@ int main(void)
 		TEST(a_failure_stays_what_it_is),
 		TEST(the_first_that_has_seen_enough_ends_the_run),
 		TEST(the_strongest_proof_of_a_panic_counts),
+		TEST(a_panic_that_a_console_shows_is_told_once),
 		TEST(none_is_a_debugger),
 	};
 

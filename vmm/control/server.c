@@ -155,8 +155,9 @@ static void pass_on(struct control_server *server, const struct news *news)
 		server->state = STATE_ENDING;
 		break;
 	case NEWS_PANICKED:
+		if (!server->panicked)
+			tell_clients(server, "panicked", news->what);
 		server->panicked = true;
-		tell_clients(server, "panicked", news->what);
 		break;
 	case NEWS_BROKEN:
 		tell_clients(server, "broken", news->what);
@@ -262,6 +263,13 @@ static int built(void *owner, const struct machine_parts *parts)
 	return 0;
 }
 
+/* Without waiting for the devices, which are destroyed next. */
+static void stopped(void *owner, const struct verdict *verdict)
+{
+	if (verdict->outcome == OUTCOME_PANIC)
+		tell(owner, NEWS_PANICKED, verdict->detail);
+}
+
 static void phase(void *owner, const struct sys_site *site, enum machine_phase phase)
 {
 	(void)site;
@@ -277,6 +285,7 @@ static void happened(void *owner, enum machine_event event, const char *what)
 const struct machine_observer_ops control_server_ops = {
 	.begin = begin,
 	.built = built,
+	.stopped = stopped,
 	.phase = phase,
 	.happened = happened,
 };
@@ -325,8 +334,6 @@ void control_server_end(struct control_server *server, const struct verdict *ver
 	server->clients.loop = NULL;
 	pass_all_on(server);
 	jobs_end(server);
-	if (verdict->outcome == OUTCOME_PANIC && !server->panicked)
-		tell_clients(server, "panicked", verdict->detail);
 	event_send(server, verdict_json(event_new("ended"), verdict, outcome));
 	answer_waits(server, verdict, outcome);
 	clients_end(&server->clients);

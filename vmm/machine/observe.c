@@ -185,24 +185,10 @@ bool observers_debugged(struct observers *observers, struct vcpu *vcpu)
 
 /* --- The guest -------------------------------------------------------------------------------- */
 
-void observers_console(struct observers *observers, enum guest_stream stream, const uint8_t *data,
-		       size_t len)
-{
-	pthread_mutex_lock(&observers->lock);
-	for_each(observers, console) {
-		struct verdict end = { .outcome = OUTCOME_OBSERVER };
-
-		if (o->ops->console(o->owner, stream, data, len, &end))
-			end_as(observers, &end);
-	}
-	pthread_mutex_unlock(&observers->lock);
-}
-
-struct machine_panic observers_panic(struct observers *observers)
+static struct machine_panic find_panic(const struct observers *observers)
 {
 	struct machine_panic known = { .proof = PANIC_UNKNOWN };
 
-	pthread_mutex_lock(&observers->lock);
 	for_each(observers, panic) {
 		struct machine_panic panic = { .proof = PANIC_UNKNOWN };
 
@@ -210,6 +196,44 @@ struct machine_panic observers_panic(struct observers *observers)
 		if (panic.proof > known.proof)
 			known = panic;
 	}
+	return known;
+}
+
+/* A console has shown a panic for certain; the run need not end by it, as with a crash kernel. */
+static bool panic_is_news(struct observers *observers, struct machine_panic *panic)
+{
+	if (observers->panic_is_told)
+		return false;
+	*panic = find_panic(observers);
+	observers->panic_is_told = panic->proof == PANIC_SURE;
+	return observers->panic_is_told;
+}
+
+void observers_console(struct observers *observers, enum guest_stream stream, const uint8_t *data,
+		       size_t len)
+{
+	struct machine_panic panic;
+	bool is_news;
+
+	pthread_mutex_lock(&observers->lock);
+	for_each(observers, console) {
+		struct verdict end = { .outcome = OUTCOME_OBSERVER };
+
+		if (o->ops->console(o->owner, stream, data, len, &end))
+			end_as(observers, &end);
+	}
+	is_news = panic_is_news(observers, &panic);
+	pthread_mutex_unlock(&observers->lock);
+	if (is_news)
+		observers_happened(observers, MACHINE_PANICKED, panic.line);
+}
+
+struct machine_panic observers_panic(struct observers *observers)
+{
+	struct machine_panic known;
+
+	pthread_mutex_lock(&observers->lock);
+	known = find_panic(observers);
 	pthread_mutex_unlock(&observers->lock);
 	return known;
 }

@@ -13,6 +13,7 @@ struct observers {
 	struct ending *ending; /* borrowed */
 	struct loop_timer tick;
 	pthread_mutex_t lock; /* held during calls about the guest */
+	bool panic_is_told;   /* MACHINE_PANICKED, of what a console showed; lock */
 };
 
 /* Observers with a tick are called once the loop runs. Negative errno. */
