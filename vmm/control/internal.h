@@ -34,7 +34,7 @@ struct control_server {
 	struct loop_timer deadline; /* of the first that is waited for */
 	uint64_t patience_ns; /* of a request that has no other */
 	struct loop_event listener; /* of sock */
-	bool deaf;		    /* the listener waits for a descriptor */
+	struct loop_timer rest;	    /* the listener is out of the loop until then */
 	struct loop_event wake;	    /* eventfd, owned: there are news */
 
 	pthread_mutex_t lock; /* a leaf: held for a few stores */

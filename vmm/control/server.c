@@ -11,6 +11,8 @@
 
 /* After this time without an answer of the machine's thread, a client is told that it is busy. */
 #define PATIENCE_NS UINT64_C(1000000000)
+/* After a client that could not be accepted. */
+#define REST_NS UINT64_C(100000000)
 
 /* --- Clients ---------------------------------------------------------------------------------- */
 
@@ -38,9 +40,6 @@ static void left(void *owner, struct client *client)
 	jobs_forget(server, client);
 	cJSON_Delete(*wait);
 	*wait = NULL;
-	/* Its descriptor is free next. */
-	if (server->deaf && server->clients.loop)
-		server->deaf = loop_modify(server->clients.loop, &server->listener, EPOLLIN);
 }
 
 static const struct clients_ops clients_ops = {
@@ -110,11 +109,21 @@ static void client_came(struct loop_event *event, uint32_t events)
 	int fd = accept4(event->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	(void)events;
-	if (fd >= 0)
+	if (fd >= 0) {
 		let_in(server, fd);
-	else if (errno == EMFILE || errno == ENFILE)
-		/* Or the loop would turn for ever. */
-		server->deaf = !loop_modify(server->clients.loop, event, 0);
+		return;
+	}
+	/* Without a free descriptor, for one, the loop would turn for ever. */
+	loop_remove(server->clients.loop, event);
+	loop_timer_set(&server->rest, REST_NS);
+}
+
+static void rested(struct loop_timer *timer)
+{
+	struct control_server *server = container_of(timer, struct control_server, rest);
+
+	if (loop_add(server->clients.loop, &server->listener, EPOLLIN))
+		loop_timer_set(timer, REST_NS);
 }
 
 /* --- News of other threads -------------------------------------------------------------------- */
@@ -209,6 +218,9 @@ static int add_events(struct control_server *server, struct loop *loop)
 	clients_init(&server->clients, loop, &clients_ops, server);
 	server->deadline.fn = jobs_late;
 	ret = loop_timer_add(loop, &server->deadline);
+	server->rest.fn = rested;
+	if (!ret)
+		ret = loop_timer_add(loop, &server->rest);
 	if (ret)
 		return ret;
 	server->wake.fn = woken;
@@ -304,7 +316,8 @@ int control_server_new(struct control_server **out, const struct control_config 
 	if (!server)
 		return -ENOMEM;
 	server->config = *config;
-	server->sock.fd = server->wake.fd = server->deadline.event.fd = -1;
+	server->sock.fd = server->wake.fd = -1;
+	server->deadline.event.fd = server->rest.event.fd = -1;
 	server->patience_ns = PATIENCE_NS;
 	clients_init(&server->clients, NULL, &clients_ops, server);
 	pthread_mutex_init(&server->lock, NULL);
@@ -347,6 +360,7 @@ void control_server_free(struct control_server *server)
 	jobs_free(server);
 	close_fd(&server->wake.fd);
 	close_fd(&server->deadline.event.fd);
+	close_fd(&server->rest.event.fd);
 	cJSON_Delete(server->devices);
 	pthread_mutex_destroy(&server->lock);
 	free(server);

@@ -16,11 +16,15 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+/* After a debugger that could not be accepted. */
+#define REST_NS UINT64_C(100000000)
+
 struct gdb_server {
 	struct gdb_config config;
 	const struct machine_parts *parts; /* borrowed */
 	struct gdb *gdb;	    /* owned */
 	struct loop_event listener; /* fd owned; in the loop while there is no client */
+	struct loop_timer rest;	    /* nor in the loop until then */
 	struct loop_event client;   /* fd owned, -1: none */
 	struct loop_event wake;	    /* eventfd, owned */
 	const char *path;	    /* the socket that we created */
@@ -129,8 +133,12 @@ static void client_came(struct loop_event *event, uint32_t events)
 	int fd = accept4(event->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK), on = 1;
 
 	(void)events;
-	if (fd < 0)
-		return; /* it has disconnected again */
+	if (fd < 0) {
+		/* Without a free descriptor, for one, the loop would turn for ever. */
+		loop_remove(server->parts->loop, event);
+		loop_timer_set(&server->rest, REST_NS);
+		return;
+	}
 	/*
 	 * Replies are short and the debugger waits for them. A Unix socket does not support the
 	 * option.
@@ -145,6 +153,14 @@ static void client_came(struct loop_event *event, uint32_t events)
 	}
 	loop_remove(server->parts->loop, &server->listener);
 	gdb_attach(server->gdb);
+}
+
+static void rested(struct loop_timer *timer)
+{
+	struct gdb_server *server = container_of(timer, struct gdb_server, rest);
+
+	if (loop_add(server->parts->loop, &server->listener, EPOLLIN))
+		loop_timer_set(timer, REST_NS);
 }
 
 /* --- Callbacks of the debugger --------------------------------------------------------------- */
@@ -222,6 +238,10 @@ static int start_listening(struct gdb_server *server)
 	const struct gdb_config *config = &server->config;
 	int ret;
 
+	server->rest.fn = rested;
+	ret = loop_timer_add(server->parts->loop, &server->rest);
+	if (ret)
+		return fail(server, "timer", ret);
 	server->listener.fn = client_came;
 	server->listener.fd = socket(config->port ? AF_INET : AF_UNIX,
 				     SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -270,6 +290,7 @@ static void tear_down(struct gdb_server *server)
 
 	loop_remove(loop, &server->client);
 	close_fd(&server->client.fd);
+	loop_timer_remove(loop, &server->rest);
 	loop_remove(loop, &server->listener);
 	close_fd(&server->listener.fd);
 	if (server->path)
@@ -292,6 +313,7 @@ int gdb_server_new(struct gdb_server **out, const struct gdb_config *config)
 		return -ENOMEM;
 	server->config = *config;
 	server->listener.fd = server->client.fd = server->wake.fd = -1;
+	server->rest.event.fd = -1;
 	*out = server;
 	return 0;
 }
