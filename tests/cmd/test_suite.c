@@ -225,6 +225,39 @@ static void a_line_adds_devices_to_those_of_the_command_line(void **state)
 	close(fd);
 }
 
+/* Two of them may run at once. */
+static void each_line_has_a_machine_of_its_own_name(void **state)
+{
+	static const char *const wanted[] = { "ci-1", "x", "ci-3" };
+	struct test_options o;
+	struct suite suite;
+	char path[40];
+	int fd;
+
+	(void)state;
+	assert_int_equal(setenv("XDG_RUNTIME_DIR", "/run", 1), 0);
+	write_list("first k\nsecond k --name x\nthird k\n", &fd, path, sizeof(path));
+	parse(&o, (const char *const[]){ "--list", path, "--name", "ci", NULL });
+	assert_int_equal(suite_load(&suite, &o), 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(wanted); i++)
+		assert_string_equal(suite.cases[i].options->run.control.name, wanted[i]);
+	suite_destroy(&suite);
+	options_destroy(&o.run.common);
+	close(fd);
+}
+
+static void all_lines_cannot_have_one_socket(void **state)
+{
+	char *argv[] = { (char *)"--list", (char *)"/dev/null", (char *)"--control", (char *)"/x",
+			 NULL };
+	struct capture capture;
+
+	(void)state;
+	capture_stderr_begin(&capture);
+	assert_int_equal(command_execute(&command_test, 4, argv), EXIT_USAGE);
+	capture_expect(&capture, "--control /x: is one socket, for all tests of the list");
+}
+
 static void a_wrong_line_is_named_before_anything_runs(void **state)
 {
 	static const struct {
@@ -236,6 +269,8 @@ static void a_wrong_line_is_named_before_anything_runs(void **state)
 		{ "a k\nb --cpus 1\n", "line 2 is wrong" },
 		{ "a k\na k\n", "a: a second test of this name" },
 		{ "a k 'x\n", "a quote is not closed" },
+		{ "a k --control /x\nb k --control /x", "--control /x: is that of test a, too" },
+		{ "a k --name x\nb k --name x", "--name x: is that of test a, too" },
 		{ "a k --report f\n", "stand on the command line" },
 		{ "a k --list f\n", "stand on the command line" },
 		{ "a k --jobs 2\n", "--jobs" },
@@ -909,6 +944,8 @@ int main(void)
 		cmocka_unit_test(a_line_is_split_as_a_shell_would),
 		cmocka_unit_test(lines_go_on_from_the_command_line),
 		cmocka_unit_test(a_line_adds_devices_to_those_of_the_command_line),
+		cmocka_unit_test(each_line_has_a_machine_of_its_own_name),
+		cmocka_unit_test(all_lines_cannot_have_one_socket),
 		cmocka_unit_test(a_wrong_line_is_named_before_anything_runs),
 		cmocka_unit_test(expected_text_ends_the_run_when_all_is_seen),
 		cmocka_unit_test(a_prompt_is_seen_without_its_newline),

@@ -275,7 +275,7 @@ static const struct option machine_options[] = {
 	{
 		.name = "name", .metavar = "NAME", .kind = OPTION_STRING, .min = 1, .max = 64,
 		.help = "the machine's name for kinglet list, stop and the like; without it the ID "
-			"of its process",
+			"of its process; for a test of a list, NAME-1, NAME-2, ...",
 		RUN(control.name),
 	},
 	{

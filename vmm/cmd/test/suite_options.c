@@ -6,6 +6,7 @@
 #include "cmd/commands.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 #define FIELD(member) OPTION_FIELD(struct test_options, member)
@@ -165,6 +166,12 @@ int test_options_finish(struct common_options *common, int argc, char **argv)
 		log_error("--list: arguments for the guest's init belong on the lines of the list");
 		return -EINVAL;
 	}
+	if (options->run.control.where && strcmp(options->run.control.where, "off") != 0) {
+		log_error("--control %.80s: is one socket, for all tests of the list; give --name, "
+			  "of which each makes its own, or write it on the lines",
+			  options->run.control.where);
+		return -EINVAL;
+	}
 	return 0;
 }
 
@@ -250,6 +257,47 @@ static int parse_line(struct test_options *base, struct test_case *test, int arg
 	return ret;
 }
 
+static bool have_one_socket(const struct control_config *a, const struct control_config *b)
+{
+	if (a->where || b->where)
+		return a->where && b->where && strcmp(a->where, b->where) == 0 &&
+		       strcmp(a->where, "off") != 0;
+	return a->name && b->name && strcmp(a->name, b->name) == 0;
+}
+
+/*
+ * Tests may run at a time, and each machine has a name of its own: where the command line gives it,
+ * with the number of the test.
+ */
+static int name_machine(const struct suite *suite, struct test_options *options)
+{
+	struct control_config *own = &options->run.control;
+	char *name = NULL;
+	int ret = 0;
+
+	if (own->name && !options_given(&options->run.common, "name")) {
+		ret = asprintf(&name, "%s-%u", own->name, suite->count) < 0 ? -ENOMEM : 0;
+		own->name = name;
+		if (!ret)
+			ret = options_own(&options->run.common, name);
+	}
+	if (ret)
+		return ret;
+	if (own->name && !control_is_name(own->name)) {
+		log_error("--name %.80s: is too long; choose a shorter one", own->name);
+		return -EINVAL;
+	}
+	for (unsigned i = 0; i + 1 < suite->count; i++) {
+		if (!have_one_socket(own, &suite->cases[i].options->run.control))
+			continue;
+		log_error("%s %.80s: is that of test %.80s, too; choose another",
+			  own->where ? "--control" : "--name", own->where ? own->where : own->name,
+			  suite->cases[i].name);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 /* `files`: those of earlier lines, and of the suite. */
 static int add_line(struct suite *suite, struct test_options *base, char *line,
 		    struct file_set *files)
@@ -278,6 +326,8 @@ static int add_line(struct suite *suite, struct test_options *base, char *line,
 	if (!test->options)
 		return -ENOMEM;
 	ret = parse_line(base, test, count - 1, words + 1);
+	if (!ret)
+		ret = name_machine(suite, test->options);
 	return ret ? ret :
 		     run_options_add_files(files, &test->options->run, &suite_option_list);
 }
