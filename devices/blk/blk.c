@@ -5,6 +5,7 @@
 #include "base/log.h"
 
 #include <endian.h>
+#include <inttypes.h>
 #include <linux/virtio_blk.h>
 #include <stddef.h>
 #include <string.h>
@@ -117,7 +118,10 @@ static void blk_quiesce(struct virtio_dev *dev)
 {
 	struct blk *blk = to_blk(dev);
 
-	image_drain(&blk->image);
+	if (virtio_resumes(dev))
+		image_finish(&blk->image);
+	else
+		image_drain(&blk->image);
 	notify_pushed(blk);
 }
 
@@ -319,6 +323,52 @@ static void blk_config_read(struct virtio_dev *dev, unsigned off, void *buf, uns
 	memcpy(buf, (const char *)&to_blk(dev)->config + off, len);
 }
 
+/* What the guest knows about its disk: it cannot become another one. */
+struct identity {
+	uint64_t sectors;
+	uint32_t block; /* logical, bytes */
+	char serial[VIRTIO_BLK_ID_BYTES];
+};
+
+static const struct state_field identity_fields[] = {
+	STATE_NUMBER(struct identity, sectors),
+	STATE_NUMBER(struct identity, block),
+	STATE_BYTES(struct identity, serial),
+	STATE_END,
+};
+
+static const struct state_table identity_table = {
+	.name = "disk",
+	.version = 1,
+	.size = sizeof(struct identity),
+	.fields = identity_fields,
+};
+
+const struct state_table *const virtio_blk_state_tables[] = { &identity_table, NULL };
+
+static int blk_state(struct virtio_dev *dev, struct state *state)
+{
+	const struct blk *blk = to_blk(dev);
+	const struct image *image = &blk->image;
+	const uint64_t sectors = image->size / IMAGE_SECTOR;
+	struct identity disk = { .sectors = sectors, .block = image->logical_block };
+	int ret;
+
+	memcpy(disk.serial, blk->serial, sizeof(disk.serial));
+	ret = state_section(state, &identity_table, dev->name, &disk);
+	if (ret)
+		return ret;
+	if (disk.sectors != sectors)
+		return state_refuse(state, "%s has %" PRIu64 " sectors, the disk %" PRIu64,
+				    image->path, sectors, disk.sectors);
+	if (disk.block != image->logical_block)
+		return state_refuse(state, "%s has blocks of %u bytes, the disk of %u",
+				    image->path, image->logical_block, disk.block);
+	if (memcmp(disk.serial, blk->serial, sizeof(disk.serial)) != 0)
+		return state_refuse(state, "%s: serial= is not that of the disk", image->path);
+	return 0;
+}
+
 static void blk_destroy(struct virtio_dev *dev)
 {
 	struct blk *blk = to_blk(dev);
@@ -337,6 +387,7 @@ static const struct virtio_model blk_model = {
 	.config_read = blk_config_read,
 	.serve = blk_serve,
 	.quiesce = blk_quiesce,
+	.state = blk_state,
 	.destroy = blk_destroy,
 };
 

@@ -110,5 +110,6 @@ const struct device_kind blk_kind = {
 	.describe = disk_describe,
 	.check = disk_check,
 	.create = disk_create,
+	.state_tables = virtio_blk_state_tables,
 };
 DEVICE_CONFIG_FITS(struct disk_config);

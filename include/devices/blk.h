@@ -4,7 +4,8 @@
  *
  *   serve (loop thread)           take chains ─▶ check ─▶ image_submit ─┐ one batch,
  *   image event (loop thread)     image_process: chains pushed ◀────────┘ one interrupt a queue
- *   quiesce (reset, any thread)   image_drain: the same, until nothing is in flight
+ *   quiesce (any thread)          the same, until nothing is in flight: image_drain at a reset,
+ *                                 image_finish when the queues go on later
  *
  * All three hold the device's lock, and completing an I/O never needs it, so a reset on a vCPU
  * thread waits only for the disk (see host/image.h).
@@ -28,6 +29,7 @@ struct disk_config {
 };
 
 extern const struct device_kind blk_kind;
+extern const struct state_table *const virtio_blk_state_tables[];
 
 /*
  * Opens the image and creates the device. All its queues are for the local backend, which the

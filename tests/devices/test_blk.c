@@ -4,6 +4,7 @@
 #include "base/checked.h"
 #include "mock_ring.h"
 #include "devices/blk.h"
+#include "device_saved.h"
 #include "unit.h"
 
 #include <dirent.h>
@@ -784,6 +785,15 @@ static void one_interrupt_for_a_batch(void **state)
 	assert_int_equal(eventfd_drain(f->dev->queues[0].irq.fd), 1);
 }
 
+/* Takes chains, but the loop does not process what has finished. */
+static void serve_only(struct fixture *f)
+{
+	mock_ring_kick(&f->rings[0]);
+	pthread_mutex_lock(&f->dev->lock);
+	f->dev->model->serve(f->dev, &f->dev->queues[0]);
+	pthread_mutex_unlock(&f->dev->lock);
+}
+
 static void reset_waits_for_what_is_in_flight(void **state)
 {
 	struct fixture *f = *state;
@@ -791,11 +801,7 @@ static void reset_waits_for_what_is_in_flight(void **state)
 
 	start(f);
 	fill_ring(f, VIRTIO_BLK_T_OUT, block);
-	mock_ring_kick(&f->rings[0]);
-	/* Served, but the loop does not process what has finished. */
-	pthread_mutex_lock(&f->dev->lock);
-	f->dev->model->serve(f->dev, &f->dev->queues[0]);
-	pthread_mutex_unlock(&f->dev->lock);
+	serve_only(f);
 	mock_driver_status(f->dev, 0);
 	/* Each buffer belongs to the driver again, and each write took place. */
 	assert_int_equal(mock_ring_used_index(&f->rings[0]), RING_SIZE);
@@ -810,11 +816,10 @@ static void reset_waits_for_what_is_in_flight(void **state)
 	assert_int_equal(*ram(f, f->data, 1), 200);
 }
 
-/* One request of 500 MiB, over the same memory again and again. */
-static void reset_cancels_what_is_left(void **state)
+/* Begins one request of 500 MiB, over the same memory again and again. */
+static void begin_huge(struct fixture *f)
 {
 	enum { SEGMENTS = 125 };
-	struct fixture *f = *state;
 	struct mock_buf bufs[SEGMENTS + 2];
 
 	assert_int_equal(truncate(f->path, (off_t)SEGMENTS * MOCK_SLOT_LEN), 0);
@@ -827,16 +832,129 @@ static void reset_cancels_what_is_left(void **state)
 		bufs[i] = (struct mock_buf){ MOCK_HIGH, MOCK_SLOT_LEN, true };
 	bufs[SEGMENTS + 1] = (struct mock_buf){ f->status, 1, true };
 	mock_ring_add(&f->rings[0], bufs, ARRAY_SIZE(bufs));
-	mock_ring_kick(&f->rings[0]);
-	pthread_mutex_lock(&f->dev->lock);
-	f->dev->model->serve(f->dev, &f->dev->queues[0]);
-	pthread_mutex_unlock(&f->dev->lock);
+	serve_only(f);
+}
+
+static void reset_cancels_what_is_left(void **state)
+{
+	struct fixture *f = *state;
+
+	begin_huge(f);
 	mock_driver_status(f->dev, 0);
 	assert_int_equal(mock_ring_used_index(&f->rings[0]), 1);
 	assert_int_equal(*ram(f, f->status, 1), VIRTIO_BLK_S_IOERR);
 
 	start(f);
 	assert_int_equal(do_read(f, 0, SECTOR), VIRTIO_BLK_S_OK);
+}
+
+/* The rings are another kernel's next time. */
+static void losing_memory_access_cancels_what_is_left(void **state)
+{
+	struct fixture *f = *state;
+
+	begin_huge(f);
+	pthread_mutex_lock(&f->dev->lock);
+	virtio_allow_dma(f->dev, false);
+	pthread_mutex_unlock(&f->dev->lock);
+	assert_int_equal(*ram(f, f->status, 1), VIRTIO_BLK_S_IOERR);
+}
+
+/* --- Save and restore --- */
+
+static void freeze_completes_what_is_left(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t written;
+	uint16_t head;
+
+	begin_huge(f);
+	virtio_freeze(f->dev);
+	assert_int_equal(mock_ring_used_index(&f->rings[0]), 1);
+	assert_int_equal(*ram(f, f->status, 1), VIRTIO_BLK_S_OK);
+	assert_true(mock_irq_taken(&f->dev->queues[0].irq));
+	virtio_thaw(f->dev);
+	mock_env_dispatch(&f->env);
+	assert_true(mock_ring_reap(&f->rings[0], &head, &written));
+	assert_false(mock_ring_reap(&f->rings[0], &head, &written));
+	assert_int_equal(do_read(f, 0, SECTOR), VIRTIO_BLK_S_OK);
+}
+
+static void move_to_another_device(struct fixture *f)
+{
+	struct saved saved;
+
+	virtio_freeze(f->dev);
+	device_save(&saved, f->dev);
+	reopen(f);
+	assert_int_equal(device_load(&saved, f->dev), 0);
+	device_expect_same(&saved, f->dev);
+	mock_transport_init(&f->transport, f->dev);
+	f->rings[0].q = &f->dev->queues[0];
+	virtio_thaw(f->dev);
+	saved_free(&saved);
+}
+
+/* Half of the ring is in flight, half not yet taken: each write takes place once. */
+static void requests_survive_a_move(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t block = mock_alloc(&f->env, 1024 * RING_SIZE, 4096);
+	bool seen[RING_SIZE] = { false };
+	unsigned before;
+
+	start(f);
+	fill_ring(f, VIRTIO_BLK_T_OUT, block);
+	mock_ring_set_avail_index(&f->rings[0], RING_SIZE / 2);
+	serve_only(f);
+	mock_ring_set_avail_index(&f->rings[0], RING_SIZE);
+	move_to_another_device(f);
+	before = mock_ring_used_index(&f->rings[0]);
+	assert_int_equal(before, RING_SIZE / 2);
+	for (unsigned i = 0; i < RING_SIZE; i++) {
+		uint32_t written;
+		uint16_t head = wait_used(f, &f->rings[0], &written);
+
+		assert_false(seen[head]);
+		seen[head] = true;
+		assert_sector(f, head * 3U, (uint8_t)(200 - head));
+	}
+	assert_int_equal(mock_ring_used_index(&f->rings[0]), RING_SIZE);
+	assert_int_equal(do_read(f, 0, SECTOR), VIRTIO_BLK_S_OK);
+}
+
+static void another_disk_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct saved saved;
+
+	device_save(&saved, f->dev);
+	device_set(&saved, f->dev, virtio_blk_state_tables[0], "block", 0, 4096);
+	device_expect_refused(&saved, f->dev, "has blocks of 512 bytes, the disk of 4096");
+	saved_free(&saved);
+	device_save(&saved, f->dev);
+	f->options.serial = "kinglet-2";
+	reopen(f);
+	device_expect_refused(&saved, f->dev, "serial= is not that of the disk");
+	saved_free(&saved);
+	device_save(&saved, f->dev);
+	assert_int_equal(truncate(f->path, (off_t)(SECTORS + 8) * SECTOR), 0);
+	reopen(f);
+	device_expect_refused(&saved, f->dev, "has 2056 sectors, the disk 2048");
+	saved_free(&saved);
+}
+
+static void reset_forgets_the_driver(void **state)
+{
+	struct fixture *f = *state;
+	struct saved saved;
+
+	device_save(&saved, f->dev);
+	start(f);
+	assert_int_equal(do_read(f, 0, SECTOR), VIRTIO_BLK_S_OK);
+	mock_driver_status(f->dev, 0);
+	device_expect_same(&saved, f->dev);
+	saved_free(&saved);
 }
 
 static void queues_are_independent(void **state)
@@ -911,6 +1029,13 @@ int main(void)
 		ON_THREADS(reset_waits_for_what_is_in_flight),
 		TEST(reset_cancels_what_is_left),
 		ON_THREADS(reset_cancels_what_is_left),
+		TEST(losing_memory_access_cancels_what_is_left),
+		TEST(freeze_completes_what_is_left),
+		ON_THREADS(freeze_completes_what_is_left),
+		TEST(requests_survive_a_move),
+		ON_THREADS(requests_survive_a_move),
+		TEST(another_disk_is_refused),
+		TEST(reset_forgets_the_driver),
 		TEST(queues_are_independent),
 	};
 
