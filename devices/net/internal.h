@@ -2,7 +2,8 @@
 /*
  * What the files of virtio-net share: net.c (features, configuration, life), control.c (the control
  * queue), filter.c (which frames the driver wants), link.c (its link), taps.c (offloads, and which
- * tap queues are attached), pair.c (frames between a pair of queues and a tap queue).
+ * tap queues are attached), pair.c (frames between a pair of queues and a tap queue), state.c (what
+ * is saved).
  *
  * Everything here runs under the device's lock.
  */
@@ -71,6 +72,8 @@ struct net {
 	uint8_t permanent_mac[ETH_ALEN]; /* and from power-on */
 	/* §5.1.6.1: num_buffers, its last field, exists only with VERSION_1 or merged buffers. */
 	unsigned header_len;
+	unsigned mtu; /* as told to the driver; the tap's at first */
+	uint64_t offloads; /* GUEST_ features that the driver has not switched off */
 	bool link_up;
 	bool announce; /* VIRTIO_NET_S_ANNOUNCE: requested, not acked yet */
 	unsigned announcements_left;
@@ -120,11 +123,17 @@ void net_announce_fired(struct loop_timer *timer);
  */
 void net_announced(struct net *net);
 void net_forget_announcements(struct net *net);
+/* The queues run again: so does the timer. */
+void net_resume_announcements(struct net *net);
+
+/* virtio_model.state and .restored */
+__must_check int net_state(struct virtio_dev *dev, struct state *state);
+void net_restored(struct virtio_dev *dev);
 
 /* The features of the offloads that a tap can do, both ways. */
 uint64_t net_offload_features(const struct tap *tap);
-/* Sets the tap's offloads for a driver that acked these GUEST_ features. */
-__must_check int net_apply_offloads(struct net *net, uint64_t features);
+/* Sets the tap's offloads for a driver that acked its features; net->offloads are these then. */
+__must_check int net_apply_offloads(struct net *net, uint64_t offloads);
 /* The GUEST_ features among `features`. */
 uint64_t net_guest_offloads(uint64_t features);
 /* Attaches the tap queues of the first n pairs, and detaches the others. */

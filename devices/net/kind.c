@@ -349,5 +349,6 @@ const struct device_kind net_kind = {
 	.check = net_check,
 	.conflict = net_conflict,
 	.create = net_create,
+	.state_tables = virtio_net_state_tables,
 };
 DEVICE_CONFIG_FITS(struct net_config);

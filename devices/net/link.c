@@ -61,6 +61,22 @@ void net_forget_announcements(struct net *net)
 	schedule_announcement(net);
 }
 
+void net_resume_announcements(struct net *net)
+{
+	if (!net->announce)
+		schedule_announcement(net);
+}
+
+static void start_announcements(struct net *net)
+{
+	net_forget_announcements(net);
+	if (!net->link_up || !net->dev.started ||
+	    !virtio_has(&net->dev, VIRTIO_NET_F_GUEST_ANNOUNCE))
+		return;
+	net->announcements_left = NET_ANNOUNCEMENTS;
+	schedule_announcement(net);
+}
+
 static void set_link(struct net *net, bool up)
 {
 	struct virtio_dev *dev = &net->dev;
@@ -70,11 +86,7 @@ static void set_link(struct net *net, bool up)
 	net->link_up = up;
 	sys_note(net->pairs[0].tap.sys, SYS_TOPIC_DEVICE, -1, "%s: its link is %s, as that of %s",
 		 dev->name, up ? "up" : "down", net->pairs[0].tap.name);
-	net_forget_announcements(net);
-	if (up && dev->started && virtio_has(dev, VIRTIO_NET_F_GUEST_ANNOUNCE)) {
-		net->announcements_left = NET_ANNOUNCEMENTS;
-		schedule_announcement(net);
-	}
+	start_announcements(net);
 	virtio_config_changed(dev);
 }
 
@@ -104,6 +116,22 @@ static void link_changed(struct net *net, enum link_state state)
 			    "cannot be followed", net->dev.name, tap->name);
 		set_link(net, true);
 	}
+}
+
+/* As link_changed() would have it. */
+static bool tap_has_link(const struct net *net)
+{
+	return !net->pairs[0].tap.gone &&
+	       (net->watch.event.fd < 0 || net->watch.state != LINK_DOWN);
+}
+
+/* What the guest sends comes from another tap now, or from another host. */
+void net_restored(struct virtio_dev *dev)
+{
+	struct net *net = net_of(dev);
+
+	start_announcements(net);
+	set_link(net, tap_has_link(net));
 }
 
 void virtio_net_set_link(struct virtio_dev *dev, enum link_state state)

@@ -60,7 +60,7 @@ static int prepare_taps(struct net *net)
 
 	for (unsigned i = 0; i < net->pair_count && !ret; i++)
 		ret = tap_set_header(&net->pairs[i].tap, net->header_len);
-	return ret ? ret : net_apply_offloads(net, net->dev.acked);
+	return ret ? ret : net_apply_offloads(net, net->offloads);
 }
 
 static int net_activate(struct virtio_dev *dev)
@@ -82,6 +82,7 @@ static int net_activate(struct virtio_dev *dev)
 	}
 	for (unsigned i = 0; i < net->pair_count && !ret && !net->in_kernel; i++)
 		ret = net_pair_start(&net->pairs[i]);
+	net_resume_announcements(net);
 	return ret;
 }
 
@@ -104,6 +105,7 @@ static void net_reset(struct virtio_dev *dev)
 	if (net_use_pairs(net, 1))
 		log_warning("%s: frames may be lost until a driver uses all pairs", dev->name);
 	memcpy(net->mac, net->permanent_mac, sizeof(net->mac));
+	net->offloads = UINT64_MAX;
 	net_filter_reset(&net->filter);
 	net_forget_announcements(net);
 }
@@ -119,8 +121,7 @@ static void net_config_read(struct virtio_dev *dev, unsigned off, void *buf, uns
 			 (net->announce ? VIRTIO_NET_S_ANNOUNCE : 0));
 	put_le16(config + offsetof(struct virtio_net_config, max_virtqueue_pairs),
 		 (uint16_t)net->pair_count);
-	put_le16(config + offsetof(struct virtio_net_config, mtu),
-		 (uint16_t)net->pairs[0].tap.mtu);
+	put_le16(config + offsetof(struct virtio_net_config, mtu), (uint16_t)net->mtu);
 	memcpy(buf, config + off, len);
 }
 
@@ -175,6 +176,8 @@ static const struct virtio_model net_model = {
 	.reset = net_reset,
 	.quiesce = net_quiesce,
 	.destroy = net_destroy,
+	.state = net_state,
+	.restored = net_restored,
 	.print_stats = net_print_stats,
 	.get_stats = net_stats,
 };
@@ -235,6 +238,8 @@ static struct net *net_alloc(const struct virtio_net_options *options)
 	else
 		mac_from_name(net->pairs[0].tap.name, net->permanent_mac);
 	memcpy(net->mac, net->permanent_mac, sizeof(net->mac));
+	net->mtu = net->pairs[0].tap.mtu;
+	net->offloads = UINT64_MAX;
 	net_filter_reset(&net->filter);
 	net->watch = (struct link_watch){ .event.fd = -1, .changed = net_tap_changed };
 	net->announce_timer = (struct loop_timer){ .event.fd = -1, .fn = net_announce_fired };

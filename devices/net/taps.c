@@ -26,9 +26,11 @@ uint64_t net_guest_offloads(uint64_t features)
 	return guest;
 }
 
-int net_apply_offloads(struct net *net, uint64_t features)
+int net_apply_offloads(struct net *net, uint64_t offloads)
 {
+	uint64_t features = net->dev.acked & offloads;
 	unsigned tun = 0;
+	int ret;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(offload_kinds); i++)
 		if (features >> offload_kinds[i].guest & 1)
@@ -38,7 +40,10 @@ int net_apply_offloads(struct net *net, uint64_t features)
 		tun &= ~(unsigned)TUN_F_TSO_ECN;
 	if (!(tun & TUN_F_CSUM))
 		tun = 0;
-	return tap_set_offloads(&net->pairs[0].tap, tun);
+	ret = tap_set_offloads(&net->pairs[0].tap, tun);
+	if (!ret)
+		net->offloads = offloads;
+	return ret;
 }
 
 uint64_t net_offload_features(const struct tap *tap)

@@ -33,6 +33,7 @@ struct net_config {
 };
 
 extern const struct device_kind net_kind;
+extern const struct state_table *const virtio_net_state_tables[];
 
 /* Queue numbers, §5.1.2. */
 #define NET_QUEUE_RX(pair) (2 * (pair))

@@ -7,6 +7,7 @@
 #include "base/le.h"
 #include "mock_ring.h"
 #include "devices/net.h"
+#include "device_saved.h"
 #include "unit.h"
 
 #include <linux/if_tun.h>
@@ -152,15 +153,20 @@ static int setup_in_kernel(void **state)
 	return 0;
 }
 
+static void close_device(struct fixture *f)
+{
+	mock_driver_status(f->dev, 0);
+	f->dev->model->destroy(f->dev);
+	for (unsigned i = 0; i < PAIRS; i++)
+		close_fd(&f->wires[i]);
+}
+
 static int teardown(void **state)
 {
 	struct fixture *f = *state;
 
 	f->refuse_after = UINT32_MAX;
-	mock_driver_status(f->dev, 0);
-	f->dev->model->destroy(f->dev);
-	for (unsigned i = 0; i < PAIRS; i++)
-		close_fd(&f->wires[i]);
+	close_device(f);
 	mock_env_destroy(&f->env);
 	test_free(f);
 	return 0;
@@ -293,6 +299,58 @@ static void test_reset_leaves_one_pair(void **state)
 	expect_attached(f, 1);
 }
 
+/* Another device, on other tap queues, goes on with what this one has saved. */
+static void restore(struct fixture *f)
+{
+	struct mock_ring rings[NET_QUEUES(PAIRS)];
+	struct saved saved;
+
+	memcpy(rings, f->rings, sizeof(rings));
+	virtio_freeze(f->dev);
+	device_save(&saved, f->dev);
+	close_device(f);
+	make_device(f, false);
+	assert_int_equal(local_backend_bind(f->dev, 0, f->dev->queue_count), 0);
+	assert_int_equal(device_load(&saved, f->dev), 0);
+	/* Guest RAM is not what this is about: fresh rings, in the same places. */
+	for (unsigned i = 0; i < NET_QUEUES(PAIRS); i++) {
+		struct virtq_state *q = &f->dev->queues[i].state;
+
+		q->last_avail = q->used_index = 0;
+		assert_int_equal(f->rings[i].desc, rings[i].desc);
+		f->rings[i].q = &f->dev->queues[i];
+	}
+	virtio_thaw(f->dev);
+	assert_false(f->dev->status & VIRTIO_CONFIG_S_NEEDS_RESET);
+	saved_free(&saved);
+}
+
+static void test_pairs_survive_a_restore(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, MQ, NET_QUEUES(PAIRS));
+	assert_int_equal(set_pairs(f, NET_QUEUE_CONTROL(PAIRS), 2), VIRTIO_NET_OK);
+	restore(f);
+	expect_attached(f, 2);
+	for (unsigned i = 0; i < 2; i++)
+		expect_pair_carries_frames(f, i);
+	assert_int_equal(set_pairs(f, NET_QUEUE_CONTROL(PAIRS), PAIRS), VIRTIO_NET_OK);
+	expect_attached(f, PAIRS);
+}
+
+/* The control queue is still the third. */
+static void test_driver_of_one_pair_survives_a_restore(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, CONTROL, 3);
+	restore(f);
+	expect_attached(f, 1);
+	assert_int_equal(set_pairs(f, 2, 1), VIRTIO_NET_ERR);
+	expect_pair_carries_frames(f, 0);
+}
+
 /* The second switch is refused: the first is taken back. */
 static void test_tap_that_refuses(void **state)
 {
@@ -423,6 +481,8 @@ int main(void)
 		TEST(test_pairs_come_and_go),
 		TEST(test_number_of_pairs_out_of_range),
 		TEST(test_reset_leaves_one_pair),
+		TEST(test_pairs_survive_a_restore),
+		TEST(test_driver_of_one_pair_survives_a_restore),
 		TEST(test_tap_that_refuses),
 		TEST(test_driver_of_one_pair),
 		TEST(test_driver_of_one_pair_that_enables_all),
