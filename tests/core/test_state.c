@@ -6,7 +6,7 @@
 #include "base/le.h"
 #include "base/text.h"
 #include "capture.h"
-#include "saved.h"
+#include "saved_file.h"
 #include "unit.h"
 
 #include <errno.h>
@@ -189,7 +189,7 @@ static struct file file_of(const struct world *world)
 {
 	struct world copy = *world;
 	struct file file;
-	int fd = saved_of(world_state, &copy);
+	int fd = saved_file_of(world_state, &copy);
 	ssize_t len = pread(fd, file.bytes, sizeof(file.bytes), 0);
 
 	assert_in_range(len, 16, sizeof(file.bytes) - 1);
@@ -237,13 +237,13 @@ static void test_saved_is_loaded_and_saved_the_same(void **state)
 	struct world from = sample, to = { .part.not_saved = 1, .routes[0].not_saved = 2 };
 
 	(void)state;
-	saved_move(world_state, &from, &to);
+	saved_file_move(world_state, &from, &to);
 	assert_int_equal(to.part.not_saved, 1);
 	assert_int_equal(to.routes[0].not_saved, 2);
 	to.part.not_saved = from.part.not_saved;
 	to.routes[0].not_saved = from.routes[0].not_saved;
 	assert_memory_equal(&from, &to, sizeof(from));
-	saved_move(world_state, &(struct world){ 0 }, &to);
+	saved_file_move(world_state, &(struct world){ 0 }, &to);
 	assert_int_equal(to.route_count, 0);
 	assert_int_equal(to.text_len, 0);
 }
@@ -282,10 +282,10 @@ static int no_state(void *object, struct state *state)
 
 static void test_a_state_may_be_empty(void **state)
 {
-	int fd = saved_of(no_state, NULL);
+	int fd = saved_file_of(no_state, NULL);
 
 	(void)state;
-	assert_int_equal(saved_load(fd, no_state, NULL), 0);
+	assert_int_equal(saved_file_load(fd, no_state, NULL), 0);
 	close(fd);
 }
 
@@ -505,7 +505,7 @@ static void test_versions(void **state)
 	memset(file.bytes + file.len - PART_LEN_1 + 3, 0, PART_LEN_1 - 3);
 	put_le64(file.bytes + 16, bytes_hash(file.bytes + 24, file.len - 24));
 	fd = open_bytes(file.bytes, file.len);
-	assert_int_equal(saved_load(fd, part_state, &part), 0);
+	assert_int_equal(saved_file_load(fd, part_state, &part), 0);
 	assert_int_equal(part.mode, 2);
 	assert_int_equal(part.vector, 1);
 	assert_int_equal(part.added, 8);

@@ -14,10 +14,10 @@
 enum {
 	FILE_HEADER = 16,
 	SECTION_HEADER = 16,
-	LEN = 0,
-	TABLE_LEN = 6,
-	NAME_LEN = 7,
-	HASH = 8,
+	HASH = 0,
+	LEN = 8,
+	TABLE_LEN = 14,
+	NAME_LEN = 15,
 };
 
 static int new_file(void)
@@ -76,10 +76,9 @@ static uint8_t *next_section(const struct saved *saved, uint8_t *section)
 
 static void sign(uint8_t *section)
 {
-	const uint8_t *body = section + SECTION_HEADER;
+	const size_t len = SECTION_HEADER + body_len(section) - LEN;
 
-	put_le64(section + HASH,
-		 bytes_hash(section, HASH) ^ bytes_hash(body, body_len(section)) * 3);
+	put_le64(section + HASH, bytes_hash(section + LEN, len));
 }
 
 int saved_load(const struct saved *saved, saved_fn *fn, void *object)
