@@ -15,10 +15,10 @@ extern const struct state_table saved_clock, saved_pic, saved_ioapic, saved_pit;
 
 /*
  * Of a vCPU: struct kvm_regs, kvm_sregs, kvm_sregs2, kvm_debugregs, kvm_xcrs, kvm_lapic_state,
- * kvm_mp_state, kvm_vcpu_events; x86_tsc; lists of kvm_cpuid_entry2 and of kvm_msr_entry.
+ * kvm_mp_state, kvm_vcpu_events; x86_ssp, x86_tsc; lists of kvm_cpuid_entry2 and of kvm_msr_entry.
  */
 extern const struct state_table saved_regs, saved_sregs, saved_sregs2, saved_debugregs, saved_xcrs,
-	saved_lapic, saved_mp_state, saved_events, saved_tsc, saved_cpuid, saved_msrs;
+	saved_lapic, saved_mp_state, saved_events, saved_ssp, saved_tsc, saved_cpuid, saved_msrs;
 
 /*
  * Saves the groups of an inventory that was read, or loads them into a copy of one; without its

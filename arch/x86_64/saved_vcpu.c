@@ -101,6 +101,27 @@ static int msrs_saved(const struct x86_vm *vm, struct x86_inventory *inventory,
 	return ret;
 }
 
+/*
+ * The shadow stack's pointer, which is in no MSR while a stack is in use: KVM_REG_X86, of 64 bits,
+ * KVM's register 0. (KVM api.rst 4.68, from Linux 6.18 on)
+ */
+#define REG_SSP 0x2030000300000000ULL
+
+static int ssp_saved(struct vcpu *vcpu, struct state *state, const char *name)
+{
+	struct x86_ssp ssp = { 0 };
+	struct kvm_one_reg reg = { .id = REG_SSP, .addr = (uintptr_t)&ssp.ssp };
+	int ret;
+
+	/* Not of this KVM, CPU or machine. */
+	if (vcpu_ioctl(vcpu, KVM_GET_ONE_REG, &reg) < 0)
+		return 0;
+	ret = state_section(state, &saved_ssp, name, &ssp);
+	if (!ret && state_loads(state))
+		ret = vcpu_call(vcpu, KVM_SET_ONE_REG, &reg);
+	return ret;
+}
+
 static int apply(struct vcpu *vcpu, const struct x86_inventory *inventory, struct state *state)
 {
 	struct kvm_msr_entry refused;
@@ -137,6 +158,8 @@ int arch_vcpu_saved(struct arch_vm *arch, struct vcpu *vcpu, struct state *state
 		ret = tsc_saved(arch, vcpu, state, name);
 	if (ret >= 0)
 		ret = msrs_saved(vm, inventory, state, name);
+	if (ret >= 0)
+		ret = ssp_saved(vcpu, state, name);
 	if (ret >= 0 && state_loads(state))
 		ret = apply(vcpu, inventory, state);
 	return ret < 0 ? ret : 0;

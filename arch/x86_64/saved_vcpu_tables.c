@@ -201,6 +201,18 @@ const struct state_table saved_events = {
 	.fields = events_fields,
 };
 
+static const struct state_field ssp_fields[] = {
+	STATE_NUMBER(struct x86_ssp, ssp),
+	STATE_END,
+};
+
+const struct state_table saved_ssp = {
+	.name = "ssp",
+	.version = 1,
+	.size = sizeof(struct x86_ssp),
+	.fields = ssp_fields,
+};
+
 static const struct state_field tsc_fields[] = {
 	STATE_NUMBER(struct x86_tsc, value),
 	STATE_NUMBER(struct x86_tsc, offset),

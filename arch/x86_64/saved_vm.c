@@ -2,10 +2,7 @@
 /* The saved state of what all vCPUs share. */
 #include "saved.h"
 
-/*
- * They are set at once: a device whose line is high raises it after that, and KVM keeps an interrupt
- * of a line until a local APIC has taken it.
- */
+/* Set at once, before the devices are loaded: a line that one of these raises stays raised. */
 static int chips_saved(struct kvm *kvm, struct state *state)
 {
 	static const struct {

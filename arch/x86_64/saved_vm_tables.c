@@ -95,8 +95,21 @@ const struct state_table saved_pit = {
 };
 
 const struct state_table *const arch_state_tables[] = {
-	&saved_clock, &saved_pic,  &saved_ioapic, &saved_pit,	   &saved_cpuid,
-	&saved_regs,  &saved_sregs, &saved_sregs2, &saved_debugregs, &saved_xcrs,
-	&saved_lapic, &saved_mp_state, &saved_events, &saved_msrs,  &saved_tsc,
+	&saved_clock,
+	&saved_pic,
+	&saved_ioapic,
+	&saved_pit,
+	&saved_cpuid,
+	&saved_regs,
+	&saved_sregs,
+	&saved_sregs2,
+	&saved_debugregs,
+	&saved_xcrs,
+	&saved_lapic,
+	&saved_mp_state,
+	&saved_events,
+	&saved_tsc,
+	&saved_msrs,
+	&saved_ssp,
 	NULL,
 };

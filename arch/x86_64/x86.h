@@ -37,6 +37,11 @@ struct x86_inventory {
 	struct kvm_msr_entry msrs[]; /* the readable ones */
 };
 
+/* A shadow stack's pointer. (saved_vcpu.c) */
+struct x86_ssp {
+	uint64_t ssp;
+};
+
 /* What a vCPU's time-stamp counter is when a machine is saved. (saved_clock.c) */
 struct x86_tsc {
 	uint64_t value;

@@ -226,6 +226,8 @@ static const struct narrate_entry entries[] = {
 	      .answer = answer_khz),
 	ENTRY(KVM_GET_LAPIC, "4.57", "reads the local APIC of @"),
 	ENTRY(KVM_SET_LAPIC, "4.58", "sets the local APIC of @"),
+	ENTRY(KVM_SET_ONE_REG, "4.68", "sets the shadow stack pointer of @"),
+	ENTRY(KVM_GET_ONE_REG, "4.69", "reads the shadow stack pointer of @"),
 	ENTRY(KVM_KVMCLOCK_CTRL, "4.70", "has @ told by kvmclock that it was stopped"),
 	ENTRY(KVM_CREATE_PIT2, "4.71", "puts an i8254 timer into the kernel, wired to GSI 0"),
 	ENTRY(KVM_GET_PIT2, "4.72", "reads the three channels of the i8254 timer"),

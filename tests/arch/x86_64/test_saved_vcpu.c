@@ -44,6 +44,7 @@ static void fill(struct vm_rig *rig)
 		.triple_fault = { 1 }, .exception_has_payload = 1, .exception_payload = 0x1234,
 	};
 	rig->debug = (struct kvm_debugregs){ .db = { 1, 2, 3, 4 }, .dr6 = 5, .dr7 = 6 };
+	rig->ssp = 0x7fff12345678;
 	fill_lapic(rig);
 	fill_msrs(rig);
 }
@@ -73,6 +74,7 @@ static void assert_loaded(const struct vm_rig *from, const struct vm_rig *to)
 	SAME(xsave);
 	SAME(events);
 	SAME(debug);
+	SAME(ssp);
 #undef SAME
 	for (unsigned i = 0; i < from->msr_count; i++)
 		if (from->msrs[i].index != 0x10)
@@ -110,6 +112,19 @@ static void older_kernels_have_less(void **state)
 		teardown_two(state);
 		setup_two(state);
 	}
+}
+
+static void without_shadow_stacks_there_is_no_pointer(void **state)
+{
+	struct saved_rig *rig = *state;
+
+	rig->from->no_ssp = rig->to->no_ssp = true;
+	start(rig);
+	rig->from->ssp = 0;
+	assert_int_equal(load(saved, rig->to, save(saved, rig->from)), 0);
+	assert_loaded(rig->from, rig->to);
+	rig->to->no_ssp = false;
+	refuses(saved, rig->to, save(saved, rig->from), "section ssp (vcpu 0): is missing");
 }
 
 static void without_irqchip_there_is_no_local_apic(void **state)
@@ -402,7 +417,7 @@ static void every_failure_is_told(void **state)
 	start(rig);
 	/* Nested state twice, events twice; GET_TSC_KHZ and HAS_DEVICE_ATTR only tell what is there. */
 	assert_int_equal(fail_each(rig->from, save_once, rig->from), 14);
-	assert_int_equal(fail_each(rig->to, load_once, rig), 13);
+	assert_int_equal(fail_each(rig->to, load_once, rig), 14);
 	assert_int_equal(fail_each(rig->to, start_once, rig->to), 7);
 	rig->to->no_tsc_offset = true;
 	assert_int_equal(fail_each(rig->to, start_once, rig->to), 5);
@@ -414,6 +429,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup_two, teardown_two)
 		T(all_of_it_is_loaded),
 		T(older_kernels_have_less),
+		T(without_shadow_stacks_there_is_no_pointer),
 		T(without_irqchip_there_is_no_local_apic),
 		T(events_are_set_last_and_msrs_after_the_local_apic),
 		T(what_may_change_is_read_first),

@@ -54,7 +54,8 @@ struct vm_rig {
 	struct kvm_clock_data clock;
 	uint64_t tsc_offset; /* of its TSC, an MSR, to the host's, which stands still */
 	int tsc_khz;
-	bool no_tsc_offset, no_kvmclock; /* KVM or the guest has none such */
+	uint64_t ssp;
+	bool no_tsc_offset, no_kvmclock, no_ssp; /* KVM or the guest has none such */
 	unsigned msrs_written;
 	struct kvm_enable_cap enabled;
 	uint64_t identity_map, tss;
@@ -123,6 +124,22 @@ static inline int rig_set_msrs(struct vm_rig *rig, const struct kvm_msrs *msrs)
 		rig->msrs_written++;
 	}
 	return (int)msrs->nmsrs;
+}
+
+/* The only one: the shadow stack pointer. */
+static inline int rig_one_reg(struct vm_rig *rig, unsigned long request,
+			      const struct kvm_one_reg *reg)
+{
+	uint64_t *value = (uint64_t *)(uintptr_t)reg->addr;
+
+	assert_int_equal(reg->id, 0x2030000300000000);
+	if (rig->no_ssp)
+		return -EINVAL;
+	if (request == KVM_GET_ONE_REG)
+		*value = rig->ssp;
+	else
+		rig->ssp = *value;
+	return 0;
 }
 
 /* A vCPU's only attribute. */
@@ -230,6 +247,9 @@ static inline int rig_ioctl(struct fake_sys *fake, int fd, unsigned long request
 	case KVM_SET_TSC_KHZ:
 		rig->tsc_khz = (int)(uintptr_t)arg;
 		return 0;
+	case KVM_GET_ONE_REG:
+	case KVM_SET_ONE_REG:
+		return rig_one_reg(rig, request, arg);
 	case KVM_HAS_DEVICE_ATTR:
 	case KVM_GET_DEVICE_ATTR:
 	case KVM_SET_DEVICE_ATTR:
