@@ -5,10 +5,7 @@
 
 #include "vm_rig.h"
 
-#include "core/state.h"
-
-#include <sys/mman.h>
-#include <unistd.h>
+#include "saved.h"
 
 struct saved_rig {
 	struct vm_rig *from, *to;
@@ -34,55 +31,24 @@ static inline int teardown_two(void **state)
 	return 0;
 }
 
-/* Turns a state that was saved into one to load; `data` (may be NULL) gets its bytes. */
-static inline void turn_round(struct state **state, uint8_t *data, size_t room, size_t *len)
+/* Loads what was saved, to the end; frees it. */
+static inline int load(saved_fn *fn, struct vm_rig *rig, struct saved saved)
 {
-	int fd = memfd_create("state", MFD_CLOEXEC);
+	int ret = saved_load(&saved, fn, rig);
 
-	assert_int_equal(state_write(*state, fd), 0);
-	state_free(*state);
-	assert_int_equal(state_open(state, fd, "test.state"), 0);
-	if (data) {
-		*len = (size_t)pread(fd, data, room, 0);
-		assert_in_range(*len, 1, room - 1);
-	}
-	close(fd);
-}
-
-/* What a machine's part saves, to be loaded. */
-static inline struct state *save(int (*saved)(struct vm_rig *rig, struct state *state),
-				 struct vm_rig *rig)
-{
-	struct state *state;
-
-	assert_int_equal(state_new(&state), 0);
-	assert_int_equal(saved(rig, state), 0);
-	turn_round(&state, NULL, 0, NULL);
-	return state;
-}
-
-/* Loads it, to the end; frees it. */
-static inline int load(int (*saved)(struct vm_rig *rig, struct state *state), struct vm_rig *rig,
-		       struct state *state)
-{
-	int ret = saved(rig, state);
-
-	if (!ret)
-		ret = state_end(state);
-	state_free(state);
+	saved_free(&saved);
 	return ret;
 }
 
 /* The same, refused with a line that has `why` in it. */
-static inline void refuses(int (*saved)(struct vm_rig *rig, struct state *state),
-			   struct vm_rig *rig, struct state *state, const char *why)
+static inline void refuses(saved_fn *fn, struct vm_rig *rig, struct saved saved, const char *why)
 {
 	struct capture capture;
 	char said[512];
 	int ret;
 
 	capture_stderr_begin(&capture);
-	ret = load(saved, rig, state);
+	ret = load(fn, rig, saved);
 	capture_stderr_end(&capture, said, sizeof(said));
 	assert_int_equal(ret, -EBADMSG);
 	assert_one_line(said);
@@ -90,25 +56,42 @@ static inline void refuses(int (*saved)(struct vm_rig *rig, struct state *state)
 		fail_msg("\"%s\" is not in: %s", why, said);
 }
 
-static inline void assert_same_when_saved(int (*saved)(struct vm_rig *rig, struct state *state),
-					  struct vm_rig *a, struct vm_rig *b)
+static inline void assert_same_when_saved(saved_fn *fn, struct vm_rig *a, struct vm_rig *b)
 {
-	enum { ROOM = 65536 };
-	uint8_t *data[2] = { test_malloc(ROOM), test_malloc(ROOM) };
-	size_t len[2];
+	struct saved of_a = saved_take(fn, a), of_b = saved_take(fn, b);
 
-	for (unsigned i = 0; i < 2; i++) {
-		struct state *state;
+	assert_true(saved_equal(&of_a, &of_b));
+	saved_free(&of_a);
+	saved_free(&of_b);
+}
 
-		assert_int_equal(state_new(&state), 0);
-		assert_int_equal(saved(i ? b : a, state), 0);
-		turn_round(&state, data[i], ROOM, &len[i]);
-		state_free(state);
+/* Each `step`th byte of what was saved becomes another: loaded, or refused with one line. */
+static inline void damage_each(saved_fn *fn, struct vm_rig *rig, struct saved saved, size_t step)
+{
+	static const uint8_t values[] = { 0, 0xff };
+	struct capture capture;
+	char said[512];
+	uint8_t *byte;
+
+	for (size_t n = 0; (byte = saved_byte(&saved, n)); n += step) {
+		uint8_t was = *byte;
+
+		for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
+			int ret;
+
+			*byte = values[i];
+			capture_stderr_begin(&capture);
+			ret = saved_load(&saved, fn, rig);
+			capture_stderr_end(&capture, said, sizeof(said));
+			assert_true(!ret || ret == -EBADMSG);
+			if (ret)
+				assert_one_line(said);
+			else
+				assert_string_equal(said, "");
+		}
+		*byte = was;
 	}
-	assert_int_equal(len[0], len[1]);
-	assert_memory_equal(data[0], data[1], len[0]);
-	test_free(data[0]);
-	test_free(data[1]);
+	saved_free(&saved);
 }
 
 /*

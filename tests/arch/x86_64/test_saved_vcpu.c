@@ -2,8 +2,10 @@
 /* The saved state of a vCPU on x86_64, and the start of its clocks. */
 #include "saved_rig.h"
 
-static int saved(struct vm_rig *rig, struct state *state)
+static int part(void *object, struct state *state)
 {
+	struct vm_rig *rig = object;
+
 	return arch_vcpu_saved(&rig->arch, &rig->vcpu, state);
 }
 
@@ -86,11 +88,11 @@ static void all_of_it_is_loaded(void **state)
 	struct saved_rig *rig = *state;
 
 	start(rig);
-	assert_int_equal(load(saved, rig->to, save(saved, rig->from)), 0);
+	assert_int_equal(load(part, rig->to, saved_take(part, rig->from)), 0);
 	assert_loaded(rig->from, rig->to);
 	assert_int_equal(arch_clock_start(&rig->to->arch, &rig->to->vcpu, 1, 0), 0);
 	rig->to->tsc_offset = rig->from->tsc_offset; /* of another host */
-	assert_same_when_saved(saved, rig->from, rig->to);
+	assert_same_when_saved(part, rig->from, rig->to);
 }
 
 static void older_kernels_have_less(void **state)
@@ -107,7 +109,7 @@ static void older_kernels_have_less(void **state)
 		memset(rig->from->sregs2.pdptrs, 0, sizeof(rig->from->sregs2.pdptrs));
 		if (caps[i] == KVM_CAP_XCRS)
 			rig->from->xcrs = rig->to->xcrs;
-		assert_int_equal(load(saved, rig->to, save(saved, rig->from)), 0);
+		assert_int_equal(load(part, rig->to, saved_take(part, rig->from)), 0);
 		assert_loaded(rig->from, rig->to);
 		teardown_two(state);
 		setup_two(state);
@@ -121,10 +123,10 @@ static void without_shadow_stacks_there_is_no_pointer(void **state)
 	rig->from->no_ssp = rig->to->no_ssp = true;
 	start(rig);
 	rig->from->ssp = 0;
-	assert_int_equal(load(saved, rig->to, save(saved, rig->from)), 0);
+	assert_int_equal(load(part, rig->to, saved_take(part, rig->from)), 0);
 	assert_loaded(rig->from, rig->to);
 	rig->to->no_ssp = false;
-	refuses(saved, rig->to, save(saved, rig->from), "section ssp (vcpu 0): is missing");
+	refuses(part, rig->to, saved_take(part, rig->from), "section ssp (vcpu 0): is missing");
 }
 
 static void without_irqchip_there_is_no_local_apic(void **state)
@@ -132,7 +134,7 @@ static void without_irqchip_there_is_no_local_apic(void **state)
 	struct saved_rig *rig = *state;
 
 	start_with(rig, false);
-	assert_int_equal(load(saved, rig->to, save(saved, rig->from)), 0);
+	assert_int_equal(load(part, rig->to, saved_take(part, rig->from)), 0);
 	assert_int_equal(fake_sys_count(&rig->from->fake, KVM_GET_LAPIC), 0);
 	assert_int_equal(fake_sys_count(&rig->to->fake, KVM_SET_LAPIC), 0);
 	assert_int_equal(fake_sys_count(&rig->to->fake, KVM_SET_MP_STATE), 0);
@@ -159,12 +161,12 @@ static void events_are_set_last_and_msrs_after_the_local_apic(void **state)
 					       KVM_SET_MSRS, KVM_SET_MP_STATE,
 					       KVM_SET_VCPU_EVENTS };
 	struct saved_rig *rig = *state;
-	struct state *from;
+	struct saved from;
 
 	start(rig);
-	from = save(saved, rig->from);
+	from = saved_take(part, rig->from);
 	rig->to->fake.request_count = 0;
-	assert_int_equal(load(saved, rig->to, from), 0);
+	assert_int_equal(load(part, rig->to, from), 0);
 	for (size_t i = 1; i < ARRAY_SIZE(order); i++)
 		assert_true(last_of(&rig->to->fake, order[i - 1]) <
 			    last_of(&rig->to->fake, order[i]));
@@ -177,11 +179,13 @@ static void what_may_change_is_read_first(void **state)
 {
 	static const unsigned long order[] = { KVM_GET_MP_STATE, KVM_GET_MSRS, KVM_GET_LAPIC };
 	struct saved_rig *rig = *state;
+	struct saved saved;
 	unsigned mp_state;
 
 	start(rig);
 	rig->from->fake.request_count = 0;
-	state_free(save(saved, rig->from));
+	saved = saved_take(part, rig->from);
+	saved_free(&saved);
 	mp_state = last_of(&rig->from->fake, KVM_GET_MP_STATE);
 	for (unsigned i = 0; i < mp_state; i++)
 		assert_true(rig->from->fake.requests[i] == KVM_CHECK_EXTENSION ||
@@ -203,7 +207,7 @@ static void another_cpu_is_refused_by_leaf(void **state)
 	rig->to->leaves[1] = (struct kvm_cpuid_entry2){ .function = 7, .ebx = 2 };
 	start(rig);
 	rig->to->fake.request_count = 0;
-	refuses(saved, rig->to, save(saved, rig->from), "section cpuid (vcpu 0): of another CPU or "
+	refuses(part, rig->to, saved_take(part, rig->from), "section cpuid (vcpu 0): of another CPU or "
 							"kernel: leaf 0x7.0 is 0 1 0 0, and on this "
 							"host 0x7.0 is 0 2 0 0");
 	assert_int_equal(rig->to->fake.request_count, 0);
@@ -217,7 +221,7 @@ static void another_size_of_xsave_is_refused(void **state)
 	start(rig);
 	vm = rig->to->arch.priv;
 	vm->power_on->xsave_len = 8192;
-	refuses(saved, rig->to, save(saved, rig->from), "4096 bytes; on this host they are 8192");
+	refuses(part, rig->to, saved_take(part, rig->from), "4096 bytes; on this host they are 8192");
 	assert_int_equal(vm_rig_add_vcpu(rig->to, 0), 0);
 }
 
@@ -227,10 +231,10 @@ static void an_msr_that_kvm_refuses_is_named(void **state)
 
 	start(rig);
 	rig->to->read_only_msr = 0x3b;
-	refuses(saved, rig->to, save(saved, rig->from), "MSR 0x3b cannot become 0x10101");
+	refuses(part, rig->to, saved_take(part, rig->from), "MSR 0x3b cannot become 0x10101");
 	/* One that has its value already is none. */
 	rig_msr(rig->to, 0x3b)->data = rig_msr(rig->from, 0x3b)->data;
-	assert_int_equal(load(saved, rig->to, save(saved, rig->from)), 0);
+	assert_int_equal(load(part, rig->to, saved_take(part, rig->from)), 0);
 }
 
 static void an_msr_that_this_kvm_lacks_is_named(void **state)
@@ -239,7 +243,15 @@ static void an_msr_that_this_kvm_lacks_is_named(void **state)
 
 	rig->to->missing_msr = 0xce;
 	start(rig);
-	refuses(saved, rig->to, save(saved, rig->from), "MSR 0xce: this host's KVM has none such");
+	refuses(part, rig->to, saved_take(part, rig->from), "MSR 0xce: this host's KVM has none such");
+}
+
+static void damage_is_loaded_or_refused(void **state)
+{
+	struct saved_rig *rig = *state;
+
+	start(rig);
+	damage_each(part, rig->to, saved_take(part, rig->from), 3);
 }
 
 static int save_quietly(struct vm_rig *rig, char *said, size_t len)
@@ -250,7 +262,7 @@ static int save_quietly(struct vm_rig *rig, char *said, size_t len)
 
 	assert_int_equal(state_new(&state), 0);
 	capture_stderr_begin(&capture);
-	ret = saved(rig, state);
+	ret = part(rig, state);
 	capture_stderr_end(&capture, said, len);
 	state_free(state);
 	return ret;
@@ -301,12 +313,12 @@ static void a_counter_keeps_its_frequency(void **state)
 	start(rig);
 	rig->to->tsc_khz = 2000400; /* 200 ppm */
 	rig->to->missing_cap = KVM_CAP_TSC_CONTROL;
-	assert_int_equal(load(saved, rig->to, save(saved, rig->from)), 0);
+	assert_int_equal(load(part, rig->to, saved_take(part, rig->from)), 0);
 	rig->to->tsc_khz = 2000600;
-	refuses(saved, rig->to, save(saved, rig->from), "section tsc (vcpu 0): the guest's runs at "
+	refuses(part, rig->to, saved_take(part, rig->from), "section tsc (vcpu 0): the guest's runs at "
 							"2000000 kHz, this host's at 2000600 kHz");
 	rig->to->missing_cap = 0;
-	assert_int_equal(load(saved, rig->to, save(saved, rig->from)), 0);
+	assert_int_equal(load(part, rig->to, saved_take(part, rig->from)), 0);
 	assert_int_equal(rig->to->tsc_khz, 2000000);
 }
 
@@ -318,7 +330,7 @@ static void counters_advance_by_the_time_that_passed(void **state)
 	start(rig);
 	value = rig_msr(rig->from, 0x10)->data;
 	rig->to->tsc_offset = 1000;
-	assert_int_equal(load(saved, rig->to, save(saved, rig->from)), 0);
+	assert_int_equal(load(part, rig->to, saved_take(part, rig->from)), 0);
 	assert_int_equal(arch_clock_start(&rig->to->arch, &rig->to->vcpu, 1, 3000000500), 0);
 	assert_int_equal(rig_msr(rig->to, 0x10)->data, value + 6000001000);
 
@@ -337,14 +349,14 @@ static void counters_keep_their_distance(void **state)
 	uint64_t first;
 
 	start(rig);
-	assert_int_equal(load(saved, rig->to, save(saved, rig->from)), 0);
+	assert_int_equal(load(part, rig->to, saved_take(part, rig->from)), 0);
 	both[0] = rig->to->vcpu;
 	both[1] = rig->to->vcpu;
 	both[1].id = rig->from->vcpu.id = rig->to->vcpu.id = 1;
 	assert_int_equal(cpuid_set(&rig->from->arch, &rig->from->vcpu), 0);
 	rig->from->tsc_offset += 7;
 	rig_msr(rig->from, 0x10)->data += 2000000007;
-	assert_int_equal(load(saved, rig->to, save(saved, rig->from)), 0);
+	assert_int_equal(load(part, rig->to, saved_take(part, rig->from)), 0);
 	assert_int_equal(arch_clock_start(&rig->to->arch, both, 1, 0), 0);
 	first = rig->to->tsc_offset;
 	rig_msr(rig->to, 0x10)->data = 123;
@@ -371,7 +383,7 @@ static void a_deadline_is_set_again(void **state)
 	rig->to->msrs[rig->to->msr_count++] = (struct kvm_msr_entry){ .index = 0x6e0 };
 	start(rig);
 	rig_msr(rig->from, 0x6e0)->data = 0;
-	assert_int_equal(load(saved, rig->to, save(saved, rig->from)), 0);
+	assert_int_equal(load(part, rig->to, saved_take(part, rig->from)), 0);
 	rig->to->fake.hook = writes_deadline;
 	assert_int_equal(arch_clock_start(&rig->to->arch, &rig->to->vcpu, 1, 0), 0);
 	assert_int_equal(rig->to->guest_debug.control, 0);
@@ -389,7 +401,7 @@ static int save_once(void *arg)
 	int ret;
 
 	assert_int_equal(state_new(&state), 0);
-	ret = saved(arg, state);
+	ret = part(arg, state);
 	state_free(state);
 	return ret;
 }
@@ -400,7 +412,7 @@ static int load_once(void *arg)
 
 	rig->to->tsc_khz = 1000000;
 	rig_msr(rig->to, 0x3b)->data = 0;
-	return load(saved, rig->to, save(saved, rig->from));
+	return load(part, rig->to, saved_take(part, rig->from));
 }
 
 static int start_once(void *arg)
@@ -437,6 +449,7 @@ int main(void)
 		T(another_size_of_xsave_is_refused),
 		T(an_msr_that_kvm_refuses_is_named),
 		T(an_msr_that_this_kvm_lacks_is_named),
+		T(damage_is_loaded_or_refused),
 		T(a_guest_that_runs_guests_is_not_saved),
 		T(a_counter_keeps_its_frequency),
 		T(counters_advance_by_the_time_that_passed),
