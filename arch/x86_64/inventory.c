@@ -14,11 +14,11 @@
 struct state_group {
 	unsigned long get, set;
 	const char *get_name, *set_name;
-	size_t offset; /* in struct x86_inventory */
+	size_t offset;			 /* in struct x86_inventory */
 	const struct state_table *table; /* NULL: not described by fields */
-	long needs;    /* a capability, or 0 */
-	long without;  /* a capability, or 0: only where it is missing */
-	bool irqchip;  /* only with an in-kernel local APIC */
+	long needs;			 /* a capability, or 0 */
+	long without;			 /* a capability, or 0: only where it is missing */
+	bool irqchip;			 /* only with an in-kernel local APIC */
 };
 
 #define STATE_BY(got, what, field, ...)                                                            \
@@ -169,7 +169,7 @@ static int list_msrs(struct kvm *kvm, struct kvm_msr_list **listed)
 	return ret;
 }
 
-static bool has_msr(const struct kvm_msr_entry *msrs, unsigned count, uint32_t index)
+bool x86_has_msr(const struct kvm_msr_entry *msrs, unsigned count, uint32_t index)
 {
 	unsigned i = 0;
 
@@ -191,7 +191,7 @@ static int find_msrs(struct vcpu *vcpu, const struct kvm_msr_list *listed,
 			msrs[count++].index = listed->indices[i];
 	for (unsigned i = 0; i < ARRAY_SIZE(unlisted); i++)
 		for (uint32_t n = 0; n < unlisted[i].count; n++)
-			if (!has_msr(msrs, count, unlisted[i].first + n))
+			if (!x86_has_msr(msrs, count, unlisted[i].first + n))
 				msrs[count++].index = unlisted[i].first + n;
 	ret = MSRS_CALL(vcpu, KVM_GET_MSRS, msrs, count);
 	for (unsigned i = 0; i < count && ret >= 0; i++)

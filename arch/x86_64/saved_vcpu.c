@@ -69,20 +69,11 @@ static int cpuid_saved(const struct arch_vm *arch, const struct vcpu *vcpu, stru
 	return ret;
 }
 
-static bool has_msr(const struct x86_inventory *inventory, uint32_t index)
-{
-	unsigned i = 0;
-
-	while (i < inventory->msr_count && inventory->msrs[i].index != index)
-		i++;
-	return i < inventory->msr_count;
-}
-
 /*
  * All but the time-stamp counter, which arch_clock_start() sets. Loaded ones must be MSRs that a
  * vCPU has here: others, of Hyper-V for instance, have effects in KVM that nothing takes back.
  */
-static int msrs_saved(const struct x86_vm *vm, struct x86_inventory *inventory,
+static int msrs_saved(const struct x86_inventory *known, struct x86_inventory *inventory,
 		      struct state *state, const char *name)
 {
 	struct kvm_msr_entry *msrs = inventory->msrs;
@@ -95,7 +86,8 @@ static int msrs_saved(const struct x86_vm *vm, struct x86_inventory *inventory,
 	ret = state_list(state, &saved_msrs, name, msrs, inventory->msr_count, &count);
 	inventory->msr_count = (unsigned)count;
 	for (size_t i = 0; i < count && !ret; i++)
-		if (msrs[i].index == MSR_TSC || !has_msr(vm->power_on, msrs[i].index))
+		if (msrs[i].index == MSR_TSC ||
+		    !x86_has_msr(known->msrs, known->msr_count, msrs[i].index))
 			ret = state_refuse(state, "MSR 0x%x: this host's KVM has none such",
 					   msrs[i].index);
 	return ret;
@@ -157,7 +149,7 @@ int arch_vcpu_saved(struct arch_vm *arch, struct vcpu *vcpu, struct state *state
 	if (ret >= 0)
 		ret = tsc_saved(arch, vcpu, state, name);
 	if (ret >= 0)
-		ret = msrs_saved(vm, inventory, state, name);
+		ret = msrs_saved(vm->power_on, inventory, state, name);
 	if (ret >= 0)
 		ret = ssp_saved(vcpu, state, name);
 	if (ret >= 0 && state_loads(state))

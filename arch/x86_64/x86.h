@@ -90,6 +90,9 @@ __must_check int x86_msr_from(struct vcpu *vcpu, const struct sys_site *site, un
 			      uint32_t index, uint64_t *value);
 #define x86_msr(vcpu, request, index, value) x86_msr_from(vcpu, SYS_HERE, request, index, value)
 
+/* Whether one of `count` MSRs is this one. (inventory.c) */
+bool x86_has_msr(const struct kvm_msr_entry *msrs, unsigned count, uint32_t index);
+
 /*
  * Reads it, with all MSRs that this KVM has for a vCPU; the caller frees it. Logs on failure. None
  * of these runs while the vCPU does.
