@@ -280,14 +280,20 @@ $(payload_out)/%$(payload_suffix): $(payload_out)/obj/$(ARCH)/%.o $(payload_lib)
 $(payload_out)/%$(payload_suffix): $(payload_out)/obj/%.o $(payload_lib) $(payload_script)
 	$(call payload_link_$(ARCH),-T $(payload_script))
 
-# --- For tests/kvm/run and a scenario: compares a machine after a reset with one after power-on --
-.PHONY: kvm-tools
-kvm-tools: $(O)/tests/kvm/reset
+# --- For tests/kvm/run and a scenario: compare a machine after a reset with one after power-on, and
+# one that was loaded with the one that was saved.
+kvm_tools_aarch64 := saved
+kvm_tools := $(addprefix $(O)/tests/kvm/,reset $(kvm_tools_$(ARCH)))
+kvm_machine := $(call objects,tests/kvm/machine.c tests/kvm/reset_$(ARCH).c)
 
-$(O)/tests/kvm/reset: $(call objects,tests/kvm/reset.c tests/kvm/reset_$(ARCH).c) $(lib)
+.PHONY: kvm-tools
+kvm-tools: $(kvm_tools)
+
+$(O)/tests/kvm/saved: $(call objects,tests/kvm/saved_$(ARCH).c)
+$(kvm_tools): $(O)/tests/kvm/%: $(O)/obj/tests/kvm/%.o $(kvm_machine) $(lib)
 	@echo "  LD      $@"
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(all_ldflags) -o $@ $^ $(libs)
+	$(Q)$(CC) $(all_ldflags) -o $@ $(filter %.o,$^) $(lib) $(libs)
 
 .PHONY: check-kvm
 check-kvm: all payloads lesson-tools kvm-tools ## Bare-metal guests, on this KVM or in the testbed

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For reset.c: arm64's machine. (KVM api.rst 4.68, 4.84; devices/arm-vgic-v3.rst, arm-vgic-its.rst)
+ * For reset.c and saved.c: arm64's machine. (KVM api.rst 4.68, 4.84; devices/arm-vgic-v3.rst, arm-vgic-its.rst)
  */
-#include "reset.h"
+#include "machine.h"
 
 #include "../../arch/aarch64/arm64.h"
 #include "../../arch/aarch64/regs.h"
@@ -178,11 +178,12 @@ static const struct registers cpu_interface[] = {
 /* Levels of 32 lines at a time: of devices, which are reset with them. */
 static const struct registers levels[] = { { "levels", 0, 2, 32, ~0ULL } };
 
-/* CTLR is last again. */
+/* CTLR is last again. Tables of the ITS remain in RAM: KVM uses them when it is saved. */
+#define BASER_FIXED (~(1ULL << 63 | 0x40f00000))
 static const struct registers its[] = {
 	{ "ITS_TYPER", 8, 1, 8, 0 },      { "ITS_CBASER", 0x80, 1, 8, 0 },
 	{ "ITS_CWRITER", 0x88, 1, 8, 0 }, { "ITS_CREADR", 0x90, 1, 8, 0 },
-	{ "ITS_BASER", 0x100, 8, 8, 0 },  { "ITS_CTLR", 0, 1, 4, 0 },
+	{ "ITS_BASER", 0x100, 8, 8, BASER_FIXED },  { "ITS_CTLR", 0, 1, 4, 0 },
 };
 
 static const struct part {

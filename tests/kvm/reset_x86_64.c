@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* For reset.c: x86's machine. (KVM api.rst) */
-#include "reset.h"
+#include "machine.h"
 
 #include <asm/processor-flags.h>
 #include <stdio.h>
