@@ -282,8 +282,7 @@ $(payload_out)/%$(payload_suffix): $(payload_out)/obj/%.o $(payload_lib) $(paylo
 
 # --- For tests/kvm/run and a scenario: compare a machine after a reset with one after power-on, and
 # one that was loaded with the one that was saved.
-kvm_tools_aarch64 := saved
-kvm_tools := $(addprefix $(O)/tests/kvm/,reset $(kvm_tools_$(ARCH)))
+kvm_tools := $(addprefix $(O)/tests/kvm/,reset saved)
 kvm_machine := $(call objects,tests/kvm/machine.c tests/kvm/reset_$(ARCH).c)
 
 .PHONY: kvm-tools

@@ -48,13 +48,4 @@ tests_of_arch() {
 		run "$payloads/flat.bin" --flat 0x20000000
 	refused 'a machine without interrupt controllers' 'irqchip' \
 		run "$payloads/linux.img" --irqchip off
-	test_saved
-}
-
-# All state that KVM reports of a machine, when it is saved and in the one that it is loaded into.
-test_saved() {
-	local name='saved state, by inventory' problems
-	selected "$name" || return 0
-	problems=$("$O/tests/kvm/saved" 2>&1) && problems=
-	verdict "$name" "$problems"
 }
