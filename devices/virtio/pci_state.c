@@ -11,12 +11,14 @@ static const struct state_field fields[] = {
 	STATE_END,
 };
 
-const struct state_table virtio_pci_state_table = {
+static const struct state_table table = {
 	.name = "virtio-pci",
 	.version = 1,
 	.size = sizeof(struct virtio_pci),
 	.fields = fields,
 };
+
+const struct state_table *const virtio_pci_state_tables[] = { &table, NULL };
 
 static int load_line(struct virtio_pci *vp, struct state *state, struct irq_line *line,
 		     uint16_t vector)
@@ -40,7 +42,7 @@ static int load_lines(struct virtio_pci *vp, struct state *state)
 int vp_state(struct pci_dev *pci, struct state *state)
 {
 	struct virtio_pci *vp = container_of(pci, struct virtio_pci, pci);
-	int ret = state_section(state, &virtio_pci_state_table, vp->dev->name, vp);
+	int ret = state_section(state, &table, vp->dev->name, vp);
 
 	if (!ret)
 		ret = virtio_state(vp->dev, state);

@@ -18,7 +18,7 @@
  */
 __must_check int virtio_pci_add(struct pci_bus *bus, struct virtio_dev *dev);
 
-/* The transport's registers, in a saved state. */
-extern const struct state_table virtio_pci_state_table;
+/* The transport's registers, in a saved state; ends with NULL. */
+extern const struct state_table *const virtio_pci_state_tables[];
 
 #endif
