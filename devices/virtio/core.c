@@ -264,15 +264,24 @@ void virtio_freeze(struct virtio_dev *dev)
 	pthread_mutex_unlock(&dev->lock);
 }
 
+/* Events that may have been on their way through the kernel when the machine was saved. */
+static void raise_again(struct virtio_dev *dev)
+{
+	for (unsigned i = 0; i < dev->queue_count; i++)
+		if (dev->queues[i].running)
+			irq_line_raise(&dev->queues[i].irq);
+	if (dev->status & VIRTIO_CONFIG_S_DRIVER_OK)
+		irq_line_raise(&dev->config_irq);
+}
+
 /* Each start of a queue kicks it. */
 void virtio_thaw(struct virtio_dev *dev)
 {
 	pthread_mutex_lock(&dev->lock);
 	if (!dev->started)
 		go(dev);
-	for (unsigned i = 0; i < dev->queue_count; i++)
-		if (dev->loaded && dev->queues[i].running)
-			irq_line_raise(&dev->queues[i].irq);
+	if (dev->loaded)
+		raise_again(dev);
 	dev->loaded = false;
 	pthread_mutex_unlock(&dev->lock);
 }
@@ -326,6 +335,7 @@ void virtio_reset(struct virtio_dev *dev)
 		struct virtq *q = &dev->queues[i];
 
 		q->state = fresh_state(q);
+		q->taken = 0;
 		eventfd_drain(q->kick_fd);
 		irq_line_clear(&q->irq);
 	}

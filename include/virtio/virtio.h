@@ -253,8 +253,8 @@ void virtio_freeze(struct virtio_dev *dev);
 /*
  * After virtio_freeze(), or after virtio_state() has loaded into a fresh device: starts again what
  * should run, and kicks each running queue, for what arrived meanwhile. After a load it also raises
- * their interrupts, once, because one may have been on its way when the machine was saved. A start
- * that fails makes the device broken.
+ * their interrupts and that of the configuration, once, because one may have been on its way when
+ * the machine was saved. A start that fails makes the device broken.
  */
 void virtio_thaw(struct virtio_dev *dev);
 

@@ -517,6 +517,19 @@ static void test_freeze_that_loses_a_request_breaks_the_device(void **state)
 	assert_int_equal(f->dev.status, LIVE | NEEDS_RESET);
 }
 
+/* The next driver may not use that queue. */
+static void test_request_dropped_by_a_reset_is_not_lost(void **state)
+{
+	struct fixture *f = *state;
+
+	go_live(f);
+	f->dev.queues[1].taken = 1;
+	set(f, 0);
+	go_live(f);
+	virtio_freeze(&f->dev);
+	assert_int_equal(f->dev.status, LIVE);
+}
+
 static void test_2_4_reset_many_times(void **state)
 {
 	struct fixture *f = *state;
@@ -638,6 +651,7 @@ int main(void)
 		TEST(test_thaw_that_fails_breaks_the_device),
 		TEST(test_broken_device_stays_still),
 		TEST(test_freeze_that_loses_a_request_breaks_the_device),
+		TEST(test_request_dropped_by_a_reset_is_not_lost),
 		TEST(test_2_4_reset_many_times),
 		TEST(test_2_5_config_bounds),
 		TEST(test_2_5_2_config_generation),

@@ -267,7 +267,7 @@ static void test_kick_while_frozen_is_served_without_a_load(void **state)
 }
 
 /* It may have been on its way through the kernel when the machine was saved. */
-static void test_interrupt_of_a_running_queue_is_raised_after_a_load(void **state)
+static void test_interrupts_are_raised_after_a_load(void **state)
 {
 	struct fixture *f = *state;
 
@@ -279,9 +279,11 @@ static void test_interrupt_of_a_running_queue_is_raised_after_a_load(void **stat
 	virtio_thaw(&f->new.dev);
 	assert_true(mock_irq_taken(&f->new.dev.queues[0].irq));
 	assert_false(mock_irq_taken(&f->new.dev.queues[1].irq));
+	assert_true(mock_irq_taken(&f->new.dev.config_irq));
 	virtio_freeze(&f->new.dev);
 	virtio_thaw(&f->new.dev);
 	assert_false(mock_irq_taken(&f->new.dev.queues[0].irq));
+	assert_false(mock_irq_taken(&f->new.dev.config_irq));
 }
 
 /* --- What is refused -------------------------------------------------------------------------- */
@@ -403,7 +405,7 @@ int main(void)
 		TEST(test_goes_on_where_it_was),
 		TEST(test_kick_while_frozen_is_served),
 		TEST(test_kick_while_frozen_is_served_without_a_load),
-		TEST(test_interrupt_of_a_running_queue_is_raised_after_a_load),
+		TEST(test_interrupts_are_raised_after_a_load),
 		TEST(test_refuses_what_no_driver_can_reach),
 		TEST(test_refuses_another_device),
 		TEST(test_ring_outside_ram_breaks_the_device),
