@@ -20,14 +20,14 @@ static uint64_t ram_end(const struct gmem *mem)
 	return mem->slots[0].gpa + mem->slots[0].len;
 }
 
-/* The last range of BOOT_FDT_MAX in the window of kernel and initrd. */
+/* The last aligned area for it in the window of kernel and initrd. */
 static uint64_t place_fdt(const struct gmem *mem)
 {
 	uint64_t end = ram_end(mem);
 
 	if (end > ARM64_RAM_BASE + INITRD_WINDOW)
 		end = ARM64_RAM_BASE + INITRD_WINDOW;
-	return (end - BOOT_FDT_MAX) & ~(BOOT_FDT_MAX - 1);
+	return (end - BOOT_FDT_AREA) & ~(BOOT_FDT_AREA - 1);
 }
 
 static int load_flat(struct boot_job *job)

@@ -4,7 +4,8 @@
  * any vCPU runs.
  *
  * Layout of RAM: the kernel at its lower end, or a flat binary at the user's address; the initrd as
- * high as allowed; after it 2 MiB for the device tree, whose address is in X0.
+ * high as allowed; after it 2 MiB for the device tree, whose address is in X0. At the end of RAM, in
+ * those 2 MiB or above, is the VM generation id (layout.h).
  *
  * As with arch/boot_file.h: files are hostile input, and functions that return int log one line
  * that names the file before they return a negative errno.
@@ -15,15 +16,16 @@
 #include "arch/boot_file.h"
 #include "arm64.h"
 
-/* booting.rst: the largest device tree. */
-#define BOOT_FDT_MAX 0x200000ULL
+/* booting.rst: no device tree is larger. The VM generation id may be at the area's end. */
+#define BOOT_FDT_AREA 0x200000ULL
+#define BOOT_FDT_MAX (BOOT_FDT_AREA - ARM64_VMGENID_LEN)
 
 /* One boot in progress. */
 struct boot_job {
 	struct gmem *mem;
 	const struct boot_options *options;
 	struct boot_file kernel;
-	uint64_t fdt; /* GPA of the device tree, BOOT_FDT_MAX long; everything else is below */
+	uint64_t fdt; /* GPA of the device tree, BOOT_FDT_AREA long; everything else is below */
 	struct boot_summary *summary;
 };
 

@@ -111,7 +111,7 @@ static void add_memory(struct tree *tree, uint64_t size)
 {
 	begin_at(tree, "memory", ARM64_RAM_BASE);
 	put_string(tree, "device_type", "memory");
-	CELLS(tree, "reg", U64(ARM64_RAM_BASE), U64(size));
+	CELLS(tree, "reg", U64(ARM64_RAM_BASE), U64(size - ARM64_VMGENID_LEN));
 	end(tree);
 }
 
@@ -207,6 +207,18 @@ static void add_pvpanic(struct tree *tree)
 	end(tree);
 }
 
+/* microsoft,vmgenid */
+static void add_vmgenid(struct tree *tree, uint64_t ram_size)
+{
+	uint64_t id = arm64_vmgenid(ARM64_RAM_BASE + ram_size);
+
+	begin_at(tree, "rng", id);
+	put_string(tree, "compatible", "microsoft,vmgenid");
+	CELLS(tree, "reg", U64(id), U64(ARM64_VMGENID_LEN));
+	CELLS(tree, "interrupts", IRQ_SPI, ARM64_VMGENID_SPI, IRQ_EDGE);
+	end(tree);
+}
+
 /* Pin p (1: INTA) of device d is interrupt (d + p - 1) % 4, so the map repeats after 4 devices. */
 static void add_interrupt_map(struct tree *tree)
 {
@@ -273,6 +285,7 @@ static void add_root(struct tree *tree, const struct fdt_options *options)
 	add_serial(tree);
 	add_rtc(tree);
 	add_pvpanic(tree);
+	add_vmgenid(tree, options->ram_size);
 	add_pci(tree, options->ram_size);
 	end(tree);
 }

@@ -206,17 +206,30 @@ static void motherboard(struct aml *out)
 	aml_end(out, device);
 }
 
-/* The button, and the generic event device (§5.6.9) that signals it. */
 static void power_button(struct aml *out)
 {
-	size_t device, resources, method, branch;
+	size_t device = aml_device(out, "PWRB");
 
-	device = aml_device(out, "PWRB");
 	aml_name(out, "_HID");
 	aml_eisa_id(out, "PNP0C0C");
 	aml_end(out, device);
+}
 
-	device = aml_device(out, "GED_");
+static void notify_if(struct aml *out, uint32_t event, const char *device)
+{
+	size_t branch = aml_if(out);
+
+	aml_and(out, AML_LOCAL0, event);
+	aml_notify(out, device, 0x80);
+	aml_end(out, branch);
+}
+
+/* The generic event device (§5.6.9), which signals for those that have no interrupt. */
+static void event_device(struct aml *out)
+{
+	size_t device = aml_device(out, "GED_");
+	size_t resources, method;
+
 	aml_name(out, "_HID");
 	aml_string(out, "ACPI0013");
 	aml_name(out, "_UID");
@@ -226,11 +239,30 @@ static void power_button(struct aml *out)
 	aml_resources_end(out, resources);
 	aml_io_dword(out, "EVTR", "EVTS", X86_POWER_PORT + POWER_EVENTS);
 	method = aml_method(out, "_EVT", 1);
-	branch = aml_if(out);
-	aml_and(out, "EVTS", POWER_EVENT_BUTTON); /* the read clears the event */
-	aml_notify(out, "PWRB", 0x80);
-	aml_end(out, branch);
+	aml_store(out, "EVTS", AML_LOCAL0); /* the read clears the events */
+	notify_if(out, POWER_EVENT_BUTTON, "PWRB");
+	notify_if(out, POWER_EVENT_VMGENID, "VGEN");
 	aml_end(out, method);
+	aml_end(out, device);
+}
+
+/* Drivers find it by its _CID, which Microsoft's "Virtual Machine Generation ID" defines. */
+static void vmgenid(struct aml *out)
+{
+	size_t device = aml_device(out, "VGEN");
+	size_t package;
+
+	aml_name(out, "_HID");
+	aml_string(out, "KNGL0001");
+	aml_name(out, "_CID");
+	aml_string(out, "VM_Gen_Counter");
+	aml_name(out, "_DDN");
+	aml_string(out, "VM_Gen_Counter");
+	aml_name(out, "ADDR");
+	package = aml_package(out, 2);
+	aml_integer(out, X86_VMGENID);
+	aml_integer(out, 0); /* its upper half */
+	aml_end(out, package);
 	aml_end(out, device);
 }
 
@@ -257,6 +289,8 @@ static uint64_t build_dsdt(struct aml *out, const struct acpi_options *options)
 	com1(out);
 	motherboard(out);
 	power_button(out);
+	vmgenid(out);
+	event_device(out);
 	pvpanic(out);
 	aml_end(out, scope);
 
@@ -350,7 +384,7 @@ static uint64_t build_mcfg(struct aml *out)
 
 int acpi_build(struct gmem *mem, const struct acpi_options *options, uint64_t *rsdp_gpa)
 {
-	struct aml out = { .capacity = ACPI_AREA_END - ACPI_AREA_BASE };
+	struct aml out = { .capacity = ACPI_TABLES_END - ACPI_AREA_BASE };
 	struct acpi_rsdp *rsdp;
 	uint64_t xsdt, tables[3];
 	size_t table;

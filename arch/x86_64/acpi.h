@@ -5,11 +5,13 @@
 #ifndef KINGLET_X86_64_ACPI_H
 #define KINGLET_X86_64_ACPI_H
 
+#include "arch/x86_64/layout.h"
 #include "core/memory.h"
 
 /* The area of the tables: the BIOS area, which e820 reserves and no kernel allocates from. */
 #define ACPI_AREA_BASE 0xe0000ULL
 #define ACPI_AREA_END 0xffff0ULL /* the BIOS entry follows (boot.h) */
+#define ACPI_TABLES_END X86_VMGENID
 
 struct acpi_options {
 	unsigned cpus;
@@ -17,7 +19,7 @@ struct acpi_options {
 };
 
 /*
- * Writes RSDP and all tables into [ACPI_AREA_BASE, ACPI_AREA_END) and stores the RSDP's GPA. Main
+ * Writes RSDP and all tables into [ACPI_AREA_BASE, ACPI_TABLES_END) and stores the RSDP's GPA. Main
  * thread, at each boot. -EFAULT when the area is not RAM, -ENOSPC when the CPUs do not fit in it;
  * the caller logs.
  */

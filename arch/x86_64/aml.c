@@ -19,6 +19,7 @@ enum {
 	OP_PACKAGE = 0x12,
 	OP_METHOD = 0x14,
 	OP_EXT = 0x5b,
+	OP_STORE = 0x70,
 	OP_AND = 0x7b,
 	OP_NOTIFY = 0x86,
 	OP_IF = 0xa0,
@@ -187,6 +188,13 @@ void aml_io_dword(struct aml *aml, const char *region, const char *field, uint16
 	name_string(aml, field);
 	byte(aml, 32); /* bits, as a one-byte PkgLength */
 	aml_end(aml, mark);
+}
+
+void aml_store(struct aml *aml, const char *from, const char *to)
+{
+	byte(aml, OP_STORE);
+	name_string(aml, from);
+	name_string(aml, to);
 }
 
 void aml_and(struct aml *aml, const char *name, uint64_t mask)

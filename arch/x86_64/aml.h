@@ -44,6 +44,9 @@ void aml_eisa_id(struct aml *aml, const char *id); /* "PNP0501" */
 
 /* OperationRegion (region, SystemIO, port, 4), and one 32-bit Field over all of it. */
 void aml_io_dword(struct aml *aml, const char *region, const char *field, uint16_t port);
+/* Where a name may stand: the method's first variable. Store (from, to). */
+#define AML_LOCAL0 "\x60"
+void aml_store(struct aml *aml, const char *from, const char *to);
 /* And (name, mask), without a target. */
 void aml_and(struct aml *aml, const char *name, uint64_t mask);
 void aml_notify(struct aml *aml, const char *name, uint8_t value);

@@ -83,20 +83,20 @@ void power_reset(struct power *power)
 	power_read(power, POWER_EVENTS, 4);
 }
 
-int power_press_button(struct power *power)
+int power_raise(struct power *power, uint32_t event)
 {
 	int ret;
 
 	pthread_mutex_lock(&power->lock);
 	ret = irqs_set_level(power->options.irqs, power->options.gsi, true);
 	if (!ret)
-		power->events |= POWER_EVENT_BUTTON;
+		power->events |= event;
 	pthread_mutex_unlock(&power->lock);
 	return ret;
 }
 
 static const struct state_field fields[] = {
-	STATE_LIMITED(struct power, events, POWER_EVENT_BUTTON),
+	STATE_LIMITED(struct power, events, POWER_EVENT_ALL),
 	STATE_END,
 };
 

@@ -17,6 +17,8 @@ enum {
 	POWER_RESET_VALUE = 0x01,
 	POWER_SLEEP_TYPE_S5 = 5,
 	POWER_EVENT_BUTTON = 0x1,
+	POWER_EVENT_VMGENID = 0x2, /* the VM generation id has changed */
+	POWER_EVENT_ALL = 0x3,
 };
 
 #endif

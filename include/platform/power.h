@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The power block of hardware-reduced ACPI: sleep control and status (ACPI 6.4 §4.8.3.7), the
- * reset register (§4.8.3.6), and the event word of the generic event device, which has the power
- * button. Registers: arch/power_block.h.
+ * reset register (§4.8.3.6), and the event word of the generic event device, which signals for the
+ * power button and the VM generation id. Registers: arch/power_block.h.
  */
 #ifndef KINGLET_PLATFORM_POWER_H
 #define KINGLET_PLATFORM_POWER_H
@@ -35,10 +35,10 @@ void power_destroy(struct power *power);
 void power_reset(struct power *power);
 
 /*
- * Asks the guest to shut down, like a short press of the button. The guest may ignore it. Any
+ * Tells the guest of an event, POWER_EVENT_BUTTON or another one. The guest may ignore it. Any
  * thread. Negative errno of KVM_IRQ_LINE.
  */
-__must_check int power_press_button(struct power *power);
+__must_check int power_raise(struct power *power, uint32_t event);
 
 /*
  * Saves or loads pending events; vCPUs must not run. The interrupt controller is saved in the same

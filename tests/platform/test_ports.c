@@ -111,14 +111,14 @@ static void button_raises_and_the_read_clears(void **state)
 	struct power_fixture *f = *state;
 
 	assert_int_equal(in(&f->power.region, POWER_EVENTS, 4), 0);
-	assert_int_equal(power_press_button(&f->power), 0);
-	assert_int_equal(power_press_button(&f->power), 0);
+	assert_int_equal(power_raise(&f->power, POWER_EVENT_BUTTON), 0);
+	assert_int_equal(power_raise(&f->power, POWER_EVENT_BUTTON), 0);
 	assert_true(f->env.fake.levels[X86_POWER_GSI]);
 	assert_int_equal(in(&f->power.region, POWER_EVENTS, 4), POWER_EVENT_BUTTON);
 	assert_false(f->env.fake.levels[X86_POWER_GSI]);
 	assert_int_equal(in(&f->power.region, POWER_EVENTS, 4), 0);
 
-	assert_int_equal(power_press_button(&f->power), 0);
+	assert_int_equal(power_raise(&f->power, POWER_EVENT_BUTTON), 0);
 	power_reset(&f->power);
 	assert_false(f->env.fake.levels[X86_POWER_GSI]);
 	assert_int_equal(in(&f->power.region, POWER_EVENTS, 4), 0);
@@ -129,7 +129,7 @@ static void button_without_irqchip_is_an_error(void **state)
 	struct power_fixture *f = *state;
 
 	f->env.fake.no_irqchip = true;
-	assert_int_equal(power_press_button(&f->power), -ENXIO);
+	assert_int_equal(power_raise(&f->power, POWER_EVENT_BUTTON), -ENXIO);
 	assert_int_equal(in(&f->power.region, POWER_EVENTS, 4), 0);
 }
 

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "board.h"
 
+#include "base/log.h"
+
+#include <string.h>
+
 static struct board_common *common_of(struct vm *vm)
 {
 	return (struct board_common *)vm->board;
@@ -45,6 +49,12 @@ void board_common_init(struct vm *vm, const struct board_addresses *at, board_cr
 
 	exit_port_init(&common->exit_port, at->exit_port, guest_exited, vm);
 	pvpanic_init(&common->pvpanic, at->pvpanic, crashed, vm);
+	common->vmgenid = (struct vmgenid){
+		.mem = &vm->mem,
+		.gpa = at->vmgenid,
+		.notify = at->notify_vmgenid,
+		.owner = vm,
+	};
 	vm->serial = &common->serial;
 	serial_init(&common->serial, &options);
 }
@@ -67,4 +77,23 @@ int board_common_connect(struct vm *vm, struct bus *bus, struct bus_region *cons
 	for (unsigned i = 0; i < count && !ret; i++)
 		ret = bus_add(bus, own[i]);
 	return ret;
+}
+
+static int with_vmgenid(struct vm *vm, int (*fn)(struct vmgenid *vmgenid))
+{
+	int ret = vm->config->acpi ? fn(&common_of(vm)->vmgenid) : 0;
+
+	if (ret)
+		log_error("VM generation id: %s", strerror(-ret));
+	return ret;
+}
+
+int board_begin_generation(struct vm *vm)
+{
+	return with_vmgenid(vm, vmgenid_boot);
+}
+
+int board_renew_generation(struct vm *vm)
+{
+	return with_vmgenid(vm, vmgenid_renew);
 }

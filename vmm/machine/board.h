@@ -11,6 +11,7 @@
 #include "platform/exit_port.h"
 #include "platform/pvpanic.h"
 #include "platform/serial.h"
+#include "platform/vmgenid.h"
 
 /* An event from pvpanic; owner is the vm. vCPU threads. */
 typedef void board_crashed_fn(void *owner, enum pvpanic_event event);
@@ -21,6 +22,13 @@ void board_destroy(struct vm *vm);
 void board_pci_options(struct vm *vm, struct pci_bus_options *options);
 /* The power button of the guest; -EOPNOTSUPP: it has none. Negative errno of KVM_IRQ_LINE. */
 __must_check int board_press_power(struct vm *vm);
+/*
+ * The guest's VM generation id: a first one after the kernel has been loaded, and another one, with
+ * an interrupt, after a machine has been restored and before its vCPUs run. A machine without
+ * firmware tables has none. Logs on failure.
+ */
+__must_check int board_begin_generation(struct vm *vm);
+__must_check int board_renew_generation(struct vm *vm);
 /* Power-on state; no vCPU runs. */
 void board_reset(struct vm *vm);
 /*
@@ -38,12 +46,15 @@ struct board_common {
 	struct serial serial;
 	struct exit_port exit_port;
 	struct pvpanic pvpanic;
+	struct vmgenid vmgenid;
 };
 
 struct board_addresses {
 	const char *serial_name;
 	uint64_t serial, exit_port, pvpanic;
 	uint32_t serial_gsi;
+	uint64_t vmgenid;
+	int (*notify_vmgenid)(void *owner); /* owner is the vm */
 };
 
 /* Prepares the devices, including vm->serial; vm->board exists. They are not yet on a bus. */

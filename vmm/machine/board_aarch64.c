@@ -23,6 +23,15 @@ static int connect_all(struct vm *vm)
 	return board_common_connect(vm, &vm->mmio, own, ARRAY_SIZE(own));
 }
 
+/* An edge. */
+static int notify_vmgenid(void *owner)
+{
+	struct vm *vm = owner;
+	uint32_t gsi = ARM64_SPI_PIN(ARM64_VMGENID_SPI);
+
+	return irqs_set_level(&vm->irqs, gsi, true) ?: irqs_set_level(&vm->irqs, gsi, false);
+}
+
 int board_init(struct vm *vm, board_crashed_fn *crashed)
 {
 	const struct board_addresses at = {
@@ -31,6 +40,8 @@ int board_init(struct vm *vm, board_crashed_fn *crashed)
 		.serial_gsi = ARM64_SPI_PIN(ARM64_SERIAL_SPI),
 		.exit_port = ARM64_EXIT_BASE,
 		.pvpanic = ARM64_PVPANIC_BASE,
+		.vmgenid = arm64_vmgenid(vm->mem.slots[0].gpa + vm->mem.slots[0].len),
+		.notify_vmgenid = notify_vmgenid,
 	};
 	int ret;
 

@@ -2,6 +2,7 @@
 /* The platform devices of the x86_64 machine, at the addresses of arch/x86_64/layout.h. */
 #include "board.h"
 
+#include "arch/power_block.h"
 #include "arch/x86_64/layout.h"
 #include "base/checked.h"
 #include "base/log.h"
@@ -32,6 +33,14 @@ static void reset(void *owner)
 	requests_post(&vm->requests, REQUEST_RESET);
 }
 
+/* Without an interrupt controller there are no drivers that wait for it. */
+static int notify_vmgenid(void *owner)
+{
+	struct vm *vm = owner;
+
+	return vm->config->irqchip ? power_raise(&vm->board->power, POWER_EVENT_VMGENID) : 0;
+}
+
 static void init_common(struct vm *vm, board_crashed_fn *crashed)
 {
 	const struct board_addresses at = {
@@ -40,6 +49,8 @@ static void init_common(struct vm *vm, board_crashed_fn *crashed)
 		.serial_gsi = X86_COM1_GSI,
 		.exit_port = X86_EXIT_PORT,
 		.pvpanic = X86_PVPANIC_PORT,
+		.vmgenid = X86_VMGENID,
+		.notify_vmgenid = notify_vmgenid,
 	};
 
 	board_common_init(vm, &at, crashed);
@@ -120,7 +131,8 @@ void board_pci_options(struct vm *vm, struct pci_bus_options *options)
 int board_press_power(struct vm *vm)
 {
 	/* Only its firmware tables tell the guest of the button. */
-	return vm->config->acpi ? power_press_button(&vm->board->power) : -EOPNOTSUPP;
+	return vm->config->acpi ? power_raise(&vm->board->power, POWER_EVENT_BUTTON) :
+				  -EOPNOTSUPP;
 }
 
 void board_reset(struct vm *vm)

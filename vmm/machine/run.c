@@ -27,7 +27,8 @@ int run_load(struct vm *vm)
 			 (unsigned long long)summary->initrd_start,
 			 (unsigned long long)summary->initrd_len);
 	vm->loaded = *summary;
-	return arch_boot_vcpu(&vm->vcpus[0], &state);
+	ret = board_begin_generation(vm);
+	return ret ? ret : arch_boot_vcpu(&vm->vcpus[0], &state);
 }
 
 void run_stop(struct vm *vm)

@@ -32,14 +32,26 @@
 
 #define ARM64_RAM_BASE 0x40000000ULL
 
+/*
+ * The end of RAM, which the device tree does not call memory: the VM generation id. A whole page of
+ * any guest, since Linux maps none of its memory as a device's.
+ */
+#define ARM64_VMGENID_LEN 0x10000ULL
+
 /* Shared peripheral interrupts, counted from 0 as in the device tree. KVM needs INTID 32 + n. */
 #define ARM64_SERIAL_SPI 0
 #define ARM64_RTC_SPI 1
+#define ARM64_VMGENID_SPI 2 /* edge-triggered */
 #define ARM64_INTX_SPI 4 /* INTA..INTD of device d: 4 + (d + pin) % 4 */
 #define ARM64_SPIS 32	 /* number in the GIC */
 
 /* The argument of KVM_IRQ_LINE for one of them (KVM api.rst 4.25: type and number). */
 #define ARM64_SPI_PIN(spi) (1u << 24 | (32u + (spi)))
+
+static inline uint64_t arm64_vmgenid(uint64_t ram_end)
+{
+	return ram_end - ARM64_VMGENID_LEN;
+}
 
 /* The 64-bit window starts at the first GiB after RAM. */
 static inline uint64_t arm64_pci_mmio64_base(uint64_t ram_end)

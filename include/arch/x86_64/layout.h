@@ -14,6 +14,8 @@
 #define X86_RAM_LOW_MAX 0xc0000000ULL /* RAM beyond it continues at 4 GiB */
 #define X86_RAM_HIGH 0x100000000ULL
 
+#define X86_VMGENID 0xfffe0ULL /* VM generation id: the last 16 bytes of the ACPI tables' area */
+
 #define X86_PCI_MMIO32_BASE 0xc0000000ULL
 #define X86_PCI_MMIO32_LEN 0x20000000ULL
 #define X86_ECAM_BASE 0xe0000000ULL

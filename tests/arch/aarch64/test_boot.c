@@ -227,7 +227,7 @@ static void the_tree_tells_of_the_machine(void **state)
 	assert_int_equal(cell(fdt, "/chosen", "linux,initrd-end", 1), start + sizeof(initrd));
 	assert_guest_bytes(rig, start, initrd, sizeof(initrd));
 	assert_int_equal(cell(fdt, "/memory", "reg", 1), ARM64_RAM_BASE);
-	assert_int_equal(cell(fdt, "/memory", "reg", 3), 64 * MIB);
+	assert_int_equal(cell(fdt, "/memory", "reg", 3), 64 * MIB - ARM64_VMGENID_LEN);
 	assert_int_equal(cell(fdt, "/cpus/cpu@101", "reg", 1), 0x101);
 	assert_int_equal(cell(fdt, "/interrupt-controller", "reg", 7), 2 * ARM64_GICR_LEN);
 	/* Messages of all functions go to the ITS. */
@@ -236,6 +236,28 @@ static void the_tree_tells_of_the_machine(void **state)
 	/* INTB of device 3 is wired as INTA of device 0. */
 	assert_int_equal(cell(fdt, "/pcie", "interrupt-map", 13 * 10 + 3), 2);
 	assert_int_equal(cell(fdt, "/pcie", "interrupt-map", 13 * 10 + 8), ARM64_INTX_SPI);
+}
+
+/*
+ * The page of the generation id is RAM, but not the kernel's memory: Linux maps it as a device's.
+ * Nothing that is loaded lies there.
+ */
+static void the_generation_id_follows_the_memory(void **state)
+{
+	struct fixture *f = *state;
+	struct rig *rig = &f->rig;
+	uint64_t id = ARM64_RAM_BASE + 64 * MIB - ARM64_VMGENID_LEN;
+	const void *fdt;
+
+	assert_int_equal(rig_boot(rig), 0);
+	fdt = tree_of(rig);
+	assert_true(rig->regs->x0 + BOOT_FDT_MAX <= id);
+	assert_int_equal(cell(fdt, "/rng", "reg", 1), id);
+	assert_int_equal(cell(fdt, "/rng", "interrupts", 1), ARM64_VMGENID_SPI);
+	assert_int_equal(cell(fdt, "/rng", "interrupts", 2), 1); /* a rising edge */
+	assert_string_equal(fdt_getprop(fdt, fdt_path_offset(fdt, "/rng"), "compatible", NULL),
+			    "microsoft,vmgenid");
+	assert_non_null(guest(rig, id, ARM64_VMGENID_LEN));
 }
 
 /* The largest number of CPUs, with the affinities that KVM assigns. */
@@ -339,7 +361,7 @@ static void kernel_and_initrd_share_a_window(void **state)
 	large.options = rig->options;
 	assert_int_equal(rig_boot(&large), 0);
 	assert_in_range(large.regs->x0, ARM64_RAM_BASE,
-			ARM64_RAM_BASE + (32ULL << 30) - BOOT_FDT_MAX);
+			ARM64_RAM_BASE + (32ULL << 30) - BOOT_FDT_AREA);
 	rig_destroy(&large);
 }
 
@@ -353,6 +375,7 @@ int main(void)
 		TEST(a_flat_binary_gets_the_tree_too),
 		TEST(linux_needs_its_tree),
 		TEST(the_tree_tells_of_the_machine),
+		TEST(the_generation_id_follows_the_memory),
 		TEST(seeds_differ_from_boot_to_boot),
 		TEST(the_tree_has_room_for_all_cpus),
 		TEST(the_compiler_has_no_warning),

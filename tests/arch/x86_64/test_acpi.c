@@ -230,6 +230,23 @@ static void routing_swizzles_all_slots(void **state)
 	gmem_destroy(&t.mem);
 }
 
+/* What drivers/virt/vmgenid.c evaluates: Package (2) { lower half, upper half }. */
+static void the_generation_id_is_found(void **state)
+{
+	static const char cid[] = "\x08_CID\x0dVM_Gen_Counter";
+	uint8_t want[] = { 8, 'A', 'D', 'D', 'R', 0x12, 0x8a, 0, 0, 2, 0x0c, 0, 0, 0, 0, 0 };
+	struct tables t;
+
+	(void)state;
+	put_le32(want + 11, X86_VMGENID);
+	build(&t, 4096, X86_RAM_HIGH);
+	assert_true(contains(t.dsdt, cid, sizeof(cid)));
+	assert_true(contains(t.dsdt, want, sizeof(want)));
+	/* Where no table is, also if they take as much room as they can. */
+	assert_true(get_le64(t.rsdp + 24) + get_le32(t.xsdt + 4) <= X86_VMGENID);
+	gmem_destroy(&t.mem);
+}
+
 static void too_many_cpus_are_refused(void **state)
 {
 	const struct gmem_range ram = { .gpa = 0, .len = 2 << 20 };
@@ -244,7 +261,7 @@ static void too_many_cpus_are_refused(void **state)
 		int ret = acpi_build(&mem, &options, &gpa);
 
 		assert_true(ret == 0 || ret == -ENOSPC);
-		assert_int_equal(*(uint8_t *)gmem_ptr(&mem, ACPI_AREA_END, 1), 0);
+		assert_int_equal(*(uint8_t *)gmem_ptr(&mem, X86_VMGENID, 1), 0);
 	}
 	options.cpus = UINT32_MAX;
 	assert_int_equal(acpi_build(&mem, &options, &gpa), -ENOSPC);
@@ -310,6 +327,7 @@ int main(void)
 		cmocka_unit_test(madt_names_every_cpu),
 		cmocka_unit_test(pci_windows_follow_ram),
 		cmocka_unit_test(routing_swizzles_all_slots),
+		cmocka_unit_test(the_generation_id_is_found),
 		cmocka_unit_test(too_many_cpus_are_refused),
 		cmocka_unit_test(no_ram_at_the_area_is_refused),
 		cmocka_unit_test(acpica_agrees),

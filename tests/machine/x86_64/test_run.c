@@ -24,6 +24,7 @@
 #include <cmocka.h>
 
 enum { COM1 = 0x3f8, I8042_COMMAND = 0x64, EXIT_PORT = 0xf4, PULSE_RESET = 0xfe };
+enum { VMGENID = 0xfffe0 };
 enum { CPUS = 2, TIMEOUT_NS = 100000000 };
 /* On a busy host, too, the vCPUs run by then. */
 static const uint64_t built_ns = 20ULL * TIMEOUT_NS;
@@ -49,6 +50,7 @@ struct run {
 	bool reader_leaves; /* when the timeout asks where the vCPU is, or at the second boot */
 	const char *output; /* standard output is this file, not a pipe */
 	bool first_halts;   /* vCPU 0 is in HLT */
+	uint8_t ids[2][16]; /* VM generation ids, by boot */
 };
 
 static struct run *run_of(struct fake_sys *fake)
@@ -266,6 +268,35 @@ static void test_one_reboot_is_one_restart(void **state)
 	run_machine(r);
 	assert_int_equal(r->verdict.status, 7);
 	assert_int_equal(r->boots, 2);
+}
+
+static bool reads_its_id(struct run *r, unsigned cpu, struct kvm_run *run)
+{
+	(void)cpu;
+	memcpy(r->ids[r->boots - 1], (char *)r->fake.slots[0].userspace_addr + VMGENID, 16);
+	return r->boots == 1 ? out(run, I8042_COMMAND, PULSE_RESET) : out(run, EXIT_PORT, 7);
+}
+
+/* A guest without firmware tables may use that memory as it likes. */
+static void test_each_boot_with_tables_has_its_own_generation_id(void **state)
+{
+	static const uint8_t zero[16];
+	struct run *r = *state;
+
+	r->guest = reads_its_id;
+	r->config.on_reboot = ON_REBOOT_RESTART;
+	run_machine(r);
+	assert_int_equal(r->boots, 2);
+	assert_memory_equal(r->ids[0], zero, 16);
+	assert_memory_equal(r->ids[1], zero, 16);
+
+	r->boots = 0;
+	r->config.acpi = r->config.boot.firmware_tables = true;
+	run_machine(r);
+	assert_int_equal(r->boots, 2);
+	assert_memory_not_equal(r->ids[0], zero, 16);
+	assert_memory_not_equal(r->ids[1], zero, 16);
+	assert_memory_not_equal(r->ids[0], r->ids[1], 16);
 }
 
 /* A machine of many CPUs and queues needs more files than the default limit of a process. */
@@ -1042,6 +1073,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_restart_while_nobody_reads_the_output, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_one_reboot_is_one_restart, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_each_boot_with_tables_has_its_own_generation_id, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_the_limit_of_open_files_is_raised, setup,
 						teardown),
 	};
