@@ -43,6 +43,12 @@ static struct balloon *to_balloon(struct virtio_dev *dev)
 	return container_of(dev, struct balloon, dev);
 }
 
+/* Bytes that the guest is to do without. */
+static uint64_t target_of(const struct balloon *b)
+{
+	return (uint64_t)le32toh(b->config.num_pages) << VIRTIO_BALLOON_PFN_SHIFT;
+}
+
 /* --- Memory --------------------------------------------------------------------------------- */
 
 static void give_back(struct balloon *b, const struct iovec *piece, uint64_t *sum)
@@ -210,6 +216,55 @@ static void balloon_reset(struct virtio_dev *dev)
 	to_balloon(dev)->config.actual = 0;
 }
 
+static const struct state_field balloon_fields[] = {
+	STATE_NUMBER(struct balloon, config.num_pages),
+	STATE_NUMBER(struct balloon, config.actual),
+	STATE_END,
+};
+
+/* What the driver said last stays after its reset, for the report. */
+static const struct state_field answer_fields[] = {
+	STATE_NUMBER(struct balloon, stats.actual),
+	STATE_NUMBERS(struct balloon, stats.guest),
+	STATE_END,
+};
+
+static const char *check_balloon(const void *object)
+{
+	const struct balloon *b = object;
+
+	return target_of(b) < b->dev.mem->size ? NULL : "num_pages is all of the guest's memory";
+}
+
+static const struct state_table balloon_table = {
+	.name = "balloon",
+	.version = 1,
+	.size = sizeof(struct balloon),
+	.fields = balloon_fields,
+	.check = check_balloon,
+};
+
+static const struct state_table answer_table = {
+	.name = "balloon-stats",
+	.version = 1,
+	.size = sizeof(struct balloon),
+	.fields = answer_fields,
+};
+
+const struct state_table *const virtio_balloon_state_tables[] = {
+	&balloon_table, &answer_table, NULL
+};
+
+/* Not what was given back: this process has counted that. */
+static int balloon_state(struct virtio_dev *dev, struct state *state)
+{
+	struct balloon *b = to_balloon(dev);
+	int ret = state_section(state, &balloon_table, dev->name, b);
+
+	b->stats.target = target_of(b);
+	return ret ? ret : state_section(state, &answer_table, dev->name, b);
+}
+
 static void balloon_destroy(struct virtio_dev *dev)
 {
 	struct balloon *b = to_balloon(dev);
@@ -300,6 +355,7 @@ static const struct virtio_model balloon_model = {
 	.serve = balloon_serve,
 	.reset = balloon_reset,
 	.quiesce = balloon_quiesce,
+	.state = balloon_state,
 	.destroy = balloon_destroy,
 	.resize = balloon_resize,
 	.print_stats = balloon_print_stats,

@@ -72,5 +72,6 @@ const struct device_kind balloon_kind = {
 	.describe = balloon_describe,
 	.check = virtio_balloon_check,
 	.create = balloon_create,
+	.state_tables = virtio_balloon_state_tables,
 };
 DEVICE_CONFIG_FITS(struct balloon_config);

@@ -26,6 +26,7 @@ struct balloon_config {
 };
 
 extern const struct device_kind balloon_kind;
+extern const struct state_table *const virtio_balloon_state_tables[];
 
 /* For the report at the end, too, when the driver has gone: what it said last stays. */
 struct virtio_balloon_stats {

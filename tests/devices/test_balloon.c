@@ -2,6 +2,7 @@
 /* The memory balloon, virtio 1.2 §5.5. */
 #include "backend/local.h"
 #include "capture.h"
+#include "device_saved.h"
 #include "devices/balloon.h"
 #include "mock_ring.h"
 
@@ -573,6 +574,116 @@ static void test_reset_begins_anew(void **state)
 	mock_env_destroy(&f.env);
 }
 
+/* --- Save and restore ------------------------------------------------------------------------ */
+
+/* Another device takes the driver over. */
+static void move(struct fixture *f, const struct balloon_config *config)
+{
+	struct saved saved;
+
+	virtio_freeze(f->env.dev);
+	device_save(&saved, f->env.dev);
+	mock_driver_status(f->env.dev, 0);
+	f->env.dev->model->destroy(f->env.dev);
+	assert_int_equal(virtio_balloon_new(&f->env.dev, &f->env.virtio, 0, config), 0);
+	assert_int_equal(local_backend_bind(f->env.dev, 0, f->env.dev->queue_count), 0);
+	mock_transport_init(&f->transport, f->env.dev);
+	for (unsigned i = 0; i < f->env.dev->queue_count; i++)
+		f->rings[i].q = &f->env.dev->queues[i];
+	assert_int_equal(device_load(&saved, f->env.dev), 0);
+	device_expect_same(&saved, f->env.dev);
+	saved_free(&saved);
+	virtio_thaw(f->env.dev);
+	mock_env_dispatch(&f->env);
+	assert_false(f->env.dev->status & VIRTIO_CONFIG_S_NEEDS_RESET);
+}
+
+static void test_target_and_answers_survive_a_restore(void **state)
+{
+	const struct balloon_config config = {
+		.size = PAGE, .stats_interval = INTERVAL_MS * 1000000, .free_page_reporting = true
+	};
+	struct fixture *f = *state;
+	const uint32_t actual = htole32(2), pfn = (uint32_t)(f->pages / PAGE) + 3;
+	uint16_t head;
+	uint32_t written;
+
+	start(f, STATS);
+	put_stat(f, 0, VIRTIO_BALLOON_S_MEMFREE, 5);
+	answer(f, 1);
+	virtio_config_write(f->env.dev, 4, &actual, sizeof(actual));
+	assert_int_equal(f->env.dev->model->resize(f->env.dev, 7 * PAGE), 0);
+	move(f, &config);
+	assert_int_equal(read_config(f, 0), 7);
+	assert_int_equal(read_config(f, 4), 2);
+	assert_int_equal(stats_of(f).target, 7 * PAGE);
+	assert_int_equal(stats_of(f).actual, 2 * PAGE);
+	assert_int_equal(stats_of(f).guest[VIRTIO_BALLOON_S_MEMFREE], 5);
+	/* This device has the statistics buffer now, and asks with it, once. */
+	while (!mock_ring_reap(&f->rings[2], &head, &written))
+		assert_true(mock_env_wait(&f->env, LONG_MS));
+	assert_false(mock_env_wait(&f->env, 2 * INTERVAL_MS));
+	assert_false(mock_ring_reap(&f->rings[2], &head, &written));
+	inflate(f, &pfn, 1);
+	assert_int_equal(given_back(f), 1U << 3);
+}
+
+/* Requests not yet taken are served by the other device. */
+static void test_requests_survive_a_restore(void **state)
+{
+	const struct balloon_config config = { .free_page_reporting = true };
+	struct fixture *f = *state;
+	const uint32_t first = (uint32_t)(f->pages / PAGE);
+
+	start(f, 0);
+	for (uint32_t i = 0; i < 4; i++) {
+		const struct mock_buf buf = { f->array + 4 * i, 4, false };
+		const uint32_t pfn = htole32(first + i);
+
+		assert_int_equal(gmem_write(&f->env.mem, buf.gpa, &pfn, sizeof(pfn)), 0);
+		mock_ring_add(&f->rings[0], &buf, 1);
+	}
+	mock_ring_kick(&f->rings[0]);
+	assert_true(mock_env_wait(&f->env, 0));
+	assert_int_equal(mock_ring_used_index(&f->rings[0]), 1);
+	move(f, &config);
+	assert_int_equal(mock_ring_used_index(&f->rings[0]), 4);
+	assert_int_equal(given_back(f), 0xf);
+	assert_int_equal(stats_of(f).inflated, 3 * PAGE);
+}
+
+static void test_reset_forgets_the_driver(void **state)
+{
+	const uint32_t actual = htole32(2);
+	struct fixture *f = *state;
+	struct saved saved;
+
+	device_save(&saved, f->env.dev);
+	start(f, REPORTING);
+	virtio_config_write(f->env.dev, 4, &actual, sizeof(actual));
+	mock_driver_status(f->env.dev, 0);
+	/* It stays for the report. */
+	device_set(&saved, f->env.dev, virtio_balloon_state_tables[1], "stats.actual", 0, 2 * PAGE);
+	assert_int_equal(device_load(&saved, f->env.dev), 0);
+	device_expect_same(&saved, f->env.dev);
+	saved_free(&saved);
+}
+
+static void test_hostile_target_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct saved saved;
+
+	device_save(&saved, f->env.dev);
+	device_set(&saved, f->env.dev, virtio_balloon_state_tables[0], "config.num_pages", 0,
+		   f->env.mem.size / PAGE);
+	device_expect_refused(&saved, f->env.dev, "num_pages is all of the guest's memory");
+	device_set(&saved, f->env.dev, virtio_balloon_state_tables[0], "config.num_pages", 0,
+		   UINT32_MAX);
+	device_expect_refused(&saved, f->env.dev, "num_pages is all of the guest's memory");
+	saved_free(&saved);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -601,6 +712,10 @@ int main(void)
 		DEVICE_TEST(test_what_stats_shows),
 		DEVICE_TEST(test_stats_are_numbers_for_programs),
 		cmocka_unit_test(test_reset_begins_anew),
+		DEVICE_TEST(test_target_and_answers_survive_a_restore),
+		DEVICE_TEST(test_requests_survive_a_restore),
+		DEVICE_TEST(test_reset_forgets_the_driver),
+		DEVICE_TEST(test_hostile_target_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
