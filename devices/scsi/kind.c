@@ -196,6 +196,7 @@ const struct device_kind scsi_kind = {
 	.check = scsi_check,
 	.conflict = scsi_conflict,
 	.create = scsi_create,
+	.state_tables = virtio_scsi_state_tables,
 	.abandon = scsi_abandon,
 };
 DEVICE_CONFIG_FITS(struct scsi_config);

@@ -4,10 +4,12 @@
 #include "base/le.h"
 #include "base/log.h"
 
+#include <inttypes.h>
 #include <linux/virtio_scsi.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
 	QUEUE_SIZE = 128,
@@ -87,6 +89,45 @@ static void scsi_config_write(struct virtio_dev *dev, unsigned off, const void *
 		virtio_broken(dev, "sense_size and cdb_size cannot be changed");
 }
 
+/* What the guest knows about its disks: a driver sets nothing. */
+struct identity {
+	uint64_t sectors; /* of an image; 0: another one owns the target */
+	uint32_t max_target;
+};
+
+static const struct state_field identity_fields[] = {
+	STATE_NUMBER(struct identity, sectors),
+	STATE_NUMBER(struct identity, max_target),
+	STATE_END,
+};
+
+static const struct state_table identity_table = {
+	.name = "scsi",
+	.version = 1,
+	.size = sizeof(struct identity),
+	.fields = identity_fields,
+};
+
+const struct state_table *const virtio_scsi_state_tables[] = { &identity_table, NULL };
+
+static int scsi_state(struct virtio_dev *dev, struct state *state)
+{
+	const struct scsi *scsi = scsi_of(dev);
+	const off_t size = scsi->target ? lseek(scsi->target->made.fd, 0, SEEK_END) : 0;
+	const struct identity here = { (uint64_t)size / IMAGE_SECTOR, scsi->max_target };
+	struct identity saved = here;
+	int ret = state_section(state, &identity_table, dev->name, &saved);
+
+	if (!ret && saved.max_target != here.max_target)
+		ret = state_refuse(state, "max_target is %u, that of this machine %u: path= and "
+				   "wwpn= cannot stand for each other", saved.max_target,
+				   here.max_target);
+	if (!ret && saved.sectors != here.sectors)
+		ret = state_refuse(state, "the disk has %" PRIu64 " sectors, the image %" PRIu64,
+				   saved.sectors, here.sectors);
+	return ret;
+}
+
 static void scsi_destroy(struct virtio_dev *dev)
 {
 	/* The kernel releases the target first. */
@@ -101,6 +142,7 @@ static const struct virtio_model scsi_model = {
 	.pci_class = 0x010000,
 	.config_read = scsi_config_read,
 	.config_write = scsi_config_write,
+	.state = scsi_state,
 	.destroy = scsi_destroy,
 };
 

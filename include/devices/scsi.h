@@ -21,6 +21,7 @@ struct scsi_config {
 };
 
 extern const struct device_kind scsi_kind;
+extern const struct state_table *const virtio_scsi_state_tables[];
 
 struct scsi_target;
 

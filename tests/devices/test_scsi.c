@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The SCSI host device, virtio 1.2 §5.6, except what the kernel implements. */
 #include "capture.h"
+#include "device_saved.h"
 #include "mock_ring.h"
 #include "devices/scsi.h"
 
@@ -153,6 +154,22 @@ static void test_2_5_access_past_the_end(void **state)
 	assert_int_equal(f->env.dev->status, 0);
 }
 
+static void test_another_kind_of_target_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct saved saved;
+
+	device_save(&saved, f->env.dev);
+	assert_int_equal(device_load(&saved, f->env.dev), 0);
+	device_expect_same(&saved, f->env.dev);
+	device_set(&saved, f->env.dev, virtio_scsi_state_tables[0], "max_target", 0, 1);
+	device_expect_refused(&saved, f->env.dev, "max_target is 1, that of this machine 255");
+	device_set(&saved, f->env.dev, virtio_scsi_state_tables[0], "max_target", 0, 255);
+	device_set(&saved, f->env.dev, virtio_scsi_state_tables[0], "sectors", 0, 8);
+	device_expect_refused(&saved, f->env.dev, "the disk has 8 sectors, the image 0");
+	saved_free(&saved);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -163,6 +180,7 @@ int main(void)
 		DEVICE_TEST(test_5_6_4_other_sizes_break_the_device),
 		DEVICE_TEST(test_2_5_read_only_fields_stay),
 		DEVICE_TEST(test_2_5_access_past_the_end),
+		DEVICE_TEST(test_another_kind_of_target_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
