@@ -78,5 +78,6 @@ const struct device_kind vsock_kind = {
 	.needs = vsock_needs,
 	.describe = vsock_describe,
 	.create = vsock_create,
+	.state_tables = virtio_vsock_state_tables,
 };
 DEVICE_CONFIG_FITS(struct vsock_config);

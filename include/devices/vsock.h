@@ -16,6 +16,7 @@ struct vsock_config {
 };
 
 extern const struct device_kind vsock_kind;
+extern const struct state_table *const virtio_vsock_state_tables[];
 
 enum { VSOCK_QUEUE_RX, VSOCK_QUEUE_TX, VSOCK_QUEUE_EVENT, VSOCK_QUEUES };
 

@@ -2,6 +2,8 @@
 /* The vsock device without its packet queues, virtio 1.2 §5.10. */
 #include "backend/local.h"
 #include "base/le.h"
+#include "capture.h"
+#include "device_saved.h"
 #include "mock_ring.h"
 #include "devices/vsock.h"
 #include "unit.h"
@@ -124,6 +126,163 @@ static void test_reset_gives_event_buffers_up(void **state)
 	assert_true(f->env.dev->queues[VSOCK_QUEUE_EVENT].running);
 }
 
+/* --- Save and restore, §5.10.6.7 --- */
+
+static void start(struct fixture *f)
+{
+	mock_driver_start(f->env.dev, &f->transport, VIRTQ_FEATURES);
+	mock_env_dispatch(&f->env);
+}
+
+/* A buffer for an event; its GPA. */
+static uint64_t give(struct fixture *f, uint32_t len)
+{
+	const struct mock_buf buf = { mock_alloc(&f->env, 64, 8), len, true };
+
+	assert_int_equal(gmem_write(&f->env.mem, buf.gpa, "\xff\xff\xff\xff", 4), 0);
+	mock_ring_add(&f->ring, &buf, 1);
+	mock_ring_kick(&f->ring);
+	mock_env_dispatch(&f->env);
+	return buf.gpa;
+}
+
+/* The machine is restored with another CID. */
+static void restore(struct fixture *f, uint32_t cid)
+{
+	struct saved saved;
+	uint8_t bytes[8];
+
+	virtio_freeze(f->env.dev);
+	device_save(&saved, f->env.dev);
+	mock_driver_status(f->env.dev, 0);
+	f->env.dev->model->destroy(f->env.dev);
+	assert_int_equal(virtio_vsock_new(&f->env.dev, &f->env.virtio, 0, cid, UINT64_MAX), 0);
+	assert_int_equal(local_backend_bind(f->env.dev, VSOCK_QUEUE_EVENT, 1), 0);
+	mock_transport_init(&f->transport, f->env.dev);
+	f->ring.q = &f->env.dev->queues[VSOCK_QUEUE_EVENT];
+	assert_int_equal(device_load(&saved, f->env.dev), 0);
+	if (cid == CID)
+		device_expect_same(&saved, f->env.dev);
+	saved_free(&saved);
+	virtio_thaw(f->env.dev);
+	device_restored(f->env.dev);
+	mock_env_dispatch(&f->env);
+	virtio_config_read(f->env.dev, 0, bytes, sizeof(bytes));
+	assert_int_equal(get_le64(bytes), cid);
+}
+
+static void expect_event(struct fixture *f, uint64_t gpa)
+{
+	uint32_t written, id;
+	uint16_t head;
+
+	assert_true(mock_ring_reap(&f->ring, &head, &written));
+	assert_int_equal(written, 4);
+	assert_int_equal(gmem_read(&f->env.mem, gpa, &id, sizeof(id)), 0);
+	assert_int_equal(id, VIRTIO_VSOCK_EVENT_TRANSPORT_RESET);
+	assert_true(mock_irq_taken(&f->env.dev->queues[VSOCK_QUEUE_EVENT].irq));
+	assert_false(mock_ring_reap(&f->ring, &head, &written));
+}
+
+static void expect_no_event(struct fixture *f)
+{
+	uint32_t written;
+	uint16_t head;
+
+	assert_false(mock_ring_reap(&f->ring, &head, &written));
+	assert_false(f->env.dev->status & VIRTIO_CONFIG_S_NEEDS_RESET);
+}
+
+static void test_restore_resets_the_transport(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t first, second;
+
+	start(f);
+	first = give(f, 4);
+	second = give(f, 4);
+	virtio_freeze(f->env.dev);
+	virtio_thaw(f->env.dev);
+	mock_env_dispatch(&f->env);
+	expect_no_event(f);
+	restore(f, 5);
+	expect_event(f, first);
+	assert_int_equal(f->transport.config_changes, 1);
+	restore(f, 6);
+	expect_event(f, second);
+}
+
+/* It waits for a buffer, over a save as well, and comes once. */
+static void test_event_waits_for_a_buffer(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t gpa;
+
+	start(f);
+	restore(f, CID);
+	restore(f, CID);
+	expect_no_event(f);
+	gpa = give(f, 4);
+	expect_event(f, gpa);
+	give(f, 4);
+	expect_no_event(f);
+}
+
+static void test_event_for_a_driver_that_is_being_set_up(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t gpa;
+
+	mock_driver_status(f->env.dev, VIRTIO_CONFIG_S_ACKNOWLEDGE);
+	restore(f, 5);
+	assert_int_equal(f->transport.config_changes, 0);
+	start(f);
+	gpa = give(f, 4);
+	expect_event(f, gpa);
+}
+
+static void test_no_event_without_a_driver(void **state)
+{
+	struct fixture *f = *state;
+
+	mock_driver_status(f->env.dev, 0);
+	mock_ring_bind(&f->ring, &f->env.dev->queues[VSOCK_QUEUE_EVENT]);
+	restore(f, 5);
+	start(f);
+	give(f, 4);
+	expect_no_event(f);
+}
+
+static void test_reset_forgets_the_event(void **state)
+{
+	struct fixture *f = *state;
+	struct saved saved;
+
+	mock_driver_status(f->env.dev, 0);
+	device_save(&saved, f->env.dev);
+	mock_driver_status(f->env.dev, VIRTIO_CONFIG_S_ACKNOWLEDGE);
+	device_restored(f->env.dev);
+	mock_driver_status(f->env.dev, 0);
+	f->env.dev->config_generation = 0;
+	device_expect_same(&saved, f->env.dev);
+	device_set(&saved, f->env.dev, virtio_vsock_state_tables[0], "reset_owed", 0, 2);
+	device_expect_refused(&saved, f->env.dev, "reset_owed is 2, more than 1");
+	saved_free(&saved);
+}
+
+static void test_event_buffer_that_is_too_small(void **state)
+{
+	struct fixture *f = *state;
+	struct capture capture;
+
+	start(f);
+	give(f, 3);
+	capture_stderr_begin(&capture);
+	device_restored(f->env.dev);
+	capture_expect(&capture, "event queue: broken ring or buffer");
+	assert_true(f->env.dev->status & VIRTIO_CONFIG_S_NEEDS_RESET);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -133,6 +292,12 @@ int main(void)
 		DEVICE_TEST(test_5_10_4_guest_cid_cannot_be_written),
 		DEVICE_TEST(test_5_10_6_7_event_buffers_are_kept),
 		DEVICE_TEST(test_reset_gives_event_buffers_up),
+		DEVICE_TEST(test_restore_resets_the_transport),
+		DEVICE_TEST(test_event_waits_for_a_buffer),
+		DEVICE_TEST(test_event_for_a_driver_that_is_being_set_up),
+		DEVICE_TEST(test_no_event_without_a_driver),
+		DEVICE_TEST(test_reset_forgets_the_event),
+		DEVICE_TEST(test_event_buffer_that_is_too_small),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
