@@ -56,6 +56,7 @@ static void console_reset(struct virtio_dev *dev)
 		console_port_forget(&c->ports[i]);
 		c->ports[i].written = 0;
 	}
+	memset(c->line, 0, sizeof(c->line));
 	c->line_len = 0;
 	c->status_set = false;
 }
@@ -73,6 +74,8 @@ static const struct virtio_model console_model = {
 	.config_read = console_config_read,
 	.serve = console_serve,
 	.reset = console_reset,
+	.state = console_state,
+	.restored = console_restored,
 	.destroy = console_destroy,
 };
 

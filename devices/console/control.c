@@ -11,20 +11,6 @@
 
 enum { MAX_MESSAGE = sizeof(struct virtio_console_control) + VIRTIO_CONSOLE_MAX_NAME };
 
-/*
- * Pending control messages to the driver, as bits, not as a list, so that a driver that asks but
- * provides no buffers does not use up memory. Sent in this order.
- */
-enum message {
-	SEND_ADD = 1 << 0,
-	SEND_CONSOLE = 1 << 1,
-	SEND_RESIZE = 1 << 2,
-	SEND_OPEN = 1 << 3,
-	SEND_CLOSED = 1 << 4,
-	SEND_NAME = 1 << 5, /* after the others: a port found by its name is already open */
-	SEND_END = 1 << 6,
-};
-
 static size_t message_write(const struct console *c, unsigned port, enum message message,
 			    uint8_t buf[MAX_MESSAGE])
 {
@@ -191,22 +177,27 @@ void virtio_console_hang_up(struct virtio_dev *dev, unsigned port)
 	pthread_mutex_unlock(&dev->lock);
 }
 
+void console_size_changed(struct console *c)
+{
+	struct port *port = &c->ports[PORT_CONSOLE];
+
+	if (virtio_has(&c->dev, VIRTIO_CONSOLE_F_SIZE))
+		virtio_config_changed(&c->dev);
+	/* §5.3.6.2: with several ports, drivers use the message. */
+	if (c->dev.started && port->ready)
+		port->owed |= SEND_RESIZE;
+}
+
 void virtio_console_resize(struct virtio_dev *dev, uint16_t cols, uint16_t rows)
 {
 	struct console *c = console_of(dev);
-	struct port *port = &c->ports[PORT_CONSOLE];
 
 	pthread_mutex_lock(&dev->lock);
 	if (c->cols != cols || c->rows != rows) {
 		c->cols = cols;
 		c->rows = rows;
-		if (virtio_has(dev, VIRTIO_CONSOLE_F_SIZE))
-			virtio_config_changed(dev);
-		/* §5.3.6.2: with several ports, drivers use the message. */
-		if (dev->started && port->ready) {
-			port->owed |= SEND_RESIZE;
-			console_control_flush(c);
-		}
+		console_size_changed(c);
+		console_control_flush(c);
 	}
 	pthread_mutex_unlock(&dev->lock);
 }

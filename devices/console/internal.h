@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Shared by console.c (the device), control.c (messages about ports) and ports.c (bytes of ports).
+ * Shared by console.c (the device), control.c (messages about ports), ports.c (bytes of ports) and
+ * state.c (what is saved).
  * Everything is called with the device's lock held.
  */
 #ifndef KINGLET_CONSOLE_INTERNAL_H
@@ -31,9 +32,23 @@ enum {
 	TURN_CHAINS = QUEUE_SIZE, /* per turn, so that no queue delays the others */
 };
 
+/*
+ * Pending control messages to the driver, as bits, not as a list, so that a driver that asks but
+ * provides no buffers does not use up memory. Sent in this order.
+ */
+enum message {
+	SEND_ADD = 1 << 0,
+	SEND_CONSOLE = 1 << 1,
+	SEND_RESIZE = 1 << 2,
+	SEND_OPEN = 1 << 3,
+	SEND_CLOSED = 1 << 4,
+	SEND_NAME = 1 << 5, /* after the others: a port found by its name is already open */
+	SEND_END = 1 << 6,
+};
+
 struct port {
 	const char *name; /* borrowed; NULL: the console, which has none */
-	unsigned owed;    /* control.c: pending messages to the driver */
+	unsigned owed;    /* pending messages to the driver, enum message */
 	bool open;        /* the guest has it open */
 	bool ready;       /* the driver has set up the port */
 	uint64_t written; /* bytes of the next output chain already passed on */
@@ -102,5 +117,12 @@ void console_control_flush(struct console *c);
  * waits.
  */
 void console_port_forget(struct port *port);
+/* The size is to be told to the driver. */
+void console_size_changed(struct console *c);
+
+/* --- state.c: virtio_model.state and .restored --- */
+
+__must_check int console_state(struct virtio_dev *dev, struct state *state);
+void console_restored(struct virtio_dev *dev);
 
 #endif

@@ -46,6 +46,8 @@ struct virtio_console_ops {
 	void (*drained)(void *owner);
 };
 
+extern const struct state_table *const virtio_console_state_tables[];
+
 struct virtio_console_options {
 	const struct virtio_console_ops *ops; /* borrowed */
 	void *owner;			      /* passed to ops */

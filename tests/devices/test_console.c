@@ -3,6 +3,7 @@
 #include "backend/local.h"
 #include "base/le.h"
 #include "capture.h"
+#include "device_saved.h"
 #include "mock_ring.h"
 #include "devices/console.h"
 #include "unit.h"
@@ -88,10 +89,9 @@ static void bind_rings(struct fixture *f)
 	}
 }
 
-static int setup(void **state)
+static void make_device(struct fixture *f)
 {
 	static const char *const streams[] = { "in", "out" };
-	struct fixture *f = test_calloc(1, sizeof(*f));
 	const struct virtio_console_options options = {
 		.ops = &ops,
 		.owner = f,
@@ -99,11 +99,18 @@ static int setup(void **state)
 		.stream_count = ARRAY_SIZE(streams),
 	};
 
-	mock_env_init(&f->env);
-	f->output_room = SIZE_MAX;
 	assert_int_equal(virtio_console_new(&f->env.dev, &f->env.virtio, 0, &options), 0);
 	assert_int_equal(f->env.dev->queue_count, QUEUES);
 	assert_int_equal(local_backend_bind(f->env.dev, 0, QUEUES), 0);
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = test_calloc(1, sizeof(*f));
+
+	mock_env_init(&f->env);
+	f->output_room = SIZE_MAX;
+	make_device(f);
 	for (unsigned i = 0; i < QUEUES; i++)
 		f->buffers[i] = mock_alloc(&f->env, RING * SLOT, SLOT);
 	bind_rings(f);
@@ -718,6 +725,232 @@ static void test_broken_rings(void **state)
 	}
 }
 
+/* --- Save and restore --- */
+
+static void freeze_and_thaw(struct fixture *f)
+{
+	virtio_freeze(f->env.dev);
+	virtio_thaw(f->env.dev);
+	mock_env_dispatch(&f->env);
+	assert_false(f->env.dev->status & VIRTIO_CONFIG_S_NEEDS_RESET);
+}
+
+/* Another device takes the driver over; its terminal has this size. Not yet thawed. */
+static void replace(struct fixture *f, uint16_t cols, uint16_t rows)
+{
+	struct saved saved;
+
+	virtio_freeze(f->env.dev);
+	device_save(&saved, f->env.dev);
+	mock_driver_status(f->env.dev, 0);
+	f->env.dev->model->destroy(f->env.dev);
+	make_device(f);
+	virtio_console_resize(f->env.dev, cols, rows);
+	mock_transport_init(&f->transport, f->env.dev);
+	for (unsigned i = 0; i < QUEUES; i++)
+		f->rings[i].q = &f->env.dev->queues[i];
+	assert_int_equal(device_load(&saved, f->env.dev), 0);
+	if (!cols)
+		device_expect_same(&saved, f->env.dev);
+	saved_free(&saved);
+}
+
+static void restore(struct fixture *f)
+{
+	replace(f, 0, 0);
+	virtio_thaw(f->env.dev);
+	device_restored(f->env.dev);
+	mock_env_dispatch(&f->env);
+	assert_false(f->env.dev->status & VIRTIO_CONFIG_S_NEEDS_RESET);
+}
+
+/* A chain is passed on in three parts: by this device, after a freeze, and by the next device. */
+static void test_each_byte_is_passed_on_once(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t written;
+	uint16_t head;
+
+	probe(f);
+	f->output_room = 3;
+	print(f, OUT0, "Hello, ");
+	print(f, OUT0, "world");
+	assert_int_equal(f->output_len, 3);
+	freeze_and_thaw(f);
+	assert_int_equal(f->output_len, 3);
+	f->output_room = 2;
+	virtio_console_output_ready(f->env.dev, VIRTIO_CONSOLE_PORT);
+	mock_env_dispatch(&f->env);
+	assert_int_equal(f->output_len, 5);
+	assert_false(mock_ring_reap(&f->rings[OUT0], &head, &written));
+	f->output_room = SIZE_MAX;
+	restore(f);
+	assert_int_equal(f->output_len, 12);
+	assert_memory_equal(f->output, "Hello, world", 12);
+	for (unsigned i = 0; i < 2; i++)
+		assert_true(mock_ring_reap(&f->rings[OUT0], &head, &written));
+	assert_false(mock_ring_reap(&f->rings[OUT0], &head, &written));
+}
+
+/* The port is still open, and an owner that was refused is woken. */
+static void test_input_goes_on(void **state)
+{
+	struct fixture *f = *state;
+	const char *data = "abc";
+	uint32_t written;
+	uint16_t head;
+
+	probe(f);
+	control(f, STREAM, VIRTIO_CONSOLE_PORT_OPEN, 1);
+	give(f, IN2, 2, 1);
+	assert_int_equal(input(f, STREAM, data, 3), 2);
+	replace(f, 0, 0);
+	assert_int_equal(input(f, STREAM, data + 2, 1), 0);
+	f->wanted = 0;
+	virtio_thaw(f->env.dev);
+	mock_env_dispatch(&f->env);
+	assert_int_equal(f->wanted, 1);
+	assert_int_equal(f->wanted_port, STREAM);
+	give(f, IN2, 1, 1);
+	run(f, IN2);
+	assert_int_equal(input(f, STREAM, data + 2, 1), 1);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_true(mock_ring_reap(&f->rings[IN2], &head, &written));
+		assert_int_equal(written, 1);
+		assert_memory_equal(gmem_ptr(&f->env.mem, f->buffers[IN2] + head * SLOT, 1),
+				    data + i, 1);
+	}
+	assert_false(mock_ring_reap(&f->rings[IN2], &head, &written));
+}
+
+/* A line of the status port that has begun, and one that waits to be drained. */
+static void test_status_goes_on(void **state)
+{
+	struct fixture *f = *state;
+
+	probe(f);
+	print(f, OUT1, "4");
+	restore(f);
+	f->output_room = 1;
+	print(f, OUT3, "there");
+	print(f, OUT1, "2\n");
+	assert_int_equal(f->status_count, 1);
+	assert_int_equal(f->statuses[0], 42);
+	freeze_and_thaw(f);
+	assert_int_equal(f->drained, 0);
+	f->output_room = SIZE_MAX;
+	restore(f);
+	assert_int_equal(f->drained, 1);
+	assert_int_equal(f->status_count, 1);
+}
+
+static void test_control_messages_go_on(void **state)
+{
+	struct fixture *f = *state;
+
+	mock_driver_start(f->env.dev, &f->transport, MULTIPORT);
+	control(f, VIRTIO_CONSOLE_BAD_ID, VIRTIO_CONSOLE_DEVICE_READY, 1);
+	give(f, CONTROL_IN, 1, 8);
+	run(f, CONTROL_IN);
+	expect_control(f, 0, VIRTIO_CONSOLE_PORT_ADD, "");
+	restore(f);
+	give(f, CONTROL_IN, 5, 8);
+	run(f, CONTROL_IN);
+	for (unsigned i = 1; i < PORTS; i++)
+		expect_control(f, i, VIRTIO_CONSOLE_PORT_ADD, "");
+	assert_string_equal(next_control(f), "");
+}
+
+/* What the driver knows of our side is that of the process before. */
+static void test_restored_driver_hears_of_our_side(void **state)
+{
+	struct fixture *f = *state;
+
+	virtio_console_resize(f->env.dev, 80, 25);
+	probe(f);
+	virtio_console_hang_up(f->env.dev, STREAM);
+	assert_string_equal(next_control(f), "0200000006000000");
+	replace(f, 132, 50);
+	virtio_console_hang_up(f->env.dev, OTHER_STREAM);
+	virtio_thaw(f->env.dev);
+	device_restored(f->env.dev);
+	mock_env_dispatch(&f->env);
+	expect_control(f, 0, VIRTIO_CONSOLE_RESIZE, "84003200");
+	expect_control(f, 0, VIRTIO_CONSOLE_PORT_OPEN, "");
+	expect_control(f, 1, VIRTIO_CONSOLE_PORT_OPEN, "");
+	expect_control(f, STREAM, VIRTIO_CONSOLE_PORT_OPEN, "");
+	assert_string_equal(next_control(f), "0300000006000000");
+	assert_string_equal(next_control(f), "");
+	assert_int_equal(f->transport.config_changes, 1);
+}
+
+static void test_reset_forgets_the_driver(void **state)
+{
+	struct fixture *f = *state;
+	struct saved saved;
+
+	mock_driver_status(f->env.dev, 0);
+	device_save(&saved, f->env.dev);
+	bind_rings(f);
+	probe(f);
+	control(f, STREAM, VIRTIO_CONSOLE_PORT_OPEN, 1);
+	print(f, OUT1, "12\n34");
+	f->output_room = 1;
+	print(f, OUT0, "Hello");
+	mock_driver_status(f->env.dev, 0);
+	device_expect_same(&saved, f->env.dev);
+	saved_free(&saved);
+}
+
+static void test_hostile_values_are_refused(void **state)
+{
+	static const struct {
+		unsigned table;
+		const char *field;
+		uint64_t value;
+		const char *why;
+	} cases[] = {
+		{ 0, "line_len", 10, "line_len is 10, more than 9" },
+		{ 0, "status_set", 2, "status_set is 2, more than 1" },
+		{ 1, "owed", 64, "owed is 64, more than 63" },
+		{ 1, "open", 0xff, "open is 255, more than 1" },
+		{ 1, "ready", 3, "ready is 3, more than 1" },
+	};
+	struct fixture *f = *state;
+	struct saved saved;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		device_save(&saved, f->env.dev);
+		device_set(&saved, f->env.dev, virtio_console_state_tables[cases[i].table],
+			   cases[i].field, 0, cases[i].value);
+		device_expect_refused(&saved, f->env.dev, cases[i].why);
+		saved_free(&saved);
+	}
+}
+
+/* A place in the next chain that it does not have: the chain is used up. */
+static void test_hostile_place_in_a_chain(void **state)
+{
+	struct fixture *f = *state;
+	struct saved saved;
+	uint32_t written;
+	uint16_t head;
+
+	probe(f);
+	virtio_freeze(f->env.dev);
+	device_save(&saved, f->env.dev);
+	device_set(&saved, f->env.dev, virtio_console_state_tables[1], "written", 0, UINT64_MAX);
+	assert_int_equal(device_load(&saved, f->env.dev), 0);
+	saved_free(&saved);
+	virtio_thaw(f->env.dev);
+	send(f, OUT0, "lost", 4);
+	run(f, OUT0);
+	assert_true(mock_ring_reap(&f->rings[OUT0], &head, &written));
+	print(f, OUT0, "kept");
+	assert_int_equal(f->output_len, 4);
+	assert_memory_equal(f->output, "kept", 4);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -742,6 +975,14 @@ int main(void)
 		DEVICE_TEST(test_status_is_drained_behind_output),
 		DEVICE_TEST(test_rebind_starts_over),
 		DEVICE_TEST(test_broken_rings),
+		DEVICE_TEST(test_each_byte_is_passed_on_once),
+		DEVICE_TEST(test_input_goes_on),
+		DEVICE_TEST(test_status_goes_on),
+		DEVICE_TEST(test_control_messages_go_on),
+		DEVICE_TEST(test_restored_driver_hears_of_our_side),
+		DEVICE_TEST(test_reset_forgets_the_driver),
+		DEVICE_TEST(test_hostile_values_are_refused),
+		DEVICE_TEST(test_hostile_place_in_a_chain),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
