@@ -291,11 +291,10 @@ void virtio_allow_dma(struct virtio_dev *dev, bool allowed)
 	if (dev->dma_off == !allowed)
 		return;
 	dev->dma_off = !allowed;
-	if (allowed) {
+	if (allowed)
 		go(dev);
-	} else {
+	else
 		give_up_rings(dev);
-	}
 }
 
 void virtio_set_status(struct virtio_dev *dev, uint8_t status)

@@ -21,7 +21,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-struct state;
 struct virtio_dev;
 
 enum { VIRTIO_STATS_MAX = 16 };
@@ -72,7 +71,7 @@ struct virtio_model {
 	int (*resize)(struct virtio_dev *dev, uint64_t bytes);
 	/*
 	 * Saves or loads what the model itself keeps, after the core's part; nothing is in flight.
-	 * Locked. -EBADMSG, logged: what is loaded does not fit. May be NULL.
+	 * Locked. -EBADMSG: what is loaded does not fit; or the host's error; logged. May be NULL.
 	 */
 	int (*state)(struct virtio_dev *dev, struct state *state);
 	/*
