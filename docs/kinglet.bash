@@ -176,7 +176,8 @@ _kinglet()
 	local answer="
 		--json"
 	local stop="
-		--now"
+		--now
+		--wait"
 	local report="
 		--html"
 	local doctor="
@@ -195,7 +196,7 @@ _kinglet()
 	run) options="$boot $machine $common" ;;
 	test) options="$test $suite $boot $machine $common" ;;
 	exec) options="$exec $machine $common" ;;
-	list) options="$common" ;;
+	list) options="$answer $common" ;;
 	info) options="$answer $common" words=$(_kinglet_machines) ;;
 	stats) options="$answer $common" words=$(_kinglet_machines) ;;
 	pause) options="$common" words=$(_kinglet_machines) ;;

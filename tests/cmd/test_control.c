@@ -410,6 +410,38 @@ static void wait_ends_with_the_status_of_the_machine(void **state)
 	}
 }
 
+/* The machine replies to wait only, at once: as one that ends as soon as it is stopped. */
+static void a_machine_that_is_stopped_is_waited_for_from_before(void **state)
+{
+	struct machine machine = {
+		.greeting = GREETING,
+		.reply = OK("{}") "{\"id\":2,\"ok\":{\"outcome\":\"quit\",\"status\":0,"
+				  "\"detail\":\"stopped by control\"}}\n",
+		.stays_silent = true,
+	};
+	struct said said;
+
+	(void)state;
+	KINGLET_WITH(&machine, &said, "stop", "demo", "--now", "--wait");
+	assert_string_equal(said.err, "");
+	assert_string_equal(said.out, "outcome=quit status=0 \"stopped by control\"\n");
+	assert_int_equal(said.status, 0);
+	assert_string_equal(machine.request, "{\"id\":2,\"do\":\"wait\",\"args\":{}}");
+}
+
+static void a_stop_that_is_refused_is_not_waited_for(void **state)
+{
+	struct machine machine = {
+		.greeting = GREETING, .reply = ERROR("refused"), .stays_silent = true,
+	};
+	struct said said;
+
+	(void)state;
+	KINGLET_WITH(&machine, &said, "stop", "demo", "--wait");
+	assert_string_equal(said.err, "kinglet: machine demo: stop: the reason (refused)\n");
+	assert_int_equal(said.status, 100);
+}
+
 /* Never a success, and never a status that a shell would cut to one. */
 static void wait_trusts_no_verdict_that_is_none(void **state)
 {
@@ -473,6 +505,15 @@ static void events_are_printed_until_the_last(void **state)
 
 /* --- list ------------------------------------------------------------------------------------- */
 
+static void expect_machine(const cJSON *list, int i, const char *name, const char *key,
+			   const char *value)
+{
+	const cJSON *machine = cJSON_GetArrayItem(list, i);
+
+	assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(machine, "name")), name);
+	assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(machine, key)), value);
+}
+
 static void list_shows_those_that_live(void **state)
 {
 	struct machine fine = { .name = "fine", .greeting = GREETING, .reply = OK(INFO) };
@@ -485,6 +526,7 @@ static void list_shows_those_that_live(void **state)
 	struct machine hidden = { .name = ".hidden", .greeting = GREETING };
 	char dead[sizeof(address_of("").sun_path)];
 	struct said said;
+	cJSON *list;
 
 	(void)state;
 	snprintf(dead, sizeof(dead), "%s", address_of("dead").sun_path);
@@ -505,6 +547,13 @@ static void list_shows_those_that_live(void **state)
 		"odd                      -        unknown        -     -          -\n");
 	assert_int_equal(said.status, 0);
 	assert_int_equal(access(dead, F_OK), 0);
+	KINGLET(&said, "list", "--json");
+	list = cJSON_Parse(said.out);
+	assert_int_equal(cJSON_GetArraySize(list), 4);
+	expect_machine(list, 0, "busy", "error", "busy");
+	expect_machine(list, 1, "fine", "state", "running");
+	expect_machine(list, 3, "odd", "error", "unknown");
+	cJSON_Delete(list);
 	end(&fine);
 	end(&busy);
 	end(&odd);
@@ -521,7 +570,7 @@ static void list_does_not_wait_for_a_machine_that_hangs(void **state)
 
 	(void)state;
 	start(&stuck);
-	assert_int_equal(control_print_list(out, 1), 0);
+	assert_int_equal(control_print_list(out, false, 1), 0);
 	end(&stuck);
 	fclose(out);
 	assert_non_null(strstr(text, "\nstuck                    -        no-answer      -"));
@@ -537,6 +586,8 @@ static void no_machines_are_a_list_too(void **state)
 	KINGLET(&said, "list");
 	assert_int_equal(said.status, 0);
 	assert_non_null(strstr(said.out, "NAME"));
+	KINGLET(&said, "list", "--json");
+	assert_string_equal(said.out, "[]\n");
 	snprintf(path, sizeof(path), "%s/kinglet", folder);
 	assert_int_equal(rmdir(path), 0);
 	KINGLET(&said, "list");
@@ -555,9 +606,9 @@ static void a_command_line_that_is_wrong_is_a_usage_error(void **state)
 	static const struct {
 		const char *args[5], *err;
 	} lines[] = {
-		{ { "stop" }, "write kinglet stop NAME [--now]\n" },
+		{ { "stop" }, "write kinglet stop NAME [--now] [--wait]\n" },
 		{ { "stop", "a", "b" }, "b: a second machine beside a; name one\n" },
-		{ { "stop", "a", "--", "b" }, "write kinglet stop NAME [--now]\n" },
+		{ { "stop", "a", "--", "b" }, "write kinglet stop NAME [--now] [--wait]\n" },
 		{ { "resize", "a" }, "write kinglet resize NAME SIZE\n" },
 		{ { "resize", "a", "much" }, "much: not a size" },
 		{ { "resize", "a", "5T" }, "5T: " },
@@ -846,6 +897,8 @@ int main(void)
 		TEST(a_path_with_a_slash_is_a_socket),
 		TEST(each_request_is_in_the_documented_schema),
 		TEST(wait_ends_with_the_status_of_the_machine),
+		TEST(a_machine_that_is_stopped_is_waited_for_from_before),
+		TEST(a_stop_that_is_refused_is_not_waited_for),
 		TEST(wait_trusts_no_verdict_that_is_none),
 		TEST(a_machine_that_dies_while_it_is_waited_for_is_lost),
 		TEST(events_are_printed_until_the_last),

@@ -365,8 +365,8 @@ static void stop_presses_the_button_or_ends_the_run(void **state)
 	expect(rig, "{\"do\":\"stop\"}", OK);
 	rig->power_result = -EOPNOTSUPP;
 	expect(rig, "{\"do\":\"stop\",\"args\":{\"now\":false}}",
-	       ERROR("refused", "this machine has no power button; \\\"now\\\":true ends the run "
-				"without asking the guest"));
+	       ERROR("refused", "this machine has no power button; \\\"now\\\":true "
+				"(kinglet stop --now) ends the run without asking the guest"));
 	rig->power_result = -ENXIO;
 	expect(rig, "{\"do\":\"stop\"}",
 	       ERROR("refused", "the power button: No such device or address"));

@@ -145,7 +145,7 @@ static void run_press(struct job *job)
 
 	if (ret == -EOPNOTSUPP)
 		refuse(&job->refusal, REFUSED, "this machine has no power button; \"now\":true "
-		       "ends the run without asking the guest");
+		       "(kinglet stop --now) ends the run without asking the guest");
 	else if (ret)
 		refuse(&job->refusal, REFUSED, "the power button: %s", strerror(-ret));
 }

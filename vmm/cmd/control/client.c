@@ -241,13 +241,13 @@ static int take_reply(struct control_client *client, cJSON *reply, cJSON **answe
 	return -EPROTO;
 }
 
-/* To this client's request. An error without an id is, too: the request was not understood. */
-static bool is_reply(const cJSON *object)
+/* To this request. An error without an id is, too: the request was not understood. */
+static bool is_reply(const cJSON *object, int request)
 {
 	const cJSON *id = cJSON_GetObjectItemCaseSensitive(object, "id");
 
 	if (cJSON_IsNumber(id))
-		return id->valuedouble == REQUEST_ID;
+		return id->valuedouble == request;
 	return (!id || cJSON_IsNull(id)) && cJSON_GetObjectItemCaseSensitive(object, "error");
 }
 
@@ -266,28 +266,41 @@ static int send_line(const struct control_client *client, const char *line)
 	return n == (ssize_t)len ? 0 : -ETIMEDOUT;
 }
 
-int control_client_ask(struct control_client *client, const char *request, const char *args,
-		       cJSON **answer)
+int control_client_send(struct control_client *client, int id, const char *request,
+			const char *args)
 {
 	char line[200];
+
+	snprintf(line, sizeof(line), "{\"id\":%d,\"do\":\"%s\",\"args\":%s}\n", id, request,
+		 args);
+	return send_line(client, line);
+}
+
+int control_client_reply(struct control_client *client, int id, cJSON **answer)
+{
 	cJSON *reply = NULL;
 	int ret;
 
 	*answer = NULL;
-	snprintf(line, sizeof(line), "{\"id\":%d,\"do\":\"%s\",\"args\":%s}\n", REQUEST_ID,
-		 request, args);
-	ret = send_line(client, line);
-	while (!ret) {
+	for (;;) {
 		ret = control_client_next(client, &reply);
-		if (!ret && is_reply(reply))
+		if (ret || is_reply(reply, id))
 			break;
 		cJSON_Delete(reply);
-		reply = NULL;
 	}
 	if (!ret)
 		ret = take_reply(client, reply, answer);
 	cJSON_Delete(reply);
 	return ret;
+}
+
+int control_client_ask(struct control_client *client, const char *request, const char *args,
+		       cJSON **answer)
+{
+	int ret = control_client_send(client, REQUEST_ID, request, args);
+
+	*answer = NULL;
+	return ret ? ret : control_client_reply(client, REQUEST_ID, answer);
 }
 
 /* --- Connection ------------------------------------------------------------------------------- */

@@ -49,6 +49,13 @@ void control_client_close(struct control_client *client);
 __must_check int control_client_ask(struct control_client *client, const char *request,
 				    const char *args, cJSON **answer);
 
+/*
+ * The two halves of it, for replies that come after others. control_client_ask() has the id 1.
+ */
+__must_check int control_client_send(struct control_client *client, int id, const char *request,
+				     const char *args);
+__must_check int control_client_reply(struct control_client *client, int id, cJSON **answer);
+
 /* Waits for the next object, an event of a client that has asked for them. */
 __must_check int control_client_next(struct control_client *client, cJSON **object);
 

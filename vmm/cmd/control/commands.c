@@ -14,7 +14,7 @@
 #include <string.h>
 
 /* Longer than the second in which a machine answers that it is busy. */
-enum { LIST_PATIENCE_MS = 2000 };
+enum { LIST_PATIENCE_MS = 2000, ONLY_ID = 1, WAIT_ID = 2 };
 
 /* --- Options and arguments -------------------------------------------------------------------- */
 
@@ -22,7 +22,7 @@ struct control_options {
 	struct common_options common;
 	const char *name, *size_text; /* borrowed; NULL: not given */
 	uint64_t size;
-	bool now, json;
+	bool now, wait, json;
 };
 
 #define CONTROL(member) OPTION_FIELD(struct control_options, member)
@@ -32,6 +32,11 @@ static const struct option stop_options[] = {
 		.name = "now", .kind = OPTION_FLAG,
 		.help = "end the run at once, in order, without asking the guest",
 		CONTROL(now),
+	},
+	{
+		.name = "wait", .kind = OPTION_FLAG,
+		.help = "then wait until it has ended, as kinglet wait does",
+		CONTROL(wait),
 	},
 };
 
@@ -147,13 +152,6 @@ static int run_order(struct common_options *common)
 	return order(control_options_of(common), "{}");
 }
 
-static int run_stop(struct common_options *common)
-{
-	const struct control_options *options = control_options_of(common);
-
-	return order(options, options->now ? "{\"now\":true}" : "{}");
-}
-
 static int run_resize(struct common_options *common)
 {
 	const struct control_options *options = control_options_of(common);
@@ -193,9 +191,8 @@ static int run_show(struct common_options *common)
 
 static int run_list(struct common_options *common)
 {
-	int ret = control_print_list(stdout, LIST_PATIENCE_MS);
+	int ret = control_print_list(stdout, control_options_of(common)->json, LIST_PATIENCE_MS);
 
-	(void)common;
 	if (ret == -ENXIO)
 		log_error("XDG_RUNTIME_DIR names no folder; it has the sockets of the machines");
 	else if (ret)
@@ -239,27 +236,63 @@ static int print_verdict(const cJSON *verdict)
 	return number;
 }
 
+/* The reply to a request `wait` of this id; the exit status. */
+static int await_verdict(struct control_client *client, int id)
+{
+	cJSON *verdict = NULL;
+	int ret, status;
+
+	client->deadline_ns = CONTROL_CLIENT_FOREVER;
+	ret = control_client_reply(client, id, &verdict);
+	if (!ret)
+		ret = print_verdict(verdict);
+	status = ret < 0 ? log_lost(client, "wait", ret) : ret;
+	if (ret >= 0 && flush_stdout() != EXIT_SUCCESS)
+		status = EXIT_HOST;
+	cJSON_Delete(verdict);
+	return status;
+}
+
 static int run_wait(struct common_options *common)
 {
 	const struct control_options *options = control_options_of(common);
-	cJSON *verdict = NULL;
 	struct control_client client;
 	int status = connect_to(options, &client);
-	int ret = 0;
+	int ret = status ? 0 : control_client_send(&client, ONLY_ID, "wait", "{}");
 
-	if (!status) {
-		client.deadline_ns = CONTROL_CLIENT_FOREVER;
-		ret = control_client_ask(&client, "wait", "{}", &verdict);
-	}
-	if (!status && !ret)
-		ret = status = print_verdict(verdict);
-	if (ret < 0)
+	if (ret)
 		status = log_lost(&client, "wait", ret);
-	else if (verdict && flush_stdout() != EXIT_SUCCESS)
-		status = EXIT_HOST;
-	cJSON_Delete(verdict);
+	else if (!status)
+		status = await_verdict(&client, ONLY_ID);
 	control_client_close(&client);
 	return status;
+}
+
+/* It waits before it stops: afterwards there may be no machine to wait for. */
+static int stop_and_wait(const struct control_options *options, const char *args)
+{
+	cJSON *answer = NULL;
+	struct control_client client;
+	int status = connect_to(options, &client);
+	int ret = status ? 0 : control_client_send(&client, WAIT_ID, "wait", "{}");
+
+	if (!status && !ret)
+		ret = control_client_ask(&client, "stop", args, &answer);
+	if (ret)
+		status = log_lost(&client, "stop", ret);
+	else if (!status)
+		status = await_verdict(&client, WAIT_ID);
+	cJSON_Delete(answer);
+	control_client_close(&client);
+	return status;
+}
+
+static int run_stop(struct common_options *common)
+{
+	const struct control_options *options = control_options_of(common);
+	const char *args = options->now ? "{\"now\":true}" : "{}";
+
+	return options->wait ? stop_and_wait(options, args) : order(options, args);
 }
 
 /* Prints one event; 1 at the last. */
@@ -305,7 +338,8 @@ static int run_events(struct common_options *common)
 static const char about[] =
 	"NAME is a machine's name, as kinglet list shows it, or the path of its socket,\n"
 	"with a slash. Exit status: 0 done; 100 no such machine, or it refuses; 101 no\n"
-	"answer; of wait the machine's own, or 104 when it went away without one.\n";
+	"answer; of wait and stop --wait the machine's own, or 104 when it went away\n"
+	"without one.\n";
 
 static const struct option_list *const plain_lists[] = { &common_option_list, NULL };
 static const struct option_list *const stop_lists[] = { &stop_option_list, &common_option_list,
@@ -315,11 +349,11 @@ static const struct option_list *const answer_lists[] = { &answer_option_list, &
 
 const struct command command_list = {
 	.name = "list",
-	.synopsis = "",
+	.synopsis = "[--json]",
 	.summary = "list the machines that run",
 	.about = "Those with a socket in $XDG_RUNTIME_DIR/kinglet. STATE says so when one does\n"
 		 "not answer.\n",
-	.options = plain_lists,
+	.options = answer_lists,
 	.options_size = sizeof(struct control_options),
 	.run = run_list,
 };
@@ -344,7 +378,7 @@ MACHINE_COMMAND(stats, "NAME [--json]", take_name, run_show, answer_lists,
 MACHINE_COMMAND(pause, "NAME", take_name, run_order, plain_lists,
 		"stop a machine's vCPUs, until kinglet resume");
 MACHINE_COMMAND(resume, "NAME", take_name, run_order, plain_lists, "let a paused machine run on");
-MACHINE_COMMAND(stop, "NAME [--now]", take_name, run_stop, stop_lists,
+MACHINE_COMMAND(stop, "NAME [--now] [--wait]", take_name, run_stop, stop_lists,
 		"press a machine's power button, or end its run");
 MACHINE_COMMAND(resize, "NAME SIZE", take_name_and_size, run_resize, plain_lists,
 		"set how much memory a machine's balloon takes from the guest");

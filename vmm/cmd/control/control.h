@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 
 #include <cjson/cJSON.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 /* Text for people, without anything that a terminal would obey, and blanks up to `width`. */
@@ -22,9 +23,10 @@ void control_print_value(FILE *out, const cJSON *value, unsigned width);
 void control_print_answer(FILE *out, const cJSON *answer);
 
 /*
- * The machines that answer on the sockets of this user, one a line; each is waited for at most
- * `patience_ms`. 0, or a negative errno of control_folder() or scandir(3).
+ * The machines that answer on the sockets of this user, one a line, or a JSON array of what info
+ * answers; each is waited for at most `patience_ms`. 0, -ENOMEM, or a negative errno of
+ * control_folder() or scandir(3).
  */
-__must_check int control_print_list(FILE *out, unsigned patience_ms);
+__must_check int control_print_list(FILE *out, bool json, unsigned patience_ms);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The machines that run, by their sockets. A dead one is left for the next machine of its name. */
+#include "client.h"
 #include "control.h"
 
-#include "client.h"
 #include "control/place.h"
 
 #include <dirent.h>
@@ -27,62 +27,103 @@ static int is_socket(const struct dirent *entry)
 	       strcmp(entry->d_name + len - suffix_len, suffix) == 0;
 }
 
-/* What info has answered, or why it has not. */
-static void print_machine(FILE *out, const char *name, const cJSON *info, const char *failure)
+static void print_machine(FILE *out, const cJSON *machine)
 {
+	const cJSON *error = cJSON_GetObjectItemCaseSensitive(machine, "error");
+
 	for (unsigned i = 0; i < ARRAY_SIZE(columns); i++) {
 		const char *key = columns[i].key;
+		const cJSON *value = cJSON_GetObjectItemCaseSensitive(machine, key);
 
 		if (i)
 			fputc(' ', out);
-		if (!i)
-			control_print_text(out, name, columns[i].width);
-		else if (failure && strcmp(key, "state") == 0)
-			control_print_text(out, failure, columns[i].width);
-		else
-			control_print_value(out, cJSON_GetObjectItemCaseSensitive(info, key),
-					    columns[i].width);
+		control_print_value(out, error && !strcmp(key, "state") ? error : value,
+				    columns[i].width);
 	}
 	fputc('\n', out);
 }
 
-static void list_machine(FILE *out, const char *name, unsigned patience_ms)
+/*
+ * What info answers, or why it does not, in "error". The name is the socket's: it is the one to
+ * speak to. NULL: there is no machine.
+ */
+static cJSON *ask_machine(const char *name, unsigned patience_ms)
 {
 	struct control_client client;
-	cJSON *info = NULL;
+	cJSON *machine = NULL;
 	const char *failure = NULL;
 	int ret = control_client_open(&client, name, patience_ms);
 
 	if (!ret)
-		ret = control_client_ask(&client, "info", "{}", &info);
+		ret = control_client_ask(&client, "info", "{}", &machine);
 	if (ret)
 		failure = control_client_failure_word(&client, ret);
-	if (!ret || failure)
-		print_machine(out, name, info, failure);
-	cJSON_Delete(info);
+	if (failure)
+		machine = cJSON_CreateObject();
+	if (machine) {
+		cJSON_DeleteItemFromObjectCaseSensitive(machine, "name");
+		cJSON_AddStringToObject(machine, "name", name);
+	}
+	if (failure)
+		cJSON_AddStringToObject(machine, "error", failure);
 	control_client_close(&client);
+	return machine;
 }
 
-int control_print_list(FILE *out, unsigned patience_ms)
+static void list_machine(FILE *out, cJSON *list, const char *name, unsigned patience_ms)
+{
+	cJSON *machine = ask_machine(name, patience_ms);
+
+	if (list && machine) {
+		cJSON_AddItemToArray(list, machine);
+		return;
+	}
+	if (machine)
+		print_machine(out, machine);
+	cJSON_Delete(machine);
+}
+
+/* Takes over *list. */
+static int print_json(FILE *out, cJSON *list)
+{
+	char *text = cJSON_Print(list);
+	int ret = text ? 0 : -ENOMEM;
+
+	if (text)
+		fprintf(out, "%s\n", text);
+	cJSON_free(text);
+	cJSON_Delete(list);
+	return ret;
+}
+
+static void print_headings(FILE *out)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(columns); i++)
+		fprintf(out, "%s%-*s", i ? " " : "", (int)columns[i].width, columns[i].heading);
+	fputc('\n', out);
+}
+
+int control_print_list(FILE *out, bool json, unsigned patience_ms)
 {
 	char folder[PATH_MAX];
 	struct dirent **entries;
 	int ret = control_folder(folder, sizeof(folder));
 	int count = ret ? 0 : scandir(folder, &entries, is_socket, versionsort);
+	cJSON *list = json ? cJSON_CreateArray() : NULL;
 
-	if (count < 0 && errno != ENOENT)
-		return -errno;
-	if (ret)
-		return ret;
-	for (unsigned i = 0; i < ARRAY_SIZE(columns); i++)
-		fprintf(out, "%s%-*s", i ? " " : "", (int)columns[i].width, columns[i].heading);
-	fputc('\n', out);
+	if (!ret && count < 0 && errno != ENOENT)
+		ret = -errno;
+	if (!ret && !json)
+		print_headings(out);
 	for (int i = 0; i < count; i++) {
 		entries[i]->d_name[strlen(entries[i]->d_name) - strlen(suffix)] = '\0';
-		list_machine(out, entries[i]->d_name, patience_ms);
+		list_machine(out, list, entries[i]->d_name, patience_ms);
 		free(entries[i]);
 	}
-	if (count >= 0)
+	if (!ret && count >= 0)
 		free(entries);
-	return 0;
+	if (!ret && json)
+		return print_json(out, list);
+	cJSON_Delete(list);
+	return ret;
 }
