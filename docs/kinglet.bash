@@ -189,7 +189,7 @@ _kinglet()
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		_kinglet_words "$cur" "run test exec list info stats pause resume stop resize wait events kernel report doctor help version --help --version"
+		_kinglet_words "$cur" "run test exec list info stats pause resume stop resize wait events console kernel report doctor help version --help --version"
 		return
 	fi
 	case ${COMP_WORDS[1]} in
@@ -205,10 +205,11 @@ _kinglet()
 	resize) options="$common" words=$(_kinglet_machines) ;;
 	wait) options="$common" words=$(_kinglet_machines) ;;
 	events) options="$common" words=$(_kinglet_machines) ;;
+	console) options="$common" words=$(_kinglet_machines) ;;
 	kernel) options="$common" words="list" ;;
 	report) options="$report $common" ;;
 	doctor) options="$doctor $common" ;;
-	help) options="$common" words="run test exec list info stats pause resume stop resize wait events kernel report doctor help version" ;;
+	help) options="$common" words="run test exec list info stats pause resume stop resize wait events console kernel report doctor help version" ;;
 	version) options="$common" ;;
 	*) return ;;
 	esac

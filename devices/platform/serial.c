@@ -323,7 +323,7 @@ size_t serial_input(struct serial *serial, const uint8_t *data, size_t len)
 	pthread_mutex_lock(&serial->lock);
 	while (taken < len && fifo_push(serial, data[taken]))
 		taken++;
-	serial->refused = taken < len;
+	serial->refused |= taken < len; /* for one of two that type */
 	update_interrupt(serial);
 	pthread_mutex_unlock(&serial->lock);
 	return taken;

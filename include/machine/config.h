@@ -47,4 +47,12 @@ struct machine_config {
 	unsigned observer_count;
 };
 
+/* Whether standard input and output are this console. */
+static inline bool config_has_terminal(const struct machine_config *config,
+				       enum guest_stream stream)
+{
+	return stream == GUEST_HVC ? config->console == CONSOLE_STDIO :
+				     config->serial == SERIAL_STDIO;
+}
+
 #endif

@@ -55,6 +55,7 @@ struct machine_ask {
 enum machine_event {
 	MACHINE_PANICKED, /* by a device or a console, which may be both; a crash kernel may run */
 	MACHINE_BROKEN,	  /* a virtio device needs a reset */
+	MACHINE_TAKES_KEYS, /* after a type() that took less than all */
 };
 
 /* Operations on the machine for observers; vm is parts->vm. */
@@ -87,6 +88,11 @@ struct machine_ops {
 	 * negative errno of KVM_IRQ_LINE.
 	 */
 	int (*press_power)(struct vm *vm);
+	/*
+	 * From run() of an ask: keys for the guest, on the console that has the terminal. Returns
+	 * how many it took; if less than all, MACHINE_TAKES_KEYS happens later, or did already.
+	 */
+	size_t (*type)(struct vm *vm, const uint8_t *keys, size_t len);
 };
 
 /*

@@ -362,7 +362,8 @@ static cJSON *documented_schema(void)
 static void each_request_is_in_the_documented_schema(void **state)
 {
 	static const char *const requests[] = { "info",	  "stats",  "pause",
-						"resume", "events", "wait" };
+						"resume", "events", "wait",
+						"console" };
 	cJSON *schema = documented_schema();
 	const cJSON *plain = cJSON_GetObjectItem(schema, "$defs");
 
@@ -501,6 +502,30 @@ static void events_are_printed_until_the_last(void **state)
 	KINGLET_WITH(&machine, &said, "events", "demo");
 	assert_string_equal(said.out, "{\"event\":\"started\"}\n");
 	assert_int_equal(said.status, 104);
+}
+
+/* Until the machine closes it; what comes with the reply is not lost. */
+static void the_console_is_shown_as_it_comes(void **state)
+{
+	struct machine machine = {
+		.greeting = GREETING,
+		.reply = OK("{}") "boot\r\n\x1b[0m~ # \xff\n",
+	};
+	struct said said;
+
+	(void)state;
+	KINGLET_WITH(&machine, &said, "console", "demo");
+	assert_string_equal(said.err, "");
+	assert_string_equal(said.out, "boot\r\n\x1b[0m~ # \xff\n");
+	assert_int_equal(said.status, 0);
+	machine.piece = 1;
+	KINGLET_WITH(&machine, &said, "console", "demo");
+	assert_string_equal(said.out, "boot\r\n\x1b[0m~ # \xff\n");
+	assert_string_equal(machine.request, "{\"id\":1,\"do\":\"console\",\"args\":{}}");
+	machine.reply = ERROR("refused");
+	KINGLET_WITH(&machine, &said, "console", "demo");
+	assert_string_equal(said.err, "kinglet: machine demo: console: the reason (refused)\n");
+	assert_int_equal(said.status, 100);
 }
 
 /* --- list ------------------------------------------------------------------------------------- */
@@ -902,6 +927,7 @@ int main(void)
 		TEST(wait_trusts_no_verdict_that_is_none),
 		TEST(a_machine_that_dies_while_it_is_waited_for_is_lost),
 		TEST(events_are_printed_until_the_last),
+		TEST(the_console_is_shown_as_it_comes),
 		TEST(list_shows_those_that_live),
 		TEST(list_does_not_wait_for_a_machine_that_hangs),
 		TEST(no_machines_are_a_list_too),

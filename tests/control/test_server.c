@@ -35,6 +35,8 @@ struct rig {
 	int pause_result, power_result, resize_result;
 	uint64_t target;
 	struct verdict end;
+	char typed[64];
+	size_t key_room; /* keys that it takes now */
 };
 
 static struct rig *the_rig; /* for the operations, whose vm is opaque */
@@ -73,6 +75,16 @@ static void end(struct vm *vm, const struct verdict *verdict)
 {
 	(void)vm;
 	the_rig->end = *verdict;
+}
+
+static size_t type(struct vm *vm, const uint8_t *keys, size_t len)
+{
+	size_t taken = len < the_rig->key_room ? len : the_rig->key_room;
+
+	(void)vm;
+	the_rig->key_room -= taken;
+	strncat(the_rig->typed, (const char *)keys, taken);
+	return taken;
 }
 
 static int resize(struct virtio_dev *dev, uint64_t bytes)
@@ -199,8 +211,9 @@ static int setup(void **state)
 	snprintf(rig->path, sizeof(rig->path), "%s/sock", rig->folder);
 	rig->ops = (struct machine_ops){
 		.ask = ask, .pause = pause_vcpus, .resume = pause_vcpus,
-		.press_power = press_power, .end = end,
+		.press_power = press_power, .end = end, .type = type,
 	};
+	rig->key_room = sizeof(rig->typed) - 1;
 	rig->config.cpus = 2;
 	rig->config.memory = 1 << 28;
 	rig->config.boot.kernel = "k\xff";
@@ -634,6 +647,175 @@ static void a_client_that_does_not_read_its_events_is_dropped(void **state)
 	close(fd);
 }
 
+/* --- The console ------------------------------------------------------------------------------ */
+
+static void print(struct rig *rig, enum guest_stream stream, const char *text)
+{
+	struct verdict end;
+
+	assert_false(control_server_ops.console(rig->server, stream, (const uint8_t *)text,
+						strlen(text), &end));
+	turn(rig);
+}
+
+/* Both ways, from the request on; with what was printed before. */
+static void a_connection_becomes_the_console(void **state)
+{
+	struct rig *rig = *state;
+
+	print(rig, GUEST_SERIAL, "before\n");
+	print(rig, GUEST_HVC, "not this one\n");
+	say(rig, rig->client, "{\"do\":\"console\"}\n{\"do");
+	assert_string_equal(hear(rig, rig->client), OK);
+	assert_string_equal(hear(rig, rig->client), "before");
+	print(rig, GUEST_SERIAL, "after\n");
+	assert_string_equal(hear(rig, rig->client), "after");
+	say(rig, rig->client, "\n\n");
+	assert_string_equal(rig->typed, "{\"do\n\n");
+	control_server_ops.happened(rig->server, MACHINE_BROKEN, "no event here");
+	assert_true(hears_nothing(rig, rig->client));
+	print(rig, GUEST_SERIAL, "last\n");
+	end_run(rig);
+	assert_string_equal(hear(rig, rig->client), "last");
+	assert_string_equal(hear(rig, rig->client), "");
+}
+
+static void what_a_client_shows_is_the_latest(void **state)
+{
+	struct rig *rig = *state;
+	char text[101];
+	unsigned lines = 0;
+
+	memset(text, 'x', sizeof(text) - 1);
+	text[99] = '\n';
+	text[100] = '\0';
+	for (unsigned i = 0; i < 1000; i++)
+		print(rig, GUEST_SERIAL, text);
+	expect(rig, "{\"do\":\"console\"}", OK);
+	print(rig, GUEST_SERIAL, "end\n");
+	while (strcmp(hear(rig, rig->client), "end") != 0)
+		lines++;
+	assert_int_equal(lines, 4096 / 100 + 1);
+}
+
+static void keys_wait_until_the_guest_takes_them(void **state)
+{
+	struct rig *rig = *state;
+	int fd = connect_to(rig);
+
+	hear(rig, fd);
+	rig->key_room = 2;
+	expect(rig, "{\"do\":\"console\"}", OK);
+	say(rig, rig->client, "abcd");
+	assert_string_equal(rig->typed, "ab");
+	say(rig, fd, "{\"do\":\"console\"}\n");
+	say(rig, fd, "12");
+	assert_int_equal(rig->ask_count, 0);
+	rig->key_room = 10;
+	control_server_ops.happened(rig->server, MACHINE_TAKES_KEYS, "");
+	turn(rig);
+	/* In whatever order, but each one's own. */
+	assert_int_equal(strlen(rig->typed), 6);
+	assert_non_null(strstr(rig->typed, "cd"));
+	assert_non_null(strstr(rig->typed, "12"));
+	close(fd);
+}
+
+/* It may say so before its answer is here. */
+static void a_guest_that_takes_keys_at_once_is_not_waited_for(void **state)
+{
+	struct rig *rig = *state;
+
+	expect(rig, "{\"do\":\"console\"}", OK);
+	rig->stuck = true;
+	rig->key_room = 1;
+	say(rig, rig->client, "ab");
+	control_server_ops.happened(rig->server, MACHINE_TAKES_KEYS, "");
+	turn(rig);
+	rig->asked[0]->run(rig->asked[0]);
+	rig->ask_count = 0;
+	rig->key_room = 1;
+	rig->server->typing.ask.answered(&rig->server->typing.ask);
+	rig->stuck = false;
+	turn(rig);
+	assert_string_equal(rig->typed, "ab");
+}
+
+static void keys_of_a_client_that_has_left_are_not_another_s(void **state)
+{
+	struct rig *rig = *state;
+	int fd = connect_to(rig);
+
+	hear(rig, fd);
+	rig->stuck = true;
+	say(rig, fd, "{\"do\":\"console\"}\nab");
+	close(fd);
+	turn(rig);
+	fd = connect_to(rig);
+	hear(rig, fd);
+	say(rig, fd, "{\"do\":\"console\"}\ncd");
+	rig->stuck = false;
+	turn(rig);
+	assert_string_equal(rig->typed, "abcd");
+	close(fd);
+}
+
+/* All that is there, and comes of reading it; its length. */
+static size_t read_all(struct rig *rig, int fd, char *text, size_t size)
+{
+	size_t len = 0;
+	ssize_t got;
+
+	while (turn(rig), (got = recv(fd, text + len, size - len - 1, MSG_DONTWAIT)) > 0)
+		len += (size_t)got;
+	text[len] = '\0';
+	return len;
+}
+
+/* The guest prints on, and others see all of it. */
+static void a_client_that_does_not_read_the_console_loses_some(void **state)
+{
+	enum { CHUNK = 1024, CHUNKS = 512 };
+	struct rig *rig = *state;
+	char chunk[CHUNK + 1], *text = malloc(2 * CHUNK * CHUNKS), *notice;
+	int fd = connect_to(rig), end;
+	size_t seen = 0, lost;
+
+	assert_non_null(text);
+	hear(rig, fd);
+	say(rig, fd, "{\"do\":\"console\"}\n");
+	assert_string_equal(hear(rig, fd), OK);
+	expect(rig, "{\"do\":\"console\"}", OK);
+	memset(chunk, 'x', CHUNK);
+	chunk[CHUNK] = '\0';
+	for (unsigned i = 0; i < CHUNKS; i++) {
+		print(rig, GUEST_SERIAL, chunk);
+		seen += read_all(rig, rig->client, text, 2 * CHUNK * CHUNKS);
+	}
+	assert_int_equal(seen, CHUNK * CHUNKS);
+	seen = read_all(rig, fd, text, 2 * CHUNK * CHUNKS);
+	notice = strstr(text, "\r\n[kinglet: ");
+	assert_non_null(notice);
+	assert_int_equal(sscanf(notice, "\r\n[kinglet: %zu bytes lost: read faster]\r\n%n", &lost,
+				&end), 1);
+	assert_int_equal(seen - (size_t)end + lost, CHUNK * CHUNKS);
+	free(text);
+	close(fd);
+}
+
+static void a_machine_without_a_console_says_so(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->config.serial = SERIAL_OFF;
+	expect(rig, "{\"do\":\"console\"}",
+	       ERROR("refused", "the machine has no console (--serial, --console)"));
+	rig->config.serial = SERIAL_STDIO;
+	say(rig, rig->client, "{\"do\":\"wait\"}\n");
+	expect(rig, "{\"do\":\"console\"}",
+	       ERROR("bad-state", "this client waits for the end"));
+}
+
 /* --- A machine that is stuck ------------------------------------------------------------------ */
 
 static void a_stuck_machine_costs_an_error(void **state)
@@ -804,6 +986,13 @@ int main(void)
 		TEST(an_excess_is_refused),
 		TEST(a_client_that_does_not_read_is_not_read_from),
 		TEST(a_client_that_does_not_read_its_events_is_dropped),
+		TEST(a_connection_becomes_the_console),
+		TEST(what_a_client_shows_is_the_latest),
+		TEST(keys_wait_until_the_guest_takes_them),
+		TEST(a_guest_that_takes_keys_at_once_is_not_waited_for),
+		TEST(keys_of_a_client_that_has_left_are_not_another_s),
+		TEST(a_client_that_does_not_read_the_console_loses_some),
+		TEST(a_machine_without_a_console_says_so),
 		TEST(a_stuck_machine_costs_an_error),
 		TEST(a_request_may_take_longer_than_others),
 		TEST(clients_that_come_and_go_leave_no_more_than_64_requests),

@@ -21,6 +21,7 @@ const struct command *const command_table[] = {
 	&command_resize,
 	&command_wait,
 	&command_events,
+	&command_console,
 	&command_kernel,
 	&command_report,
 	&command_doctor,

@@ -38,26 +38,37 @@ static void flush(struct client *client)
 	memmove(client->out, client->out + sent, client->out_len);
 }
 
-void client_send(struct client *client, const char *line)
+static void queue(struct client *client, const void *data, size_t len)
 {
-	size_t len = line ? strlen(line) : 0;
 	char *out;
 
-	if (client->broken)
+	if (client->broken || !len)
 		return;
-	if (!line || len + 1 > CLIENT_OUT_MAX - client->out_len) {
-		client->broken = true;
-		return;
-	}
-	out = realloc(client->out, client->out_len + len + 1);
+	out = len <= CLIENT_OUT_MAX - client->out_len ?
+		      realloc(client->out, client->out_len + len) : NULL;
 	if (!out) {
 		client->broken = true;
 		return;
 	}
-	memcpy(out + client->out_len, line, len);
-	out[client->out_len + len] = '\n';
+	memcpy(out + client->out_len, data, len);
 	client->out = out;
-	client->out_len += len + 1;
+	client->out_len += len;
+}
+
+void client_write(struct client *client, const void *data, size_t len)
+{
+	queue(client, data, len);
+	flush(client);
+}
+
+void client_send(struct client *client, const char *line)
+{
+	if (!line) {
+		client->broken = true;
+		return;
+	}
+	queue(client, line, strlen(line));
+	queue(client, "\n", 1);
 	flush(client);
 }
 
@@ -65,8 +76,21 @@ void client_send(struct client *client, const char *line)
 
 static bool takes_lines(const struct client *client)
 {
-	return !client->busy && !client->leaving && !client->broken &&
+	return !client->raw && !client->busy && !client->leaving && !client->broken &&
 	       client->out_len < CLIENT_OUT_PAUSE;
+}
+
+static bool takes_input(const struct client *client)
+{
+	if (client->raw)
+		return !client->broken && client->in_len <= CLIENT_LINE_MAX;
+	return takes_lines(client);
+}
+
+void client_take(struct client *client, size_t len)
+{
+	client->in_len -= len;
+	memmove(client->in, client->in + len, client->in_len);
 }
 
 static void pass_line(struct client *client, const char *line, size_t len)
@@ -94,13 +118,20 @@ static void pass_lines(struct client *client)
 		pass_line(client, line, end ? (size_t)(end - line) : client->in_len - at);
 		at = end ? (size_t)(end - client->in) + 1 : client->in_len;
 	}
-	client->in_len -= at;
-	memmove(client->in, client->in + at, client->in_len);
-	if (client->leaving || client->in_len <= CLIENT_LINE_MAX ||
+	client_take(client, at);
+	if (client->raw || client->leaving || client->in_len <= CLIENT_LINE_MAX ||
 	    memchr(client->in, '\n', client->in_len))
 		return;
 	client->leaving = true;
 	client->all->ops->too_long(client->all->owner, client);
+}
+
+static void use_input(struct client *client)
+{
+	if (!client->raw)
+		pass_lines(client);
+	if (client->raw)
+		client->all->ops->raw(client->all->owner, client);
 }
 
 static void fill(struct client *client)
@@ -108,7 +139,7 @@ static void fill(struct client *client)
 	size_t room = CLIENT_LINE_MAX + 1 - client->in_len;
 	ssize_t got;
 
-	if (!takes_lines(client) || client->input_ended || !room)
+	if (!takes_input(client) || client->input_ended || !room)
 		return;
 	got = recv(client->event.fd, client->in + client->in_len, room < READ_MAX ? room : READ_MAX,
 		   MSG_DONTWAIT);
@@ -152,7 +183,7 @@ void client_settle(struct client *client)
 {
 	uint32_t events = client->out_len ? EPOLLOUT : 0;
 
-	if (takes_lines(client) && !client->input_ended)
+	if (takes_input(client) && !client->input_ended)
 		events |= EPOLLIN;
 	if (!is_done(client) && client->all->loop)
 		client->broken = loop_modify(client->all->loop, &client->event, events);
@@ -163,7 +194,7 @@ void client_settle(struct client *client)
 void client_answered(struct client *client)
 {
 	client->busy = false;
-	pass_lines(client);
+	use_input(client);
 	client_settle(client);
 }
 
@@ -187,8 +218,8 @@ static void ready(struct loop_event *event, uint32_t events)
 		return;
 	flush(client);
 	fill(client);
-	pass_lines(client);
-	if (hung_up(client) && (client->input_ended || !takes_lines(client)))
+	use_input(client);
+	if (hung_up(client) && (client->input_ended || !takes_input(client)))
 		client->broken = true;
 	client_settle(client);
 }

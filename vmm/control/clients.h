@@ -29,6 +29,7 @@ struct client {
 	unsigned lines;
 	bool busy;	/* lines wait until client_answered() */
 	bool hears;	/* events */
+	bool raw;	/* bytes both ways from now on, no lines */
 	bool stays;	/* wants to hear more, also without asking */
 	bool input_ended; /* closes when all is answered and sent, unless it stays */
 	bool leaving;	/* closes when all is sent */
@@ -38,6 +39,8 @@ struct client {
 struct clients_ops {
 	/* A line without its newline; `excess`: more of them have come than allowed. */
 	void (*line)(void *owner, struct client *client, const char *line, size_t len, bool excess);
+	/* A raw client has sent bytes, which are in client->in, or has room for more. */
+	void (*raw)(void *owner, struct client *client);
 	/* A line is too long; the client leaves. */
 	void (*too_long)(void *owner, struct client *client);
 	/* The client goes. */
@@ -61,7 +64,11 @@ struct client *clients_add(struct clients *clients, int fd);
 
 /* Queues a line, to which the newline is added. NULL drops the client: there was no memory. */
 void client_send(struct client *client, const char *line);
-/* After client_send() outside of ops->line(). */
+/* The same for bytes. */
+void client_write(struct client *client, const void *data, size_t len);
+/* Drops the first bytes of a raw client's input: they have been used. */
+void client_take(struct client *client, size_t len);
+/* After client_send() and the like outside of ops->line() and ops->raw(). */
 void client_settle(struct client *client);
 /* What made it busy has been answered: the lines that wait are read. */
 void client_answered(struct client *client);

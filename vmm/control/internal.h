@@ -18,8 +18,30 @@ enum machine_state { STATE_BUILDING, STATE_RUNNING, STATE_PAUSED, STATE_ENDING }
 /* What another thread has to tell; a list. */
 struct news {
 	struct news *next;
-	enum { NEWS_BUILT, NEWS_ENDING, NEWS_PANICKED, NEWS_BROKEN } kind;
+	enum { NEWS_BUILT, NEWS_ENDING, NEWS_PANICKED, NEWS_BROKEN, NEWS_ROOM } kind;
 	char what[160];
+};
+
+enum { SCREEN_SIZE = 64 << 10 };
+
+/* What the guest's console has printed; lock, but for `seen`, which is the main thread's. */
+struct screen {
+	uint64_t printed; /* bytes so far; the last SCREEN_SIZE of them are kept */
+	uint8_t kept[SCREEN_SIZE];
+	bool watched, told;	    /* a client looks; the main thread is woken already */
+	uint64_t seen[CLIENTS_MAX]; /* by client: of `printed` */
+};
+
+/* Keys on their way to the guest; the next follow when the machine's thread has answered. */
+struct typing {
+	struct machine_ask ask;
+	struct control_server *server;
+	struct client *client; /* whose they are; NULL: it has left */
+	unsigned turn;
+	bool asked;
+	bool full, room; /* the guest takes no more now; it has said that it does */
+	uint8_t keys[256];
+	size_t len, taken;
 };
 
 struct control_server {
@@ -30,6 +52,7 @@ struct control_server {
 	cJSON *waits[CLIENTS_MAX]; /* by client: the id of its request, owned; or NULL */
 	enum machine_state state;
 	bool panicked; /* is told */
+	struct typing typing;
 	struct job *jobs; /* asked of the machine's thread; owned, oldest first */
 	struct loop_timer deadline; /* of the first that is waited for */
 	uint64_t patience_ns; /* of a request that has no other */
@@ -40,6 +63,7 @@ struct control_server {
 	pthread_mutex_t lock; /* a leaf: held for a few stores */
 	struct news *news;    /* oldest first; owned */
 	cJSON *devices;	      /* of the built machine; owned */
+	struct screen screen;
 };
 
 /* --- requests.c --- */
@@ -81,5 +105,23 @@ void jobs_late(struct loop_timer *timer);
 /* The run has ended: all that wait are told. */
 void jobs_end(struct control_server *server);
 void jobs_free(struct control_server *server);
+
+/* --- screen.c --- */
+
+/* Of struct machine_observer_ops; owner is the server. */
+bool screen_printed(void *owner, enum guest_stream stream, const uint8_t *data, size_t len,
+		     struct verdict *end);
+/* The client's connection is the console from now on. False: the machine has none. */
+bool screen_add(struct control_server *server, struct client *client);
+/* Such a client has sent something, or may be sent something; its caller settles it. */
+void screen_serve(struct control_server *server, struct client *client);
+/* All such clients: there is more to show. */
+void screen_show(struct control_server *server);
+/* Sends keys on, if there are some and the guest takes them. */
+void screen_type(struct control_server *server);
+/* The guest takes keys again. */
+void screen_has_room(struct control_server *server);
+/* The client has left. */
+void screen_forget(struct control_server *server, const struct client *client);
 
 #endif

@@ -250,6 +250,17 @@ static cJSON *serve_wait(struct request *request, struct refusal *refusal)
 	return NULL;
 }
 
+static cJSON *serve_console(struct request *request, struct refusal *refusal)
+{
+	struct control_server *server = request->server;
+
+	if (server->waits[request->client - server->clients.list])
+		refuse(refusal, BAD_STATE, "this client waits for the end");
+	else if (!screen_add(server, request->client))
+		refuse(refusal, REFUSED, "the machine has no console (--serial, --console)");
+	return refusal->code ? NULL : cJSON_CreateObject();
+}
+
 /* --- The table -------------------------------------------------------------------------------- */
 
 static const struct verb verbs[] = {
@@ -262,6 +273,7 @@ static const struct verb verbs[] = {
 	  .serve = serve_resize, .needs_machine = true },
 	{ .name = "events", .serve = serve_events },
 	{ .name = "wait", .serve = serve_wait },
+	{ .name = "console", .serve = serve_console, .needs_machine = true },
 };
 
 static const struct verb *find_verb(const char *name, struct refusal *refusal)

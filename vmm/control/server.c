@@ -21,6 +21,11 @@ static void came_line(void *owner, struct client *client, const char *line, size
 	request_serve(owner, client, line, len, excess);
 }
 
+static void came_bytes(void *owner, struct client *client)
+{
+	screen_serve(owner, client);
+}
+
 static void too_long(void *owner, struct client *client)
 {
 	_cleanup_free_ char *line = NULL;
@@ -38,12 +43,14 @@ static void left(void *owner, struct client *client)
 	cJSON **wait = &server->waits[client - server->clients.list];
 
 	jobs_forget(server, client);
+	screen_forget(server, client);
 	cJSON_Delete(*wait);
 	*wait = NULL;
 }
 
 static const struct clients_ops clients_ops = {
 	.line = came_line,
+	.raw = came_bytes,
 	.too_long = too_long,
 	.left = left,
 };
@@ -171,6 +178,9 @@ static void pass_on(struct control_server *server, const struct news *news)
 	case NEWS_BROKEN:
 		tell_clients(server, "broken", news->what);
 		break;
+	case NEWS_ROOM:
+		screen_has_room(server);
+		break;
 	}
 }
 
@@ -207,6 +217,7 @@ static void woken(struct loop_event *event, uint32_t events)
 	if (server->sock.connected && server->sock.fd >= 0)
 		let_in(server, steal_fd(&server->sock.fd));
 	pass_all_on(server);
+	screen_show(server);
 }
 
 /* --- The observer ----------------------------------------------------------------------------- */
@@ -291,7 +302,13 @@ static void phase(void *owner, const struct sys_site *site, enum machine_phase p
 
 static void happened(void *owner, enum machine_event event, const char *what)
 {
-	tell(owner, event == MACHINE_PANICKED ? NEWS_PANICKED : NEWS_BROKEN, what);
+	static const int kinds[] = {
+		[MACHINE_PANICKED] = NEWS_PANICKED,
+		[MACHINE_BROKEN] = NEWS_BROKEN,
+		[MACHINE_TAKES_KEYS] = NEWS_ROOM,
+	};
+
+	tell(owner, kinds[event], what);
 }
 
 const struct machine_observer_ops control_server_ops = {
@@ -300,6 +317,7 @@ const struct machine_observer_ops control_server_ops = {
 	.stopped = stopped,
 	.phase = phase,
 	.happened = happened,
+	.console = screen_printed,
 };
 
 /* --- Life ------------------------------------------------------------------------------------- */
@@ -347,6 +365,7 @@ void control_server_end(struct control_server *server, const struct verdict *ver
 	server->clients.loop = NULL;
 	pass_all_on(server);
 	jobs_end(server);
+	screen_show(server);
 	event_send(server, verdict_json(event_new("ended"), verdict, outcome));
 	answer_waits(server, verdict, outcome);
 	clients_end(&server->clients);

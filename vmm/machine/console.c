@@ -7,10 +7,7 @@
 
 static bool has_terminal(const struct console *console, enum guest_stream stream)
 {
-	const struct machine_config *config = console->options.config;
-
-	return stream == GUEST_HVC ? config->console == CONSOLE_STDIO :
-				     config->serial == SERIAL_STDIO;
+	return config_has_terminal(console->options.config, stream);
 }
 
 static size_t input(void *owner, const uint8_t *data, size_t len)
@@ -20,6 +17,18 @@ static size_t input(void *owner, const uint8_t *data, size_t len)
 	if (has_terminal(console, GUEST_HVC))
 		return virtio_console_input(console->options.hvc, VIRTIO_CONSOLE_PORT, data, len);
 	return serial_input(console->options.serial, data, len);
+}
+
+size_t console_type(struct console *console, const uint8_t *keys, size_t len)
+{
+	size_t taken;
+
+	/* Before: room may be there as soon as they are refused. */
+	atomic_store(&console->keys_wait, true);
+	taken = input(console, keys, len);
+	if (taken == len)
+		atomic_store(&console->keys_wait, false);
+	return taken;
 }
 
 static void output_ready(void *owner)
@@ -108,6 +117,9 @@ size_t console_write(struct console *console, enum guest_stream stream, const ui
 
 void console_input_wanted(struct console *console, enum guest_stream stream)
 {
-	if (has_terminal(console, stream))
-		terminal_resume_input(&console->terminal);
+	if (!has_terminal(console, stream))
+		return;
+	terminal_resume_input(&console->terminal);
+	if (atomic_exchange(&console->keys_wait, false))
+		observers_happened(console->options.observers, MACHINE_TAKES_KEYS, "");
 }

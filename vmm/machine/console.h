@@ -24,6 +24,7 @@ struct console_options {
 struct console {
 	struct console_options options;
 	struct terminal terminal;
+	atomic_bool keys_wait; /* console_type() took less than all */
 };
 
 /* Until console_destroy(), a fault in Kinglet restores the terminal. Logs on failure. */
@@ -36,6 +37,8 @@ void console_greet(const struct console *console);
 /* Guest output, shown if its console has the terminal; returns the bytes taken. Any thread. */
 size_t console_write(struct console *console, enum guest_stream stream, const uint8_t *data,
 		     size_t len);
+/* As type() in struct machine_ops. */
+size_t console_type(struct console *console, const uint8_t *keys, size_t len);
 /* This console has room for input. Any thread. */
 void console_input_wanted(struct console *console, enum guest_stream stream);
 

@@ -29,6 +29,11 @@ static void progressed(struct vm *vm)
 	atomic_fetch_add(&vm->ending.progress, 1);
 }
 
+static size_t type(struct vm *vm, const uint8_t *keys, size_t len)
+{
+	return console_type(&vm->console, keys, len);
+}
+
 static void ask(struct vm *vm, struct machine_ask *ask)
 {
 	asks_add(&vm->asks, ask);
@@ -47,6 +52,7 @@ static void init_parts(struct vm *vm)
 		.pause = run_pause,
 		.resume = run_resume,
 		.press_power = board_press_power,
+		.type = type,
 	};
 
 	vm->parts = (struct machine_parts){

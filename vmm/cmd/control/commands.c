@@ -333,6 +333,23 @@ static int run_events(struct common_options *common)
 	return status;
 }
 
+static int run_console(struct common_options *common)
+{
+	const struct control_options *options = control_options_of(common);
+	cJSON *answer = NULL;
+	struct control_client client;
+	int status = connect_to(options, &client);
+	int ret = status ? 0 : control_client_ask(&client, "console", "{}", &answer);
+
+	if (ret)
+		status = control_client_log_failure(&client, "console", ret);
+	else if (!status)
+		status = control_view_console(&client);
+	cJSON_Delete(answer);
+	control_client_close(&client);
+	return status;
+}
+
 /* --- Commands --------------------------------------------------------------------------------- */
 
 static const char about[] =
@@ -386,3 +403,5 @@ MACHINE_COMMAND(wait, "NAME", take_name, run_wait, plain_lists,
 		"wait until a machine ends, and exit with its status");
 MACHINE_COMMAND(events, "NAME", take_name, run_events, plain_lists,
 		"print what happens to a machine until it ends, as JSON");
+MACHINE_COMMAND(console, "NAME", take_name, run_console, plain_lists,
+		"use a machine's console on this terminal, too; Ctrl-A x leaves it");

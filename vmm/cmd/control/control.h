@@ -29,4 +29,12 @@ void control_print_answer(FILE *out, const cJSON *answer);
  */
 __must_check int control_print_list(FILE *out, bool json, unsigned patience_ms);
 
+struct control_client;
+
+/*
+ * The client's console has been asked for: shows it on the terminal until Ctrl-A x, the end of the
+ * machine, or a signal, which stays blocked. The exit status; logs on failure.
+ */
+int control_view_console(struct control_client *client);
+
 #endif
