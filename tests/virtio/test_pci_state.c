@@ -315,6 +315,8 @@ static void test_live(void **state)
 	assert_true(works(f, &f->old) && works(f, &f->old));
 	move(f);
 	assert_int_equal(f->new.d->number, 5);
+	/* The MSI was delivered. */
+	assert_false(f->old.d->dev.queues[0].state.pending);
 	/* Not before the thaw. */
 	assert_false(f->new.d->dev.started);
 	assert_int_equal(f->new.g.env.fake.ioeventfd_count, 0);
