@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The list of kinds, and the device sets built from it. */
 #include "devices/blk.h"
+#include "devices/console.h"
 #include "devices/net.h"
 #include "devices/rng.h"
 #include "devices/vsock.h"
 #include "unit.h"
+
+#include <string.h>
 
 static void assert_whole_need(const struct host_need *need)
 {
@@ -35,6 +38,32 @@ static void every_kind_says_all_that_is_asked_of_it(void **state)
 		all += option->max_items ? option->max_items : 1;
 	}
 	assert_in_range(all, 1, DEVICES_MAX);
+}
+
+/* A section's table is found by its name (kinglet state show). */
+static void tables_of_states_have_names_of_their_own(void **state)
+{
+	const struct state_table *all[4 * DEVICES_MAX];
+	unsigned count = 0;
+
+	(void)state;
+	for (unsigned i = 0; device_kinds[i]; i++) {
+		const struct state_table *const *at = device_kinds[i]->state_tables;
+
+		for (; at && *at; at++)
+			all[count++] = *at;
+	}
+	for (const struct state_table *const *at = virtio_console_state_tables; *at; at++)
+		all[count++] = *at;
+	for (const struct state_table *const *at = virtio_state_tables; *at; at++)
+		all[count++] = *at;
+	assert_in_range(count, 8, ARRAY_SIZE(all));
+	for (unsigned i = 0; i < count; i++) {
+		assert_in_range(strlen(all[i]->name), 1, STATE_NAME_MAX);
+		assert_true(all[i]->version && state_object_len(all[i], all[i]->version));
+		for (unsigned k = 0; k < i; k++)
+			assert_string_not_equal(all[i]->name, all[k]->name);
+	}
 }
 
 /* In any order of options; numbers count within a kind. */
@@ -100,6 +129,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_kind_says_all_that_is_asked_of_it),
+		cmocka_unit_test(tables_of_states_have_names_of_their_own),
 		cmocka_unit_test(devices_are_in_the_order_of_the_kinds),
 		cmocka_unit_test(what_there_can_be_one_of_is_given_anew),
 		cmocka_unit_test(a_kind_has_an_end),

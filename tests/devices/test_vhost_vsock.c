@@ -3,6 +3,7 @@
 #include "backend/local.h"
 #include "devices/vhost_vsock.h"
 #include "capture.h"
+#include "device_saved.h"
 #include "mock_ring.h"
 #include "devices/vsock.h"
 #include "unit.h"
@@ -262,6 +263,32 @@ static void test_nth_call_of_the_start_fails(void **state)
 	assert_int_equal(failures, calls);
 }
 
+/* A snapshot: the kernel goes on where it was; connections stay, so there is no event. */
+static void test_freeze_and_thaw(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t written;
+	uint16_t head;
+
+	assert_int_equal(make(f), 0);
+	start(f);
+	mock_ring_add(&f->rings[VSOCK_QUEUE_EVENT],
+		      &(struct mock_buf){ mock_alloc(&f->env, 64, 8), 4, true }, 1);
+	mock_env_dispatch(&f->env);
+	virtio_freeze(f->env.dev);
+	assert_stopped(&f->kernel);
+	assert_int_equal(f->env.dev->queues[VSOCK_QUEUE_TX].state.last_avail, BASE);
+	virtio_thaw(f->env.dev);
+	assert_int_equal(f->kernel.running, 1);
+	assert_int_equal(f->kernel.cid, CID);
+	mock_env_dispatch(&f->env);
+	assert_false(mock_ring_reap(&f->rings[VSOCK_QUEUE_EVENT], &head, &written));
+	/* After a restore they are gone: the event comes from this process. */
+	device_restored(f->env.dev);
+	assert_true(mock_ring_reap(&f->rings[VSOCK_QUEUE_EVENT], &head, &written));
+	assert_false(f->env.dev->status & VIRTIO_CONFIG_S_NEEDS_RESET);
+}
+
 /* Whatever is wrong, it is the host's: -EIO. */
 static void test_the_kind_leaves_events_to_this_process(void **state)
 {
@@ -298,6 +325,7 @@ int main(void)
 		DEVICE_TEST(test_nth_call_of_the_creation_fails),
 		DEVICE_TEST(test_the_kind_leaves_events_to_this_process),
 		DEVICE_TEST(test_nth_call_of_the_start_fails),
+		DEVICE_TEST(test_freeze_and_thaw),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
