@@ -5,6 +5,7 @@
 #include "../../../arch/aarch64/regs.h"
 #include "capture.h"
 #include "fake_sys.h"
+#include "saved.h"
 #include "unit.h"
 
 #include <fcntl.h>
@@ -613,6 +614,40 @@ static void a_counter_of_another_frequency_is_refused(void **state)
 			  "section arm64-counters: the counter has 1 Hz; this host's has ");
 }
 
+static int part(void *object, struct state *state)
+{
+	return transfer(object, state);
+}
+
+/* Never anything else, and one line of the refused. */
+static void damage_is_loaded_or_refused(void **state)
+{
+	struct machines *m = *state;
+	struct saved saved;
+	unsigned refused = 0;
+	char said[1100];
+	uint8_t *byte;
+
+	make_busy(m->from, m->fd);
+	saved = saved_take(part, m->from);
+	for (size_t n = 0; (byte = saved_byte(&saved, n)); n += 3) {
+		struct capture capture;
+		int ret;
+
+		*byte ^= 0x81;
+		m->to->order_count = 0;
+		capture_stderr_begin(&capture);
+		ret = saved_load(&saved, part, m->to);
+		capture_stderr_end(&capture, said, sizeof(said));
+		*byte ^= 0x81;
+		assert_true(ret == 0 || ret == -EBADMSG);
+		assert_ptr_equal(strchr(said, '\n'), ret ? said + strlen(said) - 1 : NULL);
+		refused += ret != 0;
+	}
+	assert_in_range(refused, 20, 1000);
+	saved_free(&saved);
+}
+
 /* --- Clocks ----------------------------------------------------------------------------------- */
 
 static void clocks_go_on_from_where_they_were(void **state)
@@ -711,6 +746,7 @@ int main(void)
 		TEST(a_number_wider_than_its_field_is_refused),
 		TEST(a_vector_wider_than_its_field_is_refused),
 		TEST(a_counter_of_another_frequency_is_refused),
+		TEST(damage_is_loaded_or_refused),
 		TEST(clocks_go_on_from_where_they_were),
 		TEST(a_kvm_without_physical_counter_leaves_the_hosts),
 		TEST(every_failure_is_reported_once),
