@@ -104,6 +104,7 @@ static int load_stream(struct boot_job *job, struct unpack *stream)
 	if (ret)
 		return ret;
 	len += sizeof(header);
+	gmem_written(job->mem, to, len);
 	job->summary->entry = ARM64_RAM_BASE + offset;
 	return boot_claim(job, job->summary->entry, len > size ? len : size);
 }

@@ -416,6 +416,7 @@ int acpi_build(struct gmem *mem, const struct acpi_options *options, uint64_t *r
 	};
 	rsdp->checksum = (uint8_t)-sum(out.data, RSDP_V1_LEN);
 	rsdp->extended_checksum = (uint8_t)-sum(out.data, sizeof(*rsdp));
+	gmem_written(mem, out.data, out.len);
 	*rsdp_gpa = ACPI_AREA_BASE;
 	return 0;
 }

@@ -43,6 +43,7 @@ static int write_page_tables(struct gmem *mem)
 		tables->pdpt[i] = (BOOT_PD + i * X86_PAGE_SIZE) | PAGE_PRESENT_WRITABLE;
 	for (unsigned i = 0; i < ARRAY_SIZE(tables->pd); i++)
 		tables->pd[i] = i * LARGE_PAGE | PAGE_LARGE | PAGE_PRESENT_WRITABLE;
+	gmem_written(mem, tables, sizeof(*tables));
 	return 0;
 }
 

@@ -63,11 +63,18 @@ static void *map_part(const struct gmem *mem, uint64_t gpa, uint64_t len, unsign
 	return gpa % align ? NULL : gmem_ptr(mem, gpa, len);
 }
 
+/* Bytes of the used ring. The event fields after the rings exist only with the feature (§2.7.8). */
+static uint64_t used_len(const struct virtq *q, bool event_index)
+{
+	return sizeof(struct vring_used) + q->state.size * sizeof(struct vring_used_elem) +
+	       (event_index ? sizeof(__virtio16) : 0);
+}
+
 int virtq_map(const struct virtq *q, const struct gmem *mem, bool event_index,
 	      struct virtq_rings *rings)
 {
 	const struct virtq_state *s = &q->state;
-	/* The event fields after the rings exist only with the feature (§2.7.6, §2.7.8). */
+	/* As at the used ring: §2.7.6. */
 	unsigned event = event_index ? sizeof(__virtio16) : 0;
 
 	if (!is_power_of_two(s->size) || s->size > q->max_size || s->size > VIRTQ_MAX_SIZE)
@@ -78,10 +85,7 @@ int virtq_map(const struct virtq *q, const struct gmem *mem, bool event_index,
 	rings->avail = map_part(mem, s->avail,
 				sizeof(struct vring_avail) + s->size * sizeof(__virtio16) + event,
 				VRING_AVAIL_ALIGN_SIZE);
-	rings->used = map_part(mem, s->used,
-			       sizeof(struct vring_used) +
-				       s->size * sizeof(struct vring_used_elem) + event,
-			       VRING_USED_ALIGN_SIZE);
+	rings->used = map_part(mem, s->used, used_len(q, event_index), VRING_USED_ALIGN_SIZE);
 	return rings->desc && rings->avail && rings->used ? 0 : -EFAULT;
 }
 
@@ -199,14 +203,17 @@ static const struct vring_desc *indirect_table(const struct virtq *q, const stru
 	return table;
 }
 
-/* Follows a chain from descriptor `next` of the ring's table, and into an indirect table. */
-static int walk(const struct virtq *q, unsigned next, struct virtq_chain *chain)
+/* Follows the chain of this head through the ring's table, and into an indirect table. */
+static int walk(const struct virtq *q, uint16_t head, struct virtq_chain *chain)
 {
 	const struct vring_desc *table = q->desc;
-	unsigned count = q->state.size, steps = 0;
+	unsigned count = q->state.size, steps = 0, next = head;
 	bool writable = false, nested = false;
 	int ret;
 
+	chain->head = head;
+	chain->out_count = chain->in_count = 0;
+	chain->out_len = chain->in_len = 0;
 	/* More steps than the table has entries: a loop. */
 	while (steps++ < count && next < count) {
 		struct descriptor d = copy_descriptor(table, next);
@@ -249,9 +256,6 @@ int virtq_pop(struct virtq *q, struct virtq_chain *chain)
 	if (head >= q->state.size || in_flight(q, head))
 		return -EPROTO;
 
-	chain->head = head;
-	chain->out_count = chain->in_count = 0;
-	chain->out_len = chain->in_len = 0;
 	ret = walk(q, head, chain);
 	if (ret)
 		return ret;
@@ -277,6 +281,30 @@ void virtq_unpop(struct virtq *q, uint16_t head)
 	q->state.last_avail--;
 }
 
+/* What the driver reads of the device: §2.7.8. */
+static void log_ring(const struct virtq *q)
+{
+	gmem_written(q->mem, q->used, used_len(q, q->event_index));
+}
+
+/*
+ * The writable buffers of a chain that is about to be returned, found anew: only then are they
+ * needed, and the driver may not change them earlier. All of them, since not only their first
+ * `written` bytes may have been written: a block request's status is the last byte.
+ */
+static void log_chain(const struct virtq *q, uint16_t head)
+{
+	struct virtq_chain chain;
+
+	/* Of a chain that the driver has broken meanwhile, what comes before the fault. */
+	(void)!walk(q, head, &chain);
+	for (unsigned i = 0; i < chain.in_count; i++) {
+		const struct iovec *iov = &chain.iov[chain.out_count + i];
+
+		gmem_written(q->mem, iov->iov_base, iov->iov_len);
+	}
+}
+
 void virtq_push_many(struct virtq *q, const struct virtq_used *used, unsigned n)
 {
 	struct vring_used *ring = q->used;
@@ -290,11 +318,14 @@ void virtq_push_many(struct virtq *q, const struct virtq_used *used, unsigned n)
 			.len = htole32(used[i].written),
 		};
 		set_in_flight(q, used[i].head, false);
+		if (gmem_is_logged(q->mem))
+			log_chain(q, used[i].head);
 	}
 	q->taken -= (uint16_t)n;
 	q->state.used_index = new;
 	/* Release: entries and data are visible before the index that publishes them. */
 	store_release(&ring->idx, new);
+	log_ring(q);
 
 	/* The index lapped the one last signalled, so a comparison would be wrong. */
 	if ((uint16_t)(new - q->signalled_used) < (uint16_t)(new - old))
@@ -336,8 +367,10 @@ void virtq_disable_kicks(struct virtq *q)
 	struct vring_used *used = q->used;
 
 	/* With the event index the driver suppresses kicks until avail_event anyway (§2.7.10). */
-	if (q->running && !q->event_index)
-		store_relaxed(&used->flags, VRING_USED_F_NO_NOTIFY);
+	if (!q->running || q->event_index)
+		return;
+	store_relaxed(&used->flags, VRING_USED_F_NO_NOTIFY);
+	log_ring(q);
 }
 
 bool virtq_enable_kicks(struct virtq *q)
@@ -351,6 +384,7 @@ bool virtq_enable_kicks(struct virtq *q)
 		store_relaxed(avail_event(q), q->state.last_avail);
 	else
 		store_relaxed(&used->flags, 0);
+	log_ring(q);
 	/* The event index goes out before the index is read again, or a kick could be missed. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return load_relaxed(&avail->idx) != q->state.last_avail;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which pages of its RAM a guest has written: KVM's dirty log (KVM api.rst 4.8, 4.35).
+ * Which pages of guest RAM have been written: by vCPUs, from KVM's dirty log (KVM api.rst 4.8,
+ * 4.35); by this process, from gmem_written(). Not by vhost: it has a log of its own.
  *
- * It has only writes by vCPUs, not what Kinglet or vhost writes into guest RAM.
+ * One log at a time for a struct gmem.
  */
 #ifndef KINGLET_CORE_DIRTY_H
 #define KINGLET_CORE_DIRTY_H
@@ -21,7 +22,7 @@ struct dirty_log {
 
 /*
  * Starts the log for all of RAM: every page counts as clean. The first write to each page becomes
- * slower. vCPUs may run. On a negative errno nothing is logged.
+ * slower. vCPUs and devices may run. On a negative errno nothing is logged.
  */
 __must_check int dirty_log_start(struct dirty_log *log, struct gmem_kvm *memslots,
 				 struct gmem *mem);

@@ -62,6 +62,8 @@ struct gmem {
 	bool hugepages; /* from the reserved pool */
 	uint8_t *base; /* one mapping of everything, owned */
 	struct gmem_origin *origin; /* owned; NULL: RAM is not a private mapping of a file */
+	uint64_t *log;	/* owned, atomic: bit by page of all RAM, 4 KiB each */
+	bool is_logged; /* atomic: gmem_written() marks pages in `log` */
 	struct gmem_listener *listeners;
 	struct gmem_stop stop;
 };
@@ -116,8 +118,7 @@ __must_check int gmem_clear(struct gmem *mem);
  * Gives the whole host pages inside `len` bytes of RAM at `hva`, a pointer from gmem_ptr() or
  * gmem_iov(), back to the host. They read as zero from then on, and cost nothing until they are
  * touched again; what was prefaulted of them is not any more. vhost, and processes that map the RAM,
- * see the same; a device that has pinned it would not. No dirty log has it (core/dirty.h): to a log
- * it is a write of this process.
+ * see the same; a device that has pinned it would not. To the log of writes it is one.
  *
  * Returns the bytes given back, also of pages that were never touched; 0 for huge pages, which stay
  * for the reason that gmem_clear() has. Of a file's private mapping only whole blocks of 2 MiB (in
@@ -140,8 +141,8 @@ struct gmem_save {
 /*
  * Writes all RAM to a file. Pages that were never touched are not read, and those of zeros not
  * written. With a base, the file first becomes a copy of it, which shares the base's blocks where
- * the file system can (FICLONE), and only pages that differ are written. If RAM is a private mapping
- * of the base, pages that it has not copied are not compared.
+ * the file system can (FICLONE), and only pages that differ are written. If RAM is a private
+ * mapping of the base, pages that it has not copied are not compared.
  *
  * RAM must not change: vCPUs are parked and devices frozen. -EINVAL for a base of another size;
  * -ECANCELED when it was stopped (gmem_options); -ENOMEM; errno of pwrite(2), ftruncate(2),
@@ -161,6 +162,26 @@ void gmem_del_listener(struct gmem *mem, struct gmem_listener *listener);
  * until gmem_destroy(). len 0 gives NULL.
  */
 void *gmem_ptr(const struct gmem *mem, uint64_t gpa, uint64_t len);
+
+/* Whether writes are logged now; to be asked after the write. */
+static inline bool gmem_is_logged(const struct gmem *mem)
+{
+	return __builtin_expect(__atomic_load_n(&mem->is_logged, __ATOMIC_ACQUIRE), false);
+}
+
+void gmem_log_write(const struct gmem *mem, const void *hva, uint64_t len);
+
+/*
+ * To be called after each write of this process to [hva, hva + len) of guest RAM through a pointer
+ * of gmem_ptr() or gmem_iov(), and before a guest is told of it: core/dirty.h must know the pages.
+ * virtq_push() does it for all buffers of a queue, and gmem_write(), gmem_pread(), gmem_discard()
+ * and gmem_clear() for theirs. Any thread.
+ */
+static inline void gmem_written(const struct gmem *mem, const void *hva, uint64_t len)
+{
+	if (gmem_is_logged(mem))
+		gmem_log_write(mem, hva, len);
+}
 
 /* Copies out of or into guest RAM; the range may span adjacent slots. 0 or -EFAULT. */
 __must_check int gmem_read(const struct gmem *mem, uint64_t gpa, void *buf, uint64_t len);

@@ -4,6 +4,8 @@
 #include "fake_sys.h"
 #include "unit.h"
 
+#include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #define GIB (1ULL << 30)
@@ -124,6 +126,7 @@ static void test_failing_start_is_unwound(void **state)
 		f->fake.fail_at = f->fake.calls + n;
 		assert_int_equal(dirty_log_start(&f->log, &f->memslots, &f->mem), -EIO);
 		assert_null(f->log.words);
+		assert_false(gmem_is_logged(&f->mem));
 		assert_int_equal(f->fake.slots[0].flags, 0);
 		assert_int_equal(f->fake.slots[1].flags, 0);
 	}
@@ -133,12 +136,160 @@ static void test_failing_start_is_unwound(void **state)
 	assert_int_equal(f->seen_count, 0);
 }
 
+/* --- Writes of this process ------------------------------------------------------------------- */
+
+static void assert_seen(struct fixture *f, unsigned count, ...)
+{
+	va_list gpas;
+
+	f->seen_count = 0;
+	assert_int_equal(dirty_log_read(&f->log, see, f), 0);
+	assert_int_equal(f->seen_count, count);
+	va_start(gpas, count);
+	for (unsigned i = 0; i < count; i++)
+		assert_int_equal(f->seen[i], va_arg(gpas, uint64_t));
+	va_end(gpas);
+}
+
+#define PAGE_AT(page) ((uint64_t)(page) * DIRTY_PAGE)
+
+static void test_own_writes_are_in_the_log_with_those_of_vcpus(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(gmem_write(&f->mem, 0, "k", 1), 0);
+	assert_int_equal(dirty_log_start(&f->log, &f->memslots, &f->mem), 0);
+	assert_seen(f, 0);
+	f->dirty[0][0] = 1ULL << 2 | 1ULL << 5;
+	assert_int_equal(gmem_write(&f->mem, PAGE_AT(2) - 1, "kk", 2), 0);
+	assert_int_equal(gmem_write(&f->mem, PAGE_AT(129), "k", 1), 0);
+	/* Its bit is in a word with page 129's. */
+	gmem_written(&f->mem, gmem_ptr(&f->mem, 4 * GIB, 1), 1);
+	assert_seen(f, 5, PAGE_AT(1), PAGE_AT(2), PAGE_AT(5), PAGE_AT(129), 4 * GIB);
+	assert_seen(f, 0);
+	/* Over the borders of words. */
+	gmem_written(&f->mem, gmem_ptr(&f->mem, PAGE_AT(63), 1), DIRTY_PAGE + 1);
+	assert_seen(f, 2, PAGE_AT(63), PAGE_AT(64));
+	dirty_log_stop(&f->log);
+	assert_int_equal(gmem_write(&f->mem, 0, "k", 1), 0);
+	assert_int_equal(dirty_log_start(&f->log, &f->memslots, &f->mem), 0);
+	assert_seen(f, 0);
+}
+
+static void test_every_way_to_write_is_logged(void **state)
+{
+	struct fixture *f = *state;
+	FILE *file = tmpfile();
+	unsigned pages = f->mem.size / DIRTY_PAGE;
+
+	fputs("0123456789", file);
+	fflush(file);
+	assert_int_equal(dirty_log_start(&f->log, &f->memslots, &f->mem), 0);
+	assert_int_equal(gmem_pread(&f->mem, PAGE_AT(7), fileno(file), 0, 4), 0);
+	assert_seen(f, 1, PAGE_AT(7));
+	/* Also a part of what was asked for. */
+	assert_int_equal(gmem_pread(&f->mem, PAGE_AT(8), fileno(file), 0, 20), -EIO);
+	assert_seen(f, 1, PAGE_AT(8));
+	assert_true(gmem_discard(&f->mem, gmem_ptr(&f->mem, PAGE_AT(0), 1), PAGE_AT(2)) >= 0);
+	assert_true(f->mem.log[0] != 0);
+	assert_int_equal(gmem_clear(&f->mem), 0);
+	for (unsigned page = 0; page < pages; page++)
+		assert_true(f->mem.log[page / 64] >> page % 64 & 1);
+	fclose(file);
+}
+
+static void test_what_is_not_ram_is_no_write_to_it(void **state)
+{
+	struct fixture *f = *state;
+	char own;
+
+	assert_int_equal(dirty_log_start(&f->log, &f->memslots, &f->mem), 0);
+	gmem_written(&f->mem, &own, 1);
+	gmem_written(&f->mem, f->mem.base - 1, 1);
+	gmem_written(&f->mem, f->mem.base + f->mem.size, 1);
+	gmem_written(&f->mem, f->mem.base + f->mem.size - 1, 2);
+	gmem_written(&f->mem, f->mem.base, 0);
+	assert_int_equal(gmem_write(&f->mem, 3 * GIB, "k", 1), -EFAULT);
+	assert_seen(f, 0);
+}
+
+/*
+ * Two devices and a reader: each page has a counter, and what the reader has seen of it at the end is
+ * the last value.
+ */
+enum { WRITES = 20000 };
+
+struct writer {
+	struct fixture *f;
+	unsigned first; /* its pages: this one, and each second one after it */
+	pthread_t thread;
+	bool *ended; /* atomic */
+};
+
+static unsigned *counter_at(struct fixture *f, uint64_t gpa)
+{
+	return gmem_ptr(&f->mem, gpa, sizeof(unsigned));
+}
+
+static void *write_pages(void *arg)
+{
+	struct writer *w = arg;
+
+	for (unsigned n = 1; n <= WRITES; n++) {
+		unsigned *counter = counter_at(w->f, PAGE_AT((w->first + 2 * n) % 130));
+
+		__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
+		gmem_written(&w->f->mem, counter, sizeof(*counter));
+	}
+	__atomic_store_n(w->ended, true, __ATOMIC_RELAXED);
+	return NULL;
+}
+
+struct copy {
+	struct fixture *f;
+	unsigned counters[130];
+};
+
+static void copy_page(void *owner, uint64_t gpa)
+{
+	struct copy *copy = owner;
+
+	copy->counters[gpa / DIRTY_PAGE] =
+		__atomic_load_n(counter_at(copy->f, gpa), __ATOMIC_RELAXED);
+}
+
+static void test_concurrent_writes_are_in_this_round_or_the_next(void **state)
+{
+	struct fixture *f = *state;
+	bool ended = false;
+	struct writer writers[2] = { { .f = f, .ended = &ended },
+				     { .f = f, .ended = &ended, .first = 1 } };
+	struct copy copy = { .f = f };
+
+	assert_int_equal(dirty_log_start(&f->log, &f->memslots, &f->mem), 0);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(
+			pthread_create(&writers[i].thread, NULL, write_pages, &writers[i]), 0);
+	/* To the end of one: the other may still write. */
+	while (!__atomic_load_n(&ended, __ATOMIC_RELAXED))
+		assert_int_equal(dirty_log_read(&f->log, copy_page, &copy), 0);
+	for (unsigned i = 0; i < 2; i++)
+		pthread_join(writers[i].thread, NULL);
+	assert_int_equal(dirty_log_read(&f->log, copy_page, &copy), 0);
+	for (unsigned page = 0; page < 130; page++)
+		assert_int_equal(copy.counters[page], *counter_at(f, PAGE_AT(page)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_every_slot_is_logged_until_the_end),
 		TEST(test_pages_are_told_once_and_in_order),
 		TEST(test_failing_start_is_unwound),
+		TEST(test_own_writes_are_in_the_log_with_those_of_vcpus),
+		TEST(test_every_way_to_write_is_logged),
+		TEST(test_what_is_not_ram_is_no_write_to_it),
+		TEST(test_concurrent_writes_are_in_this_round_or_the_next),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The split virtqueue, device side, by section of virtio 1.2. */
+#include "../../vmm/core/memory_log.h"
 #include "mock_ring.h"
 #include "virtio/queue.h"
 #include "unit.h"
@@ -696,6 +697,88 @@ static void test_2_7_10_kicks_by_event_index(void **state)
 	}
 }
 
+/* --- The log of writes (core/memory.h) --- */
+
+static bool is_dirty(struct fixture *f, uint64_t gpa)
+{
+	uint64_t page = ((uint8_t *)gmem_ptr(&f->env.mem, gpa, 1) - f->env.mem.base) / 4096;
+
+	return f->env.mem.log[page / 64] >> page % 64 & 1;
+}
+
+static unsigned dirty_count(struct fixture *f)
+{
+	unsigned count = 0;
+
+	for (uint64_t i = 0; i < f->env.mem.size / 4096 / 64; i++)
+		count += (unsigned)__builtin_popcountll(f->env.mem.log[i]);
+	return count;
+}
+
+/* Data, and what comes after it, in every page that the device may have touched; nothing else. */
+static void test_pushed_buffers_and_the_ring_are_logged(void **state)
+{
+	struct fixture *f = *state;
+	const struct mock_buf bufs[] = {
+		{ f->data, 4096, false },
+		{ f->data + 2 * 4096, 2 * 4096, true },
+		{ f->data + 6 * 4096, 1, true },
+	};
+
+	for (int indirect = 0; indirect < 2; indirect++) {
+		struct gmem *mem = &f->env.mem;
+		uint16_t head;
+		uint32_t written;
+
+		start(f, indirect);
+		head = indirect ? mock_ring_add_indirect(&f->ring, bufs, 3) :
+				  mock_ring_add(&f->ring, bufs, 3);
+		assert_int_equal(memory_log_start(mem), 0);
+		assert_int_equal(pop(f), 1);
+		assert_int_equal(dirty_count(f), 0);
+		virtq_push(&f->q, head, 1);
+		assert_true(is_dirty(f, f->ring.used));
+		assert_true(is_dirty(f, f->data + 2 * 4096));
+		assert_true(is_dirty(f, f->data + 3 * 4096));
+		assert_true(is_dirty(f, f->data + 6 * 4096));
+		assert_int_equal(dirty_count(f), 4);
+		memory_log_stop(mem);
+		assert_true(mock_ring_reap(&f->ring, &head, &written));
+		virtq_stop(&f->q);
+	}
+}
+
+static void test_kick_suppression_is_logged(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int event_index = 0; event_index < 2; event_index++) {
+		start(f, event_index);
+		assert_int_equal(memory_log_start(&f->env.mem), 0);
+		virtq_disable_kicks(&f->q);
+		assert_int_equal(is_dirty(f, f->ring.used), !event_index);
+		assert_int_equal(memory_log_start(&f->env.mem), 0);
+		assert_false(virtq_enable_kicks(&f->q));
+		assert_true(is_dirty(f, f->ring.used));
+		virtq_stop(&f->q);
+	}
+}
+
+/* A driver that changes a chain in flight harms its own RAM at most. */
+static void test_a_chain_broken_in_flight_is_pushed(void **state)
+{
+	struct fixture *f = *state;
+	uint16_t head;
+
+	start(f, false);
+	head = take_one(f);
+	assert_int_equal(memory_log_start(&f->env.mem), 0);
+	mock_ring_set_desc(&f->ring, head, f->data, 16, WRITE | NEXT, head);
+	virtq_push(&f->q, head, 16);
+	assert_true(is_dirty(f, f->data));
+	assert_int_equal(mock_ring_used_index(&f->ring), 1);
+}
+
 #define T_LARGE(test) cmocka_unit_test_setup_teardown(test, setup_large, teardown)
 
 int main(void)
@@ -737,6 +820,9 @@ int main(void)
 		TEST(test_2_7_7_event_index_lapped),
 		TEST(test_2_7_10_kicks_by_flags),
 		TEST(test_2_7_10_kicks_by_event_index),
+		TEST(test_pushed_buffers_and_the_ring_are_logged),
+		TEST(test_kick_suppression_is_logged),
+		TEST(test_a_chain_broken_in_flight_is_pushed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/dirty.h"
 
+#include "memory_log.h"
+
 #include <string.h>
 
 /* KVM api.rst 4.8: whole words of 64 pages. */
@@ -21,7 +23,9 @@ int dirty_log_start(struct dirty_log *log, struct gmem_kvm *memslots, struct gme
 	log->words = calloc(most, sizeof(*log->words));
 	if (!log->words)
 		return -ENOMEM;
-	ret = gmem_kvm_log_writes(memslots, mem, true);
+	ret = memory_log_start(mem);
+	if (!ret)
+		ret = gmem_kvm_log_writes(memslots, mem, true);
 	if (ret < 0)
 		dirty_log_stop(log);
 	return ret;
@@ -33,6 +37,7 @@ void dirty_log_stop(struct dirty_log *log)
 		return;
 	/* Cannot fail for lack of resources: only the flag of the slots changes. */
 	(void)!gmem_kvm_log_writes(log->memslots, log->mem, false);
+	memory_log_stop(log->mem);
 	free(log->words);
 	log->words = NULL;
 }
@@ -60,6 +65,7 @@ int dirty_log_read(struct dirty_log *log, void (*dirty)(void *owner, uint64_t gp
 		ret = kvm_vm_ioctl(log->memslots->kvm, KVM_GET_DIRTY_LOG, &request);
 		if (ret < 0)
 			return ret;
+		memory_log_take(log->mem, slot, log->words);
 		report(log, slot, dirty, owner);
 	}
 	return 0;

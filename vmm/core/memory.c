@@ -92,6 +92,9 @@ void gmem_destroy(struct gmem *mem)
 	while (mem->listeners)
 		gmem_del_listener(mem, mem->listeners);
 	memory_unmap(mem);
+	free(mem->log);
+	mem->log = NULL;
+	mem->is_logged = false;
 	mem->count = 0;
 }
 
@@ -195,6 +198,7 @@ int gmem_write(const struct gmem *mem, uint64_t gpa, const void *buf, uint64_t l
 		if (!hva)
 			return -EFAULT;
 		memcpy(hva, from, piece);
+		gmem_written(mem, hva, piece);
 		from += piece;
 	}
 	return 0;
@@ -227,6 +231,7 @@ int gmem_pread(const struct gmem *mem, uint64_t gpa, int fd, uint64_t off, uint6
 		if (!hva)
 			return -EFAULT;
 		ret = pread_exactly(fd, hva, piece, off);
+		gmem_written(mem, hva, piece);
 		if (ret)
 			return ret == -ENODATA ? -EIO : ret;
 		off += piece;

@@ -240,8 +240,10 @@ int gmem_clear(struct gmem *mem)
 	int ret;
 
 	if (mem->hugepages)
-		return work_through(mem, zero_huge_pages, 0);
-	ret = work_through(mem, mem->origin ? release : advise, release_advice(mem));
+		ret = work_through(mem, zero_huge_pages, 0);
+	else
+		ret = work_through(mem, mem->origin ? release : advise, release_advice(mem));
+	gmem_written(mem, mem->base, mem->size);
 	if (!ret)
 		free_origin(mem);
 	return ret;
@@ -274,10 +276,14 @@ static ssize_t discard_of_block(const struct gmem *mem, uint64_t start, uint64_t
 	return ret ? ret : (ssize_t)(end - start);
 }
 
-static ssize_t discard_of_file(const struct gmem *mem, uint64_t start, uint64_t end)
+static ssize_t discard_range(const struct gmem *mem, uint64_t start, uint64_t end)
 {
 	ssize_t given = 0, ret;
 
+	if (!mem->origin) {
+		ret = advise(mem, mem->base + start, end - start, release_advice(mem));
+		return ret ? ret : (ssize_t)(end - start);
+	}
 	for (uint64_t next; start < end; start = next) {
 		next = align_up(start + 1, mem->origin->block);
 		if (next > end)
@@ -295,7 +301,7 @@ ssize_t gmem_discard(const struct gmem *mem, const void *hva, uint64_t len)
 	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 	/* Relative to mem->base, which is aligned to more than any page. */
 	uint64_t offset = (uint64_t)((uintptr_t)hva - (uintptr_t)mem->base), start, end;
-	int ret;
+	ssize_t ret;
 
 	if (!range_fits(offset, len, mem->size))
 		return -EFAULT;
@@ -303,8 +309,7 @@ ssize_t gmem_discard(const struct gmem *mem, const void *hva, uint64_t len)
 	end = (offset + len) & ~(page - 1);
 	if (mem->hugepages || start >= end)
 		return 0;
-	if (mem->origin)
-		return discard_of_file(mem, start, end);
-	ret = advise(mem, mem->base + start, end - start, release_advice(mem));
-	return ret ? ret : (ssize_t)(end - start);
+	ret = discard_range(mem, start, end);
+	gmem_written(mem, mem->base + start, end - start);
+	return ret;
 }
