@@ -7,10 +7,13 @@ a time. FOLDER becomes the user's runtime folder. Prints what is wrong, and then
 """
 import json
 import os
+import pty
 import signal
 import socket
 import subprocess
 import sys
+import termios
+import threading
 
 
 def fail(what):
@@ -150,6 +153,57 @@ def names(folder, command):
     machine.ended(0)
 
 
+class Viewer:
+    """kinglet console on a terminal of its own."""
+
+    def __init__(self, kinglet):
+        self.terminal, inner = pty.openpty()
+        self.inner = inner
+        self.before = termios.tcgetattr(inner)
+        self.process = subprocess.Popen([kinglet, "console", "m"], stdin=inner, stdout=inner,
+                                        stderr=inner)
+        self.seen = b""
+        self.sees(b"Ctrl-A x leaves the console")
+
+    def sees(self, text):
+        while text not in self.seen:
+            self.seen += os.read(self.terminal, 1024)
+        self.seen = self.seen.partition(text)[2]
+
+    def left(self, status):
+        expect("status of kinglet console", self.process.wait(), status)
+        expect("terminal", termios.tcgetattr(self.inner), self.before)
+        os.close(self.terminal)
+        os.close(self.inner)
+
+
+def console(folder, command):
+    """Two terminals of one console; the machine outlives what leaves, and its end is theirs."""
+    machine = Machine(command, ["--name", "m"])
+    machine.echoes(b"before\n")
+    viewers = [Viewer(command[0]) for _ in range(3)]
+    for viewer in viewers:
+        viewer.sees(b"before")
+    os.write(viewers[0].terminal, b"ab\x01\x01")
+    machine.heard(b"ab\x01")
+    for viewer in viewers:
+        viewer.sees(b"ab\x01")
+    os.write(viewers[0].terminal, b"\x01x")
+    viewers[0].left(0)
+    viewers[1].process.send_signal(signal.SIGTERM)
+    viewers[1].left(128 + signal.SIGTERM)
+    machine.echoes(b"still here\n")
+    viewers[2].sees(b"still here")
+    client = connect(folder, "m")
+    expect("console", client.ask("console"), {})
+    keys = bytes(1 + i % 255 for i in range(5000))
+    threading.Thread(target=client.sock.sendall, args=(keys,)).start()
+    machine.heard(keys)
+    machine.put(b"\0")
+    viewers[2].left(0)
+    machine.ended(0)
+
+
 def flood(folder, command):
     """Clients that flood, stall and say nonsense: the guest echoes, and a signal ends the run."""
     machine = Machine(command, ["--name", "m"])
@@ -172,7 +226,7 @@ def flood(folder, command):
 def main():
     case, folder, *command = sys.argv[1:]
     os.environ["XDG_RUNTIME_DIR"] = folder
-    {f.__name__: f for f in (requests, stop, names, flood)}[case](folder, command)
+    {f.__name__: f for f in (requests, stop, names, console, flood)}[case](folder, command)
 
 
 main()

@@ -197,6 +197,21 @@ static void receive_interrupt(void **state)
 	assert_int_equal(in(f, UART_RX), 0);
 }
 
+/* One of two that type was refused: what the other then types does not make it wait for ever. */
+static void a_refusal_is_not_forgotten(void **state)
+{
+	uint8_t data[SERIAL_FIFO_SIZE + 1] = { 0 };
+	struct fixture *f = *state;
+
+	out(f, UART_IER, UART_IER_RDI);
+	assert_int_equal(serial_input(&f->serial, data, sizeof(data)), SERIAL_FIFO_SIZE);
+	in(f, UART_RX);
+	assert_int_equal(serial_input(&f->serial, data, 1), 1);
+	for (unsigned i = 0; i < SERIAL_FIFO_SIZE; i++)
+		in(f, UART_RX);
+	assert_int_equal(f->input_ready, 1);
+}
+
 /* No input is lost before the guest listens: Linux's own sequence up to the first open. */
 static void early_input_survives_probing(void **state)
 {
@@ -450,6 +465,7 @@ int main(void)
 		TEST(a_polling_guest_gets_its_input),
 		TEST(a_listening_guest_can_clear_its_fifo),
 		TEST(input_back_pressure),
+		TEST(a_refusal_is_not_forgotten),
 		TEST(loopback),
 		TEST(modem_status),
 		TEST(wide_accesses_are_bytes),
