@@ -135,6 +135,25 @@ static void another_file_is_kept(void **state)
 	assert_int_equal(control_socket_open(&sock, &config), -EEXIST);
 	control_socket_close(&sock);
 	assert_int_equal(unlink(rig->path), 0);
+	/* Nor is it followed. */
+	assert_int_equal(symlink("elsewhere", rig->path), 0);
+	assert_int_equal(control_socket_open(&sock, &config), -EEXIST);
+	control_socket_close(&sock);
+	assert_int_equal(unlink(rig->path), 0);
+}
+
+/* As one that sudo has passed on. */
+static void another_user_s_runtime_folder_is_left_alone(void **state)
+{
+	struct control_socket sock;
+	struct rig *rig = *state;
+
+	if (geteuid())
+		assert_int_equal(setenv("XDG_RUNTIME_DIR", "/", 1), 0);
+	else
+		assert_int_equal(chown(rig->folder, 65534, (gid_t)-1), 0);
+	assert_int_equal(control_socket_open(&sock, &named), -ENOENT);
+	assert_int_equal(sock.fd, -1);
 }
 
 static void a_path_has_its_limit(void **state)
@@ -187,6 +206,10 @@ static void an_inherited_one_is_taken(void **state)
 	null = open("/dev/null", O_RDWR);
 	snprintf(where, sizeof(where), "fd=%d", null);
 	assert_int_equal(control_socket_open(&sock, &config), -ENOTSOCK);
+	close(null);
+	null = socket(AF_UNIX, SOCK_STREAM, 0);
+	snprintf(where, sizeof(where), "fd=%d", null);
+	assert_int_equal(control_socket_open(&sock, &config), -ENOTCONN);
 	close(null);
 }
 
@@ -282,6 +305,7 @@ int main(void)
 		TEST(a_live_machine_keeps_its_name),
 		TEST(a_dead_machine_s_socket_is_replaced),
 		TEST(another_file_is_kept),
+		TEST(another_user_s_runtime_folder_is_left_alone),
 		TEST(a_path_has_its_limit),
 		TEST(without_a_folder_there_is_none),
 		TEST(an_inherited_one_is_taken),

@@ -72,16 +72,22 @@ static int option_of(int fd, int option)
 
 static int take_inherited(struct control_socket *sock, int fd)
 {
+	struct sockaddr_un peer;
+	socklen_t len = sizeof(peer);
 	int ret = inherited_fd(fd);
 
 	if (!ret && (option_of(fd, SO_DOMAIN) != AF_UNIX || option_of(fd, SO_TYPE) != SOCK_STREAM))
 		ret = -ENOTSOCK;
+	sock->connected = option_of(fd, SO_ACCEPTCONN) != 1;
+	if (!ret && sock->connected && getpeername(fd, (struct sockaddr *)&peer, &len))
+		ret = -ENOTCONN;
 	if (ret) {
-		log_error("--control fd=%d: %s", fd, ret == -ENOTSOCK ?
-			  "is no Unix stream socket" : "is not inherited");
+		log_error("--control fd=%d: %s", fd,
+			  ret == -ENOTSOCK ? "is no Unix stream socket" :
+			  ret == -ENOTCONN ? "neither listens nor is connected" :
+					     "is not inherited");
 		return ret;
 	}
-	sock->connected = option_of(fd, SO_ACCEPTCONN) != 1;
 	/* Others may take from a queue that is inherited; accept4(2) must not wait then. */
 	if (!sock->connected && fcntl(fd, F_SETFL, O_NONBLOCK))
 		return -errno;
@@ -181,11 +187,17 @@ static int refuse_length(const struct control_socket *sock)
 	return -ENAMETOOLONG;
 }
 
-/* -ENOENT: there is none of this user, and none can be made. */
+/*
+ * -ENOENT: there is none of this user, and none can be made. In another user's runtime folder, which
+ * sudo may have passed on, ours would be in that user's way.
+ */
 static int make_folder(const char *path)
 {
+	const char *runtime = getenv("XDG_RUNTIME_DIR");
 	struct stat folder;
 
+	if (stat(runtime, &folder) || folder.st_uid != geteuid())
+		return -ENOENT;
 	if (mkdir(path, 0700) && errno != EEXIST)
 		return -ENOENT;
 	if (lstat(path, &folder) || !S_ISDIR(folder.st_mode) || folder.st_uid != geteuid() ||
