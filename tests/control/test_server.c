@@ -513,6 +513,18 @@ static void a_client_that_only_listens_has_its_reply(void **state)
 	assert_string_equal(hear(rig, rig->client), "");
 }
 
+/* An answer to it may come in the same turn of the loop, and find that it has gone. */
+static void a_client_that_has_gone_may_still_have_an_event(void **state)
+{
+	struct rig *rig = *state;
+	struct loop_event *event = &rig->server->clients.list[0].event;
+
+	close_fd(&rig->client);
+	turn(rig);
+	assert_int_equal(event->fd, -1);
+	event->fn(event, EPOLLIN);
+}
+
 static void what_a_client_said_before_it_went_is_done(void **state)
 {
 	struct rig *rig = *state;
@@ -978,6 +990,7 @@ int main(void)
 		TEST(the_verdict_is_told_to_those_who_wait),
 		TEST(lines_come_in_any_pieces),
 		TEST(a_client_that_only_listens_has_its_reply),
+		TEST(a_client_that_has_gone_may_still_have_an_event),
 		TEST(what_a_client_said_before_it_went_is_done),
 		TEST(a_line_has_an_end),
 		TEST(one_client_too_many_is_told_so),

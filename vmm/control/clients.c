@@ -163,8 +163,9 @@ static void close_client(struct client *client)
 	close_fd(&client->event.fd);
 	free(client->in);
 	free(client->out);
+	/* Its fn stays: the loop may have an event of it in hand. */
 	*client = (struct client){
-		.event.fd = -1,
+		.event = { .fd = -1, .fn = client->event.fn },
 		.all = all,
 	};
 }
