@@ -60,6 +60,7 @@ struct option {
 	const struct option_word *words; /* OPTION_WORD */
 	const struct option_keys *keys;	 /* OPTION_KEYS */
 	enum option_file file;		 /* OPTION_STRING: it names one */
+	bool saved; /* it says what the machine is: a snapshot has it. So do those of devices */
 	size_t offset, size; /* the field, inside the command's struct or the key list's item */
 	unsigned max_items;  /* repeatable: size of the array; else 0 */
 	size_t count_offset; /* repeatable: unsigned, how many were given */

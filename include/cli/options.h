@@ -35,7 +35,7 @@ const struct option *option_at(const struct option_list *list, unsigned i);
 /* Its entry of OPTION_DEVICES, or NULL. */
 const struct option *option_list_devices(const struct option_list *list);
 
-enum { OPTION_LISTS_MAX = 6 };
+enum { OPTION_LISTS_MAX = 6, OPTIONS_SAVED_MAX = 64 };
 
 /*
  * What every command's options begin with: the fields of all its option lists are in one struct,
@@ -48,8 +48,12 @@ struct common_options {
 	uint64_t started_ns; /* start time of Kinglet, CLOCK_MONOTONIC */
 	bool help, version;
 	uint64_t given[OPTION_LISTS_MAX]; /* bit i of given[l]: option i of list l */
+	uint64_t base_given[OPTION_LISTS_MAX]; /* of options_parse_on(): those of the base */
 	char **owned;			  /* split key lists, and strings of options_own() */
 	unsigned owned_count;
+	/* Those that a snapshot has, defaults too, as words: "--cpus=2". Owned as above. */
+	const char *saved[OPTIONS_SAVED_MAX];
+	unsigned saved_count;
 };
 
 /* --help and --version. */
@@ -74,6 +78,11 @@ void options_destroy(struct common_options *options);
 
 /* Whether the option, one of the command's, was given on the command line. */
 bool options_given(const struct common_options *options, const char *name);
+/* The same, or on that of the base, to which this line adds. */
+bool options_given_ever(const struct common_options *options, const char *name);
+
+/* Adds a flag that belongs to a snapshot to `saved`, as if it had been given. */
+__must_check int options_save(struct common_options *options, const char *name);
 
 /*
  * Keeps a string for the lifetime of the options. Takes it over in any case; -ENOMEM, also for

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/options.h"
 
+#include "words.h"
+
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/nearest.h"
@@ -49,20 +51,11 @@ struct match {
 	uint64_t bit;
 };
 
-static const struct device_kind *kind_of(const struct option *option)
-{
-	const struct device_kind *const *kind = device_kinds;
-
-	while (*kind && &(*kind)->option != option)
-		kind++;
-	return *kind;
-}
-
 /* The field for the next value of an option; NULL: no more are possible. */
 static void *next_field(struct common_options *options, const struct option_list *list,
 			const struct option *option)
 {
-	const struct device_kind *kind = kind_of(option);
+	const struct device_kind *kind = option_device_kind(option);
 	unsigned *count = (unsigned *)((char *)options + option->count_offset);
 
 	if (kind) {
@@ -85,20 +78,6 @@ static int set_default(const struct option *option, void *field)
 		log_error("%s: default %s: %s", option->name, option->initial, why);
 		return -EINVAL;
 	}
-	return 0;
-}
-
-int options_own(struct common_options *options, char *text)
-{
-	char **owned = text ? reallocarray(options->owned, options->owned_count + 1, sizeof(*owned)) :
-			      NULL;
-
-	if (!owned) {
-		free(text);
-		return -ENOMEM;
-	}
-	options->owned = owned;
-	owned[options->owned_count++] = text;
 	return 0;
 }
 
@@ -269,6 +248,19 @@ bool options_given(const struct common_options *options, const char *name)
 	return match.option && options->given[match.list] & match.bit;
 }
 
+bool options_given_ever(const struct common_options *options, const char *name)
+{
+	struct match match = find(options, name, strlen(name), 0);
+
+	return options_given(options, name) ||
+	       (match.option && options->base_given[match.list] & match.bit);
+}
+
+int options_save(struct common_options *options, const char *name)
+{
+	return options_record(options, find(options, name, strlen(name), 0).option, NULL);
+}
+
 static int parse_option(struct common_options *options, const struct match *match, const char *text)
 {
 	const struct option *option = match->option;
@@ -383,6 +375,8 @@ static int take_option(struct common_options *options, int argc, char **argv)
 	}
 	*given |= match.bit;
 	ret = parse_option(options, &match, value);
+	if (!ret)
+		ret = options_record(options, option, value);
 	return ret ? ret : used;
 }
 
@@ -434,8 +428,11 @@ static int set_defaults(struct common_options *options, const struct option_list
 	int ret = 0;
 
 	for (unsigned i = 0; !ret && (option = option_at(list, i)); i++)
-		if (option->initial)
+		if (option->initial) {
 			ret = set_default(option, next_field(options, list, option));
+			if (!ret)
+				ret = options_record(options, option, option->initial);
+		}
 	return ret;
 }
 
@@ -456,6 +453,7 @@ int options_parse_on(const struct common_options *base, struct common_options *o
 		     char **argv)
 {
 	memcpy(options, base, base->command->options_size);
+	memcpy(options->base_given, base->given, sizeof(base->given));
 	memset(options->given, 0, sizeof(options->given));
 	options->owned = NULL;
 	options->owned_count = 0;
