@@ -6,12 +6,15 @@
 
 #include "base/log.h"
 
+#include <elf.h>
 #include <string.h>
 
 enum { PAGE_MAX = 65536 }; /* the largest page size of an arm64 host or guest */
 
 #define RAM_MIN (8ULL << 20) /* 2 MiB of it are for the device tree (boot.h) */
 #define RAM_MAX (1ULL << 47) /* leaves the 64-bit PCI window within 48 address bits */
+
+const uint16_t arch_elf_machine = EM_AARCH64;
 
 const struct arch_linux_words arch_linux_words = { .serial = "ttyS0" };
 

@@ -7,6 +7,7 @@
 #include "arch/x86_64/layout.h"
 #include "base/log.h"
 
+#include <elf.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,8 @@
 
 /* From the 256th CPU on, APIC ids need 32 bits; 255 is the broadcast id of 8-bit ids. */
 #define CPUS_MAX_8BIT 255u
+
+const uint16_t arch_elf_machine = EM_X86_64;
 
 const struct arch_linux_words arch_linux_words = {
 	.serial = "ttyS0",

@@ -90,6 +90,9 @@ struct arch_linux_words {
 };
 extern const struct arch_linux_words arch_linux_words;
 
+/* EM_* of elf.h: which architecture a snapshot is of. */
+extern const uint16_t arch_elf_machine;
+
 /*
  * False when the file is certainly not Linux (a Multiboot kernel), which has no use for those
  * words. arch_boot_load() reports a file that cannot be read.

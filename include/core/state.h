@@ -132,6 +132,9 @@ struct state_view {
 /* The next section, which then counts as loaded; false at the end. */
 bool state_next(struct state *state, struct state_view *view);
 
+/* Back to the first section. */
+void state_rewind(struct state *state);
+
 /* Bytes of one object in a section of this version of the table. */
 size_t state_object_len(const struct state_table *table, uint16_t version);
 

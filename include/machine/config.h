@@ -13,7 +13,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { CONFIG_MAX_OBSERVERS = 8 };
+struct snapshot;
+
+enum { CONFIG_MAX_OBSERVERS = 10, RESTORE_ARGS_MAX = 4000 };
 
 enum on_reboot { ON_REBOOT_EXIT, ON_REBOOT_RESTART };
 enum serial_mode { SERIAL_STDIO, SERIAL_OFF };
@@ -31,6 +33,19 @@ struct machine_config {
 	enum console_mode console; /* virtio-console; its second port is kinglet.status */
 	struct device_set devices; /* all others */
 	enum on_reboot on_reboot;
+	/*
+	 * Where the run begins: a saved machine, borrowed, from which cpus, memory and the devices
+	 * of this config must come; NULL: boot. A restored guest cannot be rebooted.
+	 */
+	struct snapshot *restore;
+	const char *restore_args; /* for the guest's port kinglet.snapshot; or NULL. Borrowed */
+	/* For a snapshot: the options that say what this machine is ("--cpus=2"), borrowed. */
+	const char *const *words;
+	unsigned word_count;
+	/* What is saved when the guest or an observer says so: --snapshot; NULL: nothing. */
+	const char *snapshot;
+	bool snapshot_ends; /* and then the run ends */
+	bool snapshot_port; /* the guest has the port kinglet.snapshot, and may say so there */
 	uint64_t timeout_ns; /* 0: none */
 	uint64_t started_ns; /* start of the timeout, CLOCK_MONOTONIC; 0: at machine_run() */
 	bool no_input;	/* standard input is not used */

@@ -84,6 +84,13 @@ struct machine_ops {
 	int (*pause)(struct vm *vm);
 	int (*resume)(struct vm *vm);
 	/*
+	 * From run() of an ask: saves the machine as a snapshot in this folder, and goes on. Logs.
+	 * -EBUSY, -ECANCELED: the run has ended; errno of the host.
+	 */
+	int (*save)(struct vm *vm, const char *dir);
+	/* Saves it soon as the config says (--snapshot), once; does not wait. Any thread. */
+	void (*save_soon)(struct vm *vm);
+	/*
 	 * From run() of an ask: presses the guest's power button. -EOPNOTSUPP: it has none;
 	 * negative errno of KVM_IRQ_LINE.
 	 */

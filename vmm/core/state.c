@@ -41,6 +41,7 @@ struct state {
 	uint8_t *data; /* owned: the file */
 	size_t len, capacity;
 	size_t at;	   /* of the next section to load */
+	unsigned count;	   /* of sections */
 	unsigned sections; /* saved, or left to load */
 	bool loads;
 	int error; /* the first one of saving, for state_write() */
@@ -151,8 +152,8 @@ static const char *check_frame(struct state *state)
 		return "not a saved state of Kinglet";
 	if (le32_get(header.format) != FORMAT)
 		return "a format of another Kinglet; save the machine with this one";
-	state->sections = le32_get(header.sections);
-	for (unsigned i = 0; i < state->sections; i++) {
+	state->sections = state->count = le32_get(header.sections);
+	for (unsigned i = 0; i < state->count; i++) {
 		size_t len = section_at(state, at, &view);
 		const uint8_t *section = state->data + at;
 
@@ -214,6 +215,12 @@ bool state_next(struct state *state, struct state_view *view)
 	state->at += section_at(state, state->at, view);
 	state->sections--;
 	return true;
+}
+
+void state_rewind(struct state *state)
+{
+	state->at = sizeof(struct file_header);
+	state->sections = state->count;
 }
 
 int state_refuse(struct state *state, const char *fmt, ...)

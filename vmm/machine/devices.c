@@ -52,6 +52,10 @@ static size_t hvc_output(void *owner, unsigned port, const uint8_t *data, size_t
 {
 	struct vm *vm = owner;
 
+	if (port && port == vm->snapshot_port.port) {
+		requests_post(&vm->requests, REQUEST_SAVE);
+		return len;
+	}
 	if (port != VIRTIO_CONSOLE_PORT)
 		return program_output(vm->program, port, data, len);
 	return console_write(&vm->console, GUEST_HVC, data, len);
@@ -61,7 +65,9 @@ static void hvc_input_wanted(void *owner, unsigned port)
 {
 	struct vm *vm = owner;
 
-	if (port != VIRTIO_CONSOLE_PORT)
+	if (port && port == vm->snapshot_port.port)
+		requests_post(&vm->requests, REQUEST_ANSWER);
+	else if (port != VIRTIO_CONSOLE_PORT)
 		program_input_wanted(vm->program);
 	else
 		console_input_wanted(&vm->console, GUEST_HVC);
@@ -90,21 +96,30 @@ static int add_console(struct vm *vm)
 		.status = hvc_status,
 		.drained = hvc_drained,
 	};
-	const struct virtio_console_options options = {
+	struct virtio_console_options options = {
 		.ops = &ops,
 		.owner = vm,
-		.streams = program_ports,
-		.stream_count = vm->config->program ? PROGRAM_PORTS : 0,
+		.streams = vm->streams,
 	};
 	const struct virtio_env env = env_of(vm);
 	struct virtio_dev *dev;
-	int ret = virtio_console_new(&dev, &env, 0, &options);
+	int ret;
 
+	for (unsigned i = 0; i < PROGRAM_PORTS && vm->config->program; i++)
+		vm->streams[options.stream_count++] = program_ports[i];
+	if (vm->config->snapshot_port) {
+		vm->snapshot_port.port = VIRTIO_CONSOLE_FIRST_STREAM + options.stream_count;
+		vm->streams[options.stream_count++] = SNAPSHOT_PORT_NAME;
+	}
+	ret = virtio_console_new(&dev, &env, 0, &options);
 	if (!ret)
 		ret = add(vm, dev);
-	if (!ret)
-		vm->hvc = dev;
-	return ret;
+	if (ret)
+		return ret;
+	vm->hvc = dev;
+	if (vm->snapshot_port.port)
+		vm->snapshot_port.console = dev;
+	return 0;
 }
 
 static int add_device(struct vm *vm, const struct device_config *device)

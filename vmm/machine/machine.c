@@ -5,8 +5,10 @@
  */
 #include "program.h"
 #include "run.h"
+#include "save.h"
 
 #include "base/log.h"
+#include "machine/snapshot.h"
 
 #include <string.h>
 
@@ -51,6 +53,8 @@ static int memory_up(struct vm *vm)
 		.shared = vm->config->shared_memory,
 		.hugepages = vm->config->hugepages,
 		.prefault = vm->config->prefault,
+		.from_file = vm->config->restore,
+		.file = vm->config->restore ? vm->config->restore->memory_fd : -1,
 		.stop = { .wanted = memory_may_stop, .owner = vm },
 	};
 	struct gmem_range ranges[2];
@@ -211,6 +215,11 @@ static int observers_up(struct vm *vm)
 	return observers_built(&vm->observers, &vm->parts);
 }
 
+static int state_up(struct vm *vm)
+{
+	return vm->config->restore ? vm_restore(vm) : run_load(vm);
+}
+
 static int run_up(struct vm *vm)
 {
 	console_greet(&vm->console);
@@ -235,7 +244,7 @@ static const struct stage stages[] = {
 	{ vcpus_up, vcpus_down, BLAME_HOST },
 	{ console_up, console_down, BLAME_HOST },
 	{ program_up, program_down, BLAME_HOST },
-	{ run_load, NULL, BLAME_INPUT },
+	{ state_up, NULL, BLAME_INPUT },
 	{ observers_up, observers_down, BLAME_HOST },
 	{ run_up, run_stop, BLAME_HOST },
 };
@@ -301,6 +310,7 @@ void vm_live(void *owner)
 		built = build(vm);
 	if (built == ARRAY_SIZE(stages))
 		serve(vm);
+	run_check_saved(vm);
 	take_down(vm, built);
 	observers_gone(&vm->observers);
 }

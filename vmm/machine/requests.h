@@ -11,6 +11,8 @@
 enum request {
 	REQUEST_POWER_OFF, /* the guest */
 	REQUEST_RESET,	   /* the guest */
+	REQUEST_SAVE, /* config->snapshot; the guest, or an observer */
+	REQUEST_ANSWER, /* the rest of it on the guest's port kinglet.snapshot */
 	REQUEST_RESIZE,
 	REQUEST_SUSPEND,
 	REQUEST_CONTINUE,

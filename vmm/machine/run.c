@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run.h"
 
+#include "pause.h"
+#include "save.h"
+
 #include "base/log.h"
 
 #include <string.h>
@@ -53,38 +56,6 @@ int run_start(struct vm *vm)
 	return 0;
 }
 
-/* --- Pauses ----------------------------------------------------------------------------------- */
-
-static void pause_all(struct vm *vm)
-{
-	for (unsigned i = 0; i < vm->vcpu_count; i++)
-		vcpu_pause(&vm->vcpus[i]);
-	vm->paused = true;
-}
-
-int run_pause(struct vm *vm)
-{
-	if (vm->paused)
-		return -EALREADY;
-	if (observers_hold(&vm->observers))
-		return -EBUSY;
-	/* As in run_stop(). */
-	serial_stop(vm->serial);
-	pause_all(vm);
-	serial_continue(vm->serial);
-	return 0;
-}
-
-int run_resume(struct vm *vm)
-{
-	if (!vm->paused)
-		return -EALREADY;
-	vm->paused = false;
-	for (unsigned i = 0; i < vm->vcpu_count; i++)
-		vcpu_resume(&vm->vcpus[i]);
-	return 0;
-}
-
 /* --- Restart ---------------------------------------------------------------------------------- */
 
 static int reset(struct vm *vm)
@@ -117,7 +88,7 @@ static void restart(struct vm *vm)
 		ret = run_load(vm);
 	/* It was paused after the guest had asked for the reset. */
 	if (!ret && vm->paused)
-		pause_all(vm);
+		run_park(vm);
 	if (!ret)
 		ret = run_start(vm);
 	if (!ret)
@@ -177,7 +148,7 @@ static void guest_reset(struct vm *vm)
 {
 	if (ended_by_panic(vm, PANIC_TEXT))
 		return;
-	if (vm->config->on_reboot == ON_REBOOT_EXIT)
+	if (vm->config->on_reboot == ON_REBOOT_EXIT || vm->config->restore)
 		end_by_guest(vm, OUTCOME_REBOOT, "rebooted");
 	else
 		restart(vm);
@@ -287,6 +258,34 @@ static void locate(struct vm *vm)
 	ending_decide(&vm->ending, OUTCOME_TIMEOUT, 0, "vCPU %u: %s", told, where);
 }
 
+/* --snapshot: once. The guest goes on if it fails; run_check_saved() makes it count. */
+static void save(struct vm *vm)
+{
+	const char *dir = vm->config->snapshot;
+
+	if (!dir || vm->save_tried)
+		return;
+	vm->save_tried = true;
+	vm->saved = !vm_save(vm, dir, vm->config->snapshot_ends);
+	if (vm->saved && vm->config->snapshot_ends)
+		ending_decide(&vm->ending, OUTCOME_QUIT, 0, "saved in %s", dir);
+	else
+		snapshot_port_answer(&vm->snapshot_port, vm->saved ? "saved" : "failed", NULL);
+}
+
+void run_check_saved(struct vm *vm)
+{
+	if (vm->config->snapshot && !vm->saved)
+		ending_fail(&vm->ending, OUTCOME_HOST, 0, "%s",
+			    vm->save_tried ? "the snapshot could not be saved" :
+					     "no snapshot was saved: nothing asked for it");
+}
+
+static void answer(struct vm *vm)
+{
+	snapshot_port_send(&vm->snapshot_port);
+}
+
 static void resize(struct vm *vm)
 {
 	console_resized(&vm->console);
@@ -317,6 +316,8 @@ void run_serve(void *owner, enum request request)
 	static void (*const handlers[REQUESTS])(struct vm *vm) = {
 		[REQUEST_POWER_OFF] = power_off,
 		[REQUEST_RESET] = guest_reset,
+		[REQUEST_SAVE] = save,
+		[REQUEST_ANSWER] = answer,
 		[REQUEST_RESIZE] = resize,
 		[REQUEST_SUSPEND] = suspend,
 		[REQUEST_CONTINUE] = resume,

@@ -19,11 +19,8 @@ __must_check int run_load(struct vm *vm);
 __must_check int run_start(struct vm *vm);
 void run_stop(struct vm *vm);
 
-/*
- * As in struct machine_ops. Between them, vCPUs are parked, those of a restart included.
- */
-__must_check int run_pause(struct vm *vm);
-__must_check int run_resume(struct vm *vm);
+/* The run has ended: without the snapshot of its config, a success is none. */
+void run_check_saved(struct vm *vm);
 
 /* Of struct requests; owner is the vm. */
 void run_serve(void *owner, enum request request);

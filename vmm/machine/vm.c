@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* machine_run(): the environment of a machine: its process, threads and observers. */
+#include "pause.h"
 #include "run.h"
+#include "save.h"
 
 #include "base/log.h"
 
@@ -40,6 +42,16 @@ static void ask(struct vm *vm, struct machine_ask *ask)
 	requests_post(&vm->requests, REQUEST_ASK);
 }
 
+static int save(struct vm *vm, const char *dir)
+{
+	return vm_save(vm, dir, false);
+}
+
+static void save_soon(struct vm *vm)
+{
+	requests_post(&vm->requests, REQUEST_SAVE);
+}
+
 /* The parts that are known before anything is built. */
 static void init_parts(struct vm *vm)
 {
@@ -51,6 +63,8 @@ static void init_parts(struct vm *vm)
 		.ask = ask,
 		.pause = run_pause,
 		.resume = run_resume,
+		.save = save,
+		.save_soon = save_soon,
 		.press_power = board_press_power,
 		.type = type,
 	};

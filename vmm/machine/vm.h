@@ -13,7 +13,9 @@
 #include "asks.h"
 #include "console.h"
 #include "control.h"
+#include "snapshot_port.h"
 
+#include "devices/console.h"
 #include "pci/pci.h"
 #include "platform/serial.h"
 #include "virtio/virtio.h"
@@ -44,6 +46,7 @@ struct vm {
 	struct vcpu *vcpus;	     /* owned */
 	unsigned vcpu_count;	     /* initialised so far */
 	bool paused;		     /* run_pause(); machine's thread */
+	bool save_tried, saved;	     /* config->snapshot */
 	struct boot_summary loaded; /* set by run_load() */
 
 	/* Its devices. */
@@ -52,6 +55,8 @@ struct vm {
 	struct pci_bus pci;
 	struct virtio_dev *devices[PCI_SLOTS]; /* those on the bus, owned by it */
 	unsigned device_count;
+	const char *streams[VIRTIO_CONSOLE_MAX_STREAMS]; /* names of the console's ports */
+	struct snapshot_port snapshot_port;
 	struct virtio_dev *hvc; /* virtio-console, owned by pci; or NULL */
 	struct console console;
 	struct program *program; /* owned; NULL without one */

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A saved machine: a folder with the files `state` (core/state.h) and `memory`, all RAM byte for
+ * byte, sparse (docs/state.md). Main thread unless stated otherwise.
+ */
+#ifndef KINGLET_MACHINE_SNAPSHOT_H
+#define KINGLET_MACHINE_SNAPSHOT_H
+
+#include "base/cleanup.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct state;
+struct state_table;
+
+/* The first section: what is needed before a machine can be built. */
+struct snapshot_info {
+	uint8_t version[16]; /* of the Kinglet that saved it, text */
+	uint16_t machine;    /* EM_* of elf.h */
+	uint32_t cpus;
+	uint64_t memory;   /* bytes of RAM */
+	uint64_t saved_ns; /* CLOCK_REALTIME */
+};
+
+enum { SNAPSHOT_WORDS_MAX = 64 };
+
+struct snapshot {
+	struct snapshot_info info;
+	struct state *state;             /* owned; the machine's sections are next */
+	int memory_fd;                   /* owned: file `memory` */
+	char *path;                      /* owned: of the file `state`, for messages */
+	char *options;                   /* owned: the words, NUL-terminated */
+	char *words[SNAPSHOT_WORDS_MAX]; /* options of the saved machine: "--cpus=2" */
+	unsigned word_count;
+};
+
+/* The table of a machine's sections that has this name; NULL: there is none. */
+const struct state_table *snapshot_table(const char *name);
+
+/*
+ * Opens a snapshot, and reads what comes before the machine's sections. Its words name files of
+ * this host: so only a folder is taken that nobody but the user, or root, can write to. Logs.
+ * -ENOENT, -EACCES, … of open(2); -EPERM: others can write to it; -EBADMSG: it is not, or not of
+ * this architecture, or damaged; -ENOMEM.
+ */
+__must_check int snapshot_open(struct snapshot **snapshot, const char *dir);
+/* NULL is allowed. */
+void snapshot_free(struct snapshot *snapshot);
+
+#endif

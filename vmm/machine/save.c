@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "save.h"
+
+#include "board.h"
+#include "pause.h"
+#include "snapshot_folder.h"
+
+#include "base/log.h"
+#include "core/state.h"
+
+#include <string.h>
+
+/* --- What is saved ---------------------------------------------------------------------------- */
+
+struct machine_record {
+	int32_t guest_status; /* of the port kinglet.status; -1: none */
+};
+
+static const struct state_field record_fields[] = {
+	STATE_NUMBER(struct machine_record, guest_status),
+	STATE_END,
+};
+
+static const struct state_table record_table = {
+	.name = "machine",
+	.version = 1,
+	.size = sizeof(struct machine_record),
+	.fields = record_fields,
+};
+
+static const struct state_table *find_in(const struct state_table *const *tables, const char *name)
+{
+	while (tables && *tables && strcmp((*tables)->name, name) != 0)
+		tables++;
+	return tables ? *tables : NULL;
+}
+
+const struct state_table *snapshot_table(const char *name)
+{
+	static const struct state_table *const own[] = { &snapshot_info_table, &record_table,
+							 NULL };
+	static const struct state_table *const *const lists[] = {
+		own, arch_state_tables, board_state_tables, pci_state_tables, virtio_state_tables,
+	};
+	const struct state_table *found = NULL;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(lists) && !found; i++)
+		found = find_in(lists[i], name);
+	for (unsigned i = 0; device_kinds[i] && !found; i++)
+		found = find_in(device_kinds[i]->state_tables, name);
+	return found;
+}
+
+static int record_state(struct vm *vm, struct state *state)
+{
+	struct machine_record record = { .guest_status = atomic_load(&vm->ending.guest_status) };
+	int ret = state_section(state, &record_table, "", &record);
+
+	if (!ret)
+		atomic_store(&vm->ending.guest_status, record.guest_status);
+	return ret;
+}
+
+/* Every section of the machine, in both directions. In the order in which KVM can load it. */
+static int vm_state(struct vm *vm, struct state *state)
+{
+	int ret = record_state(vm, state);
+
+	if (!ret)
+		ret = arch_vm_saved(&vm->arch, state);
+	for (unsigned i = 0; i < vm->vcpu_count && !ret; i++)
+		ret = arch_vcpu_saved(&vm->arch, &vm->vcpus[i], state);
+	if (!ret)
+		ret = board_state(vm, state);
+	return ret ? ret : pci_bus_state(&vm->pci, state);
+}
+
+/* --- Saving ----------------------------------------------------------------------------------- */
+
+static uint64_t real_time_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static int save_sections(struct vm *vm, struct state *state)
+{
+	struct snapshot_info info = {
+		.cpus = vm->vcpu_count,
+		.memory = vm->mem.size,
+		.saved_ns = real_time_ns(),
+	};
+	int ret = snapshot_describe(state, &info, vm->config->words, vm->config->word_count);
+
+	return ret ? ret : vm_state(vm, state);
+}
+
+static int save_files(struct vm *vm, const struct snapshot_folder *folder)
+{
+	struct gmem_save memory = { .fd = folder->memory_fd, .base = -1 };
+	struct state *state;
+	int ret = state_new(&state);
+
+	if (ret)
+		return ret;
+	ret = save_sections(vm, state);
+	if (!ret)
+		ret = state_write(state, folder->state_fd);
+	if (!ret)
+		ret = gmem_save(&vm->mem, &memory);
+	state_free(state);
+	return ret;
+}
+
+static int save_still(struct vm *vm, const char *dir)
+{
+	struct snapshot_folder folder;
+	int ret = snapshot_folder_begin(&folder, dir);
+
+	if (ret)
+		return ret;
+	ret = save_files(vm, &folder);
+	if (!ret)
+		return snapshot_folder_commit(&folder);
+	if (ret != -ECANCELED)
+		log_error("snapshot %s: %s", dir, strerror(-ret));
+	snapshot_folder_abort(&folder);
+	return ret;
+}
+
+static void go_on(struct vm *vm, bool was_paused)
+{
+	for (unsigned i = 0; i < vm->device_count; i++)
+		virtio_thaw(vm->devices[i]);
+	if (!was_paused && run_resume(vm))
+		log_error("after the snapshot the machine stays paused");
+}
+
+int vm_save(struct vm *vm, const char *dir, bool last)
+{
+	bool was_paused = vm->paused;
+	int ret = was_paused ? 0 : run_pause(vm);
+
+	if (ret) {
+		log_error("snapshot %s: a debugger decides which vCPUs run (--gdb)", dir);
+		return ret;
+	}
+	for (unsigned i = 0; i < vm->device_count; i++)
+		virtio_freeze(vm->devices[i]);
+	ret = save_still(vm, dir);
+	if (ret || !last)
+		go_on(vm, was_paused);
+	return ret;
+}
+
+/* --- Restoring -------------------------------------------------------------------------------- */
+
+static void restart_device(struct virtio_dev *dev)
+{
+	virtio_thaw(dev);
+	if (!dev->model->restored)
+		return;
+	pthread_mutex_lock(&dev->lock);
+	dev->model->restored(dev);
+	pthread_mutex_unlock(&dev->lock);
+}
+
+int vm_restore(struct vm *vm)
+{
+	struct snapshot *snapshot = vm->config->restore;
+	uint64_t now;
+	int ret = vm_state(vm, snapshot->state);
+
+	if (!ret)
+		ret = state_end(snapshot->state);
+	if (!ret)
+		ret = board_renew_generation(vm);
+	if (ret)
+		return ret;
+	for (unsigned i = 0; i < vm->device_count; i++)
+		restart_device(vm->devices[i]);
+	snapshot_port_answer(&vm->snapshot_port, "restored", vm->config->restore_args);
+	now = real_time_ns();
+	return arch_clock_start(&vm->arch, vm->vcpus, vm->vcpu_count,
+				now > snapshot->info.saved_ns ? now - snapshot->info.saved_ns : 0);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A machine to a snapshot and back. Machine's thread. Private to vmm/machine.
+ */
+#ifndef KINGLET_MACHINE_SAVE_H
+#define KINGLET_MACHINE_SAVE_H
+
+#include "vm.h"
+
+/*
+ * Saves the machine in the folder `dir`: its vCPUs are parked meanwhile, its devices stand still,
+ * and afterwards both go on, unless it is the last thing to be done with this machine. Logs.
+ * -EBUSY: a debugger decides about the vCPUs, or another process saves there; -ECANCELED: the run
+ * has ended; -ENOSPC and the like.
+ */
+__must_check int vm_save(struct vm *vm, const char *dir, bool last);
+
+/*
+ * Loads config->restore into a machine that has just been built on its memory, up to the start of
+ * its vCPUs. Logs. -EBADMSG: the snapshot is not one of such a machine, or damaged; other errors of
+ * the host.
+ */
+__must_check int vm_restore(struct vm *vm);
+
+#endif

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "snapshot_folder.h"
+
+#include "base/log.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+static const char *const names[] = { "state", "memory" };
+
+static void empty(int dir_fd)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
+		unlinkat(dir_fd, names[i], 0);
+}
+
+static bool is_same(int fd, const char *path)
+{
+	struct stat ours, named;
+
+	return !fstat(fd, &ours) && !stat(path, &named) && ours.st_dev == named.st_dev &&
+	       ours.st_ino == named.st_ino;
+}
+
+static bool is_empty(const char *dir)
+{
+	DIR *entries = opendir(dir);
+	unsigned count = 0;
+
+	while (entries && readdir(entries))
+		count++;
+	if (entries)
+		closedir(entries);
+	return count <= 2; /* . and .. */
+}
+
+/* DIR may be replaced: it is not there, a snapshot, or empty. */
+static int check_target(const char *dir)
+{
+	_cleanup_close_ int fd = open(dir, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return !faccessat(fd, "state", F_OK, 0) || is_empty(dir) ? 0 : -EEXIST;
+}
+
+static int open_temp(struct snapshot_folder *folder)
+{
+	if (mkdir(folder->temp, 0700) && errno != EEXIST)
+		return -errno;
+	folder->fd = open(folder->temp, O_DIRECTORY | O_NOFOLLOW | O_RDONLY | O_CLOEXEC);
+	if (folder->fd < 0)
+		return -errno;
+	/* Another process may have completed it, and so renamed it, since then. */
+	if (flock(folder->fd, LOCK_EX | LOCK_NB) || !is_same(folder->fd, folder->temp)) {
+		close_fd(&folder->fd);
+		return -EBUSY;
+	}
+	empty(folder->fd);
+	return 0;
+}
+
+static int open_file(const struct snapshot_folder *folder, const char *name)
+{
+	int fd = openat(folder->fd, name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static void close_all(struct snapshot_folder *folder)
+{
+	close_fd(&folder->state_fd);
+	close_fd(&folder->memory_fd);
+	close_fd(&folder->fd);
+	free(folder->dir);
+	free(folder->temp);
+	folder->dir = folder->temp = NULL;
+}
+
+static int begin(struct snapshot_folder *folder, const char *dir)
+{
+	size_t len = strlen(dir);
+	int ret;
+
+	while (len > 1 && dir[len - 1] == '/')
+		len--;
+	folder->dir = strndup(dir, len);
+	if (!folder->dir || asprintf(&folder->temp, "%s.new", folder->dir) < 0)
+		return -ENOMEM;
+	ret = check_target(folder->dir);
+	if (!ret)
+		ret = open_temp(folder);
+	if (ret)
+		return ret;
+	folder->state_fd = open_file(folder, names[0]);
+	folder->memory_fd = open_file(folder, names[1]);
+	if (folder->state_fd < 0)
+		return folder->state_fd;
+	return folder->memory_fd < 0 ? folder->memory_fd : 0;
+}
+
+int snapshot_folder_begin(struct snapshot_folder *folder, const char *dir)
+{
+	int ret;
+
+	*folder = (struct snapshot_folder){ .fd = -1, .state_fd = -1, .memory_fd = -1 };
+	ret = begin(folder, dir);
+	if (!ret)
+		return 0;
+	if (ret == -EEXIST)
+		log_error("snapshot %s: is there, and is no snapshot; name a new folder", dir);
+	else if (ret == -EBUSY)
+		log_error("snapshot %s: another process saves a machine there", dir);
+	else
+		log_error("snapshot %s: %s", dir, strerror(-ret));
+	snapshot_folder_abort(folder);
+	return ret;
+}
+
+void snapshot_folder_abort(struct snapshot_folder *folder)
+{
+	if (folder->fd >= 0) {
+		empty(folder->fd);
+		rmdir(folder->temp);
+	}
+	close_all(folder);
+}
+
+/* Makes a rename last. */
+static void sync_parent(const struct snapshot_folder *folder)
+{
+	const char *slash = strrchr(folder->dir, '/');
+	_cleanup_free_ char *parent = NULL;
+	_cleanup_close_ int fd = -1;
+
+	parent = slash ? strndup(folder->dir, (size_t)(slash - folder->dir) + 1) : strdup(".");
+	if (parent)
+		fd = open(parent, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+	if (fd >= 0)
+		fsync(fd);
+}
+
+static int publish(const struct snapshot_folder *folder)
+{
+	_cleanup_close_ int old = -1;
+
+	if (fsync(folder->memory_fd) || fsync(folder->state_fd) || fsync(folder->fd))
+		return -errno;
+	if (!rename(folder->temp, folder->dir))
+		return 0;
+	if (errno != ENOTEMPTY && errno != EEXIST)
+		return -errno;
+	old = open(folder->dir, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+	if (old < 0 || renameat2(AT_FDCWD, folder->temp, AT_FDCWD, folder->dir, RENAME_EXCHANGE))
+		return -errno;
+	empty(old);
+	rmdir(folder->temp);
+	return 0;
+}
+
+int snapshot_folder_commit(struct snapshot_folder *folder)
+{
+	int ret = publish(folder);
+
+	if (ret) {
+		log_error("snapshot %s: %s", folder->dir, strerror(-ret));
+		snapshot_folder_abort(folder);
+		return ret;
+	}
+	sync_parent(folder);
+	close_all(folder);
+	return 0;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Writing a snapshot: into the folder DIR.new, which takes DIR's place once it is whole and on the
+ * disk. So DIR is the old snapshot or the new one at any moment, also after a crash; a DIR.new that
+ * a killed run has left is used by the next one. Machine's thread. Private to vmm/machine.
+ */
+#ifndef KINGLET_MACHINE_SNAPSHOT_FOLDER_H
+#define KINGLET_MACHINE_SNAPSHOT_FOLDER_H
+
+#include "machine/snapshot.h"
+
+struct snapshot_folder {
+	char *dir, *temp;        /* owned */
+	int fd;                  /* owned: of DIR.new, locked */
+	int state_fd, memory_fd; /* owned: its files, empty */
+};
+
+/*
+ * Logs. -EBUSY: another process saves there; -EEXIST: DIR is there, and is neither empty nor a
+ * snapshot; -ENOMEM, and errno of mkdir(2) and open(2). Pair with commit or abort.
+ */
+__must_check int snapshot_folder_begin(struct snapshot_folder *folder, const char *dir);
+/* Syncs, and gives it its name. Logs; on failure DIR is as before. */
+__must_check int snapshot_folder_commit(struct snapshot_folder *folder);
+void snapshot_folder_abort(struct snapshot_folder *folder);
+
+extern const struct state_table snapshot_info_table;
+
+/*
+ * Saves what comes before the machine's sections; sets version and machine of *info. -E2BIG: too
+ * many words. (snapshot.c)
+ */
+__must_check int snapshot_describe(struct state *state, struct snapshot_info *info,
+				   const char *const *words, unsigned count);
+
+#endif
