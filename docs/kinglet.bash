@@ -63,6 +63,8 @@ _kinglet_argument()
 	--gdb) keys="listen= nowait" ;;
 	--name) ;;
 	--control) ;;
+	--snapshot) _kinglet_folders "$2" ;;
+	--snapshot-on) ;;
 	--explain=html) _kinglet_files "$2" ;;
 	--trace) _kinglet_files "$2" ;;
 	--budget) keys="init= load= run= device= kernel= driver= down=" ;;
@@ -71,6 +73,7 @@ _kinglet_argument()
 	--fail-on) _kinglet_words "$2" "warn bug oops panic" ;;
 	--retries) ;;
 	--symbols) _kinglet_files "$2" ;;
+	--from) _kinglet_folders "$2" ;;
 	--report) _kinglet_files "$2" ;;
 	--junit) _kinglet_files "$2" ;;
 	--list) _kinglet_files "$2" ;;
@@ -145,6 +148,10 @@ _kinglet()
 		--gdb
 		--name
 		--control
+		--snapshot
+		--snapshot-on
+		--snapshot-end
+		--snapshot-port
 		--stats
 		--explain
 		--explain=html
@@ -158,6 +165,7 @@ _kinglet()
 		--fail-on
 		--retries
 		--symbols
+		--from
 		--verbose"
 	local suite="
 		--report
@@ -178,6 +186,8 @@ _kinglet()
 	local stop="
 		--now
 		--wait"
+	local form="
+		--json"
 	local report="
 		--html"
 	local doctor="
@@ -189,13 +199,14 @@ _kinglet()
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		_kinglet_words "$cur" "run test exec list info stats pause resume stop resize wait events console kernel report doctor help version --help --version"
+		_kinglet_words "$cur" "run test exec restore list info stats pause resume stop resize snapshot wait events console state kernel report doctor help version --help --version"
 		return
 	fi
 	case ${COMP_WORDS[1]} in
 	run) options="$boot $machine $common" ;;
 	test) options="$test $suite $boot $machine $common" ;;
 	exec) options="$exec $machine $common" ;;
+	restore) options="$machine $common" ;;
 	list) options="$answer $common" ;;
 	info) options="$answer $common" words=$(_kinglet_machines) ;;
 	stats) options="$answer $common" words=$(_kinglet_machines) ;;
@@ -203,13 +214,15 @@ _kinglet()
 	resume) options="$common" words=$(_kinglet_machines) ;;
 	stop) options="$stop $common" words=$(_kinglet_machines) ;;
 	resize) options="$common" words=$(_kinglet_machines) ;;
+	snapshot) options="$common" words=$(_kinglet_machines) ;;
 	wait) options="$common" words=$(_kinglet_machines) ;;
 	events) options="$common" words=$(_kinglet_machines) ;;
 	console) options="$common" words=$(_kinglet_machines) ;;
+	state) options="$form $common" words="show" ;;
 	kernel) options="$common" words="list" ;;
 	report) options="$report $common" ;;
 	doctor) options="$doctor $common" ;;
-	help) options="$common" words="run test exec list info stats pause resume stop resize wait events console kernel report doctor help version" ;;
+	help) options="$common" words="run test exec restore list info stats pause resume stop resize snapshot wait events console state kernel report doctor help version" ;;
 	version) options="$common" ;;
 	*) return ;;
 	esac

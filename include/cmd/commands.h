@@ -17,12 +17,12 @@ enum { EXIT_USAGE = 100, EXIT_HOST = 101, EXIT_LOST = 104 };
 struct guest_log;
 struct run_options;
 
-extern const struct command command_run, command_test, command_exec, command_kernel, command_report,
-	command_doctor, command_help, command_version;
+extern const struct command command_run, command_test, command_exec, command_restore, command_state,
+	command_kernel, command_report, command_doctor, command_help, command_version;
 
 /* Those that speak to a running machine. */
 extern const struct command command_list, command_info, command_stats, command_pause, command_resume,
-	command_stop, command_resize, command_wait, command_events,
+	command_stop, command_resize, command_snapshot, command_wait, command_events,
 	command_console;
 
 /* All of them, in the order of the help; ends with NULL. */
@@ -50,6 +50,12 @@ int command_execute(const struct command *command, int argc, char **argv);
  */
 __must_check int run_timed(const struct run_options *options, struct guest_log *log,
 			   struct verdict *verdict, double *seconds);
+
+/*
+ * What kinglet run does: the machine, or --dry-run. Returns the exit status, possibly with
+ * COMMAND_LEAVE.
+ */
+__must_check int run_or_describe(const struct run_options *options);
 
 /* EXIT_SUCCESS, or EXIT_HOST after one logged line when a write to standard output failed. */
 int flush_stdout(void);

@@ -21,6 +21,7 @@ struct run_options {
 	struct watch_config watch;
 	struct gdb_config gdb;
 	struct control_config control;
+	const char *snapshot_on; /* --snapshot-on */
 	bool stats; /* print statistics at the end and on SIGUSR1 */
 	const char *append; /* --append as given, or NULL; the whole line is in config.boot */
 	bool shows_warnings; /* the default command line lets the kernel print them */
@@ -38,6 +39,9 @@ __must_check int run_options_kernel(struct common_options *options, const char *
 
 /* Checks the machine's options for conflicts; sets a default kernel if none is given. */
 __must_check int run_options_check(struct run_options *options);
+
+/* No file of the run may overwrite another: -EINVAL after one logged line. */
+__must_check int run_options_check_files(const struct run_options *options);
 
 /* Adds the kernel and the files of the command's options, except those of the list `without`. */
 __must_check int run_options_add_files(struct file_set *set, const struct run_options *options,

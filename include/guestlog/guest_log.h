@@ -10,7 +10,7 @@
 #include "guestlog/lines.h"
 #include "guestlog/panic.h"
 
-enum { GUEST_LOG_LISTENERS = 4 };
+enum { GUEST_LOG_LISTENERS = 5 };
 
 struct line_listener {
 	/*

@@ -47,7 +47,7 @@ static int check(const struct machine_config *config, struct boot_summary *summa
 	const struct device_ram ram = { config->memory, config->hugepages };
 	int ret = machine_check(config);
 
-	if (!ret)
+	if (!ret && !config->restore)
 		ret = check_boot(config, summary);
 	for (unsigned i = 0; i < devices->count && !ret; i++)
 		if (devices->items[i].kind->check)
@@ -137,6 +137,22 @@ static void print_control(FILE *out, const struct control_config *control)
 		print_row(out, "control", where);
 }
 
+static void print_boot(FILE *out, const struct machine_config *config,
+		       const struct boot_summary *summary)
+{
+	char format[40] = "";
+
+	if (config->boot.format != BOOT_FORMAT_FLAT)
+		snprintf(format, sizeof(format), ", %s", summary->format);
+	print_file(out, "kernel", config->boot.kernel, format);
+	print_boot_format(out, &config->boot);
+	if (config->boot.initrd)
+		print_file(out, "initrd", config->boot.initrd, "");
+	for (unsigned i = 0; i < config->boot.module_count; i++)
+		print_module(out, &config->boot.modules[i]);
+	print_row(out, "cmdline", config->boot.cmdline);
+}
+
 int dry_run_print(FILE *out, const struct run_options *options)
 {
 	const struct machine_config *config = &options->config;
@@ -146,22 +162,17 @@ int dry_run_print(FILE *out, const struct run_options *options)
 		[CONSOLE_STDIO] = "hvc0 on stdio",
 	};
 	struct boot_summary summary = { .format = "" };
-	char timeout[32] = "none", format[40] = "";
+	char timeout[32] = "none";
 	int ret = check(config, &summary);
 
 	if (ret)
 		return ret;
 	fprintf(out, "%-10s %u\n", "cpus", config->cpus);
 	print_memory(out, config);
-	if (config->boot.format != BOOT_FORMAT_FLAT)
-		snprintf(format, sizeof(format), ", %s", summary.format);
-	print_file(out, "kernel", config->boot.kernel, format);
-	print_boot_format(out, &config->boot);
-	if (config->boot.initrd)
-		print_file(out, "initrd", config->boot.initrd, "");
-	for (unsigned i = 0; i < config->boot.module_count; i++)
-		print_module(out, &config->boot.modules[i]);
-	print_row(out, "cmdline", config->boot.cmdline);
+	if (config->restore)
+		print_row(out, "restores", config->boot.kernel);
+	else
+		print_boot(out, config, &summary);
 	print_row(out, "acpi", config->acpi ? "on" : "off");
 	print_row(out, "irqchip", config->irqchip ? "on" : "off");
 	print_serial(out, config);

@@ -186,19 +186,19 @@ static const struct option boot_options[] = {
 	{
 		.name = "serial", .kind = OPTION_WORD, .words = serial_words, .initial = "stdio",
 		.help = "serial port, ttyS0; off as well with --console stdio",
-		RUN(config.serial),
+		.saved = true, RUN(config.serial),
 	},
 	{
 		.name = "console", .kind = OPTION_WORD, .words = console_words, .initial = "null",
 		.help = "virtio console: hvc0 and the port kinglet.status; null drops the output "
 			"of hvc0",
-		RUN(config.console),
+		.saved = true, RUN(config.console),
 	},
 	{
 		.name = "acpi", .kind = OPTION_WORD, .words = option_on_off, .initial = "on",
 		.help = "firmware tables that describe CPUs, PCI and power-off to the guest; a "
 			"device tree on arm64",
-		RUN(config.acpi),
+		.saved = true, RUN(config.acpi),
 	},
 	{
 		.name = "dump-fdt", .metavar = "FILE", .kind = OPTION_STRING, .min = 1, .max = 4095,
@@ -210,7 +210,7 @@ static const struct option boot_options[] = {
 		.name = "irqchip", .kind = OPTION_WORD, .words = option_on_off, .initial = "on",
 		.help = "in-kernel interrupt controllers and timers; without them HLT ends the run; "
 			"always on on arm64",
-		RUN(config.irqchip),
+		.saved = true, RUN(config.irqchip),
 	},
 	{
 		.name = "flat", .metavar = "ADDRESS", .kind = OPTION_KEYS, .keys = &flat_keys,
@@ -220,7 +220,7 @@ static const struct option boot_options[] = {
 	{
 		.name = "on-reboot", .kind = OPTION_WORD, .words = on_reboot_words,
 		.initial = "exit", .help = "what a reboot by the guest does",
-		RUN(config.on_reboot),
+		.saved = true, RUN(config.on_reboot),
 	},
 };
 
@@ -235,13 +235,13 @@ static const struct option machine_options[] = {
 	{
 		.name = "cpus", .letter = 'c', .metavar = "N", .kind = OPTION_NUMBER, .min = 1, .max = 1024,
 		.initial = "1", .help = "virtual CPUs, as many as the host's KVM allows",
-		RUN(config.cpus),
+		.saved = true, RUN(config.cpus),
 	},
 	{
 		.name = "memory", .letter = 'm', .metavar = "SIZE", .kind = OPTION_SIZE,
 		.min = 8 * MIB, .max = 4 * TIB, .initial = "256M",
 		.help = "guest RAM, with K, M, G or T; a plain number is MiB",
-		RUN(config.memory),
+		.saved = true, RUN(config.memory),
 	},
 	{
 		.name = "hugepages", .kind = OPTION_FLAG,
@@ -284,6 +284,30 @@ static const struct option machine_options[] = {
 		.help = "path of the control socket, or an inherited one; without it "
 			"$XDG_RUNTIME_DIR/kinglet/NAME.sock, but for test and exec only with --name",
 		RUN(control.where),
+	},
+	{
+		.name = "snapshot", .metavar = "DIR", .kind = OPTION_STRING, .min = 1, .max = 4090,
+		.help = "save the machine in this folder once --snapshot-on says so, and go on: see "
+			"kinglet restore",
+		RUN(config.snapshot),
+	},
+	{
+		.name = "snapshot-on", .metavar = "TEXT|port", .kind = OPTION_STRING, .min = 1, .max = 1024,
+		.initial = "port",
+		.help = "when: a line of the console has this text; or port: the guest writes to "
+			"/dev/virtio-ports/kinglet.snapshot",
+		RUN(snapshot_on),
+	},
+	{
+		.name = "snapshot-end", .kind = OPTION_FLAG,
+		.help = "end the run once the machine is saved",
+		RUN(config.snapshot_ends),
+	},
+	{
+		.name = "snapshot-port", .kind = OPTION_FLAG, .saved = true,
+		.help = "give the guest the port kinglet.snapshot; implied by --snapshot without "
+			"a text",
+		RUN(config.snapshot_port),
 	},
 	{
 		.name = "stats", .kind = OPTION_FLAG,

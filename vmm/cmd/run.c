@@ -24,11 +24,14 @@ static int dry_run(const struct run_options *options)
 	return flush_stdout();
 }
 
+int run_or_describe(const struct run_options *options)
+{
+	return options->dry_run ? dry_run(options) : run_machine(options);
+}
+
 static int run(struct common_options *common)
 {
-	const struct run_options *options = container_of(common, struct run_options, common);
-
-	return options->dry_run ? dry_run(options) : run_machine(options);
+	return run_or_describe(container_of(common, struct run_options, common));
 }
 
 /* A test, or a program of exec, is waited for: there, a socket is for those who ask for one. */

@@ -59,6 +59,23 @@ static int check_control(const struct run_options *options)
 	return ret;
 }
 
+/* The guest asks by its port: the machine has one, and so has every snapshot of it. */
+static int choose_snapshot_port(struct run_options *options)
+{
+	struct machine_config *config = &options->config;
+
+	if (!config->snapshot || strcmp(options->snapshot_on, "port") != 0 || config->snapshot_port)
+		return 0;
+	if (config->restore || config->console == CONSOLE_OFF) {
+		log_error("--snapshot %.80s: the guest has no port kinglet.snapshot to ask by; give "
+			  "--snapshot-on TEXT",
+			  config->snapshot);
+		return -EINVAL;
+	}
+	config->snapshot_port = true;
+	return options_save(&options->common, "snapshot-port");
+}
+
 int run_options_check(struct run_options *options)
 {
 	struct machine_config *config = &options->config;
@@ -82,7 +99,9 @@ int run_options_check(struct run_options *options)
 		log_error("--hugepages: --memory must be a multiple of 2M");
 		return -EINVAL;
 	}
-	ret = check_control(options);
+	ret = choose_snapshot_port(options);
+	if (!ret)
+		ret = check_control(options);
 	return ret ? ret : duplicates_check(config);
 }
 
@@ -100,8 +119,7 @@ int run_options_add_files(struct file_set *set, const struct run_options *option
 	return ret;
 }
 
-/* No file of the run may overwrite another. */
-static int check_files(const struct run_options *options)
+int run_options_check_files(const struct run_options *options)
 {
 	struct file_set set = { 0 };
 	int ret = run_options_add_files(&set, options, NULL);
@@ -137,7 +155,7 @@ int run_options_finish(struct common_options *common, int init_argc, char **init
 	if (!ret)
 		ret = choose_initrd(options, default_kernel);
 	if (!ret)
-		ret = check_files(options);
+		ret = run_options_check_files(options);
 	if (ret)
 		return ret;
 	/* Standard input has one reader. */
@@ -154,5 +172,7 @@ int run_options_finish(struct common_options *common, int init_argc, char **init
 	config->boot.cmdline = line;
 	config->boot.cpus = config->cpus;
 	config->boot.firmware_tables = config->acpi;
+	config->words = common->saved;
+	config->word_count = common->saved_count;
 	return ret;
 }

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "cmd/run_options.h"
+#include "cmd/snapshot_on.h"
 #include "guestlog/guest_log.h"
 
 #include <string.h>
@@ -18,6 +19,7 @@ struct kept {
 	struct stats stats;
 	struct watch *watch;	       /* owned, or NULL */
 	struct guest_log log; /* if the command has none */
+	struct snapshot_on snapshot_on;
 	struct gdb_server *gdb_server; /* owned, or NULL */
 	struct control_server *control; /* owned, or NULL */
 };
@@ -48,6 +50,11 @@ static int attach_all(struct kept *kept, const struct run_options *options, stru
 	if (kept->watch) {
 		attach(kept, &watch_ops, kept->watch);
 		guest_log_listen(log, watch_listener(kept->watch));
+	}
+	if (options->config.snapshot && strcmp(options->snapshot_on, "port") != 0) {
+		kept->snapshot_on.text = options->snapshot_on;
+		attach(kept, &snapshot_on_ops, &kept->snapshot_on);
+		guest_log_listen(log, snapshot_on_listener(&kept->snapshot_on));
 	}
 	attach(kept, &guest_log_ops, log);
 	if (kept->gdb_server)

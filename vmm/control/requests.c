@@ -12,6 +12,9 @@
 /* The largest number up to which JSON's have no gaps. */
 #define EXACT_MAX 9007199254740992.0
 
+/* All RAM is written to a disk, which may be slow. */
+#define SAVE_PATIENCE_NS (UINT64_C(600) * 1000000000)
+
 struct request {
 	struct control_server *server;
 	struct client *client;
@@ -20,7 +23,7 @@ struct request {
 	const cJSON *arg; /* of the verb's name and type; or NULL */
 };
 
-enum arg_type { ARG_NONE, ARG_FLAG, ARG_BYTES };
+enum arg_type { ARG_NONE, ARG_FLAG, ARG_BYTES, ARG_PATH };
 
 struct verb {
 	const char *name;
@@ -82,6 +85,8 @@ static cJSON *hand_over(struct request *request, void (*run)(struct job *job),
 	job->patience_ns = request->verb->patience_ns ? request->verb->patience_ns :
 							request->server->patience_ns;
 	job->number = request->arg ? request->arg->valuedouble : 0;
+	if (cJSON_IsString(request->arg))
+		snprintf(job->text, sizeof(job->text), "%s", request->arg->valuestring);
 	job_start(request->server, request->client, job);
 	return NULL;
 }
@@ -182,6 +187,23 @@ static void run_resize(struct job *job)
 		       "guest's memory");
 }
 
+static void run_snapshot(struct job *job)
+{
+	const struct machine_parts *parts = job->server->parts;
+	int ret = parts->ops->save(parts->vm, job->text);
+
+	if (ret)
+		refuse(&job->refusal, ret == -EBUSY ? BAD_STATE : REFUSED,
+		       "the machine could not be saved in %.100s: %s; its own messages say more",
+		       job->text, strerror(-ret));
+}
+
+static cJSON *serve_snapshot(struct request *request, struct refusal *refusal)
+{
+	(void)refusal;
+	return hand_over(request, run_snapshot, NULL);
+}
+
 static cJSON *serve_resize(struct request *request, struct refusal *refusal)
 {
 	(void)refusal;
@@ -271,6 +293,8 @@ static const struct verb verbs[] = {
 	{ .name = "stop", .arg = "now", .type = ARG_FLAG, .serve = serve_stop },
 	{ .name = "resize", .arg = "memory", .type = ARG_BYTES, .needs_arg = true,
 	  .serve = serve_resize, .needs_machine = true },
+	{ .name = "snapshot", .arg = "dir", .type = ARG_PATH, .needs_arg = true,
+	  .serve = serve_snapshot, .needs_machine = true, .patience_ns = SAVE_PATIENCE_NS },
 	{ .name = "events", .serve = serve_events },
 	{ .name = "wait", .serve = serve_wait },
 	{ .name = "console", .serve = serve_console, .needs_machine = true },
@@ -291,6 +315,9 @@ static bool has_type(const cJSON *arg, enum arg_type type)
 
 	if (type == ARG_FLAG)
 		return cJSON_IsBool(arg);
+	if (type == ARG_PATH)
+		return cJSON_IsString(arg) && arg->valuestring[0] == '/' &&
+		       strlen(arg->valuestring) < JOB_TEXT_MAX;
 	return cJSON_IsNumber(arg) && number >= 0 && number < EXACT_MAX &&
 	       number == (double)(uint64_t)number;
 }
@@ -300,6 +327,7 @@ static void take_args(struct request *request, const struct verb *verb, struct r
 	static const char *const types[] = {
 		[ARG_FLAG] = "true or false",
 		[ARG_BYTES] = "a whole number of bytes",
+		[ARG_PATH] = "a path from the root",
 	};
 	const cJSON *args = request->message->args;
 

@@ -269,10 +269,10 @@ static int send_line(const struct control_client *client, const char *line)
 int control_client_send(struct control_client *client, int id, const char *request,
 			const char *args)
 {
-	char line[200];
+	_cleanup_free_ char *line = NULL;
 
-	snprintf(line, sizeof(line), "{\"id\":%d,\"do\":\"%s\",\"args\":%s}\n", id, request,
-		 args);
+	if (asprintf(&line, "{\"id\":%d,\"do\":\"%s\",\"args\":%s}\n", id, request, args) < 0)
+		return -ENOMEM;
 	return send_line(client, line);
 }
 

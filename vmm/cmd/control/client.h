@@ -43,7 +43,7 @@ __must_check int control_client_open(struct control_client *client, const char *
 void control_client_close(struct control_client *client);
 
 /*
- * Sends a request and waits for its reply. `args` is a short JSON object: "{}" for none. The caller
+ * Sends a request and waits for its reply. `args` is a JSON object: "{}" for none. The caller
  * deletes *answer, an object; NULL on failure.
  */
 __must_check int control_client_ask(struct control_client *client, const char *request,

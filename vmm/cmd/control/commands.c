@@ -20,7 +20,7 @@ enum { LIST_PATIENCE_MS = 2000, ONLY_ID = 1, WAIT_ID = 2 };
 
 struct control_options {
 	struct common_options common;
-	const char *name, *size_text; /* borrowed; NULL: not given */
+	const char *name, *size_text, *dir; /* borrowed; NULL: not given */
 	uint64_t size;
 	bool now, wait, json;
 };
@@ -97,6 +97,16 @@ static int take_name_and_size(struct common_options *common, const char *text)
 	return -EINVAL;
 }
 
+static int take_name_and_dir(struct common_options *common, const char *text)
+{
+	struct control_options *options = control_options_of(common);
+
+	if (!options->name || options->dir)
+		return take_name(common, text);
+	options->dir = text;
+	return 0;
+}
+
 static int finish(struct common_options *common, int argc, char **argv)
 {
 	const struct control_options *options = control_options_of(common);
@@ -104,7 +114,8 @@ static int finish(struct common_options *common, int argc, char **argv)
 
 	(void)argv;
 	if (argc < 0 && options->name &&
-	    (options->size_text || command->argument != take_name_and_size))
+	    (options->size_text || command->argument != take_name_and_size) &&
+	    (options->dir || command->argument != take_name_and_dir))
 		return 0;
 	log_error("write kinglet %s %s", command->name, command->synopsis);
 	return -EINVAL;
@@ -121,16 +132,21 @@ static int connect_to(const struct control_options *options, struct control_clie
 }
 
 /*
- * Sends the request of the command's name. The exit status; the caller deletes *answer, NULL on
- * failure.
+ * Sends the request of the command's name; deadline_ns 0: the usual one. The exit status; the
+ * caller deletes *answer, NULL on failure.
  */
-static int ask(const struct control_options *options, const char *args, cJSON **answer)
+static int ask(const struct control_options *options, const char *args, uint64_t deadline_ns,
+	       cJSON **answer)
 {
 	const char *request = options->common.command->name;
 	struct control_client client;
 	int status = connect_to(options, &client);
-	int ret = status ? 0 : control_client_ask(&client, request, args, answer);
+	int ret = 0;
 
+	if (deadline_ns)
+		client.deadline_ns = deadline_ns;
+	if (!status)
+		ret = control_client_ask(&client, request, args, answer);
 	if (ret)
 		status = control_client_log_failure(&client, request, ret);
 	control_client_close(&client);
@@ -138,10 +154,10 @@ static int ask(const struct control_options *options, const char *args, cJSON **
 }
 
 /* A request whose answer says no more than that it was done. */
-static int order(const struct control_options *options, const char *args)
+static int order(const struct control_options *options, const char *args, uint64_t deadline_ns)
 {
 	cJSON *answer = NULL;
-	int status = ask(options, args, &answer);
+	int status = ask(options, args, deadline_ns, &answer);
 
 	cJSON_Delete(answer);
 	return status;
@@ -149,7 +165,7 @@ static int order(const struct control_options *options, const char *args)
 
 static int run_order(struct common_options *common)
 {
-	return order(control_options_of(common), "{}");
+	return order(control_options_of(common), "{}", 0);
 }
 
 static int run_resize(struct common_options *common)
@@ -158,7 +174,34 @@ static int run_resize(struct common_options *common)
 	char args[40];
 
 	snprintf(args, sizeof(args), "{\"memory\":%" PRIu64 "}", options->size);
-	return order(options, args);
+	return order(options, args, 0);
+}
+
+/* The machine's own folder may be another: it gets a path from the root. */
+static char *snapshot_args(const char *dir)
+{
+	_cleanup_free_ char *here = *dir == '/' ? NULL : getcwd(NULL, 0), *path = NULL;
+	cJSON *args = cJSON_CreateObject();
+	char *text = NULL;
+
+	if ((*dir == '/' || here) &&
+	    asprintf(&path, "%s%s%s", here ? here : "", here ? "/" : "", dir) < 0)
+		path = NULL;
+	if (path && cJSON_AddStringToObject(args, "dir", path))
+		text = cJSON_PrintUnformatted(args);
+	cJSON_Delete(args);
+	return text;
+}
+
+static int run_snapshot(struct common_options *common)
+{
+	const struct control_options *options = control_options_of(common);
+	_cleanup_free_ char *args = snapshot_args(options->dir);
+
+	if (args)
+		return order(options, args, CONTROL_CLIENT_FOREVER);
+	log_error("snapshot %.200s: %s", options->dir, strerror(errno));
+	return EXIT_HOST;
 }
 
 static int print_json(const cJSON *object)
@@ -177,7 +220,7 @@ static int run_show(struct common_options *common)
 {
 	const struct control_options *options = control_options_of(common);
 	cJSON *answer = NULL;
-	int status = ask(options, "{}", &answer);
+	int status = ask(options, "{}", 0, &answer);
 
 	if (!status && options->json) {
 		status = print_json(answer);
@@ -292,7 +335,7 @@ static int run_stop(struct common_options *common)
 	const struct control_options *options = control_options_of(common);
 	const char *args = options->now ? "{\"now\":true}" : "{}";
 
-	return options->wait ? stop_and_wait(options, args) : order(options, args);
+	return options->wait ? stop_and_wait(options, args) : order(options, args, 0);
 }
 
 /* Prints one event; 1 at the last. */
@@ -399,6 +442,8 @@ MACHINE_COMMAND(stop, "NAME [--now] [--wait]", take_name, run_stop, stop_lists,
 		"press a machine's power button, or end its run");
 MACHINE_COMMAND(resize, "NAME SIZE", take_name_and_size, run_resize, plain_lists,
 		"set how much memory a machine's balloon takes from the guest");
+MACHINE_COMMAND(snapshot, "NAME DIR", take_name_and_dir, run_snapshot, plain_lists,
+		"save a running machine in a folder, for kinglet restore; it goes on");
 MACHINE_COMMAND(wait, "NAME", take_name, run_wait, plain_lists,
 		"wait until a machine ends, and exit with its status");
 MACHINE_COMMAND(events, "NAME", take_name, run_events, plain_lists,

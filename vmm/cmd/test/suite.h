@@ -9,7 +9,7 @@
 
 #include "suite_json.h"
 
-#include "cmd/run_options.h"
+#include "cmd/restored.h"
 #include "guestlog/guest_log.h"
 #include "guestlog/ktap.h"
 #include "guestlog/messages.h"
@@ -33,6 +33,8 @@ enum {
 
 struct test_options {
 	struct run_options run;
+	const char *from; /* a snapshot's folder, or NULL */
+	struct restored restored;
 	const char *expect[TEST_MAX_PATTERNS], *reject[TEST_MAX_PATTERNS];
 	unsigned expect_count, reject_count;
 	enum kernel_complaint fail_on; /* the mildest; above KERNEL_OOPS: none */

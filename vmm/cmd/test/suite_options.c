@@ -62,6 +62,12 @@ static const struct option test_table[] = {
 		FIELD(symbols),
 	},
 	{
+		.name = "from", .metavar = "DIR", .kind = OPTION_STRING, .min = 1, .max = 4090,
+		.help = "do not boot: each test goes on from this snapshot (see kinglet restore), in "
+			"a copy of its own; what follows -- is for the guest's port kinglet.snapshot",
+		FIELD(from),
+	},
+	{
 		.name = "verbose", .kind = OPTION_FLAG,
 		.help = "also print the guest's output",
 		FIELD(verbose),
@@ -118,7 +124,11 @@ static int finish_test(struct test_options *options, int argc, char **argv)
 	int ret;
 
 	options->run.shows_warnings = options->fail_on == KERNEL_WARNING;
-	ret = run_options_finish(&options->run.common, argc, argv);
+	/* On a line of the list, *options is a copy of those of the command line. */
+	options->restored = (struct restored){ .snapshot = NULL };
+	ret = options->from ? restored_open(&options->restored, &options->run, options->from, argc,
+					    argv) :
+			      run_options_finish(&options->run.common, argc, argv);
 	if (ret)
 		return ret;
 	if (options->symbols && access(options->symbols, R_OK)) {
@@ -244,7 +254,7 @@ static int parse_line(struct test_options *base, struct test_case *test, int arg
 
 	/* These belong to the whole list. A line needs its own kernel. */
 	base->list = NULL;
-	base->run.kernel_needed = true;
+	base->run.kernel_needed = !base->from;
 	ret = options_parse_on(&base->run.common, common, argc, argv);
 	if (!ret && names_the_suite(common)) {
 		log_error("--list, --jobs, --report and --junit stand on the command line");
@@ -403,6 +413,8 @@ void suite_destroy(struct suite *suite)
 	for (unsigned i = 0; i < suite->count; i++) {
 		struct test_case *test = &suite->cases[i];
 
+		if (test->options)
+			restored_close(&test->options->restored);
 		if (test->owns_options && test->options) {
 			options_destroy(&test->options->run.common);
 			free(test->options);
