@@ -53,7 +53,7 @@ _kinglet_argument()
 	--on-reboot) _kinglet_words "$2" "exit restart" ;;
 	--cpus) ;;
 	--memory) ;;
-	--disk) keys="path= readonly direct serial= queues= aio= format=" ;;
+	--disk) keys="path= readonly copy direct serial= queues= aio= format=" ;;
 	--net) keys="tap= create fd= mac= vhost= vhostfd= queues= offloads=" ;;
 	--scsi) keys="path= readonly wwpn= queues= format=" ;;
 	--vsock) keys="cid=" ;;

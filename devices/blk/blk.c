@@ -354,6 +354,12 @@ static int blk_state(struct virtio_dev *dev, struct state *state)
 	struct identity disk = { .sectors = sectors, .block = image->logical_block };
 	int ret;
 
+	if (image->copied && !state_loads(state)) {
+		log_error("disk %s: a copy that is gone at the end is no part of a snapshot; leave "
+			  "copy out in the run that is saved",
+			  image->path);
+		return -EOPNOTSUPP;
+	}
 	memcpy(disk.serial, blk->serial, sizeof(disk.serial));
 	ret = state_section(state, &identity_table, dev->name, &disk);
 	if (ret)

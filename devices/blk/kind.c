@@ -16,7 +16,16 @@ static const struct option_word format_words[] = {
 	{ NULL, 0 },
 };
 
-enum { DISK_PATH, DISK_READONLY, DISK_DIRECT, DISK_SERIAL, DISK_QUEUES, DISK_AIO, DISK_FORMAT };
+enum {
+	DISK_PATH,
+	DISK_READONLY,
+	DISK_COPY,
+	DISK_DIRECT,
+	DISK_SERIAL,
+	DISK_QUEUES,
+	DISK_AIO,
+	DISK_FORMAT,
+};
 
 static const struct option disk_table[] = {
 	[DISK_PATH] = {
@@ -29,6 +38,11 @@ static const struct option disk_table[] = {
 		.name = "readonly", .kind = OPTION_FLAG,
 		.help = "open it read-only; the guest sees a read-only disk",
 		DISK(image.readonly),
+	},
+	[DISK_COPY] = {
+		.name = "copy", .kind = OPTION_FLAG,
+		.help = "write to a copy of the image, in $TMPDIR or /var/tmp, that is gone at the end",
+		DISK(image.copy),
 	},
 	[DISK_DIRECT] = {
 		.name = "direct", .kind = OPTION_FLAG,
@@ -62,8 +76,14 @@ static const struct option disk_table[] = {
 
 static const char *disk_finish(void *item, uint64_t given)
 {
-	(void)item;
-	return given >> DISK_PATH & 1 ? NULL : "names no image; write --disk FILE";
+	const struct disk_config *disk = item;
+	const struct image_options *image = &disk->image;
+
+	if (!(given >> DISK_PATH & 1))
+		return "names no image; write --disk FILE";
+	if (image->copy && (image->readonly || image->direct))
+		return "has copy, and readonly or direct; a copy is written, by way of the page cache";
+	return NULL;
 }
 
 static const struct option_keys disk_keys = {
@@ -78,7 +98,10 @@ static void disk_describe(FILE *out, const void *config)
 	const struct image_options *image = &disk->image;
 
 	file_describe(out, image->path);
-	fprintf(out, ", %s, %u queue%s, %s%s%s%s", image->readonly ? "read-only" : "writable",
+	fprintf(out, ", %s, %u queue%s, %s%s%s%s",
+		image->copy	? "written in a copy" :
+		image->readonly ? "read-only" :
+				  "writable",
 		disk->queues, disk->queues == 1 ? "" : "s",
 		image->threads ? "I/O threads" : "io_uring", image->direct ? ", direct" : "",
 		disk->serial ? ", serial " : "", disk->serial ? disk->serial : "");

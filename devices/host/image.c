@@ -4,6 +4,7 @@
 #include "base/checked.h"
 #include "base/log.h"
 #include "host/file_lock.h"
+#include "host/image_copy.h"
 #include "host/image_engine.h"
 #include "host/image_format.h"
 
@@ -48,7 +49,8 @@ static int refuse(const char *path, const char *what, const char *reason)
 
 static int open_checked(const struct image_options *options, struct stat *st)
 {
-	int flags = O_CLOEXEC | (options->readonly ? O_RDONLY : O_RDWR);
+	bool readonly = options->readonly || options->copy;
+	int flags = O_CLOEXEC | (readonly ? O_RDONLY : O_RDWR);
 	const char *path = options->path;
 	int fd;
 
@@ -60,11 +62,11 @@ static int open_checked(const struct image_options *options, struct stat *st)
 	if (!S_ISREG(st->st_mode) && !S_ISBLK(st->st_mode))
 		return refuse(path, "open", "is neither a file nor a block device");
 	/* On a block device: -EBUSY when it is mounted, or claimed by another writer. */
-	if (S_ISBLK(st->st_mode) && !options->readonly)
+	if (S_ISBLK(st->st_mode) && !readonly)
 		flags |= O_EXCL;
 	fd = open(path, flags);
 	if (fd < 0)
-		return fail(path, options->readonly ? "open" : "open for writing", -errno);
+		return fail(path, readonly ? "open" : "open for writing", -errno);
 	if (fstat(fd, st)) {
 		int ret = fail(path, "fstat", -errno);
 
@@ -159,7 +161,7 @@ static int open_files(struct image *image, const struct image_options *options)
 
 	*image = (struct image){
 		.path = options->path,
-		.readonly = options->readonly,
+		.readonly = options->readonly || options->copy,
 		.event_fd = -1,
 		.direct_fd = -1,
 	};
@@ -175,6 +177,20 @@ static int open_files(struct image *image, const struct image_options *options)
 	if (ret)
 		close_fd(&image->fd);
 	return ret;
+}
+
+/* Locked meanwhile; nothing else has the copy. */
+static int use_copy(struct image *image)
+{
+	int copy = image_copy(image->fd, image->size);
+
+	if (copy < 0)
+		return fail(image->path, "copy", copy);
+	close(image->fd);
+	image->fd = copy;
+	image->readonly = false;
+	image->copied = true;
+	return 0;
 }
 
 int image_check(const struct image_options *options)
@@ -196,6 +212,8 @@ int image_open(struct image *image, const struct image_options *options)
 	if (ret)
 		return ret;
 	ret = lock_image(image);
+	if (!ret && options->copy)
+		ret = use_copy(image);
 	if (ret)
 		goto err_close;
 	/* Never written, so it stays the kernel's shared zero page. */

@@ -84,6 +84,7 @@ struct image_request {
 struct image_options {
 	const char *path; /* borrowed, outlives the image: for messages */
 	bool readonly;
+	bool copy;	/* opened read-only, and copied: changes are lost (host/image_copy.h) */
 	bool direct;	/* O_DIRECT: past the host's page cache */
 	bool raw;	/* accept what looks like an image of another format */
 	bool threads;	/* do not try io_uring */
@@ -92,7 +93,7 @@ struct image_options {
 
 struct image {
 	const char *path;
-	bool readonly;
+	bool readonly, copied;
 	uint64_t size; /* bytes, as it was at open */
 	uint32_t logical_block, physical_block; /* bytes, powers of two */
 	int event_fd; /* borrowed from the engine; readable while finished requests wait */
@@ -120,7 +121,8 @@ struct image {
  * Logs `disk PATH: what: reason` on failure. -EINVAL, -ENOENT and -ENOTDIR say that the path or the
  * file is wrong (a directory, a character device, empty, of another format, not a multiple of 512
  * bytes, O_DIRECT on a file system without it): a usage error. Everything else is a host error,
- * such as -EBUSY (locked by another process, or mounted), -EACCES, -EROFS, -ENOMEM.
+ * such as -EBUSY (locked by another process, or mounted), -EACCES, -EROFS, -ENOMEM, and those of a
+ * copy.
  */
 __must_check int image_open(struct image *image, const struct image_options *options);
 

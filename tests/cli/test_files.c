@@ -95,7 +95,7 @@ static void nothing_is_overwritten(void **state)
 		  "would overwrite --module initrd" },
 		/* Disks of one machine. */
 		{ &command_run, { "kernel", "--disk=disk", "--disk=./disk,readonly" },
-		  "--disk ./disk: is --disk disk, too; give it once, or readonly both times" },
+		  "--disk ./disk: is --disk disk, too; give it once, or readonly or copy both times" },
 		{ &command_run, { "kernel", "--disk=disk,readonly", "--scsi=sub/../disk" },
 		  "--scsi sub/../disk: is --disk disk, too" },
 		/* Files that do not exist yet. */

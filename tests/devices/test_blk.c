@@ -2,6 +2,7 @@
 /* The block device, virtio 1.2 §5.2. */
 #include "backend/local.h"
 #include "base/checked.h"
+#include "capture.h"
 #include "mock_ring.h"
 #include "devices/blk.h"
 #include "device_saved.h"
@@ -990,6 +991,23 @@ static void queues_are_independent(void **state)
 	}
 }
 
+static void a_copy_is_not_saved(void **state)
+{
+	struct fixture *f = *state;
+	struct capture capture;
+	struct state *saved;
+	int ret;
+
+	f->options.image.copy = true;
+	reopen(f);
+	assert_int_equal(state_new(&saved), 0);
+	capture_stderr_begin(&capture);
+	ret = f->dev->model->state(f->dev, saved);
+	capture_expect(&capture, "leave copy out in the run that is saved");
+	state_free(saved);
+	assert_int_equal(ret, -EOPNOTSUPP);
+}
+
 int main(void)
 {
 	static bool threads;
@@ -1035,6 +1053,7 @@ int main(void)
 		TEST(requests_survive_a_move),
 		ON_THREADS(requests_survive_a_move),
 		TEST(another_disk_is_refused),
+		TEST(a_copy_is_not_saved),
 		TEST(reset_forgets_the_driver),
 		TEST(queues_are_independent),
 	};

@@ -695,6 +695,37 @@ static void wrong_files_are_refused(void **state)
 	unlink(other);
 }
 
+/* The file keeps what it has; the copy has holes where it has, and its own end. */
+static void a_copy_leaves_the_file_alone(void **state)
+{
+	struct fixture *f = *state;
+	struct image_options options = options_of(f);
+	struct image other, busy;
+	struct stat st;
+
+	assert_int_equal(run(f, IMAGE_WRITE, MIB, f->data, 8192), 0);
+	options.copy = true;
+	reopen(f, &options);
+	assert_int_equal(f->image.size, IMAGE_SIZE);
+	assert_false(f->image.readonly);
+	assert_int_equal(fstat(f->image.fd, &st), 0);
+	assert_in_range(st.st_blocks * 512, 8192, MIB);
+	assert_int_equal(run(f, IMAGE_READ, MIB, f->copy, 8192), 0);
+	assert_memory_equal(f->copy, f->data, 8192);
+	assert_int_equal(run(f, IMAGE_WRITE, 0, f->data, 4096), 0);
+	assert_int_equal(run(f, IMAGE_READ, 0, f->copy, 4096), 0);
+	assert_memory_equal(f->copy, f->data, 4096);
+	file_read(f, 0, f->copy, MIB);
+	assert_zero(f->copy, MIB);
+
+	/* It needs the file no more, and no lock of it; but a writer's file is none to copy. */
+	options.copy = false;
+	assert_int_equal(image_open(&other, &options), 0);
+	options.copy = true;
+	assert_int_equal(image_open(&busy, &options), -EBUSY);
+	image_close(&other);
+}
+
 static void locks_keep_writers_alone(void **state)
 {
 	struct fixture *f = *state;
@@ -827,6 +858,7 @@ int main(void)
 		BOTH(finish_completes_everything),
 		BOTH(direct_takes_any_alignment),
 		TEST(wrong_files_are_refused),
+		TEST(a_copy_leaves_the_file_alone),
 		TEST(locks_keep_writers_alone),
 		TEST(geometry_is_plausible),
 		TEST(threads_take_over_where_io_uring_is_refused),

@@ -14,15 +14,20 @@ static const struct image_options *identify(const struct device_config *device, 
 											   NULL;
 }
 
+static bool is_only_read(const struct image_options *image)
+{
+	return image->readonly || image->copy;
+}
+
 static int check_images(const struct device_config *a, const struct device_config *b)
 {
 	struct file_id id_a, id_b;
 	const struct image_options *of_a = identify(a, &id_a);
 	const struct image_options *of_b = of_a && a != b ? identify(b, &id_b) : NULL;
 
-	if (!of_b || (of_a->readonly && of_b->readonly) || !file_id_equal(&id_a, &id_b))
+	if (!of_b || (is_only_read(of_a) && is_only_read(of_b)) || !file_id_equal(&id_a, &id_b))
 		return 0;
-	log_error("--%s %.200s: is --%s %.200s, too; give it once, or readonly both times",
+	log_error("--%s %.200s: is --%s %.200s, too; give it once, or readonly or copy both times",
 		  a->kind->option.name, of_a->path, b->kind->option.name, of_b->path);
 	return -EINVAL;
 }

@@ -3,9 +3,11 @@
 
 #include "base/log.h"
 #include "cli/command.h"
+#include "host/image.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* --- What the snapshot says ------------------------------------------------------------------- */
 
@@ -61,6 +63,44 @@ static int refuse_decided(const struct run_options *options)
 	return 0;
 }
 
+static bool is_given(const struct run_options *options, const struct device_kind *kind)
+{
+	return options_given_ever(&options->common, kind->option.name);
+}
+
+/*
+ * The guest knows what it has read of a disk, and would damage one that has changed since then. One
+ * that is named anew is the user's affair: a copy, for example.
+ */
+static int check_disk(const struct restored *restored, const struct run_options *options,
+		      const struct device_config *device)
+{
+	const struct image_options *image = (const void *)device->config;
+	uint64_t changed_ns;
+	struct stat st;
+
+	if (!device->kind->has_image || !image->path || image->readonly ||
+	    is_given(options, device->kind) || stat(image->path, &st) || !S_ISREG(st.st_mode))
+		return 0;
+	changed_ns = (uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec;
+	if (changed_ns <= restored->snapshot->info.saved_ns)
+		return 0;
+	log_error("--%s %.200s: has changed since the machine was saved; a guest that goes on with it "
+		  "would damage it. Name a copy made then, or save the machine anew",
+		  device->kind->option.name, image->path);
+	return -EINVAL;
+}
+
+static int check_disks(const struct restored *restored, const struct run_options *options)
+{
+	const struct device_set *devices = &options->config.devices;
+	int ret = 0;
+
+	for (unsigned i = 0; i < devices->count && !ret; i++)
+		ret = check_disk(restored, options, &devices->items[i]);
+	return ret;
+}
+
 static unsigned count_of(const struct device_set *set, const struct device_kind *kind)
 {
 	unsigned count = 0;
@@ -87,11 +127,6 @@ static int replace(struct device_set *set, const struct run_options *options,
 			       device_set_get(given, kind, set->items[i].instance),
 			       DEVICE_CONFIG_MAX);
 	return 0;
-}
-
-static bool is_given(const struct run_options *options, const struct device_kind *kind)
-{
-	return options_given_ever(&options->common, kind->option.name);
 }
 
 static const struct device_kind *kind_of_word(const char *word)
@@ -196,6 +231,9 @@ static int open_and_merge(struct restored *restored, struct run_options *options
 		ret = merge(restored, options);
 	if (!ret)
 		ret = join_args(options, argc, argv);
+	if (ret)
+		return ret;
+	ret = check_disks(restored, options);
 	if (ret)
 		return ret;
 	options->config.boot.kernel = dir;
