@@ -29,11 +29,20 @@ static const struct state_field port_fields[] = {
 	STATE_END,
 };
 
+static const char *check_port(const void *object)
+{
+	const struct port *port = object;
+
+	return port->owed & SEND_NAME && !port->name ? "the console's port has no name to send"
+						     : NULL;
+}
+
 static const struct state_table port_table = {
 	.name = "console-port",
 	.version = 1,
 	.size = sizeof(struct port),
 	.fields = port_fields,
+	.check = check_port,
 };
 
 const struct state_table *const virtio_console_state_tables[] = {

@@ -913,6 +913,7 @@ static void test_hostile_values_are_refused(void **state)
 		{ 0, "line_len", 10, "line_len is 10, more than 9" },
 		{ 0, "status_set", 2, "status_set is 2, more than 1" },
 		{ 1, "owed", 64, "owed is 64, more than 63" },
+		{ 1, "owed", 32, "no name to send" },
 		{ 1, "open", 0xff, "open is 255, more than 1" },
 		{ 1, "ready", 3, "ready is 3, more than 1" },
 	};
