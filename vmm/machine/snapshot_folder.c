@@ -21,46 +21,74 @@ static bool is_same(int fd, const char *path)
 {
 	struct stat ours, named;
 
-	return !fstat(fd, &ours) && !stat(path, &named) && ours.st_dev == named.st_dev &&
+	return !fstat(fd, &ours) && !lstat(path, &named) && ours.st_dev == named.st_dev &&
 	       ours.st_ino == named.st_ino;
 }
 
-static bool is_empty(const char *dir)
+static bool is_ours(const char *name)
 {
-	DIR *entries = opendir(dir);
-	unsigned count = 0;
-
-	while (entries && readdir(entries))
-		count++;
-	if (entries)
-		closedir(entries);
-	return count <= 2; /* . and .. */
+	return !strcmp(name, ".") || !strcmp(name, "..") || !strcmp(name, names[0]) ||
+	       !strcmp(name, names[1]);
 }
 
-/* DIR may be replaced: it is not there, a snapshot, or empty. */
+/* Whether a folder has files of a snapshot at most, so that nothing else is lost with it. */
+static int check_entries(int dir_fd)
+{
+	int fd = openat(dir_fd, ".", O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+	int ret;
+
+	if (!dir) {
+		ret = -errno;
+		close_fd(&fd);
+		return ret;
+	}
+	do {
+		errno = 0;
+		entry = readdir(dir);
+	} while (entry && is_ours(entry->d_name));
+	ret = entry ? -EEXIST : -errno;
+	closedir(dir);
+	return ret;
+}
+
+/* DIR may be replaced: it is not there, or has nothing but a snapshot. */
 static int check_target(const char *dir)
 {
-	_cleanup_close_ int fd = open(dir, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int fd = open(dir, O_DIRECTORY | O_NOFOLLOW | O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
-	return !faccessat(fd, "state", F_OK, 0) || is_empty(dir) ? 0 : -EEXIST;
+	return check_entries(fd);
+}
+
+/* Folders are locked by the process that fills or empties them. */
+static int lock(int dir_fd)
+{
+	return flock(dir_fd, LOCK_EX | LOCK_NB) ? -EBUSY : 0;
 }
 
 static int open_temp(struct snapshot_folder *folder)
 {
+	int ret;
+
 	if (mkdir(folder->temp, 0700) && errno != EEXIST)
 		return -errno;
 	folder->fd = open(folder->temp, O_DIRECTORY | O_NOFOLLOW | O_RDONLY | O_CLOEXEC);
 	if (folder->fd < 0)
-		return -errno;
+		return errno == ENOENT ? -EBUSY : -errno;
+	ret = lock(folder->fd);
 	/* Another process may have completed it, and so renamed it, since then. */
-	if (flock(folder->fd, LOCK_EX | LOCK_NB) || !is_same(folder->fd, folder->temp)) {
+	if (!ret && !is_same(folder->fd, folder->temp))
+		ret = -EBUSY;
+	if (!ret)
+		ret = check_entries(folder->fd);
+	if (ret)
 		close_fd(&folder->fd);
-		return -EBUSY;
-	}
-	empty(folder->fd);
-	return 0;
+	else
+		empty(folder->fd);
+	return ret;
 }
 
 static int open_file(const struct snapshot_folder *folder, const char *name)
@@ -110,8 +138,10 @@ int snapshot_folder_begin(struct snapshot_folder *folder, const char *dir)
 	ret = begin(folder, dir);
 	if (!ret)
 		return 0;
-	if (ret == -EEXIST)
-		log_error("snapshot %s: is there, and is no snapshot; name a new folder", dir);
+	if (ret == -EEXIST || ret == -ENOTDIR || ret == -ELOOP)
+		log_error("snapshot %s: it, or %s.new, is there, and is no folder with nothing but a "
+			  "snapshot; name a new one",
+			  dir, folder->dir);
 	else if (ret == -EBUSY)
 		log_error("snapshot %s: another process saves a machine there", dir);
 	else
@@ -143,21 +173,32 @@ static void sync_parent(const struct snapshot_folder *folder)
 		fsync(fd);
 }
 
-static int publish(const struct snapshot_folder *folder)
+/* The old snapshot takes the new one's place, and is removed once that cannot be undone. */
+static int exchange(const struct snapshot_folder *folder)
 {
-	_cleanup_close_ int old = -1;
+	_cleanup_close_ int old = open(folder->dir,
+				       O_DIRECTORY | O_NOFOLLOW | O_RDONLY | O_CLOEXEC);
 
-	if (fsync(folder->memory_fd) || fsync(folder->state_fd) || fsync(folder->fd))
+	if (old < 0)
 		return -errno;
-	if (!rename(folder->temp, folder->dir))
-		return 0;
-	if (errno != ENOTEMPTY && errno != EEXIST)
+	/* Or another process would take the old one for a DIR.new that it can fill. */
+	if (lock(old))
+		return -EBUSY;
+	if (renameat2(AT_FDCWD, folder->temp, AT_FDCWD, folder->dir, RENAME_EXCHANGE))
 		return -errno;
-	old = open(folder->dir, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
-	if (old < 0 || renameat2(AT_FDCWD, folder->temp, AT_FDCWD, folder->dir, RENAME_EXCHANGE))
-		return -errno;
+	sync_parent(folder);
 	empty(old);
 	rmdir(folder->temp);
+	return 0;
+}
+
+static int publish(const struct snapshot_folder *folder)
+{
+	if (fsync(folder->memory_fd) || fsync(folder->state_fd) || fsync(folder->fd))
+		return -errno;
+	if (rename(folder->temp, folder->dir))
+		return errno == ENOTEMPTY || errno == EEXIST ? exchange(folder) : -errno;
+	sync_parent(folder);
 	return 0;
 }
 
@@ -170,7 +211,6 @@ int snapshot_folder_commit(struct snapshot_folder *folder)
 		snapshot_folder_abort(folder);
 		return ret;
 	}
-	sync_parent(folder);
 	close_all(folder);
 	return 0;
 }

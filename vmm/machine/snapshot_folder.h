@@ -2,7 +2,8 @@
 /*
  * Writing a snapshot: into the folder DIR.new, which takes DIR's place once it is whole and on the
  * disk. So DIR is the old snapshot or the new one at any moment, also after a crash; a DIR.new that
- * a killed run has left is used by the next one. Machine's thread. Private to vmm/machine.
+ * a killed run has left is used by the next one. A folder that has anything but a snapshot's files is
+ * left alone, and so is what a symbolic link leads to. Machine's thread. Private to vmm/machine.
  */
 #ifndef KINGLET_MACHINE_SNAPSHOT_FOLDER_H
 #define KINGLET_MACHINE_SNAPSHOT_FOLDER_H
@@ -16,8 +17,9 @@ struct snapshot_folder {
 };
 
 /*
- * Logs. -EBUSY: another process saves there; -EEXIST: DIR is there, and is neither empty nor a
- * snapshot; -ENOMEM, and errno of mkdir(2) and open(2). Pair with commit or abort.
+ * Logs. -EBUSY: another process saves there; -EEXIST: DIR or DIR.new is there, and has other files
+ * than a snapshot's; -ENOTDIR: it is no folder; -ENOMEM, and errno of mkdir(2) and open(2). Pair with
+ * commit or abort.
  */
 __must_check int snapshot_folder_begin(struct snapshot_folder *folder, const char *dir);
 /* Syncs, and gives it its name. Logs; on failure DIR is as before. */
