@@ -83,7 +83,8 @@ struct state;
 /* An empty state, to be saved. -ENOMEM. */
 __must_check int state_new(struct state **state);
 /*
- * Reads a whole state file from `fd`, borrowed, and checks its frame: magic, lengths, checksums.
+ * Reads a whole state file from `fd`, borrowed, and checks its frame: magic, lengths, checksums, and
+ * names, which are printable ASCII without quotes and backslashes.
  * `name` is for messages, borrowed. Logs. -EBADMSG, -EFBIG, -ENOMEM, errno of fstat(2) or pread(2).
  */
 __must_check int state_open(struct state **state, int fd, const char *name);

@@ -362,7 +362,7 @@ static void test_frames_that_lie_are_refused(void **state)
 
 	(void)state;
 	set_count(&file, UINT32_MAX);
-	assert_world_refused(&file, "a section's length or checksum is wrong");
+	assert_world_refused(&file, "a section's length, names or checksum are wrong");
 	set_count(&file, 3);
 	assert_world_refused(&file, "something after the last section");
 	set_count(&file, 4);
@@ -388,6 +388,13 @@ static void test_frames_that_lie_are_refused(void **state)
 	put_le32(file.bytes + 24, UINT32_MAX);
 	put_le64(file.bytes + 16, bytes_hash(file.bytes + 24, file.len - 24));
 	assert_world_refused(&file, "damaged");
+
+	for (unsigned i = 0; i < 5; i++) {
+		file = new_file();
+		add_section(&file, 1, "part", (const char *[]){ "\33[2J", "\x7f", "\xc3\xa4", "a\"b",
+								"a\\b" }[i], "", 0);
+		assert_world_refused(&file, "damaged");
+	}
 
 	name[STATE_NAME_MAX] = '\0';
 	file = new_file();

@@ -106,6 +106,15 @@ int state_write(struct state *state, int fd)
 	return write_all(fd, state->data, state->len);
 }
 
+/* Names are shown on terminals and in JSON as they are. */
+static bool are_printable(const uint8_t *names, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (names[i] < ' ' || names[i] > '~' || names[i] == '"' || names[i] == '\\')
+			return false;
+	return true;
+}
+
 /* The section at `at`: its length in the file; 0: what the file has there is none. */
 static size_t section_at(const struct state *state, size_t at, struct state_view *view)
 {
@@ -121,7 +130,7 @@ static size_t section_at(const struct state *state, size_t at, struct state_view
 	names = (size_t)header.table_len + header.name_len;
 	len = le32_get(header.len);
 	if (header.table_len > STATE_NAME_MAX || header.name_len > STATE_NAME_MAX || names > left ||
-	    len > left - names || memchr(body, 0, names))
+	    len > left - names || !are_printable(body, names))
 		return 0;
 	*view = (struct state_view){
 		.version = le16_get(header.version),
@@ -158,7 +167,7 @@ static const char *check_frame(struct state *state)
 		const uint8_t *section = state->data + at;
 
 		if (!len || get_le64(section) != section_hash(section, len))
-			return "damaged: a section's length or checksum is wrong";
+			return "damaged: a section's length, names or checksum are wrong";
 		at += len;
 	}
 	return at == state->len ? NULL : "damaged: there is something after the last section";

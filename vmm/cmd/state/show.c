@@ -11,8 +11,31 @@ struct form {
 	bool json;
 };
 
+/* Words, each with its NUL, or one in a field that NULs fill up. */
+static bool are_words(const uint8_t *data, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (data[i] && (data[i] < ' ' || data[i] > '~'))
+			return false;
+	return len && data[0];
+}
+
+static void print_words(FILE *out, const uint8_t *data, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (data[i])
+			fputc(data[i], out);
+		else if (i + 1 < len && data[i + 1])
+			fputc(' ', out);
+	}
+}
+
 static void print_bytes(FILE *out, const uint8_t *data, size_t len, const struct form *form)
 {
+	if (!form->json && are_words(data, len)) {
+		print_words(out, data, len);
+		return;
+	}
 	fputs(form->json ? "\"" : "", out);
 	for (size_t i = 0; i < len; i++)
 		fprintf(out, "%02x", data[i]);
@@ -64,7 +87,7 @@ static void print_object(FILE *out, const struct state_table *table, uint16_t ve
 	fputs(form->object_end, out);
 }
 
-/* Objects that the section has; 0: it does not fit the table. */
+/* Objects that the section has; 0: none, or it does not fit the table. */
 static size_t count_of(const struct state_view *view, const struct state_table *table)
 {
 	size_t step;
@@ -80,6 +103,8 @@ static void print_objects(FILE *out, const struct state_view *view, const struct
 {
 	size_t count = count_of(view, table);
 
+	if (!view->len)
+		return;
 	if (!count) {
 		print_bytes(out, view->data, view->len, form);
 		return;
@@ -102,10 +127,10 @@ void state_show_text(FILE *out, const struct state_view *view, const struct stat
 
 	fprintf(out, "%s%s%s (version %u, %zu bytes)\n", view->table, *view->name ? " " : "",
 		view->name, view->version, view->len);
-	if (!count_of(view, table))
+	if (view->len && !count_of(view, table))
 		fputs("    ", out);
 	print_objects(out, view, table, &form);
-	fputs(count_of(view, table) ? "" : "\n", out);
+	fputs(view->len && count_of(view, table) ? "" : "\n", out);
 }
 
 void state_show_json(FILE *out, const struct state_view *view, const struct state_table *table)
