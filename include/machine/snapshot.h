@@ -35,7 +35,8 @@ struct snapshot {
 	unsigned word_count;
 };
 
-/* The table of a machine's sections that has this name; NULL: there is none. */
+/* The tables of a machine's sections: the nth, and the one of this name. NULL: there is none. */
+const struct state_table *snapshot_table_at(unsigned n);
 const struct state_table *snapshot_table(const char *name);
 
 /*

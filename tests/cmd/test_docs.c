@@ -5,6 +5,8 @@
  */
 #include "cmd/commands.h"
 #include "cli/help.h"
+#include "core/state.h"
+#include "machine/snapshot.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -86,6 +88,55 @@ static void the_page_names_the_version(void **state)
 
 	(void)state;
 	assert_non_null(strstr(page, "\"Kinglet " KINGLET_VERSION "\""));
+}
+
+static void the_page_of_states_has_every_table(void **state)
+{
+	_cleanup_free_ char *page = read_file("docs/state.md");
+	const struct state_table *table;
+	unsigned count = 0;
+
+	(void)state;
+	for (; (table = snapshot_table_at(count)); count++) {
+		char row[STATE_NAME_MAX + 20];
+
+		assert_ptr_equal(snapshot_table(table->name), table);
+		snprintf(row, sizeof(row), "\n| `%s` | %u |", table->name, table->version);
+		if (!strstr(page, row))
+			fail_msg("docs/state.md has no row %s", row + 1);
+	}
+	assert_true(count > 16);
+	assert_null(snapshot_table("nonesuch"));
+}
+
+/* The source that a row names has a table of the row's name, also for the other architecture. */
+static void the_page_of_states_has_no_other_table(void **state)
+{
+	_cleanup_free_ char *page = read_file("docs/state.md");
+	char *row = strstr(page, "### Of every machine"), *end;
+	unsigned count = 0;
+
+	(void)state;
+	assert_non_null(row);
+	end = strstr(row, "### What is not saved");
+	assert_non_null(end);
+	*end = '\0';
+	for (; (row = strstr(row, "\n| `")); count++) {
+		char name[STATE_NAME_MAX + 1], path[100], text[STATE_NAME_MAX + 20];
+		_cleanup_free_ char *source = NULL;
+
+		assert_int_equal(sscanf(row, "\n| `%63[^`]`", name), 1);
+		row = strchr(row + 1, '\n');
+		assert_non_null(row);
+		for (end = row - 4; *end != '`'; end--)
+			;
+		assert_int_equal(sscanf(end, "`%99[^`]`", path), 1);
+		source = read_file(path);
+		snprintf(text, sizeof(text), ".name = \"%s\",", name);
+		if (!strstr(source, text))
+			fail_msg("docs/state.md: %s has no table %s", path, name);
+	}
+	assert_true(count > 32);
 }
 
 /* roff_text() does not escape dots and backslashes that roff would interpret. */
@@ -257,6 +308,8 @@ int main(void)
 		cmocka_unit_test(the_man_page_is_up_to_date),
 		cmocka_unit_test(the_completion_is_up_to_date),
 		cmocka_unit_test(the_page_names_the_version),
+		cmocka_unit_test(the_page_of_states_has_every_table),
+		cmocka_unit_test(the_page_of_states_has_no_other_table),
 		cmocka_unit_test(help_texts_are_plain_to_roff),
 		cmocka_unit_test(bash_completes_commands_options_and_words),
 		cmocka_unit_test(bash_completes_keys_and_their_values),

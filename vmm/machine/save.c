@@ -7,6 +7,8 @@
 
 #include "base/log.h"
 #include "core/state.h"
+#include "devices/console.h"
+#include "virtio/pci.h"
 
 #include <string.h>
 
@@ -28,27 +30,40 @@ static const struct state_table record_table = {
 	.fields = record_fields,
 };
 
-static const struct state_table *find_in(const struct state_table *const *tables, const char *name)
-{
-	while (tables && *tables && strcmp((*tables)->name, name) != 0)
-		tables++;
-	return tables ? *tables : NULL;
-}
-
-const struct state_table *snapshot_table(const char *name)
+const struct state_table *snapshot_table_at(unsigned n)
 {
 	static const struct state_table *const own[] = { &snapshot_info_table, &record_table,
 							 NULL };
 	static const struct state_table *const *const lists[] = {
-		own, arch_state_tables, board_state_tables, pci_state_tables, virtio_state_tables,
+		own,
+		arch_state_tables,
+		board_state_tables,
+		pci_state_tables,
+		virtio_pci_state_tables,
+		virtio_state_tables,
+		virtio_console_state_tables,
 	};
-	const struct state_table *found = NULL;
 
-	for (unsigned i = 0; i < ARRAY_SIZE(lists) && !found; i++)
-		found = find_in(lists[i], name);
-	for (unsigned i = 0; device_kinds[i] && !found; i++)
-		found = find_in(device_kinds[i]->state_tables, name);
-	return found;
+	for (unsigned i = 0; i < ARRAY_SIZE(lists); i++)
+		for (const struct state_table *const *at = lists[i]; *at; at++)
+			if (!n--)
+				return *at;
+	for (unsigned i = 0; device_kinds[i]; i++)
+		for (const struct state_table *const *at = device_kinds[i]->state_tables;
+		     at && *at; at++)
+			if (!n--)
+				return *at;
+	return NULL;
+}
+
+const struct state_table *snapshot_table(const char *name)
+{
+	const struct state_table *table;
+
+	for (unsigned i = 0; (table = snapshot_table_at(i)); i++)
+		if (!strcmp(table->name, name))
+			return table;
+	return NULL;
 }
 
 static int record_state(struct vm *vm, struct state *state)
