@@ -2,7 +2,9 @@
 /*
  * The first process of a guest of `kinglet exec`: sets up the system, runs one program and reports
  * how it ended. It is embedded in Kinglet, which puts it into the guest's initramfs together with
- * its instructions, /.kinglet/exec (include/cmd/guest_init.h).
+ * modules (include/cmd/guest_init.h). The program, its files and how to run it come through a
+ * virtio-console port: until this process opens that one, nothing in the guest depends on them, so
+ * that a snapshot can serve every program.
  *
  * The program is a child: the kernel drops most signals to process 1 and panics when it exits. Its
  * standard input, output and error are pipes, whose other ends are copied from and to
@@ -12,21 +14,21 @@
  * A failure before the program is started is written to the kernel's log; then this process exits,
  * and the guest panics.
  */
+#include "log.h"
+#include "memory.h"
 #include "ports.h"
 #include "sys.h"
 #include "text.h"
+#include "unpack.h"
 
 #include <errno.h>
 #include <linux/module.h>
 #include <net/if.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-
-#define FOLDER "/.kinglet"
 
 enum { STATUS_CANNOT_EXECUTE = 126, STATUS_NOT_FOUND = 127 };
 /* uapi/linux/module.h has it since 5.17. */
@@ -47,16 +49,6 @@ static char *next_of(char *at)
 	return at + length(at) + 1;
 }
 
-static void *allocate(size_t len)
-{
-	long at = sys_call(__NR_mmap, 0, (long)len, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS, -1);
-
-	if (at < 0 && at > -4096)
-		give_up("memory", NULL, (int)-at);
-	return (void *)at;
-}
-
 static char **collect(const struct instructions *todo, char kind)
 {
 	char **list;
@@ -72,13 +64,12 @@ static char **collect(const struct instructions *todo, char kind)
 	return list;
 }
 
-static void read_instructions(struct instructions *todo)
+static void read_instructions(struct instructions *todo, const char *path)
 {
-	static const char path[] = FOLDER "/exec";
 	int fd = sys_open(path, O_RDONLY | O_CLOEXEC);
 	long size = SYS(lseek, fd, 0, SEEK_END, 0, 0), got = 0, n = 0;
 
-	if (size <= 0)
+	if (size < 0)
 		give_up(path, NULL, fd < 0 ? -fd : EIO);
 	SYS(lseek, fd, 0, SEEK_SET, 0, 0);
 	todo->start = allocate((size_t)size + 1);
@@ -88,11 +79,14 @@ static void read_instructions(struct instructions *todo)
 	if (got < size)
 		give_up(path, NULL, EIO);
 	todo->end = todo->start + size;
-	todo->args = collect(todo, 'A');
-	todo->env = collect(todo, 'E');
-	todo->folder = collect(todo, 'C')[0];
-	if (!todo->args[0] || !todo->folder)
-		give_up(path, "damaged", 0);
+}
+
+/* Calls it for each string of a kind. */
+static void for_each(const struct instructions *todo, char kind, void (*call)(const char *path))
+{
+	for (char *at = todo->start; at < todo->end; at = next_of(at))
+		if (*at == kind)
+			call(at + 1);
 }
 
 /* --- The system ------------------------------------------------------------------------------- */
@@ -103,18 +97,40 @@ static void make_folder(const char *path, int mode)
 		SYS(fchmodat, AT_FDCWD, path, mode, 0, 0); /* independent of the umask */
 }
 
+/* What ports and messages need, where it is not in the way of the program's files. */
+static void mount_early(void)
+{
+	static const char *const systems[][2] = {
+		{ "devtmpfs", EARLY_DEV }, /* first: it has the node for messages */
+		{ "sysfs", EARLY_SYS },
+	};
+
+	/* The kernel creates the root writable for everyone. */
+	SYS(fchmodat, AT_FDCWD, "/", 0755, 0, 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(systems); i++) {
+		const char *type = systems[i][0], *path = systems[i][1];
+		long ret;
+
+		make_folder(path, 0755);
+		ret = SYS(mount, type, path, type, 0, 0);
+		if (ret < 0)
+			give_up("mount", path, (int)-ret);
+	}
+}
+
 static void mount_systems(void)
 {
 	static const struct {
 		const char *type, *path;
 		int mode; /* of the folder, if it must be created */
+		const char *early; /* where it is mounted, or NULL */
 		bool needed;
 	} systems[] = {
-		{ "devtmpfs", "/dev", 0755, true }, /* first: it has the node for messages */
-		{ "proc", "/proc", 0555, true },
-		{ "sysfs", "/sys", 0555, true },
-		{ "devpts", "/dev/pts", 0755, false },
-		{ "tmpfs", "/dev/shm", 01777, false },
+		{ "devtmpfs", "/dev", 0755, EARLY_DEV, true },
+		{ "proc", "/proc", 0555, NULL, true },
+		{ "sysfs", "/sys", 0555, EARLY_SYS, true },
+		{ "devpts", "/dev/pts", 0755, NULL, false },
+		{ "tmpfs", "/dev/shm", 01777, NULL, false },
 	};
 	static const char *const links[][2] = {
 		{ "/proc/self/fd", "/dev/fd" },
@@ -123,19 +139,29 @@ static void mount_systems(void)
 		{ "/proc/self/fd/2", "/dev/stderr" },
 	};
 
-	/* The kernel creates the root writable for everyone. */
-	SYS(fchmodat, AT_FDCWD, "/", 0755, 0, 0);
 	for (unsigned i = 0; i < ARRAY_SIZE(systems); i++) {
+		const char *from = systems[i].early ? systems[i].early : systems[i].type;
 		long ret;
 
 		make_folder(systems[i].path, systems[i].mode);
-		ret = SYS(mount, systems[i].type, systems[i].path, systems[i].type, 0, 0);
+		ret = SYS(mount, from, systems[i].path, systems[i].type,
+			  systems[i].early ? MS_MOVE : 0, 0);
 		if (ret < 0 && ret != -EBUSY && systems[i].needed)
 			give_up("mount", systems[i].path, (int)-ret);
 	}
 	for (unsigned i = 0; i < ARRAY_SIZE(links); i++)
 		SYS(symlinkat, links[i][0], AT_FDCWD, links[i][1], 0, 0);
 	make_folder("/tmp", 01777);
+}
+
+static void remove_file(const char *path)
+{
+	SYS(unlinkat, AT_FDCWD, path, 0, 0, 0);
+}
+
+static void remove_folder(const char *path)
+{
+	SYS(unlinkat, AT_FDCWD, path, AT_REMOVEDIR, 0, 0);
 }
 
 static void mount_read_only(const char *path)
@@ -175,25 +201,37 @@ static void load_module(const char *path)
 		complain("module", path, (int)-ret);
 }
 
-static void prepare_system(const struct instructions *todo)
+/* Loads the modules, and removes Kinglet's files, which the program must not see. */
+static void load_modules(void)
 {
-	for (char *at = todo->start; at < todo->end; at = next_of(at)) {
-		if (*at == 'M')
-			load_module(at + 1);
-		else if (*at == 'R')
-			mount_read_only(at + 1);
-	}
+	static const char list[] = FOLDER "/modules";
+	struct instructions todo;
+
+	read_instructions(&todo, list);
+	for_each(&todo, 'M', load_module);
+	for_each(&todo, 'M', remove_file);
+	remove_file(list);
+	remove_file(FOLDER "/init");
 }
 
-/* Removes files for this process only, which the program must not see. */
-static void remove_own_files(const struct instructions *todo)
+/* What the program gets: its files, and how to run it. */
+static void receive_program(struct instructions *todo, int port)
 {
-	for (char *at = todo->start; at < todo->end; at = next_of(at))
-		if (*at == 'M')
-			SYS(unlinkat, AT_FDCWD, at + 1, 0, 0, 0);
-	SYS(unlinkat, AT_FDCWD, FOLDER "/exec", 0, 0, 0);
-	SYS(unlinkat, AT_FDCWD, FOLDER "/init", 0, 0, 0);
-	SYS(unlinkat, AT_FDCWD, FOLDER, AT_REMOVEDIR, 0, 0);
+	static const char path[] = FOLDER "/exec";
+
+	unpack(port);
+	mount_systems();
+	read_instructions(todo, path);
+	todo->args = collect(todo, 'A');
+	todo->env = collect(todo, 'E');
+	todo->folder = collect(todo, 'C')[0];
+	if (!todo->args[0] || !todo->folder)
+		give_up(path, "damaged", 0);
+	for_each(todo, 'R', mount_read_only);
+	remove_file(path);
+	remove_folder(EARLY_DEV);
+	remove_folder(EARLY_SYS);
+	remove_folder(FOLDER);
 }
 
 /* --- Copying ---------------------------------------------------------------------------------- */
@@ -405,20 +443,42 @@ static void report(int port, int status)
 	sys_write(port, text.data, text.len);
 }
 
+/*
+ * Here Kinglet may take a snapshot, and guests may start that are restored from it: all the same to
+ * this one, which reads a line when it may go on.
+ */
+static void await_snapshot(struct ports *ports)
+{
+	static const char line[] = "ready\n";
+	int *fd = &ports->fds[SNAPSHOT];
+	char c = 0;
+
+	if (!*ports->paths[SNAPSHOT])
+		return;
+	open_port(ports, SNAPSHOT);
+	sys_write(*fd, line, sizeof(line) - 1);
+	while (c != '\n' && sys_read(*fd, &c, 1) == 1)
+		;
+	sys_close(fd);
+}
+
 void init_main(void)
 {
 	struct instructions todo;
-	int ports[PORTS], status;
+	struct ports ports;
+	int status;
 
-	mount_systems();
-	read_instructions(&todo);
-	prepare_system(&todo);
-	remove_own_files(&todo);
+	mount_early();
+	load_modules();
 	start_loopback();
-	open_ports(ports);
-	status = run(&todo, ports);
+	find_ports(&ports);
+	await_snapshot(&ports);
+	for (unsigned i = IN; i <= FILES; i++)
+		open_port(&ports, i);
+	receive_program(&todo, ports.fds[FILES]);
+	status = run(&todo, ports.fds);
 	SYS(sync, 0, 0, 0, 0, 0);
-	report(ports[STATUS], status);
+	report(ports.fds[STATUS], status);
 	/* Kinglet ends the run when it has read all of it. */
 	for (;;)
 		SYS(ppoll, NULL, 0, NULL, NULL, 0);

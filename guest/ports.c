@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ports.h"
 
+#include "log.h"
 #include "sys.h"
 #include "text.h"
 
@@ -13,6 +14,8 @@ static const char *const port_names[PORTS] = {
 	[OUT] = "kinglet.stdout\n",
 	[ERR] = "kinglet.stderr\n",
 	[STATUS] = "kinglet.status\n",
+	[FILES] = "kinglet.files\n",
+	[SNAPSHOT] = "kinglet.snapshot\n",
 };
 
 struct entry {
@@ -23,15 +26,15 @@ struct entry {
 	char name[];
 };
 
-/* An entry of /sys/class/virtio-ports: opened if it is one of ours and its node exists. */
-static void try_port(const char *entry, int ports[PORTS])
+/* An entry of /sys/class/virtio-ports: noted if it is one of ours. */
+static void try_port(struct ports *ports, const char *entry)
 {
 	struct text path = { .len = 0 };
 	char name[32];
 	long len;
 	int fd;
 
-	text_append(&path, "/sys/class/virtio-ports/");
+	text_append(&path, EARLY_SYS "/class/virtio-ports/");
 	text_append(&path, entry);
 	text_append(&path, "/name");
 	fd = sys_open(path.data, O_RDONLY | O_CLOEXEC);
@@ -40,28 +43,26 @@ static void try_port(const char *entry, int ports[PORTS])
 	if (len <= 0)
 		return;
 	name[len] = '\0';
-	for (unsigned i = 0; i < PORTS; i++) {
-		if (ports[i] >= 0 || !equal(name, port_names[i]))
-			continue;
-		path.len = 0;
-		text_append(&path, "/dev/");
-		text_append(&path, entry);
-		ports[i] = sys_open(path.data, O_RDWR | O_CLOEXEC | (i == STATUS ? 0 : O_NONBLOCK));
-	}
+	path.len = 0;
+	text_append(&path, EARLY_DEV "/");
+	text_append(&path, entry);
+	for (unsigned i = 0; i < PORTS; i++)
+		if (equal(name, port_names[i]) && path.len < sizeof(ports->paths[i]))
+			copy(ports->paths[i], path.data, path.len + 1);
 }
 
-static bool have_all(const int ports[PORTS])
+static bool have_all(const struct ports *ports)
 {
 	for (unsigned i = 0; i < PORTS; i++)
-		if (ports[i] < 0)
+		if (i != SNAPSHOT && !*ports->paths[i])
 			return false;
 	return true;
 }
 
-static void try_ports(int ports[PORTS])
+static void try_ports(struct ports *ports)
 {
 	uint64_t buf[256];
-	int fd = sys_open("/sys/class/virtio-ports", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = sys_open(EARLY_SYS "/class/virtio-ports", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	long len;
 
 	while ((len = SYS(getdents64, fd, buf, sizeof(buf), 0, 0)) > 0) {
@@ -69,7 +70,7 @@ static void try_ports(int ports[PORTS])
 			const struct entry *entry = (void *)((char *)buf + at);
 
 			if (entry->name[0] != '.')
-				try_port(entry->name, ports);
+				try_port(ports, entry->name);
 			at += entry->len;
 		}
 	}
@@ -86,20 +87,34 @@ static void need_driver(const char *path, const char *name)
 	sys_close(&fd);
 }
 
-void open_ports(int ports[PORTS])
+void find_ports(struct ports *ports)
 {
-	need_driver("/sys/bus/pci/drivers/virtio-pci", "virtio_pci");
-	need_driver("/sys/bus/virtio/drivers/virtio_console", "virtio_console");
-	for (unsigned i = 0; i < PORTS; i++)
-		ports[i] = -1;
-	/* A workqueue of the driver adds them one by one. */
+	need_driver(EARLY_SYS "/bus/pci/drivers/virtio-pci", "virtio_pci");
+	need_driver(EARLY_SYS "/bus/virtio/drivers/virtio_console", "virtio_console");
+	for (unsigned i = 0; i < PORTS; i++) {
+		ports->paths[i][0] = '\0';
+		ports->fds[i] = -1;
+	}
+	/* A workqueue of the driver adds and names them one by one. */
 	for (unsigned tries = 0; tries < PORT_PATIENCE; tries++) {
 		struct __kernel_timespec pause = { .tv_nsec = PAUSE_NS };
 
 		try_ports(ports);
-		if (have_all(ports))
+		if (have_all(ports)) {
+			/* SNAPSHOT has its name before FILES: but this look may have missed it. */
+			try_ports(ports);
 			return;
+		}
 		SYS(nanosleep, &pause, NULL, 0, 0, 0);
 	}
 	give_up("no virtio console with Kinglet's ports", NULL, 0);
+}
+
+void open_port(struct ports *ports, unsigned port)
+{
+	int flags = port == IN || port == OUT || port == ERR ? O_NONBLOCK : 0;
+
+	ports->fds[port] = sys_open(ports->paths[port], O_RDWR | O_CLOEXEC | flags);
+	if (ports->fds[port] < 0)
+		give_up("port", ports->paths[port], -ports->fds[port]);
 }

@@ -5,9 +5,19 @@
 #ifndef KINGLET_GUEST_PORTS_H
 #define KINGLET_GUEST_PORTS_H
 
-enum { IN, OUT, ERR, STATUS, PORTS };
+enum { IN, OUT, ERR, STATUS, FILES, SNAPSHOT, PORTS };
 
-/* Waits for them; gives up where they cannot come. STATUS blocks, the others do not. */
-void open_ports(int ports[PORTS]);
+struct ports {
+	char paths[PORTS][32]; /* "" if there is none */
+	int fds[PORTS];	       /* -1 if not open */
+};
+
+/*
+ * Waits for all but SNAPSHOT, which Kinglet adds before FILES if at all; gives up where they cannot
+ * come. Opens none: Kinglet sends input to an open port.
+ */
+void find_ports(struct ports *ports);
+/* STATUS, FILES and SNAPSHOT block, the others do not. Gives up on failure. */
+void open_port(struct ports *ports, unsigned port);
 
 #endif

@@ -10,6 +10,11 @@
 #include <fcntl.h>
 #include <stdint.h>
 
+/* Kinglet's files (include/cmd/guest_init.h), and systems before the root is complete. */
+#define FOLDER "/.kinglet"
+#define EARLY_DEV FOLDER "/dev"
+#define EARLY_SYS FOLDER "/sys"
+
 /* start.S: the sixth argument is 0. */
 long sys_call(long number, long a, long b, long c, long d, long e);
 

@@ -1,20 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "text.h"
 
-#include "sys.h"
-
 #include <errno.h>
-
-/* The compiler may call it for a struct that is set to zero. */
-void *memset(void *to, int value, size_t len);
-void *memset(void *to, int value, size_t len)
-{
-	volatile char *at = to;
-
-	while (len--)
-		*at++ = (char)value;
-	return to;
-}
 
 size_t length(const char *text)
 {
@@ -49,6 +36,15 @@ bool contains(const char *text, char c)
 	return *text;
 }
 
+void copy(char *to, const char *from, size_t len)
+{
+	/* Not a loop that the compiler makes a call of memcpy(). */
+	volatile char *at = to;
+
+	while (len--)
+		*at++ = *from++;
+}
+
 void text_append(struct text *text, const char *piece)
 {
 	while (*piece && text->len < sizeof(text->data) - 1)
@@ -80,6 +76,7 @@ static void append_error(struct text *text, int error)
 		{ ENOTDIR, "Not a directory" },
 		{ ENOMEM, "Cannot allocate memory" },
 		{ EISDIR, "Is a directory" },
+		{ ENOSPC, "No space left on device" },
 		{ ENOSYS, "Not supported by this kernel" },
 		{ ENODEV, "Not supported by this kernel" },
 		{ EKEYREJECTED, "Signature refused" },
@@ -107,21 +104,4 @@ void text_describe(struct text *text, const char *what, const char *name, int er
 		append_error(text, error);
 	}
 	text_append(text, "\n");
-}
-
-void complain(const char *what, const char *name, int error)
-{
-	struct text text = { .len = 0 };
-	int fd = sys_open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
-
-	text_append(&text, "<3>kinglet-init: ");
-	text_describe(&text, what, name, error);
-	sys_write(fd, text.data, text.len);
-	sys_close(&fd);
-}
-
-void give_up(const char *what, const char *name, int error)
-{
-	complain(what, name, error);
-	sys_exit(1);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Strings without a C library, and what this program has to say.
+ * Strings without a C library.
  */
 #ifndef KINGLET_GUEST_TEXT_H
 #define KINGLET_GUEST_TEXT_H
@@ -14,6 +14,8 @@ size_t length(const char *text);
 bool equal(const char *a, const char *b);
 bool begins_with(const char *text, const char *start);
 bool contains(const char *text, char c);
+/* `to` may begin before `from` in the same buffer. */
+void copy(char *to, const char *from, size_t len);
 
 /* A line built from pieces; truncated if it does not fit. */
 struct text {
@@ -25,10 +27,5 @@ void text_append(struct text *text, const char *piece);
 void text_append_number(struct text *text, unsigned number);
 /* "what: name: error"; name may be NULL, error 0. */
 void text_describe(struct text *text, const char *what, const char *name, int error);
-
-/* The same into the kernel's log, at a level that a quiet console shows. */
-void complain(const char *what, const char *name, int error);
-/* And ends. */
-void give_up(const char *what, const char *name, int error);
 
 #endif

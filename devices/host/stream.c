@@ -87,8 +87,6 @@ int stream_in_init(struct stream_in *in, struct loop *loop, int fd, const struct
 	ret = loop_eventfd_add(loop, &in->resume);
 	if (ret)
 		input_close(&in->input);
-	else
-		stream_in_resume(in); /* the loop reads first */
 	return ret;
 }
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The initramfs of `kinglet exec`: a root, folders of the host, one program, the kernel's modules,
- * and Kinglet's own init with its instructions (cmd/guest_init.h). Main thread.
+ * What the guest of `kinglet exec` gets, in two archives. The base is its initramfs: Kinglet's own
+ * init (cmd/guest_init.h) and the kernel's modules, the same for every program. The program's image,
+ * which that init receives and unpacks, has all else: a root, folders of the host, the program, and
+ * how to run it. Main thread.
  */
 #ifndef KINGLET_CMD_EXEC_IMAGE_H
 #define KINGLET_CMD_EXEC_IMAGE_H
@@ -21,27 +23,38 @@ struct exec_dir {
 };
 
 /* All borrowed. */
+struct exec_base {
+	const char *modules_folder; /* NULL without modules */
+	const struct kernel_modules *modules;
+};
+
+/* All borrowed. */
 struct exec_image {
 	const char *root; /* folder, or NULL: the program is a static one of the host */
 	const struct exec_dir *dirs;
 	unsigned dir_count;
-	const char *modules_folder;	     /* NULL without modules */
-	const struct kernel_modules *modules;
 	const char *folder; /* the program's working directory */
 	char *const *env;   /* ends with NULL */
 	char *const *args;  /* the program first; ends with NULL */
 };
 
 /*
- * Fills an empty archive. 0, or a negative errno after one logged line with the file: -ENOMEM is a
- * host error, all others are usage errors.
+ * Each fills an empty archive. 0, or a negative errno after one logged line with the file: -ENOMEM
+ * is a host error, all others are usage errors.
  */
+__must_check int exec_base_build(struct cpio *cpio, const struct exec_base *base);
 __must_check int exec_image_build(struct cpio *cpio, const struct exec_image *image);
 
 /*
- * The guest RAM in bytes needed to unpack the archive: the archive is in RAM, and its files go to a
+ * A hash of a finished base: the same for the same init, modules and order of loading, whatever
+ * their paths on the host. 0 or the errno of mmap(2).
+ */
+__must_check int exec_base_hash(const struct cpio *base, uint64_t *hash);
+
+/*
+ * The guest RAM in bytes needed to unpack both: the base is in RAM, and the files of both go to a
  * tmpfs that is limited to half of the rest, in pages and in files.
  */
-uint64_t exec_image_memory(const struct cpio *cpio);
+uint64_t exec_image_memory(const struct cpio *base, const struct cpio *image);
 
 #endif

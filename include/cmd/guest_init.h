@@ -2,11 +2,14 @@
 /*
  * The static program guest/init.c, embedded in this binary: the init of guests of `kinglet exec`.
  *
- * It follows GUEST_INIT_TODO in its initramfs: NUL-terminated strings, whose first byte is their
- * kind: M a module's file, loaded in this order; R a path that becomes read-only; C the working
- * directory; E a variable of the environment; A an argument, the first of them the program. Then it
- * runs the program between the virtio-console ports kinglet.stdin, kinglet.stdout and
- * kinglet.stderr, and writes its exit status (128 + n after signal n) to kinglet.status.
+ * It follows instructions: NUL-terminated strings, whose first byte is their kind. In its initramfs
+ * GUEST_INIT_MODULES has M, a module's file, loaded in this order. Then, if the virtio console has a
+ * port kinglet.snapshot, it writes the line "ready" there and waits for any line: until then it
+ * depends on no program. It opens the other ports only now, reads a cpio archive from kinglet.files,
+ * unpacks it and follows the archive's GUEST_INIT_TODO: R a path that becomes read-only; C the
+ * working directory; E a variable of the environment; A an argument, the first of them the program.
+ * It runs the program between the ports kinglet.stdin, kinglet.stdout and kinglet.stderr, and writes
+ * its exit status (128 + n after signal n) to kinglet.status.
  */
 #ifndef KINGLET_CMD_GUEST_INIT_H
 #define KINGLET_CMD_GUEST_INIT_H
@@ -16,6 +19,7 @@
 /* The guest's folder for Kinglet's files; it is removed before the program starts. */
 #define GUEST_INIT_FOLDER "/.kinglet"
 #define GUEST_INIT_PATH GUEST_INIT_FOLDER "/init"
+#define GUEST_INIT_MODULES GUEST_INIT_FOLDER "/modules"
 #define GUEST_INIT_TODO GUEST_INIT_FOLDER "/exec"
 
 extern const uint8_t guest_init[];

@@ -19,7 +19,7 @@
 enum {
 	VIRTIO_CONSOLE_PORT = 0, /* the console */
 	VIRTIO_CONSOLE_FIRST_STREAM = 2,
-	VIRTIO_CONSOLE_MAX_STREAMS = 4,
+	VIRTIO_CONSOLE_MAX_STREAMS = 6,
 	VIRTIO_CONSOLE_MAX_NAME = 32, /* bytes; the rest of a longer name is cut off */
 };
 

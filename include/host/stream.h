@@ -43,11 +43,11 @@ struct stream_in {
 	size_t len;
 };
 
-/* Reads `fd` from the loop's next turn on. Negative errno. */
+/* Reads `fd` from the first stream_in_resume() on. Negative errno. */
 __must_check int stream_in_init(struct stream_in *in, struct loop *loop, int fd,
 				const struct stream_in_ops *ops, void *owner);
 void stream_in_destroy(struct stream_in *in);
-/* The consumer has room. Never calls back from inside. */
+/* The consumer has room, from the loop's next turn on. Never calls back from inside. */
 void stream_in_resume(struct stream_in *in);
 
 /* --- Output ----------------------------------------------------------------------------------- */

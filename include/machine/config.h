@@ -58,6 +58,11 @@ struct machine_config {
 	 * on. Needs no_input, and a console.
 	 */
 	bool program;
+	/*
+	 * Of a program: what port kinglet.files gives to the guest, from its start; borrowed. The
+	 * standard input follows once the guest has taken some of it.
+	 */
+	int program_files;
 	struct machine_observer observers[CONFIG_MAX_OBSERVERS];
 	unsigned observer_count;
 };

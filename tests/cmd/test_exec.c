@@ -100,8 +100,8 @@ static void test_wrong_use_is_refused_in_one_line(void **state)
 		{ { "$D/text", "--root", "$D/none", "--", "x" }, "/none: No such file" },
 		{ { "$D/text", "--root", "$D/root", "--dir", "$D/dir:/bin/x/d", "--", "x" },
 		  "/bin/x/d in the guest: Not a directory" },
-		{ { "$D/text", "--root", "$D/big", "--memory", "24M", "--", "x" },
-		  "--memory 24M: too little to unpack the guest's files in; --memory 282M would do" },
+		{ { "$D/text", "--root", "$D/big", "--memory", "16M", "--", "x" },
+		  "--memory 16M: too little to unpack the guest's files in; --memory 274M would do" },
 	};
 
 	(void)state;
@@ -132,51 +132,112 @@ static bool holds(const struct cpio *cpio, const void *bytes, size_t len)
 
 static void test_image_tells_init_what_to_do(void **state)
 {
-	char folder[128], root[128], dir[128];
+	char root[128], dir[128];
 	char *env[] = { (char *)"A=1", (char *)"B=two words", NULL };
 	char *args[] = { (char *)"x", (char *)"", (char *)"last", NULL };
-	struct kernel_modules modules;
 	const struct exec_dir dirs[] = { { dir, "/mnt", true } };
 	const struct exec_image image = {
 		.root = root,
 		.dirs = dirs,
 		.dir_count = 1,
-		.modules_folder = folder,
-		.modules = &modules,
 		.folder = "/tmp",
 		.env = env,
 		.args = args,
 	};
 	struct cpio cpio;
 
-	snprintf(folder, sizeof(folder), "%s/lib/modules/6.1", (char *)*state);
 	snprintf(root, sizeof(root), "%s/root", (char *)*state);
 	snprintf(dir, sizeof(dir), "%s/dir", (char *)*state);
-	assert_int_equal(kernel_modules_find(folder, exec_needed_modules, EXEC_NEEDED_MODULES,
-					     &modules, NULL),
-			 0);
 	assert_int_equal(cpio_init(&cpio, 1 << 20), 0);
 	assert_int_equal(exec_image_build(&cpio, &image), 0);
-	assert_true(HOLDS(&cpio, "R/mnt\0M/.kinglet/virtio_pci.ko\0M/.kinglet/virtio.ko\0"
-				 "M/.kinglet/virtio_console.ko\0C/tmp\0EA=1\0EB=two words\0"
-				 "Ax\0A\0Alast"));
+	assert_true(HOLDS(&cpio, "R/mnt\0C/tmp\0EA=1\0EB=two words\0Ax\0A\0Alast"));
 	assert_true(HOLDS(&cpio, "bin/x"));
 	assert_true(HOLDS(&cpio, "mnt/y"));
+	assert_false(holds(&cpio, guest_init, guest_init_len));
+	cpio_destroy(&cpio);
+}
+
+/* A finished base, of the modules in `folder`; or of none. */
+static void build_base(struct cpio *cpio, const char *folder)
+{
+	struct kernel_modules modules = { 0 };
+	const struct exec_base base = { .modules_folder = folder, .modules = &modules };
+
+	if (folder)
+		assert_int_equal(kernel_modules_find(folder, exec_needed_modules,
+						     EXEC_NEEDED_MODULES, &modules, NULL),
+				 0);
+	assert_int_equal(cpio_init(cpio, 1 << 20), 0);
+	assert_int_equal(exec_base_build(cpio, &base), 0);
+	kernel_modules_destroy(&modules);
+}
+
+static void test_base_has_init_and_modules(void **state)
+{
+	struct cpio cpio;
+	char folder[128];
+
+	snprintf(folder, sizeof(folder), "%s/lib/modules/6.1", (char *)*state);
+	build_base(&cpio, folder);
+	assert_true(HOLDS(&cpio, "M/.kinglet/virtio_pci.ko\0M/.kinglet/virtio.ko\0"
+				 "M/.kinglet/virtio_console.ko"));
 	assert_true(HOLDS(&cpio, "dev/console"));
 	assert_true(HOLDS(&cpio, ".kinglet/virtio.ko"));
 	assert_true(holds(&cpio, guest_init, guest_init_len));
 	cpio_destroy(&cpio);
-	kernel_modules_destroy(&modules);
+	build_base(&cpio, NULL);
+	assert_true(HOLDS(&cpio, ".kinglet/modules"));
+	assert_false(HOLDS(&cpio, "virtio"));
+	cpio_destroy(&cpio);
 }
 
-/* In RAM, and again in a tmpfs, which may use half of the rest, in pages and in files. */
+static uint64_t hash_of_base(const char *below)
+{
+	struct cpio cpio;
+	char folder[128];
+	uint64_t hash;
+
+	snprintf(folder, sizeof(folder), "%s/%s", getenv("D"), below);
+	build_base(&cpio, folder);
+	assert_int_equal(exec_base_hash(&cpio, &hash), 0);
+	cpio_destroy(&cpio);
+	return hash;
+}
+
+/* What a snapshot of a guest that has unpacked the base is good for. */
+static void test_hash_of_a_base_is_of_its_content(void **state)
+{
+	uint64_t hash = hash_of_base("lib/modules/6.1");
+
+	(void)state;
+	assert_int_equal(system("cp -r $D/lib/modules/6.1 $D/moved && touch $D/moved/*"), 0);
+	assert_true(hash_of_base("moved") == hash);
+	assert_int_equal(system("echo 4 >$D/moved/b/virtio.ko"), 0);
+	assert_true(hash_of_base("moved") != hash);
+	assert_int_equal(system("echo 3 >$D/moved/b/virtio.ko"), 0);
+	assert_true(hash_of_base("moved") == hash);
+	/* Another order. */
+	assert_int_equal(system("cd $D/moved && echo 'a/virtio_console.ko:' >modules.dep && "
+				"echo 'a/virtio_pci.ko: b/virtio.ko' >>modules.dep"),
+			 0);
+	assert_true(hash_of_base("moved") != hash);
+}
+
+/*
+ * The base in RAM, and the files of both archives in a tmpfs, which may use half of the rest, in
+ * pages and in files.
+ */
 static void test_memory_for_the_image(void **state)
 {
 	static const char *const paths[] = { "a", "b", "c/d" };
 	static const char bytes[5 * 4096];
-	struct cpio cpio;
+	struct cpio base, cpio;
 
 	(void)state;
+	assert_int_equal(cpio_init(&base, 1 << 20), 0);
+	assert_int_equal(cpio_add(&base, &(struct cpio_entry){ .path = "f", .mode = S_IFREG | 0600,
+							       .data = "x", .len = 1, .fd = -1 }),
+			 0);
 	assert_int_equal(cpio_init(&cpio, 1 << 20), 0);
 	for (unsigned i = 0; i < ARRAY_SIZE(paths); i++) {
 		const struct cpio_entry entry = {
@@ -185,14 +246,15 @@ static void test_memory_for_the_image(void **state)
 
 		assert_int_equal(cpio_add(&cpio, &entry), 0);
 	}
-	/* Three pages, but with the folder four files. */
-	assert_int_equal(exec_image_memory(&cpio), cpio.len + 2 * 4 * 4096);
+	/* Four pages, but with the folder five files. */
+	assert_int_equal(exec_image_memory(&base, &cpio), base.len + 2 * 5 * 4096);
 	assert_int_equal(cpio_add(&cpio, &(struct cpio_entry){ .path = "e", .mode = S_IFREG | 0600,
 							       .data = bytes,
 							       .len = sizeof(bytes) - 1, .fd = -1 }),
 			 0);
-	assert_int_equal(exec_image_memory(&cpio), cpio.len + 2 * 8 * 4096);
+	assert_int_equal(exec_image_memory(&base, &cpio), base.len + 2 * 9 * 4096);
 	cpio_destroy(&cpio);
+	cpio_destroy(&base);
 }
 
 /* Our own init serves as a static program. */
@@ -294,6 +356,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_wrong_use_is_refused_in_one_line),
 		TEST(test_image_tells_init_what_to_do),
+		TEST(test_base_has_init_and_modules),
+		TEST(test_hash_of_a_base_is_of_its_content),
 		TEST(test_memory_for_the_image),
 		TEST(test_static_program_goes_to_bin),
 		TEST(test_list_says_what_is_missing),

@@ -98,6 +98,9 @@ static bool dispatch(struct fixture *f, unsigned turns)
 static void start_in(struct fixture *f, int fd)
 {
 	assert_int_equal(stream_in_init(&f->in, &f->loop, fd, &in_ops, f), 0);
+	assert_true(dispatch(f, 8));
+	assert_int_equal(f->len + f->ended, 0);
+	stream_in_resume(&f->in);
 }
 
 static void start_out(struct fixture *f, int fd)

@@ -68,7 +68,7 @@ static void hvc_input_wanted(void *owner, unsigned port)
 	if (port && port == vm->snapshot_port.port)
 		requests_post(&vm->requests, REQUEST_ANSWER);
 	else if (port != VIRTIO_CONSOLE_PORT)
-		program_input_wanted(vm->program);
+		program_input_wanted(vm->program, port);
 	else
 		console_input_wanted(&vm->console, GUEST_HVC);
 }

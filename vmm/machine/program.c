@@ -11,12 +11,14 @@ enum {
 	PORT_STDIN = VIRTIO_CONSOLE_FIRST_STREAM,
 	PORT_STDOUT,
 	PORT_STDERR,
+	PORT_FILES,
 };
 
 const char *const program_ports[PROGRAM_PORTS] = {
 	"kinglet.stdin",
 	"kinglet.stdout",
 	"kinglet.stderr",
+	"kinglet.files",
 };
 
 struct program_out {
@@ -26,25 +28,38 @@ struct program_out {
 	struct stream_out stream;
 };
 
+struct program_in {
+	struct program *program;
+	unsigned port;
+	struct stream_in stream;
+};
+
 struct program {
 	struct ending *ending;
 	struct virtio_dev *console;
-	struct stream_in in;
+	struct program_in in, files;
+	bool begun; /* the guest has taken some of the files */
 	struct program_out out, err;
 };
 
 static size_t input(void *owner, const uint8_t *data, size_t len)
 {
-	const struct program *program = owner;
+	const struct program_in *in = owner;
+	struct program *program = in->program;
+	size_t taken = virtio_console_input(program->console, in->port, data, len);
 
-	return virtio_console_input(program->console, PORT_STDIN, data, len);
+	if (in == &program->files && taken && !program->begun) {
+		program->begun = true;
+		stream_in_resume(&program->in.stream);
+	}
+	return taken;
 }
 
 static void input_ended(void *owner)
 {
-	const struct program *program = owner;
+	const struct program_in *in = owner;
 
-	virtio_console_hang_up(program->console, PORT_STDIN);
+	virtio_console_hang_up(in->program->console, in->port);
 }
 
 static void output_ready(void *owner)
@@ -66,7 +81,7 @@ size_t program_output(struct program *program, unsigned port, const uint8_t *dat
 	struct program_out *out = port == PORT_STDOUT ? &program->out : &program->err;
 	size_t taken;
 
-	if (port == PORT_STDIN)
+	if (port == PORT_STDIN || port == PORT_FILES)
 		return len;
 	taken = stream_out_write(&out->stream, data, len);
 	/* At once: the program's status may arrive before the loop's next turn. */
@@ -75,9 +90,9 @@ size_t program_output(struct program *program, unsigned port, const uint8_t *dat
 	return taken;
 }
 
-void program_input_wanted(struct program *program)
+void program_input_wanted(struct program *program, unsigned port)
 {
-	stream_in_resume(&program->in);
+	stream_in_resume(port == PORT_FILES ? &program->files.stream : &program->in.stream);
 }
 
 void program_ended(struct program *program)
@@ -95,22 +110,39 @@ static int init_out(struct program *program, struct program_out *out, struct loo
 	return stream_out_init(&out->stream, loop, fd, &ops, out);
 }
 
-static int init_streams(struct program *program, struct loop *loop)
+static int init_in(struct program *program, struct program_in *in, struct loop *loop, unsigned port,
+		   int fd)
 {
 	static const struct stream_in_ops ops = { .input = input, .ended = input_ended };
-	int ret;
 
-	ret = init_out(program, &program->out, loop, PORT_STDOUT, STDOUT_FILENO, "standard output");
+	in->program = program;
+	in->port = port;
+	return stream_in_init(&in->stream, loop, fd, &ops, in);
+}
+
+static int init_streams(struct program *program, struct loop *loop, int files)
+{
+	int ret = lseek(files, 0, SEEK_SET) < 0 ? -errno : 0;
+
+	if (!ret)
+		ret = init_out(program, &program->out, loop, PORT_STDOUT, STDOUT_FILENO,
+			       "standard output");
 	if (ret)
 		return ret;
 	ret = init_out(program, &program->err, loop, PORT_STDERR, STDERR_FILENO, "standard error");
 	if (ret)
 		goto err_out;
-	ret = stream_in_init(&program->in, loop, STDIN_FILENO, &ops, program);
+	ret = init_in(program, &program->in, loop, PORT_STDIN, STDIN_FILENO);
 	if (ret)
 		goto err_err;
+	ret = init_in(program, &program->files, loop, PORT_FILES, files);
+	if (ret)
+		goto err_in;
+	stream_in_resume(&program->files.stream);
 	return 0;
 
+err_in:
+	stream_in_destroy(&program->in.stream);
 err_err:
 	stream_out_destroy(&program->err.stream);
 err_out:
@@ -118,7 +150,7 @@ err_out:
 	return ret;
 }
 
-int program_new(struct program **out, struct loop *loop, struct ending *ending,
+int program_new(struct program **out, int files, struct loop *loop, struct ending *ending,
 		struct virtio_dev *console)
 {
 	_cleanup_free_ struct program *program = calloc(1, sizeof(*program));
@@ -128,9 +160,9 @@ int program_new(struct program **out, struct loop *loop, struct ending *ending,
 		return -ENOMEM;
 	program->ending = ending;
 	program->console = console;
-	ret = init_streams(program, loop);
+	ret = init_streams(program, loop, files);
 	if (ret)
-		log_error("standard streams: %s", strerror(-ret));
+		log_error("the program's streams: %s", strerror(-ret));
 	else
 		*out = steal_ptr(program);
 	return ret;
@@ -140,7 +172,8 @@ void program_free(struct program *program)
 {
 	if (!program)
 		return;
-	stream_in_destroy(&program->in);
+	stream_in_destroy(&program->files.stream);
+	stream_in_destroy(&program->in.stream);
 	stream_out_destroy(&program->err.stream);
 	stream_out_destroy(&program->out.stream);
 	free(program);

@@ -17,9 +17,11 @@ enum { MAX_DIRS = 16, MAX_ENV = 256, MAX_MODULES = 32 };
 enum { ALL_MODULES_MAX = EXEC_NEEDED_MODULES + DEVICES_MAX * DEVICE_MODULES_MAX + MAX_MODULES };
 
 #define MIB (UINT64_C(1) << 20)
-/* The guest's memory is some three times that, plus what the kernel and PROGRAM may need. */
+/* The guest's memory is some two times that, plus what the kernel and PROGRAM may need. */
 #define IMAGE_MAX (1024 * MIB)
 #define BESIDE_IMAGE (256 * MIB)
+/* So that programs of some size get the same machine. */
+#define MEMORY_STEP (64 * MIB)
 
 static char default_path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 static char default_home[] = "HOME=/";
@@ -328,19 +330,15 @@ static void print_console(struct exec_console *console)
 
 /* --- The run ---------------------------------------------------------------------------------- */
 
-static int build_image(struct exec_options *options, struct cpio *cpio)
+struct archives {
+	struct cpio base, image;
+};
+
+static int build_base(struct exec_options *options, struct cpio *cpio)
 {
 	_cleanup_free_ char *folder = NULL;
 	struct kernel_modules modules = { 0 };
-	struct exec_image image = {
-		.root = options->root,
-		.dirs = options->parsed_dirs,
-		.dir_count = options->dir_count,
-		.modules = &modules,
-		.folder = options->workdir,
-		.env = options->parsed_env,
-		.args = options->args,
-	};
+	struct exec_base base = { .modules = &modules };
 	struct kernel_places places;
 	struct utsname host;
 	int ret;
@@ -350,12 +348,26 @@ static int build_image(struct exec_options *options, struct cpio *cpio)
 				     &folder);
 	if (!ret && folder)
 		ret = find_modules(options, folder, &modules);
-	image.modules_folder = folder;
+	base.modules_folder = folder;
 	options->without_modules = !folder;
 	if (!ret)
-		ret = exec_image_build(cpio, &image);
+		ret = exec_base_build(cpio, &base);
 	kernel_modules_destroy(&modules);
 	return ret;
+}
+
+static int build_image(const struct exec_options *options, struct cpio *cpio)
+{
+	const struct exec_image image = {
+		.root = options->root,
+		.dirs = options->parsed_dirs,
+		.dir_count = options->dir_count,
+		.folder = options->workdir,
+		.env = options->parsed_env,
+		.args = options->args,
+	};
+
+	return exec_image_build(cpio, &image);
 }
 
 static void log_memory(const struct exec_options *options, const char *what)
@@ -395,21 +407,21 @@ static int report(struct exec_options *options, const struct verdict *verdict, d
 }
 
 /* Sets the memory needed, or the requested size if it suffices. */
-static int set_memory(struct exec_options *options, const struct cpio *cpio)
+static int set_memory(struct exec_options *options, const struct archives *archives)
 {
 	struct machine_config *config = &options->run.config;
-	uint64_t image = align_up(exec_image_memory(cpio), 2 * MIB);
+	uint64_t image = align_up(exec_image_memory(&archives->base, &archives->image), 2 * MIB);
 
 	options->enough = image + BESIDE_IMAGE;
 	if (!options_given(&options->run.common, "memory"))
-		config->memory = options->enough;
+		config->memory = align_up(options->enough, MEMORY_STEP);
 	if (config->memory > image)
 		return 0;
 	log_memory(options, "too little to unpack the guest's files in");
 	return -EINVAL;
 }
 
-static int run_image(struct exec_options *options, const struct cpio *cpio)
+static int run_archives(struct exec_options *options, const struct archives *archives)
 {
 	struct machine_config *config = &options->run.config;
 	struct verdict verdict = { 0 };
@@ -417,9 +429,11 @@ static int run_image(struct exec_options *options, const struct cpio *cpio)
 	double seconds;
 	int leave, status;
 
-	snprintf(options->initrd, sizeof(options->initrd), "/proc/self/fd/%d", cpio->fd);
+	snprintf(options->initrd, sizeof(options->initrd), "/proc/self/fd/%d",
+		 archives->base.fd);
 	config->boot.initrd = options->initrd;
-	if (set_memory(options, cpio) < 0)
+	config->program_files = archives->image.fd;
+	if (set_memory(options, archives) < 0)
 		return EXIT_USAGE;
 	if (options->run.dry_run)
 		return dry_run_print(stdout, &options->run) < 0 ? EXIT_USAGE : flush_stdout();
@@ -432,24 +446,34 @@ static int run_image(struct exec_options *options, const struct cpio *cpio)
 	return status;
 }
 
+static int build_and_run(struct exec_options *options, struct archives *archives)
+{
+	int ret = build_base(options, &archives->base);
+
+	if (!ret)
+		ret = build_image(options, &archives->image);
+	if (ret)
+		return ret == -ENOMEM ? EXIT_HOST : EXIT_USAGE;
+	return run_archives(options, archives);
+}
+
 static int run(struct common_options *common)
 {
 	struct exec_options *options = container_of(common, struct exec_options, run.common);
-	struct cpio cpio;
-	int ret = cpio_init(&cpio, IMAGE_MAX);
-	int status;
+	struct archives archives = { .image.fd = -1 };
+	int ret = cpio_init(&archives.base, IMAGE_MAX);
+	int status = EXIT_HOST;
 
-	if (ret) {
-		log_error("initramfs: memfd_create: %s", strerror(-ret));
-		return EXIT_HOST;
-	}
-	ret = build_image(options, &cpio);
+	if (!ret)
+		ret = cpio_init(&archives.image, IMAGE_MAX);
 	if (ret)
-		status = ret == -ENOMEM ? EXIT_HOST : EXIT_USAGE;
+		log_error("the guest's files: memfd_create: %s", strerror(-ret));
 	else
-		status = run_image(options, &cpio);
-	if (!(status & COMMAND_LEAVE))
-		cpio_destroy(&cpio);
+		status = build_and_run(options, &archives);
+	if (!(status & COMMAND_LEAVE)) {
+		cpio_destroy(&archives.image);
+		cpio_destroy(&archives.base);
+	}
 	return status;
 }
 

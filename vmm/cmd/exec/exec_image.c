@@ -4,12 +4,14 @@
 #include "base/elf.h"
 #include "base/files.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "cmd/guest_init.h"
 
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 const char *const exec_needed_modules[EXEC_NEEDED_MODULES] = { "virtio_pci", "virtio_console" };
@@ -147,14 +149,14 @@ static int add_console(struct cpio *cpio)
 	return add_entry(cpio, "/dev/console", S_IFCHR | 0600, NULL, 0);
 }
 
-static int add_modules(struct cpio *cpio, const struct exec_image *image, FILE *todo)
+static int add_modules(struct cpio *cpio, const struct exec_base *base, FILE *todo)
 {
-	for (unsigned i = 0; image->modules_folder && i < image->modules->count; i++) {
+	for (unsigned i = 0; base->modules_folder && i < base->modules->count; i++) {
 		char host[PATH_MAX], guest[PATH_MAX];
-		const char *file = image->modules->files[i];
+		const char *file = base->modules->files[i];
 		int ret;
 
-		if (snprintf(host, PATH_MAX, "%s/%s", image->modules_folder, file) >= PATH_MAX ||
+		if (snprintf(host, PATH_MAX, "%s/%s", base->modules_folder, file) >= PATH_MAX ||
 		    snprintf(guest, PATH_MAX, GUEST_INIT_FOLDER "/%s", basename(file)) >= PATH_MAX)
 			return refuse(file, -ENAMETOOLONG);
 		ret = add_file(cpio, host, guest, 0600);
@@ -165,14 +167,27 @@ static int add_modules(struct cpio *cpio, const struct exec_image *image, FILE *
 	return 0;
 }
 
+static int add_base(struct cpio *cpio, const void *base, FILE *todo)
+{
+	int ret = add_console(cpio);
+
+	if (!ret)
+		ret = add_modules(cpio, base, todo);
+	if (!ret)
+		ret = add_entry(cpio, GUEST_INIT_PATH, S_IFREG | 0755, guest_init,
+				guest_init_len);
+	return ret;
+}
+
 static void put_strings(FILE *todo, char kind, char *const *strings)
 {
 	for (; *strings; strings++)
 		fprintf(todo, "%c%s%c", kind, *strings, 0);
 }
 
-static int add_all(struct cpio *cpio, const struct exec_image *image, FILE *todo)
+static int add_image(struct cpio *cpio, const void *owner, FILE *todo)
 {
+	const struct exec_image *image = owner;
 	_cleanup_free_ char *program = NULL;
 	int ret = 0;
 
@@ -187,13 +202,6 @@ static int add_all(struct cpio *cpio, const struct exec_image *image, FILE *todo
 	}
 	if (!ret && !image->root)
 		ret = add_program(cpio, image->args[0], &program);
-	if (!ret)
-		ret = add_console(cpio);
-	if (!ret)
-		ret = add_modules(cpio, image, todo);
-	if (!ret)
-		ret = add_entry(cpio, GUEST_INIT_PATH, S_IFREG | 0755, guest_init,
-				guest_init_len);
 	fprintf(todo, "C%s%c", image->folder, 0);
 	put_strings(todo, 'E', image->env);
 	if (program)
@@ -202,14 +210,11 @@ static int add_all(struct cpio *cpio, const struct exec_image *image, FILE *todo
 	return ret;
 }
 
-uint64_t exec_image_memory(const struct cpio *cpio)
-{
-	uint64_t pages = cpio->pages > cpio->inos ? cpio->pages : cpio->inos;
+/* --- Archives --------------------------------------------------------------------------------- */
 
-	return cpio->len + 2 * 4096 * pages;
-}
-
-int exec_image_build(struct cpio *cpio, const struct exec_image *image)
+/* By a function that adds files and prints instructions, which become the last file. */
+static int build(struct cpio *cpio, int (*add)(struct cpio *cpio, const void *owner, FILE *todo),
+		 const void *owner, const char *instructions)
 {
 	_cleanup_free_ char *text = NULL;
 	size_t len = 0;
@@ -217,16 +222,44 @@ int exec_image_build(struct cpio *cpio, const struct exec_image *image)
 	int ret;
 
 	if (!todo)
-		return refuse("initramfs", -ENOMEM);
-	ret = add_all(cpio, image, todo);
+		return refuse("the guest's files", -ENOMEM);
+	ret = add(cpio, owner, todo);
 	if (fclose(todo) == EOF && !ret)
-		ret = refuse("initramfs", -ENOMEM);
+		ret = refuse("the guest's files", -ENOMEM);
 	if (!ret)
-		ret = add_entry(cpio, GUEST_INIT_TODO, S_IFREG | 0600, text, len);
+		ret = add_entry(cpio, instructions, S_IFREG | 0600, text, len);
 	if (!ret) {
 		ret = cpio_finish(cpio);
 		if (ret)
-			refuse("initramfs", ret);
+			refuse("the guest's files", ret);
 	}
 	return ret;
+}
+
+int exec_base_build(struct cpio *cpio, const struct exec_base *base)
+{
+	return build(cpio, add_base, base, GUEST_INIT_MODULES);
+}
+
+int exec_image_build(struct cpio *cpio, const struct exec_image *image)
+{
+	return build(cpio, add_image, image, GUEST_INIT_TODO);
+}
+
+int exec_base_hash(const struct cpio *base, uint64_t *hash)
+{
+	void *bytes = mmap(NULL, base->len, PROT_READ, MAP_PRIVATE, base->fd, 0);
+
+	if (bytes == MAP_FAILED)
+		return -errno;
+	*hash = bytes_hash(bytes, base->len);
+	munmap(bytes, base->len);
+	return 0;
+}
+
+uint64_t exec_image_memory(const struct cpio *base, const struct cpio *image)
+{
+	uint64_t pages = base->pages + image->pages, inos = base->inos + image->inos;
+
+	return base->len + 2 * 4096 * (pages > inos ? pages : inos);
 }
