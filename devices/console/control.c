@@ -88,6 +88,7 @@ void console_port_forget(struct port *port)
 	port->owed = 0;
 	port->open = false;
 	port->ready = false;
+	port->buffers = 0;
 }
 
 static void port_opened(struct console *c, unsigned id, bool open)

@@ -52,6 +52,7 @@ struct port {
 	bool open;        /* the guest has it open */
 	bool ready;       /* the driver has set up the port */
 	uint64_t written; /* bytes of the next output chain already passed on */
+	uint16_t buffers; /* for input: the most that the driver has offered at a time */
 	/* The host side, independent of the driver: */
 	bool hung_up;
 	bool input_refused;  /* and its owner waits for input_wanted() */

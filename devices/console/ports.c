@@ -180,14 +180,26 @@ void console_input_wake(struct console *c, unsigned id)
 	c->ops->input_wanted(c->owner, id);
 }
 
+/*
+ * Linux offers a buffer again, and would kick, with each page that is read. Half of them at a time
+ * spare 15 of 16 kicks and interrupts, and the rest keeps the reader busy meanwhile.
+ */
+static bool enable_kicks(struct virtq *q, const struct port *port)
+{
+	return virtq_enable_kicks_after(q, port->buffers > 1 ? port->buffers / 2 : 1);
+}
+
 static size_t input_fill(struct console *c, unsigned id, const uint8_t *data, size_t len)
 {
 	struct virtq *q = input_queue(c, id);
 	struct virtq_chain *chain = &c->chain;
 	unsigned budget = TURN_CHAINS;
+	uint16_t available = virtq_available(q);
 	size_t taken = 0;
 	int ret = 0;
 
+	if (c->ports[id].buffers < available)
+		c->ports[id].buffers = available;
 	while (taken < len && budget-- && (ret = virtq_pop(q, chain)) > 0) {
 		size_t n = iov_write(chain->iov + chain->out_count, chain->in_count, 0,
 				     data + taken, len - taken);
@@ -198,7 +210,7 @@ static size_t input_fill(struct console *c, unsigned id, const uint8_t *data, si
 	virtq_notify(q);
 	if (ret < 0)
 		virtio_broken(&c->dev, "input queue: broken ring");
-	else if (taken < len && virtq_enable_kicks(q))
+	else if (taken < len && enable_kicks(q, &c->ports[id]))
 		eventfd_signal(q->kick_fd);
 	return taken;
 }

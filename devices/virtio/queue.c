@@ -265,11 +265,20 @@ int virtq_pop(struct virtq *q, struct virtq_chain *chain)
 	return 1;
 }
 
-bool virtq_is_empty(const struct virtq *q)
+uint16_t virtq_available(const struct virtq *q)
 {
 	const struct vring_avail *avail = q->avail;
+	uint16_t count;
 
-	return !q->running || load_acquire(&avail->idx) == q->state.last_avail;
+	if (!q->running)
+		return 0;
+	count = load_acquire(&avail->idx) - q->state.last_avail;
+	return count < q->state.size ? count : q->state.size;
+}
+
+bool virtq_is_empty(const struct virtq *q)
+{
+	return !virtq_available(q);
 }
 
 void virtq_unpop(struct virtq *q, uint16_t head)
@@ -373,19 +382,26 @@ void virtq_disable_kicks(struct virtq *q)
 	log_ring(q);
 }
 
-bool virtq_enable_kicks(struct virtq *q)
+bool virtq_enable_kicks_after(struct virtq *q, uint16_t chains)
 {
 	const struct vring_avail *avail = q->avail;
 	struct vring_used *used = q->used;
+	uint16_t available;
 
 	if (!q->running)
 		return false;
 	if (q->event_index)
-		store_relaxed(avail_event(q), q->state.last_avail);
+		store_relaxed(avail_event(q), (uint16_t)(q->state.last_avail + chains - 1));
 	else
 		store_relaxed(&used->flags, 0);
 	log_ring(q);
 	/* The event index goes out before the index is read again, or a kick could be missed. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return load_relaxed(&avail->idx) != q->state.last_avail;
+	available = load_relaxed(&avail->idx) - q->state.last_avail;
+	return available >= (q->event_index ? chains : 1);
+}
+
+bool virtq_enable_kicks(struct virtq *q)
+{
+	return virtq_enable_kicks_after(q, 1);
 }

@@ -98,6 +98,9 @@ __must_check int virtq_pop(struct virtq *q, struct virtq_chain *chain);
 /* The available ring is empty. Also true for a queue that does not run. */
 __must_check bool virtq_is_empty(const struct virtq *q);
 
+/* How many chains the available ring has, as its driver says: at most the queue's size. */
+uint16_t virtq_available(const struct virtq *q);
+
 /*
  * Returns the last popped chain, of this head, to the ring as if it had not been taken; more of them
  * last one first.
@@ -125,5 +128,11 @@ void virtq_notify(struct virtq *q);
  */
 void virtq_disable_kicks(struct virtq *q);
 __must_check bool virtq_enable_kicks(struct virtq *q);
+
+/*
+ * The same for a kick once `chains` have arrived, at least one; without the event index at the
+ * first. True when they are there.
+ */
+__must_check bool virtq_enable_kicks_after(struct virtq *q, uint16_t chains);
 
 #endif

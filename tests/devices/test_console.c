@@ -474,6 +474,34 @@ static void test_input_back_pressure_event_index(void **state)
 	input_back_pressure(*state, 1ULL << VIRTIO_RING_F_EVENT_IDX);
 }
 
+/* As Linux reads a long input: a buffer is offered again, and kicked for, with each page. */
+static void test_long_input_waits_for_half_of_the_buffers(void **state)
+{
+	struct fixture *f = *state;
+	static const uint8_t data[2 * RING];
+	uint32_t written;
+	uint16_t head;
+
+	mock_driver_start(f->env.dev, &f->transport, 1ULL << VIRTIO_RING_F_EVENT_IDX);
+	give(f, IN0, RING, 1);
+	run(f, IN0);
+	assert_int_equal(input(f, VIRTIO_CONSOLE_PORT, data, sizeof(data)), RING);
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 1; i < RING / 2; i++) {
+			assert_true(mock_ring_reap(&f->rings[IN0], &head, &written));
+			give(f, IN0, 1, 1);
+			assert_false(mock_ring_kick(&f->rings[IN0]));
+		}
+		assert_int_equal(f->wanted, round);
+		assert_true(mock_ring_reap(&f->rings[IN0], &head, &written));
+		give(f, IN0, 1, 1);
+		assert_true(mock_ring_kick(&f->rings[IN0]));
+		mock_env_dispatch(&f->env);
+		assert_int_equal(f->wanted, round + 1);
+		assert_int_equal(input(f, VIRTIO_CONSOLE_PORT, data, sizeof(data)), RING / 2);
+	}
+}
+
 static void test_resize_tells_driver(void **state)
 {
 	struct fixture *f = *state;
@@ -966,6 +994,7 @@ int main(void)
 		DEVICE_TEST(test_input_waits_until_guest_opens),
 		DEVICE_TEST(test_input_back_pressure_flags),
 		DEVICE_TEST(test_input_back_pressure_event_index),
+		DEVICE_TEST(test_long_input_waits_for_half_of_the_buffers),
 		DEVICE_TEST(test_resize_tells_driver),
 		DEVICE_TEST(test_config_is_bounded),
 		DEVICE_TEST(test_status_lines),

@@ -697,6 +697,47 @@ static void test_2_7_10_kicks_by_event_index(void **state)
 	}
 }
 
+/* A kick for the third of three; what is there already counts. */
+static void test_2_7_10_kicks_after_some_chains(void **state)
+{
+	struct fixture *f = *state;
+	const struct mock_buf buf = { f->data, 1, true };
+
+	mock_ring_start_at(&f->ring, 0xfffe);
+	start(f, true);
+	f->q.kick_fd = f->q.irq.fd;
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(virtq_available(&f->q), 0);
+		assert_false(virtq_enable_kicks_after(&f->q, 3));
+		mock_ring_add(&f->ring, &buf, 1);
+		assert_false(mock_ring_kick(&f->ring));
+		assert_false(virtq_enable_kicks_after(&f->q, 3));
+		mock_ring_add(&f->ring, &buf, 1);
+		assert_false(mock_ring_kick(&f->ring));
+		assert_int_equal(virtq_available(&f->q), 2);
+		mock_ring_add(&f->ring, &buf, 1);
+		assert_true(mock_ring_kick(&f->ring));
+		assert_true(virtq_enable_kicks_after(&f->q, 3));
+		for (unsigned taken = 0; taken < 3; taken++)
+			assert_int_equal(pop(f), 1);
+	}
+}
+
+/* Without the event index a driver can only be asked for each. */
+static void test_2_7_10_kicks_after_some_chains_by_flags(void **state)
+{
+	struct fixture *f = *state;
+	const struct mock_buf buf = { f->data, 1, true };
+
+	start(f, false);
+	f->q.kick_fd = f->q.irq.fd;
+	virtq_disable_kicks(&f->q);
+	assert_false(virtq_enable_kicks_after(&f->q, 3));
+	mock_ring_add(&f->ring, &buf, 1);
+	assert_true(mock_ring_kick(&f->ring));
+	assert_true(virtq_enable_kicks_after(&f->q, 3));
+}
+
 /* --- The log of writes (core/memory.h) --- */
 
 static bool is_dirty(struct fixture *f, uint64_t gpa)
@@ -820,6 +861,8 @@ int main(void)
 		TEST(test_2_7_7_event_index_lapped),
 		TEST(test_2_7_10_kicks_by_flags),
 		TEST(test_2_7_10_kicks_by_event_index),
+		TEST(test_2_7_10_kicks_after_some_chains),
+		TEST(test_2_7_10_kicks_after_some_chains_by_flags),
 		TEST(test_pushed_buffers_and_the_ring_are_logged),
 		TEST(test_kick_suppression_is_logged),
 		TEST(test_a_chain_broken_in_flight_is_pushed),
