@@ -99,6 +99,11 @@ int virtio_console_new(struct virtio_dev **out, const struct virtio_env *env, un
 			     (c->port_count + 1) * QUEUE_PAIR, QUEUE_SIZE);
 	if (ret)
 		goto err_free;
+	if (options->bulk) {
+		struct virtq *q = input_queue(c, options->bulk);
+
+		q->max_size = q->state.size = BULK_SIZE;
+	}
 	*out = &c->dev;
 	return 0;
 

@@ -29,6 +29,7 @@ enum {
 
 enum {
 	QUEUE_SIZE = 32,
+	BULK_SIZE = 256, /* Linux puts a page into each entry */
 	TURN_CHAINS = QUEUE_SIZE, /* per turn, so that no queue delays the others */
 };
 

@@ -53,6 +53,7 @@ struct virtio_console_options {
 	void *owner;			      /* passed to ops */
 	const char *const *streams;	      /* names, borrowed for the device's life */
 	unsigned stream_count;		      /* at most VIRTIO_CONSOLE_MAX_STREAMS */
+	unsigned bulk;			      /* the port of a stream with long input, or 0 */
 };
 
 /*

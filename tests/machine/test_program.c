@@ -39,6 +39,7 @@ static int setup(void **state)
 	struct fixture *f = test_calloc(1, sizeof(*f));
 	const struct virtio_console_options options = {
 		.ops = &ops, .owner = f, .streams = program_ports, .stream_count = PROGRAM_PORTS,
+		.bulk = program_bulk,
 	};
 
 	f->saved = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
@@ -136,10 +137,21 @@ static void test_input_follows_the_files(void **state)
 	expect_input(f, STDIN, "typed");
 }
 
+/* A megabyte in a guest with pages of 4 KiB; for the others an eighth of it does. */
+static void test_files_have_a_long_queue(void **state)
+{
+	struct fixture *f = *state;
+
+	for (unsigned i = 0; i < QUEUES; i++)
+		assert_int_equal(f->env.dev->queues[i].max_size,
+				 i == input_queue(FILES) ? 256 : 32);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_input_follows_the_files),
+		TEST(test_files_have_a_long_queue),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -100,6 +100,7 @@ static int add_console(struct vm *vm)
 		.ops = &ops,
 		.owner = vm,
 		.streams = vm->streams,
+		.bulk = vm->config->program ? program_bulk : 0,
 	};
 	const struct virtio_env env = env_of(vm);
 	struct virtio_dev *dev;

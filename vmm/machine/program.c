@@ -21,6 +21,8 @@ const char *const program_ports[PROGRAM_PORTS] = {
 	"kinglet.files",
 };
 
+const unsigned program_bulk = PORT_FILES;
+
 struct program_out {
 	struct program *program;
 	unsigned port;

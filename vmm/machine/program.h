@@ -17,6 +17,7 @@ struct virtio_dev;
 
 enum { PROGRAM_PORTS = 4 };
 extern const char *const program_ports[PROGRAM_PORTS];
+extern const unsigned program_bulk; /* the port with the longest input: the files */
 
 /* All borrowed; `files` is a file, sent from its start. Logs on failure. */
 __must_check int program_new(struct program **program, int files, struct loop *loop,
