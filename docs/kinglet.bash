@@ -85,6 +85,7 @@ _kinglet_argument()
 	--modules) _kinglet_folders "$2" ;;
 	--module) ;;
 	--append) ;;
+	--diff) ;;
 	--html) _kinglet_files "$2" ;;
 	*) return 1 ;;
 	esac
@@ -186,6 +187,8 @@ _kinglet()
 	local stop="
 		--now
 		--wait"
+	local snapshot="
+		--diff"
 	local form="
 		--json"
 	local report="
@@ -214,7 +217,7 @@ _kinglet()
 	resume) options="$common" words=$(_kinglet_machines) ;;
 	stop) options="$stop $common" words=$(_kinglet_machines) ;;
 	resize) options="$common" words=$(_kinglet_machines) ;;
-	snapshot) options="$common" words=$(_kinglet_machines) ;;
+	snapshot) options="$snapshot $common" words=$(_kinglet_machines) ;;
 	wait) options="$common" words=$(_kinglet_machines) ;;
 	events) options="$common" words=$(_kinglet_machines) ;;
 	console) options="$common" words=$(_kinglet_machines) ;;

@@ -84,10 +84,12 @@ struct machine_ops {
 	int (*pause)(struct vm *vm);
 	int (*resume)(struct vm *vm);
 	/*
-	 * From run() of an ask: saves the machine as a snapshot in this folder, and goes on. Logs.
-	 * -EBUSY, -ECANCELED: the run has ended; errno of the host.
+	 * From run() of an ask: saves the machine as a snapshot in this folder, and goes on. With
+	 * `base`, a snapshot of the same machine, or NULL, only RAM that differs is written, where
+	 * the file system can share the rest. Logs. -EBUSY, -ECANCELED: the run has ended; errors of
+	 * snapshot_open() for the base; errno of the host.
 	 */
-	int (*save)(struct vm *vm, const char *dir);
+	int (*save)(struct vm *vm, const char *dir, const char *base);
 	/* Saves it soon as the config says (--snapshot), once; does not wait. Any thread. */
 	void (*save_soon)(struct vm *vm);
 	/*

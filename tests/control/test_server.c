@@ -32,7 +32,8 @@ struct rig {
 	struct machine_ask *asked[ASKS_MAX];
 	unsigned ask_count;
 	bool stuck; /* its thread does not answer */
-	int pause_result, power_result, resize_result;
+	int pause_result, power_result, resize_result, save_result;
+	char saved[64]; /* folder and base */
 	uint64_t target;
 	struct verdict end;
 	char typed[64];
@@ -63,6 +64,13 @@ static int pause_vcpus(struct vm *vm)
 {
 	(void)vm;
 	return the_rig->pause_result;
+}
+
+static int save(struct vm *vm, const char *dir, const char *base)
+{
+	(void)vm;
+	snprintf(the_rig->saved, sizeof(the_rig->saved), "%s %s", dir, base ? base : "-");
+	return the_rig->save_result;
 }
 
 static int press_power(struct vm *vm)
@@ -211,7 +219,7 @@ static int setup(void **state)
 	snprintf(rig->path, sizeof(rig->path), "%s/sock", rig->folder);
 	rig->ops = (struct machine_ops){
 		.ask = ask, .pause = pause_vcpus, .resume = pause_vcpus,
-		.press_power = press_power, .end = end, .type = type,
+		.press_power = press_power, .save = save, .end = end, .type = type,
 	};
 	rig->key_room = sizeof(rig->typed) - 1;
 	rig->config.cpus = 2;
@@ -324,6 +332,12 @@ static void what_is_wrong_is_refused_by_name(void **state)
 		  ERROR("bad-request", "info has no argument \\\"x\\\"") },
 		{ "{\"do\":\"stop\",\"args\":{\"now\":1}}",
 		  ERROR("bad-request", "\\\"now\\\" of stop is not true or false") },
+		{ "{\"do\":\"snapshot\",\"args\":{\"base\":\"/b\"}}",
+		  ERROR("bad-request", "snapshot needs \\\"dir\\\", a path from the root") },
+		{ "{\"do\":\"snapshot\",\"args\":{\"dir\":\"d\"}}",
+		  ERROR("bad-request", "\\\"dir\\\" of snapshot is not a path from the root") },
+		{ "{\"do\":\"snapshot\",\"args\":{\"dir\":\"/d\",\"base\":7}}",
+		  ERROR("bad-request", "\\\"base\\\" of snapshot is not a path from the root") },
 		{ "{\"do\":\"resize\"}",
 		  ERROR("bad-request",
 			"resize needs \\\"memory\\\", a whole number of bytes") },
@@ -351,6 +365,20 @@ static void a_reply_has_the_id_of_its_request(void **state)
 	expect(rig, "{\"id\":7.5,\"do\":\"x\"}",
 	       "{\"id\":7.5,\"error\":{\"code\":\"unknown-request\","
 	       "\"message\":\"there is no request \\\"x\\\"\"}}");
+}
+
+static void a_machine_is_saved(void **state)
+{
+	struct rig *rig = *state;
+
+	expect(rig, "{\"do\":\"snapshot\",\"args\":{\"dir\":\"/d\"}}", OK);
+	assert_string_equal(rig->saved, "/d -");
+	expect(rig, "{\"do\":\"snapshot\",\"args\":{\"base\":\"/b\",\"dir\":\"/d\"}}", OK);
+	assert_string_equal(rig->saved, "/d /b");
+	rig->save_result = -ENOSPC;
+	expect(rig, "{\"do\":\"snapshot\",\"args\":{\"dir\":\"/d\"}}",
+	       ERROR("refused", "the machine could not be saved in /d: No space left on device; its "
+				"own messages say more"));
 }
 
 static void a_machine_is_paused_and_resumed(void **state)
@@ -981,6 +1009,7 @@ int main(void)
 		TEST(stats_are_numbers),
 		TEST(what_is_wrong_is_refused_by_name),
 		TEST(a_reply_has_the_id_of_its_request),
+		TEST(a_machine_is_saved),
 		TEST(a_machine_is_paused_and_resumed),
 		TEST(stop_presses_the_button_or_ends_the_run),
 		TEST(resize_sets_the_balloon),

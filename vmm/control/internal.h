@@ -79,7 +79,7 @@ cJSON *verdict_json(cJSON *object, const struct verdict *verdict, const char *ou
 /* --- jobs.c --- */
 
 /* A request that the machine's thread serves. */
-enum { JOB_TEXT_MAX = 4096 };
+enum { JOB_TEXT_MAX = 4096, JOB_TEXTS = 2 };
 
 struct job {
 	struct machine_ask ask;
@@ -92,7 +92,7 @@ struct job {
 	/* Afterwards, also for a client that has left. May be NULL. */
 	void (*done)(struct job *job);
 	double number; /* of the request */
-	char text[JOB_TEXT_MAX];
+	char texts[JOB_TEXTS][JOB_TEXT_MAX]; /* of it; empty: not given */
 	cJSON *ok;     /* owned; set by the caller */
 	struct refusal refusal;
 	uint64_t patience_ns, deadline_ns;

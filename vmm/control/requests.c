@@ -15,21 +15,28 @@
 /* All RAM is written to a disk, which may be slow. */
 #define SAVE_PATIENCE_NS (UINT64_C(600) * 1000000000)
 
+enum arg_type { ARG_NONE, ARG_FLAG, ARG_BYTES, ARG_PATH };
+
+struct verb_arg {
+	const char *name;
+	enum arg_type type;
+	bool needed;
+};
+
+enum { VERB_ARGS = JOB_TEXTS };
+
 struct request {
 	struct control_server *server;
 	struct client *client;
 	const struct message *message;
 	const struct verb *verb;
-	const cJSON *arg; /* of the verb's name and type; or NULL */
+	const cJSON *args[VERB_ARGS]; /* of the verb's names and types; or NULL */
 };
-
-enum arg_type { ARG_NONE, ARG_FLAG, ARG_BYTES, ARG_PATH };
 
 struct verb {
 	const char *name;
-	const char *arg; /* the only one that it may have; NULL: none */
-	enum arg_type type;
-	bool needs_arg, needs_machine; /* one that is built and has not ended */
+	struct verb_arg args[VERB_ARGS]; /* those that it may have; the first without a name ends */
+	bool needs_machine;		 /* one that is built and has not ended */
 	uint64_t patience_ns; /* until the machine's thread counts as busy; 0: the server's */
 	/* The reply, or NULL: later, or *refusal. */
 	cJSON *(*serve)(struct request *request, struct refusal *refusal);
@@ -84,9 +91,10 @@ static cJSON *hand_over(struct request *request, void (*run)(struct job *job),
 	job->id = cJSON_Duplicate(request->message->id, true);
 	job->patience_ns = request->verb->patience_ns ? request->verb->patience_ns :
 							request->server->patience_ns;
-	job->number = request->arg ? request->arg->valuedouble : 0;
-	if (cJSON_IsString(request->arg))
-		snprintf(job->text, sizeof(job->text), "%s", request->arg->valuestring);
+	job->number = request->args[0] ? request->args[0]->valuedouble : 0;
+	for (unsigned i = 0; i < VERB_ARGS; i++)
+		if (cJSON_IsString(request->args[i]))
+			snprintf(job->texts[i], JOB_TEXT_MAX, "%s", request->args[i]->valuestring);
 	job_start(request->server, request->client, job);
 	return NULL;
 }
@@ -160,7 +168,7 @@ static cJSON *serve_stop(struct request *request, struct refusal *refusal)
 	const struct verdict quit = { .outcome = OUTCOME_QUIT, .detail = "stopped by control" };
 	struct control_server *server = request->server;
 
-	if (cJSON_IsTrue(request->arg)) {
+	if (cJSON_IsTrue(request->args[0])) {
 		server->parts->ops->end(server->parts->vm, &quit);
 		return cJSON_CreateObject();
 	}
@@ -190,12 +198,13 @@ static void run_resize(struct job *job)
 static void run_snapshot(struct job *job)
 {
 	const struct machine_parts *parts = job->server->parts;
-	int ret = parts->ops->save(parts->vm, job->text);
+	const char *dir = job->texts[0], *base = job->texts[1];
+	int ret = parts->ops->save(parts->vm, dir, *base ? base : NULL);
 
 	if (ret)
 		refuse(&job->refusal, ret == -EBUSY ? BAD_STATE : REFUSED,
 		       "the machine could not be saved in %.100s: %s; its own messages say more",
-		       job->text, strerror(-ret));
+		       dir, strerror(-ret));
 }
 
 static cJSON *serve_snapshot(struct request *request, struct refusal *refusal)
@@ -290,10 +299,11 @@ static const struct verb verbs[] = {
 	{ .name = "stats", .serve = serve_stats, .needs_machine = true },
 	{ .name = "pause", .serve = serve_pause, .needs_machine = true },
 	{ .name = "resume", .serve = serve_resume, .needs_machine = true },
-	{ .name = "stop", .arg = "now", .type = ARG_FLAG, .serve = serve_stop },
-	{ .name = "resize", .arg = "memory", .type = ARG_BYTES, .needs_arg = true,
+	{ .name = "stop", .args = { { "now", ARG_FLAG } }, .serve = serve_stop },
+	{ .name = "resize", .args = { { "memory", ARG_BYTES, .needed = true } },
 	  .serve = serve_resize, .needs_machine = true },
-	{ .name = "snapshot", .arg = "dir", .type = ARG_PATH, .needs_arg = true,
+	{ .name = "snapshot",
+	  .args = { { "dir", ARG_PATH, .needed = true }, { "base", ARG_PATH } },
 	  .serve = serve_snapshot, .needs_machine = true, .patience_ns = SAVE_PATIENCE_NS },
 	{ .name = "events", .serve = serve_events },
 	{ .name = "wait", .serve = serve_wait },
@@ -322,6 +332,15 @@ static bool has_type(const cJSON *arg, enum arg_type type)
 	       number == (double)(uint64_t)number;
 }
 
+/* Which one it is, or -1. */
+static int find_arg(const struct verb *verb, const char *name)
+{
+	for (int i = 0; i < VERB_ARGS && verb->args[i].name; i++)
+		if (!strcmp(verb->args[i].name, name))
+			return i;
+	return -1;
+}
+
 static void take_args(struct request *request, const struct verb *verb, struct refusal *refusal)
 {
 	static const char *const types[] = {
@@ -332,19 +351,26 @@ static void take_args(struct request *request, const struct verb *verb, struct r
 	const cJSON *args = request->message->args;
 
 	for (const cJSON *arg = args ? args->child : NULL; arg; arg = arg->next) {
-		if (!verb->arg || strcmp(arg->string, verb->arg) != 0) {
+		int i = find_arg(verb, arg->string);
+
+		if (i < 0) {
 			refuse(refusal, BAD_REQUEST, "%s has no argument \"%.40s\"", verb->name,
 			       arg->string);
 			return;
 		}
-		request->arg = arg;
+		request->args[i] = arg;
 	}
-	if (request->arg && !has_type(request->arg, verb->type))
-		refuse(refusal, BAD_REQUEST, "\"%s\" of %s is not %s", verb->arg, verb->name,
-		       types[verb->type]);
-	else if (!request->arg && verb->needs_arg)
-		refuse(refusal, BAD_REQUEST, "%s needs \"%s\", %s", verb->name, verb->arg,
-		       types[verb->type]);
+	for (unsigned i = 0; i < VERB_ARGS && verb->args[i].name && !refusal->code; i++) {
+		const struct verb_arg *want = &verb->args[i];
+		const cJSON *arg = request->args[i];
+
+		if (arg && !has_type(arg, want->type))
+			refuse(refusal, BAD_REQUEST, "\"%s\" of %s is not %s", want->name,
+			       verb->name, types[want->type]);
+		else if (!arg && want->needed)
+			refuse(refusal, BAD_REQUEST, "%s needs \"%s\", %s", verb->name, want->name,
+			       types[want->type]);
+	}
 }
 
 static void check_state(const struct control_server *server, const struct verb *verb,
@@ -352,7 +378,7 @@ static void check_state(const struct control_server *server, const struct verb *
 {
 	if (verb->needs_machine && server->state == STATE_BUILDING)
 		refuse(refusal, BAD_STATE, "the machine is being built");
-	else if ((verb->needs_machine || verb->arg) && server->state == STATE_ENDING)
+	else if ((verb->needs_machine || verb->args[0].name) && server->state == STATE_ENDING)
 		refuse(refusal, BAD_STATE, "the run is ending");
 }
 

@@ -266,7 +266,7 @@ static void save(struct vm *vm)
 	if (!dir || vm->save_tried)
 		return;
 	vm->save_tried = true;
-	vm->saved = !vm_save(vm, dir, vm->config->snapshot_ends);
+	vm->saved = !vm_save(vm, dir, NULL, vm->config->snapshot_ends);
 	if (vm->saved && vm->config->snapshot_ends)
 		ending_decide(&vm->ending, OUTCOME_QUIT, 0, "saved in %s", dir);
 	else

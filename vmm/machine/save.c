@@ -112,9 +112,9 @@ static int save_sections(struct vm *vm, struct state *state)
 	return ret ? ret : vm_state(vm, state);
 }
 
-static int save_files(struct vm *vm, const struct snapshot_folder *folder)
+static int save_files(struct vm *vm, const struct snapshot_folder *folder, int base)
 {
-	struct gmem_save memory = { .fd = folder->memory_fd, .base = -1 };
+	struct gmem_save memory = { .fd = folder->memory_fd, .base = base };
 	struct state *state;
 	int ret = state_new(&state);
 
@@ -129,14 +129,14 @@ static int save_files(struct vm *vm, const struct snapshot_folder *folder)
 	return ret;
 }
 
-static int save_still(struct vm *vm, const char *dir)
+static int save_still(struct vm *vm, const char *dir, int base)
 {
 	struct snapshot_folder folder;
 	int ret = snapshot_folder_begin(&folder, dir);
 
 	if (ret)
 		return ret;
-	ret = save_files(vm, &folder);
+	ret = save_files(vm, &folder, base);
 	if (!ret)
 		return snapshot_folder_commit(&folder);
 	if (ret != -ECANCELED)
@@ -153,7 +153,7 @@ static void go_on(struct vm *vm, bool was_paused)
 		log_error("after the snapshot the machine stays paused");
 }
 
-int vm_save(struct vm *vm, const char *dir, bool last)
+static int pause_and_save(struct vm *vm, const char *dir, int base, bool last)
 {
 	bool was_paused = vm->paused;
 	int ret = was_paused ? 0 : run_pause(vm);
@@ -164,9 +164,24 @@ int vm_save(struct vm *vm, const char *dir, bool last)
 	}
 	for (unsigned i = 0; i < vm->device_count; i++)
 		virtio_freeze(vm->devices[i]);
-	ret = save_still(vm, dir);
+	ret = save_still(vm, dir, base);
 	if (ret || !last)
 		go_on(vm, was_paused);
+	return ret;
+}
+
+int vm_save(struct vm *vm, const char *dir, const char *base_dir, bool last)
+{
+	struct snapshot *base = NULL;
+	int ret = base_dir ? snapshot_open(&base, base_dir) : 0;
+
+	if (!ret && base && base->info.memory != vm->mem.size) {
+		log_error("snapshot %s: its base %s has another size of RAM", dir, base_dir);
+		ret = -EINVAL;
+	}
+	if (!ret)
+		ret = pause_and_save(vm, dir, base ? base->memory_fd : -1, last);
+	snapshot_free(base);
 	return ret;
 }
 

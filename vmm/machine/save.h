@@ -9,11 +9,12 @@
 
 /*
  * Saves the machine in the folder `dir`: its vCPUs are parked meanwhile, its devices stand still,
- * and afterwards both go on, unless it is the last thing to be done with this machine. Logs.
- * -EBUSY: a debugger decides about the vCPUs, or another process saves there; -ECANCELED: the run
+ * and afterwards both go on, unless it is the last thing to be done with this machine. With a base,
+ * a snapshot of the same machine, or NULL, only RAM that differs from it is written: gmem_save().
+ * Logs. Errors of snapshot_open() for the base, -EINVAL: it has another size of RAM; -EBUSY: a debugger decides about the vCPUs, or another process saves there; -ECANCELED: the run
  * has ended; -ENOSPC and the like.
  */
-__must_check int vm_save(struct vm *vm, const char *dir, bool last);
+__must_check int vm_save(struct vm *vm, const char *dir, const char *base, bool last);
 
 /*
  * Loads config->restore into a machine that has just been built on its memory, up to the start of

@@ -42,9 +42,9 @@ static void ask(struct vm *vm, struct machine_ask *ask)
 	requests_post(&vm->requests, REQUEST_ASK);
 }
 
-static int save(struct vm *vm, const char *dir)
+static int save(struct vm *vm, const char *dir, const char *base)
 {
-	return vm_save(vm, dir, false);
+	return vm_save(vm, dir, base, false);
 }
 
 static void save_soon(struct vm *vm)

@@ -20,7 +20,7 @@ enum { LIST_PATIENCE_MS = 2000, ONLY_ID = 1, WAIT_ID = 2 };
 
 struct control_options {
 	struct common_options common;
-	const char *name, *size_text, *dir; /* borrowed; NULL: not given */
+	const char *name, *size_text, *dir, *diff; /* borrowed; NULL: not given */
 	uint64_t size;
 	bool now, wait, json;
 };
@@ -45,6 +45,22 @@ static const struct option_list stop_option_list = {
 	.title = "How it stops",
 	.table = stop_options,
 	.count = ARRAY_SIZE(stop_options),
+};
+
+static const struct option snapshot_options[] = {
+	{
+		.name = "diff", .metavar = "BASE", .kind = OPTION_STRING, .min = 1, .max = 4000,
+		.help = "write only what differs from this earlier snapshot of the machine, where the "
+			"file system lets files share their blocks; else it costs what a copy does",
+		CONTROL(diff),
+	},
+};
+
+static const struct option_list snapshot_option_list = {
+	.name = "snapshot",
+	.title = "What is written",
+	.table = snapshot_options,
+	.count = ARRAY_SIZE(snapshot_options),
 };
 
 static const struct option answer_options[] = {
@@ -177,17 +193,25 @@ static int run_resize(struct common_options *common)
 	return order(options, args, 0);
 }
 
-/* The machine's own folder may be another: it gets a path from the root. */
-static char *snapshot_args(const char *dir)
+/* The machine's own folder may be another: it gets paths from the root. */
+static bool add_path(cJSON *args, const char *name, const char *dir)
 {
 	_cleanup_free_ char *here = *dir == '/' ? NULL : getcwd(NULL, 0), *path = NULL;
+
+	if (*dir == '/')
+		return cJSON_AddStringToObject(args, name, dir);
+	if (!here || asprintf(&path, "%s/%s", here, dir) < 0)
+		return false;
+	return cJSON_AddStringToObject(args, name, path);
+}
+
+static char *snapshot_args(const struct control_options *options)
+{
 	cJSON *args = cJSON_CreateObject();
 	char *text = NULL;
 
-	if ((*dir == '/' || here) &&
-	    asprintf(&path, "%s%s%s", here ? here : "", here ? "/" : "", dir) < 0)
-		path = NULL;
-	if (path && cJSON_AddStringToObject(args, "dir", path))
+	if (add_path(args, "dir", options->dir) &&
+	    (!options->diff || add_path(args, "base", options->diff)))
 		text = cJSON_PrintUnformatted(args);
 	cJSON_Delete(args);
 	return text;
@@ -196,7 +220,7 @@ static char *snapshot_args(const char *dir)
 static int run_snapshot(struct common_options *common)
 {
 	const struct control_options *options = control_options_of(common);
-	_cleanup_free_ char *args = snapshot_args(options->dir);
+	_cleanup_free_ char *args = snapshot_args(options);
 
 	if (args)
 		return order(options, args, CONTROL_CLIENT_FOREVER);
@@ -404,6 +428,8 @@ static const char about[] =
 static const struct option_list *const plain_lists[] = { &common_option_list, NULL };
 static const struct option_list *const stop_lists[] = { &stop_option_list, &common_option_list,
 							NULL };
+static const struct option_list *const snapshot_lists[] = { &snapshot_option_list,
+							    &common_option_list, NULL };
 static const struct option_list *const answer_lists[] = { &answer_option_list, &common_option_list,
 							  NULL };
 
@@ -442,7 +468,7 @@ MACHINE_COMMAND(stop, "NAME [--now] [--wait]", take_name, run_stop, stop_lists,
 		"press a machine's power button, or end its run");
 MACHINE_COMMAND(resize, "NAME SIZE", take_name_and_size, run_resize, plain_lists,
 		"set how much memory a machine's balloon takes from the guest");
-MACHINE_COMMAND(snapshot, "NAME DIR", take_name_and_dir, run_snapshot, plain_lists,
+MACHINE_COMMAND(snapshot, "NAME DIR [--diff BASE]", take_name_and_dir, run_snapshot, snapshot_lists,
 		"save a running machine in a folder, for kinglet restore; it goes on");
 MACHINE_COMMAND(wait, "NAME", take_name, run_wait, plain_lists,
 		"wait until a machine ends, and exit with its status");
