@@ -230,12 +230,16 @@ void observers_console(struct observers *observers, enum guest_stream stream, co
 
 struct machine_panic observers_panic(struct observers *observers)
 {
-	struct machine_panic known;
+	struct machine_panic panic = ending_panic(observers->ending), read;
 
 	pthread_mutex_lock(&observers->lock);
-	known = find_panic(observers);
+	read = find_panic(observers);
 	pthread_mutex_unlock(&observers->lock);
-	return known;
+	if (!*panic.line)
+		memcpy(panic.line, read.line, sizeof(panic.line));
+	if (panic.proof < read.proof)
+		panic.proof = read.proof;
+	return panic;
 }
 
 void observers_vcpu(struct observers *observers, struct vcpu *vcpu)

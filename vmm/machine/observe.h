@@ -47,7 +47,7 @@ void observers_happened(struct observers *observers, enum machine_event event, c
 bool observers_debugged(struct observers *observers, struct vcpu *vcpu);
 void observers_console(struct observers *observers, enum guest_stream stream, const uint8_t *data,
 		       size_t len);
-/* The strongest proof of a panic. */
+/* The strongest proof of a panic, of devices and observers. */
 struct machine_panic observers_panic(struct observers *observers);
 /* For a vCPU that is parked or has ended. */
 void observers_vcpu(struct observers *observers, struct vcpu *vcpu);

@@ -14,6 +14,11 @@ void requests_post(struct requests *requests, enum request request)
 	eventfd_signal(requests->event.fd);
 }
 
+bool requests_has(const struct requests *requests, enum request request)
+{
+	return atomic_load(&requests->pending) & 1u << request;
+}
+
 void requests_forget_guest(struct requests *requests)
 {
 	atomic_fetch_and(&requests->pending, ~(unsigned)OF_GUEST);

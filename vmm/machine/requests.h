@@ -38,6 +38,9 @@ void requests_destroy(struct requests *requests, struct loop *loop);
 /* Any thread. Requests of the guest are handled after its earlier requests to devices. */
 void requests_post(struct requests *requests, enum request request);
 
+/* Whether this request waits to be handled. Loop thread. */
+bool requests_has(const struct requests *requests, enum request request);
+
 /*
  * Drops requests that the guest made before its vCPUs stopped, which are not for the next boot:
  * Linux pulses the reset line ten times. Loop thread.

@@ -99,23 +99,10 @@ static void restart(struct vm *vm)
 
 /* --- How the guest goes down ------------------------------------------------------------------ */
 
-/* Combines the reports of devices and observers. */
-static struct machine_panic known_panic(struct vm *vm)
-{
-	struct machine_panic panic = ending_panic(&vm->ending);
-	struct machine_panic read = observers_panic(&vm->observers);
-
-	if (!*panic.line)
-		memcpy(panic.line, read.line, sizeof(panic.line));
-	if (panic.proof < read.proof)
-		panic.proof = read.proof;
-	return panic;
-}
-
 /* The guest has gone down, and there is at least `proof` of a panic. */
 static bool ended_by_panic(struct vm *vm, enum panic_proof proof)
 {
-	const struct machine_panic panic = known_panic(vm);
+	const struct machine_panic panic = observers_panic(&vm->observers);
 
 	if (panic.proof < proof)
 		return false;
@@ -165,7 +152,7 @@ void run_crashed(void *owner, enum pvpanic_event event)
 		return;
 	}
 	/* A crash kernel runs next, so the run continues; its verdict is a panic in any case. */
-	panic = known_panic(vm);
+	panic = observers_panic(&vm->observers);
 	panic.proof = PANIC_SURE;
 	ending_set_panic(&vm->ending, &panic);
 	/* A guest may say so any number of times. */

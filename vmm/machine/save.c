@@ -14,20 +14,38 @@
 
 /* --- What is saved ---------------------------------------------------------------------------- */
 
+/* What the guest has done so far that counts at its end. */
 struct machine_record {
 	int32_t guest_status; /* of the port kinglet.status; -1: none */
+	bool powers_off, resets; /* it waits for that */
+	uint8_t panic_proof;	 /* enum panic_proof */
+	char panic_line[PANIC_LINE_MAX];
 };
 
 static const struct state_field record_fields[] = {
 	STATE_NUMBER(struct machine_record, guest_status),
+	STATE_FLAG(struct machine_record, powers_off),
+	STATE_FLAG(struct machine_record, resets),
+	STATE_LIMITED(struct machine_record, panic_proof, PANIC_SURE),
+	STATE_BYTES(struct machine_record, panic_line),
 	STATE_END,
 };
+
+static const char *check_record(const void *object)
+{
+	const struct machine_record *record = object;
+
+	if (record->guest_status < -1 || record->guest_status > UINT8_MAX)
+		return "guest_status is neither a byte nor -1";
+	return memchr(record->panic_line, 0, PANIC_LINE_MAX) ? NULL : "panic_line has no end";
+}
 
 static const struct state_table record_table = {
 	.name = "machine",
 	.version = 1,
 	.size = sizeof(struct machine_record),
 	.fields = record_fields,
+	.check = check_record,
 };
 
 const struct state_table *snapshot_table_at(unsigned n)
@@ -66,13 +84,40 @@ const struct state_table *snapshot_table(const char *name)
 	return NULL;
 }
 
+static struct machine_record record_of(struct vm *vm)
+{
+	const struct machine_panic panic = observers_panic(&vm->observers);
+	struct machine_record record = {
+		.guest_status = atomic_load(&vm->ending.guest_status),
+		.powers_off = requests_has(&vm->requests, REQUEST_POWER_OFF),
+		.resets = requests_has(&vm->requests, REQUEST_RESET),
+		.panic_proof = (uint8_t)panic.proof,
+	};
+
+	memcpy(record.panic_line, panic.line, sizeof(record.panic_line));
+	return record;
+}
+
+static void apply_record(struct vm *vm, const struct machine_record *record)
+{
+	struct machine_panic panic = { .proof = record->panic_proof };
+
+	memcpy(panic.line, record->panic_line, sizeof(panic.line));
+	ending_set_panic(&vm->ending, &panic);
+	atomic_store(&vm->ending.guest_status, record->guest_status);
+	if (record->powers_off)
+		requests_post(&vm->requests, REQUEST_POWER_OFF);
+	if (record->resets)
+		requests_post(&vm->requests, REQUEST_RESET);
+}
+
 static int record_state(struct vm *vm, struct state *state)
 {
-	struct machine_record record = { .guest_status = atomic_load(&vm->ending.guest_status) };
+	struct machine_record record = record_of(vm);
 	int ret = state_section(state, &record_table, "", &record);
 
-	if (!ret)
-		atomic_store(&vm->ending.guest_status, record.guest_status);
+	if (!ret && state_loads(state))
+		apply_record(vm, &record);
 	return ret;
 }
 
