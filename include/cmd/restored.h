@@ -9,9 +9,9 @@
 #include "cmd/run_options.h"
 #include "machine/snapshot.h"
 
-/* All zeroes at the start. */
+/* All zeroes at the start, but for a snapshot that is open already. */
 struct restored {
-	struct snapshot *snapshot; /* owned */
+	struct snapshot *snapshot; /* one of its users */
 	struct run_options saved;  /* the snapshot's words, parsed */
 	const char *words[OPTIONS_SAVED_MAX];
 	unsigned word_count;

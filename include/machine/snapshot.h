@@ -33,6 +33,7 @@ struct snapshot {
 	char *options;                   /* owned: the words, NUL-terminated */
 	char *words[SNAPSHOT_WORDS_MAX]; /* options of the saved machine: "--cpus=2" */
 	unsigned word_count;
+	unsigned users; /* that snapshot_free() must still hear of, beside one */
 };
 
 /* The tables of a machine's sections: the nth, and the one of this name. NULL: there is none. */
@@ -46,6 +47,8 @@ const struct state_table *snapshot_table(const char *name);
  * this architecture, or damaged; -ENOMEM.
  */
 __must_check int snapshot_open(struct snapshot **snapshot, const char *dir);
+/* One more user, as of a list of tests; each calls snapshot_free(). NULL is allowed. */
+struct snapshot *snapshot_share(struct snapshot *snapshot);
 /* NULL is allowed. */
 void snapshot_free(struct snapshot *snapshot);
 

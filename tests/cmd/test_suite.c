@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kinglet test, without a machine: options, lists, the observer, results and reports. */
 #include "../../vmm/cmd/test/suite.h"
+#include "../../vmm/machine/snapshot_folder.h"
 #include "cmd/commands.h"
 #include "cmd/cmdline.h"
 #include "devices/blk.h"
@@ -8,7 +9,9 @@
 #include "devices/vsock.h"
 
 #include "capture.h"
+#include "fake_sys.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -223,6 +226,61 @@ static void a_line_adds_devices_to_those_of_the_command_line(void **state)
 	suite_destroy(&suite);
 	options_destroy(&o.run.common);
 	close(fd);
+}
+
+/* A machine's own sections are left out. */
+static void write_snapshot(const char *dir)
+{
+	const char *const words[] = { "--memory=8M" };
+	struct snapshot_info info = { .cpus = 1, .memory = 8 << 20 };
+	struct state *saved;
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/memory", dir);
+	fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	assert_int_equal(ftruncate(fd, (off_t)info.memory), 0);
+	close(fd);
+	snprintf(path, sizeof(path), "%s/state", dir);
+	fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	assert_int_equal(state_new(&saved), 0);
+	assert_int_equal(snapshot_describe(saved, &info, words, ARRAY_SIZE(words)), 0);
+	assert_int_equal(state_write(saved, fd), 0);
+	state_free(saved);
+	close(fd);
+}
+
+/* A thousand tests must not need a thousand descriptors. */
+static void lines_share_the_snapshot_of_the_command_line(void **state)
+{
+	char dir[] = "/tmp/kinglet-suite-XXXXXX", text[80], path[40];
+	struct test_options o;
+	struct suite suite;
+	unsigned open_before;
+	int fd;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	write_snapshot(dir);
+	snprintf(text, sizeof(text), "first\nsecond\nthird --from %s\n", dir);
+	write_list(text, &fd, path, sizeof(path));
+	parse(&o, (const char *const[]){ "--list", path, "--from", dir, NULL });
+	open_before = fake_open_fds();
+	assert_int_equal(suite_load(&suite, &o), 0);
+	assert_int_equal(suite.count, 3);
+	for (unsigned i = 0; i < suite.count; i++)
+		assert_int_equal(suite.cases[i].options->run.config.memory, 8 << 20);
+	assert_ptr_equal(suite.cases[0].options->run.config.restore,
+			 suite.cases[1].options->run.config.restore);
+	assert_ptr_not_equal(suite.cases[0].options->run.config.restore,
+			     suite.cases[2].options->run.config.restore);
+	assert_int_equal(fake_open_fds(), open_before + 2);
+	suite_destroy(&suite);
+	assert_int_equal(fake_open_fds(), open_before);
+	options_destroy(&o.run.common);
+	close(fd);
+	snprintf(text, sizeof(text), "rm -r %s", dir);
+	assert_int_equal(system(text), 0); /* NOLINT: no input */
 }
 
 /* Two of them may run at once. */
@@ -783,7 +841,7 @@ static void reports_survive_whatever_the_guest_prints(void **state)
 {
 	struct test_options options = { .run.config.boot.kernel = "k<\xff>" };
 	struct test_case test = { .name = (char *)"", .options = &options };
-	struct suite suite = { &test, 1 };
+	struct suite suite = { .cases = &test, .count = 1 };
 	_cleanup_free_ char *xml = NULL;
 	const cJSON *item;
 	cJSON *report;
@@ -817,7 +875,7 @@ static char *junit_of(const char *console)
 {
 	struct test_options options = { .run.config.boot.kernel = "k" };
 	struct test_case test = { .name = (char *)"n", .options = &options };
-	struct suite suite = { &test, 1 };
+	struct suite suite = { .cases = &test, .count = 1 };
 	struct verdict off;
 	struct run run;
 	cJSON *report;
@@ -944,6 +1002,7 @@ int main(void)
 		cmocka_unit_test(a_line_is_split_as_a_shell_would),
 		cmocka_unit_test(lines_go_on_from_the_command_line),
 		cmocka_unit_test(a_line_adds_devices_to_those_of_the_command_line),
+		cmocka_unit_test(lines_share_the_snapshot_of_the_command_line),
 		cmocka_unit_test(each_line_has_a_machine_of_its_own_name),
 		cmocka_unit_test(all_lines_cannot_have_one_socket),
 		cmocka_unit_test(a_wrong_line_is_named_before_anything_runs),

@@ -221,7 +221,7 @@ static int open_and_merge(struct restored *restored, struct run_options *options
 			  options->config.boot.kernel, dir);
 		ret = -EINVAL;
 	}
-	if (!ret)
+	if (!ret && !restored->snapshot)
 		ret = snapshot_open(&restored->snapshot, dir);
 	if (!ret)
 		ret = parse_words(restored);

@@ -158,9 +158,16 @@ int snapshot_open(struct snapshot **out, const char *dir)
 	return ret;
 }
 
+struct snapshot *snapshot_share(struct snapshot *snapshot)
+{
+	if (snapshot)
+		snapshot->users++;
+	return snapshot;
+}
+
 void snapshot_free(struct snapshot *snapshot)
 {
-	if (!snapshot)
+	if (!snapshot || snapshot->users--)
 		return;
 	close_fd(&snapshot->memory_fd);
 	state_free(snapshot->state);

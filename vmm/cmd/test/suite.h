@@ -34,6 +34,7 @@ enum {
 struct test_options {
 	struct run_options run;
 	const char *from; /* a snapshot's folder, or NULL */
+	struct snapshot *shared; /* that of a list's command line, borrowed; or NULL */
 	struct restored restored;
 	const char *expect[TEST_MAX_PATTERNS], *reject[TEST_MAX_PATTERNS];
 	unsigned expect_count, reject_count;
@@ -63,11 +64,13 @@ struct test_case {
 struct suite {
 	struct test_case *cases; /* owned */
 	unsigned count;
+	struct snapshot *shared; /* owned: --from of a list's command line; or NULL */
 };
 
 /*
  * The command's single test, or those of --list, where each line adds to the options of the command
- * line. 0, or -EINVAL after one logged line with the line of the list; -ENOMEM.
+ * line. 0, or -EINVAL after one logged line with the line of the list; -ENOMEM; errors of
+ * snapshot_open().
  */
 __must_check int suite_load(struct suite *suite, struct test_options *options);
 void suite_destroy(struct suite *suite);

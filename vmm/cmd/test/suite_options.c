@@ -120,12 +120,15 @@ const struct option_list suite_option_list = {
 static int finish_test(struct test_options *options, int argc, char **argv)
 {
 	struct machine_config *config = &options->run.config;
+	bool has_own = options_given(&options->run.common, "from");
 	struct judge judge;
 	int ret;
 
 	options->run.shows_warnings = options->fail_on == KERNEL_WARNING;
-	/* On a line of the list, *options is a copy of those of the command line. */
-	options->restored = (struct restored){ .snapshot = NULL };
+	/* Each test of a list loads it in a process of its own. */
+	options->restored = (struct restored){
+		.snapshot = has_own ? NULL : snapshot_share(options->shared),
+	};
 	ret = options->from ? restored_open(&options->restored, &options->run, options->from, argc,
 					    argv) :
 			      run_options_finish(&options->run.common, argc, argv);
@@ -388,7 +391,10 @@ static int load_list(struct suite *suite, struct test_options *options)
 		log_error("--list %.200s: %s", options->list, strerror(errno));
 		return -EINVAL;
 	}
-	ret = load_lines(suite, options, in, &files);
+	ret = options->from ? snapshot_open(&suite->shared, options->from) : 0;
+	options->shared = suite->shared;
+	if (!ret)
+		ret = load_lines(suite, options, in, &files);
 	file_set_destroy(&files);
 	fclose(in);
 	return ret;
@@ -423,5 +429,6 @@ void suite_destroy(struct suite *suite)
 		cJSON_Delete(test->attempts);
 	}
 	free(suite->cases);
+	snapshot_free(suite->shared);
 	*suite = (struct suite){ 0 };
 }
