@@ -42,9 +42,9 @@ const struct state_table *snapshot_table(const char *name);
 
 /*
  * Opens a snapshot, and reads what comes before the machine's sections. Its words name files of
- * this host: so only a folder is taken that nobody but the user, or root, can write to. Logs.
- * -ENOENT, -EACCES, … of open(2); -EPERM: others can write to it; -EBADMSG: it is not, or not of
- * this architecture, or damaged; -ENOMEM.
+ * this host: so the folder and its files are taken only if no other user than root can write to
+ * them. Logs. -ENOENT, -EACCES, … of open(2); -EPERM: others can write to it; -EBADMSG: it is not,
+ * or not of this architecture, or damaged; -ENOMEM.
  */
 __must_check int snapshot_open(struct snapshot **snapshot, const char *dir);
 /* One more user, as of a list of tests; each calls snapshot_free(). NULL is allowed. */

@@ -7,6 +7,7 @@
 #include "core/state.h"
 #include "snapshot_folder.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -27,6 +28,15 @@ const struct state_table snapshot_info_table = {
 /* The words' text is part of a state file. */
 enum { OPTIONS_MAX = 64 << 10 };
 
+/* Words are shown in messages of one line. */
+static bool has_control(const char *word)
+{
+	for (; *word; word++)
+		if ((unsigned char)*word < ' ' || *word == 0x7f)
+			return true;
+	return false;
+}
+
 int snapshot_describe(struct state *state, struct snapshot_info *info, const char *const *words,
 		      unsigned count)
 {
@@ -39,8 +49,10 @@ int snapshot_describe(struct state *state, struct snapshot_info *info, const cha
 	for (unsigned i = 0; i < count; i++) {
 		size_t size = strlen(words[i]) + 1;
 
-		if (size > OPTIONS_MAX - len)
+		if (i == SNAPSHOT_WORDS_MAX || size > OPTIONS_MAX - len)
 			return -E2BIG;
+		if (has_control(words[i]))
+			return -EILSEQ;
 		memcpy(options + len, words[i], size);
 		len += size;
 	}
@@ -67,6 +79,8 @@ static int read_words(struct snapshot *snapshot)
 		if (snapshot->word_count == SNAPSHOT_WORDS_MAX)
 			return state_refuse(snapshot->state, "more than %d words",
 					    SNAPSHOT_WORDS_MAX);
+		if (has_control(snapshot->options + at))
+			return state_refuse(snapshot->state, "a word has a control character");
 		snapshot->words[snapshot->word_count++] = snapshot->options + at;
 	}
 	return 0;
@@ -86,71 +100,80 @@ static int read_info(struct snapshot *snapshot)
 }
 
 /* What others can write to may name any file of this user. */
-static int check_owner(int dir_fd, const char *dir)
+static int check_owner(const struct stat *st, const char *path)
 {
-	struct stat st;
-
-	if (fstat(dir_fd, &st))
-		return -errno;
-	if ((st.st_uid == geteuid() || !st.st_uid) && !(st.st_mode & (S_IWGRP | S_IWOTH)))
+	if ((st->st_uid == geteuid() || !st->st_uid) && !(st->st_mode & (S_IWGRP | S_IWOTH)))
 		return 0;
 	log_error("%s: other users can write to it, and a snapshot names files of this host; make "
 		  "a copy of your own (cp -r) if you trust it",
-		  dir);
+		  path);
 	return -EPERM;
+}
+
+/* The folder itself, or a file in it: its fd. */
+static int open_part(int at, const char *name, mode_t type, const char *path)
+{
+	/* A FIFO does not block. */
+	_cleanup_close_ int fd = openat(at, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+	int ret = fd < 0 || fstat(fd, &st) ? -errno : 0;
+
+	if (!ret && (st.st_mode & S_IFMT) != type)
+		ret = type == S_IFDIR ? -ENOTDIR : -EBADMSG;
+	if (ret) {
+		log_error("%s: %s", path,
+			  ret == -EBADMSG ? "not a regular file" : strerror(-ret));
+		return ret;
+	}
+	ret = check_owner(&st, path);
+	return ret ? ret : steal_fd(&fd);
 }
 
 static int open_memory(struct snapshot *snapshot, int dir_fd, const char *dir)
 {
+	char path[PATH_MAX];
 	struct stat st;
 
-	snapshot->memory_fd = openat(dir_fd, "memory", O_RDONLY | O_CLOEXEC);
-	if (snapshot->memory_fd < 0 || fstat(snapshot->memory_fd, &st)) {
-		log_error("%s/memory: %s", dir, strerror(errno));
-		return -errno;
-	}
-	if ((uint64_t)st.st_size == snapshot->info.memory)
+	snprintf(path, sizeof(path), "%s/memory", dir);
+	snapshot->memory_fd = open_part(dir_fd, "memory", S_IFREG, path);
+	if (snapshot->memory_fd < 0)
+		return snapshot->memory_fd;
+	if (!fstat(snapshot->memory_fd, &st) && (uint64_t)st.st_size == snapshot->info.memory)
 		return 0;
-	log_error("%s/memory: %llu bytes; the saved machine has %llu bytes of RAM", dir,
+	log_error("%s: %llu bytes; the saved machine has %llu bytes of RAM", path,
 		  (unsigned long long)st.st_size, (unsigned long long)snapshot->info.memory);
 	return -EBADMSG;
 }
 
-static int open_state(struct snapshot *snapshot, int dir_fd, const char *dir)
+static int open_state(struct snapshot *snapshot, int dir_fd)
 {
-	_cleanup_close_ int fd = openat(dir_fd, "state", O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int fd = open_part(dir_fd, "state", S_IFREG, snapshot->path);
 
-	if (fd < 0) {
-		log_error("%s/state: %s", dir, strerror(errno));
-		return -errno;
-	}
-	if (asprintf(&snapshot->path, "%s/state", dir) < 0) {
-		snapshot->path = NULL;
-		return -ENOMEM;
-	}
-	return state_open(&snapshot->state, fd, snapshot->path);
+	return fd < 0 ? fd : state_open(&snapshot->state, fd, snapshot->path);
+}
+
+static int open_all(struct snapshot *snapshot, const char *dir)
+{
+	_cleanup_close_ int dir_fd = open_part(AT_FDCWD, dir, S_IFDIR, dir);
+	int ret = dir_fd < 0 ? dir_fd : open_state(snapshot, dir_fd);
+
+	if (!ret)
+		ret = read_info(snapshot);
+	return ret ? ret : open_memory(snapshot, dir_fd, dir);
 }
 
 int snapshot_open(struct snapshot **out, const char *dir)
 {
 	struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
-	_cleanup_close_ int dir_fd = open(dir, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
 	int ret;
 
-	if (!snapshot)
+	if (!snapshot || asprintf(&snapshot->path, "%s/state", dir) < 0) {
+		log_error("%s: %s", dir, strerror(ENOMEM));
+		free(snapshot);
 		return -ENOMEM;
+	}
 	snapshot->memory_fd = -1;
-	ret = dir_fd < 0 ? -errno : 0;
-	if (ret)
-		log_error("%s: %s", dir, strerror(-ret));
-	if (!ret)
-		ret = check_owner(dir_fd, dir);
-	if (!ret)
-		ret = open_state(snapshot, dir_fd, dir);
-	if (!ret)
-		ret = read_info(snapshot);
-	if (!ret)
-		ret = open_memory(snapshot, dir_fd, dir);
+	ret = open_all(snapshot, dir);
 	if (!ret)
 		*out = snapshot;
 	else

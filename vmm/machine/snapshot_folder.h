@@ -2,8 +2,8 @@
 /*
  * Writing a snapshot: into the folder DIR.new, which takes DIR's place once it is whole and on the
  * disk. So DIR is the old snapshot or the new one at any moment, also after a crash; a DIR.new that
- * a killed run has left is used by the next one. A folder that has anything but a snapshot's files is
- * left alone, and so is what a symbolic link leads to. Machine's thread. Private to vmm/machine.
+ * a killed run has left is used by the next one. A folder that has anything but a snapshot's files
+ * is left alone, and so is what a symbolic link leads to. Machine's thread. Private to vmm/machine.
  */
 #ifndef KINGLET_MACHINE_SNAPSHOT_FOLDER_H
 #define KINGLET_MACHINE_SNAPSHOT_FOLDER_H
@@ -18,8 +18,8 @@ struct snapshot_folder {
 
 /*
  * Logs. -EBUSY: another process saves there; -EEXIST: DIR or DIR.new is there, and has other files
- * than a snapshot's; -ENOTDIR: it is no folder; -ENOMEM, and errno of mkdir(2) and open(2). Pair with
- * commit or abort.
+ * than a snapshot's; -ENOTDIR: it is no folder; -ENOMEM, and errno of mkdir(2) and open(2). Pair
+ * with commit or abort.
  */
 __must_check int snapshot_folder_begin(struct snapshot_folder *folder, const char *dir);
 /* Syncs, and gives it its name. Logs; on failure DIR is as before. */
@@ -30,7 +30,7 @@ extern const struct state_table snapshot_info_table;
 
 /*
  * Saves what comes before the machine's sections; sets version and machine of *info. -E2BIG: too
- * many words. (snapshot.c)
+ * many words; -EILSEQ: one has a control character, and would be refused. (snapshot.c)
  */
 __must_check int snapshot_describe(struct state *state, struct snapshot_info *info,
 				   const char *const *words, unsigned count);
