@@ -364,12 +364,22 @@ static void each_request_is_in_the_documented_schema(void **state)
 	static const char *const requests[] = { "info",	  "stats",  "pause",
 						"resume", "events", "wait",
 						"console" };
+	static const char *const others[] = { "stop", "resize", "snapshot" }; /* with args */
 	cJSON *schema = documented_schema();
-	const cJSON *plain = cJSON_GetObjectItem(schema, "$defs");
+	const cJSON *all = cJSON_GetObjectItem(schema, "$defs"), *plain;
 
 	(void)state;
-	plain = cJSON_GetObjectItem(cJSON_GetObjectItem(plain, "request"), "oneOf");
-	plain = cJSON_GetObjectItem(cJSON_GetArrayItem(plain, 0), "properties");
+	all = cJSON_GetObjectItem(cJSON_GetObjectItem(all, "request"), "oneOf");
+	assert_int_equal(cJSON_GetArraySize(all), 1 + ARRAY_SIZE(others));
+	for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
+		const cJSON *other = cJSON_GetArrayItem(all, 1 + (int)i);
+
+		other = cJSON_GetObjectItem(cJSON_GetObjectItem(other, "properties"), "do");
+		other = cJSON_GetObjectItem(other, "const");
+		assert_string_equal(cJSON_GetStringValue(other), others[i]);
+		assert_non_null(command_find(others[i]));
+	}
+	plain = cJSON_GetObjectItem(cJSON_GetArrayItem(all, 0), "properties");
 	plain = cJSON_GetObjectItem(cJSON_GetObjectItem(plain, "do"), "enum");
 	assert_int_equal(cJSON_GetArraySize(plain), ARRAY_SIZE(requests));
 	for (unsigned i = 0; i < ARRAY_SIZE(requests); i++) {
