@@ -6,7 +6,7 @@
 #include "base/le.h"
 #include "base/text.h"
 #include "capture.h"
-#include "saved_file.h"
+#include "saved.h"
 #include "unit.h"
 
 #include <errno.h>
@@ -188,13 +188,12 @@ static int open_bytes(const uint8_t *bytes, size_t len)
 static struct file file_of(const struct world *world)
 {
 	struct world copy = *world;
-	struct file file;
-	int fd = saved_file_of(world_state, &copy);
-	ssize_t len = pread(fd, file.bytes, sizeof(file.bytes), 0);
+	struct saved saved = saved_take(world_state, &copy);
+	struct file file = { .len = saved.len };
 
-	assert_in_range(len, 16, sizeof(file.bytes) - 1);
-	file.len = (size_t)len;
-	close(fd);
+	assert_in_range(saved.len, 16, sizeof(file.bytes) - 1);
+	memcpy(file.bytes, saved.data, saved.len);
+	saved_free(&saved);
 	return file;
 }
 
@@ -237,13 +236,13 @@ static void test_saved_is_loaded_and_saved_the_same(void **state)
 	struct world from = sample, to = { .part.not_saved = 1, .routes[0].not_saved = 2 };
 
 	(void)state;
-	saved_file_move(world_state, &from, &to);
+	saved_move(world_state, &from, &to);
 	assert_int_equal(to.part.not_saved, 1);
 	assert_int_equal(to.routes[0].not_saved, 2);
 	to.part.not_saved = from.part.not_saved;
 	to.routes[0].not_saved = from.routes[0].not_saved;
 	assert_memory_equal(&from, &to, sizeof(from));
-	saved_file_move(world_state, &(struct world){ 0 }, &to);
+	saved_move(world_state, &(struct world){ 0 }, &to);
 	assert_int_equal(to.route_count, 0);
 	assert_int_equal(to.text_len, 0);
 }
@@ -282,11 +281,11 @@ static int no_state(void *object, struct state *state)
 
 static void test_a_state_may_be_empty(void **state)
 {
-	int fd = saved_file_of(no_state, NULL);
+	struct saved saved = saved_take(no_state, NULL);
 
 	(void)state;
-	assert_int_equal(saved_file_load(fd, no_state, NULL), 0);
-	close(fd);
+	assert_int_equal(saved_load(&saved, no_state, NULL), 0);
+	saved_free(&saved);
 }
 
 static void test_sections_can_be_walked_without_objects(void **state)
@@ -499,7 +498,7 @@ static void test_versions(void **state)
 	const uint8_t old[PART_LEN_1] = { 2, 1, 0 };
 	struct part part = { .added = 8 };
 	struct file file = new_file();
-	int fd;
+	struct saved saved;
 
 	(void)state;
 	assert_section_refused(part_state, 3, "part", "one", zeros, PART_LEN_2,
@@ -510,12 +509,11 @@ static void test_versions(void **state)
 	assert_section_refused(late_state, 1, "late", "", zeros, 0, "not a multiple of 0");
 	/* An older one: its missing field keeps its value. */
 	add_section(&file, 1, "part", "one", old, sizeof(old));
-	fd = open_bytes(file.bytes, file.len);
-	assert_int_equal(saved_file_load(fd, part_state, &part), 0);
+	saved = (struct saved){ .data = file.bytes, .len = file.len };
+	assert_int_equal(saved_load(&saved, part_state, &part), 0);
 	assert_int_equal(part.mode, 2);
 	assert_int_equal(part.vector, 1);
 	assert_int_equal(part.added, 8);
-	close(fd);
 }
 
 static void test_counts_and_lengths(void **state)

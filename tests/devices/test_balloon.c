@@ -2,7 +2,7 @@
 /* The memory balloon, virtio 1.2 §5.5. */
 #include "backend/local.h"
 #include "capture.h"
-#include "device_saved.h"
+#include "saved.h"
 #include "devices/balloon.h"
 #include "mock_ring.h"
 

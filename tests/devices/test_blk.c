@@ -5,7 +5,7 @@
 #include "capture.h"
 #include "mock_ring.h"
 #include "devices/blk.h"
-#include "device_saved.h"
+#include "saved.h"
 #include "unit.h"
 
 #include <dirent.h>

@@ -3,7 +3,7 @@
 #include "backend/local.h"
 #include "base/le.h"
 #include "capture.h"
-#include "device_saved.h"
+#include "saved.h"
 #include "mock_ring.h"
 #include "devices/console.h"
 #include "unit.h"

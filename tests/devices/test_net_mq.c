@@ -7,7 +7,7 @@
 #include "base/le.h"
 #include "mock_ring.h"
 #include "devices/net.h"
-#include "device_saved.h"
+#include "saved.h"
 #include "unit.h"
 
 #include <linux/if_tun.h>

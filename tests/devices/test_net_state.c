@@ -3,7 +3,7 @@
 #include "base/le.h"
 #include "capture.h"
 #include "net_card.h"
-#include "device_saved.h"
+#include "saved.h"
 #include "unit.h"
 
 #include <string.h>

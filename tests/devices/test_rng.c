@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The entropy device, virtio 1.2 §5.4. */
 #include "backend/local.h"
-#include "device_saved.h"
+#include "saved.h"
 #include "mock_ring.h"
 #include "devices/rng.h"
 #include "unit.h"

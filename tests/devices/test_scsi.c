@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The SCSI host device, virtio 1.2 §5.6, except what the kernel implements. */
 #include "capture.h"
-#include "device_saved.h"
+#include "saved.h"
 #include "mock_ring.h"
 #include "devices/scsi.h"
 

@@ -3,7 +3,7 @@
 #include "backend/local.h"
 #include "devices/vhost_vsock.h"
 #include "capture.h"
-#include "device_saved.h"
+#include "saved.h"
 #include "mock_ring.h"
 #include "devices/vsock.h"
 #include "unit.h"

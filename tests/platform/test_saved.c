@@ -11,7 +11,7 @@
 #include "platform/serial.h"
 
 #include "mock_ring.h"
-#include "saved_file.h"
+#include "saved.h"
 #include "unit.h"
 
 #include <linux/serial_reg.h>
@@ -191,7 +191,7 @@ static void every_status_comes_back(void **state)
 		struct fixture *f = renew(state);
 
 		statuses[i](&f->a);
-		saved_file_move(board_state, &f->a, &f->b);
+		saved_move(board_state, &f->a, &f->b);
 	}
 }
 
@@ -201,7 +201,7 @@ static void the_guest_goes_on_where_it_was(void **state)
 	struct bus_region *com1 = &f->b.serial.region;
 
 	live(&f->a);
-	saved_file_move(board_state, &f->a, &f->b);
+	saved_move(board_state, &f->a, &f->b);
 	assert_int_equal(in(com1, UART_SCR), 0x5a);
 	assert_int_equal(in(com1, UART_IIR), 0xc0 | UART_IIR_RX_TIMEOUT);
 	for (const char *p = "waiting"; *p; p++)
@@ -225,7 +225,7 @@ static void loading_makes_no_edge_and_loses_none(void **state)
 	assert_true(f->a.env.fake.levels[X86_COM1_GSI]);
 	f->b.env.fake.levels[X86_COM1_GSI] = true;
 	f->b.env.fake.levels[X86_POWER_GSI] = true;
-	saved_file_move(board_state, &f->a, &f->b);
+	saved_move(board_state, &f->a, &f->b);
 	assert_int_equal(fake_sys_count(&f->b.env.fake, KVM_IRQ_LINE), 0);
 
 	/* It goes low when the guest has served it. */
@@ -240,21 +240,17 @@ static void loading_makes_no_edge_and_loses_none(void **state)
 /* Only what the host has typed stays. */
 static void reset_forgets_everything(void **state)
 {
-	int fresh, reset;
-
 	for (unsigned i = 0; i < ARRAY_SIZE(statuses); i++) {
 		struct fixture *f = renew(state);
+		struct saved fresh = saved_take(board_state, &f->b);
 
-		fresh = saved_file_of(board_state, &f->b);
 		statuses[i](&f->a);
 		out(&f->a.serial.region, UART_IER, UART_IER_RDI);
 		while (in(&f->a.serial.region, UART_LSR) & UART_LSR_DR)
 			in(&f->a.serial.region, UART_RX);
 		board_reset(&f->a);
-		reset = saved_file_of(board_state, &f->a);
-		assert_true(saved_file_equal(fresh, reset));
-		close(fresh);
-		close(reset);
+		saved_expect_same(&fresh, board_state, &f->a);
+		saved_free(&fresh);
 	}
 }
 
@@ -287,12 +283,12 @@ static void what_no_guest_can_have_made_is_refused(void **state)
 
 	for (unsigned i = 0; i < ARRAY_SIZE(hostile); i++) {
 		struct fixture *f = renew(state);
-		int fd;
+		struct saved saved;
 
 		memcpy((char *)&f->a + hostile[i].offset, &hostile[i].value, hostile[i].size);
-		fd = saved_file_of(board_state, &f->a);
-		saved_file_refused(fd, board_state, &f->b, hostile[i].refusal);
-		close(fd);
+		saved = saved_take(board_state, &f->a);
+		saved_refused(&saved, board_state, &f->b, hostile[i].refusal);
+		saved_free(&saved);
 	}
 }
 
@@ -310,10 +306,10 @@ static int too_much_input(void *object, struct state *state)
 static void more_input_than_room_is_refused(void **state)
 {
 	struct fixture *f = *state;
-	int fd = saved_file_of(too_much_input, &f->a);
+	struct saved saved = saved_take(too_much_input, &f->a);
 
-	saved_file_refused(fd, board_state, &f->b, "(serial input): 65 objects; there is room for 64");
-	close(fd);
+	saved_refused(&saved, board_state, &f->b, "(serial input): 65 objects; there is room for 64");
+	saved_free(&saved);
 }
 
 int main(void)

@@ -3,8 +3,10 @@
 
 #include "base/le.h"
 #include "base/text.h"
+#include "capture.h"
 #include "unit.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -35,6 +37,7 @@ struct saved saved_take(saved_fn *fn, void *object)
 	int fd = new_file();
 
 	assert_int_equal(state_new(&state), 0);
+	assert_false(state_loads(state));
 	assert_int_equal(fn(object, state), 0);
 	assert_int_equal(state_write(state, fd), 0);
 	state_free(state);
@@ -48,11 +51,6 @@ struct saved saved_take(saved_fn *fn, void *object)
 void saved_free(struct saved *saved)
 {
 	test_free(saved->data);
-}
-
-bool saved_equal(const struct saved *a, const struct saved *b)
-{
-	return a->len == b->len && !memcmp(a->data, b->data, a->len);
 }
 
 static size_t names_len(const uint8_t *section)
@@ -99,6 +97,35 @@ int saved_load(const struct saved *saved, saved_fn *fn, void *object)
 	return ret;
 }
 
+void saved_refused(const struct saved *saved, saved_fn *fn, void *object, const char *why)
+{
+	struct capture capture;
+	int ret;
+
+	capture_stderr_begin(&capture);
+	ret = saved_load(saved, fn, object);
+	capture_expect(&capture, why);
+	assert_int_equal(ret, -EBADMSG);
+}
+
+void saved_expect_same(const struct saved *saved, saved_fn *fn, void *object)
+{
+	struct saved now = saved_take(fn, object);
+
+	assert_int_equal(now.len, saved->len);
+	assert_memory_equal(now.data, saved->data, saved->len);
+	saved_free(&now);
+}
+
+void saved_move(saved_fn *fn, void *object, void *other)
+{
+	struct saved saved = saved_take(fn, object);
+
+	assert_int_equal(saved_load(&saved, fn, other), 0);
+	saved_expect_same(&saved, fn, other);
+	saved_free(&saved);
+}
+
 uint8_t *saved_section(struct saved *saved, const char *table, const char *name, size_t *len)
 {
 	char names[2 * STATE_NAME_MAX + 1];
@@ -123,4 +150,60 @@ uint8_t *saved_byte(struct saved *saved, size_t n)
 		n -= get_le32(section + LEN);
 	}
 	return NULL;
+}
+
+/* --- A virtio device -------------------------------------------------------------------------- */
+
+static int locked_state(void *object, struct state *state)
+{
+	struct virtio_dev *dev = object;
+	int ret;
+
+	pthread_mutex_lock(&dev->lock);
+	ret = virtio_state(dev, state);
+	pthread_mutex_unlock(&dev->lock);
+	return ret;
+}
+
+void device_save(struct saved *saved, struct virtio_dev *dev)
+{
+	*saved = saved_take(locked_state, dev);
+}
+
+int device_load(const struct saved *saved, struct virtio_dev *dev)
+{
+	return saved_load(saved, locked_state, dev);
+}
+
+void device_restored(struct virtio_dev *dev)
+{
+	pthread_mutex_lock(&dev->lock);
+	if (dev->model->restored)
+		dev->model->restored(dev);
+	pthread_mutex_unlock(&dev->lock);
+}
+
+void device_expect_same(const struct saved *saved, struct virtio_dev *dev)
+{
+	saved_expect_same(saved, locked_state, dev);
+}
+
+void device_expect_refused(const struct saved *saved, struct virtio_dev *dev, const char *why)
+{
+	saved_refused(saved, locked_state, dev, why);
+}
+
+void device_set(struct saved *saved, const struct virtio_dev *dev, const struct state_table *table,
+		const char *field, unsigned index, uint64_t value)
+{
+	size_t len;
+	uint8_t *at = saved_section(saved, table->name, dev->name, &len);
+	const struct state_field *f = table->fields;
+
+	for (; strcmp(f->name, field) != 0; f++) {
+		at += (size_t)f->size * f->count;
+		assert_non_null(f[1].name);
+	}
+	assert_true(index < f->count);
+	put_le_bytes(at + (size_t)index * f->size, value, f->size);
 }

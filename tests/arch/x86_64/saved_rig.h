@@ -58,11 +58,10 @@ static inline void refuses(saved_fn *fn, struct vm_rig *rig, struct saved saved,
 
 static inline void assert_same_when_saved(saved_fn *fn, struct vm_rig *a, struct vm_rig *b)
 {
-	struct saved of_a = saved_take(fn, a), of_b = saved_take(fn, b);
+	struct saved saved = saved_take(fn, a);
 
-	assert_true(saved_equal(&of_a, &of_b));
-	saved_free(&of_a);
-	saved_free(&of_b);
+	saved_expect_same(&saved, fn, b);
+	saved_free(&saved);
 }
 
 /* Each `step`th byte of what was saved becomes another: loaded, or refused with one line. */
