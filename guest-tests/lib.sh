@@ -11,6 +11,7 @@
 #   $BUSYBOX            a static busybox
 #   $IMAGES             third-party boot images, for the scenario images
 #   $DEBIAN             an image of Debian with systemd, for the scenario debian
+#   $HOST_VMLINUX, $HOST_INITRD  the emulated host's kernel and initramfs, for snapshot-forks
 #   $case               the case to run
 #
 # After vm, or vm_start and vm_wait: $status is Kinglet's exit status, the file console
@@ -103,6 +104,15 @@ expect_output() {
 
 expect_message() {
 	grep -qaE -- "$1" messages || fail "no '$1' on standard error"
+}
+
+# expect_time SINCE [FILE]: in a console's last line "time: SECONDS", the guest's clock was right: it
+# printed that after the host's time SINCE, and before now.
+expect_time() {
+	local time
+	time=$(sed -nE 's/^time: ([0-9]+).*/\1/p' "${2-console}" | tail -n 1)
+	[ "$time" -ge $(($1 - 1)) ] && [ "$time" -le $(($(date +%s) + 1)) ] ||
+		fail "${2-console}: time $time, between $1 and $(date +%s)"
 }
 
 expect_same() {
