@@ -170,6 +170,7 @@ $(O)/tests/machine/test_engine: $(O)/obj/tests/machine/test_engine.o $(engine)
 
 # Parts of exec's init, on this machine's system calls.
 $(O)/tests/guest/test_unpack: $(O)/obj/guest/unpack.o $(O)/obj/guest/text.o
+$(O)/tests/guest/test_renew: $(O)/obj/guest/renew.o $(O)/obj/guest/text.o
 
 $(O)/obj/tests/%.o: private common += -Itests/support
 

@@ -17,6 +17,7 @@
 #include "log.h"
 #include "memory.h"
 #include "ports.h"
+#include "renew.h"
 #include "sys.h"
 #include "text.h"
 #include "unpack.h"
@@ -444,22 +445,26 @@ static void report(int port, int status)
 }
 
 /*
- * Here Kinglet may take a snapshot, and guests may start that are restored from it: all the same to
- * this one, which reads a line when it may go on.
+ * Here Kinglet may take a snapshot, and guests may start that are restored from it. A line says that
+ * this one may go on, and in these what the snapshot cannot know.
  */
 static void await_snapshot(struct ports *ports)
 {
 	static const char line[] = "ready\n";
 	int *fd = &ports->fds[SNAPSHOT];
-	char c = 0;
+	char answer[160];
+	size_t len = 0;
 
 	if (!*ports->paths[SNAPSHOT])
 		return;
 	open_port(ports, SNAPSHOT);
 	sys_write(*fd, line, sizeof(line) - 1);
-	while (c != '\n' && sys_read(*fd, &c, 1) == 1)
-		;
+	while (len < sizeof(answer) - 1 && sys_read(*fd, answer + len, 1) == 1 &&
+	       answer[len] != '\n')
+		len++;
+	answer[len] = '\0';
 	sys_close(fd);
+	renew(answer);
 }
 
 void init_main(void)

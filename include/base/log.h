@@ -15,10 +15,18 @@
 
 #include "base/cleanup.h"
 
+#include <stdbool.h>
+
 void log_error(const char *fmt, ...) __printf(1, 2);
 void log_warning(const char *fmt, ...) __printf(1, 2);
 /* Without the prefix: requested text that goes to standard error. */
 void log_plain(const char *fmt, ...) __printf(1, 2);
+
+/*
+ * While on, this thread's lines are dropped: for what is only an attempt, whose failure is dealt
+ * with otherwise. Each thread begins with it off.
+ */
+void log_mute(bool on);
 
 /*
  * To be called before important lines, and at the end: gives the reader `ms` milliseconds to make

@@ -4,11 +4,12 @@
  *
  * It follows instructions: NUL-terminated strings, whose first byte is their kind. In its initramfs
  * GUEST_INIT_MODULES has M, a module's file, loaded in this order. Then, if the virtio console has a
- * port kinglet.snapshot, it writes the line "ready" there and waits for any line: until then it
- * depends on no program. It opens the other ports only now, reads a cpio archive from kinglet.files,
- * unpacks it and follows the archive's GUEST_INIT_TODO: R a path that becomes read-only; C the
- * working directory; E a variable of the environment; A an argument, the first of them the program.
- * It runs the program between the ports kinglet.stdin, kinglet.stdout and kinglet.stderr, and writes
+ * port kinglet.snapshot, it writes the line "ready" there and waits for a line: until then it
+ * depends on no program. After "restored SECONDS NANOSECONDS HEX" it sets the time of day, and gives
+ * the 32 bytes to the kernel's random numbers; after any other line it just goes on. It opens the
+ * other ports only now, reads a cpio archive from kinglet.files, unpacks it and follows the archive's
+ * GUEST_INIT_TODO: R a path that becomes read-only; C the working directory; E a variable of the
+ * environment; A an argument, the first of them the program. It runs the program between the ports kinglet.stdin, kinglet.stdout and kinglet.stderr, and writes
  * its exit status (128 + n after signal n) to kinglet.status.
  */
 #ifndef KINGLET_CMD_GUEST_INIT_H

@@ -45,6 +45,8 @@ struct machine_config {
 	/* What is saved when the guest or an observer says so: --snapshot; NULL: nothing. */
 	const char *snapshot;
 	bool snapshot_ends; /* and then the run ends */
+	/* It only spares later runs a boot: it is not synced, and a failure is not told. */
+	bool snapshot_cached;
 	bool snapshot_port; /* the guest has the port kinglet.snapshot, and may say so there */
 	uint64_t timeout_ns; /* 0: none */
 	uint64_t started_ns; /* start of the timeout, CLOCK_MONOTONIC; 0: at machine_run() */
@@ -63,6 +65,7 @@ struct machine_config {
 	 * standard input follows once the guest has taken some of it.
 	 */
 	int program_files;
+	bool *program_begun; /* set once the guest has taken some of them; borrowed; or NULL */
 	struct machine_observer observers[CONFIG_MAX_OBSERVERS];
 	unsigned observer_count;
 };

@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "unit.h"
 
+#include <pthread.h>
 #include <pty.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -167,6 +168,30 @@ static void what_was_lost_is_said_at_the_end(void **state)
 	close(ends[1]);
 }
 
+static void *log_here(void *unused)
+{
+	(void)unused;
+	log_error("another thread");
+	return NULL;
+}
+
+static void a_muted_thread_says_nothing(void **state)
+{
+	struct capture capture;
+	pthread_t thread;
+
+	(void)state;
+	capture_stderr_begin(&capture);
+	log_mute(true);
+	log_error("muted");
+	log_warning("muted");
+	assert_int_equal(pthread_create(&thread, NULL, log_here, NULL), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	log_mute(false);
+	log_error("again");
+	capture_expect_all(&capture, "kinglet: another thread\nkinglet: again\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -177,6 +202,7 @@ int main(void)
 		cmocka_unit_test(a_socket_that_is_not_read_stops_no_one),
 		cmocka_unit_test(a_terminal_that_is_not_read_stops_no_one),
 		cmocka_unit_test(what_was_lost_is_said_at_the_end),
+		cmocka_unit_test(a_muted_thread_says_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

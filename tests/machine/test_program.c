@@ -8,11 +8,13 @@
 #include "unit.h"
 
 #include <linux/virtio_console.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <time.h>
 
-enum { STDIN = VIRTIO_CONSOLE_FIRST_STREAM, FILES = STDIN + 3 };
+enum { STDIN = VIRTIO_CONSOLE_FIRST_STREAM, FILES = STDIN + PROGRAM_FILES };
 /* virtio 1.2 §5.3.2. */
 enum { CONTROL_OUT = 3, QUEUES = 4 + 2 * (1 + PROGRAM_PORTS), RING = 4, LEN = 64 };
 
@@ -22,6 +24,7 @@ struct fixture {
 	struct mock_transport transport;
 	struct ending ending;
 	struct program *program;
+	bool begun;
 	uint64_t buffer; /* GPA of LEN bytes for each queue */
 	int files, pipe[2], saved; /* pipe[0] is standard input, saved the real one */
 };
@@ -39,14 +42,16 @@ static int setup(void **state)
 	struct fixture *f = test_calloc(1, sizeof(*f));
 	const struct virtio_console_options options = {
 		.ops = &ops, .owner = f, .streams = program_ports, .stream_count = PROGRAM_PORTS,
-		.bulk = program_bulk,
+		.bulk = FILES,
 	};
+	struct machine_config config = { .program_begun = &f->begun };
 
 	f->saved = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
 	assert_int_equal(pipe2(f->pipe, O_CLOEXEC), 0);
 	assert_int_equal(dup2(f->pipe[0], STDIN_FILENO), STDIN_FILENO);
 	f->files = memfd_create("files", MFD_CLOEXEC);
 	assert_int_equal(write(f->files, "archive", 7), 7);
+	config.program_files = f->files;
 	assert_int_equal(ending_init(&f->ending), 0);
 	mock_env_init(&f->env);
 	assert_int_equal(virtio_console_new(&f->env.dev, &f->env.virtio, 0, &options), 0);
@@ -57,7 +62,8 @@ static int setup(void **state)
 		mock_ring_bind(&f->rings[i], &f->env.dev->queues[i]);
 	}
 	f->buffer = mock_alloc(&f->env, QUEUES * LEN, LEN);
-	assert_int_equal(program_new(&f->program, f->files, &f->env.loop, &f->ending, f->env.dev),
+	assert_int_equal(program_new(&f->program, &config, &f->env.loop, &f->ending, f->env.dev,
+				     STDIN),
 			 0);
 	mock_driver_start(f->env.dev, &f->transport, 1ULL << VIRTIO_CONSOLE_F_MULTIPORT);
 	mock_env_dispatch(&f->env);
@@ -132,8 +138,10 @@ static void test_input_follows_the_files(void **state)
 	expect_input(f, STDIN, "");
 	assert_int_equal(ioctl(f->pipe[0], FIONREAD, &unread), 0);
 	assert_int_equal(unread, 5);
+	assert_false(f->begun);
 	open_port(f, FILES);
 	expect_input(f, FILES, "archive");
+	assert_true(f->begun);
 	expect_input(f, STDIN, "typed");
 }
 
@@ -147,11 +155,31 @@ static void test_files_have_a_long_queue(void **state)
 				 i == input_queue(FILES) ? 256 : 32);
 }
 
+/* "SECONDS NANOSECONDS HEX": of now, and never the same. */
+static void test_renewal_is_of_now(void **state)
+{
+	char first[PROGRAM_RENEWAL_MAX], second[PROGRAM_RENEWAL_MAX], hex[65];
+	time_t before = time(NULL);
+	long long seconds;
+	long nanoseconds;
+
+	(void)state;
+	assert_int_equal(program_renewal(first), 0);
+	assert_int_equal(program_renewal(second), 0);
+	assert_int_equal(sscanf(first, "%lld %ld %64s", &seconds, &nanoseconds, hex), 3);
+	assert_in_range(seconds, before, time(NULL));
+	assert_in_range(nanoseconds, 0, 999999999);
+	assert_int_equal(strspn(hex, "0123456789abcdef"), 64);
+	assert_string_equal(strchr(strchr(first, ' ') + 1, ' ') + 1, hex);
+	assert_null(strstr(second, hex));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_input_follows_the_files),
 		TEST(test_files_have_a_long_queue),
+		cmocka_unit_test(test_renewal_is_of_now),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,6 +17,9 @@
  */
 static atomic_uint lost;
 
+/* log_mute(). */
+static _Thread_local bool muted;
+
 /*
  * One write(2) that does not block; -EAGAIN or short if there is no room. Standard error itself is
  * shared and must stay blocking, so the line goes through a separate open file description. A file
@@ -76,7 +79,7 @@ static void log_line(const char *prefix, const char *fmt, va_list args)
 	int more = vsnprintf(line + len, (size_t)room, fmt, args);
 	int saved = errno;
 
-	if (more < 0)
+	if (more < 0 || muted)
 		return;
 	len += more < room ? more : room - 1;
 	/* File names and guest text may hold anything: one line stays one line, without escapes. */
@@ -88,6 +91,11 @@ static void log_line(const char *prefix, const char *fmt, va_list args)
 	if (!put_lost() || !put(line, (size_t)len, ROOM_PATIENCE_MS))
 		atomic_fetch_add(&lost, 1);
 	errno = saved;
+}
+
+void log_mute(bool on)
+{
+	muted = on;
 }
 
 void log_error(const char *fmt, ...)

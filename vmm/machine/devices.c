@@ -88,6 +88,14 @@ static void hvc_drained(void *owner)
 		program_ended(vm->program);
 }
 
+static void add_program(struct vm *vm, struct virtio_console_options *options)
+{
+	vm->program_port = VIRTIO_CONSOLE_FIRST_STREAM + options->stream_count;
+	options->bulk = vm->program_port + PROGRAM_FILES;
+	for (unsigned i = 0; i < PROGRAM_PORTS; i++)
+		vm->streams[options->stream_count++] = program_ports[i];
+}
+
 static int add_console(struct vm *vm)
 {
 	static const struct virtio_console_ops ops = {
@@ -100,18 +108,17 @@ static int add_console(struct vm *vm)
 		.ops = &ops,
 		.owner = vm,
 		.streams = vm->streams,
-		.bulk = vm->config->program ? program_bulk : 0,
 	};
 	const struct virtio_env env = env_of(vm);
 	struct virtio_dev *dev;
 	int ret;
 
-	for (unsigned i = 0; i < PROGRAM_PORTS && vm->config->program; i++)
-		vm->streams[options.stream_count++] = program_ports[i];
 	if (vm->config->snapshot_port) {
 		vm->snapshot_port.port = VIRTIO_CONSOLE_FIRST_STREAM + options.stream_count;
 		vm->streams[options.stream_count++] = SNAPSHOT_PORT_NAME;
 	}
+	if (vm->config->program)
+		add_program(vm, &options);
 	ret = virtio_console_new(&dev, &env, 0, &options);
 	if (!ret)
 		ret = add(vm, dev);

@@ -198,7 +198,8 @@ static int program_up(struct vm *vm)
 {
 	if (!vm->config->program)
 		return 0;
-	return program_new(&vm->program, vm->config->program_files, &vm->loop, &vm->ending, vm->hvc);
+	return program_new(&vm->program, vm->config, &vm->loop, &vm->ending, vm->hvc,
+			   vm->program_port);
 }
 
 static void program_down(struct vm *vm)

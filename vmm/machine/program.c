@@ -2,26 +2,20 @@
 #include "program.h"
 
 #include "base/log.h"
+#include "base/text.h"
 #include "devices/console.h"
 #include "host/stream.h"
 
 #include <string.h>
-
-enum {
-	PORT_STDIN = VIRTIO_CONSOLE_FIRST_STREAM,
-	PORT_STDOUT,
-	PORT_STDERR,
-	PORT_FILES,
-};
+#include <sys/random.h>
+#include <time.h>
 
 const char *const program_ports[PROGRAM_PORTS] = {
-	"kinglet.stdin",
-	"kinglet.stdout",
-	"kinglet.stderr",
-	"kinglet.files",
+	[PROGRAM_STDIN] = "kinglet.stdin",
+	[PROGRAM_STDOUT] = "kinglet.stdout",
+	[PROGRAM_STDERR] = "kinglet.stderr",
+	[PROGRAM_FILES] = "kinglet.files",
 };
-
-const unsigned program_bulk = PORT_FILES;
 
 struct program_out {
 	struct program *program;
@@ -39,8 +33,9 @@ struct program_in {
 struct program {
 	struct ending *ending;
 	struct virtio_dev *console;
+	unsigned port; /* the first */
 	struct program_in in, files;
-	bool begun; /* the guest has taken some of the files */
+	bool *begun, begun_here; /* the guest has taken some of the files: config's or our own */
 	struct program_out out, err;
 };
 
@@ -50,8 +45,8 @@ static size_t input(void *owner, const uint8_t *data, size_t len)
 	struct program *program = in->program;
 	size_t taken = virtio_console_input(program->console, in->port, data, len);
 
-	if (in == &program->files && taken && !program->begun) {
-		program->begun = true;
+	if (in == &program->files && taken && !*program->begun) {
+		*program->begun = true;
 		stream_in_resume(&program->in.stream);
 	}
 	return taken;
@@ -80,10 +75,10 @@ static void output_broken(void *owner)
 
 size_t program_output(struct program *program, unsigned port, const uint8_t *data, size_t len)
 {
-	struct program_out *out = port == PORT_STDOUT ? &program->out : &program->err;
+	struct program_out *out = port == program->out.port ? &program->out : &program->err;
 	size_t taken;
 
-	if (port == PORT_STDIN || port == PORT_FILES)
+	if (port != out->port)
 		return len;
 	taken = stream_out_write(&out->stream, data, len);
 	/* At once: the program's status may arrive before the loop's next turn. */
@@ -94,7 +89,7 @@ size_t program_output(struct program *program, unsigned port, const uint8_t *dat
 
 void program_input_wanted(struct program *program, unsigned port)
 {
-	stream_in_resume(port == PORT_FILES ? &program->files.stream : &program->in.stream);
+	stream_in_resume(port == program->files.port ? &program->files.stream : &program->in.stream);
 }
 
 void program_ended(struct program *program)
@@ -127,17 +122,17 @@ static int init_streams(struct program *program, struct loop *loop, int files)
 	int ret = lseek(files, 0, SEEK_SET) < 0 ? -errno : 0;
 
 	if (!ret)
-		ret = init_out(program, &program->out, loop, PORT_STDOUT, STDOUT_FILENO,
+		ret = init_out(program, &program->out, loop, program->port + PROGRAM_STDOUT, STDOUT_FILENO,
 			       "standard output");
 	if (ret)
 		return ret;
-	ret = init_out(program, &program->err, loop, PORT_STDERR, STDERR_FILENO, "standard error");
+	ret = init_out(program, &program->err, loop, program->port + PROGRAM_STDERR, STDERR_FILENO, "standard error");
 	if (ret)
 		goto err_out;
-	ret = init_in(program, &program->in, loop, PORT_STDIN, STDIN_FILENO);
+	ret = init_in(program, &program->in, loop, program->port + PROGRAM_STDIN, STDIN_FILENO);
 	if (ret)
 		goto err_err;
-	ret = init_in(program, &program->files, loop, PORT_FILES, files);
+	ret = init_in(program, &program->files, loop, program->port + PROGRAM_FILES, files);
 	if (ret)
 		goto err_in;
 	stream_in_resume(&program->files.stream);
@@ -152,8 +147,8 @@ err_out:
 	return ret;
 }
 
-int program_new(struct program **out, int files, struct loop *loop, struct ending *ending,
-		struct virtio_dev *console)
+int program_new(struct program **out, const struct machine_config *config, struct loop *loop,
+		struct ending *ending, struct virtio_dev *console, unsigned port)
 {
 	_cleanup_free_ struct program *program = calloc(1, sizeof(*program));
 	int ret;
@@ -162,7 +157,9 @@ int program_new(struct program **out, int files, struct loop *loop, struct endin
 		return -ENOMEM;
 	program->ending = ending;
 	program->console = console;
-	ret = init_streams(program, loop, files);
+	program->port = port;
+	program->begun = config->program_begun ? config->program_begun : &program->begun_here;
+	ret = init_streams(program, loop, config->program_files);
 	if (ret)
 		log_error("the program's streams: %s", strerror(-ret));
 	else
@@ -179,4 +176,21 @@ void program_free(struct program *program)
 	stream_out_destroy(&program->err.stream);
 	stream_out_destroy(&program->out.stream);
 	free(program);
+}
+
+int program_renewal(char out[PROGRAM_RENEWAL_MAX])
+{
+	struct text text = text_of(out, PROGRAM_RENEWAL_MAX);
+	uint8_t random[32];
+	struct timespec now;
+
+	if (getrandom(random, sizeof(random), 0) != sizeof(random)) {
+		log_error("the guest's random numbers: getrandom: %s", strerror(errno));
+		return -errno;
+	}
+	clock_gettime(CLOCK_REALTIME, &now);
+	text_add(&text, "%lld %ld ", (long long)now.tv_sec, now.tv_nsec);
+	for (unsigned i = 0; i < sizeof(random); i++)
+		text_add(&text, "%02x", random[i]);
+	return 0;
 }

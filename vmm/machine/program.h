@@ -15,19 +15,32 @@ struct loop;
 struct program;
 struct virtio_dev;
 
-enum { PROGRAM_PORTS = 4 };
+/*
+ * The console's streams, in a row, from a port that is the owner's choice. The files' one has long
+ * input. It is the last: a guest that sees its name knows of all ports before it.
+ */
+enum { PROGRAM_STDIN, PROGRAM_STDOUT, PROGRAM_STDERR, PROGRAM_FILES, PROGRAM_PORTS };
 extern const char *const program_ports[PROGRAM_PORTS];
-extern const unsigned program_bulk; /* the port with the longest input: the files */
 
-/* All borrowed; `files` is a file, sent from its start. Logs on failure. */
-__must_check int program_new(struct program **program, int files, struct loop *loop,
-			     struct ending *ending, struct virtio_dev *console);
+/* Bytes of what program_renewal() writes, with its NUL. */
+enum { PROGRAM_RENEWAL_MAX = 128 };
+
+/* All borrowed; `port` is the first one. Logs on failure. */
+__must_check int program_new(struct program **program, const struct machine_config *config,
+			     struct loop *loop, struct ending *ending, struct virtio_dev *console,
+			     unsigned port);
 /* NULL is allowed. */
 void program_free(struct program *program);
 
 /* Both are called in the console's callbacks; the first returns the bytes taken. */
 size_t program_output(struct program *program, unsigned port, const uint8_t *data, size_t len);
 void program_input_wanted(struct program *program, unsigned port);
+
+/*
+ * What a guest that goes on from a snapshot cannot know, as text for its init (cmd/guest_init.h):
+ * the time of day, and random bytes. Logs; errno of getrandom(2).
+ */
+__must_check int program_renewal(char text[PROGRAM_RENEWAL_MAX]);
 
 /* Everything written before its status has been passed on: the status ends the run. */
 void program_ended(struct program *program);

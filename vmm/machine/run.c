@@ -249,11 +249,15 @@ static void locate(struct vm *vm)
 static void save(struct vm *vm)
 {
 	const char *dir = vm->config->snapshot;
+	bool cached = vm->config->snapshot_cached;
 
 	if (!dir || vm->save_tried)
 		return;
 	vm->save_tried = true;
-	vm->saved = !vm_save(vm, dir, NULL, vm->config->snapshot_ends);
+	log_mute(cached);
+	vm->saved = !vm_save(vm, dir, NULL, (vm->config->snapshot_ends ? SAVE_LAST : 0) |
+					    (cached ? SAVE_UNSYNCED : 0));
+	log_mute(false);
 	if (vm->saved && vm->config->snapshot_ends)
 		ending_decide(&vm->ending, OUTCOME_QUIT, 0, "saved in %s", dir);
 	else
@@ -262,7 +266,7 @@ static void save(struct vm *vm)
 
 void run_check_saved(struct vm *vm)
 {
-	if (vm->config->snapshot && !vm->saved)
+	if (vm->config->snapshot && !vm->config->snapshot_cached && !vm->saved)
 		ending_fail(&vm->ending, OUTCOME_HOST, 0, "%s",
 			    vm->save_tried ? "the snapshot could not be saved" :
 					     "no snapshot was saved: nothing asked for it");

@@ -3,6 +3,7 @@
 
 #include "board.h"
 #include "pause.h"
+#include "program.h"
 #include "snapshot_folder.h"
 
 #include "base/log.h"
@@ -174,13 +175,14 @@ static int save_files(struct vm *vm, const struct snapshot_folder *folder, int b
 	return ret;
 }
 
-static int save_still(struct vm *vm, const char *dir, int base)
+static int save_still(struct vm *vm, const char *dir, int base, unsigned flags)
 {
 	struct snapshot_folder folder;
 	int ret = snapshot_folder_begin(&folder, dir);
 
 	if (ret)
 		return ret;
+	folder.unsynced = flags & SAVE_UNSYNCED;
 	ret = save_files(vm, &folder, base);
 	if (!ret)
 		return snapshot_folder_commit(&folder);
@@ -198,7 +200,7 @@ static void go_on(struct vm *vm, bool was_paused)
 		log_error("after the snapshot the machine stays paused");
 }
 
-static int pause_and_save(struct vm *vm, const char *dir, int base, bool last)
+static int pause_and_save(struct vm *vm, const char *dir, int base, unsigned flags)
 {
 	bool was_paused = vm->paused;
 	int ret = was_paused ? 0 : run_pause(vm);
@@ -209,13 +211,13 @@ static int pause_and_save(struct vm *vm, const char *dir, int base, bool last)
 	}
 	for (unsigned i = 0; i < vm->device_count; i++)
 		virtio_freeze(vm->devices[i]);
-	ret = save_still(vm, dir, base);
-	if (ret || !last)
+	ret = save_still(vm, dir, base, flags);
+	if (ret || !(flags & SAVE_LAST))
 		go_on(vm, was_paused);
 	return ret;
 }
 
-int vm_save(struct vm *vm, const char *dir, const char *base_dir, bool last)
+int vm_save(struct vm *vm, const char *dir, const char *base_dir, unsigned flags)
 {
 	struct snapshot *base = NULL;
 	int ret = base_dir ? snapshot_open(&base, base_dir) : 0;
@@ -225,7 +227,7 @@ int vm_save(struct vm *vm, const char *dir, const char *base_dir, bool last)
 		ret = -EINVAL;
 	}
 	if (!ret)
-		ret = pause_and_save(vm, dir, base ? base->memory_fd : -1, last);
+		ret = pause_and_save(vm, dir, base ? base->memory_fd : -1, flags);
 	snapshot_free(base);
 	return ret;
 }
@@ -242,10 +244,33 @@ static void restart_device(struct virtio_dev *dev)
 	pthread_mutex_unlock(&dev->lock);
 }
 
+/* For how long the clocks of the guest did not run. */
+static uint64_t elapsed_ns(const struct snapshot *snapshot)
+{
+	uint64_t now = real_time_ns();
+
+	return now > snapshot->info.saved_ns ? now - snapshot->info.saved_ns : 0;
+}
+
+/* For the port kinglet.snapshot. */
+static int greet(struct vm *vm)
+{
+	const char *args = vm->config->restore_args;
+	char renewal[PROGRAM_RENEWAL_MAX];
+	int ret = 0;
+
+	if (vm->program) {
+		ret = program_renewal(renewal);
+		args = renewal;
+	}
+	if (!ret)
+		snapshot_port_answer(&vm->snapshot_port, "restored", args);
+	return ret;
+}
+
 int vm_restore(struct vm *vm)
 {
 	struct snapshot *snapshot = vm->config->restore;
-	uint64_t now;
 	int ret = vm_state(vm, snapshot->state);
 
 	if (!ret)
@@ -256,8 +281,7 @@ int vm_restore(struct vm *vm)
 		return ret;
 	for (unsigned i = 0; i < vm->device_count; i++)
 		restart_device(vm->devices[i]);
-	snapshot_port_answer(&vm->snapshot_port, "restored", vm->config->restore_args);
-	now = real_time_ns();
-	return arch_clock_start(&vm->arch, vm->vcpus, vm->vcpu_count,
-				now > snapshot->info.saved_ns ? now - snapshot->info.saved_ns : 0);
+	ret = greet(vm);
+	return ret ? ret : arch_clock_start(&vm->arch, vm->vcpus, vm->vcpu_count,
+					    vm->program ? 0 : elapsed_ns(snapshot));
 }

@@ -7,19 +7,23 @@
 
 #include "vm.h"
 
+/* This is the last thing to be done with the machine; a crash of the host may lose what is saved. */
+enum { SAVE_LAST = 1 << 0, SAVE_UNSYNCED = 1 << 1 };
+
 /*
  * Saves the machine in the folder `dir`: its vCPUs are parked meanwhile, its devices stand still,
- * and afterwards both go on, unless it is the last thing to be done with this machine. With a base,
- * a snapshot of the same machine, or NULL, only RAM that differs from it is written: gmem_save().
- * Logs. Errors of snapshot_open() for the base, -EINVAL: it has another size of RAM; -EBUSY: a debugger decides about the vCPUs, or another process saves there; -ECANCELED: the run
- * has ended; -ENOSPC and the like.
+ * and afterwards both go on, unless it is the last. With a base, a snapshot of the same machine, or
+ * NULL, only RAM that differs from it is written: gmem_save(). Logs. Errors of snapshot_open() for
+ * the base, -EINVAL: it has another size of RAM; -EBUSY: a debugger decides about the vCPUs, or
+ * another process saves there; -ECANCELED: the run has ended; -ENOSPC and the like.
  */
-__must_check int vm_save(struct vm *vm, const char *dir, const char *base, bool last);
+__must_check int vm_save(struct vm *vm, const char *dir, const char *base, unsigned flags);
 
 /*
  * Loads config->restore into a machine that has just been built on its memory, up to the start of
- * its vCPUs. Logs. -EBADMSG: the snapshot is not one of such a machine, or damaged; other errors of
- * the host.
+ * its vCPUs. The guest's clocks go on as if they had run meanwhile; those of a guest with a program
+ * as if they had stood still, since its init sets the time of day. Logs. -EBADMSG: the snapshot is
+ * not one of such a machine, or damaged; other errors of the host.
  */
 __must_check int vm_restore(struct vm *vm);
 

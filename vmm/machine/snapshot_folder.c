@@ -166,6 +166,8 @@ static void sync_parent(const struct snapshot_folder *folder)
 	_cleanup_free_ char *parent = NULL;
 	_cleanup_close_ int fd = -1;
 
+	if (folder->unsynced)
+		return;
 	parent = slash ? strndup(folder->dir, (size_t)(slash - folder->dir) + 1) : strdup(".");
 	if (parent)
 		fd = open(parent, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
@@ -194,7 +196,8 @@ static int exchange(const struct snapshot_folder *folder)
 
 static int publish(const struct snapshot_folder *folder)
 {
-	if (fsync(folder->memory_fd) || fsync(folder->state_fd) || fsync(folder->fd))
+	if (!folder->unsynced &&
+	    (fsync(folder->memory_fd) || fsync(folder->state_fd) || fsync(folder->fd)))
 		return -errno;
 	if (rename(folder->temp, folder->dir))
 		return errno == ENOTEMPTY || errno == EEXIST ? exchange(folder) : -errno;

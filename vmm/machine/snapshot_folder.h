@@ -14,6 +14,7 @@ struct snapshot_folder {
 	char *dir, *temp;        /* owned */
 	int fd;                  /* owned: of DIR.new, locked */
 	int state_fd, memory_fd; /* owned: its files, empty */
+	bool unsynced;           /* set by the caller: commit does not wait for the disk */
 };
 
 /*

@@ -44,7 +44,7 @@ static void ask(struct vm *vm, struct machine_ask *ask)
 
 static int save(struct vm *vm, const char *dir, const char *base)
 {
-	return vm_save(vm, dir, base, false);
+	return vm_save(vm, dir, base, 0);
 }
 
 static void save_soon(struct vm *vm)

@@ -60,6 +60,7 @@ struct vm {
 	struct virtio_dev *hvc; /* virtio-console, owned by pci; or NULL */
 	struct console console;
 	struct program *program; /* owned; NULL without one */
+	unsigned program_port;	 /* its first stream of the console */
 };
 
 /* --- machine.c --- */
