@@ -181,6 +181,7 @@ _kinglet()
 		--modules
 		--module
 		--append
+		--no-cache
 		--verbose"
 	local answer="
 		--json"

@@ -1,7 +1,7 @@
 # kinglet exec: a program under Debian's kernel, which has virtio as modules, behaves like a program
 # on the host: its exit status, separate and binary-safe streams, its files; and errors are
 # reported.
-# cases: status streams
+# cases: status streams warm
 # cases x86_64: files kernels
 
 run_program() { # OPTION... -- PROGRAM ARGUMENT..., with standard input
@@ -13,6 +13,13 @@ run_program() { # OPTION... -- PROGRAM ARGUMENT..., with standard input
 
 expect_silence() {
 	[ ! -s messages ] || fail "on standard error: $(cat messages)"
+}
+
+# The machines that it keeps for later runs: so that each case boots one itself.
+export XDG_CACHE_HOME=$PWD/cache
+
+saved() { # the number of saved machines
+	find cache/kinglet/exec -mindepth 2 -name state | wc -l
 }
 
 case $case in
@@ -165,5 +172,63 @@ kernels)
 	expect_status 102
 	expect_message '^  \| .*kinglet-init: .*: virtio_pci'
 	expect_message 'give their folder with --modules DIR'
+	;;
+warm)
+	# The first run saves its machine, the next ones go on from there: with the same results, but
+	# with the time of day and random numbers of their own.
+	random input 100K
+	# shellcheck disable=SC2016 # for the guest
+	program='dmesg | head -n 50 | sha256sum; uname -a; sha256sum; cat /proc/uptime; head -c 32 /dev/urandom | sha256sum
+		cat /proc/sys/kernel/random/uuid; date +%s >&2; exit 7'
+	for way in cold first second third; do
+		option=
+		[ $way != cold ] || option=--no-cache
+		before=$(date +%s)
+		started=${EPOCHREALTIME/./}
+		run_program $option -- "$BUSYBOX" sh -c "$program" <input
+		echo "$way: $((${EPOCHREALTIME/./} - started)) us"
+		expect_status 7
+		expect_output "^$(sum input)  -$"
+		mv console $way
+		at=$(cat messages)
+		[ "$at" -ge "$before" ] && [ "$at" -le "$(date +%s)" ] || fail "$way: the time is $at"
+		[ $way != cold ] || [ ! -e cache ] || fail '--no-cache has saved a machine'
+	done
+	tail -n 20 cold first second third
+	[ "$(saved)" = 1 ] || fail "$(saved) saved machines"
+	[ "$(sort -u -k 1,1 <(head -qn 1 first second third) | wc -l)" = 1 ] || fail 'a later run booted'
+	[ "$(sed -n 1p cold)" != "$(sed -n 1p first)" ] || fail 'two boots with one log'
+	for line in 5 6; do
+		[ "$(for way in cold first second third; do sed -n ${line}p $way; done | sort -u | wc -l)" = 4 ] ||
+			fail 'two runs had the same random numbers'
+	done
+
+	# Several at once.
+	for i in {1..8}; do
+		"$KINGLET" exec "$BZIMAGE" --modules "${BZIMAGE%/*}" -- \
+			"$BUSYBOX" cat /proc/sys/kernel/random/uuid </dev/null >"fork.$i" &
+	done
+	wait
+	[ "$(cat fork.* | sort -u | wc -l)" = 8 ] || fail 'forks had the same random numbers'
+
+	# A signal and a timeout: as in a new machine.
+	run_program -- "$BUSYBOX" sh -c 'kill -9 $$' </dev/null
+	expect_status 137
+	status=0
+	"$KINGLET" exec "$BZIMAGE" --modules "${BZIMAGE%/*}" --timeout 8s -- "$BUSYBOX" sleep 1000 \
+		</dev/null >console 2>messages || status=$?
+	expect_status 124
+	[ "$(saved)" = 0 ] || fail 'a machine that did not end is kept'
+	run_program -- "$BUSYBOX" true </dev/null
+	[ "$(saved)" = 1 ] || fail "$(saved) saved machines"
+
+	# What is damaged is booted anew, without a word.
+	for file in state memory; do
+		truncate -s 5000 cache/kinglet/exec/*/$file
+		run_program -- "$BUSYBOX" sh -c 'exit 9' </dev/null
+		expect_status 9
+		expect_silence
+		[ "$(saved)" = 1 ] || fail "$(saved) saved machines"
+	done
 	;;
 esac

@@ -1,20 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cmd/commands.h"
+#include "exec.h"
 
 #include "base/checked.h"
 #include "base/log.h"
-#include "cmd/exec_image.h"
-#include "cmd/guest_init.h"
+#include "cmd/commands.h"
+#include "cmd/exec_cache.h"
 #include "cmd/kernels.h"
-#include "cmd/run_options.h"
-#include "guestlog/guest_log.h"
-#include "guestlog/tail.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_DIRS = 16, MAX_ENV = 256, MAX_MODULES = 32 };
-enum { ALL_MODULES_MAX = EXEC_NEEDED_MODULES + DEVICES_MAX * DEVICE_MODULES_MAX + MAX_MODULES };
+enum { ALL_MODULES_MAX = EXEC_NEEDED_MODULES + DEVICES_MAX * DEVICE_MODULES_MAX + EXEC_MAX_MODULES };
 
 #define MIB (UINT64_C(1) << 20)
 /* The guest's memory is some two times that, plus what the kernel and PROGRAM may need. */
@@ -22,243 +18,8 @@ enum { ALL_MODULES_MAX = EXEC_NEEDED_MODULES + DEVICES_MAX * DEVICE_MODULES_MAX 
 #define BESIDE_IMAGE (256 * MIB)
 /* So that programs of some size get the same machine. */
 #define MEMORY_STEP (64 * MIB)
-
-static char default_path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-static char default_home[] = "HOME=/";
-
-/* Kernel messages are shown only if the guest failed. */
-struct exec_console {
-	struct guest_log log;
-	struct tail tail;
-	bool image_failed; /* unpacking failed */
-};
-
-struct exec_options {
-	struct run_options run;
-	const char *root, *workdir, *modules, *append;
-	const char *dirs[MAX_DIRS], *env[MAX_ENV], *module_names[MAX_MODULES];
-	unsigned dir_count, env_count, module_count;
-	bool verbose;
-	char **args; /* the program and its arguments */
-	bool without_modules; /* there is no module folder */
-	uint64_t enough;      /* memory for the image, the kernel and PROGRAM */
-	char initrd[32];	      /* path of the archive */
-	struct exec_dir parsed_dirs[MAX_DIRS];
-	char *parsed_env[MAX_ENV + 3]; /* and PATH, HOME, NULL */
-	struct exec_console console;
-};
-
-/* --- Options ---------------------------------------------------------------------------------- */
-
-#define EXEC(member) OPTION_FIELD(struct exec_options, member)
-
-static const struct option exec_options[] = {
-	{
-		.name = "root", .metavar = "DIR", .kind = OPTION_STRING, .min = 1, .max = 4095,
-		.file = FILE_FOLDER,
-		.help = "a copy of this folder is the guest's root, and PROGRAM is searched for "
-			"there; without it PROGRAM is a static one of the host",
-		EXEC(root),
-	},
-	{
-		.name = "dir", .metavar = "HOST:GUEST[:ro]", .kind = OPTION_STRING,
-		.min = 1, .max = 8191, .max_items = MAX_DIRS,
-		.count_offset = offsetof(struct exec_options, dir_count),
-		.help = "a copy of the folder HOST at GUEST; changes by the guest are lost, and "
-			"with ro it is read-only",
-		EXEC(dirs),
-	},
-	{
-		.name = "workdir", .metavar = "GUEST", .kind = OPTION_STRING, .min = 1, .max = 4095,
-		.initial = "/", .help = "PROGRAM's working directory",
-		EXEC(workdir),
-	},
-	{
-		.name = "env", .metavar = "NAME[=VALUE]", .kind = OPTION_STRING,
-		.min = 1, .max = 65535, .max_items = MAX_ENV,
-		.count_offset = offsetof(struct exec_options, env_count),
-		.help = "a variable of PROGRAM's environment, with the host's value if none is "
-			"given; PATH and HOME are always set",
-		EXEC(env),
-	},
-	{
-		.name = "modules", .metavar = "DIR", .kind = OPTION_STRING, .min = 1, .max = 4095,
-		.help = "the folder of KERNEL's modules; without it /lib/modules/VERSION, with the "
-			"version in KERNEL",
-		EXEC(modules),
-	},
-	{
-		.name = "module", .metavar = "NAME", .kind = OPTION_STRING, .min = 1, .max = 63,
-		.max_items = MAX_MODULES,
-		.count_offset = offsetof(struct exec_options, module_count),
-		.help = "load this module, too; those of the machine's devices are loaded "
-			"automatically",
-		EXEC(module_names),
-	},
-	{
-		.name = "append", .metavar = "TEXT", .kind = OPTION_STRING, .max = 1023,
-		.help = "add this to the kernel command line",
-		EXEC(append),
-	},
-	{
-		.name = "verbose", .kind = OPTION_FLAG,
-		.help = "show the guest's kernel messages on standard error, and how the run ended",
-		EXEC(verbose),
-	},
-};
-
-static const struct option_list exec_option_list = {
-	.name = "exec",
-	.title = "The program and its environment",
-	.table = exec_options,
-	.count = ARRAY_SIZE(exec_options),
-};
-
-static int parse_dir(struct exec_options *options, const char *text, struct exec_dir *dir)
-{
-	char *host = strdup(text);
-	char *guest = host ? strchr(host, ':') : NULL;
-	char *mode;
-	int ret = options_own(&options->run.common, host);
-
-	if (ret)
-		return ret;
-	if (!guest || guest == host || guest[1] != '/') {
-		log_error("--dir %.80s: is not of the form HOST:GUEST or HOST:GUEST:ro, where GUEST "
-			  "begins with a slash",
-			  text);
-		return -EINVAL;
-	}
-	*guest++ = '\0';
-	mode = strchr(guest, ':');
-	if (mode)
-		*mode++ = '\0';
-	if (mode && strcmp(mode, "ro") != 0) {
-		log_error("--dir %.80s: after the second colon only ro may follow", text);
-		return -EINVAL;
-	}
-	if (!guest[strspn(guest, "/")]) {
-		log_error("--dir %.80s: the guest's root is given by --root", text);
-		return -EINVAL;
-	}
-	*dir = (struct exec_dir){ .host = host, .guest = guest, .readonly = mode };
-	return 0;
-}
-
-static int parse_variable(struct exec_options *options, const char *text, char **variable)
-{
-	bool whole = strchr(text, '=');
-	const char *value = whole ? "" : getenv(text);
-
-	if (*text == '=') {
-		log_error("--env %.80s: the name is missing; write --env NAME=VALUE", text);
-		return -EINVAL;
-	}
-	if (!value) {
-		log_error("--env %.80s: is not set here; write --env %.80s=VALUE", text, text);
-		return -EINVAL;
-	}
-	if (asprintf(variable, "%s%s%s", text, whole ? "" : "=", value) < 0)
-		*variable = NULL;
-	return options_own(&options->run.common, *variable);
-}
-
-static bool has_variable(const struct exec_options *options, unsigned count, const char *variable)
-{
-	size_t len = strcspn(variable, "=") + 1;
-
-	for (unsigned i = 0; i < count; i++)
-		if (strncmp(options->parsed_env[i], variable, len) == 0)
-			return true;
-	return false;
-}
-
-static int parse_environment(struct exec_options *options)
-{
-	unsigned count = 0;
-	int ret = 0;
-
-	for (; count < options->env_count && !ret; count++)
-		ret = parse_variable(options, options->env[count], &options->parsed_env[count]);
-	if (ret)
-		return ret;
-	if (!has_variable(options, count, default_path))
-		options->parsed_env[count++] = default_path;
-	if (!has_variable(options, count, default_home))
-		options->parsed_env[count++] = default_home;
-	return 0;
-}
-
-/* No file copied into the guest may be overwritten. */
-static int check_files(const struct exec_options *options)
-{
-	struct file_set set = { 0 };
-	int ret = options->root ? 0 : file_set_add(&set, "PROGRAM", options->args[0], FILE_INPUT);
-
-	for (unsigned i = 0; i < options->dir_count && !ret; i++)
-		ret = file_set_add(&set, "--dir", options->parsed_dirs[i].host, FILE_FOLDER);
-	if (!ret)
-		ret = run_options_add_files(&set, &options->run, NULL);
-	file_set_destroy(&set);
-	return ret;
-}
-
-static int make_cmdline(struct exec_options *options)
-{
-	char *line;
-
-	if (asprintf(&line, "console=%s panic=-1%s rdinit=" GUEST_INIT_PATH "%s%s",
-		     arch_linux_words.serial, options->verbose ? "" : " quiet",
-		     options->append ? " " : "", options->append ? options->append : "") < 0)
-		line = NULL;
-	options->run.config.boot.cmdline = line;
-	return options_own(&options->run.common, line);
-}
-
-/* Settings without options: the kernel's messages on the serial port, and the streams. */
-static void set_machine(struct exec_options *options)
-{
-	struct machine_config *config = &options->run.config;
-
-	config->boot.cpus = config->cpus;
-	config->boot.firmware_tables = true;
-	config->acpi = true;
-	config->irqchip = true;
-	config->serial = SERIAL_STDIO;
-	config->console = CONSOLE_NULL;
-	config->no_input = true;
-	config->no_output = !options->verbose;
-	config->output_on_stderr = true;
-	config->program = true;
-}
-
-static int finish(struct common_options *common, int argc, char **argv)
-{
-	struct exec_options *options = container_of(common, struct exec_options, run.common);
-	int ret;
-
-	if (argc < 1 || !*argv[0]) {
-		log_error("no program is given; write kinglet exec [KERNEL] [options] -- PROGRAM "
-			  "[ARGUMENT...]");
-		return -EINVAL;
-	}
-	options->args = argv;
-	ret = run_options_check(&options->run);
-	for (unsigned i = 0; i < options->dir_count && !ret; i++)
-		ret = parse_dir(options, options->dirs[i], &options->parsed_dirs[i]);
-	if (!ret)
-		ret = check_files(options);
-	if (!ret)
-		ret = parse_environment(options);
-	if (!ret)
-		ret = make_cmdline(options);
-	if (!ret && options->workdir[0] != '/') {
-		log_error("--workdir %.80s: must begin with a slash", options->workdir);
-		return -EINVAL;
-	}
-	set_machine(options);
-	return ret;
-}
+/* Of the machines that are kept for later runs, on the disk. */
+#define CACHE_MAX (1024 * MIB)
 
 /* --- Modules ---------------------------------------------------------------------------------- */
 
@@ -421,11 +182,116 @@ static int set_memory(struct exec_options *options, const struct archives *archi
 	return -EINVAL;
 }
 
+/* --- In a saved machine, or a new one --------------------------------------------------------- */
+
+static int run_once(struct exec_options *options, struct verdict *verdict, double *seconds)
+{
+	struct exec_console *console = &options->console;
+
+	tail_destroy(&console->tail);
+	*console = (struct exec_console){ 0 };
+	guest_log_listen(&console->log,
+			 (struct line_listener){ .line = take_line, .owner = console });
+	return run_timed(&options->run, &console->log, verdict, seconds);
+}
+
+/* An attempt: what goes wrong before the guest runs is found again, and told, by a new machine. */
+static int mute(void *owner, const struct machine_parts *parts)
+{
+	(void)owner;
+	(void)parts;
+	log_mute(true);
+	return 0;
+}
+
+static int unmute(void *owner, const struct machine_parts *parts)
+{
+	(void)owner;
+	(void)parts;
+	log_mute(false);
+	return 0;
+}
+
+static int run_saved(struct exec_options *options, struct snapshot *snapshot,
+		     struct verdict *verdict, double *seconds)
+{
+	static const struct machine_observer_ops attempt = { .begin = mute, .built = unmute };
+	struct machine_config *config = &options->run.config;
+	int leave;
+
+	config->restore = snapshot;
+	config->observers[config->observer_count++].ops = &attempt;
+	leave = run_once(options, verdict, seconds);
+	config->observer_count--;
+	config->restore = NULL;
+	return leave;
+}
+
+static bool is_hurried(const struct verdict *verdict)
+{
+	return verdict->outcome == OUTCOME_TIMEOUT || verdict->outcome == OUTCOME_SIGNAL ||
+	       verdict->outcome == OUTCOME_QUIT;
+}
+
+/* Whether the program has had its run; a machine where it did not come to its end has had its last. */
+static bool served(const struct exec_options *options, const struct exec_cache *cache,
+		   const struct verdict *verdict)
+{
+	if (verdict->outcome != OUTCOME_STATUS && verdict->outcome != OUTCOME_SIGNAL)
+		exec_cache_remove(cache);
+	return options->begun || is_hurried(verdict);
+}
+
+static int run_cached(struct exec_options *options, const struct exec_cache_key *key,
+		      struct exec_cache *cache, struct verdict *verdict, double *seconds)
+{
+	struct machine_config *config = &options->run.config;
+	struct snapshot *snapshot = exec_cache_open(cache, key);
+	int leave = 0;
+
+	config->snapshot_port = true;
+	config->words = (const char *const *)&cache->key;
+	config->word_count = 1;
+	if (snapshot) {
+		leave = run_saved(options, snapshot, verdict, seconds);
+		if (!leave)
+			snapshot_free(snapshot);
+		if (leave || served(options, cache, verdict))
+			return leave;
+	}
+	config->snapshot = cache->dir;
+	config->snapshot_cached = true;
+	leave = run_once(options, verdict, seconds);
+	exec_cache_trim(cache, CACHE_MAX);
+	return leave;
+}
+
+static int run_program(struct exec_options *options, const struct archives *archives,
+		       struct verdict *verdict, double *seconds)
+{
+	const struct machine_config *config = &options->run.config;
+	struct exec_cache_key key = {
+		.kernel = config->boot.kernel,
+		.cmdline = config->boot.cmdline,
+		.memory = config->memory,
+		.cpus = config->cpus,
+	};
+	struct exec_cache cache;
+	int leave;
+
+	if (!exec_options_allow_cache(options) || exec_base_hash(&archives->base, &key.base) ||
+	    exec_cache_init(&cache, &key))
+		return run_once(options, verdict, seconds);
+	leave = run_cached(options, &key, &cache, verdict, seconds);
+	if (!leave) /* otherwise a thread may still use it */
+		exec_cache_destroy(&cache);
+	return leave;
+}
+
 static int run_archives(struct exec_options *options, const struct archives *archives)
 {
 	struct machine_config *config = &options->run.config;
 	struct verdict verdict = { 0 };
-	struct exec_console *console = &options->console;
 	double seconds;
 	int leave, status;
 
@@ -433,16 +299,15 @@ static int run_archives(struct exec_options *options, const struct archives *arc
 		 archives->base.fd);
 	config->boot.initrd = options->initrd;
 	config->program_files = archives->image.fd;
+	config->program_begun = &options->begun;
 	if (set_memory(options, archives) < 0)
 		return EXIT_USAGE;
 	if (options->run.dry_run)
 		return dry_run_print(stdout, &options->run) < 0 ? EXIT_USAGE : flush_stdout();
-	guest_log_listen(&console->log,
-			 (struct line_listener){ .line = take_line, .owner = console });
-	leave = run_timed(&options->run, &console->log, &verdict, &seconds);
+	leave = run_program(options, archives, &verdict, &seconds);
 	status = report(options, &verdict, seconds) | leave;
 	if (!leave) /* otherwise a thread may still use it */
-		tail_destroy(&console->tail);
+		tail_destroy(&options->console.tail);
 	return status;
 }
 
@@ -495,6 +360,6 @@ const struct command command_exec = {
 	.options = lists,
 	.options_size = sizeof(struct exec_options),
 	.argument = run_options_kernel,
-	.finish = finish,
+	.finish = exec_options_finish,
 	.run = run,
 };
