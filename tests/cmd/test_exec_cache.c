@@ -56,7 +56,8 @@ static void save(const struct exec_cache *cache, const struct exec_cache_key *ke
 	assert_int_equal(snapshot_folder_begin(&folder, cache->dir), 0);
 	assert_int_equal(state_write(state, folder.state_fd), 0);
 	assert_int_equal(write(folder.memory_fd, page, MEMORY), MEMORY);
-	assert_int_equal(snapshot_folder_commit(&folder, false), 0);
+	folder.unsynced = true;
+	assert_int_equal(snapshot_folder_commit(&folder), 0);
 	state_free(state);
 }
 
