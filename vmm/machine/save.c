@@ -175,23 +175,6 @@ static int save_files(struct vm *vm, const struct snapshot_folder *folder, int b
 	return ret;
 }
 
-static int save_still(struct vm *vm, const char *dir, int base, unsigned flags)
-{
-	struct snapshot_folder folder;
-	int ret = snapshot_folder_begin(&folder, dir);
-
-	if (ret)
-		return ret;
-	folder.unsynced = flags & SAVE_UNSYNCED;
-	ret = save_files(vm, &folder, base);
-	if (!ret)
-		return snapshot_folder_commit(&folder);
-	if (ret != -ECANCELED)
-		log_error("snapshot %s: %s", dir, strerror(-ret));
-	snapshot_folder_abort(&folder);
-	return ret;
-}
-
 static void go_on(struct vm *vm, bool was_paused)
 {
 	for (unsigned i = 0; i < vm->device_count; i++)
@@ -200,25 +183,42 @@ static void go_on(struct vm *vm, bool was_paused)
 		log_error("after the snapshot the machine stays paused");
 }
 
-static int pause_and_save(struct vm *vm, const char *dir, int base, unsigned flags)
+/*
+ * The machine stands still only while its files are written: that they last takes longer, and needs
+ * it no more. A machine that ends with its snapshot stands until then, to go on if it fails.
+ */
+static int save_in(struct vm *vm, struct snapshot_folder *folder, int base, unsigned flags)
 {
-	bool was_paused = vm->paused;
+	bool was_paused = vm->paused, stands = true;
 	int ret = was_paused ? 0 : run_pause(vm);
 
 	if (ret) {
-		log_error("snapshot %s: a debugger decides which vCPUs run (--gdb)", dir);
+		log_error("snapshot %s: a debugger decides which vCPUs run (--gdb)", folder->dir);
+		snapshot_folder_abort(folder);
 		return ret;
 	}
 	for (unsigned i = 0; i < vm->device_count; i++)
 		virtio_freeze(vm->devices[i]);
-	ret = save_still(vm, dir, base, flags);
-	if (ret || !(flags & SAVE_LAST))
+	ret = save_files(vm, folder, base);
+	if (ret || !(flags & SAVE_LAST)) {
+		go_on(vm, was_paused);
+		stands = false;
+	}
+	if (!ret) {
+		ret = snapshot_folder_commit(folder);
+	} else {
+		if (ret != -ECANCELED)
+			log_error("snapshot %s: %s", folder->dir, strerror(-ret));
+		snapshot_folder_abort(folder);
+	}
+	if (ret && stands)
 		go_on(vm, was_paused);
 	return ret;
 }
 
 int vm_save(struct vm *vm, const char *dir, const char *base_dir, unsigned flags)
 {
+	struct snapshot_folder folder;
 	struct snapshot *base = NULL;
 	int ret = base_dir ? snapshot_open(&base, base_dir) : 0;
 
@@ -227,7 +227,11 @@ int vm_save(struct vm *vm, const char *dir, const char *base_dir, unsigned flags
 		ret = -EINVAL;
 	}
 	if (!ret)
-		ret = pause_and_save(vm, dir, base ? base->memory_fd : -1, flags);
+		ret = snapshot_folder_begin(&folder, dir);
+	if (!ret) {
+		folder.unsynced = flags & SAVE_UNSYNCED;
+		ret = save_in(vm, &folder, base ? base->memory_fd : -1, flags);
+	}
 	snapshot_free(base);
 	return ret;
 }
