@@ -204,7 +204,7 @@ static int join_args(struct run_options *options, int argc, char **argv)
 	}
 	if (!options->config.snapshot_port) {
 		log_error("the arguments after --: the saved machine has no port kinglet.snapshot "
-			  "to read them from");
+			  "to read them from; save one that ran with --snapshot-port");
 		return -EINVAL;
 	}
 	options->config.restore_args = line;

@@ -59,6 +59,26 @@ static int check_control(const struct run_options *options)
 	return ret;
 }
 
+static int check_snapshot(const struct run_options *options)
+{
+	static const char *const of_it[] = { "snapshot-on", "snapshot-end" };
+	const struct machine_config *config = &options->config;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(of_it) && !config->snapshot; i++) {
+		if (!options_given_ever(&options->common, of_it[i]))
+			continue;
+		log_error("--%s: nothing is saved without --snapshot DIR; give that, too",
+			  of_it[i]);
+		return -EINVAL;
+	}
+	if (config->snapshot_port && config->console == CONSOLE_OFF) {
+		log_error("--snapshot-port: it is a port of virtio-console, which --console off "
+			  "leaves out");
+		return -EINVAL;
+	}
+	return 0;
+}
+
 /* The guest asks by its port: the machine has one, and so has every snapshot of it. */
 static int choose_snapshot_port(struct run_options *options)
 {
@@ -99,7 +119,9 @@ int run_options_check(struct run_options *options)
 		log_error("--hugepages: --memory must be a multiple of 2M");
 		return -EINVAL;
 	}
-	ret = choose_snapshot_port(options);
+	ret = check_snapshot(options);
+	if (!ret)
+		ret = choose_snapshot_port(options);
 	if (!ret)
 		ret = check_control(options);
 	return ret ? ret : duplicates_check(config);

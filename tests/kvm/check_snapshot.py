@@ -1,0 +1,341 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""check_snapshot.py CASE FOLDER KINGLET PAYLOAD - saves and restores the payload echo.
+
+Each CASE is a function here; it waits for events and lines, never for a time. FOLDER, empty, becomes
+the working folder and the user's runtime folder. Prints what is wrong, and then ends with status 1.
+"""
+import os
+import random
+import resource
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+
+MEMORY = "16M"
+
+
+def fail(what):
+    print(what)
+    sys.exit(1)
+
+
+def expect(what, got, wanted):
+    if got != wanted:
+        fail(f"{what}: {got}, expected {wanted}")
+
+
+def run(*arguments, given=b"", status=0, output=None, errors=""):
+    """To its end. Its messages: one line that has `errors`, or none."""
+    done = subprocess.run([kinglet, *arguments], input=given, capture_output=True, timeout=300)
+    said = done.stderr.decode()
+    what = f"kinglet {' '.join(arguments)}: {said!r}"
+    expect(what, done.returncode, status)
+    if output is not None:
+        expect(what, done.stdout, output)
+    if (errors not in said) if errors else said:
+        fail(f"{what}: not {errors!r}")
+    if errors:
+        expect(f"{what}: lines", said.count("\n"), 1)
+    return done.stdout
+
+
+class Machine:
+    """A guest that echoes, so one knows that it runs."""
+
+    def __init__(self, *arguments, **more):
+        self.process = subprocess.Popen([kinglet, *arguments, "--name", "m"],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, bufsize=0, **more)
+
+    def put(self, text):
+        self.process.stdin.write(text)
+
+    def echoes(self, text):
+        self.put(text)
+        self.heard(text)
+
+    def heard(self, text):
+        got = b""
+        while not got.endswith(text):
+            byte = self.process.stdout.read(1)
+            if not byte:
+                fail(f"the guest is gone: {got}, {self.process.stderr.read()}")
+            got += byte
+
+    def ended(self, status=0, given=b"\0"):
+        output, errors = self.process.communicate(given, timeout=300)
+        if self.process.returncode != status:
+            fail(f"exit status {self.process.returncode}, expected {status}: {errors}")
+        return output, errors.decode()
+
+
+def new(*more, **options):
+    machine = Machine("run", payload, "--memory", MEMORY, *more, **options)
+    machine.echoes(b"a")
+    return machine
+
+
+def works(folder):
+    """It is a whole snapshot: the guest in it goes on, first with what it had not yet echoed."""
+    output = run("restore", folder, given=b"restored\0")
+    if not output.endswith(b"restored"):
+        fail(f"{folder}: {output}")
+
+
+def only(*names):
+    expect("files", sorted(set(os.listdir(".")) - {"kinglet"}), sorted(names))
+
+
+def goes_on():
+    """By a text and by a client; the restored machine is saved and restored again."""
+    machine = new("--snapshot", "one", "--snapshot-on", "save me")
+    machine.echoes(b"save me\nand on")
+    machine.ended()
+    works("one")
+    run("restore", "one", "--snapshot", "two", "--snapshot-on", "again", "--snapshot-end",
+        given=b"again\n")
+    works("two")
+    machine = Machine("restore", "two")
+    machine.echoes(b"b")
+    run("snapshot", "m", "three/")
+    machine.echoes(b"c")
+    run("snapshot", "m", os.path.abspath("three"))
+    run("snapshot", "m", "missing/three", status=100, errors="No such file")
+    machine.echoes(b"d")
+    _, errors = machine.ended()
+    expect("messages", errors.count("\n"), 1)
+    works("three")
+    only("one", "two", "three")
+
+
+def packet(gdb, sent):
+    """To a debugger's stub, and its whole answer."""
+    heard = b""
+    gdb.sendall(sent)
+    while heard[-3:-2] != b"#":
+        heard += gdb.recv(1)
+
+
+def paused():
+    """What was paused stays so, and what is restored of it runs. A debugger's is not saved."""
+    machine = new()
+    run("pause", "m")
+    run("snapshot", "m", "one")
+    run("resume", "m", output=b"")
+    machine.echoes(b"b")
+    machine.ended()
+    works("one")
+    machine = new("--gdb", "gdb.sock,nowait")
+    gdb = socket.socket(socket.AF_UNIX)
+    gdb.connect("gdb.sock")
+    packet(gdb, b"+$?#3f")
+    run("snapshot", "m", "two", status=100, errors="bad-state")
+    packet(gdb, b"+$D#44")
+    machine.echoes(b"c")
+    _, errors = machine.ended()
+    if "a debugger decides" not in errors:
+        fail(errors)
+    only("one")
+
+
+def unread(folder, *more):
+    """A guest that goes on by itself: it has still to read a text."""
+    machine = new(*more)
+    run("pause", "m")
+    machine.put(b"the rest\0")
+    while not os.path.exists(folder) or b"the rest\0" not in state_of(folder):
+        run("snapshot", "m", folder)
+    run("resume", "m")
+    machine.ended(given=b"")
+
+
+def tests():
+    """kinglet test goes on from a snapshot, in copies of it."""
+    unread("one")
+    with open("list", "w", encoding="ascii") as file:
+        for i in range(6):
+            file.write(f"t{i} --expect rest\n")
+        file.write("bad --expect nonesuch\n")
+    output = run("test", "--from", "one", "--list", "list", "-j", "3", "--timeout", "100s", status=1)
+    expect("passed", output.count(b"PASS "), 6)
+    if b"6 passed, 1 failed" not in output:
+        fail(output)
+    run("test", "--from", "one", "--expect", "rest")
+    run("test", "--from", "one", payload, status=100, errors="has its kernel")
+    run("test", "--from", "one", "--", "args", status=100, errors="no port kinglet.snapshot")
+    unread("two", "--snapshot-port")
+    run("restore", "two", "--", "two", "words", output=b"the rest")
+    run("restore", "two", "--", "x" * 5000, status=100, errors="one line of at most")
+    run("restore", "two", "--", "a\nb", status=100, errors="one line of at most")
+    only("list", "one", "two")
+
+
+# --- Hostile snapshots ----------------------------------------------------------------------------
+
+def fnv(data):
+    value = 0xcbf29ce484222325
+    for byte in data:
+        value = (value ^ byte) * 0x100000001b3 & (1 << 64) - 1
+    return value
+
+
+def sections_of(data):
+    at, found = 16, []
+    while at < len(data):
+        length, _, table, name = struct.unpack_from("<IHBB", data, at + 8)
+        end = at + 16 + table + name + length
+        found.append(data[at:end])
+        at = end
+    return found
+
+
+def file_of(sections):
+    """With right checksums."""
+    return (b"KINGLET\n" + struct.pack("<II", 1, len(sections)) +
+            b"".join(struct.pack("<Q", fnv(s[8:])) + s[8:] for s in sections))
+
+
+def name_of(section):
+    return section[16:16 + section[14] + section[15]]
+
+
+def write_state(data):
+    with open("bad/state", "wb") as file:
+        file.write(data)
+
+
+def state_of(folder):
+    with open(f"{folder}/state", "rb") as file:
+        return file.read()
+
+
+def refused(data, what):
+    """One line, status 100, no guest, nothing left."""
+    write_state(data)
+    done = subprocess.run([kinglet, "restore", "bad", "--timeout", "100s"], input=b"\0",
+                          capture_output=True, timeout=300)
+    if done.returncode != 100 or done.stdout or done.stderr.count(b"\n") != 1 or \
+            not done.stderr.startswith(b"kinglet: "):
+        fail(f"{what}: status {done.returncode}, {done.stdout}, {done.stderr}")
+
+
+def taken_or_refused(data, what):
+    """A changed value may be right, too; but it is no crash, and refused before there is a guest."""
+    write_state(data)
+    done = subprocess.run([kinglet, "restore", "bad", "--timeout", "200ms", "--control", "off"],
+                          input=b"\0", capture_output=True, timeout=300)
+    if done.returncode < 0 or done.returncode not in (0, 100, 101, 103, 104, 124) or \
+            (done.returncode == 100 and done.stdout) or b"Sanitizer" in done.stderr:
+        fail(f"{what}: status {done.returncode}, {done.stdout}, {done.stderr}")
+
+
+def saved(folder, *more):
+    run("run", payload, "--memory", MEMORY, "--snapshot", folder, "--snapshot-on", "go",
+        "--snapshot-end", *more, given=b"go\n", output=b"go\n")
+
+
+def hostile():
+    saved("good")
+    shutil.copytree("good", "bad")
+    good, chance = state_of("good"), random.Random(1)
+    sections = sections_of(good)
+    expect("the checksums", file_of(sections), good)
+    for length in [0, 1, 15, 16, len(good) - 1, *chance.sample(range(len(good)), 15)]:
+        refused(good[:length], f"cut to {length}")
+    refused(good + b"\0", "a byte more")
+    for section in sections[::3]:
+        at = good.index(section) + chance.randrange(len(section))
+        refused(good[:at] + bytes([good[at] ^ 1]) + good[at + 1:], f"byte {at}")
+    for i, section in enumerate(sections[::4]):
+        refused(file_of([s for s in sections if s is not section]), f"without {name_of(section)}")
+        refused(file_of(sections[:4 * i] + [section] + sections[4 * i:]),
+                f"{name_of(section)} twice")
+    for i in range(0, len(sections) - 1, 4):
+        refused(file_of(sections[:i] + [sections[i + 1], sections[i]] + sections[i + 2:]),
+                f"{name_of(sections[i])} late")
+    refused(file_of(sections + [sections[0]]), "one more at the end")
+    for i, section in enumerate(sections):
+        data = len(section) - 1 - chance.randrange(max(1, len(section) - 16 - len(name_of(section))))
+        changed = section[:data] + bytes([section[data] ^ 1 << chance.randrange(8)]) + \
+            section[data + 1:]
+        taken_or_refused(file_of(sections[:i] + [changed] + sections[i + 1:]),
+                         f"{name_of(section)} byte {data}")
+        newer = section[:12] + struct.pack("<H", 99) + section[14:]
+        if not i % 4:
+            refused(file_of(sections[:i] + [newer] + sections[i + 1:]),
+                    f"{name_of(section)} of version 99")
+    only("bad", "good")
+
+
+def foreign():
+    """States of other machines beside the options of this one, and memory of other sizes."""
+    saved("good")
+    good = sections_of(state_of("good"))
+    for more in (["--cpus", "2"], ["--balloon", "1M"], ["--rng", "off"]):
+        saved("other", *more)
+        other = sections_of(state_of("other"))
+        shutil.rmtree("bad", ignore_errors=True)
+        shutil.copytree("good", "bad")
+        refused(file_of(good[:2] + other[2:]), f"state with {more}")
+        refused(file_of(other[:2] + good[2:]), f"options {more}")
+        refused(file_of(good[:1] + other[1:2] + good[2:]), f"only the words {more}")
+        shutil.rmtree("other")
+    for size in (0, 1 << 20, (16 << 20) + 4096):
+        os.truncate("bad/memory", size)
+        refused(file_of(good), f"memory of {size} bytes")
+
+
+# --- Killed, and no room --------------------------------------------------------------------------
+
+def killed():
+    """At 50 moments of saving again and again: the folder is always a whole snapshot."""
+    chance = random.Random(2)
+    saved("s")
+    for _ in range(50):
+        machine = Machine("restore", "s")
+        machine.echoes(b"x")
+        saving = subprocess.Popen(["sh", "-c", f"while '{kinglet}' snapshot m s; do :; done"],
+                                  stderr=subprocess.DEVNULL)
+        for _ in range(chance.randrange(1, 20)):
+            machine.echoes(b"y" * chance.randrange(1, 9))
+        machine.process.send_signal(signal.SIGKILL)
+        machine.process.communicate()
+        saving.wait()
+        if not os.path.isfile("s/state"):
+            fail("no snapshot")
+    works("s")
+    machine = new()
+    run("snapshot", "m", "s")
+    machine.ended()
+    works("s")
+    only("s")
+
+
+def full():
+    """Files cannot grow: the guest runs on, the old snapshot is whole, and the run fails."""
+    limit = (64 << 10, 64 << 10)
+    saved("s")
+    before = state_of("s")
+    machine = new("--snapshot", "s", "--snapshot-on", "go",
+                  preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit))
+    machine.echoes(b"go\nand on")
+    run("snapshot", "m", "s", status=100, errors="File too large")
+    machine.echoes(b"still")
+    _, errors = machine.ended(101)
+    if "the snapshot could not be saved" not in errors or errors.count("\n") != 3:
+        fail(errors)
+    expect("the old state", state_of("s"), before)
+    works("s")
+    only("s")
+
+
+CASES = (goes_on, paused, tests, hostile, foreign, killed, full)
+
+case, place, kinglet, payload = sys.argv[1:]
+os.environ["XDG_RUNTIME_DIR"] = place
+os.chdir(place)
+{f.__name__: f for f in CASES}[case]()
