@@ -4,7 +4,7 @@
 # cases: forks rounds
 export XDG_RUNTIME_DIR=$PWD
 chmod 700 .
-forks=4 rounds=${ROUNDS-8}
+forks=${FORKS-4} rounds=${ROUNDS-8}
 random disk.img 1M
 truncate -s 1M own.img
 

@@ -130,8 +130,8 @@ check() {
 	expect_time "$1"
 }
 
-options=(run "$BZIMAGE" --initrd initrd --cpus 4 --net tap=net0,vhost=on --disk disk.img
-	--scsi path=scsi.img,readonly --vsock cid=3 --name busy)
+options=(run "$BZIMAGE" --initrd initrd --cpus 4 --net "tap=net0,vhost=on" --disk disk.img
+	--scsi "path=scsi.img,readonly" --vsock cid=3 --name busy)
 words="$cmdline case=$case sum=$(sum scsi.img)"
 case $case in
 on)
