@@ -57,8 +57,8 @@ until [ "$(cat /sys/class/net/eth0/statistics/tx_packets)" -gt "$sent" ]; do
 	sleep 0.1
 done
 dmesg
-! dmesg | grep -E 'BUG|WARNING|stall|lockup'
 echo "scenario: whole after $rounds rounds"
+! dmesg | grep -E 'BUG|WARNING|stall|lockup'
 END
 
 # Of a device tree, Linux has the driver from 6.10 on only.

@@ -117,8 +117,8 @@ restored-end) [ $(failures vsock) -le 1 -a $(failures in)$(failures out) = 00 ] 
 source-on) [ $(failures vsock)$(failures in)$(failures out) = 000 -a ! -e /vsock-reset ] ;;
 esac
 dmesg
-! dmesg | grep -E 'BUG|WARNING|stall|lockup|rror'
 echo 'scenario: all is right'
+! dmesg | grep -E 'BUG|WARNING|stall|lockup|rror'
 END
 
 # check SINCE: the guest ends well, and its time is right.
