@@ -1,0 +1,255 @@
+# shellcheck shell=bash disable=SC2034,SC2046,SC2086,SC2154
+# SPDX-License-Identifier: Apache-2.0
+#
+# Group of bench: a saved machine goes on. Time, tests from one snapshot, memory of forks, sizes.
+
+group_title='A saved machine goes on'
+sizes=(128 2048) # MiB
+names=(kinglet microvm)
+forks=20
+from=10   # tests from one snapshot; there is one boot for each two of them
+limit=180 # seconds that one boot may take
+
+# ---- inside: where the VMMs run ----
+
+# In memory: the data path is measured, not a disk.
+store=/dev/shm/kinglet-bench
+
+# qemu_machine MIB share=on|off: sets vmm, whose RAM is a file, and whose monitor is standard input.
+qemu_machine() {
+	qemu_command microvm,rtc=on,memory-backend=ram "$1"
+	vmm[-1]=file:$TESTBED_OUT/microvm.log # instead of stdio
+	vmm+=(-object "memory-backend-file,id=ram,size=$1M,mem-path=$store/microvm-$1/memory,$2"
+		-monitor stdio -kernel "$BZIMAGE" -initrd "$work/initrd"
+		-append 'console=ttyS0 quiet panic=-1 mode=stay')
+}
+
+# boot MODE: sets options, what run and test have in common.
+boot() {
+	options=("$BZIMAGE" --initrd "$work/initrd" --append "console=ttyS0 quiet panic=-1 mode=$1")
+}
+
+save_kinglet() {
+	local options
+	boot save
+	timeout $limit "$KINGLET" run "${options[@]}" --memory "$1M" --snapshot "$store/kinglet-$1" \
+		--snapshot-end </dev/null >"$TESTBED_OUT/kinglet.log" 2>&1
+}
+
+# What is saved is RAM's file as it is, and the rest by a migration that leaves RAM out.
+save_microvm() {
+	local vmm pid monitor end=$((SECONDS + limit)) dir=$store/microvm-$1
+	rm -f "$TESTBED_OUT/microvm.log"
+	mkdir "$dir"
+	mkfifo "$dir/monitor"
+	exec {monitor}<>"$dir/monitor"
+	qemu_machine "$1" share=on
+	"${vmm[@]}" <&"$monitor" >"$TESTBED_OUT/monitor.log" 2>&1 &
+	pid=$!
+	until grep -q ready "$TESTBED_OUT/microvm.log" 2>/dev/null; do
+		[ $SECONDS -lt $end ] && kill -0 $pid || return 1
+		sleep 0.5
+	done
+	printf '%s\n' 'migrate_set_capability x-ignore-shared on' \
+		"migrate \"exec:cat >$dir/state\"" quit >&"$monitor"
+	exec {monitor}>&-
+	wait $pid
+	printf '%s\n' 'migrate_set_capability x-ignore-shared on' \
+		"migrate_incoming \"exec:cat $dir/state\"" >"$dir/commands"
+	[ -s "$dir/state" ]
+}
+
+# start NAME MIB: restores it, to stay; sets pid.
+start() {
+	local vmm input=/dev/null
+	case $1 in
+	kinglet) vmm=("$KINGLET" restore "$store/kinglet-$2" --control off -- stay) ;;
+	microvm)
+		qemu_machine "$2" share=off
+		vmm+=(-incoming defer)
+		input=$store/microvm-$2/commands
+		;;
+	esac
+	"${vmm[@]}" <"$input" >"$TESTBED_OUT/$1.log" 2>&1 &
+	pid=$!
+}
+
+end_all() {
+	kill -KILL "$@" 2>/dev/null || :
+	wait "$@" 2>/dev/null || :
+}
+
+# restore_once NAME MIB: the time from exec to the first entry into the guest.
+restore_once() {
+	local pid on=1 end=$((SECONDS + 60))
+	echo 0 >$trace/tracing_on
+	echo >$trace/trace
+	echo 1 >$trace/tracing_on
+	start "$1" "$2"
+	while read -r on <$trace/tracing_on && [ "$on" = 1 ] && [ $SECONDS -lt $end ]; do
+		kill -0 $pid 2>/dev/null || break
+		read -r -t 0.05 -u "$never" || :
+	done
+	end_all $pid
+	[ "$on" = 0 ]
+	result restore "$1" "$2" "$(awk -v pid=$pid '
+		function ms(  i) { for (i = 1; i <= NF; i++) if ($i ~ /^[0-9.]+:$/) return $i * 1000 }
+		/ kvm_entry: / { entry = ms() }
+		/ sched_process_exec: / && $0 ~ " pid=" pid " " { exec = ms() }
+		END { printf "%.2f", entry - exec }' $trace/trace)"
+}
+
+restore_all() {
+	local i name size event
+	tracing_prepare
+	echo mono >$trace/trace_clock
+	# Always true: without a condition, the event that ends a trace is not recorded.
+	echo 'traceoff if common_pid != 0' >$trace/events/kvm/kvm_entry/trigger
+	for event in sched/sched_process_exec kvm/kvm_entry; do
+		echo 1 >$trace/events/$event/enable
+	done
+	for ((i = 0; i < 2 * runs; i++)); do
+		for name in "${names[@]}"; do
+			for size in "${sizes[@]}"; do
+				restore_once "$name" "$size"
+			done
+		done
+	done
+	echo '!traceoff' >$trace/events/kvm/kvm_entry/trigger
+	for event in sched/sched_process_exec kvm/kvm_entry; do
+		echo 0 >$trace/events/$event/enable
+	done
+}
+
+# fork_all NAME: private memory of each, after all have run for some seconds.
+fork_all() {
+	local i pid pids=()
+	for ((i = 0; i < forks; i++)); do
+		start "$1" "${sizes[0]}"
+		pids+=("$pid")
+	done
+	sleep 10
+	# Or they take the time of each other, and of what measures.
+	kill -STOP "${pids[@]}"
+	for pid in "${pids[@]}"; do
+		kill -0 "$pid"
+		result fork "$1" - "$(awk '/^Private_/ { kib += $2 } END { print kib }' /proc/$pid/smaps)"
+	done
+	end_all "${pids[@]}"
+}
+
+# test_all HOW COUNT ARGUMENT...: a list of that many tests.
+test_all() {
+	local i begin how=$1 count=$2
+	shift 2
+	for ((i = 0; i < count; i++)); do
+		echo "test-$i"
+	done >"$store/list"
+	begin=${EPOCHREALTIME/./}
+	"$KINGLET" test "$@" --list "$store/list" </dev/null >"$TESTBED_OUT/kinglet.log" 2>&1
+	result tests "$how" "$count" $(((${EPOCHREALTIME/./} - begin) / 1000))
+}
+
+group_run() {
+	local size name i options never
+	trap 'tail -v -n 20 "$TESTBED_OUT"/*.log >&2' ERR
+	set -E
+	: >"$TESTBED_OUT/results"
+	exec {never}<> <(:)
+	vmms_local
+	rm -rf "$store"
+	mkdir -m 700 "$store"
+	for size in "${sizes[@]}"; do
+		save_kinglet "$size"
+		save_microvm "$size"
+		for name in "${names[@]}"; do
+			result size "$name" "$size" $(du -k "$store/$name-$size/memory" | cut -f 1) \
+				$(du -k "$store/$name-$size/state" | cut -f 1)
+		done
+	done >&2
+	restore_all >&2
+	boot once
+	for ((i = 0; i < runs; i++)); do
+		test_all from $from --from "$store/kinglet-${sizes[0]}"
+		test_all boot $((from / 5)) "${options[@]}" --memory "${sizes[0]}M"
+	done >&2
+	for name in "${names[@]}"; do
+		fork_all "$name"
+	done >&2
+	rm -rf "$store"
+}
+
+# ---- outside: preparation and report ----
+
+group_prepare() {
+	cat >"$work/script" <<-'END'
+		[ "$mode" != once ] || exit 0
+		if [ "$mode" = save ]; then
+			modprobe -a virtio_pci virtio_console
+			until [ "$port" ]; do
+				for name in /sys/class/virtio-ports/*/name; do
+					[ "$(cat "$name" 2>/dev/null)" != kinglet.snapshot ] ||
+						port=/dev/$(basename "${name%/name}")
+				done
+			done
+			exec 3<>"$port"
+			echo save >&3
+			read -r answer mode <&3
+			[ "$mode" = stay ] || exit 0
+		fi
+		echo ready
+		while :; do
+			sleep 1
+		done
+	END
+	"$here/mkinitrd" "$work/script" >"$work/initrd"
+}
+
+# values KIND NAME FIELD [SIZE]
+values() {
+	awk -v kind="$1" -v name="$2" -v field="$3" -v size="${4-}" '
+		$1 == kind && $2 == name && (size == "" || $3 == size) { print $field }' \
+		"$TESTBED_OUT/results"
+}
+
+# row TITLE KIND FIELD SIZE FORMAT
+row() {
+	local name
+	printf '%-36s' "$1"
+	for name in "${names[@]}"; do
+		printf "%14$5" "$(values "$2" "$name" "$3" "$4" | median)"
+	done
+	echo
+}
+
+# by FIRST SECOND: their ratios, line by line
+by() {
+	paste -d ' ' "$1" "$2" | awk '{ print $1 / $2 }'
+}
+
+group_report() {
+	local size
+	printf '%-36s' ''
+	printf '%14s' Kinglet microvm+rtc
+	echo
+	for size in "${sizes[@]}"; do
+		row "exec to the guest, $size MiB, ms" restore 4 "$size" .1f
+		row "saved memory, $size MiB, KiB" size 4 "$size" .0f
+		row "saved state, $size MiB, KiB" size 5 "$size" .0f
+	done
+	row "private memory of $forks forks, KiB each" fork 4 - .0f
+	printf '%-36s%14.2f\n' 'a test from a snapshot, s' \
+		"$(values tests from 4 | median | awk -v n=$from '{ print $1 / 1000 / n }')"
+	printf '%-36s%14.2f\n' 'a test from a boot, s' \
+		"$(values tests boot 4 | median | awk -v n=$((from / 5)) '{ print $1 / 1000 / n }')"
+	echo
+	for size in "${sizes[@]}"; do
+		by <(values restore kinglet 4 "$size") <(values restore microvm 4 "$size") |
+			at_most "restore / microvm+rtc, $size MiB" 0.1
+	done
+	by <(values restore kinglet 4 "${sizes[1]}") <(values restore kinglet 4 "${sizes[0]}") |
+		at_most "restore, ${sizes[1]} MiB / ${sizes[0]} MiB" 1.1
+	by <(values tests from 4) <(values tests boot 4) |
+		awk -v n=5 '{ print $1 / n }' | at_most 'tests from a snapshot / from boots' 0.1
+	by <(values fork kinglet 4) <(values fork microvm 4) | at_most 'private memory / microvm+rtc' 1
+}
