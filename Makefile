@@ -119,10 +119,12 @@ $(O)/obj/%.o: %.c $(O)/flags | $(sysroot_ready)
 
 # Code that runs once, or for interactive use, need not be fast: in a release it is optimised for
 # size.
-small := $(addprefix vmm/,cli/% cmd/% control/% gdb/% guestlog/% trace/page% trace/trace_r% trace/trace_facts) \
-	devices/%/kind
+small := $(addprefix vmm/,cli/% cmd/% control/% gdb/% guestlog/% machine/% trace/page% trace/trace_r% \
+	trace/trace_facts core/state core/kvm) arch/common/% arch/$(ARCH)/% devices/%/kind
 ifeq ($(BUILD),release)
 $(small:%=$(O)/obj/%.o): private CFLAGS += -Os
+# Each exit passes here.
+$(O)/obj/arch/$(ARCH)/exit.o: private CFLAGS += -O2
 endif
 
 $(O)/obj/%.o: %.S $(O)/flags | $(sysroot_ready)
