@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The command line of `kinglet exec` and `kernel list`, and the image that a guest gets. */
+#include "../../vmm/cmd/exec/exec.h"
 #include "capture.h"
 #include "cmd/commands.h"
 #include "cmd/exec_image.h"
@@ -111,6 +112,53 @@ static void test_wrong_use_is_refused_in_one_line(void **state)
 		assert_int_equal(exec(cases[i].args, said, sizeof(said)), EXIT_USAGE);
 		if (!strstr(said, cases[i].says) || strchr(said, '\n') != said + strlen(said) - 1)
 			fail_msg("case %u said: %s", i, said);
+	}
+}
+
+/* A run that shows the boot, or whose machine has a part of the host, boots the kernel. */
+static void test_options_decide_about_saved_machines(void **state)
+{
+	static const struct {
+		const char *args[4];
+		bool allowed;
+	} cases[] = {
+		{ { NULL }, true },
+		{ { "--cpus", "2", "--memory=64M" }, true },
+		{ { "--dir", "a:/b", "--env=A=1" }, true },
+		{ { "--root", "a", "--timeout=3s" }, true },
+		{ { "--no-cache" }, false },
+		{ { "--verbose" }, false },
+		{ { "--explain" }, false },
+		{ { "--trace", "a" }, false },
+		{ { "--stats" }, false },
+		{ { "--gdb", "1234" }, false },
+		{ { "--control", "./a" }, false },
+		{ { "--snapshot", "a" }, false },
+		{ { "--disk", "a" }, false },
+		{ { "--net", "tap=a" }, false },
+		{ { "--vsock", "3" }, false },
+		{ { "--balloon", "1M" }, false },
+		{ { "--hugepages" }, false },
+		{ { "--shared-memory" }, false },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct exec_options *options = test_calloc(1, sizeof(*options));
+		char kernel[] = "k", end[] = "--", program[] = "x", given[4][16], *argv[8] = { kernel };
+		int argc = 1;
+
+		for (; cases[i].args[argc - 1]; argc++) {
+			argv[argc] = given[argc - 1];
+			snprintf(argv[argc], sizeof(given[0]), "%s", cases[i].args[argc - 1]);
+		}
+		argv[argc++] = end;
+		argv[argc++] = program;
+		assert_int_equal(options_parse(&command_exec, &options->run.common, argc, argv), 0);
+		if (exec_options_allow_cache(options) != cases[i].allowed)
+			fail_msg("case %u", i);
+		options_destroy(&options->run.common);
+		test_free(options);
 	}
 }
 
@@ -355,6 +403,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_wrong_use_is_refused_in_one_line),
+		TEST(test_options_decide_about_saved_machines),
 		TEST(test_image_tells_init_what_to_do),
 		TEST(test_base_has_init_and_modules),
 		TEST(test_hash_of_a_base_is_of_its_content),
