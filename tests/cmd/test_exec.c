@@ -133,7 +133,7 @@ static void test_options_decide_about_saved_machines(void **state)
 		{ { "--stats" }, false },
 		{ { "--gdb", "1234" }, false },
 		{ { "--control", "./a" }, false },
-		{ { "--snapshot", "a" }, false },
+		{ { "--snapshot-port" }, false },
 		{ { "--disk", "a" }, false },
 		{ { "--net", "tap=a" }, false },
 		{ { "--vsock", "3" }, false },

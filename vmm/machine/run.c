@@ -245,12 +245,17 @@ static void locate(struct vm *vm)
 	ending_decide(&vm->ending, OUTCOME_TIMEOUT, 0, "vCPU %u: %s", told, where);
 }
 
-/* --snapshot: once. The guest goes on if it fails; run_check_saved() makes it count. */
+/*
+ * --snapshot: once. The guest goes on if it fails, which run_check_saved() makes count, or if none
+ * is wanted.
+ */
 static void save(struct vm *vm)
 {
 	const char *dir = vm->config->snapshot;
 	bool cached = vm->config->snapshot_cached;
 
+	if (!dir)
+		snapshot_port_answer(&vm->snapshot_port, "failed", NULL);
 	if (!dir || vm->save_tried)
 		return;
 	vm->save_tried = true;

@@ -50,7 +50,7 @@ static bool out(struct kvm_run *run, uint16_t port, uint8_t value)
 	return true;
 }
 
-static bool is_parked_after_one_word(struct run *r, struct kvm_run *run)
+static bool writes_once(struct run *r, struct kvm_run *run)
 {
 	uint16_t port = r->port;
 
@@ -64,6 +64,8 @@ static bool guest(struct run *r, struct kvm_run *run)
 		return out(run, COM1, (uint8_t)*r->text++);
 	if (r->config.restore)
 		return r->resets && out(run, I8042_COMMAND, PULSE_RESET);
+	if (r->asked && !r->config.snapshot_ends)
+		return writes_once(r, run);
 	if (!r->asked)
 		r->parts->ops->save_soon(r->parts->vm);
 	r->asked = true;
@@ -76,7 +78,7 @@ static int play(struct fake_sys *fake, int fd, struct kvm_run *run)
 
 	(void)fd;
 	if (__atomic_load_n(&run->immediate_exit, __ATOMIC_SEQ_CST))
-		return is_parked_after_one_word(r, run) ? 0 : -EINTR;
+		return writes_once(r, run) ? 0 : -EINTR;
 	if (guest(r, run))
 		return 0;
 	poll(NULL, 0, 1);
@@ -267,6 +269,33 @@ static void test_a_hostile_record_is_refused(void **state)
 	}
 }
 
+/* Neither a line nor the status tells of it; without `cached` both do. */
+static void test_a_cache_that_cannot_be_saved_costs_nothing(void **state)
+{
+	struct run *r = *state;
+
+	snprintf(r->dir, sizeof(r->dir), "%s/none/saved", r->place);
+	r->config.snapshot_ends = false;
+	for (int cached = 1; cached >= 0; cached--) {
+		struct capture capture;
+		char said[1024];
+
+		fake_sys_destroy(&r->fake);
+		init_fake(r);
+		r->asked = false;
+		r->port = X86_POWER_PORT + POWER_SLEEP_CONTROL;
+		r->value = POWER_OFF;
+		r->config.snapshot_cached = cached;
+		alarm(100);
+		capture_stderr_begin(&capture);
+		assert_true(machine_run(&r->config, &r->fake.sys, &r->verdict));
+		capture_stderr_end(&capture, said, sizeof(said));
+		alarm(0);
+		assert_int_equal(r->verdict.status, cached ? 0 : 101);
+		assert_int_equal(!*said, cached);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -274,6 +303,7 @@ int main(void)
 		TEST(test_a_power_off_is_not_lost),
 		TEST(test_a_panic_stays_one),
 		TEST(test_a_hostile_record_is_refused),
+		TEST(test_a_cache_that_cannot_be_saved_costs_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
