@@ -67,7 +67,8 @@ END
 # expect_numbers COUNT FILE...: that many random numbers, each another.
 expect_numbers() {
 	[ $generation = known ] || return 0
-	[ "$(cat "${@:2}" | grep -a '^random:' | sort -u | wc -l)" = "$1" ] || fail 'the same random numbers'
+	[ "$(cat "${@:2}" | grep -a '^random:' | sort -u | wc -l)" = "$1" ] ||
+		fail 'the same random numbers'
 }
 
 add_tap() {
