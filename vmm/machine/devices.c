@@ -53,6 +53,7 @@ static size_t hvc_output(void *owner, unsigned port, const uint8_t *data, size_t
 	struct vm *vm = owner;
 
 	if (port && port == vm->snapshot_port.port) {
+		vm->snapshot_port.asked = true;
 		requests_post(&vm->requests, REQUEST_SAVE);
 		return len;
 	}

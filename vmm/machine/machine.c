@@ -216,9 +216,14 @@ static int observers_up(struct vm *vm)
 	return observers_built(&vm->observers, &vm->parts);
 }
 
-static int state_up(struct vm *vm)
+static int boot_up(struct vm *vm)
 {
-	return vm->config->restore ? vm_restore(vm) : run_load(vm);
+	return vm->config->restore ? 0 : run_load(vm);
+}
+
+static int restore_up(struct vm *vm)
+{
+	return vm->config->restore ? vm_restore(vm) : 0;
 }
 
 static int run_up(struct vm *vm)
@@ -245,14 +250,15 @@ static const struct stage stages[] = {
 	{ vcpus_up, vcpus_down, BLAME_HOST },
 	{ console_up, console_down, BLAME_HOST },
 	{ program_up, program_down, BLAME_HOST },
-	{ state_up, NULL, BLAME_INPUT },
+	{ boot_up, NULL, BLAME_INPUT },
+	{ restore_up, NULL, BLAME_ERRNO },
 	{ observers_up, observers_down, BLAME_HOST },
 	{ run_up, run_stop, BLAME_HOST },
 };
 
 static bool speaks_of_input(int err)
 {
-	return err == -EINVAL || err == -ENOENT || err == -ENOTDIR;
+	return err == -EINVAL || err == -ENOENT || err == -ENOTDIR || err == -EBADMSG;
 }
 
 static enum outcome blame(const struct stage *stage, int err)

@@ -245,19 +245,12 @@ static void locate(struct vm *vm)
 	ending_decide(&vm->ending, OUTCOME_TIMEOUT, 0, "vCPU %u: %s", told, where);
 }
 
-/*
- * --snapshot: once. The guest goes on if it fails, which run_check_saved() makes count, or if none
- * is wanted.
- */
-static void save(struct vm *vm)
+/* --snapshot: once. The guest goes on if it fails; run_check_saved() makes it count. */
+static void try_to_save(struct vm *vm)
 {
 	const char *dir = vm->config->snapshot;
 	bool cached = vm->config->snapshot_cached;
 
-	if (!dir)
-		snapshot_port_answer(&vm->snapshot_port, "failed", NULL);
-	if (!dir || vm->save_tried)
-		return;
 	vm->save_tried = true;
 	log_mute(cached);
 	vm->saved = !vm_save(vm, dir, NULL, (vm->config->snapshot_ends ? SAVE_LAST : 0) |
@@ -265,8 +258,18 @@ static void save(struct vm *vm)
 	log_mute(false);
 	if (vm->saved && vm->config->snapshot_ends)
 		ending_decide(&vm->ending, OUTCOME_QUIT, 0, "saved in %s", dir);
-	else
-		snapshot_port_answer(&vm->snapshot_port, vm->saved ? "saved" : "failed", NULL);
+}
+
+static void save(struct vm *vm)
+{
+	bool again = !vm->config->snapshot || vm->save_tried;
+
+	if (!again)
+		try_to_save(vm);
+	/* A guest that asks has its answer in any case; one that has ended must not go on. */
+	if (!ending_is_known(&vm->ending))
+		snapshot_port_answer(&vm->snapshot_port, vm->saved && !again ? "saved" : "failed",
+				     NULL);
 }
 
 void run_check_saved(struct vm *vm)

@@ -18,7 +18,7 @@
 /* What the guest has done so far that counts at its end. */
 struct machine_record {
 	int32_t guest_status; /* of the port kinglet.status; -1: none */
-	bool powers_off, resets; /* it waits for that */
+	bool powers_off, resets, asks; /* it waits for that, or for an answer on its port */
 	uint8_t panic_proof;	 /* enum panic_proof */
 	char panic_line[PANIC_LINE_MAX];
 };
@@ -29,6 +29,7 @@ static const struct state_field record_fields[] = {
 	STATE_FLAG(struct machine_record, resets),
 	STATE_LIMITED(struct machine_record, panic_proof, PANIC_SURE),
 	STATE_BYTES(struct machine_record, panic_line),
+	STATE_FLAG(struct machine_record, asks),
 	STATE_END,
 };
 
@@ -92,6 +93,7 @@ static struct machine_record record_of(struct vm *vm)
 		.guest_status = atomic_load(&vm->ending.guest_status),
 		.powers_off = requests_has(&vm->requests, REQUEST_POWER_OFF),
 		.resets = requests_has(&vm->requests, REQUEST_RESET),
+		.asks = vm->snapshot_port.asked,
 		.panic_proof = (uint8_t)panic.proof,
 	};
 
@@ -106,6 +108,7 @@ static void apply_record(struct vm *vm, const struct machine_record *record)
 	memcpy(panic.line, record->panic_line, sizeof(panic.line));
 	ending_set_panic(&vm->ending, &panic);
 	atomic_store(&vm->ending.guest_status, record->guest_status);
+	vm->snapshot_port.asked = record->asks;
 	if (record->powers_off)
 		requests_post(&vm->requests, REQUEST_POWER_OFF);
 	if (record->resets)

@@ -16,8 +16,9 @@ void snapshot_port_send(struct snapshot_port *port)
 
 void snapshot_port_answer(struct snapshot_port *port, const char *answer, const char *args)
 {
-	if (!port->console)
+	if (!port->console || (!port->asked && !args))
 		return;
+	port->asked = false;
 	port->len = (size_t)snprintf(port->answer, sizeof(port->answer), "%s%s%s\n", answer,
 				     args ? " " : "", args ? args : "");
 	port->sent = 0;

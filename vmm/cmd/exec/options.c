@@ -210,6 +210,7 @@ int exec_options_finish(struct common_options *common, int argc, char **argv)
 		return -EINVAL;
 	}
 	options->args = argv;
+	set_machine(options);
 	ret = run_options_check(&options->run);
 	for (unsigned i = 0; i < options->dir_count && !ret; i++)
 		ret = parse_dir(options, options->dirs[i], &options->parsed_dirs[i]);
@@ -223,7 +224,6 @@ int exec_options_finish(struct common_options *common, int argc, char **argv)
 		log_error("--workdir %.80s: must begin with a slash", options->workdir);
 		return -EINVAL;
 	}
-	set_machine(options);
 	return ret;
 }
 
