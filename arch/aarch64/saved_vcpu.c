@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 /* KVM 6.1 lists some 250, and 50 vectors where the CPU has SVE. */
-enum { NUMBERS_MAX = 1024, VECTORS_MAX = 64, VECTOR_LEN = 256 };
+enum { NUMBERS_MAX = 1024, VECTORS_MAX = 64, VECTOR_LEN = 256, CLOCK_STEP_MAX_S = 10 };
 
 struct saved_number {
 	uint64_t id, value;
@@ -330,15 +330,22 @@ static int saved_counters(struct arm64_vm *vm, struct vcpu *vcpu, struct state *
 	return 0;
 }
 
-/* Both counters are the VM's: to set one by any vCPU sets it for all. */
+/*
+ * Both counters are the VM's: to set one by any vCPU sets it for all. Nothing tells Linux on arm64
+ * that its CPUs stood still, as KVM_KVMCLOCK_CTRL does on x86: after a larger step it would report a
+ * stall of RCU, which waits 21 s (CONFIG_RCU_CPU_STALL_TIMEOUT).
+ */
 int arch_clock_start(struct arch_vm *arch, struct vcpu *vcpus, unsigned count, uint64_t elapsed_ns)
 {
 	const struct arm64_counters *saved = &((struct arm64_vm *)arch->priv)->counters;
 	const uint64_t second = 1000000000;
-	uint64_t ticks = elapsed_ns / second * saved->frequency +
-			 elapsed_ns % second * saved->frequency / second;
+	uint64_t ticks;
 	int ret = 0;
 
+	if (elapsed_ns > CLOCK_STEP_MAX_S * second)
+		elapsed_ns = CLOCK_STEP_MAX_S * second;
+	ticks = elapsed_ns / second * saved->frequency +
+		elapsed_ns % second * saved->frequency / second;
 	if (!count)
 		return 0;
 	if (saved->physical)

@@ -225,7 +225,8 @@ __must_check int arch_vcpu_saved(struct arch_vm *arch, struct vcpu *vcpu, struct
 /*
  * The last step of a restore before the vCPUs start, after all of them have been loaded: sets the
  * guest's clocks to what they were when it was saved plus `elapsed_ns`, the real time since then,
- * and starts its timers. The time-stamp counters of all vCPUs advance by the same amount, and the
+ * and starts its timers; on arm64 plus at most 10 seconds, because its kernel would take more for a
+ * hang: the guest's time of day is late then. The time-stamp counters of all vCPUs advance by the same amount, and the
  * guest is told that it was stopped, so that its watchdogs keep quiet. Logs one line on failure.
  * Errors: those of KVM's ioctls.
  */

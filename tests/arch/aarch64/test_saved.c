@@ -668,6 +668,19 @@ static void clocks_go_on_from_where_they_were(void **state)
 	assert_int_equal(reg_of(m->to, 1, KVM_REG_ARM_TIMER_CNT), 0); /* KVM does that */
 }
 
+/* Linux would report that a CPU hangs. */
+static void clocks_go_on_by_ten_seconds_at_most(void **state)
+{
+	struct machines *m = *state;
+	struct arm64_vm *vm = m->to->arch.priv;
+
+	make_busy(m->from, m->fd);
+	assert_int_equal(save(m->from, m->fd), 0);
+	assert_int_equal(load(m->to, m->fd), 0);
+	assert_int_equal(arch_clock_start(&m->to->arch, m->to->vcpus, CPUS, UINT64_MAX), 0);
+	assert_int_equal(reg_of(m->to, 0, KVM_REG_ARM_TIMER_CNT), 1000 + 10 * vm->counters.frequency);
+}
+
 static void a_kvm_without_physical_counter_leaves_the_hosts(void **state)
 {
 	struct machines *m = *state;
@@ -748,6 +761,7 @@ int main(void)
 		TEST(a_counter_of_another_frequency_is_refused),
 		TEST(damage_is_loaded_or_refused),
 		TEST(clocks_go_on_from_where_they_were),
+		TEST(clocks_go_on_by_ten_seconds_at_most),
 		TEST(a_kvm_without_physical_counter_leaves_the_hosts),
 		TEST(every_failure_is_reported_once),
 	};
