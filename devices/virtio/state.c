@@ -105,6 +105,7 @@ static struct device device_of(const struct virtio_dev *dev)
 	};
 }
 
+/* A driver that knows of features may ack them later; of new ones here it learns after a reset. */
 static int compare(struct state *state, const struct device *saved, const struct device *here)
 {
 	const struct {
@@ -112,7 +113,7 @@ static int compare(struct state *state, const struct device *saved, const struct
 		uint64_t saved, here;
 	} identity[] = {
 		{ "its kind", saved->id, here->id },
-		{ "offered", saved->offered, here->offered },
+		{ "offered", saved->offered, saved->offered & here->offered },
 		{ "config_len", saved->config_len, here->config_len },
 		{ "queue_count", saved->queue_count, here->queue_count },
 		{ "max_size", saved->max_size, here->max_size },

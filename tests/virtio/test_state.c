@@ -330,11 +330,27 @@ static void test_refuses_another_device(void **state)
 	struct fixture *f = *state;
 
 	refuse_byte(f, "virtio", ID, 41, "its kind is 0x29; that of this machine is 0x2a");
-	refuse_byte(f, "virtio", OFFERED_AT, 0, "offered");
+	refuse_byte(f, "virtio", OFFERED_AT, 0xff, "offered is 0x");
 	refuse_byte(f, "virtio", QUEUE_COUNT, 3, "queue_count");
 	device_destroy(&f->old);
 	device_init(f, &f->old, &other_model, OFFERED, QUEUES);
 	refuse_byte(f, "virtio", STATUS, 0, "its kind is 0x2b");
+}
+
+/* A later Kinglet, or another host: the driver does not know, and keeps what it has acked. */
+static void test_a_device_may_offer_more(void **state)
+{
+	struct fixture *f = *state;
+	struct saved saved;
+
+	go_live(f);
+	virtio_freeze(&f->old.dev);
+	saved = saved_take(dev_state, &f->old.dev);
+	device_destroy(&f->new);
+	device_init(f, &f->new, &model, OFFERED | 1ULL << 7, QUEUES);
+	assert_int_equal(saved_load(&saved, dev_state, &f->new.dev), 0);
+	assert_int_equal(f->new.dev.acked, f->old.dev.acked);
+	saved_free(&saved);
 }
 
 /* As from a guest: the start fails, and the device is broken. */
@@ -393,6 +409,7 @@ int main(void)
 		TEST(test_interrupts_are_raised_after_a_load),
 		TEST(test_refuses_what_no_driver_can_reach),
 		TEST(test_refuses_another_device),
+		TEST(test_a_device_may_offer_more),
 		TEST(test_ring_outside_ram_breaks_the_device),
 		TEST(test_any_byte_changed),
 	};
