@@ -437,6 +437,10 @@ man: $(docs_tool) ## Write the man page's options, the completion and the lines 
 	$(Q)$(docs_tool) completion >docs/kinglet.bash
 	$(Q)tools/quotes --update
 
+.PHONY: state-tables
+state-tables: $(O)/tests/machine/test_state_tables ## Write tests/machine/stored/tables-ARCH anew
+	$(Q)$(RUNNER) $< --write
+
 # --- Installation ------------------------------------------------------------------------------
 bindir := $(DESTDIR)$(PREFIX)/bin
 mandir := $(DESTDIR)$(PREFIX)/share/man/man1

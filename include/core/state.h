@@ -51,11 +51,13 @@ struct state_field {
 		.count = STATE_SIZEOF(type, member) / (field_size), .size = (field_size),          \
 		.kind = (field_kind), .max = (limit)                                               \
 	}
+/* The same of one number: the plus refuses an array, whose size would be taken for a number's. */
+#define STATE_SIZEOF_NUMBER(type, member)                                                          \
+	(STATE_SIZEOF(type, member) + 0 * sizeof(+((type *)NULL)->member))
 /* A number of any value; one of at most `limit`; an array of numbers; a bool; bytes. */
-#define STATE_NUMBER(type, member)                                                                 \
-	STATE_FIELD(type, member, STATE_FIELD_NUMBER, STATE_SIZEOF(type, member), UINT64_MAX)
+#define STATE_NUMBER(type, member) STATE_LIMITED(type, member, UINT64_MAX)
 #define STATE_LIMITED(type, member, limit)                                                         \
-	STATE_FIELD(type, member, STATE_FIELD_NUMBER, STATE_SIZEOF(type, member), limit)
+	STATE_FIELD(type, member, STATE_FIELD_NUMBER, STATE_SIZEOF_NUMBER(type, member), limit)
 #define STATE_NUMBERS(type, member)                                                                \
 	STATE_FIELD(type, member, STATE_FIELD_NUMBER, STATE_SIZEOF(type, member[0]), UINT64_MAX)
 #define STATE_FLAG(type, member) STATE_FIELD(type, member, STATE_FIELD_FLAG, 1, 1)
