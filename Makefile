@@ -156,7 +156,7 @@ FORCE:
 
 # --- Unit tests: one program for each tests/LAYER/test_*.c, and those of one architecture --------
 test_src := $(wildcard tests/*/test_*.c tests/*/$(ARCH)/test_*.c)
-test_support := $(wildcard tests/support/*.c)
+test_support := $(call of_arch,$(wildcard tests/support/*.c))
 test_bins := $(patsubst tests/%.c,$(O)/tests/%,$(test_src))
 
 $(O)/tests/%: $(O)/obj/tests/%.o $(call objects,$(test_support)) $(lib)
@@ -440,6 +440,11 @@ man: $(docs_tool) ## Write the man page's options, the completion and the lines 
 .PHONY: state-tables
 state-tables: $(O)/tests/machine/test_state_tables ## Write tests/machine/stored/tables-ARCH anew
 	$(Q)$(RUNNER) $< --write
+
+.PHONY: stored-state
+stored-state: $(O)/tests/machine/$(ARCH)/test_stored ## For a release: tests/machine/stored/VERSION
+	$(Q)mkdir tests/machine/stored/$(VERSION)
+	$(Q)$< --write tests/machine/stored/$(VERSION)/state
 
 # --- Installation ------------------------------------------------------------------------------
 bindir := $(DESTDIR)$(PREFIX)/bin
