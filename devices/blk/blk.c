@@ -19,10 +19,7 @@ enum {
 	/* Limits on the work of one request; Linux splits larger ones. */
 	MAX_DISCARD_SECTORS = (1 << 30) / IMAGE_SECTOR,
 	MAX_ZERO_SECTORS = (32 << 20) / IMAGE_SECTOR,
-	/*
-	 * The fields of features not offered (secure erase) are left out of the configuration
-	 * space.
-	 */
+	/* Without the fields of features that are not offered (secure erase). */
 	CONFIG_LEN = offsetof(struct virtio_blk_config, unused1) +
 		     sizeof(((struct virtio_blk_config *)NULL)->unused1),
 };
@@ -375,6 +372,11 @@ static int blk_state(struct virtio_dev *dev, struct state *state)
 	return 0;
 }
 
+static int blk_sync(struct virtio_dev *dev)
+{
+	return image_sync(&to_blk(dev)->image);
+}
+
 static void blk_destroy(struct virtio_dev *dev)
 {
 	struct blk *blk = to_blk(dev);
@@ -394,6 +396,7 @@ static const struct virtio_model blk_model = {
 	.serve = blk_serve,
 	.quiesce = blk_quiesce,
 	.state = blk_state,
+	.sync = blk_sync,
 	.destroy = blk_destroy,
 };
 

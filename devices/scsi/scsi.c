@@ -128,6 +128,17 @@ static int scsi_state(struct virtio_dev *dev, struct state *state)
 	return ret;
 }
 
+/* A target that another one owns is that one's affair. */
+static int scsi_sync(struct virtio_dev *dev)
+{
+	const struct scsi *scsi = scsi_of(dev);
+	int ret = scsi->target && fdatasync(scsi->target->made.fd) ? -errno : 0;
+
+	if (ret)
+		log_error("%s: sync of its image: %s", dev->name, strerror(-ret));
+	return ret;
+}
+
 static void scsi_destroy(struct virtio_dev *dev)
 {
 	/* The kernel releases the target first. */
@@ -143,6 +154,7 @@ static const struct virtio_model scsi_model = {
 	.config_read = scsi_config_read,
 	.config_write = scsi_config_write,
 	.state = scsi_state,
+	.sync = scsi_sync,
 	.destroy = scsi_destroy,
 };
 

@@ -149,6 +149,12 @@ void image_process(struct image *image);
 void image_finish(struct image *image);
 
 /*
+ * Puts every write that is done onto stable storage, as a flush does, for the image's owner. Waits
+ * for it. Its error, or that of an earlier flush, logged; then later flushes fail, too.
+ */
+__must_check int image_sync(struct image *image);
+
+/*
  * Waits only for the system calls in flight: a request that they do not complete is cancelled, so
  * its `done` gets -ECANCELED; a part of it may have been done. Then nothing is in flight.
  */

@@ -75,6 +75,11 @@ struct virtio_model {
 	 */
 	int (*state)(struct virtio_dev *dev, struct state *state);
 	/*
+	 * The machine has been saved: puts what its driver takes for written onto stable storage.
+	 * Machine's thread, locked. Errors of fdatasync(2), logged. May be NULL.
+	 */
+	int (*sync)(struct virtio_dev *dev);
+	/*
 	 * The machine was restored, perhaps on another host: tells the driver what that means for
 	 * this device. Machine's thread, locked, after the thaw and before the vCPUs run. May be
 	 * NULL.

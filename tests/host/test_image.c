@@ -373,6 +373,27 @@ static void failed_flush_stays_failed(void **state)
 	close(ends[1]);
 }
 
+/* The guest must not take data for safe that the kernel has dropped. */
+static void flushes_fail_after_a_failed_sync(void **state)
+{
+	struct fixture *f = *state;
+	int ends[2], file;
+
+	need_engine(f);
+	assert_int_equal(image_sync(&f->image), 0);
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	file = dup(f->image.fd);
+	assert_true(dup2(ends[1], f->image.fd) >= 0);
+	assert_int_equal(image_sync(&f->image), -EINVAL);
+
+	assert_true(dup2(file, f->image.fd) >= 0);
+	assert_int_equal(image_sync(&f->image), -EINVAL);
+	assert_int_equal(run(f, IMAGE_FLUSH, 0, NULL, 0), -EINVAL);
+	close(file);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 static void discard_gives_space_back(void **state)
 {
 	struct fixture *f = *state;
@@ -844,6 +865,7 @@ int main(void)
 		BOTH(readonly_image_refuses_changes),
 		BOTH(flush_is_one_fdatasync),
 		BOTH(failed_flush_stays_failed),
+		BOTH(flushes_fail_after_a_failed_sync),
 		BOTH(discard_gives_space_back),
 		BOTH(unsupported_discard_says_so),
 		BOTH(zeroes_read_back_as_zero),

@@ -178,6 +178,23 @@ static int save_files(struct vm *vm, const struct snapshot_folder *folder, int b
 	return ret;
 }
 
+/* Else a crash of the host could leave a snapshot of a guest whose writes are gone. */
+static int sync_devices(struct vm *vm)
+{
+	int ret = 0;
+
+	for (unsigned i = 0; i < vm->device_count && !ret; i++) {
+		struct virtio_dev *dev = vm->devices[i];
+
+		if (!dev->model->sync)
+			continue;
+		pthread_mutex_lock(&dev->lock);
+		ret = dev->model->sync(dev);
+		pthread_mutex_unlock(&dev->lock);
+	}
+	return ret;
+}
+
 static void go_on(struct vm *vm, bool was_paused)
 {
 	for (unsigned i = 0; i < vm->device_count; i++)
@@ -207,6 +224,8 @@ static int save_in(struct vm *vm, struct snapshot_folder *folder, int base, unsi
 		go_on(vm, was_paused);
 		stands = false;
 	}
+	if (!ret && !folder->unsynced)
+		ret = sync_devices(vm);
 	if (!ret) {
 		ret = snapshot_folder_commit(folder);
 	} else {

@@ -3,6 +3,7 @@
 #include "capture.h"
 #include "fake_sys.h"
 
+#include "devices/blk.h"
 #include "machine/machine.h"
 #include "machine/snapshot.h"
 #include "unit.h"
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
 enum { EXIT_PORT = 0xf4, CPUS = 2, IOCTLS_MAX = 300 };
 
@@ -33,6 +35,21 @@ struct rig {
 	struct machine_ask ask;
 	const struct machine_parts *parts;
 };
+
+/* Replaces the C library's: of the disk of the machine that is being saved. */
+static struct {
+	unsigned calls;
+	int error;
+	bool was_early; /* there was no snapshot yet */
+} syncs;
+
+int fdatasync(int fd)
+{
+	syncs.calls++;
+	syncs.was_early = access("s", F_OK) != 0;
+	errno = syncs.error;
+	return syncs.error ? -1 : (int)syscall(SYS_fdatasync, fd);
+}
 
 static struct rig *rig_of(struct fake_sys *fake)
 {
@@ -219,6 +236,29 @@ static void test_the_guest_goes_on_after_a_save_that_fails(void **state)
 	}
 }
 
+/* What the guest takes for written must be as safe as the snapshot. */
+static void test_a_snapshot_is_there_once_its_disks_are_synced(void **state)
+{
+	struct rig *r = *state;
+	struct disk_config *disk = device_set_add(&r->config.devices, &blk_kind);
+	_cleanup_close_ int fd = open("disk", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	assert_int_equal(ftruncate(fd, 1 << 20), 0);
+	*disk = (struct disk_config){ .image.path = "disk", .queues = 1 };
+	syncs.error = EIO;
+	run_and_save(r, 0);
+	assert_int_equal(r->result, -EIO);
+	assert_non_null(strstr(r->said, "disk disk: sync: Input/output error"));
+	assert_int_equal(access("s", F_OK), -1);
+	syncs.error = 0;
+	syncs.calls = 0;
+	run_and_save(r, 0);
+	assert_int_equal(r->result, 0);
+	assert_int_equal(syncs.calls, 1);
+	assert_true(syncs.was_early);
+	assert_int_equal(access("s/state", F_OK), 0);
+}
+
 static void restore(struct rig *r, unsigned fail_at)
 {
 	assert_int_equal(snapshot_open(&r->config.restore, "s"), 0);
@@ -257,6 +297,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_the_guest_goes_on_after_a_save_that_fails),
+		TEST(test_a_snapshot_is_there_once_its_disks_are_synced),
 		TEST(test_no_guest_runs_after_a_restore_that_fails),
 	};
 
