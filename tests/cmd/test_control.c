@@ -719,6 +719,7 @@ static void a_refusal_is_passed_on_with_its_reason(void **state)
 		{ ERROR("bad-request"), "info: the reason (bad-request)\n", 100 },
 		{ ERROR("bad-state"), "info: the reason (bad-state)\n", 100 },
 		{ ERROR("refused"), "info: the reason (refused)\n", 100 },
+		{ ERROR("failed"), "info: the reason (failed)\n", 101 },
 		{ ERROR("busy"), "info: the reason (busy)\n", 101 },
 		{ ERROR("of-tomorrow"), "info: the reason (of-tomorrow)\n", 101 },
 		{ "{\"id\":null,\"error\":{\"code\":\"bad-request\",\"message\":\"too long\"}}\n",

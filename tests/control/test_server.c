@@ -375,10 +375,32 @@ static void a_machine_is_saved(void **state)
 	assert_string_equal(rig->saved, "/d -");
 	expect(rig, "{\"do\":\"snapshot\",\"args\":{\"base\":\"/b\",\"dir\":\"/d\"}}", OK);
 	assert_string_equal(rig->saved, "/d /b");
-	rig->save_result = -ENOSPC;
-	expect(rig, "{\"do\":\"snapshot\",\"args\":{\"dir\":\"/d\"}}",
-	       ERROR("refused", "the machine could not be saved in /d: No space left on device; its "
-				"own messages say more"));
+}
+
+static void a_save_that_fails_says_whose_fault_it_is(void **state)
+{
+	static const struct {
+		int error;
+		const char *answer;
+	} cases[] = {
+#define CASE(error, code, text)                                                                    \
+	{ error, ERROR(code, "the machine could not be saved in /d: " text                         \
+			     "; its own messages say more") }
+		CASE(ENOSPC, "failed", "No space left on device"),
+		CASE(EACCES, "failed", "Permission denied"),
+		CASE(EEXIST, "refused", "File exists"),
+		CASE(ENOENT, "refused", "No such file or directory"),
+		CASE(EOPNOTSUPP, "refused", "Operation not supported"),
+		CASE(EBUSY, "bad-state", "Device or resource busy"),
+		CASE(ECANCELED, "bad-state", "Operation canceled"),
+#undef CASE
+	};
+	struct rig *rig = *state;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		rig->save_result = -cases[i].error;
+		expect(rig, "{\"do\":\"snapshot\",\"args\":{\"dir\":\"/d\"}}", cases[i].answer);
+	}
 }
 
 static void a_machine_is_paused_and_resumed(void **state)
@@ -410,7 +432,7 @@ static void stop_presses_the_button_or_ends_the_run(void **state)
 				"(kinglet stop --now) ends the run without asking the guest"));
 	rig->power_result = -ENXIO;
 	expect(rig, "{\"do\":\"stop\"}",
-	       ERROR("refused", "the power button: No such device or address"));
+	       ERROR("failed", "the power button: No such device or address"));
 	assert_string_equal(rig->end.detail, "");
 	expect(rig, "{\"do\":\"stop\",\"args\":{\"now\":true}}", OK);
 	assert_int_equal(rig->end.outcome, OUTCOME_QUIT);
@@ -1010,6 +1032,7 @@ int main(void)
 		TEST(what_is_wrong_is_refused_by_name),
 		TEST(a_reply_has_the_id_of_its_request),
 		TEST(a_machine_is_saved),
+		TEST(a_save_that_fails_says_whose_fault_it_is),
 		TEST(a_machine_is_paused_and_resumed),
 		TEST(stop_presses_the_button_or_ends_the_run),
 		TEST(resize_sets_the_balloon),

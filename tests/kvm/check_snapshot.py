@@ -323,7 +323,7 @@ def full():
     machine = new("--snapshot", "s", "--snapshot-on", "go",
                   preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit))
     machine.echoes(b"go\nand on")
-    run("snapshot", "m", "s", status=100, errors="File too large")
+    run("snapshot", "m", "s", status=101, errors="File too large")
     machine.echoes(b"still")
     _, errors = machine.ended(101)
     if "the snapshot could not be saved" not in errors or errors.count("\n") != 3:

@@ -14,6 +14,7 @@ static const char *const code_names[] = {
 	[BAD_STATE] = "bad-state",
 	[BUSY] = "busy",
 	[REFUSED] = "refused",
+	[FAILED] = "failed",
 };
 
 void refuse(struct refusal *refusal, enum refusal_code code, const char *fmt, ...)

@@ -15,6 +15,7 @@ enum refusal_code {
 	BAD_STATE,
 	BUSY,
 	REFUSED,
+	FAILED, /* by the host */
 };
 
 struct refusal {

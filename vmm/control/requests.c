@@ -160,7 +160,7 @@ static void run_press(struct job *job)
 		refuse(&job->refusal, REFUSED, "this machine has no power button; \"now\":true "
 		       "(kinglet stop --now) ends the run without asking the guest");
 	else if (ret)
-		refuse(&job->refusal, REFUSED, "the power button: %s", strerror(-ret));
+		refuse(&job->refusal, FAILED, "the power button: %s", strerror(-ret));
 }
 
 static cJSON *serve_stop(struct request *request, struct refusal *refusal)
@@ -195,6 +195,28 @@ static void run_resize(struct job *job)
 		       "guest's memory");
 }
 
+/* What is wrong with the request or the machine; the rest is the host's. */
+static enum refusal_code save_code(int ret)
+{
+	switch (-ret) {
+	case EBUSY:
+	case ECANCELED:
+		return BAD_STATE;
+	case EBADMSG:
+	case EEXIST:
+	case EINVAL:
+	case ELOOP:
+	case ENAMETOOLONG:
+	case ENOENT:
+	case ENOTDIR:
+	case EOPNOTSUPP:
+	case EPERM:
+		return REFUSED;
+	default:
+		return FAILED;
+	}
+}
+
 static void run_snapshot(struct job *job)
 {
 	const struct machine_parts *parts = job->server->parts;
@@ -202,7 +224,7 @@ static void run_snapshot(struct job *job)
 	int ret = parts->ops->save(parts->vm, dir, *base ? base : NULL);
 
 	if (ret)
-		refuse(&job->refusal, ret == -EBUSY ? BAD_STATE : REFUSED,
+		refuse(&job->refusal, save_code(ret),
 		       "the machine could not be saved in %.100s: %s; its own messages say more",
 		       dir, strerror(-ret));
 }

@@ -422,8 +422,8 @@ static int run_console(struct common_options *common)
 static const char about[] =
 	"NAME is a machine's name, as kinglet list shows it, or the path of its socket,\n"
 	"with a slash. Exit status: 0 done; 100 no such machine, or it refuses; 101 no\n"
-	"answer; of wait and stop --wait the machine's own, or 104 when it went away\n"
-	"without one.\n";
+	"answer, or the host fails; of wait and stop --wait the machine's own, or 104\n"
+	"when it went away without one.\n";
 
 static const struct option_list *const plain_lists[] = { &common_option_list, NULL };
 static const struct option_list *const stop_lists[] = { &stop_option_list, &common_option_list,
