@@ -326,6 +326,16 @@ static void what_is_wrong_is_refused_by_name(void **state)
 		  ERROR("bad-request", "\\\"args\\\" is no object") },
 		{ "{\"do\":\"info\",\"x\":1}",
 		  ERROR("bad-request", "\\\"x\\\" is no member of a request: id, do, args") },
+		{ "{\"do\":\"info\\u0000\"}", ERROR("bad-request", "the line has a NUL") },
+		{ "{\"do\":\"info\",\"do\":\"stop\"}",
+		  ERROR("bad-request", "\\\"do\\\" is there twice") },
+		{ "{\"do\":\"stop\",\"args\":{},\"args\":{\"now\":true}}",
+		  ERROR("bad-request", "\\\"args\\\" is there twice") },
+		{ "{\"do\":\"stop\",\"args\":{\"now\":false,\"now\":true}}",
+		  ERROR("bad-request", "\\\"now\\\" of stop is there twice") },
+		/* Not a NUL, but a backslash. */
+		{ "{\"do\":\"\\\\u0000\"}",
+		  ERROR("unknown-request", "there is no request \\\"\\\\u0000\\\"") },
 		{ "{\"do\":\"nix\"}",
 		  ERROR("unknown-request", "there is no request \\\"nix\\\"") },
 		{ "{\"do\":\"info\",\"args\":{\"x\":1}}",
@@ -353,6 +363,16 @@ static void what_is_wrong_is_refused_by_name(void **state)
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++)
 		expect(rig, cases[i].line, cases[i].reply);
 	assert_int_equal(rig->ask_count, 0);
+}
+
+static void a_nul_is_refused_as_a_byte_too(void **state)
+{
+	static const char line[] = "{\"do\":\"info\0\"}\n";
+	struct rig *rig = *state;
+
+	assert_int_equal(send(rig->client, line, sizeof(line) - 1, MSG_NOSIGNAL), sizeof(line) - 1);
+	turn(rig);
+	assert_string_equal(hear(rig, rig->client), ERROR("bad-request", "the line has a NUL"));
 }
 
 /* As it came, but in UTF-8; what is refused has it, too. */
@@ -1030,6 +1050,7 @@ int main(void)
 		TEST(info_tells_of_the_machine),
 		TEST(stats_are_numbers),
 		TEST(what_is_wrong_is_refused_by_name),
+		TEST(a_nul_is_refused_as_a_byte_too),
 		TEST(a_reply_has_the_id_of_its_request),
 		TEST(a_machine_is_saved),
 		TEST(a_save_that_fails_says_whose_fault_it_is),

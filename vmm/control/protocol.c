@@ -48,7 +48,26 @@ static void check_members(const struct message *message, struct refusal *refusal
 			       "args", item->string);
 			return;
 		}
+		if (member(message->root, item->string) != item) {
+			refuse(refusal, BAD_REQUEST, "\"%s\" is there twice", item->string);
+			return;
+		}
 	}
+}
+
+/* As a byte or as an escape. A backslash is in a string, or the line is no JSON. */
+static bool has_nul(const char *line, size_t len)
+{
+	static const char escape[] = { '\\', 'u', '0', '0', '0', '0' };
+
+	for (size_t i = 0; i < len; i++) {
+		if (!line[i] ||
+		    (len - i >= sizeof(escape) && !memcmp(line + i, escape, sizeof(escape))))
+			return true;
+		if (line[i] == '\\')
+			i++;
+	}
+	return false;
 }
 
 /* White space may follow. */
@@ -71,7 +90,13 @@ void message_parse(struct message *message, const char *line, size_t len, struct
 {
 	const cJSON *id, *verb, *args;
 
-	*message = (struct message){ .root = parse(line, len) };
+	*message = (struct message){ .root = NULL };
+	/* What follows it would be lost to C's strings. */
+	if (has_nul(line, len)) {
+		refuse(refusal, BAD_REQUEST, "the line has a NUL");
+		return;
+	}
+	message->root = parse(line, len);
 	if (!message->root) {
 		refuse(refusal, BAD_REQUEST, "the line is no JSON object");
 		return;

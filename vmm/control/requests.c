@@ -380,6 +380,11 @@ static void take_args(struct request *request, const struct verb *verb, struct r
 			       arg->string);
 			return;
 		}
+		if (request->args[i]) {
+			refuse(refusal, BAD_REQUEST, "\"%s\" of %s is there twice", arg->string,
+			       verb->name);
+			return;
+		}
 		request->args[i] = arg;
 	}
 	for (unsigned i = 0; i < VERB_ARGS && verb->args[i].name && !refusal->code; i++) {
