@@ -228,20 +228,18 @@ static void test_what_killed_runs_left_goes(void **state)
 {
 	struct exec_cache cache = saved(1, 1000);
 	struct snapshot_folder folder;
-	char dir[200];
 
 	(void)state;
-	snprintf(dir, sizeof(dir), "%s.new", cache.dir);
 	assert_int_equal(snapshot_folder_begin(&folder, cache.dir), 0);
 	exec_cache_trim(&cache, 10 * MEMORY); /* it is being written */
-	assert_true(there(dir));
+	assert_true(there(folder.temp));
 	snapshot_folder_abort(&folder);
-	assert_int_equal(system("mkdir $D/kinglet/exec/0123456789abcdef.new $D/kinglet/exec/other; "
-				"touch $D/kinglet/exec/0123456789abcdef.new/memory"),
+	assert_int_equal(system("cd $D/kinglet/exec && mkdir .0123456789abcdef.kinglet-new other && "
+				"touch .0123456789abcdef.kinglet-new/memory"),
 			 0);
 	exec_cache_trim(&cache, 10 * MEMORY);
-	assert_int_equal(system("[ ! -e $D/kinglet/exec/0123456789abcdef.new ] && "
-				"[ -e $D/kinglet/exec/other ]"),
+	assert_int_equal(system("cd $D/kinglet/exec && [ ! -e .0123456789abcdef.kinglet-new ] && "
+				"[ -e other ]"),
 			 0);
 	assert_true(there(cache.dir));
 	exec_cache_destroy(&cache);

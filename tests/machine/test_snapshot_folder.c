@@ -135,6 +135,16 @@ static void test_any_name_of_a_folder_will_do(void **state)
 	assert_int_equal(entries(*state), 3);
 }
 
+/* A user may number snapshots so: it was where the next s was written. */
+static void test_a_snapshot_called_new_stays(void **state)
+{
+	assert_int_equal(save("s.new", "one"), 0);
+	assert_int_equal(save("s", "two"), 0);
+	is_whole("s.new", "one");
+	is_whole("s", "two");
+	assert_int_equal(entries(*state), 2);
+}
+
 static void test_what_is_no_snapshot_is_left_alone(void **state)
 {
 	static const char message[] = "name a new one";
@@ -152,7 +162,7 @@ static void test_what_is_no_snapshot_is_left_alone(void **state)
 	save_refused("link/", ENOTDIR, message);
 	assert_int_equal(symlink("nowhere", "dangling"), 0);
 	save_refused("dangling", ENOTDIR, message);
-	assert_int_equal(symlink("s", "t.new"), 0);
+	assert_int_equal(symlink("s", ".t.kinglet-new"), 0);
 	save_refused("t", ENOTDIR, message);
 	save_refused("none/s", ENOENT, "snapshot none/s: No such file");
 	is_whole("s", "one");
@@ -164,19 +174,19 @@ static void test_what_is_no_snapshot_is_left_alone(void **state)
 static void test_a_folder_beside_it_is_left_alone(void **state)
 {
 	(void)state;
-	assert_int_equal(mkdir("s.new", 0755), 0);
-	create("s.new/state");
-	create("s.new/thing");
-	save_refused("s", EEXIST, "it, or s.new, is there");
-	assert_int_equal(entries("s.new"), 2);
+	assert_int_equal(mkdir(".s.kinglet-new", 0755), 0);
+	create(".s.kinglet-new/state");
+	create(".s.kinglet-new/thing");
+	save_refused("s", EEXIST, "it, or .s.kinglet-new, is there");
+	assert_int_equal(entries(".s.kinglet-new"), 2);
 }
 
 static void test_what_a_killed_run_has_left_is_used(void **state)
 {
 	assert_int_equal(save("s", "one"), 0);
-	assert_int_equal(mkdir("s.new", 0700), 0);
-	create("s.new/state");
-	create("s.new/memory");
+	assert_int_equal(mkdir(".s.kinglet-new", 0700), 0);
+	create(".s.kinglet-new/state");
+	create(".s.kinglet-new/memory");
 	assert_int_equal(save("s", "two"), 0);
 	is_whole("s", "two");
 	assert_int_equal(entries(*state), 1);
@@ -257,6 +267,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_snapshot_takes_the_place_of_an_older_one),
 		TEST(test_any_name_of_a_folder_will_do),
+		TEST(test_a_snapshot_called_new_stays),
 		TEST(test_what_is_no_snapshot_is_left_alone),
 		TEST(test_a_folder_beside_it_is_left_alone),
 		TEST(test_what_a_killed_run_has_left_is_used),

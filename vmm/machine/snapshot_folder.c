@@ -108,17 +108,30 @@ static void close_all(struct snapshot_folder *folder)
 	folder->dir = folder->temp = NULL;
 }
 
-static int begin(struct snapshot_folder *folder, const char *dir)
+/* DIR, and beside it a name that is not a user's. */
+static int set_names(struct snapshot_folder *folder, const char *dir)
 {
 	size_t len = strlen(dir);
-	int ret;
+	const char *name;
 
 	while (len > 1 && dir[len - 1] == '/')
 		len--;
 	folder->dir = strndup(dir, len);
-	if (!folder->dir || asprintf(&folder->temp, "%s.new", folder->dir) < 0)
+	if (!folder->dir)
 		return -ENOMEM;
-	ret = check_target(folder->dir);
+	name = strrchr(folder->dir, '/');
+	name = name ? name + 1 : folder->dir;
+	len = (size_t)(name - folder->dir);
+	return asprintf(&folder->temp, "%.*s.%s.kinglet-new", (int)len, dir, name) < 0 ? -ENOMEM :
+											 0;
+}
+
+static int begin(struct snapshot_folder *folder, const char *dir)
+{
+	int ret = set_names(folder, dir);
+
+	if (!ret)
+		ret = check_target(folder->dir);
 	if (!ret)
 		ret = open_temp(folder);
 	if (ret)
@@ -139,9 +152,9 @@ int snapshot_folder_begin(struct snapshot_folder *folder, const char *dir)
 	if (!ret)
 		return 0;
 	if (ret == -EEXIST || ret == -ENOTDIR || ret == -ELOOP)
-		log_error("snapshot %s: it, or %s.new, is there, and is no folder with nothing but a "
+		log_error("snapshot %s: it, or %s, is there, and is no folder with nothing but a "
 			  "snapshot; name a new one",
-			  dir, folder->dir);
+			  dir, folder->temp);
 	else if (ret == -EBUSY)
 		log_error("snapshot %s: another process saves a machine there", dir);
 	else
@@ -183,7 +196,7 @@ static int exchange(const struct snapshot_folder *folder)
 
 	if (old < 0)
 		return -errno;
-	/* Or another process would take the old one for a DIR.new that it can fill. */
+	/* Or another process would take the old one for one that it can fill. */
 	if (lock(old))
 		return -EBUSY;
 	if (renameat2(AT_FDCWD, folder->temp, AT_FDCWD, folder->dir, RENAME_EXCHANGE))

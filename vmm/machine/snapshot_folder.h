@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writing a snapshot: into the folder DIR.new, which takes DIR's place once it is whole and on the
- * disk. So DIR is the old snapshot or the new one at any moment, also after a crash; a DIR.new that
- * a killed run has left is used by the next one. A folder that has anything but a snapshot's files
+ * Writing a snapshot of DIR: into the folder .DIR.kinglet-new beside it, which takes DIR's place once
+ * it is whole and on the disk. So DIR is the old snapshot or the new one at any moment, also after a
+ * crash; a new one that a killed run has left is used by the next run. A folder that has anything but a snapshot's files
  * is left alone, and so is what a symbolic link leads to. Machine's thread. Private to vmm/machine.
  */
 #ifndef KINGLET_MACHINE_SNAPSHOT_FOLDER_H
@@ -12,13 +12,13 @@
 
 struct snapshot_folder {
 	char *dir, *temp;        /* owned */
-	int fd;                  /* owned: of DIR.new, locked */
+	int fd;                  /* owned: of the new one, locked */
 	int state_fd, memory_fd; /* owned: its files, empty */
 	bool unsynced;           /* set by the caller: commit does not wait for the disk */
 };
 
 /*
- * Logs. -EBUSY: another process saves there; -EEXIST: DIR or DIR.new is there, and has other files
+ * Logs. -EBUSY: another process saves there; -EEXIST: DIR or the new one is there, and has other files
  * than a snapshot's; -ENOTDIR: it is no folder; -ENOMEM, and errno of mkdir(2) and open(2). Pair
  * with commit or abort.
  */

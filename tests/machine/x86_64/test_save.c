@@ -228,7 +228,7 @@ static void test_the_guest_goes_on_after_a_save_that_fails(void **state)
 		assert_int_equal(rename("s", "old"), 0);
 		run_and_save(r, n);
 		assert_true(r->result ? access("s", F_OK) && *r->said : may_fail(r->failed));
-		assert_int_equal(access("s.new", F_OK), -1);
+		assert_int_equal(access(".s.kinglet-new", F_OK), -1);
 		assert_int_equal(fake_open_fds(), fds);
 		if (!r->result)
 			assert_int_equal(system("rm -rf s"), 0); /* NOLINT: no input */

@@ -111,7 +111,7 @@ static void test_the_old_snapshot_stays(void **state)
 	/* Nothing of these is in the way of the next one. */
 	assert_int_equal(save("three"), 0);
 	has("s/state", "three");
-	assert_int_equal(access("s.new", F_OK), -1);
+	assert_int_equal(access(".s.kinglet-new", F_OK), -1);
 }
 
 /* What could not be removed is left over, and removed by the next one. */
@@ -121,10 +121,10 @@ static void test_the_new_snapshot_is_there_although_the_old_one_cannot_be_remove
 	assert_int_equal(save("one"), 0);
 	assert_int_equal(save_without(SYS_rmdir), 0);
 	has("s/state", "two");
-	assert_int_equal(access("s.new", F_OK), 0);
+	assert_int_equal(access(".s.kinglet-new", F_OK), 0);
 	assert_int_equal(save("three"), 0);
 	has("s/memory", "three");
-	assert_int_equal(access("s.new", F_OK), -1);
+	assert_int_equal(access(".s.kinglet-new", F_OK), -1);
 }
 
 int main(void)

@@ -226,7 +226,7 @@ static uint64_t disk_bytes(int fd, const char *name)
 	return fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) ? 0 : (uint64_t)st.st_blocks * 512;
 }
 
-/* DIR.new of a process that has ended: the others hold its lock (machine/snapshot_folder.h). */
+/* A new one of a process that has ended: the others hold its lock (machine/snapshot_folder.h). */
 static bool is_left(int folder, const char *name, int fd)
 {
 	struct stat ours, named;
@@ -239,16 +239,17 @@ static bool is_left(int folder, const char *name, int fd)
 static bool look_at(int folder, const char *name, struct saved *saved)
 {
 	_cleanup_close_ int fd = openat(folder, name, O_DIRECTORY | O_NOFOLLOW | O_RDONLY | O_CLOEXEC);
-	size_t len = strspn(name, "0123456789abcdef");
+	bool is_new = *name == '.';
+	const char *key = name + is_new;
+	size_t len = strspn(key, "0123456789abcdef");
 	struct stat st;
 
 	if (fd < 0 || len != sizeof(saved->name) - 1 || fstat(fd, &st))
 		return false;
-	if (name[len]) {
-		if (!strcmp(name + len, ".new") && is_left(folder, name, fd))
-			remove_at(folder, name);
+	if (is_new && !strcmp(key + len, ".kinglet-new") && is_left(folder, name, fd))
+		remove_at(folder, name);
+	if (is_new || key[len])
 		return false;
-	}
 	memcpy(saved->name, name, len + 1);
 	saved->bytes = disk_bytes(fd, "state") + disk_bytes(fd, "memory");
 	saved->used = st.st_mtim;
