@@ -47,6 +47,12 @@ const struct state_table *snapshot_table(const char *name);
  * or not of this architecture, or damaged; -ENOMEM.
  */
 __must_check int snapshot_open(struct snapshot **snapshot, const char *dir);
+/*
+ * Whether a machine may be saved in `dir`, as far as can be told without writing: its parent is
+ * there and can be written, and it is not there, or has nothing but a snapshot. Logs. -EEXIST,
+ * -ENOTDIR, -ELOOP: it is something else; -ENOENT, -EACCES, -EROFS, … of the parent; -ENOMEM.
+ */
+__must_check int snapshot_check_target(const char *dir);
 /* One more user, as of a list of tests; each calls snapshot_free(). NULL is allowed. */
 struct snapshot *snapshot_share(struct snapshot *snapshot);
 /* NULL is allowed. */

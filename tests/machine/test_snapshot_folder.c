@@ -63,6 +63,17 @@ static void save_refused(const char *dir, int error, const char *part)
 	assert_int_equal(ret, -error);
 }
 
+static void check_refused(const char *dir, int error, const char *part)
+{
+	struct capture capture;
+	int ret;
+
+	capture_stderr_begin(&capture);
+	ret = snapshot_check_target(dir);
+	capture_expect(&capture, part);
+	assert_int_equal(ret, -error);
+}
+
 static void file_has(const char *dir, const char *name, const char *text)
 {
 	char path[128], got[32] = "";
@@ -170,6 +181,34 @@ static void test_what_is_no_snapshot_is_left_alone(void **state)
 	assert_int_equal(entries(*state), 6);
 }
 
+/* When the machine is saved, it may have run for hours. */
+static void test_what_a_save_would_refuse_is_known_before(void **state)
+{
+	static const char message[] = "name a new one";
+
+	create("file");
+	check_refused("file", ENOTDIR, message);
+	assert_int_equal(mkdir("others", 0755), 0);
+	create("others/thing");
+	check_refused("others/", EEXIST, message);
+	assert_int_equal(symlink("others", "link"), 0);
+	check_refused("link", ENOTDIR, message);
+	check_refused("none/s", ENOENT, "snapshot none/s: No such file");
+	assert_int_equal(mkdir(".t.kinglet-new", 0755), 0);
+	create(".t.kinglet-new/thing");
+	check_refused("t", EEXIST, message);
+	assert_int_equal(snapshot_check_target("s/"), 0);
+	assert_int_equal(save("s", "one"), 0);
+	assert_int_equal(snapshot_check_target("s"), 0);
+	is_whole("s", "one");
+	assert_int_equal(entries(*state), 5);
+	if (geteuid()) {
+		assert_int_equal(chmod("others", 0500), 0);
+		check_refused("others/s", EACCES, "snapshot others/s: Permission denied");
+		assert_int_equal(chmod("others", 0700), 0);
+	}
+}
+
 /* The user's folder may have that name; its files are not those of a killed run. */
 static void test_a_folder_beside_it_is_left_alone(void **state)
 {
@@ -269,6 +308,7 @@ int main(void)
 		TEST(test_any_name_of_a_folder_will_do),
 		TEST(test_a_snapshot_called_new_stays),
 		TEST(test_what_is_no_snapshot_is_left_alone),
+		TEST(test_what_a_save_would_refuse_is_known_before),
 		TEST(test_a_folder_beside_it_is_left_alone),
 		TEST(test_what_a_killed_run_has_left_is_used),
 		TEST(test_two_do_not_save_there_at_once),

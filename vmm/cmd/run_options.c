@@ -6,6 +6,7 @@
 #include "cmd/commands.h"
 #include "cmd/duplicates.h"
 #include "cmd/kernels.h"
+#include "machine/snapshot.h"
 
 #include <string.h>
 
@@ -76,7 +77,7 @@ static int check_snapshot(const struct run_options *options)
 			  "leaves out");
 		return -EINVAL;
 	}
-	return 0;
+	return config->snapshot && snapshot_check_target(config->snapshot) ? -EINVAL : 0;
 }
 
 /* The guest asks by its port: the machine has one, and so has every snapshot of it. */

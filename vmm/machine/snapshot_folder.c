@@ -126,6 +126,23 @@ static int set_names(struct snapshot_folder *folder, const char *dir)
 											 0;
 }
 
+/* To be freed; NULL: no memory. */
+static char *parent_of(const struct snapshot_folder *folder)
+{
+	const char *slash = strrchr(folder->dir, '/');
+
+	return slash ? strndup(folder->dir, (size_t)(slash - folder->dir) + 1) : strdup(".");
+}
+
+static int check_parent(const struct snapshot_folder *folder)
+{
+	_cleanup_free_ char *parent = parent_of(folder);
+
+	if (!parent)
+		return -ENOMEM;
+	return faccessat(AT_FDCWD, parent, W_OK | X_OK, AT_EACCESS) ? -errno : 0;
+}
+
 static int begin(struct snapshot_folder *folder, const char *dir)
 {
 	int ret = set_names(folder, dir);
@@ -143,14 +160,8 @@ static int begin(struct snapshot_folder *folder, const char *dir)
 	return folder->memory_fd < 0 ? folder->memory_fd : 0;
 }
 
-int snapshot_folder_begin(struct snapshot_folder *folder, const char *dir)
+static void fail(const struct snapshot_folder *folder, const char *dir, int ret)
 {
-	int ret;
-
-	*folder = (struct snapshot_folder){ .fd = -1, .state_fd = -1, .memory_fd = -1 };
-	ret = begin(folder, dir);
-	if (!ret)
-		return 0;
 	if (ret == -EEXIST || ret == -ENOTDIR || ret == -ELOOP)
 		log_error("snapshot %s: it, or %s, is there, and is no folder with nothing but a "
 			  "snapshot; name a new one",
@@ -159,6 +170,34 @@ int snapshot_folder_begin(struct snapshot_folder *folder, const char *dir)
 		log_error("snapshot %s: another process saves a machine there", dir);
 	else
 		log_error("snapshot %s: %s", dir, strerror(-ret));
+}
+
+int snapshot_check_target(const char *dir)
+{
+	struct snapshot_folder folder = { .fd = -1, .state_fd = -1, .memory_fd = -1 };
+	int ret = set_names(&folder, dir);
+
+	if (!ret)
+		ret = check_target(folder.dir);
+	if (!ret)
+		ret = check_target(folder.temp);
+	if (!ret)
+		ret = check_parent(&folder);
+	if (ret)
+		fail(&folder, dir, ret);
+	close_all(&folder);
+	return ret;
+}
+
+int snapshot_folder_begin(struct snapshot_folder *folder, const char *dir)
+{
+	int ret;
+
+	*folder = (struct snapshot_folder){ .fd = -1, .state_fd = -1, .memory_fd = -1 };
+	ret = begin(folder, dir);
+	if (!ret)
+		return 0;
+	fail(folder, dir, ret);
 	snapshot_folder_abort(folder);
 	return ret;
 }
@@ -175,13 +214,9 @@ void snapshot_folder_abort(struct snapshot_folder *folder)
 /* Makes a rename last. */
 static void sync_parent(const struct snapshot_folder *folder)
 {
-	const char *slash = strrchr(folder->dir, '/');
-	_cleanup_free_ char *parent = NULL;
+	_cleanup_free_ char *parent = folder->unsynced ? NULL : parent_of(folder);
 	_cleanup_close_ int fd = -1;
 
-	if (folder->unsynced)
-		return;
-	parent = slash ? strndup(folder->dir, (size_t)(slash - folder->dir) + 1) : strdup(".");
 	if (parent)
 		fd = open(parent, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
 	if (fd >= 0)
