@@ -103,11 +103,15 @@ static int ssp_saved(struct vcpu *vcpu, struct state *state, const char *name)
 {
 	struct x86_ssp ssp = { 0 };
 	struct kvm_one_reg reg = { .id = REG_SSP, .addr = (uintptr_t)&ssp.ssp };
-	int ret;
+	int ret = vcpu_ioctl(vcpu, KVM_GET_ONE_REG, &reg);
 
-	/* Not of this KVM, CPU or machine. */
-	if (vcpu_ioctl(vcpu, KVM_GET_ONE_REG, &reg) < 0)
+	/* Not of this KVM, CPU or machine. (KVM api.rst 4.69) */
+	if (ret == -EINVAL || ret == -ENOENT || ret == -ENXIO)
 		return 0;
+	if (ret < 0) {
+		log_error("vCPU %u: KVM_GET_ONE_REG: SSP: %s", vcpu->id, strerror(-ret));
+		return ret;
+	}
 	ret = state_section(state, &saved_ssp, name, &ssp);
 	if (!ret && state_loads(state))
 		ret = vcpu_call(vcpu, KVM_SET_ONE_REG, &reg);

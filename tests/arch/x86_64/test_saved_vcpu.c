@@ -428,8 +428,8 @@ static void every_failure_is_told(void **state)
 
 	start(rig);
 	/* Nested state twice, events twice; GET_TSC_KHZ and HAS_DEVICE_ATTR only tell what is there. */
-	assert_int_equal(fail_each(rig->from, save_once, rig->from), 14);
-	assert_int_equal(fail_each(rig->to, load_once, rig), 14);
+	assert_int_equal(fail_each(rig->from, save_once, rig->from), 15);
+	assert_int_equal(fail_each(rig->to, load_once, rig), 15);
 	assert_int_equal(fail_each(rig->to, start_once, rig->to), 7);
 	rig->to->no_tsc_offset = true;
 	assert_int_equal(fail_each(rig->to, start_once, rig->to), 5);

@@ -183,7 +183,7 @@ static int teardown(void **state)
 static bool may_fail(unsigned long request)
 {
 	return request == KVM_CHECK_EXTENSION || request == KVM_HAS_DEVICE_ATTR ||
-	       request == KVM_GET_TSC_KHZ || request == KVM_GET_ONE_REG /* SSP */;
+	       request == KVM_GET_TSC_KHZ;
 }
 
 static void run_once(struct rig *r, unsigned fail_at)
