@@ -8,6 +8,7 @@ a time. FOLDER becomes the user's runtime folder. Prints what is wrong, and then
 import json
 import os
 import pty
+import select
 import signal
 import socket
 import subprocess
@@ -204,6 +205,34 @@ def console(folder, command):
     machine.ended(0)
 
 
+def sleeps(process):
+    """Waits until it does; one that spins never does."""
+    state = "R"
+    while state != "S":
+        os.sched_yield()
+        with open(f"/proc/{process.pid}/stat", encoding="ascii") as file:
+            state = file.read().rpartition(")")[2].split()[0]
+
+
+def stopped(folder, command):
+    """The machine ends while a terminal is stopped, which then gets what has come."""
+    machine = Machine(command, ["--name", "m"])
+    machine.echoes(b"before\n")
+    viewer = Viewer(command[0])
+    termios.tcflow(viewer.inner, termios.TCOOFF)
+    for _ in range(20):  # more than waits for a terminal
+        machine.echoes(b"x" * 999 + b"\n")
+    machine.put(b"\0")
+    machine.ended(0)
+    sleeps(viewer.process)
+    termios.tcflow(viewer.inner, termios.TCOON)
+    viewer.sees(b"x" * 999)
+    gone = os.pidfd_open(viewer.process.pid)
+    while gone not in select.select([viewer.terminal, gone], [], [])[0]:
+        os.read(viewer.terminal, 65536)
+    viewer.left(0)
+
+
 def flood(folder, command):
     """Clients that flood, stall and say nonsense: the guest echoes, and a signal ends the run."""
     machine = Machine(command, ["--name", "m"])
@@ -226,7 +255,7 @@ def flood(folder, command):
 def main():
     case, folder, *command = sys.argv[1:]
     os.environ["XDG_RUNTIME_DIR"] = folder
-    {f.__name__: f for f in (requests, stop, names, console, flood)}[case](folder, command)
+    {f.__name__: f for f in (requests, stop, names, console, stopped, flood)}[case](folder, command)
 
 
 main()

@@ -24,6 +24,7 @@ struct viewer {
 	uint8_t shown[4096];	   /* from the machine, for the terminal */
 	size_t shown_len;
 	bool keys_wait; /* the connection takes none now */
+	bool unwatched; /* the machine has closed it, while what came waits for the terminal */
 	int status;
 };
 
@@ -37,10 +38,16 @@ static void end(struct viewer *viewer, int status)
 static void watch_machine(struct viewer *viewer)
 {
 	uint32_t events = viewer->keys_wait ? EPOLLOUT : 0;
+	int ret;
 
 	if (!viewer->shown_len)
 		events |= EPOLLIN;
-	if (loop_modify(&viewer->loop, &viewer->machine, events))
+	else if (viewer->unwatched)
+		return;
+	ret = viewer->unwatched ? loop_add(&viewer->loop, &viewer->machine, events) :
+				  loop_modify(&viewer->loop, &viewer->machine, events);
+	viewer->unwatched = false;
+	if (ret)
 		end(viewer, EXIT_HOST);
 }
 
@@ -62,6 +69,11 @@ static void machine_ready(struct loop_event *event, uint32_t events)
 		viewer->keys_wait = false;
 		terminal_resume_input(&viewer->terminal);
 		watch_machine(viewer);
+	}
+	if (viewer->shown_len && events & (EPOLLHUP | EPOLLERR)) {
+		/* These two are told again and again, whatever is asked for. */
+		loop_remove(&viewer->loop, event);
+		viewer->unwatched = true;
 	}
 	if (viewer->shown_len || !(events & ~(uint32_t)EPOLLOUT))
 		return;
