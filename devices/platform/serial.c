@@ -92,14 +92,37 @@ static uint8_t receive(struct serial *serial)
 	return byte;
 }
 
+/* What is held was there first. */
+static bool send_held(struct serial *serial)
+{
+	size_t taken = 0;
+
+	if (serial->held_len)
+		taken = serial->options.output(serial->options.owner, serial->held, serial->held_len);
+	serial->held_len -= taken;
+	memmove(serial->held, serial->held + taken, serial->held_len);
+	return !serial->held_len;
+}
+
+static bool send(struct serial *serial, uint8_t byte)
+{
+	return send_held(serial) && serial->options.output(serial->options.owner, &byte, 1);
+}
+
 static void transmit(struct serial *serial, uint8_t byte)
 {
 	if (serial->mcr & UART_MCR_LOOP) {
 		if (!fifo_push(serial, byte))
 			serial->overrun = true;
 	} else {
-		while (!serial->options.output(serial->options.owner, &byte, 1) && !serial->stopped)
+		while (!send(serial, byte)) {
+			if (serial->stopped) {
+				if (serial->held_len < SERIAL_HELD_MAX)
+					serial->held[serial->held_len++] = byte;
+				break;
+			}
 			pthread_cond_wait(&serial->output_ready, &serial->lock);
+		}
 	}
 	serial->thre_pending = true; /* sent at once */
 }
@@ -332,6 +355,7 @@ size_t serial_input(struct serial *serial, const uint8_t *data, size_t len)
 void serial_output_ready(struct serial *serial)
 {
 	pthread_mutex_lock(&serial->lock);
+	send_held(serial);
 	pthread_cond_broadcast(&serial->output_ready);
 	pthread_mutex_unlock(&serial->lock);
 }

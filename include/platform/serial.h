@@ -20,7 +20,11 @@
 #include "core/irq.h"
 #include "core/state.h"
 
-enum { SERIAL_FIFO_SIZE = 64, SERIAL_PORTS = 8 };
+enum {
+	SERIAL_FIFO_SIZE = 64,
+	SERIAL_PORTS = 8,
+	SERIAL_HELD_MAX = 4096, /* what one OUTS brings to user space at most: a page */
+};
 
 struct serial_options {
 	const char *name; /* of the region, for narration: "COM1"; borrowed */
@@ -31,7 +35,7 @@ struct serial_options {
 	 * Called with the device's lock held, so they must not call into the device.
 	 *
 	 * Returns how many bytes it took; 0: wait until serial_output_ready() is called. vCPU
-	 * threads.
+	 * threads, and the thread of that call.
 	 */
 	size_t (*output)(void *owner, const uint8_t *data, size_t len);
 	/* The FIFO has room again after a partial serial_input(). vCPU threads. */
@@ -52,6 +56,8 @@ struct serial {
 	unsigned lsr_reads; /* in a row */
 	bool refused;       /* serial_input() took less than all */
 	bool stopped;
+	uint8_t held[SERIAL_HELD_MAX]; /* written while stopped; the output takes it later */
+	size_t held_len;
 	uint8_t fifo[SERIAL_FIFO_SIZE]; /* receiver; the oldest byte comes first */
 	size_t fifo_len;
 };
@@ -60,7 +66,7 @@ void serial_init(struct serial *serial, const struct serial_options *options);
 /* vCPUs must be gone. */
 void serial_destroy(struct serial *serial);
 
-/* Registers as after power-on, pin low. Received bytes stay. vCPUs must not run. */
+/* Registers as after power-on, pin low. Received and held bytes stay. vCPUs must not run. */
 void serial_reset(struct serial *serial);
 
 /* Bytes for the guest; returns how many were taken. Any thread, but not from a callback. */
@@ -70,8 +76,10 @@ size_t serial_input(struct serial *serial, const uint8_t *data, size_t len);
 void serial_output_ready(struct serial *serial);
 
 /*
- * Until serial_continue() or serial_reset(), bytes that the output does not take are dropped, so
- * that vCPUs do not wait and can be stopped. Any thread, but not from a callback.
+ * Until serial_continue() or serial_reset(), bytes that the output does not take are held, so that
+ * vCPUs do not wait and can be stopped: SERIAL_HELD_MAX of them, the rest is dropped. The output
+ * gets them first once it has room; they are no part of the saved state. Any thread, but not from a
+ * callback.
  */
 void serial_stop(struct serial *serial);
 /* vCPUs wait for the output again. Any thread, but not from a callback. */

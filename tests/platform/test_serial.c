@@ -25,7 +25,7 @@ static size_t sink(void *owner, const uint8_t *data, size_t len)
 
 	if (len > f->out_room) {
 		f->refusals++;
-		return 0;
+		len = f->out_room;
 	}
 	f->out_room -= len;
 	memcpy(f->out + f->out_len, data, len);
@@ -402,6 +402,44 @@ static void a_stopped_port_does_not_wait(void **state)
 	assert_int_equal(f->out_len, 0);
 }
 
+/* The machine was paused while its reader was stuck. */
+static void bytes_of_a_stopped_port_come_later(void **state)
+{
+	struct fixture *f = *state;
+
+	f->out_room = 0;
+	serial_stop(&f->serial);
+	print_two(f);
+	serial_continue(&f->serial);
+	f->out_room = 2;
+	serial_output_ready(&f->serial);
+	assert_memory_equal(f->out, "ab", 2);
+
+	serial_stop(&f->serial);
+	print_two(f);
+	serial_continue(&f->serial);
+	f->out_room = 4; /* before anything says so */
+	print_two(f);
+	assert_int_equal(f->out_len, 6);
+	assert_memory_equal(f->out, "ababab", 6);
+}
+
+/* A vCPU that cannot be stopped writes on and on. */
+static void a_stopped_port_holds_no_more_than_a_page(void **state)
+{
+	struct fixture *f = *state;
+
+	f->out_room = 0;
+	serial_stop(&f->serial);
+	for (unsigned i = 0; i < SERIAL_HELD_MAX + 5; i++)
+		out(f, UART_TX, 'x');
+	assert_int_equal(f->serial.held_len, SERIAL_HELD_MAX);
+	serial_continue(&f->serial);
+	f->out_room = 1;
+	serial_output_ready(&f->serial);
+	assert_int_equal(f->serial.held_len, SERIAL_HELD_MAX - 1);
+}
+
 static void a_port_that_goes_on_waits_again(void **state)
 {
 	struct fixture *f = *state;
@@ -471,6 +509,8 @@ int main(void)
 		TEST(wide_accesses_are_bytes),
 		TEST(output_waits_for_room),
 		TEST(a_stopped_port_does_not_wait),
+		TEST(bytes_of_a_stopped_port_come_later),
+		TEST(a_stopped_port_holds_no_more_than_a_page),
 		TEST(a_port_that_goes_on_waits_again),
 		TEST(reset_is_power_on),
 		TEST(works_without_interrupts),
