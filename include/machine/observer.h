@@ -29,7 +29,7 @@ enum guest_stream { GUEST_SERIAL, GUEST_HVC, GUEST_STREAMS };
 
 /* The phases of a run that the machine itself knows. */
 enum machine_phase {
-	MACHINE_LOADS, /* it is built; next the kernel is loaded, also at a reboot */
+	MACHINE_LOADS, /* it is built; next the kernel, also at a reboot, or the state is loaded */
 	MACHINE_ENDS,  /* the verdict is known; next it is destroyed */
 };
 

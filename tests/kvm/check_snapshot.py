@@ -112,6 +112,20 @@ def goes_on():
     only("one", "two", "three")
 
 
+def explained():
+    """What a restore does is told as such."""
+    saved("one")
+    told = subprocess.run([kinglet, "restore", "one", "--explain"], input=b"\0",
+                          capture_output=True, check=True, timeout=300).stderr.decode()
+    at = 0
+    for line in ("run: the machine is built; now its saved state is loaded  [",
+                 "run: restored from one/state  [",
+                 "run: first KVM_RUN: the guest goes on  ["):
+        at = told.find(line, at)
+        if at < 0:
+            fail(f"not said, or too early: {line}\n{told}")
+
+
 def packet(gdb, sent):
     """To a debugger's stub, and its whole answer."""
     heard = b""
@@ -333,7 +347,7 @@ def full():
     only("s")
 
 
-CASES = (goes_on, paused, tests, hostile, foreign, killed, full)
+CASES = (goes_on, explained, paused, tests, hostile, foreign, killed, full)
 
 case, place, kinglet, payload = sys.argv[1:]
 os.environ["XDG_RUNTIME_DIR"] = place

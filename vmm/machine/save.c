@@ -297,14 +297,17 @@ static int greet(struct vm *vm)
 int vm_restore(struct vm *vm)
 {
 	struct snapshot *snapshot = vm->config->restore;
-	int ret = vm_state(vm, snapshot->state);
+	int ret;
 
+	observers_phase(&vm->observers, MACHINE_LOADS);
+	ret = vm_state(vm, snapshot->state);
 	if (!ret)
 		ret = state_end(snapshot->state);
 	if (!ret)
 		ret = board_renew_generation(vm);
 	if (ret)
 		return ret;
+	sys_note(vm->sys, SYS_TOPIC_PHASE, -1, "restored from %s", snapshot->path);
 	for (unsigned i = 0; i < vm->device_count; i++)
 		restart_device(vm->devices[i]);
 	ret = greet(vm);

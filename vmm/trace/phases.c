@@ -3,10 +3,13 @@
 
 static const struct {
 	const char *name, *meaning;
+	const char *restored; /* its meaning for a saved machine; NULL: the same */
 } words[] = {
 	[PHASE_EXEC] = { "exec", "Kinglet starts to build the machine" },
-	[PHASE_LOAD] = { "load", "the machine is built; now the kernel is loaded" },
-	[PHASE_RUN] = { "run", "first KVM_RUN: the guest's first instruction" },
+	[PHASE_LOAD] = { "load", "the machine is built; now the kernel is loaded",
+			 "the machine is built; now its saved state is loaded" },
+	[PHASE_RUN] = { "run", "first KVM_RUN: the guest's first instruction",
+			"first KVM_RUN: the guest goes on" },
 	[PHASE_DEVICE] = { "device", "the guest touches its first device" },
 	[PHASE_KERNEL] = { "kernel", "the kernel prints its banner" },
 	[PHASE_DRIVER] = { "driver", "first DRIVER_OK: a virtio driver is ready" },
@@ -20,9 +23,9 @@ const char *phase_name(enum phase phase)
 	return words[phase].name;
 }
 
-const char *phase_meaning(enum phase phase)
+const char *phase_meaning(enum phase phase, bool restored)
 {
-	return words[phase].meaning;
+	return restored && words[phase].restored ? words[phase].restored : words[phase].meaning;
 }
 
 bool phases_reach(struct phases *phases, enum phase phase, uint64_t now_ns)

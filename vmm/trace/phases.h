@@ -27,8 +27,8 @@ bool phases_since_start(const struct phases *phases, enum phase phase, uint64_t 
 /* The next phase that was seen after this one, the first one for PHASES; PHASES: none. */
 enum phase phases_next(const struct phases *phases, enum phase after);
 
-/* "init", as in --budget, and its meaning: "the kernel starts init". */
+/* "init", as in --budget, and its meaning: "the kernel starts init"; restored: a saved machine. */
 const char *phase_name(enum phase phase);
-const char *phase_meaning(enum phase phase);
+const char *phase_meaning(enum phase phase, bool restored);
 
 #endif

@@ -227,7 +227,7 @@ static void tell_phases(struct watch *watch)
 			"\"ts\":%llu.%03u,\"dur\":%llu.%03u,\"args\":{\"what\":\"%s\"}}",
 			phase_name(phase), getpid(), PHASE_TRACK, ULL((at - start) / 1000),
 			(unsigned)((at - start) % 1000), ULL(ns / 1000), (unsigned)(ns % 1000),
-			phase_meaning(phase));
+			phase_meaning(phase, watch->parts->config->restore));
 	}
 }
 

@@ -116,7 +116,7 @@ static void reach(struct watched_thread *thread, enum phase phase, const struct 
 		.topic = SYS_TOPIC_PHASE,
 		.site = by->site,
 		.fd = -1,
-		.arg = phase_meaning(phase),
+		.arg = phase_meaning(phase, watch->parts->config->restore),
 		.start_ns = at_ns,
 		.end_ns = at_ns,
 	};
@@ -204,7 +204,7 @@ static void reach_at(struct watch *watch, const struct sys_site *site, enum phas
 {
 	if (phases_reach(&watch->phases, phase, sys_now_ns()))
 		sys_note_from(watch->parts->sys, site, SYS_TOPIC_PHASE, -1, "%s",
-			      phase_meaning(phase));
+			      phase_meaning(phase, watch->parts->config->restore));
 }
 
 static void see_phase(void *owner, const struct sys_site *site, enum machine_phase phase)
