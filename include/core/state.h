@@ -59,7 +59,7 @@ struct state_field {
 #define STATE_LIMITED(type, member, limit)                                                         \
 	STATE_FIELD(type, member, STATE_FIELD_NUMBER, STATE_SIZEOF_NUMBER(type, member), limit)
 #define STATE_NUMBERS(type, member)                                                                \
-	STATE_FIELD(type, member, STATE_FIELD_NUMBER, STATE_SIZEOF(type, member[0]), UINT64_MAX)
+	STATE_FIELD(type, member, STATE_FIELD_NUMBER, sizeof(*((type *)NULL)->member), UINT64_MAX)
 #define STATE_FLAG(type, member) STATE_FIELD(type, member, STATE_FIELD_FLAG, 1, 1)
 #define STATE_BYTES(type, member) STATE_FIELD(type, member, STATE_FIELD_BYTES, 1, UINT64_MAX)
 /* clang-format off */

@@ -149,9 +149,10 @@ static char *stored_tables(void)
 /* The line after those of the table that begins here. */
 static const char *next_table(const char *at)
 {
-	do
-		at += strcspn(at, "\n") + 1;
-	while (*at == '\t');
+	do {
+		at += strcspn(at, "\n");
+		at += *at == '\n';
+	} while (*at == '\t');
 	return at;
 }
 
@@ -159,11 +160,13 @@ static void check_stored(const char *at, size_t len)
 {
 	const struct state_table *table;
 	char name[STATE_NAME_MAX + 1], *now;
-	unsigned version;
 	size_t now_len;
+	unsigned version;
+	int name_len;
 	FILE *out;
 
-	assert_int_equal(sscanf(at, "%63[^,], version %u", name, &version), 2);
+	assert_int_equal(sscanf(at, "%63[^,], version %n", name, &name_len), 1);
+	version = (unsigned)strtoul(at + name_len, NULL, 10);
 	table = snapshot_table(name);
 	if (!table || table->version < version)
 		fail_msg("table %s, version %u: is gone; this Kinglet would refuse each state that "
