@@ -326,6 +326,7 @@ static const struct moving_field moving[] = {
 	{ "snapshot", "saved_ns" },
 	{ "kvmclock", "clock" },
 	{ "tsc", "value" },
+	{ "virtio", "offered" }, /* may become more */
 	/* The guest is told to announce its card, and of its CID. */
 	{ "virtio-pci", "isr" },
 	{ "virtio", "config_generation" },
