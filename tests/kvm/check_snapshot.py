@@ -272,6 +272,10 @@ def hostile():
         refused(file_of(sections[:i] + [sections[i + 1], sections[i]] + sections[i + 2:]),
                 f"{name_of(sections[i])} late")
     refused(file_of(sections + [sections[0]]), "one more at the end")
+    for words in (b"--nonsense", b"--cpus=x", b"--cpus", b"nonsense"):
+        options = sections[1][:16 + len(name_of(sections[1]))] + words + b"\0"
+        options = options[:8] + struct.pack("<I", len(words) + 1) + options[12:]
+        refused(file_of(sections[:1] + [options] + sections[2:]), f"options {words}")
     for i, section in enumerate(sections):
         data = len(section) - 1 - chance.randrange(max(1, len(section) - 16 - len(name_of(section))))
         changed = section[:data] + bytes([section[data] ^ 1 << chance.randrange(8)]) + \

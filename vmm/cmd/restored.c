@@ -23,11 +23,16 @@ static const struct command words = {
 static int parse_words(struct restored *restored)
 {
 	const struct snapshot *snapshot = restored->snapshot;
-	int ret = options_parse(&words, &restored->saved.common, (int)snapshot->word_count,
-				(char **)snapshot->words);
+	int ret;
 
+	/* What is wrong with one is said as if the user had written it. */
+	log_mute(true);
+	ret = options_parse(&words, &restored->saved.common, (int)snapshot->word_count,
+			    (char **)snapshot->words);
+	log_mute(false);
 	if (ret)
-		log_error("%s: its options are not those of a machine", snapshot->path);
+		log_error("%s: its options are not those of a machine (see kinglet state show)",
+			  snapshot->path);
 	return ret;
 }
 
