@@ -34,7 +34,7 @@ static void bytes(const char *at, uint8_t *to)
 
 		if (low < 0)
 			give_up("Kinglet's answer", "damaged", 0);
-		to[i] = (uint8_t)(high << 4 | low);
+		to[i] = (uint8_t)(high * 16 + low);
 	}
 }
 

@@ -23,8 +23,8 @@ static bool hear(void *owner, enum guest_stream stream, const char *line, bool w
 	struct heard *heard = owner;
 	size_t used = strlen(heard->text);
 
-	snprintf(heard->text + used, sizeof(heard->text) - used, "%u:%s%s", stream, line,
-		 whole ? "|" : "...");
+	snprintf(heard->text + used, sizeof(heard->text) - used, "%u:%s%s",
+		 (unsigned)stream, line, whole ? "|" : "...");
 	end->status = 7;
 	return heard->wanted && strcmp(line, heard->wanted) == 0;
 }

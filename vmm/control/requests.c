@@ -413,11 +413,12 @@ static cJSON *serve(struct request *request, struct refusal *refusal)
 {
 	const struct verb *verb = find_verb(request->message->verb, refusal);
 
-	if (verb)
-		take_args(request, verb, refusal);
+	if (!verb)
+		return NULL;
+	request->verb = verb;
+	take_args(request, verb, refusal);
 	if (!refusal->code)
 		check_state(request->server, verb, refusal);
-	request->verb = verb;
 	return refusal->code ? NULL : verb->serve(request, refusal);
 }
 

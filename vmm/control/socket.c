@@ -18,7 +18,7 @@ static int fd_of(const char *where)
 	char *end;
 	long fd;
 
-	if (strncmp(where, "fd=", 3) || !isdigit((unsigned char)where[3]))
+	if (strncmp(where, "fd=", 3) != 0 || !isdigit((unsigned char)where[3]))
 		return -1;
 	fd = strtol(where + 3, &end, 10);
 	return !*end && fd <= 1 << 20 ? (int)fd : -1;
@@ -196,7 +196,7 @@ static int make_folder(const char *path)
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
 	struct stat folder;
 
-	if (stat(runtime, &folder) || folder.st_uid != geteuid())
+	if (!runtime || stat(runtime, &folder) || folder.st_uid != geteuid())
 		return -ENOENT;
 	if (mkdir(path, 0700) && errno != EEXIST)
 		return -ENOENT;
@@ -245,7 +245,7 @@ int control_socket_open(struct control_socket *sock, const struct control_config
 		memcpy(sock->address.sun_path, config->where, sizeof(sock->address.sun_path) - 1);
 		return refuse_length(sock);
 	}
-	strcpy(sock->address.sun_path, config->where);
+	memcpy(sock->address.sun_path, config->where, strlen(config->where) + 1);
 	return make(sock);
 }
 

@@ -171,12 +171,13 @@ static int copy(const struct gmem *mem, struct vcpu *vcpu, uint64_t address, cha
 	size_t done = 0;
 
 	while (done < len) {
+		const char *data = from ? from + done : NULL;
 		size_t piece = len - done;
 		uint64_t gpa;
 
 		if (find_piece(mem, vcpu, address + done, &piece, &gpa) < 0 ||
 		    (into ? gmem_read(mem, gpa, into + done, piece) :
-			    write_code(mem, gpa, from + done, piece)))
+			    write_code(mem, gpa, data, piece)))
 			break;
 		done += piece;
 	}
