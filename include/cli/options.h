@@ -81,6 +81,9 @@ bool options_given(const struct common_options *options, const char *name);
 /* The same, or on that of the base, to which this line adds. */
 bool options_given_ever(const struct common_options *options, const char *name);
 
+/* Whether a word of `saved` is this option's. */
+bool option_has_word(const struct option *option, const char *word);
+
 /* Adds a flag that belongs to a snapshot to `saved`, as if it had been given. */
 __must_check int options_save(struct common_options *options, const char *name);
 

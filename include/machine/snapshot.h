@@ -40,6 +40,9 @@ struct snapshot {
 const struct state_table *snapshot_table_at(unsigned n);
 const struct state_table *snapshot_table(const char *name);
 
+/* Removes a snapshot's files from its folder, as far as they are there. Any thread. */
+void snapshot_empty(int dir_fd);
+
 /*
  * Opens a snapshot, and reads what comes before the machine's sections. Its words name files of
  * this host: so the folder and its files are taken only if no other user than root can write to

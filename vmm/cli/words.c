@@ -30,7 +30,7 @@ int options_own(struct common_options *options, char *text)
 	return 0;
 }
 
-static bool is_word_of(const char *word, const struct option *option)
+bool option_has_word(const struct option *option, const char *word)
 {
 	size_t len = strlen(option->name);
 
@@ -51,7 +51,7 @@ int options_record(struct common_options *options, const struct option *option, 
 	if (ret)
 		return ret;
 	for (unsigned i = 0; i < options->saved_count && !option_is_repeatable(option); i++)
-		if (is_word_of(options->saved[i], option))
+		if (option_has_word(option, options->saved[i]))
 			at = i;
 	if (at == OPTIONS_SAVED_MAX) {
 		log_error("--%s: too many options for a snapshot", option->name);

@@ -136,14 +136,11 @@ static int replace(struct device_set *set, const struct run_options *options,
 
 static const struct device_kind *kind_of_word(const char *word)
 {
-	for (unsigned i = 0; device_kinds[i]; i++) {
-		const char *name = device_kinds[i]->option.name;
-		size_t len = strlen(name);
+	const struct device_kind *const *kind = device_kinds;
 
-		if (!strncmp(word + 2, name, len) && (!word[2 + len] || word[2 + len] == '='))
-			return device_kinds[i];
-	}
-	return NULL;
+	while (*kind && !option_has_word(&(*kind)->option, word))
+		kind++;
+	return *kind;
 }
 
 /* The words of the next snapshot: of devices that were given anew, the command line's. */

@@ -11,7 +11,7 @@
 
 static const char *const names[] = { "state", "memory" };
 
-static void empty(int dir_fd)
+void snapshot_empty(int dir_fd)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
 		unlinkat(dir_fd, names[i], 0);
@@ -87,7 +87,7 @@ static int open_temp(struct snapshot_folder *folder)
 	if (ret)
 		close_fd(&folder->fd);
 	else
-		empty(folder->fd);
+		snapshot_empty(folder->fd);
 	return ret;
 }
 
@@ -205,7 +205,7 @@ int snapshot_folder_begin(struct snapshot_folder *folder, const char *dir)
 void snapshot_folder_abort(struct snapshot_folder *folder)
 {
 	if (folder->fd >= 0) {
-		empty(folder->fd);
+		snapshot_empty(folder->fd);
 		rmdir(folder->temp);
 	}
 	close_all(folder);
@@ -237,7 +237,7 @@ static int exchange(const struct snapshot_folder *folder)
 	if (renameat2(AT_FDCWD, folder->temp, AT_FDCWD, folder->dir, RENAME_EXCHANGE))
 		return -errno;
 	sync_parent(folder);
-	empty(old);
+	snapshot_empty(old);
 	rmdir(folder->temp);
 	return 0;
 }

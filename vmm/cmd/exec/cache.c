@@ -166,18 +166,12 @@ void exec_cache_destroy(struct exec_cache *cache)
 
 /* --- Its machine ------------------------------------------------------------------------------ */
 
-static void empty(int fd)
-{
-	unlinkat(fd, "state", 0);
-	unlinkat(fd, "memory", 0);
-}
-
 static void remove_at(int folder, const char *name)
 {
 	_cleanup_close_ int fd = openat(folder, name, O_DIRECTORY | O_NOFOLLOW | O_RDONLY | O_CLOEXEC);
 
 	if (fd >= 0)
-		empty(fd);
+		snapshot_empty(fd);
 	unlinkat(folder, name, AT_REMOVEDIR);
 }
 
