@@ -1,14 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "host/image_copy.h"
 
+#include "base/files.h"
+
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 
-static int copy_range(int to, int from, off_t at, off_t end)
+struct copy {
+	int from, to;
+	uint64_t size;
+};
+
+static int copy_range(void *owner, uint64_t at, uint64_t end)
 {
-	while (at < end) {
-		off_t out = at;
-		ssize_t n = copy_file_range(from, &at, to, &out, (size_t)(end - at), 0);
+	const struct copy *copy = owner;
+	off_t in = (off_t)at, out = (off_t)at;
+
+	if (end > copy->size)
+		end = copy->size;
+	while ((uint64_t)in < end) {
+		ssize_t n = copy_file_range(copy->from, &in, copy->to, &out, end - (uint64_t)in, 0);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -16,26 +27,6 @@ static int copy_range(int to, int from, off_t at, off_t end)
 			return n ? -errno : -EIO;
 	}
 	return 0;
-}
-
-static int copy_data(int to, int from, off_t size)
-{
-	off_t at = 0;
-	int ret = 0;
-
-	while (at < size && !ret) {
-		off_t hole;
-
-		at = lseek(from, at, SEEK_DATA);
-		if (at < 0)
-			return errno == ENXIO ? 0 : -errno;
-		hole = lseek(from, at, SEEK_HOLE);
-		if (hole < 0)
-			return -errno;
-		ret = copy_range(to, from, at, hole < size ? hole : size);
-		at = hole;
-	}
-	return ret;
 }
 
 int image_copy(int fd, uint64_t size)
@@ -51,6 +42,6 @@ int image_copy(int fd, uint64_t size)
 		return steal_fd(&copy);
 	if (ftruncate(copy, (off_t)size))
 		return -errno;
-	ret = copy_data(copy, fd, (off_t)size);
+	ret = file_for_data(fd, size, copy_range, &(struct copy){ fd, copy, size });
 	return ret ? ret : steal_fd(&copy);
 }

@@ -38,6 +38,24 @@ int pread_exactly(int fd, void *buf, size_t len, uint64_t off)
 	return 0;
 }
 
+int file_for_data(int fd, uint64_t size, int (*work)(void *owner, uint64_t at, uint64_t end),
+		  void *owner)
+{
+	off_t at = 0, end;
+
+	while ((at = lseek(fd, at, SEEK_DATA)) >= 0 && (uint64_t)at < size) {
+		int ret;
+
+		end = lseek(fd, at, SEEK_HOLE);
+		ret = end < 0 ? -errno : work(owner, (uint64_t)at, (uint64_t)end);
+		if (ret)
+			return ret;
+		at = end;
+	}
+	/* ENXIO: there is no more data. */
+	return at >= 0 || errno == ENXIO ? 0 : -errno;
+}
+
 /* Three digits or so. */
 static void print_size(FILE *out, uint64_t bytes)
 {

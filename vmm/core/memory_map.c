@@ -165,27 +165,32 @@ static int zero_huge_pages(const struct gmem *mem, uint8_t *at, uint64_t len, in
 	return 0;
 }
 
+struct pieces {
+	const struct gmem *mem;
+	int (*work)(void *owner, uint64_t at, uint64_t len);
+	void *owner;
+};
+
+static int work_in_pieces(void *owner, uint64_t at, uint64_t end)
+{
+	const struct pieces *pieces = owner;
+	int ret = end > pieces->mem->size ? -EINVAL : 0;
+
+	while (at < end && !ret) {
+		uint64_t len = end - at < PIECE ? end - at : PIECE;
+
+		ret = memory_stop_wanted(pieces->mem) ? -ECANCELED
+						      : pieces->work(pieces->owner, at, len);
+		at += len;
+	}
+	return ret;
+}
+
 int memory_for_data(const struct gmem *mem, int file,
 		    int (*work)(void *owner, uint64_t at, uint64_t len), void *owner)
 {
-	off_t at = 0, end;
-
-	while ((at = lseek(file, at, SEEK_DATA)) >= 0 && (uint64_t)at < mem->size) {
-		end = lseek(file, at, SEEK_HOLE);
-		if (end < 0 || (uint64_t)end > mem->size)
-			return end < 0 ? -errno : -EINVAL;
-		while (at < end) {
-			uint64_t len = end - at < PIECE ? (uint64_t)(end - at) : PIECE;
-			int ret = memory_stop_wanted(mem) ? -ECANCELED
-							  : work(owner, (uint64_t)at, len);
-
-			if (ret)
-				return ret;
-			at += (off_t)len;
-		}
-	}
-	/* ENXIO: there is no more data. */
-	return at >= 0 || errno == ENXIO ? 0 : -errno;
+	return file_for_data(file, mem->size, work_in_pieces,
+			     &(struct pieces){ mem, work, owner });
 }
 
 struct copy {
