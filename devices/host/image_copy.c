@@ -5,21 +5,25 @@
 
 #include <linux/fs.h>
 #include <sys/ioctl.h>
+#include <sys/sendfile.h>
 
 struct copy {
 	int from, to;
 	uint64_t size;
 };
 
+/* sendfile(2), since copy_file_range(2) refuses block devices, and a copy to another file system. */
 static int copy_range(void *owner, uint64_t at, uint64_t end)
 {
 	const struct copy *copy = owner;
-	off_t in = (off_t)at, out = (off_t)at;
+	off_t in = (off_t)at;
 
 	if (end > copy->size)
 		end = copy->size;
+	if (lseek(copy->to, in, SEEK_SET) < 0)
+		return -errno;
 	while ((uint64_t)in < end) {
-		ssize_t n = copy_file_range(copy->from, &in, copy->to, &out, end - (uint64_t)in, 0);
+		ssize_t n = sendfile(copy->to, copy->from, &in, end - (uint64_t)in);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -29,11 +33,28 @@ static int copy_range(void *owner, uint64_t at, uint64_t end)
 	return 0;
 }
 
+static int open_nameless(const char *folder)
+{
+	char name[PATH_MAX];
+	int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	/* 9p, and overlays before Linux 6.3. */
+	if (fd >= 0 || errno != EOPNOTSUPP)
+		return fd;
+	if ((size_t)snprintf(name, sizeof(name), "%s/kinglet-XXXXXX", folder) >= sizeof(name)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	fd = mkostemp(name, O_CLOEXEC);
+	if (fd >= 0)
+		unlink(name);
+	return fd;
+}
+
 int image_copy(int fd, uint64_t size)
 {
 	const char *folder = getenv("TMPDIR");
-	_cleanup_close_ int copy = open(folder && *folder ? folder : "/var/tmp",
-					O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	_cleanup_close_ int copy = open_nameless(folder && *folder ? folder : "/var/tmp");
 	int ret;
 
 	if (copy < 0)

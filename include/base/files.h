@@ -19,8 +19,8 @@ __must_check int pread_exactly(int fd, void *buf, size_t len, uint64_t off);
 
 /*
  * Calls work() for each run of data [at, end) of a file that begins before `size`, in rising order,
- * but not for its holes; `end` may be beyond. Returns what work() does if that is not 0; negative
- * errno of lseek(2), whose offset it moves.
+ * but not for its holes (a block device has none); `end` may be beyond. Returns what work() does if
+ * that is not 0; negative errno of lseek(2), whose offset it moves.
  */
 __must_check int file_for_data(int fd, uint64_t size,
 			       int (*work)(void *owner, uint64_t at, uint64_t end), void *owner);

@@ -52,7 +52,9 @@ int file_for_data(int fd, uint64_t size, int (*work)(void *owner, uint64_t at, u
 			return ret;
 		at = end;
 	}
-	/* ENXIO: there is no more data. */
+	/* ENXIO: there is no more data. EINVAL: a block device, which has no holes. */
+	if (at < 0 && errno == EINVAL)
+		return work(owner, 0, size);
 	return at >= 0 || errno == ENXIO ? 0 : -errno;
 }
 
