@@ -210,13 +210,13 @@ static void note_status(const struct virtio_dev *dev)
 		 dev->status & VIRTIO_CONFIG_S_FAILED ? " FAILED" : "");
 }
 
-/* Starts a device that is live and not broken, if it may access guest memory. */
+/* Starts a device that is live and not broken, if it may access guest memory and is not held. */
 static void go(struct virtio_dev *dev)
 {
 	char reason[64];
 	int ret;
 
-	if (dev->dma_off || !(dev->status & VIRTIO_CONFIG_S_DRIVER_OK) ||
+	if (dev->dma_off || dev->held || !(dev->status & VIRTIO_CONFIG_S_DRIVER_OK) ||
 	    dev->status & VIRTIO_CONFIG_S_NEEDS_RESET)
 		return;
 	ret = start(dev);
@@ -253,14 +253,28 @@ static bool lost_request(const struct virtio_dev *dev)
 	return false;
 }
 
+void virtio_hold(struct virtio_dev *dev, unsigned reason)
+{
+	dev->held |= reason;
+	if (!dev->started)
+		return;
+	stop(dev);
+	if (lost_request(dev))
+		virtio_broken(dev, "a request was lost when its queue was stopped");
+}
+
+/* Each start of a queue kicks it. */
+void virtio_release(struct virtio_dev *dev, unsigned reason)
+{
+	dev->held &= ~reason;
+	if (!dev->started)
+		go(dev);
+}
+
 void virtio_freeze(struct virtio_dev *dev)
 {
 	pthread_mutex_lock(&dev->lock);
-	if (dev->started) {
-		stop(dev);
-		if (lost_request(dev))
-			virtio_broken(dev, "a request was lost when its queue was stopped");
-	}
+	virtio_hold(dev, VIRTIO_HELD_FROZEN);
 	pthread_mutex_unlock(&dev->lock);
 }
 
@@ -274,12 +288,10 @@ static void raise_again(struct virtio_dev *dev)
 		irq_line_raise(&dev->config_irq);
 }
 
-/* Each start of a queue kicks it. */
 void virtio_thaw(struct virtio_dev *dev)
 {
 	pthread_mutex_lock(&dev->lock);
-	if (!dev->started)
-		go(dev);
+	virtio_release(dev, VIRTIO_HELD_FROZEN);
 	if (dev->loaded)
 		raise_again(dev);
 	dev->loaded = false;

@@ -154,6 +154,7 @@ struct virtio_dev {
 	bool started; /* backends run */
 	bool loaded;  /* and not yet thawed */
 	bool dma_off; /* the device may not access guest memory */
+	unsigned held; /* reasons of virtio_hold() */
 	unsigned complaints; /* logged by virtio_broken() */
 	/* virtio 1.2 §2.5.2: counts virtio_config_changed(); a reset does not make it repeat. */
 	uint8_t config_generation;
@@ -247,18 +248,29 @@ static inline bool virtio_resumes(const struct virtio_dev *dev)
 /* The model changed its configuration space. */
 void virtio_config_changed(struct virtio_dev *dev);
 
+/* Why a device stands still. */
+enum {
+	VIRTIO_HELD_FROZEN = 1,	  /* virtio_freeze() */
+	VIRTIO_HELD_UNLOGGED = 2, /* its writes to guest memory would be missed: core/dirty.h */
+};
+
 /*
- * Stops the backends of a running device without a change of its status: nothing is in flight
- * after it, guest memory is not accessed any more, and last_avail of each queue is valid. A device
- * for which that is not so (a failing vhost) is broken. Machine's thread, with all vCPUs parked:
- * until virtio_thaw() nothing may start the device. Not locked, as the next; idempotent.
+ * Stops the backends of a running device without a change of its status, which stays the driver's:
+ * nothing is in flight after it, guest memory is not accessed any more, and last_avail of each
+ * queue is valid. A device for which that is not so (a failing vhost) is broken. Whatever the driver
+ * does, nothing starts before all reasons are released. Kicks meanwhile are lost, and made up for by
+ * the start; one that fails makes the device broken. Both are idempotent.
  */
+void virtio_hold(struct virtio_dev *dev, unsigned reason);
+void virtio_release(struct virtio_dev *dev, unsigned reason);
+
+/* Holds the device, with all vCPUs parked. Machine's thread; not locked, as the next. */
 void virtio_freeze(struct virtio_dev *dev);
 /*
  * After virtio_freeze(), or after virtio_state() has loaded into a fresh device: starts again what
  * should run, and kicks each running queue, for what arrived meanwhile. After a load it also raises
  * their interrupts and that of the configuration, once, because one may have been on its way when
- * the machine was saved. A start that fails makes the device broken.
+ * the machine was saved.
  */
 void virtio_thaw(struct virtio_dev *dev);
 

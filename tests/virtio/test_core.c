@@ -463,6 +463,7 @@ static void test_freeze_stops_and_thaw_starts(void **state)
 
 	virtio_thaw(&f->dev);
 	virtio_freeze(&f->dev);
+	virtio_thaw(&f->dev);
 	assert_string_equal(f->calls, "");
 	go_live(f);
 	virtio_freeze(&f->dev);
@@ -478,6 +479,43 @@ static void test_freeze_stops_and_thaw_starts(void **state)
 	assert_int_equal(f->dev.status, LIVE);
 	assert_int_equal(f->transport.config_changes, 0);
 	assert_false(mock_irq_taken(&f->dev.queues[0].irq));
+}
+
+/* vCPUs may run: the driver resets the device and sets it up again. */
+static void test_held_device_does_not_start(void **state)
+{
+	struct fixture *f = *state;
+
+	virtio_hold(&f->dev, VIRTIO_HELD_UNLOGGED);
+	go_live(f);
+	assert_string_equal(f->calls, "");
+	set(f, 0);
+	go_live(f);
+	assert_string_equal(f->calls, "-");
+	assert_int_equal(f->transport.attached, 0);
+	virtio_release(&f->dev, VIRTIO_HELD_UNLOGGED);
+	assert_string_equal(f->calls, "-+AB");
+	assert_int_equal(f->dev.status, LIVE);
+}
+
+/* Whichever is released first: a machine that has moved away must not write any more. */
+static void test_device_is_held_until_no_reason_is_left(void **state)
+{
+	struct fixture *f = *state;
+
+	go_live(f);
+	virtio_hold(&f->dev, VIRTIO_HELD_UNLOGGED);
+	virtio_freeze(&f->dev);
+	virtio_release(&f->dev, VIRTIO_HELD_UNLOGGED);
+	assert_string_equal(f->calls, "+ABba");
+	virtio_thaw(&f->dev);
+	assert_string_equal(f->calls, "+ABba+AB");
+	virtio_hold(&f->dev, VIRTIO_HELD_UNLOGGED);
+	virtio_freeze(&f->dev);
+	virtio_thaw(&f->dev);
+	assert_string_equal(f->calls, "+ABba+ABba");
+	virtio_release(&f->dev, VIRTIO_HELD_UNLOGGED);
+	assert_string_equal(f->calls, "+ABba+ABba+AB");
 }
 
 static void test_thaw_that_fails_breaks_the_device(void **state)
@@ -648,6 +686,8 @@ int main(void)
 		TEST(test_activate_error),
 		TEST(test_2_4_reset),
 		TEST(test_freeze_stops_and_thaw_starts),
+		TEST(test_held_device_does_not_start),
+		TEST(test_device_is_held_until_no_reason_is_left),
 		TEST(test_thaw_that_fails_breaks_the_device),
 		TEST(test_broken_device_stays_still),
 		TEST(test_freeze_that_loses_a_request_breaks_the_device),
