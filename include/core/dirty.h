@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which pages of guest RAM have been written: by vCPUs, from KVM's dirty log (KVM api.rst 4.8,
- * 4.35); by this process, from gmem_written(). Not by vhost: it has a log of its own.
+ * 4.35); by this process, from gmem_written(); by others for it (vhost), from struct gmem_listener.
  *
  * One log at a time for a struct gmem.
  */
@@ -22,7 +22,9 @@ struct dirty_log {
 
 /*
  * Starts the log for all of RAM: every page counts as clean. The first write to each page becomes
- * slower. vCPUs and devices may run. On a negative errno nothing is logged.
+ * slower. vCPUs and devices may run; a device whose writes the kernel does not log stands still
+ * until the stop (VIRTIO_HELD_UNLOGGED). Machine's thread, as the next. On a negative errno nothing
+ * is logged.
  */
 __must_check int dirty_log_start(struct dirty_log *log, struct gmem_kvm *memslots,
 				 struct gmem *mem);

@@ -40,6 +40,14 @@ struct gmem_slot {
 struct gmem_listener {
 	int (*add)(struct gmem_listener *listener, const struct gmem_slot *slot);
 	void (*remove)(struct gmem_listener *listener, const struct gmem_slot *slot);
+	/*
+	 * For core/dirty.h, of those that let something write RAM which is neither a vCPU nor this
+	 * process; NULL for others. `log` turns a log of these writes on, in which every page is
+	 * clean, or off; idempotent. Turning it on may fail (negative errno, logged): then it is
+	 * off. `take` is gmem_log_take() for the slot, while the log is on. Machine's thread.
+	 */
+	int (*log)(struct gmem_listener *listener, bool on);
+	void (*take)(struct gmem_listener *listener, const struct gmem_slot *slot, uint64_t *words);
 	struct gmem_listener *next;
 };
 
@@ -182,6 +190,13 @@ static inline void gmem_written(const struct gmem *mem, const void *hva, uint64_
 	if (gmem_is_logged(mem))
 		gmem_log_write(mem, hva, len);
 }
+
+/*
+ * Takes bits [first, first + count) of a log, to which others may add at the same time: clears them,
+ * and sets those that were set in `words`, from bit 0. Who has a bit sees what was written before it
+ * was set.
+ */
+void gmem_log_take(uint64_t *log, uint64_t first, uint64_t count, uint64_t *words);
 
 /* Copies out of or into guest RAM; the range may span adjacent slots. 0 or -EFAULT. */
 __must_check int gmem_read(const struct gmem *mem, uint64_t gpa, void *buf, uint64_t len);

@@ -213,6 +213,97 @@ static void test_what_is_not_ram_is_no_write_to_it(void **state)
 	assert_seen(f, 0);
 }
 
+/* --- Others that write ------------------------------------------------------------------------ */
+
+/* A kernel's worker with a log by guest-physical page, here of the second slot only. */
+struct other {
+	struct gmem_listener listener;
+	uint64_t word;
+	unsigned on; /* the calls in order, as bits after a leading 1 */
+	int error;
+};
+
+static int add_nothing(struct gmem_listener *listener, const struct gmem_slot *slot)
+{
+	(void)listener;
+	(void)slot;
+	return 0;
+}
+
+static void remove_nothing(struct gmem_listener *listener, const struct gmem_slot *slot)
+{
+	(void)listener;
+	(void)slot;
+}
+
+static int log_other(struct gmem_listener *listener, bool on)
+{
+	struct other *other = container_of(listener, struct other, listener);
+
+	other->on = other->on << 1 | on;
+	return on ? other->error : 0;
+}
+
+static void take_other(struct gmem_listener *listener, const struct gmem_slot *slot,
+		       uint64_t *words)
+{
+	struct other *other = container_of(listener, struct other, listener);
+
+	if (slot->gpa == 4 * GIB)
+		gmem_log_take(&other->word, 7, 1, words);
+}
+
+static void add_other(struct fixture *f, struct other *other)
+{
+	*other = (struct other){
+		.listener = { .add = add_nothing, .remove = remove_nothing,
+			      .log = log_other, .take = take_other },
+		.on = 1,
+	};
+	assert_int_equal(gmem_add_listener(&f->mem, &other->listener), 0);
+}
+
+static void test_others_have_a_log_of_their_own(void **state)
+{
+	struct fixture *f = *state;
+	struct other first, second;
+
+	add_other(f, &first);
+	add_other(f, &second);
+	assert_int_equal(dirty_log_start(&f->log, &f->memslots, &f->mem), 0);
+	first.word = 1ULL << 7 | 1ULL << 6; /* the latter is in no slot: not taken */
+	second.word = 1ULL << 7;
+	assert_seen(f, 1, 4 * GIB);
+	assert_true(first.word == 1ULL << 6 && !second.word);
+	assert_seen(f, 0);
+	second.word = 1ULL << 7;
+	f->dirty[0][0] = 1;
+	assert_seen(f, 2, (uint64_t)0, 4 * GIB);
+	dirty_log_stop(&f->log);
+	assert_int_equal(first.on, 6);
+	assert_int_equal(second.on, 6);
+	gmem_del_listener(&f->mem, &first.listener);
+	gmem_del_listener(&f->mem, &second.listener);
+}
+
+static void test_other_that_cannot_log_fails_the_start(void **state)
+{
+	struct fixture *f = *state;
+	struct other first, second;
+
+	add_other(f, &first);
+	add_other(f, &second);
+	/* The last one added is asked first. */
+	first.error = -EIO;
+	assert_int_equal(dirty_log_start(&f->log, &f->memslots, &f->mem), -EIO);
+	assert_int_equal(second.on, 6);
+	assert_int_equal(first.on, 6);
+	assert_false(gmem_is_logged(&f->mem));
+	assert_int_equal(f->fake.slots[0].flags, 0);
+	gmem_del_listener(&f->mem, &first.listener);
+	gmem_del_listener(&f->mem, &second.listener);
+}
+
 /*
  * Two devices and a reader: each page has a counter, and what the reader has seen of it at the end is
  * the last value.
@@ -289,6 +380,8 @@ int main(void)
 		TEST(test_own_writes_are_in_the_log_with_those_of_vcpus),
 		TEST(test_every_way_to_write_is_logged),
 		TEST(test_what_is_not_ram_is_no_write_to_it),
+		TEST(test_others_have_a_log_of_their_own),
+		TEST(test_other_that_cannot_log_fails_the_start),
 		TEST(test_concurrent_writes_are_in_this_round_or_the_next),
 	};
 

@@ -11,6 +11,17 @@ static uint64_t word_count(const struct gmem_slot *slot)
 	return (slot->len / DIRTY_PAGE + 63) / 64;
 }
 
+/* The first error; off goes through all of them. */
+static int log_others(const struct gmem *mem, bool on)
+{
+	int ret = 0;
+
+	for (struct gmem_listener *l = mem->listeners; l && (!ret || !on); l = l->next)
+		if (l->log)
+			ret = l->log(l, on);
+	return ret;
+}
+
 int dirty_log_start(struct dirty_log *log, struct gmem_kvm *memslots, struct gmem *mem)
 {
 	uint64_t most = 1;
@@ -26,6 +37,8 @@ int dirty_log_start(struct dirty_log *log, struct gmem_kvm *memslots, struct gme
 	ret = memory_log_start(mem);
 	if (!ret)
 		ret = gmem_kvm_log_writes(memslots, mem, true);
+	if (!ret)
+		ret = log_others(mem, true);
 	if (ret < 0)
 		dirty_log_stop(log);
 	return ret;
@@ -35,6 +48,7 @@ void dirty_log_stop(struct dirty_log *log)
 {
 	if (!log->words)
 		return;
+	(void)!log_others(log->mem, false);
 	/* Cannot fail for lack of resources: only the flag of the slots changes. */
 	(void)!gmem_kvm_log_writes(log->memslots, log->mem, false);
 	memory_log_stop(log->mem);
@@ -65,7 +79,11 @@ int dirty_log_read(struct dirty_log *log, void (*dirty)(void *owner, uint64_t gp
 		ret = kvm_vm_ioctl(log->memslots->kvm, KVM_GET_DIRTY_LOG, &request);
 		if (ret < 0)
 			return ret;
-		memory_log_take(log->mem, slot, log->words);
+		gmem_log_take(log->mem->log, slot->offset / DIRTY_PAGE, slot->len / DIRTY_PAGE,
+			      log->words);
+		for (struct gmem_listener *l = log->mem->listeners; l; l = l->next)
+			if (l->take)
+				l->take(l, slot, log->words);
 		report(log, slot, dirty, owner);
 	}
 	return 0;

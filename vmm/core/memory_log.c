@@ -63,13 +63,13 @@ void gmem_log_write(const struct gmem *mem, const void *hva, uint64_t len)
 	}
 }
 
-void memory_log_take(struct gmem *mem, const struct gmem_slot *slot, uint64_t *words)
+void gmem_log_take(uint64_t *log, uint64_t first, uint64_t count, uint64_t *words)
 {
-	uint64_t first = slot->offset / PAGE, page = first, end = first + slot->len / PAGE;
+	uint64_t page = first, end = first + count;
 
 	while (page < end) {
 		uint64_t at = page / WORD_BITS * WORD_BITS, mask = next_mask(&page, end), taken;
-		uint64_t *word = &mem->log[at / WORD_BITS];
+		uint64_t *word = &log[at / WORD_BITS];
 
 		if (!__atomic_load_n(word, __ATOMIC_RELAXED))
 			continue;

@@ -14,10 +14,4 @@ __must_check int memory_log_start(struct gmem *mem);
 /* Idempotent. */
 void memory_log_stop(struct gmem *mem);
 
-/*
- * Adds the slot's logged pages to `words`, in which bit n is page n of the slot, and counts them as
- * clean again. One thread at a time; others may write.
- */
-void memory_log_take(struct gmem *mem, const struct gmem_slot *slot, uint64_t *words);
-
 #endif
