@@ -1,23 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "backend/vhost.h"
+#include "vhost_internal.h"
 
 #include "base/log.h"
 
-#include <linux/vhost.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
-
-/* struct vhost_memory with room for its flexible array. */
-struct vhost_table {
-	struct {
-		uint32_t nregions, padding;
-	} memory;
-	struct vhost_memory_region regions[GMEM_MAX_SLOTS];
-};
-_Static_assert(offsetof(struct vhost_table, regions) == offsetof(struct vhost_memory, regions),
-	       "the regions follow the header");
 
 void vhost_close(struct vhost *vhost)
 {
@@ -28,6 +16,9 @@ void vhost_close(struct vhost *vhost)
 	free(vhost->rings);
 	free(vhost->table);
 	close_fd(&vhost->fd);
+	/* After the fd: the kernel writes to it no more. */
+	free(vhost->log.words);
+	vhost->log = (struct vhost_log){ 0 };
 	vhost->rings = NULL;
 	vhost->ring_count = 0;
 	vhost->table = NULL;
@@ -55,7 +46,7 @@ static int set_table(struct vhost *vhost)
 static int add_region(struct vhost *vhost, const struct gmem_slot *slot)
 {
 	struct vhost_table *table = vhost->table;
-	int ret = 0;
+	int ret;
 
 	if (table->memory.nregions == GMEM_MAX_SLOTS)
 		return -ENOSPC;
@@ -64,7 +55,8 @@ static int add_region(struct vhost *vhost, const struct gmem_slot *slot)
 		.memory_size = slot->len,
 		.userspace_addr = (uintptr_t)slot->hva,
 	};
-	if (vhost->started)
+	ret = vhost_log_fit(vhost);
+	if (ret >= 0 && vhost->started)
 		ret = set_table(vhost);
 	if (ret < 0)
 		table->memory.nregions--;
@@ -95,6 +87,8 @@ static void remove_region(struct vhost *vhost, const struct gmem_slot *slot)
 	table->regions[i] = table->regions[--table->memory.nregions];
 	if (vhost->started && set_table(vhost) < 0)
 		virtio_broken(vhost->dev, "vhost keeps memory that is gone");
+	/* A log that is too long does no harm. */
+	(void)!vhost_log_fit(vhost);
 }
 
 static void remove_slot(struct gmem_listener *listener, const struct gmem_slot *slot)
@@ -157,7 +151,9 @@ static int bind(struct vhost *vhost, struct virtio_dev *dev, unsigned first, uns
 	if (!vhost->table)
 		return -ENOMEM;
 	vhost->dev = dev;
-	vhost->listener = (struct gmem_listener){ .add = add_slot, .remove = remove_slot };
+	vhost->listener = (struct gmem_listener){
+		.add = add_slot, .remove = remove_slot, .log = vhost_log, .take = vhost_log_take
+	};
 	ret = gmem_add_listener(dev->mem, &vhost->listener);
 	if (ret)
 		return ret;
@@ -179,23 +175,6 @@ int vhost_bind(struct vhost *vhost, struct virtio_dev *dev, unsigned first, unsi
 
 /* --- Start and stop --------------------------------------------------------------------------- */
 
-/* vhost uses addresses of this process, checked like those of a local ring. */
-static int set_addresses(struct vhost *vhost, unsigned index)
-{
-	struct virtio_dev *dev = vhost->dev;
-	struct vhost_vring_addr addr = { .index = index };
-	struct virtq_rings rings;
-	int ret = virtq_map(vhost->rings[index].q, dev->mem,
-			    virtio_has(dev, VIRTIO_RING_F_EVENT_IDX), &rings);
-
-	if (ret)
-		return ret;
-	addr.desc_user_addr = (uintptr_t)rings.desc;
-	addr.avail_user_addr = (uintptr_t)rings.avail;
-	addr.used_user_addr = (uintptr_t)rings.used;
-	return vhost_ioctl(vhost, VHOST_SET_VRING_ADDR, &addr);
-}
-
 /* KICK last: if one is pending, vhost reads the ring at once. */
 static int start_ring(struct vhost *vhost, unsigned index)
 {
@@ -212,7 +191,7 @@ static int start_ring(struct vhost *vhost, unsigned index)
 	if (ret >= 0)
 		ret = vhost_ioctl(vhost, VHOST_SET_VRING_BASE, &base);
 	if (ret >= 0)
-		ret = set_addresses(vhost, index);
+		ret = vhost_set_addresses(vhost, index);
 	if (ret >= 0)
 		ret = vhost_ioctl(vhost, VHOST_SET_VRING_ERR, &error);
 	if (ret >= 0)
@@ -287,10 +266,10 @@ static void kick_rings(struct vhost *vhost)
 int vhost_start(struct backend *backend, struct virtio_dev *dev)
 {
 	struct vhost *vhost = container_of(backend, struct vhost, backend);
-	uint64_t features = dev->acked & vhost->features;
 	int ret;
 
-	ret = vhost_ioctl(vhost, VHOST_SET_FEATURES, &features);
+	(void)dev;
+	ret = vhost_set_features(vhost);
 	if (ret >= 0)
 		ret = set_table(vhost);
 	if (ret >= 0)

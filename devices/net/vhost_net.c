@@ -65,6 +65,7 @@ static const struct vhost_kind net_kind = {
 	.node = { "/dev/vhost-net", .absent = "modprobe vhost_net" },
 	.run = net_run,
 	.halt = net_halt,
+	.logs_data = true,
 };
 
 int vhost_net_open(struct vhost **out, struct sys *sys, int fd, bool optional)

@@ -7,6 +7,8 @@
  *   start     SET_FEATURES (acked only) → SET_MEM_TABLE → per ring NUM, BASE, ADDR, ERR, CALL, KICK
  *             → the kind's own switch (NET_SET_BACKEND, SCSI_SET_ENDPOINT, VSOCK_SET_RUNNING)
  *   stop      switch off → per ring KICK, CALL, ERR unbound → GET_VRING_BASE
+ *   log on    SET_LOG_BASE → SET_FEATURES with LOG_ALL → per ring ADDR with its used ring's guest
+ *             address; off is the same without. A start while it is on has these in their places
  *
  * The start is at DRIVER_OK, never earlier; RESET_OWNER is never used, nor is SET_BACKEND_FEATURES,
  * because all its bits concern an IOMMU, which is not offered here. While a ring runs, the guest's
@@ -34,6 +36,12 @@ struct vhost_kind {
 	int (*run)(struct vhost *vhost);
 	/* On return the kernel no longer uses any ring. */
 	void (*halt)(struct vhost *vhost);
+	/*
+	 * Its write log has the buffers that it fills. vhost-scsi (to Linux 6.12 at least) and
+	 * vhost-vsock offer VHOST_F_LOG_ALL, but log their used rings only, so that a device of
+	 * such a kind stands still while a log is on.
+	 */
+	bool logs_data;
 };
 
 struct vhost_ring {
@@ -45,6 +53,13 @@ struct vhost_ring {
 	 * to another backend now.
 	 */
 	bool bound;
+};
+
+/* Which pages the kernel has written. Private to vhost*.c, locked. */
+struct vhost_log {
+	uint64_t *words; /* owned; by guest-physical page, from 0; the kernel sets bits in it */
+	uint64_t count;	 /* of words */
+	bool on;
 };
 
 /* struct vhost_memory with room for every slot; opaque here, linux/vhost.h stays in .c files. */
@@ -59,6 +74,7 @@ struct vhost {
 	struct virtio_dev *dev; /* borrowed; NULL until bound */
 	struct gmem_listener listener;
 	struct vhost_table *table; /* owned */
+	struct vhost_log log;
 	struct vhost_ring *rings;  /* owned */
 	unsigned ring_count;
 	bool started;

@@ -166,6 +166,33 @@ static void test_endpoint_goes_before_the_rings(void **state)
 	assert_int_equal(f->kernel.rings_with_kick, 0);
 }
 
+static int turn_log(struct fixture *f, bool on)
+{
+	/* vhost's listener is the only one here. */
+	return f->env.mem.listeners->log(f->env.mem.listeners, on);
+}
+
+/* The kernel logs none of the data that it reads from the disk: no command may run meanwhile. */
+static void test_stands_still_while_writes_are_logged(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f);
+	/* As when another part of the log could not be turned on. */
+	assert_int_equal(turn_log(f, false), 0);
+	assert_int_equal(fake_sys_count(&f->env.fake, VHOST_SCSI_SET_ENDPOINT), 1);
+	assert_int_equal(turn_log(f, true), 0);
+	assert_false(f->kernel.has_endpoint);
+	assert_int_equal(f->kernel.rings_with_kick, 0);
+	assert_true(f->env.dev->status & VIRTIO_CONFIG_S_DRIVER_OK);
+	mock_driver_status(f->env.dev, 0);
+	assert_false(start(f) & VIRTIO_CONFIG_S_NEEDS_RESET);
+	assert_false(f->kernel.has_endpoint);
+	assert_int_equal(turn_log(f, false), 0);
+	assert_true(f->kernel.has_endpoint);
+	assert_int_equal(fake_sys_count(&f->env.fake, VHOST_SET_LOG_BASE), 0);
+}
+
 static void test_restart_many_times(void **state)
 {
 	struct fixture *f = *state;
@@ -299,6 +326,7 @@ int main(void)
 		DEVICE_TEST(test_no_endpoint_before_driver_ok),
 		DEVICE_TEST(test_endpoint_comes_behind_the_rings),
 		DEVICE_TEST(test_endpoint_goes_before_the_rings),
+		DEVICE_TEST(test_stands_still_while_writes_are_logged),
 		DEVICE_TEST(test_restart_many_times),
 		DEVICE_TEST(test_queue_not_enabled),
 		DEVICE_TEST(test_target_is_gone_at_driver_ok),

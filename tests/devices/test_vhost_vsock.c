@@ -197,6 +197,23 @@ static void test_reset_stops_and_the_cid_stays(void **state)
 	assert_int_equal(fake_sys_count(&f->env.fake, VHOST_GET_VRING_BASE), 6);
 }
 
+/* The kernel logs no packet that it writes: none may come meanwhile. */
+static void test_stands_still_while_writes_are_logged(void **state)
+{
+	struct fixture *f = *state;
+	struct gmem_listener *listener;
+
+	assert_int_equal(make(f), 0);
+	start(f);
+	listener = f->env.mem.listeners;
+	assert_int_equal(listener->log(listener, true), 0);
+	assert_stopped(&f->kernel);
+	assert_int_equal(f->env.dev->queues[VSOCK_QUEUE_RX].state.last_avail, BASE);
+	assert_int_equal(listener->log(listener, false), 0);
+	assert_int_equal(f->kernel.running, 1);
+	assert_int_equal(f->kernel.features, f->env.dev->acked);
+}
+
 static void test_stop_reads_the_base_back(void **state)
 {
 	struct fixture *f = *state;
@@ -321,6 +338,7 @@ int main(void)
 		DEVICE_TEST(test_vhost_own_bits_stay_hidden),
 		DEVICE_TEST(test_driver_ok_runs_packets_in_the_kernel_and_events_here),
 		DEVICE_TEST(test_reset_stops_and_the_cid_stays),
+		DEVICE_TEST(test_stands_still_while_writes_are_logged),
 		DEVICE_TEST(test_stop_reads_the_base_back),
 		DEVICE_TEST(test_nth_call_of_the_creation_fails),
 		DEVICE_TEST(test_the_kind_leaves_events_to_this_process),

@@ -2,6 +2,7 @@
 #include "fake_vhost.h"
 
 #include <linux/virtio_ring.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
@@ -40,7 +41,27 @@ struct chain {
 	uint16_t head;
 	unsigned out, in; /* entries of iov */
 	struct iovec iov[FAKE_VHOST_IOV];
+	uint64_t gpas[FAKE_VHOST_IOV]; /* of iov */
 };
+
+/* log_write() of the kernel; a log that is too short is asan's to find. */
+static void log_write(struct fake_vhost *kernel, uint64_t gpa, uint64_t len)
+{
+	uint8_t *bytes = (uint8_t *)(uintptr_t)kernel->log_base;
+
+	if (!bytes) {
+		kernel->refusals++;
+		return;
+	}
+	for (uint64_t page = gpa / VHOST_PAGE_SIZE; page <= (gpa + len - 1) / VHOST_PAGE_SIZE; page++)
+		__atomic_fetch_or(&bytes[page / 8], (uint8_t)(1U << page % 8), __ATOMIC_RELEASE);
+}
+
+static void log_used(struct fake_vring *ring, uint64_t offset, uint64_t len)
+{
+	if (ring->addr.flags & 1U << VHOST_VRING_F_LOG)
+		log_write(ring->kernel, ring->addr.log_guest_addr + offset, len);
+}
 
 /* Adds guest memory to the chain, one piece per region. */
 static bool translate(const struct fake_vhost *kernel, struct chain *chain, uint64_t gpa,
@@ -61,6 +82,7 @@ static bool translate(const struct fake_vhost *kernel, struct chain *chain, uint
 		chain->iov[chain->out + chain->in] = (struct iovec){
 			(void *)(uintptr_t)(r->userspace_addr + gpa - r->guest_phys_addr), n
 		};
+		chain->gpas[chain->out + chain->in] = gpa;
 		/* The caller selects the half by where it counts from. */
 		chain->in++;
 		gpa += n;
@@ -114,7 +136,7 @@ static bool walk_table(const struct fake_vhost *kernel, struct chain *chain,
 }
 
 /* Returns the received data. */
-static uint32_t echo(const struct chain *chain)
+static uint32_t echo(struct fake_vhost *kernel, const struct chain *chain)
 {
 	unsigned o = 0, i = chain->out;
 	size_t from = 0, to = 0;
@@ -126,6 +148,8 @@ static uint32_t echo(const struct chain *chain)
 		n = n < room ? n : room;
 		memmove((char *)chain->iov[i].iov_base + to, (char *)chain->iov[o].iov_base + from,
 			n);
+		if (has_feature(kernel, VHOST_F_LOG_ALL))
+			log_write(kernel, chain->gpas[i] + to, n);
 		copied += (uint32_t)n;
 		from += n;
 		to += n;
@@ -141,8 +165,12 @@ static void put_used(struct fake_vring *ring, uint16_t head, uint32_t written)
 {
 	struct vring_used *used = (void *)(uintptr_t)ring->addr.used_user_addr;
 
-	used->ring[ring->used % ring->num] = (struct vring_used_elem){ head, written };
+	struct vring_used_elem *elem = &used->ring[ring->used % ring->num];
+
+	*elem = (struct vring_used_elem){ head, written };
+	log_used(ring, (uint64_t)((char *)elem - (char *)used), sizeof(*elem));
 	__atomic_store_n(&used->idx, ++ring->used, __ATOMIC_RELEASE);
+	log_used(ring, offsetof(struct vring_used, idx), sizeof(used->idx));
 }
 
 /* The driver's event suppression, virtio 1.2 §2.7.7. */
@@ -171,12 +199,13 @@ static void walk(struct fake_vring *ring)
 		if (!good)
 			break;
 		ring->base = (uint16_t)(ring->base + 1);
-		put_used(ring, chain.head, echo(&chain));
+		put_used(ring, chain.head, echo(ring->kernel, &chain));
 	}
 	if (has_feature(ring->kernel, VIRTIO_RING_F_EVENT_IDX)) {
 		uint16_t next = (uint16_t)ring->base;
 
 		memcpy(&used->ring[ring->num], &next, sizeof(next));
+		log_used(ring, sizeof(*used) + ring->num * sizeof(used->ring[0]), sizeof(next));
 	}
 	if (ring->used != before && wants_call(ring, before))
 		signal_fd(ring->call);
@@ -249,9 +278,15 @@ static int set_file(struct fake_vring *ring, unsigned long request, int fd)
 
 static int set_addr(struct fake_vring *ring, const struct vhost_vring_addr *addr)
 {
-	if (addr->flags)
+	if (addr->flags & ~(1U << VHOST_VRING_F_LOG))
 		return -EOPNOTSUPP;
-	if (addr->desc_user_addr % 16 || addr->avail_user_addr % 2 || addr->used_user_addr % 4)
+	if (addr->desc_user_addr % 16 || addr->avail_user_addr % 2 || addr->used_user_addr % 4 ||
+	    addr->log_guest_addr % 4)
+		return -EINVAL;
+	/* The kernel would take them, and walk the new rings by the old indices. */
+	if (ring->backend >= 0 && (addr->desc_user_addr != ring->addr.desc_user_addr ||
+				   addr->avail_user_addr != ring->addr.avail_user_addr ||
+				   addr->used_user_addr != ring->addr.used_user_addr))
 		return -EINVAL;
 	ring->addr = *addr;
 	return 0;
@@ -319,6 +354,19 @@ static int set_memory(struct fake_vhost *kernel, const struct vhost_memory *memo
 	return 0;
 }
 
+/* Only logging changes while rings run: the kernel would take other bits, too. */
+static int set_features(struct fake_vhost *kernel, uint64_t features)
+{
+	uint64_t changed = (kernel->features ^ features) & ~(1ULL << VHOST_F_LOG_ALL);
+
+	if (features & ~kernel->supported)
+		return -EOPNOTSUPP;
+	if (changed && fake_vhost_running(kernel))
+		return -EINVAL;
+	kernel->features = features;
+	return 0;
+}
+
 /* The rings that were set up; the fake has more than any device. */
 static int set_running(struct fake_vhost *kernel, bool running)
 {
@@ -343,8 +391,10 @@ static int device_ioctl(struct fake_vhost *kernel, unsigned long request, void *
 		*(uint64_t *)arg = kernel->supported;
 		return 0;
 	case VHOST_SET_FEATURES:
-		kernel->features = *(uint64_t *)arg;
-		return kernel->features & ~kernel->supported ? -EOPNOTSUPP : 0;
+		return set_features(kernel, *(uint64_t *)arg);
+	case VHOST_SET_LOG_BASE:
+		kernel->log_base = *(uint64_t *)arg;
+		return 0;
 	case VHOST_SET_MEM_TABLE:
 		return set_memory(kernel, arg);
 	case VHOST_VSOCK_SET_RUNNING:

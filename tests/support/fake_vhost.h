@@ -3,7 +3,7 @@
  * A fake of the kernel's vhost, behind the hook of a fake_sys: it records its ioctls, refuses what
  * drivers/vhost refuses, and has a worker that processes the rings once they are switched on
  * (VHOST_NET_SET_BACKEND for a ring, VHOST_VSOCK_SET_RUNNING or VHOST_SCSI_SET_ENDPOINT for all).
- * It echoes data. The worker runs in the event loop, which the tests run anyway.
+ * It echoes data, and logs its writes if it is told to, bit by bit as the kernel does. The worker runs in the event loop, which the tests run anyway.
  *
  * It has its own ring code, so that it does not share Kinglet's mistakes.
  */
@@ -35,13 +35,15 @@ struct fake_vhost {
 	struct loop *loop; /* borrowed; NULL: no worker */
 	bool owned;
 	uint64_t supported, features;
+	uint64_t log_base; /* VHOST_SET_LOG_BASE */
 	/* struct vhost_memory, whose flexible array must come last in a struct. */
 	struct {
 		uint32_t nregions, padding;
 	} memory;
 	struct vhost_memory_region regions[GMEM_MAX_SLOTS];
 	struct fake_vring rings[FAKE_VHOST_RINGS];
-	unsigned refusals; /* ioctls that the kernel would refuse in any case */
+	/* ioctls that the kernel would refuse in any case, or that mix up a running ring */
+	unsigned refusals;
 };
 
 void fake_vhost_init(struct fake_vhost *kernel, struct loop *loop, uint64_t supported);

@@ -266,6 +266,26 @@ static void test_vhost_devices(void **state)
 			    "VHOST_VSOCK_SET_RUNNING: fd 22: the kernel runs both rings from now on");
 }
 
+static void test_vhost_log(void **state)
+{
+	struct rig *r = *state;
+	uint64_t base = 0x7f00, bits = 0x100000000 | 1ULL << VHOST_F_LOG_ALL;
+	struct vhost_vring_addr addr = { 1, 1U << VHOST_VRING_F_LOG, 0x1000, 0x3000, 0x2000, 0x9000 };
+
+	assert_string_equal(said(r, 20, VHOST_SET_LOG_BASE, &base, 0),
+			    "VHOST_SET_LOG_BASE: fd 20 (/dev/vhost-net): its write log, a bit for each "
+			    "4 KiB of guest-physical memory, is this process's memory at 0x7f00");
+	assert_string_equal(said(r, 20, VHOST_SET_FEATURES, &bits, 0),
+			    "VHOST_SET_FEATURES: fd 20 (/dev/vhost-net): the driver has acknowledged "
+			    "features 0x100000000; what the kernel writes to buffers goes into the "
+			    "log");
+	assert_string_equal(said(r, 20, VHOST_SET_VRING_ADDR, &addr, 0),
+			    "VHOST_SET_VRING_ADDR: fd 20 (/dev/vhost-net) ring 1: descriptors at "
+			    "0x1000, available ring at 0x2000, used ring at 0x3000 of this process; "
+			    "what the kernel writes to the used ring, guest-physical 0x9000, goes "
+			    "into the log");
+}
+
 static void test_vhost_memory(void **state)
 {
 	struct rig *r = *state;
@@ -418,6 +438,7 @@ int main(void)
 		TEST(test_tun),
 		TEST(test_vhost_rings),
 		TEST(test_vhost_devices),
+		TEST(test_vhost_log),
 		TEST(test_vhost_memory),
 		TEST(test_port_exits),
 		TEST(test_memory_exits),

@@ -6,7 +6,10 @@
 
 static void say_features(struct text *out, const struct narration *n)
 {
-	text_add(out, "0x%llx", *(const __u64 *)n->event->arg);
+	const __u64 log_all = 1ULL << VHOST_F_LOG_ALL, bits = *(const __u64 *)n->event->arg;
+
+	text_add(out, "0x%llx%s", bits & ~log_all,
+		 bits & log_all ? "; what the kernel writes to buffers goes into the log" : "");
 }
 
 static void answer_features(struct text *out, const struct narration *n)
@@ -61,6 +64,15 @@ static void say_addresses(struct text *out, const struct narration *n)
 	text_add(out, "%u: descriptors at 0x%llx, available ring at 0x%llx, used ring at 0x%llx of "
 		      "this process",
 		 addr->index, addr->desc_user_addr, addr->avail_user_addr, addr->used_user_addr);
+	if (addr->flags & 1U << VHOST_VRING_F_LOG)
+		text_add(out, "; what the kernel writes to the used ring, guest-physical 0x%llx, "
+			      "goes into the log",
+			 addr->log_guest_addr);
+}
+
+static void say_log(struct text *out, const struct narration *n)
+{
+	text_add(out, "0x%llx", *(const __u64 *)n->event->arg);
 }
 
 static void add_file(struct text *out, const struct narration *n, const char *with,
@@ -124,6 +136,8 @@ static const struct narrate_entry entries[] = {
 	      .answer = answer_features),
 	ENTRY(VHOST_SET_FEATURES, "@: the driver has acknowledged features ", say_features),
 	ENTRY(VHOST_SET_MEM_TABLE, "@: guest RAM is", say_mem_table),
+	ENTRY(VHOST_SET_LOG_BASE, "@: its write log, a bit for each 4 KiB of guest-physical memory, "
+	      "is this process's memory at ", say_log),
 	ENTRY(VHOST_SET_VRING_NUM, "@ ring ", say_size),
 	ENTRY(VHOST_SET_VRING_BASE, "@ ring ", say_base),
 	ENTRY(VHOST_GET_VRING_BASE, "@ ring ", say_stop, answer_base),

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Between vhost.c and vhost_log.c. Locked, unless it says otherwise. */
+#ifndef KINGLET_BACKEND_VHOST_INTERNAL_H
+#define KINGLET_BACKEND_VHOST_INTERNAL_H
+
+#include "backend/vhost.h"
+
+#include <linux/vhost.h>
+#include <stddef.h>
+
+/* struct vhost_memory with room for its flexible array. */
+struct vhost_table {
+	struct {
+		uint32_t nregions, padding;
+	} memory;
+	struct vhost_memory_region regions[GMEM_MAX_SLOTS];
+};
+_Static_assert(offsetof(struct vhost_table, regions) == offsetof(struct vhost_memory, regions),
+	       "the regions follow the header");
+
+/*
+ * Tells the kernel the acked features, and whether to log what it writes to buffers, and where. At
+ * a start before anything else; while rings run only for the log.
+ */
+__must_check int vhost_set_features(struct vhost *vhost);
+
+/*
+ * Tells the kernel where ring `index` is, and whether to log what it writes to the used ring. While
+ * the ring runs only for the log: the addresses are the same then.
+ */
+__must_check int vhost_set_addresses(struct vhost *vhost, unsigned index);
+
+/*
+ * Makes a log that is in use end with the table's highest region; what it has noted stays. Before
+ * the kernel gets a table that has grown, or after it got one that has shrunk. -ENOMEM, logged, or
+ * errors of VHOST_SET_LOG_BASE, and then the log is as before.
+ */
+__must_check int vhost_log_fit(struct vhost *vhost);
+
+/* gmem_listener.log and .take of vhost->listener. Not locked. */
+__must_check int vhost_log(struct gmem_listener *listener, bool on);
+void vhost_log_take(struct gmem_listener *listener, const struct gmem_slot *slot,
+		    uint64_t *words);
+
+#endif

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The write log, one for each vhost: a bitmap in this process's memory in which the kernel's worker
+ * sets the bit of each page that it writes, atomically and after the write; and how requests that
+ * say so differ from those that do not (linux/vhost.h).
+ */
+#include "vhost_internal.h"
+
+#include "base/log.h"
+
+enum { WORD_PAGES = 64 };
+
+/* The first bit is for address 0. The kernel does not know how long the log is: it trusts us. */
+static uint64_t words_needed(const struct vhost_table *table)
+{
+	uint64_t end = 0;
+
+	for (unsigned i = 0; i < table->memory.nregions; i++) {
+		const struct vhost_memory_region *region = &table->regions[i];
+		uint64_t after = region->guest_phys_addr + region->memory_size;
+
+		if (after > end)
+			end = after;
+	}
+	return (end / VHOST_PAGE_SIZE + WORD_PAGES - 1) / WORD_PAGES;
+}
+
+static int set_base(struct vhost *vhost, const uint64_t *words)
+{
+	uint64_t base = (uintptr_t)words;
+
+	return vhost_ioctl(vhost, VHOST_SET_LOG_BASE, &base);
+}
+
+int vhost_set_features(struct vhost *vhost)
+{
+	uint64_t features = vhost->dev->acked & vhost->features;
+	int ret = 0;
+
+	if (vhost->log.on) {
+		features |= 1ULL << VHOST_F_LOG_ALL;
+		ret = set_base(vhost, vhost->log.words);
+	}
+	return ret < 0 ? ret : vhost_ioctl(vhost, VHOST_SET_FEATURES, &features);
+}
+
+/* vhost uses addresses of this process, checked like those of a local ring. */
+int vhost_set_addresses(struct vhost *vhost, unsigned index)
+{
+	const struct virtio_dev *dev = vhost->dev;
+	const struct virtq *q = vhost->rings[index].q;
+	struct vhost_vring_addr addr = { .index = index };
+	struct virtq_rings rings;
+	int ret = virtq_map(q, dev->mem, virtio_has(dev, VIRTIO_RING_F_EVENT_IDX), &rings);
+
+	if (ret)
+		return ret;
+	addr.desc_user_addr = (uintptr_t)rings.desc;
+	addr.avail_user_addr = (uintptr_t)rings.avail;
+	addr.used_user_addr = (uintptr_t)rings.used;
+	if (vhost->log.on) {
+		addr.flags = 1U << VHOST_VRING_F_LOG;
+		addr.log_guest_addr = q->state.used;
+	}
+	return vhost_ioctl(vhost, VHOST_SET_VRING_ADDR, &addr);
+}
+
+int vhost_log_fit(struct vhost *vhost)
+{
+	struct vhost_log *log = &vhost->log;
+	uint64_t count = words_needed(vhost->table);
+	_cleanup_free_ uint64_t *words = NULL;
+	int ret = 0;
+
+	/* One that is off and still there: the kernel may write to it (turn_off()). */
+	if ((!log->on && !log->words) || count == log->count)
+		return 0;
+	words = calloc(count, sizeof(*words));
+	if (!words) {
+		log_error("%s: no memory for a write log of %llu bytes", vhost->dev->name,
+			  (unsigned long long)(count * sizeof(*words)));
+		return -ENOMEM;
+	}
+	/* The first one is set with the features. */
+	if (vhost->started && log->words)
+		ret = set_base(vhost, words);
+	if (ret < 0)
+		return ret;
+	/* From here on the kernel does not write to the old one. */
+	gmem_log_take(log->words, 0, WORD_PAGES * (count < log->count ? count : log->count), words);
+	free(log->words);
+	log->words = steal_ptr(words);
+	log->count = count;
+	return 0;
+}
+
+/* A start tells the kernel by itself. A running ring is told between two of its chains. */
+static int tell(struct vhost *vhost)
+{
+	int ret;
+
+	if (!vhost->started)
+		return 0;
+	ret = vhost_set_features(vhost);
+	for (unsigned i = 0; i < vhost->ring_count && ret >= 0; i++)
+		if (vhost->rings[i].bound)
+			ret = vhost_set_addresses(vhost, i);
+	return ret;
+}
+
+static void turn_off(struct vhost *vhost)
+{
+	vhost->log.on = false;
+	/* A kernel that refuses goes on writing to the log, which stays until the fd is closed. */
+	if (tell(vhost) < 0)
+		return;
+	free(vhost->log.words);
+	vhost->log = (struct vhost_log){ 0 };
+}
+
+static int turn_on(struct vhost *vhost)
+{
+	int ret;
+
+	if (!(vhost->features >> VHOST_F_LOG_ALL & 1)) {
+		log_error("%s: this kernel's %s has no write log", vhost->dev->name,
+			  vhost->kind->ops.name);
+		return -EOPNOTSUPP;
+	}
+	vhost->log.on = true;
+	ret = vhost_log_fit(vhost);
+	if (ret >= 0)
+		ret = tell(vhost);
+	if (ret < 0)
+		turn_off(vhost);
+	return ret < 0 ? ret : 0;
+}
+
+/* The log of a kind that does not log its data is empty, and right: nothing is written. */
+static void stand_still(struct virtio_dev *dev, bool on)
+{
+	if (on)
+		virtio_hold(dev, VIRTIO_HELD_UNLOGGED);
+	else if (dev->held & VIRTIO_HELD_UNLOGGED)
+		virtio_release(dev, VIRTIO_HELD_UNLOGGED);
+}
+
+int vhost_log(struct gmem_listener *listener, bool on)
+{
+	struct vhost *vhost = container_of(listener, struct vhost, listener);
+	int ret = 0;
+
+	pthread_mutex_lock(&vhost->dev->lock);
+	if (!vhost->kind->logs_data)
+		stand_still(vhost->dev, on);
+	else if (on && !vhost->log.on)
+		ret = turn_on(vhost);
+	else if (!on && vhost->log.on)
+		turn_off(vhost);
+	pthread_mutex_unlock(&vhost->dev->lock);
+	return ret;
+}
+
+/* Also of a stopped one: what it wrote before the stop. */
+void vhost_log_take(struct gmem_listener *listener, const struct gmem_slot *slot, uint64_t *words)
+{
+	struct vhost *vhost = container_of(listener, struct vhost, listener);
+
+	pthread_mutex_lock(&vhost->dev->lock);
+	if (vhost->log.on)
+		gmem_log_take(vhost->log.words, slot->gpa / VHOST_PAGE_SIZE,
+			      slot->len / VHOST_PAGE_SIZE, words);
+	pthread_mutex_unlock(&vhost->dev->lock);
+}
