@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "migrate_frame.h"
+
+#include "base/files.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+_Static_assert(sizeof(struct frame_header) == 8, "wire format");
+
+uint8_t *frame_reserve(struct frame *frame, size_t payload)
+{
+	size_t size = sizeof(struct frame_header) + payload;
+	uint8_t *data;
+
+	if (size > frame->size) {
+		data = realloc(frame->data, size);
+		if (!data)
+			return NULL;
+		frame->data = data;
+		frame->size = size;
+	}
+	return frame->data + sizeof(struct frame_header);
+}
+
+void frame_finish(struct frame *frame, enum migrate_frame type, size_t payload)
+{
+	const struct frame_header header = {
+		.type = le32_of(type),
+		.len = le32_of((uint32_t)payload),
+	};
+
+	memcpy(frame->data, &header, sizeof(header));
+	frame->len = sizeof(header) + payload;
+	frame->at = 0;
+}
+
+int frame_of_file(struct frame *frame, enum migrate_frame type, size_t before, int fd, size_t max,
+		  uint8_t **payload)
+{
+	struct stat st;
+	size_t len;
+	int ret;
+
+	if (fstat(fd, &st))
+		return -errno;
+	len = (size_t)st.st_size;
+	if (len > max)
+		return -E2BIG;
+	*payload = frame_reserve(frame, before + len);
+	if (!*payload)
+		return -ENOMEM;
+	ret = pread_exactly(fd, *payload + before, len, 0);
+	if (!ret)
+		frame_finish(frame, type, before + len);
+	return ret;
+}
+
+void frame_destroy(struct frame *frame)
+{
+	free(frame->data);
+	*frame = (struct frame){ 0 };
+}

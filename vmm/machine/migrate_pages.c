@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "migrate_pages.h"
+
+#include <string.h>
+
+enum { WORD_BITS = 64 };
+
+_Static_assert(sizeof(struct pages_header) == 16, "wire format");
+
+static uint64_t page_count(const struct gmem *mem)
+{
+	return mem->size / MIGRATE_PAGE;
+}
+
+int page_set_init(struct page_set *set, struct gmem *mem)
+{
+	uint64_t pages = page_count(mem), words = (pages + WORD_BITS - 1) / WORD_BITS;
+
+	*set = (struct page_set){ .mem = mem, .count = pages };
+	set->words = malloc(words * sizeof(*set->words));
+	if (!set->words)
+		return -ENOMEM;
+	memset(set->words, 0xff, words * sizeof(*set->words));
+	if (pages % WORD_BITS)
+		set->words[words - 1] = (1ULL << pages % WORD_BITS) - 1;
+	return 0;
+}
+
+void page_set_destroy(struct page_set *set)
+{
+	free(set->words);
+	set->words = NULL;
+}
+
+void page_set_add(void *owner, uint64_t gpa)
+{
+	struct page_set *set = owner;
+
+	for (unsigned i = 0; i < set->mem->count; i++) {
+		const struct gmem_slot *slot = &set->mem->slots[i];
+		uint64_t page, bit;
+
+		if (gpa - slot->gpa >= slot->len)
+			continue;
+		page = (slot->offset + gpa - slot->gpa) / MIGRATE_PAGE;
+		bit = 1ULL << page % WORD_BITS;
+		if (!(set->words[page / WORD_BITS] & bit))
+			set->count++;
+		set->words[page / WORD_BITS] |= bit;
+	}
+}
+
+static bool has(const struct page_set *set, uint64_t page)
+{
+	return set->words[page / WORD_BITS] >> page % WORD_BITS & 1;
+}
+
+static void drop(struct page_set *set, uint64_t page)
+{
+	set->words[page / WORD_BITS] &= ~(1ULL << page % WORD_BITS);
+	set->count--;
+}
+
+/* The next page of a set that is not empty. */
+static uint64_t find_next(struct page_set *set)
+{
+	while (!has(set, set->at)) {
+		bool rest_is_empty = !(set->words[set->at / WORD_BITS] >> set->at % WORD_BITS);
+
+		set->at += rest_is_empty ? WORD_BITS - set->at % WORD_BITS : 1;
+		if (set->at >= page_count(set->mem))
+			set->at = 0;
+	}
+	return set->at;
+}
+
+static const struct gmem_slot *slot_of(const struct gmem *mem, uint64_t offset)
+{
+	const struct gmem_slot *slot = mem->slots;
+
+	while (offset - slot->offset >= slot->len)
+		slot++;
+	return slot;
+}
+
+static bool is_zero(const uint8_t *page)
+{
+	return !page[0] && memcmp(page, page + 1, MIGRATE_PAGE - 1) == 0;
+}
+
+/*
+ * A page is out of the set before it is read: who writes to it later is in the next round. What
+ * was found to be zero may have changed at once, and so is in that round, too.
+ */
+size_t page_set_take(struct page_set *set, uint8_t *to)
+{
+	const struct gmem_slot *slot;
+	struct pages_header header;
+	uint64_t first, at, end;
+	bool zero = false;
+
+	if (!set->count)
+		return 0;
+	first = find_next(set);
+	slot = slot_of(set->mem, first * MIGRATE_PAGE);
+	end = (slot->offset + slot->len) / MIGRATE_PAGE;
+	if (end > first + PAGES_MAX)
+		end = first + PAGES_MAX;
+	for (at = first; at < end && has(set, at); at++) {
+		const uint8_t *page = set->mem->base + at * MIGRATE_PAGE;
+		bool is = is_zero(page);
+
+		if (at > first && is != zero)
+			break;
+		zero = is;
+		drop(set, at);
+		if (!zero)
+			memcpy(to + sizeof(header) + (at - first) * MIGRATE_PAGE, page,
+			       MIGRATE_PAGE);
+	}
+	header.gpa = le64_of(slot->gpa + first * MIGRATE_PAGE - slot->offset);
+	header.count = le32_of((uint32_t)(at - first));
+	header.flags = le32_of(zero ? PAGES_ZERO : 0);
+	memcpy(to, &header, sizeof(header));
+	set->at = at < page_count(set->mem) ? at : 0;
+	return sizeof(header) + (zero ? 0 : (at - first) * MIGRATE_PAGE);
+}
+
+/* Pages of zeros are not touched if they are so: they would take memory. */
+static void put_zeros(uint8_t *to, unsigned count)
+{
+	for (; count--; to += MIGRATE_PAGE)
+		if (!is_zero(to))
+			memset(to, 0, MIGRATE_PAGE);
+}
+
+int pages_apply(struct gmem *mem, const uint8_t *from, size_t len)
+{
+	struct pages_header header;
+	uint32_t count, flags;
+	uint64_t gpa;
+	uint8_t *to;
+
+	if (len < sizeof(header))
+		return -EBADMSG;
+	memcpy(&header, from, sizeof(header));
+	gpa = le64_get(header.gpa);
+	count = le32_get(header.count);
+	flags = le32_get(header.flags);
+	if (!count || count > PAGES_MAX || gpa % MIGRATE_PAGE || (flags & ~(uint32_t)PAGES_ZERO))
+		return -EBADMSG;
+	if (len != sizeof(header) + (flags & PAGES_ZERO ? 0 : count * (size_t)MIGRATE_PAGE))
+		return -EBADMSG;
+	to = gmem_ptr(mem, gpa, count * (uint64_t)MIGRATE_PAGE);
+	if (!to)
+		return -EBADMSG;
+	if (flags & PAGES_ZERO)
+		put_zeros(to, count);
+	else
+		memcpy(to, from + sizeof(header), len - sizeof(header));
+	return (int)count;
+}

@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The source of a migration: a table of stages, each of which sends frames or waits for one. A call
+ * of serve() writes one frame at most, so that devices are served in between.
+ */
+#include "migrate.h"
+
+#include "core/state.h"
+#include "core/sys.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#define SECOND UINT64_C(1000000000)
+
+/* Rounds of a guest that writes faster than the connection; frames of zeros looked at in a step. */
+enum { ROUNDS_MAX = 32, LOOKS_MAX = 16 };
+
+enum stage_id { HELLO, BUILDING, ROUNDS, LAST_ROUND, STATE, LOADING, COMMITTING, STARTING };
+
+struct stage {
+	/* The next frame, or none yet; sets `filled` with the last. Negative errno. NULL: none. */
+	int (*fill)(struct migrate_source *source);
+	enum migrate_frame answer; /* waited for then; 0: none */
+	/* Then: the next stage, or negative errno. NULL: that of the table. */
+	int (*next)(struct migrate_source *source);
+	/* For the stage, or for a byte to be sent in it; 0: what is left of the one before. */
+	uint64_t patience_ns;
+	bool by_byte;
+	const char *late;
+};
+
+struct migrate_source {
+	struct migrate_source_options options;
+	enum stage_id stage;
+	struct loop_event event;
+	struct loop_timer timer;
+	struct frame out;
+	bool filled; /* the stage has no further frame */
+	uint8_t in[sizeof(struct frame_header) + ERROR_TEXT_MAX];
+	size_t in_len;
+	struct page_set pages;
+	bool logs, frozen;
+	bool writes; /* the loop waits for room, too */
+	struct migrate_progress progress;
+	uint64_t round_ns, round_sent; /* when it began, and what had been sent */
+};
+
+static const struct stage stages[];
+
+/* --- The end ---------------------------------------------------------------------------------- */
+
+static void stop(struct migrate_source *source)
+{
+	const struct migrate_source_options *options = &source->options;
+
+	if (options->fd < 0)
+		return;
+	loop_remove(options->loop, &source->event);
+	loop_timer_remove(options->loop, &source->timer);
+	close_fd(&source->options.fd);
+	if (source->logs)
+		options->ops->log_stop(options->owner);
+	source->logs = false;
+	page_set_destroy(&source->pages);
+	frame_destroy(&source->out);
+}
+
+void migrate_source_free(struct migrate_source *source)
+{
+	if (!source)
+		return;
+	stop(source);
+	free(source);
+}
+
+static void end(struct migrate_source *source, enum migrate_result result, const char *why)
+{
+	const struct migrate_source_options *options = &source->options;
+
+	stop(source);
+	if (source->frozen && result == MIGRATE_FAILED)
+		options->ops->thaw(options->owner);
+	options->ops->ended(options->owner, result, why);
+}
+
+/*
+ * From the last byte of FRAME_COMMIT on, only the target knows who has the machine: without its
+ * word it must not run here, whatever became of the connection.
+ */
+static void fail(struct migrate_source *source, bool told, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+static void fail(struct migrate_source *source, bool told, const char *fmt, ...)
+{
+	bool is_here = told || source->stage != STARTING;
+	char why[ERROR_TEXT_MAX + 80];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(why, sizeof(why), fmt, args);
+	va_end(args);
+	end(source, is_here ? MIGRATE_FAILED : MIGRATE_UNKNOWN, why);
+}
+
+/* --- Frames ----------------------------------------------------------------------------------- */
+
+/* What `write` puts into a file. */
+static int fill_from(struct migrate_source *source, enum migrate_frame type, size_t before,
+		     int (*write)(void *owner, int fd), size_t max, uint8_t **payload)
+{
+	_cleanup_close_ int fd = memfd_create("migration", MFD_CLOEXEC);
+	int ret = fd < 0 ? -errno : write(source->options.owner, fd);
+
+	source->filled = true;
+	return ret ? ret : frame_of_file(&source->out, type, before, fd, max, payload);
+}
+
+static int fill_hello(struct migrate_source *source)
+{
+	const size_t version = sizeof(struct le32);
+	uint8_t *payload;
+	int ret = fill_from(source, FRAME_HELLO, version, source->options.ops->describe,
+			    HELLO_MAX - version, &payload);
+
+	if (!ret)
+		put_le32(payload, MIGRATE_VERSION);
+	return ret;
+}
+
+/* RAM of the target begins as zeros, so the first round does without those. */
+static int fill_pages(struct migrate_source *source)
+{
+	uint8_t *payload = frame_reserve(&source->out, PAGES_LEN_MAX);
+
+	for (unsigned looks = 0; payload && looks < LOOKS_MAX; looks++) {
+		size_t len = page_set_take(&source->pages, payload);
+
+		source->filled = !len;
+		source->progress.left = source->pages.count * MIGRATE_PAGE;
+		if (!len)
+			return 0;
+		if (source->progress.round > 1 || len > sizeof(struct pages_header)) {
+			frame_finish(&source->out, FRAME_PAGES, len);
+			return 0;
+		}
+	}
+	return payload ? 0 : -ENOMEM;
+}
+
+static int fill_state(struct migrate_source *source)
+{
+	uint8_t *payload;
+
+	return fill_from(source, FRAME_STATE, 0, source->options.ops->save, STATE_MAX_SIZE,
+			 &payload);
+}
+
+static int fill_commit(struct migrate_source *source)
+{
+	source->filled = true;
+	if (!frame_reserve(&source->out, 0))
+		return -ENOMEM;
+	frame_finish(&source->out, FRAME_COMMIT, 0);
+	return 0;
+}
+
+/* --- Stages ----------------------------------------------------------------------------------- */
+
+static void begin_round(struct migrate_source *source)
+{
+	source->progress.round++;
+	source->progress.left = source->pages.count * MIGRATE_PAGE;
+	source->round_ns = sys_now_ns();
+	source->round_sent = source->progress.sent;
+}
+
+static int after_building(struct migrate_source *source)
+{
+	int ret = source->options.ops->log_start(source->options.owner);
+
+	if (ret)
+		return ret;
+	source->logs = true;
+	begin_round(source);
+	return ROUNDS;
+}
+
+static int read_log(struct migrate_source *source)
+{
+	return source->options.ops->log_read(source->options.owner, page_set_add, &source->pages);
+}
+
+/* How fast the last round was says how long the pages that it has left behind will take. */
+static void measure(struct migrate_source *source)
+{
+	struct migrate_progress *progress = &source->progress;
+	uint64_t sent = progress->sent - source->round_sent;
+	uint64_t took = sys_now_ns() - source->round_ns, bytes;
+
+	if (sent && took)
+		progress->rate = (uint64_t)((double)sent * (double)SECOND / (double)took);
+	bytes = source->pages.count * (MIGRATE_PAGE + sizeof(struct pages_header));
+	progress->expected_ns =
+		progress->rate ? (uint64_t)((double)bytes * (double)SECOND / (double)progress->rate)
+			       : bytes ? UINT64_MAX : 0;
+}
+
+static int after_round(struct migrate_source *source)
+{
+	const struct migrate_source_options *options = &source->options;
+	int ret = read_log(source);
+
+	if (ret)
+		return ret;
+	measure(source);
+	begin_round(source);
+	if (options->ops->progressed)
+		options->ops->progressed(options->owner, &source->progress);
+	if (source->progress.expected_ns > options->downtime_ns)
+		return source->progress.round > ROUNDS_MAX ? -ETIME : ROUNDS;
+	ret = options->ops->freeze(options->owner);
+	if (ret)
+		return ret;
+	source->frozen = true;
+	ret = read_log(source);
+	return ret ? ret : LAST_ROUND;
+}
+
+static const struct stage stages[] = {
+	[HELLO] = { fill_hello, 0, NULL, 30 * SECOND, true, "the target does not read" },
+	[BUILDING] = { NULL, FRAME_BUILT, after_building, 60 * SECOND, false,
+		       "the target has not built such a machine in time" },
+	[ROUNDS] = { fill_pages, 0, after_round, 30 * SECOND, true, "the target does not read" },
+	/* From here on the machine stands still. */
+	[LAST_ROUND] = { fill_pages, 0, NULL, 10 * SECOND, false,
+			 "the connection has become too slow for the last pages" },
+	[STATE] = { fill_state, 0, NULL, 0, false, "the target does not read" },
+	[LOADING] = { NULL, FRAME_READY, NULL, 0, false,
+		      "the target has not loaded the machine in time" },
+	[COMMITTING] = { fill_commit, 0, NULL, 0, false, "the target does not read" },
+	[STARTING] = { NULL, FRAME_DONE, NULL, 10 * SECOND, false,
+		       "the target has not said that the machine runs" },
+};
+
+static void enter(struct migrate_source *source, enum stage_id stage)
+{
+	source->stage = stage;
+	source->filled = !stages[stage].fill;
+	if (stages[stage].patience_ns)
+		loop_timer_set(&source->timer, stages[stage].patience_ns);
+}
+
+static void fail_errno(struct migrate_source *source, int ret)
+{
+	if (ret == -ETIME)
+		fail(source, false,
+		     "after %u rounds the guest still writes faster than the connection's "
+		     "%llu MiB/s",
+		     ROUNDS_MAX, (unsigned long long)source->progress.rate >> 20);
+	else
+		fail(source, false, "%s", strerror(-ret));
+}
+
+/* To the next stage; false: the migration has ended. */
+static bool advance(struct migrate_source *source)
+{
+	const struct stage *stage = &stages[source->stage];
+	int ret = stage->next ? stage->next(source) : (int)source->stage + 1;
+
+	if (ret < 0) {
+		fail_errno(source, ret);
+		return false;
+	}
+	enter(source, (enum stage_id)ret);
+	return true;
+}
+
+/* --- The connection --------------------------------------------------------------------------- */
+
+/* What the target says; false: the migration has ended. */
+static bool take_frame(struct migrate_source *source, uint32_t type, uint32_t len)
+{
+	const struct stage *stage = &stages[source->stage];
+	char text[ERROR_TEXT_MAX + 1] = "";
+
+	if (type == FRAME_ERROR && len <= ERROR_TEXT_MAX) {
+		memcpy(text, source->in + sizeof(struct frame_header), len);
+		for (char *at = text; *at; at++)
+			if ((unsigned char)*at < ' ' || *at == 0x7f)
+				*at = '?';
+		fail(source, true, "the target: %s", text);
+		return false;
+	}
+	if (len || !stage->answer || type != stage->answer) {
+		fail(source, false, "the target sends what is none of the protocol");
+		return false;
+	}
+	source->in_len = 0;
+	if (source->stage != STARTING)
+		return advance(source);
+	end(source, MIGRATE_DONE, "");
+	return false;
+}
+
+/* Reads up to `want` bytes of a frame; 0: they are there; -EAGAIN; or the end: -ECANCELED. */
+static int fetch(struct migrate_source *source, size_t want)
+{
+	while (source->in_len < want) {
+		ssize_t n = read(source->options.fd, source->in + source->in_len,
+				 want - source->in_len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return -EAGAIN;
+		if (n <= 0) {
+			fail(source, false, "the target closed the connection%s%s", n ? ": " : "",
+			     n ? strerror(errno) : "; its own messages say why");
+			return -ECANCELED;
+		}
+		source->in_len += (size_t)n;
+	}
+	return 0;
+}
+
+/* Up to one frame; false: the migration has ended. */
+static bool receive(struct migrate_source *source)
+{
+	struct frame_header header;
+	uint32_t len = 0;
+	int ret = fetch(source, sizeof(header));
+
+	if (!ret) {
+		memcpy(&header, source->in, sizeof(header));
+		len = le32_get(header.len);
+		if (len <= ERROR_TEXT_MAX)
+			ret = fetch(source, sizeof(header) + len);
+	}
+	if (ret)
+		return ret == -EAGAIN;
+	return take_frame(source, le32_get(header.type), len);
+}
+
+/* Some of the frame; false: the migration has ended. */
+static bool transmit(struct migrate_source *source)
+{
+	const struct stage *stage = &stages[source->stage];
+	ssize_t n = send(source->options.fd, source->out.data + source->out.at,
+			 source->out.len - source->out.at, MSG_NOSIGNAL);
+	int error = errno;
+
+	if (n < 0 && (error == EAGAIN || error == EINTR))
+		return true;
+	if (n < 0) {
+		/* The target may have said why. */
+		if (receive(source))
+			fail(source, false, "the connection to the target: %s", strerror(error));
+		return false;
+	}
+	source->out.at += (size_t)n;
+	source->progress.sent += (size_t)n;
+	if (stage->by_byte)
+		loop_timer_set(&source->timer, stage->patience_ns);
+	return true;
+}
+
+/* The stage changes with the last byte that is sent: an answer to it may be there at once. */
+static bool send_some(struct migrate_source *source)
+{
+	int ret = 0;
+
+	if (frame_is_sent(&source->out) && !source->filled)
+		ret = stages[source->stage].fill(source);
+	if (ret) {
+		fail_errno(source, ret);
+		return false;
+	}
+	if (!frame_is_sent(&source->out) && !transmit(source))
+		return false;
+	if (!frame_is_sent(&source->out) || !source->filled || stages[source->stage].answer)
+		return true;
+	return advance(source);
+}
+
+static void serve(struct loop_event *event, uint32_t events)
+{
+	struct migrate_source *source = container_of(event, struct migrate_source, event);
+	bool writes;
+	int ret;
+
+	/* An event from before the end. */
+	if (source->options.fd < 0)
+		return;
+	if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) && !receive(source))
+		return;
+	if (!send_some(source))
+		return;
+	writes = !frame_is_sent(&source->out) || !source->filled;
+	if (writes == source->writes)
+		return;
+	source->writes = writes;
+	ret = loop_modify(source->options.loop, event, EPOLLIN | (writes ? EPOLLOUT : 0));
+	if (ret)
+		fail_errno(source, ret);
+}
+
+static void timed_out(struct loop_timer *timer)
+{
+	struct migrate_source *source = container_of(timer, struct migrate_source, timer);
+
+	fail(source, false, "%s", stages[source->stage].late);
+}
+
+/* --- For the machine -------------------------------------------------------------------------- */
+
+int migrate_source_new(struct migrate_source **out)
+{
+	struct migrate_source *source = calloc(1, sizeof(*source));
+
+	if (!source)
+		return -ENOMEM;
+	source->options.fd = -1;
+	*out = source;
+	return 0;
+}
+
+static int start(struct migrate_source *source)
+{
+	const struct migrate_source_options *options = &source->options;
+	int flags = fcntl(options->fd, F_GETFL), ret;
+
+	if (flags < 0 || fcntl(options->fd, F_SETFL, flags | O_NONBLOCK))
+		return -errno;
+	ret = page_set_init(&source->pages, options->mem);
+	if (!ret)
+		ret = loop_timer_add(options->loop, &source->timer);
+	if (ret)
+		return ret;
+	enter(source, HELLO);
+	return loop_add(options->loop, &source->event, EPOLLIN | EPOLLOUT);
+}
+
+int migrate_source_start(struct migrate_source *source,
+			 const struct migrate_source_options *options)
+{
+	int ret;
+
+	*source = (struct migrate_source){
+		.options = *options,
+		.event = { .fd = options->fd, .fn = serve },
+		.timer = { .event.fd = -1, .fn = timed_out },
+		.writes = true,
+	};
+	ret = start(source);
+	if (ret)
+		stop(source);
+	return ret;
+}
+
+int migrate_source_cancel(struct migrate_source *source)
+{
+	if (source->options.fd < 0)
+		return -EALREADY;
+	if (source->stage == STARTING)
+		return -EBUSY;
+	fail(source, false, "cancelled");
+	return 0;
+}
