@@ -51,6 +51,7 @@ _kinglet_argument()
 	--irqchip) _kinglet_words "$2" "on off" ;;
 	--flat) keys="addr= mode=" ;;
 	--on-reboot) _kinglet_words "$2" "exit restart" ;;
+	--incoming) ;;
 	--cpus) ;;
 	--memory) ;;
 	--disk) keys="path= readonly copy direct serial= queues= aio= format=" ;;
@@ -133,6 +134,8 @@ _kinglet()
 		--irqchip
 		--flat
 		--on-reboot"
+	local incoming="
+		--incoming"
 	local machine="
 		--cpus
 		--memory
@@ -203,11 +206,11 @@ _kinglet()
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		_kinglet_words "$cur" "run test exec restore list info stats pause resume stop resize snapshot wait events console state kernel report doctor help version --help --version"
+		_kinglet_words "$cur" "run test exec restore list info stats pause resume stop resize snapshot migrate wait events console state kernel report doctor help version --help --version"
 		return
 	fi
 	case ${COMP_WORDS[1]} in
-	run) options="$boot $machine $common" ;;
+	run) options="$boot $incoming $machine $common" ;;
 	test) options="$test $suite $boot $machine $common" ;;
 	exec) options="$exec $machine $common" ;;
 	restore) options="$machine $common" ;;
@@ -219,6 +222,7 @@ _kinglet()
 	stop) options="$stop $common" words=$(_kinglet_machines) ;;
 	resize) options="$common" words=$(_kinglet_machines) ;;
 	snapshot) options="$snapshot $common" words=$(_kinglet_machines) ;;
+	migrate) options="$common" words=$(_kinglet_machines) ;;
 	wait) options="$common" words=$(_kinglet_machines) ;;
 	events) options="$common" words=$(_kinglet_machines) ;;
 	console) options="$common" words=$(_kinglet_machines) ;;
@@ -226,7 +230,7 @@ _kinglet()
 	kernel) options="$common" words="list" ;;
 	report) options="$report $common" ;;
 	doctor) options="$doctor $common" ;;
-	help) options="$common" words="run test exec restore list info stats pause resume stop resize snapshot wait events console state kernel report doctor help version" ;;
+	help) options="$common" words="run test exec restore list info stats pause resume stop resize snapshot migrate wait events console state kernel report doctor help version" ;;
 	version) options="$common" ;;
 	*) return ;;
 	esac

@@ -22,7 +22,7 @@ extern const struct command command_run, command_test, command_exec, command_res
 
 /* Those that speak to a running machine. */
 extern const struct command command_list, command_info, command_stats, command_pause, command_resume,
-	command_stop, command_resize, command_snapshot, command_wait, command_events,
+	command_stop, command_resize, command_snapshot, command_migrate, command_wait, command_events,
 	command_console;
 
 /* All of them, in the order of the help; ends with NULL. */

@@ -22,6 +22,8 @@ struct run_options {
 	struct gdb_config gdb;
 	struct control_config control;
 	const char *snapshot_on; /* --snapshot-on */
+	const char *incoming;	 /* --incoming, of run */
+	struct restored *restored; /* of that, owned by the command; or NULL */
 	bool stats; /* print statistics at the end and on SIGUSR1 */
 	const char *append; /* --append as given, or NULL; the whole line is in config.boot */
 	bool shows_warnings; /* the default command line lets the kernel print them */

@@ -38,6 +38,12 @@ struct machine_config {
 	 * of this config must come; NULL: boot. A restored guest cannot be rebooted.
 	 */
 	struct snapshot *restore;
+	/*
+	 * A live migration: `restore` says only what the machine is, and the rest comes from this
+	 * stream socket, borrowed, after machine_expect() (machine/migration.h).
+	 */
+	bool incoming;
+	int incoming_fd;
 	const char *restore_args; /* for the guest's port kinglet.snapshot; or NULL. Borrowed */
 	/* For a snapshot: the options that say what this machine is ("--cpus=2"), borrowed. */
 	const char *const *words;

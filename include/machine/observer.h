@@ -55,6 +55,8 @@ struct machine_ask {
 enum machine_event {
 	MACHINE_PANICKED, /* by a device or a console, which may be both; a crash kernel may run */
 	MACHINE_BROKEN,	  /* a virtio device needs a reset */
+	MACHINE_MOVES,	  /* a migration's progress */
+	MACHINE_STAYS,	  /* a migration has failed */
 	MACHINE_TAKES_KEYS, /* after a type() that took less than all */
 };
 
@@ -79,7 +81,7 @@ struct machine_ops {
 	/*
 	 * From run() of an ask. Parks all vCPUs, and lets them run again; a reset in between
 	 * changes nothing, and the end needs no resume(). -EALREADY; -EBUSY: a debugger decides
-	 * about the vCPUs.
+	 * about the vCPUs; -EINPROGRESS: the machine stands still because it is moving.
 	 */
 	int (*pause)(struct vm *vm);
 	int (*resume)(struct vm *vm);
@@ -92,6 +94,15 @@ struct machine_ops {
 	int (*save)(struct vm *vm, const char *dir, const char *base);
 	/* Saves it soon as the config says (--snapshot), once; does not wait. Any thread. */
 	void (*save_soon)(struct vm *vm);
+	/*
+	 * From run() of an ask: sends the machine to another Kinglet, at the other end of `fd`, a
+	 * stream socket, owned, also on failure; `where` names it. It goes on meanwhile. Then
+	 * MACHINE_STAYS happens, or the run ends. Logs. -EBUSY: paused, or moving already;
+	 * -EOPNOTSUPP: a device cannot move; errno of the host.
+	 */
+	int (*migrate)(struct vm *vm, int fd, const char *where);
+	/* From run() of an ask. -EALREADY: there is none; -EBUSY: it is too late. */
+	int (*cancel_migration)(struct vm *vm);
 	/*
 	 * From run() of an ask: presses the guest's power button. -EOPNOTSUPP: it has none;
 	 * negative errno of KVM_IRQ_LINE.

@@ -56,6 +56,11 @@ __must_check int snapshot_open(struct snapshot **snapshot, const char *dir);
  * -ENOTDIR, -ELOOP: it is something else; -ENOENT, -EACCES, -EROFS, … of the parent; -ENOMEM.
  */
 __must_check int snapshot_check_target(const char *dir);
+/*
+ * As snapshot_open(), of a state file alone, without memory_fd; fd is borrowed, and `name` is for messages.
+ * It is taken as it is, whoever owns it. Logs. -EBADMSG, -ENOMEM, errno of pread(2).
+ */
+__must_check int snapshot_take(struct snapshot **snapshot, int fd, const char *name);
 /* One more user, as of a list of tests; each calls snapshot_free(). NULL is allowed. */
 struct snapshot *snapshot_share(struct snapshot *snapshot);
 /* NULL is allowed. */

@@ -364,7 +364,8 @@ static void each_request_is_in_the_documented_schema(void **state)
 	static const char *const requests[] = { "info",	  "stats",  "pause",
 						"resume", "events", "wait",
 						"console" };
-	static const char *const others[] = { "stop", "resize", "snapshot" }; /* with args */
+	static const char *const others[] = { "stop", "resize", "migrate",
+					      "snapshot" }; /* with args */
 	cJSON *schema = documented_schema();
 	const cJSON *all = cJSON_GetObjectItem(schema, "$defs"), *plain;
 

@@ -21,6 +21,7 @@ const struct command *const command_table[] = {
 	&command_stop,
 	&command_resize,
 	&command_snapshot,
+	&command_migrate,
 	&command_wait,
 	&command_events,
 	&command_console,

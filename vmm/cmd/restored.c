@@ -84,6 +84,9 @@ static int check_disk(const struct restored *restored, const struct run_options 
 	uint64_t changed_ns;
 	struct stat st;
 
+	/* One that moves is still in use. */
+	if (options->config.incoming)
+		return 0;
 	if (!device->kind->has_image || !image->path || image->readonly ||
 	    is_given(options, device->kind) || stat(image->path, &st) || !S_ISREG(st.st_mode))
 		return 0;

@@ -2,7 +2,12 @@
 #include "cmd/commands.h"
 
 #include "base/log.h"
+#include "cmd/restored.h"
 #include "cmd/run_options.h"
+#include "host/endpoint.h"
+#include "machine/migration.h"
+
+#include <string.h>
 
 static int run_machine(const struct run_options *options)
 {
@@ -29,20 +34,83 @@ int run_or_describe(const struct run_options *options)
 	return options->dry_run ? dry_run(options) : run_machine(options);
 }
 
+static void forget(struct run_options *options)
+{
+	if (!options->restored)
+		return;
+	restored_close(options->restored);
+	free(options->restored);
+	options->restored = NULL;
+	close_fd(&options->config.incoming_fd);
+}
+
 static int run(struct common_options *common)
 {
-	return run_or_describe(container_of(common, struct run_options, common));
+	struct run_options *options = container_of(common, struct run_options, common);
+	int status = run_or_describe(options);
+
+	if (!(status & COMMAND_LEAVE))
+		forget(options);
+	return status;
+}
+
+/* Its source says what the machine is. */
+static int expect(struct run_options *options, int init_argc, char **init_argv)
+{
+	int ret = endpoint_accept(options->incoming);
+
+	if (ret < 0) {
+		log_error("--incoming %.80s: %s", options->incoming,
+			  ret == -EINVAL ? "is none of unix:PATH, exec:COMMAND, fd=N" :
+					   strerror(-ret));
+		return ret;
+	}
+	options->config.incoming_fd = ret;
+	options->config.incoming = true;
+	options->restored = calloc(1, sizeof(*options->restored));
+	if (!options->restored) {
+		close_fd(&options->config.incoming_fd);
+		return -ENOMEM;
+	}
+	ret = machine_expect(&options->restored->snapshot, options->config.incoming_fd);
+	if (!ret)
+		ret = restored_open(options->restored, options, options->incoming, init_argc,
+				    init_argv);
+	if (ret)
+		forget(options);
+	return ret;
 }
 
 /* A test, or a program of exec, is waited for: there, a socket is for those who ask for one. */
 static int finish(struct common_options *common, int init_argc, char **init_argv)
 {
-	container_of(common, struct run_options, common)->control.wanted = true;
-	return run_options_finish(common, init_argc, init_argv);
+	struct run_options *options = container_of(common, struct run_options, common);
+
+	options->control.wanted = true;
+	return options->incoming ? expect(options, init_argc, init_argv) :
+				   run_options_finish(common, init_argc, init_argv);
 }
+
+static const struct option incoming_options[] = {
+	{
+		.name = "incoming", .metavar = "ADDRESS", .kind = OPTION_STRING, .min = 1, .max = 4000,
+		.help = "wait there for a machine that kinglet migrate sends, and go on with it: "
+			"unix:PATH, exec:COMMAND, fd=N. Options of its devices name files, taps and "
+			"the like anew, as for kinglet restore",
+		OPTION_FIELD(struct run_options, incoming),
+	},
+};
+
+static const struct option_list incoming_option_list = {
+	.name = "incoming",
+	.title = "A machine from elsewhere",
+	.table = incoming_options,
+	.count = ARRAY_SIZE(incoming_options),
+};
 
 static const struct option_list *const lists[] = {
 	&boot_option_list,
+	&incoming_option_list,
 	&machine_option_list,
 	&common_option_list,
 	NULL,

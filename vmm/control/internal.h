@@ -18,7 +18,8 @@ enum machine_state { STATE_BUILDING, STATE_RUNNING, STATE_PAUSED, STATE_ENDING }
 /* What another thread has to tell; a list. */
 struct news {
 	struct news *next;
-	enum { NEWS_BUILT, NEWS_ENDING, NEWS_PANICKED, NEWS_BROKEN, NEWS_ROOM } kind;
+	enum { NEWS_BUILT, NEWS_ENDING, NEWS_PANICKED, NEWS_BROKEN, NEWS_MOVES, NEWS_STAYS,
+	       NEWS_ROOM } kind;
 	char what[160];
 };
 

@@ -3,6 +3,7 @@
 #include "internal.h"
 
 #include "core/vcpu.h"
+#include "host/endpoint.h"
 #include "trace/observer.h"
 #include "virtio/virtio.h"
 
@@ -15,7 +16,7 @@
 /* All RAM is written to a disk, which may be slow. */
 #define SAVE_PATIENCE_NS (UINT64_C(600) * 1000000000)
 
-enum arg_type { ARG_NONE, ARG_FLAG, ARG_BYTES, ARG_PATH };
+enum arg_type { ARG_NONE, ARG_FLAG, ARG_BYTES, ARG_PATH, ARG_TEXT };
 
 struct verb_arg {
 	const char *name;
@@ -103,6 +104,8 @@ static void refuse_pause(struct job *job, int ret, const char *already)
 {
 	if (ret == -EALREADY)
 		refuse(&job->refusal, BAD_STATE, "%s", already);
+	else if (ret == -EINPROGRESS)
+		refuse(&job->refusal, BAD_STATE, "the machine is moving");
 	else if (ret)
 		refuse(&job->refusal, BAD_STATE, "a debugger decides which vCPUs run (--gdb)");
 }
@@ -235,6 +238,44 @@ static cJSON *serve_snapshot(struct request *request, struct refusal *refusal)
 	return hand_over(request, run_snapshot, NULL);
 }
 
+static void run_migrate(struct job *job)
+{
+	const struct machine_parts *parts = job->server->parts;
+	const char *target = job->texts[0];
+	int ret = endpoint_connect(target);
+
+	if (ret == -EINVAL) {
+		refuse(&job->refusal, BAD_REQUEST, "\"target\" is neither unix:PATH nor exec:COMMAND");
+		return;
+	}
+	if (ret >= 0)
+		ret = parts->ops->migrate(parts->vm, ret, target);
+	if (ret)
+		refuse(&job->refusal, ret == -EBUSY ? BAD_STATE : REFUSED,
+		       "the machine does not move to %.100s: %s; its own messages may say more",
+		       target, strerror(-ret));
+}
+
+static void run_cancel(struct job *job)
+{
+	const struct machine_parts *parts = job->server->parts;
+	int ret = parts->ops->cancel_migration(parts->vm);
+
+	if (ret)
+		refuse(&job->refusal, BAD_STATE, "%s", ret == -EBUSY ? "it is too late" :
+		       "the machine is not moving");
+}
+
+static cJSON *serve_migrate(struct request *request, struct refusal *refusal)
+{
+	if (cJSON_IsTrue(request->args[1]))
+		return hand_over(request, run_cancel, NULL);
+	if (request->args[0])
+		return hand_over(request, run_migrate, NULL);
+	refuse(refusal, BAD_REQUEST, "migrate needs \"target\" or \"cancel\"");
+	return NULL;
+}
+
 static cJSON *serve_resize(struct request *request, struct refusal *refusal)
 {
 	(void)refusal;
@@ -327,6 +368,8 @@ static const struct verb verbs[] = {
 	{ .name = "snapshot",
 	  .args = { { "dir", ARG_PATH, .needed = true }, { "base", ARG_PATH } },
 	  .serve = serve_snapshot, .needs_machine = true, .patience_ns = SAVE_PATIENCE_NS },
+	{ .name = "migrate", .args = { { "target", ARG_TEXT }, { "cancel", ARG_FLAG } },
+	  .serve = serve_migrate, .needs_machine = true },
 	{ .name = "events", .serve = serve_events },
 	{ .name = "wait", .serve = serve_wait },
 	{ .name = "console", .serve = serve_console, .needs_machine = true },
@@ -347,8 +390,8 @@ static bool has_type(const cJSON *arg, enum arg_type type)
 
 	if (type == ARG_FLAG)
 		return cJSON_IsBool(arg);
-	if (type == ARG_PATH)
-		return cJSON_IsString(arg) && arg->valuestring[0] == '/' &&
+	if (type == ARG_PATH || type == ARG_TEXT)
+		return cJSON_IsString(arg) && (type == ARG_TEXT || *arg->valuestring == '/') &&
 		       strlen(arg->valuestring) < JOB_TEXT_MAX;
 	return cJSON_IsNumber(arg) && number >= 0 && number < EXACT_MAX &&
 	       number == (double)(uint64_t)number;
@@ -369,6 +412,7 @@ static void take_args(struct request *request, const struct verb *verb, struct r
 		[ARG_FLAG] = "true or false",
 		[ARG_BYTES] = "a whole number of bytes",
 		[ARG_PATH] = "a path from the root",
+		[ARG_TEXT] = "a text",
 	};
 	const cJSON *args = request->message->args;
 

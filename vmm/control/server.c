@@ -178,6 +178,12 @@ static void pass_on(struct control_server *server, const struct news *news)
 	case NEWS_BROKEN:
 		tell_clients(server, "broken", news->what);
 		break;
+	case NEWS_MOVES:
+		tell_clients(server, "moves", news->what);
+		break;
+	case NEWS_STAYS:
+		tell_clients(server, "stays", news->what);
+		break;
 	case NEWS_ROOM:
 		screen_has_room(server);
 		break;
@@ -305,6 +311,8 @@ static void happened(void *owner, enum machine_event event, const char *what)
 	static const int kinds[] = {
 		[MACHINE_PANICKED] = NEWS_PANICKED,
 		[MACHINE_BROKEN] = NEWS_BROKEN,
+		[MACHINE_MOVES] = NEWS_MOVES,
+		[MACHINE_STAYS] = NEWS_STAYS,
 		[MACHINE_TAKES_KEYS] = NEWS_ROOM,
 	};
 

@@ -3,6 +3,7 @@
  * Builds, serves and takes down one machine: the stages are started in the order of the table and
  * undone in reverse, each undoing exactly what it did.
  */
+#include "migration.h"
 #include "program.h"
 #include "run.h"
 #include "save.h"
@@ -47,14 +48,19 @@ static bool memory_may_stop(void *owner)
 	return ending_is_known(&vm->ending);
 }
 
+static bool is_restored(const struct vm *vm)
+{
+	return vm->config->restore && !vm->config->incoming;
+}
+
 static int memory_up(struct vm *vm)
 {
 	const struct gmem_options options = {
 		.shared = vm->config->shared_memory,
 		.hugepages = vm->config->hugepages,
 		.prefault = vm->config->prefault,
-		.from_file = vm->config->restore,
-		.file = vm->config->restore ? vm->config->restore->memory_fd : -1,
+		.from_file = is_restored(vm),
+		.file = is_restored(vm) ? vm->config->restore->memory_fd : -1,
 		.stop = { .wanted = memory_may_stop, .owner = vm },
 	};
 	struct gmem_range ranges[2];
@@ -223,7 +229,13 @@ static int boot_up(struct vm *vm)
 
 static int restore_up(struct vm *vm)
 {
-	return vm->config->restore ? vm_restore(vm) : 0;
+	return is_restored(vm) ? vm_restore(vm) : 0;
+}
+
+/* Last, so that nothing can fail any more once the source has been told to end. */
+static int receive_up(struct vm *vm)
+{
+	return vm->config->incoming ? vm_receive(vm) : 0;
 }
 
 static int run_up(struct vm *vm)
@@ -253,6 +265,7 @@ static const struct stage stages[] = {
 	{ boot_up, NULL, BLAME_INPUT },
 	{ restore_up, NULL, BLAME_ERRNO },
 	{ observers_up, observers_down, BLAME_HOST },
+	{ receive_up, NULL, BLAME_HOST },
 	{ run_up, run_stop, BLAME_HOST },
 };
 
@@ -318,6 +331,7 @@ void vm_live(void *owner)
 	if (built == ARRAY_SIZE(stages))
 		serve(vm);
 	run_check_saved(vm);
+	vm_migration_free(vm);
 	take_down(vm, built);
 	observers_gone(&vm->observers);
 }

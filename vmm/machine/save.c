@@ -149,7 +149,7 @@ static uint64_t real_time_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-static int save_sections(struct vm *vm, struct state *state)
+static int save_sections(struct vm *vm, struct state *state, bool whole)
 {
 	struct snapshot_info info = {
 		.cpus = vm->vcpu_count,
@@ -158,24 +158,29 @@ static int save_sections(struct vm *vm, struct state *state)
 	};
 	int ret = snapshot_describe(state, &info, vm->config->words, vm->config->word_count);
 
-	return ret ? ret : vm_state(vm, state);
+	return ret || !whole ? ret : vm_state(vm, state);
 }
 
-static int save_files(struct vm *vm, const struct snapshot_folder *folder, int base)
+int vm_save_to(struct vm *vm, int fd, bool whole)
 {
-	struct gmem_save memory = { .fd = folder->memory_fd, .base = base };
 	struct state *state;
 	int ret = state_new(&state);
 
 	if (ret)
 		return ret;
-	ret = save_sections(vm, state);
+	ret = save_sections(vm, state, whole);
 	if (!ret)
-		ret = state_write(state, folder->state_fd);
-	if (!ret)
-		ret = gmem_save(&vm->mem, &memory);
+		ret = state_write(state, fd);
 	state_free(state);
 	return ret;
+}
+
+static int save_files(struct vm *vm, const struct snapshot_folder *folder, int base)
+{
+	struct gmem_save memory = { .fd = folder->memory_fd, .base = base };
+	int ret = vm_save_to(vm, folder->state_fd, true);
+
+	return ret ? ret : gmem_save(&vm->mem, &memory);
 }
 
 /* Else a crash of the host could leave a snapshot of a guest whose writes are gone. */
@@ -242,8 +247,13 @@ int vm_save(struct vm *vm, const char *dir, const char *base_dir, unsigned flags
 {
 	struct snapshot_folder folder;
 	struct snapshot *base = NULL;
-	int ret = base_dir ? snapshot_open(&base, base_dir) : 0;
+	int ret;
 
+	if (vm->moving) {
+		log_error("snapshot %s: the machine is moving to another host", dir);
+		return -EBUSY;
+	}
+	ret = base_dir ? snapshot_open(&base, base_dir) : 0;
 	if (!ret && base && base->info.memory != vm->mem.size) {
 		log_error("snapshot %s: its base %s has another size of RAM", dir, base_dir);
 		ret = -EINVAL;
@@ -294,22 +304,40 @@ static int greet(struct vm *vm)
 	return ret;
 }
 
+void vm_restart_devices(struct vm *vm)
+{
+	for (unsigned i = 0; i < vm->device_count; i++)
+		restart_device(vm->devices[i]);
+}
+
+static int load_sections(struct vm *vm, struct snapshot *snapshot)
+{
+	int ret = vm_state(vm, snapshot->state);
+
+	return ret ? ret : state_end(snapshot->state);
+}
+
+int vm_load(struct vm *vm, struct snapshot *snapshot)
+{
+	int ret = load_sections(vm, snapshot);
+
+	return ret ? ret : arch_clock_start(&vm->arch, vm->vcpus, vm->vcpu_count,
+					    elapsed_ns(snapshot));
+}
+
 int vm_restore(struct vm *vm)
 {
 	struct snapshot *snapshot = vm->config->restore;
 	int ret;
 
 	observers_phase(&vm->observers, MACHINE_LOADS);
-	ret = vm_state(vm, snapshot->state);
-	if (!ret)
-		ret = state_end(snapshot->state);
+	ret = load_sections(vm, snapshot);
 	if (!ret)
 		ret = board_renew_generation(vm);
 	if (ret)
 		return ret;
 	sys_note(vm->sys, SYS_TOPIC_PHASE, -1, "restored from %s", snapshot->path);
-	for (unsigned i = 0; i < vm->device_count; i++)
-		restart_device(vm->devices[i]);
+	vm_restart_devices(vm);
 	ret = greet(vm);
 	return ret ? ret : arch_clock_start(&vm->arch, vm->vcpus, vm->vcpu_count,
 					    vm->program ? 0 : elapsed_ns(snapshot));

@@ -181,6 +181,28 @@ int snapshot_open(struct snapshot **out, const char *dir)
 	return ret;
 }
 
+int snapshot_take(struct snapshot **out, int fd, const char *name)
+{
+	struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
+	int ret = -ENOMEM;
+
+	if (snapshot) {
+		snapshot->memory_fd = -1;
+		snapshot->path = strdup(name);
+	}
+	if (!snapshot || !snapshot->path)
+		log_error("%s: %s", name, strerror(ENOMEM));
+	else
+		ret = state_open(&snapshot->state, fd, snapshot->path);
+	if (!ret)
+		ret = read_info(snapshot);
+	if (!ret)
+		*out = snapshot;
+	else
+		snapshot_free(snapshot);
+	return ret;
+}
+
 struct snapshot *snapshot_share(struct snapshot *snapshot)
 {
 	if (snapshot)

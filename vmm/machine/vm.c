@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* machine_run(): the environment of a machine: its process, threads and observers. */
+#include "migration.h"
 #include "pause.h"
 #include "run.h"
 #include "save.h"
@@ -42,6 +43,20 @@ static void ask(struct vm *vm, struct machine_ask *ask)
 	requests_post(&vm->requests, REQUEST_ASK);
 }
 
+static int pause_all(struct vm *vm)
+{
+	return vm->moving ? -EINPROGRESS : run_pause(vm);
+}
+
+/* A machine whose target is silent is let go by the one who knows that it does not run there. */
+static int resume(struct vm *vm)
+{
+	bool moving = vm->moving;
+	int ret = vm_take_back(vm);
+
+	return ret || moving ? ret : run_resume(vm);
+}
+
 static int save(struct vm *vm, const char *dir, const char *base)
 {
 	return vm_save(vm, dir, base, 0);
@@ -61,8 +76,10 @@ static void init_parts(struct vm *vm)
 		.paused = paused,
 		.progressed = progressed,
 		.ask = ask,
-		.pause = run_pause,
-		.resume = run_resume,
+		.pause = pause_all,
+		.resume = resume,
+		.migrate = vm_migrate,
+		.cancel_migration = vm_migrate_cancel,
 		.save = save,
 		.save_soon = save_soon,
 		.press_power = board_press_power,

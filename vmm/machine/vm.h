@@ -21,6 +21,7 @@
 #include "virtio/virtio.h"
 
 struct board;
+struct migration;
 struct program;
 
 struct vm {
@@ -47,6 +48,8 @@ struct vm {
 	unsigned vcpu_count;	     /* initialised so far */
 	bool paused;		     /* run_pause(); machine's thread */
 	bool save_tried, saved;	     /* config->snapshot */
+	struct migration *migration; /* owned; NULL before the first */
+	bool moving; /* stands still for it: nothing may let it go on */
 	struct boot_summary loaded; /* set by run_load() */
 
 	/* Its devices. */

@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""check_migrate.py CASE FOLDER KINGLET PAYLOAD - moves the payload echo between processes.
+
+Each CASE is a function here; it waits for events and lines, never for a time. FOLDER, empty, becomes
+the working folder and the user's runtime folder. Prints what is wrong, and then ends with status 1.
+"""
+import os
+import random
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+
+TIMEOUT = 120
+
+
+def fail(what):
+    print(what)
+    sys.exit(1)
+
+
+def run(*arguments, status=0, errors=""):
+    done = subprocess.run([kinglet, *arguments], capture_output=True, text=True, timeout=TIMEOUT)
+    if done.returncode != status or errors not in done.stderr:
+        fail(f"kinglet {' '.join(arguments)}: {done.returncode} {done.stderr!r}, "
+             f"expected {status} {errors!r}")
+
+
+class Machine:
+    """A guest that echoes, so one knows that it runs."""
+
+    def __init__(self, name, *arguments, **more):
+        self.name = name
+        self.process = subprocess.Popen([kinglet, *arguments, "--name", name],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, bufsize=0, **more)
+
+    def echoes(self, text=b"x"):
+        self.process.stdin.write(text)
+        if self.process.stdout.read(len(text)) != text:
+            fail(f"{self.name} is gone: {self.process.stderr.read()}")
+
+    def runs(self):
+        """Whether it echoes; else it has ended, or stands still, which its message tells."""
+        try:
+            self.process.stdin.write(b"x")
+        except BrokenPipeError:
+            return False
+        streams, said = [self.process.stdout, self.process.stderr], b""
+        while True:
+            ready = select.select(streams, [], [], TIMEOUT)[0]
+            if self.process.stdout in ready:
+                return self.process.stdout.read(1) == b"x"
+            more = os.read(self.process.stderr.fileno(), 4096) if ready else b""
+            said += more
+            if not more or b"stands still" in said:
+                self.said = said.decode()
+                return False
+
+    def ended(self, status=0, errors=""):
+        said = self.process.communicate(timeout=TIMEOUT)[1].decode()
+        if self.process.returncode != status or errors not in said:
+            fail(f"{self.name}: {self.process.returncode} {said!r}, expected {status} {errors!r}")
+
+
+def new(name="m0"):
+    machine = Machine(name, "run", payload, "--memory", "16M")
+    machine.echoes()
+    return machine
+
+
+class Place:
+    """A socket that a machine comes to, as fd=N: it is there before its Kinglet is."""
+
+    def __init__(self, name, *more):
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(f"{name}.at")
+        listener.listen(1)
+        self.listener, self.name, self.more = listener, name, more
+
+    def accept(self):
+        connection = self.listener.accept()[0]
+        self.listener.close()
+        os.unlink(f"{self.name}.at")
+        return connection
+
+    def machine(self):
+        with self.accept() as connection:
+            fd = connection.fileno()
+            return Machine(self.name, "run", "--incoming", f"fd={fd}", *self.more, pass_fds=[fd])
+
+
+def migrate(name, place):
+    return subprocess.Popen([kinglet, "migrate", name, f"unix:{place.name}.at"],
+                            stderr=subprocess.PIPE, text=True)
+
+
+def end(command, status, errors=""):
+    said = command.communicate(timeout=TIMEOUT)[1]
+    if command.returncode != status or errors not in said:
+        fail(f"migrate: {command.returncode} {said!r}, expected {status} {errors!r}")
+
+
+def moves():
+    """Ten times; each machine sends on what came to it."""
+    machine = new()
+    for n in range(1, 11):
+        place = Place(f"m{n}")
+        command = migrate(machine.name, place)
+        target = place.machine()
+        end(command, 0, "round 2: ")
+        machine.ended()
+        machine = target
+        machine.echoes(b"hello")
+    machine.process.stdin.write(b"\0")
+    machine.ended()
+
+
+def listens():
+    """--incoming unix:, and a command as the target, whose guest has no terminal."""
+    machine = new()
+    target = Machine("m1", "run", "--incoming", "unix:m1.at")
+    while not os.path.exists("m1.at"):
+        if target.process.poll() is not None:
+            fail(target.process.stderr.read())
+        os.sched_yield()
+    run("migrate", "m0", "unix:m1.at")
+    machine.ended()
+    target.echoes()
+    run("migrate", "m1", f"exec:exec {kinglet} run --incoming fd=0 --name m2")
+    # It has the same standard error.
+    run("stop", "m2", "--now", "--wait")
+    target.ended()
+
+
+def stays():
+    """After each of these the guest goes on."""
+    machine = new()
+    frame = struct.pack("<II", 8, 2) + b"no"
+    for says, errors in [(b"", "closed the connection"), (b"nonsense" * 9, "protocol"),
+                         (frame, "the target: no")]:
+        place = Place("m1")
+        command = migrate("m0", place)
+        with place.accept() as connection:
+            connection.recv(1)
+            connection.sendall(says)
+        end(command, 101, errors)
+        machine.echoes()
+    run("migrate", "m0", "unix:none", status=100, errors="No such file")
+    run("migrate", "m0", "elsewhere", status=100, errors="neither unix:PATH nor exec:")
+    run("pause", "m0")
+    place = Place("m1")
+    end(migrate("m0", place), 100, "busy")
+    run("resume", "m0")
+    # What the command line says there does not fit.
+    place = Place("m2", "--disk", "none")
+    command = migrate("m0", place)
+    place.machine().ended(100, "--disk: given 1 times")
+    end(command, 101, "closed the connection")
+    machine.echoes()
+    machine.process.stdin.write(b"\0")
+    machine.ended()
+
+
+def killed():
+    """Either at any moment. Without its source, a target that has not all of the machine ends."""
+    for seed in range(20):
+        rng = random.Random(seed)
+        machine, place = new(f"a{seed}"), Place(f"b{seed}")
+        command = migrate(machine.name, place)
+        target = place.machine()
+        victim, other = (machine, target) if seed % 2 else (target, machine)
+        select.select([], [], [], rng.random() * 0.4)
+        victim.process.send_signal(signal.SIGKILL)
+        victim.process.wait()
+        command.communicate(timeout=TIMEOUT)
+        if not other.runs():
+            if other is target:
+                target.ended(101)
+                continue
+            if "stands still" not in other.said:
+                fail(f"{other.name}: {other.said}")
+            run("resume", other.name)
+            if other.process.stdout.read(1) != b"x":
+                fail(f"{other.name} does not go on")
+        other.process.kill()
+        other.process.communicate()
+
+
+case, folder, kinglet, payload = sys.argv[1:]
+os.chdir(folder)
+os.environ["XDG_RUNTIME_DIR"] = folder
+{"moves": moves, "listens": listens, "stays": stays, "killed": killed}[case]()

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "migration.h"
+
+#include "migrate.h"
+#include "pause.h"
+#include "save.h"
+
+#include "base/log.h"
+#include "core/dirty.h"
+#include "machine/migration.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define DOWNTIME_NS (UINT64_C(300) * 1000000)
+
+struct migration {
+	struct migrate_source *source; /* owned */
+	struct dirty_log log;
+	bool runs;
+	char where[160];
+};
+
+/* --- The source ------------------------------------------------------------------------------- */
+
+static int describe(void *owner, int fd)
+{
+	return vm_save_to(owner, fd, false);
+}
+
+static int save(void *owner, int fd)
+{
+	return vm_save_to(owner, fd, true);
+}
+
+static int log_start(void *owner)
+{
+	struct vm *vm = owner;
+
+	return dirty_log_start(&vm->migration->log, &vm->memslots, &vm->mem);
+}
+
+static int log_read(void *owner, void (*dirty)(void *set, uint64_t gpa), void *set)
+{
+	struct vm *vm = owner;
+
+	return dirty_log_read(&vm->migration->log, dirty, set);
+}
+
+static void log_stop(void *owner)
+{
+	struct vm *vm = owner;
+
+	dirty_log_stop(&vm->migration->log);
+}
+
+/* A guest that has gone down is dealt with here: its reset would clear what is being sent. */
+static bool is_down(const struct vm *vm)
+{
+	return requests_has(&vm->requests, REQUEST_POWER_OFF) ||
+	       requests_has(&vm->requests, REQUEST_RESET);
+}
+
+static int freeze(void *owner)
+{
+	struct vm *vm = owner;
+	int ret = run_pause(vm);
+
+	if (ret)
+		return ret == -EALREADY ? -EBUSY : ret;
+	if (is_down(vm)) {
+		ret = run_resume(vm);
+		return ret ? ret : -ECANCELED;
+	}
+	for (unsigned i = 0; i < vm->device_count; i++)
+		virtio_freeze(vm->devices[i]);
+	vm->moving = true;
+	return 0;
+}
+
+static void thaw(void *owner)
+{
+	struct vm *vm = owner;
+
+	vm->moving = false;
+	for (unsigned i = 0; i < vm->device_count; i++)
+		virtio_thaw(vm->devices[i]);
+	if (run_resume(vm))
+		log_error("after the migration the machine stays paused");
+}
+
+static void progressed(void *owner, const struct migrate_progress *progress)
+{
+	struct vm *vm = owner;
+	char line[160], expected[32] = "unknown";
+
+	if (progress->expected_ns != UINT64_MAX)
+		snprintf(expected, sizeof(expected), "%llu ms",
+			 (unsigned long long)progress->expected_ns / 1000000);
+	snprintf(line, sizeof(line), "round %u: %llu KiB to send at %llu MiB/s, downtime %s",
+		 progress->round, (unsigned long long)progress->left >> 10,
+		 (unsigned long long)progress->rate >> 20, expected);
+	observers_happened(&vm->observers, MACHINE_MOVES, line);
+}
+
+static void ended(void *owner, enum migrate_result result, const char *why)
+{
+	struct vm *vm = owner;
+
+	vm->migration->runs = false;
+	if (result == MIGRATE_DONE) {
+		ending_decide(&vm->ending, OUTCOME_QUIT, 0, "moved to %s", vm->migration->where);
+		return;
+	}
+	log_error("migration to %s: %s; %s", vm->migration->where, why,
+		  result == MIGRATE_FAILED ? "the machine goes on here" :
+					     "it may run there, so it stands still here: if it "
+					     "does not, kinglet resume");
+	observers_happened(&vm->observers, MACHINE_STAYS, why);
+}
+
+/* The log has no writes of the kernel's vhost. */
+static int check_devices(const struct vm *vm)
+{
+	for (unsigned i = 0; i < vm->device_count; i++) {
+		const struct virtio_dev *dev = vm->devices[i];
+
+		for (unsigned j = 0; j < dev->queue_count; j++) {
+			const struct backend *backend = dev->queues[j].backend;
+
+			if (!backend || strncmp(backend->ops->name, "vhost", 5) != 0)
+				continue;
+			log_error("%s: %s runs its queues, and what that writes is not logged: this "
+				  "machine cannot move",
+				  dev->name, backend->ops->name);
+			return -EOPNOTSUPP;
+		}
+	}
+	return 0;
+}
+
+static int check(const struct vm *vm)
+{
+	if (vm->migration && vm->migration->runs)
+		log_error("migration: another one is going on");
+	else if (vm->paused)
+		log_error("migration: the machine is paused; kinglet resume lets it run on");
+	else
+		return check_devices(vm);
+	return -EBUSY;
+}
+
+static int begin(struct vm *vm, int fd, const char *where)
+{
+	static const struct migrate_source_ops ops = {
+		.describe = describe,
+		.save = save,
+		.log_start = log_start,
+		.log_read = log_read,
+		.log_stop = log_stop,
+		.freeze = freeze,
+		.thaw = thaw,
+		.progressed = progressed,
+		.ended = ended,
+	};
+	const struct migrate_source_options options = {
+		.fd = fd,
+		.loop = &vm->loop,
+		.mem = &vm->mem,
+		.downtime_ns = DOWNTIME_NS,
+		.ops = &ops,
+		.owner = vm,
+	};
+	struct migration *migration = vm->migration;
+	int ret = 0;
+
+	if (!migration->source)
+		ret = migrate_source_new(&migration->source);
+	if (ret) {
+		close(fd);
+		return ret;
+	}
+	snprintf(migration->where, sizeof(migration->where), "%s", where);
+	ret = migrate_source_start(migration->source, &options);
+	migration->runs = !ret;
+	return ret;
+}
+
+int vm_migrate(struct vm *vm, int fd, const char *where)
+{
+	int ret = check(vm);
+
+	if (ret) {
+		close(fd);
+		return ret;
+	}
+	if (!vm->migration)
+		vm->migration = calloc(1, sizeof(*vm->migration));
+	if (vm->migration) {
+		ret = begin(vm, fd, where);
+	} else {
+		close(fd);
+		ret = -ENOMEM;
+	}
+	if (ret)
+		log_error("migration to %s: %s", where, strerror(-ret));
+	return ret;
+}
+
+int vm_migrate_cancel(struct vm *vm)
+{
+	return vm->migration && vm->migration->source ?
+		       migrate_source_cancel(vm->migration->source) : -EALREADY;
+}
+
+int vm_take_back(struct vm *vm)
+{
+	if (!vm->moving)
+		return 0;
+	if (vm->migration->runs)
+		return -EINPROGRESS;
+	thaw(vm);
+	return 0;
+}
+
+void vm_migration_free(struct vm *vm)
+{
+	if (vm->migration)
+		migrate_source_free(vm->migration->source);
+	free(vm->migration);
+	vm->migration = NULL;
+}
+
+/* --- The target ------------------------------------------------------------------------------- */
+
+static int load(void *owner, int fd)
+{
+	struct vm *vm = owner;
+	struct snapshot *snapshot;
+	int ret = snapshot_take(&snapshot, fd, "the incoming machine");
+
+	if (ret)
+		return ret;
+	ret = vm_load(vm, snapshot);
+	snapshot_free(snapshot);
+	return ret;
+}
+
+int machine_expect(struct snapshot **snapshot, int fd)
+{
+	struct migrate_target target = { .fd = fd, .wake_fd = -1 };
+	int hello = migrate_target_hello(&target), ret = hello;
+
+	if (hello >= 0)
+		ret = snapshot_take(snapshot, hello, "the incoming machine");
+	close_fd(&hello);
+	return ret;
+}
+
+int vm_receive(struct vm *vm)
+{
+	struct migrate_target target = {
+		.fd = vm->config->incoming_fd,
+		.wake_fd = vm->ending.known_fd,
+		.mem = &vm->mem,
+		.load = load,
+		.owner = vm,
+	};
+	int ret = migrate_target_fill(&target);
+
+	if (!ret)
+		vm_restart_devices(vm);
+	return ret;
+}
