@@ -73,6 +73,19 @@ static int save(struct vm *vm, const char *dir, const char *base)
 	return the_rig->save_result;
 }
 
+static int migrate(struct vm *vm, const char *where)
+{
+	(void)vm;
+	snprintf(the_rig->saved, sizeof(the_rig->saved), "%s", where);
+	return the_rig->save_result;
+}
+
+static int cancel_migration(struct vm *vm)
+{
+	(void)vm;
+	return the_rig->save_result;
+}
+
 static int press_power(struct vm *vm)
 {
 	(void)vm;
@@ -220,6 +233,7 @@ static int setup(void **state)
 	rig->ops = (struct machine_ops){
 		.ask = ask, .pause = pause_vcpus, .resume = pause_vcpus,
 		.press_power = press_power, .save = save, .end = end, .type = type,
+		.migrate = migrate, .cancel_migration = cancel_migration,
 	};
 	rig->key_room = sizeof(rig->typed) - 1;
 	rig->config.cpus = 2;
@@ -421,6 +435,33 @@ static void a_save_that_fails_says_whose_fault_it_is(void **state)
 		rig->save_result = -cases[i].error;
 		expect(rig, "{\"do\":\"snapshot\",\"args\":{\"dir\":\"/d\"}}", cases[i].answer);
 	}
+}
+
+#define MIGRATE(arg) "{\"do\":\"migrate\",\"args\":{" arg "}}"
+
+static void a_machine_moves_or_not(void **state)
+{
+	struct rig *rig = *state;
+
+	expect(rig, MIGRATE("\"target\":\"exec:true\""), OK);
+	assert_string_equal(rig->saved, "exec:true");
+	expect(rig, MIGRATE("\"cancel\":true"), OK);
+	expect(rig, MIGRATE(""),
+	       ERROR("bad-request", "migrate needs \\\"target\\\" or \\\"cancel\\\""));
+	rig->save_result = -EINVAL;
+	expect(rig, MIGRATE("\"target\":\"x\""),
+	       ERROR("bad-request", "\\\"target\\\" is neither unix:PATH nor exec:COMMAND"));
+	rig->save_result = -ENOENT;
+	expect(rig, MIGRATE("\"target\":\"unix:s\""),
+	       ERROR("refused", "the machine does not move to unix:s: No such file or "
+				"directory; its own messages may say more"));
+	rig->save_result = -EBUSY;
+	expect(rig, MIGRATE("\"target\":\"exec:true\""),
+	       ERROR("bad-state", "the machine does not move to exec:true: Device or resource "
+				  "busy; its own messages may say more"));
+	expect(rig, MIGRATE("\"cancel\":true"), ERROR("bad-state", "it is too late"));
+	rig->save_result = -EALREADY;
+	expect(rig, MIGRATE("\"cancel\":true"), ERROR("bad-state", "the machine is not moving"));
 }
 
 static void a_machine_is_paused_and_resumed(void **state)
@@ -1054,6 +1095,7 @@ int main(void)
 		TEST(a_reply_has_the_id_of_its_request),
 		TEST(a_machine_is_saved),
 		TEST(a_save_that_fails_says_whose_fault_it_is),
+		TEST(a_machine_moves_or_not),
 		TEST(a_machine_is_paused_and_resumed),
 		TEST(stop_presses_the_button_or_ends_the_run),
 		TEST(resize_sets_the_balloon),

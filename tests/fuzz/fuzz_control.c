@@ -47,6 +47,11 @@ static int result(struct vm *vm)
 	return results[scene_of(vm)->results++ % ARRAY_SIZE(results)];
 }
 
+static int migrate(struct vm *vm, const char *target)
+{
+	return *target == ':' ? -EINVAL : result(vm);
+}
+
 static void end(struct vm *vm, const struct verdict *verdict)
 {
 	(void)vm;
@@ -55,6 +60,7 @@ static void end(struct vm *vm, const struct verdict *verdict)
 
 static const struct machine_ops ops = {
 	.ask = ask, .pause = result, .resume = result, .press_power = result, .end = end,
+	.migrate = migrate, .cancel_migration = result,
 };
 
 static void answer(struct scene *s)

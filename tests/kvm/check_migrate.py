@@ -33,7 +33,7 @@ class Machine:
     """A guest that echoes, so one knows that it runs."""
 
     def __init__(self, name, *arguments, **more):
-        self.name = name
+        self.name, self.said = name, ""
         self.process = subprocess.Popen([kinglet, *arguments, "--name", name],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, bufsize=0, **more)
@@ -49,15 +49,14 @@ class Machine:
             self.process.stdin.write(b"x")
         except BrokenPipeError:
             return False
-        streams, said = [self.process.stdout, self.process.stderr], b""
+        streams = [self.process.stdout, self.process.stderr]
         while True:
             ready = select.select(streams, [], [], TIMEOUT)[0]
             if self.process.stdout in ready:
                 return self.process.stdout.read(1) == b"x"
             more = os.read(self.process.stderr.fileno(), 4096) if ready else b""
-            said += more
-            if not more or b"stands still" in said:
-                self.said = said.decode()
+            self.said += more.decode()
+            if not more or "stands still" in self.said:
                 return False
 
     def ended(self, status=0, errors=""):
@@ -177,9 +176,14 @@ def killed():
         victim.process.send_signal(signal.SIGKILL)
         victim.process.wait()
         command.communicate(timeout=TIMEOUT)
+        if other is machine and command.returncode == 0:
+            machine.ended()  # it was gone before
+            continue
         if not other.runs():
             if other is target:
-                target.ended(101)
+                target.process.communicate(timeout=TIMEOUT)
+                if target.process.returncode not in (100, 101):
+                    fail(f"{target.name}: {target.process.returncode}")
                 continue
             if "stands still" not in other.said:
                 fail(f"{other.name}: {other.said}")

@@ -3,7 +3,6 @@
 #include "internal.h"
 
 #include "core/vcpu.h"
-#include "host/endpoint.h"
 #include "trace/observer.h"
 #include "virtio/virtio.h"
 
@@ -242,15 +241,12 @@ static void run_migrate(struct job *job)
 {
 	const struct machine_parts *parts = job->server->parts;
 	const char *target = job->texts[0];
-	int ret = endpoint_connect(target);
+	int ret = parts->ops->migrate(parts->vm, target);
 
-	if (ret == -EINVAL) {
-		refuse(&job->refusal, BAD_REQUEST, "\"target\" is neither unix:PATH nor exec:COMMAND");
-		return;
-	}
-	if (ret >= 0)
-		ret = parts->ops->migrate(parts->vm, ret, target);
-	if (ret)
+	if (ret == -EINVAL)
+		refuse(&job->refusal, BAD_REQUEST,
+		       "\"target\" is neither unix:PATH nor exec:COMMAND");
+	else if (ret)
 		refuse(&job->refusal, ret == -EBUSY ? BAD_STATE : REFUSED,
 		       "the machine does not move to %.100s: %s; its own messages may say more",
 		       target, strerror(-ret));

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "core/dirty.h"
+#include "host/endpoint.h"
 #include "machine/migration.h"
 
 #include <stdio.h>
@@ -150,7 +151,7 @@ static int check(const struct vm *vm)
 	return -EBUSY;
 }
 
-static int begin(struct vm *vm, int fd, const char *where)
+static int begin(struct vm *vm, const char *where)
 {
 	static const struct migrate_source_ops ops = {
 		.describe = describe,
@@ -163,8 +164,8 @@ static int begin(struct vm *vm, int fd, const char *where)
 		.progressed = progressed,
 		.ended = ended,
 	};
-	const struct migrate_source_options options = {
-		.fd = fd,
+	struct migrate_source_options options = {
+		.fd = endpoint_connect(where),
 		.loop = &vm->loop,
 		.mem = &vm->mem,
 		.downtime_ns = DOWNTIME_NS,
@@ -172,36 +173,35 @@ static int begin(struct vm *vm, int fd, const char *where)
 		.owner = vm,
 	};
 	struct migration *migration = vm->migration;
-	int ret = 0;
+	int ret;
 
-	if (!migration->source)
-		ret = migrate_source_new(&migration->source);
-	if (ret) {
-		close(fd);
-		return ret;
-	}
+	if (options.fd < 0)
+		return options.fd;
 	snprintf(migration->where, sizeof(migration->where), "%s", where);
 	ret = migrate_source_start(migration->source, &options);
 	migration->runs = !ret;
 	return ret;
 }
 
-int vm_migrate(struct vm *vm, int fd, const char *where)
+/* Kept for the next one: the loop may know of it. */
+static int prepare(struct vm *vm)
+{
+	if (!vm->migration)
+		vm->migration = calloc(1, sizeof(*vm->migration));
+	if (!vm->migration)
+		return -ENOMEM;
+	return vm->migration->source ? 0 : migrate_source_new(&vm->migration->source);
+}
+
+int vm_migrate(struct vm *vm, const char *where)
 {
 	int ret = check(vm);
 
-	if (ret) {
-		close(fd);
+	if (ret)
 		return ret;
-	}
-	if (!vm->migration)
-		vm->migration = calloc(1, sizeof(*vm->migration));
-	if (vm->migration) {
-		ret = begin(vm, fd, where);
-	} else {
-		close(fd);
-		ret = -ENOMEM;
-	}
+	ret = prepare(vm);
+	if (!ret)
+		ret = begin(vm, where);
 	if (ret)
 		log_error("migration to %s: %s", where, strerror(-ret));
 	return ret;
