@@ -40,7 +40,7 @@ void vhost_destroy(struct backend *backend)
 
 static int set_table(struct vhost *vhost)
 {
-	return vhost_ioctl(vhost, VHOST_SET_MEM_TABLE, &vhost->table->memory);
+	return vhost_request(vhost, VHOST_SET_MEM_TABLE, &vhost->table->memory);
 }
 
 static int add_region(struct vhost *vhost, const struct gmem_slot *slot)
@@ -187,17 +187,17 @@ static int start_ring(struct vhost *vhost, unsigned index)
 	int ret;
 
 	ring->bound = true;
-	ret = vhost_ioctl(vhost, VHOST_SET_VRING_NUM, &size);
+	ret = vhost_request(vhost, VHOST_SET_VRING_NUM, &size);
 	if (ret >= 0)
-		ret = vhost_ioctl(vhost, VHOST_SET_VRING_BASE, &base);
+		ret = vhost_request(vhost, VHOST_SET_VRING_BASE, &base);
 	if (ret >= 0)
 		ret = vhost_set_addresses(vhost, index);
 	if (ret >= 0)
-		ret = vhost_ioctl(vhost, VHOST_SET_VRING_ERR, &error);
+		ret = vhost_request(vhost, VHOST_SET_VRING_ERR, &error);
 	if (ret >= 0)
-		ret = vhost_ioctl(vhost, VHOST_SET_VRING_CALL, &call);
+		ret = vhost_request(vhost, VHOST_SET_VRING_CALL, &call);
 	if (ret >= 0)
-		ret = vhost_ioctl(vhost, VHOST_SET_VRING_KICK, &kick);
+		ret = vhost_request(vhost, VHOST_SET_VRING_KICK, &kick);
 	if (ret >= 0)
 		ret = loop_add(vhost->dev->loop, &ring->error, EPOLLIN);
 	if (ret >= 0)
@@ -218,9 +218,9 @@ static void stop_ring(struct vhost *vhost, unsigned index)
 
 	if (!ring->bound)
 		return;
-	(void)!vhost_ioctl(vhost, VHOST_SET_VRING_KICK, &nothing);
-	(void)!vhost_ioctl(vhost, VHOST_SET_VRING_CALL, &nothing);
-	(void)!vhost_ioctl(vhost, VHOST_SET_VRING_ERR, &nothing);
+	(void)!vhost_request(vhost, VHOST_SET_VRING_KICK, &nothing);
+	(void)!vhost_request(vhost, VHOST_SET_VRING_CALL, &nothing);
+	(void)!vhost_request(vhost, VHOST_SET_VRING_ERR, &nothing);
 	loop_remove(vhost->dev->loop, &ring->error);
 	eventfd_drain(ring->error.fd);
 
@@ -229,7 +229,7 @@ static void stop_ring(struct vhost *vhost, unsigned index)
 		return;
 	q->running = false;
 	/* Nothing is in flight, so every chain taken was also used. */
-	if (vhost_ioctl(vhost, VHOST_GET_VRING_BASE, &base) >= 0)
+	if (vhost_request(vhost, VHOST_GET_VRING_BASE, &base) >= 0)
 		q->state.last_avail = q->state.used_index = (uint16_t)base.num;
 	else if (virtio_resumes(vhost->dev))
 		virtio_broken(vhost->dev, "vhost does not say where it stopped");
@@ -275,7 +275,7 @@ int vhost_start(struct backend *backend, struct virtio_dev *dev)
 	if (ret >= 0)
 		ret = start_rings(vhost);
 	if (ret >= 0)
-		ret = vhost->kind->run(vhost);
+		ret = vhost->kind->vhost.run(vhost);
 	if (ret < 0) {
 		stop_rings(vhost);
 		return ret;
@@ -293,6 +293,6 @@ void vhost_stop(struct backend *backend, struct virtio_dev *dev)
 	if (!vhost->started)
 		return;
 	vhost->started = false;
-	vhost->kind->halt(vhost);
+	vhost->kind->vhost.halt(vhost);
 	stop_rings(vhost);
 }

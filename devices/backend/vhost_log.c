@@ -29,7 +29,7 @@ static int set_base(struct vhost *vhost, const uint64_t *words)
 {
 	uint64_t base = (uintptr_t)words;
 
-	return vhost_ioctl(vhost, VHOST_SET_LOG_BASE, &base);
+	return vhost_request(vhost, VHOST_SET_LOG_BASE, &base);
 }
 
 int vhost_set_features(struct vhost *vhost)
@@ -41,7 +41,7 @@ int vhost_set_features(struct vhost *vhost)
 		features |= 1ULL << VHOST_F_LOG_ALL;
 		ret = set_base(vhost, vhost->log.words);
 	}
-	return ret < 0 ? ret : vhost_ioctl(vhost, VHOST_SET_FEATURES, &features);
+	return ret < 0 ? ret : vhost_request(vhost, VHOST_SET_FEATURES, &features);
 }
 
 /* vhost uses addresses of this process, checked like those of a local ring. */
@@ -62,7 +62,7 @@ int vhost_set_addresses(struct vhost *vhost, unsigned index)
 		addr.flags = 1U << VHOST_VRING_F_LOG;
 		addr.log_guest_addr = q->state.used;
 	}
-	return vhost_ioctl(vhost, VHOST_SET_VRING_ADDR, &addr);
+	return vhost_request(vhost, VHOST_SET_VRING_ADDR, &addr);
 }
 
 int vhost_log_fit(struct vhost *vhost)

@@ -63,8 +63,7 @@ static const struct vhost_kind net_kind = {
 		.destroy = vhost_destroy,
 	},
 	.node = { "/dev/vhost-net", .absent = "modprobe vhost_net" },
-	.run = net_run,
-	.halt = net_halt,
+	.vhost = { .request = vhost_ioctl, .run = net_run, .halt = net_halt },
 	.logs_data = true,
 };
 

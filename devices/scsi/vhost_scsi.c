@@ -39,7 +39,7 @@ static void log_missing(const struct vhost *vhost, const struct vhost_scsi_targe
 static int scsi_run(struct vhost *vhost)
 {
 	struct vhost_scsi *scsi = scsi_of(vhost);
-	int ret = vhost_ioctl(vhost, VHOST_SCSI_SET_ENDPOINT, &scsi->target);
+	int ret = vhost_request(vhost, VHOST_SCSI_SET_ENDPOINT, &scsi->target);
 
 	if (target_is_missing(ret) && vhost_may_log(vhost))
 		log_missing(vhost, &scsi->target);
@@ -49,7 +49,7 @@ static int scsi_run(struct vhost *vhost)
 /* Returns when no command is in flight. A failure has been logged and cannot be handled. */
 static void scsi_halt(struct vhost *vhost)
 {
-	(void)!vhost_ioctl(vhost, VHOST_SCSI_CLEAR_ENDPOINT, &scsi_of(vhost)->target);
+	(void)!vhost_request(vhost, VHOST_SCSI_CLEAR_ENDPOINT, &scsi_of(vhost)->target);
 }
 
 static const struct vhost_kind scsi_kind = {
@@ -60,14 +60,13 @@ static const struct vhost_kind scsi_kind = {
 		.destroy = vhost_destroy,
 	},
 	.node = { "/dev/vhost-scsi", .absent = "modprobe vhost_scsi" },
-	.run = scsi_run,
-	.halt = scsi_halt,
+	.vhost = { .request = vhost_ioctl, .run = scsi_run, .halt = scsi_halt },
 };
 
 static int check_abi(struct vhost *vhost)
 {
 	int version = -1;
-	int ret = vhost_ioctl(vhost, VHOST_SCSI_GET_ABI_VERSION, &version);
+	int ret = vhost_request(vhost, VHOST_SCSI_GET_ABI_VERSION, &version);
 
 	if (ret < 0 || version == VHOST_SCSI_ABI_VERSION)
 		return ret < 0 ? ret : 0;

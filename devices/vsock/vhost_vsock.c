@@ -8,7 +8,7 @@
 
 static int set_running(struct vhost *vhost, int running)
 {
-	return vhost_ioctl(vhost, VHOST_VSOCK_SET_RUNNING, &running);
+	return vhost_request(vhost, VHOST_VSOCK_SET_RUNNING, &running);
 }
 
 static int vsock_run(struct vhost *vhost)
@@ -30,8 +30,7 @@ static const struct vhost_kind vsock_kind = {
 		.destroy = vhost_destroy,
 	},
 	.node = { "/dev/vhost-vsock", .absent = "modprobe vhost_vsock" },
-	.run = vsock_run,
-	.halt = vsock_halt,
+	.vhost = { .request = vhost_ioctl, .run = vsock_run, .halt = vsock_halt },
 };
 
 static int take_cid(struct vhost *vhost, uint32_t cid)

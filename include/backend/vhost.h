@@ -28,14 +28,25 @@
 
 struct vhost;
 
+/* What differs between those that run rings. Everything else is done once, above it. Locked. */
+struct vhost_ops {
+	/*
+	 * Does a request of linux/vhost.h, whose numbers and arguments all of them have equivalents
+	 * for: >= 0, or a negative errno, not logged.
+	 */
+	int (*request)(struct vhost *vhost, const struct sys_site *site, unsigned long request,
+		       void *arg);
+	/* The bound rings are set up: let them run. On failure none runs. */
+	int (*run)(struct vhost *vhost);
+	/* On return no ring is used any more. */
+	void (*halt)(struct vhost *vhost);
+};
+
 /* One kind of vhost device: const, one per file. */
 struct vhost_kind {
 	struct backend_ops ops; /* vhost_start, vhost_stop, vhost_destroy */
-	struct device_node node;
-	/* The bound rings are set up: let the kernel run them. On failure none runs. */
-	int (*run)(struct vhost *vhost);
-	/* On return the kernel no longer uses any ring. */
-	void (*halt)(struct vhost *vhost);
+	struct vhost_ops vhost;
+	struct device_node node; /* of the kernel's */
 	/*
 	 * Its write log has the buffers that it fills. vhost-scsi (to Linux 6.12 at least) and
 	 * vhost-vsock offer VHOST_F_LOG_ALL, but log their used rings only, so that a device of
@@ -112,10 +123,14 @@ void vhost_destroy(struct backend *backend);
 /* Whether a failure may still be logged: the limit is that of the device's complaints. */
 bool vhost_may_log(const struct vhost *vhost);
 
-/* An ioctl on the vhost fd: >= 0, or a negative errno, logged with the ioctl's name. */
-#define vhost_ioctl(vhost, request, arg)                                                           \
-	vhost_ioctl_from(vhost, SYS_HERE, request, #request, arg)
-__must_check int vhost_ioctl_from(struct vhost *vhost, const struct sys_site *site,
-				  unsigned long request, const char *name, void *arg);
+/* vhost_ops.request: >= 0, or a negative errno, logged with the request's name. */
+#define vhost_request(vhost, request, arg)                                                         \
+	vhost_request_from(vhost, SYS_HERE, request, #request, arg)
+__must_check int vhost_request_from(struct vhost *vhost, const struct sys_site *site,
+				    unsigned long request, const char *name, void *arg);
+
+/* vhost_ops.request of the kernel's kinds: an ioctl on the vhost fd. */
+__must_check int vhost_ioctl(struct vhost *vhost, const struct sys_site *site,
+			     unsigned long request, void *arg);
 
 #endif

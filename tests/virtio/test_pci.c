@@ -96,7 +96,7 @@ static const struct virtio_model echo_model = {
 /* vhost-vsock's switch, which is one for all rings. */
 static int set_running(struct vhost *vhost, int running)
 {
-	return vhost_ioctl(vhost, VHOST_VSOCK_SET_RUNNING, &running);
+	return vhost_request(vhost, VHOST_VSOCK_SET_RUNNING, &running);
 }
 
 static int echo_run(struct vhost *vhost)
@@ -125,8 +125,7 @@ static const struct vhost_kind echo_kind = {
 		.destroy = echo_vhost_destroy,
 	},
 	.node = { "/dev/vhost-echo", .absent = "modprobe vhost_echo" },
-	.run = echo_run,
-	.halt = echo_halt,
+	.vhost = { .request = vhost_ioctl, .run = echo_run, .halt = echo_halt },
 };
 
 static int fake_ioctl(struct fake_sys *fake, int fd, unsigned long request, void *arg)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Opening a vhost, and ioctls on it. */
+/* The kernel's vhosts: opening their nodes, and ioctls on them. */
 #include "backend/vhost.h"
 
 #include "base/log.h"
@@ -8,20 +8,9 @@
 #include <linux/vhost.h>
 #include <string.h>
 
-bool vhost_may_log(const struct vhost *vhost)
+int vhost_ioctl(struct vhost *vhost, const struct sys_site *site, unsigned long request, void *arg)
 {
-	return !vhost->dev || vhost->dev->complaints < VIRTIO_COMPLAINTS_MAX;
-}
-
-int vhost_ioctl_from(struct vhost *vhost, const struct sys_site *site, unsigned long request,
-		     const char *name, void *arg)
-{
-	int ret = sys_ioctl_from(vhost->sys, site, vhost->fd, request, arg);
-
-	if (ret < 0 && vhost_may_log(vhost))
-		log_error("%s: %s: %s", vhost->dev ? vhost->dev->name : vhost->kind->ops.name, name,
-			  strerror(-ret));
-	return ret;
+	return sys_ioctl_from(vhost->sys, site, vhost->fd, request, arg);
 }
 
 /* Logs what is missing; `optional`: the caller has a fallback. */
