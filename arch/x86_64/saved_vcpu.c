@@ -52,17 +52,16 @@ static int cpuid_saved(const struct arch_vm *arch, const struct vcpu *vcpu, stru
 {
 	_cleanup_free_ struct kvm_cpuid2 *here = cpuid_of(arch, vcpu);
 	_cleanup_free_ struct kvm_cpuid_entry2 *saved = NULL;
-	size_t len, count;
+	size_t count = here ? here->nent : 0;
 	int ret;
 
-	len = here ? here->nent * sizeof(*saved) : 0;
-	saved = malloc(len);
-	if (!here || !saved) {
+	if (count)
+		saved = calloc(count, sizeof(*saved));
+	if (!saved) {
 		log_error("out of memory");
 		return -ENOMEM;
 	}
-	count = here->nent;
-	memcpy(saved, here->entries, len);
+	memcpy(saved, here->entries, count * sizeof(*saved));
 	ret = state_array(state, &saved_cpuid, name, saved, count);
 	for (size_t i = 0; i < count && !ret; i++)
 		ret = compare_leaf(state, &saved[i], &here->entries[i]);

@@ -31,6 +31,7 @@ const struct state_table saved_regs = {
 	.fields = regs_fields,
 };
 
+/* A member's name cannot be in parentheses. NOLINTBEGIN(bugprone-macro-parentheses) */
 #define SEGMENT(type_, segment)                                                                    \
 	STATE_NUMBER(type_, segment.base), STATE_NUMBER(type_, segment.limit),                     \
 		STATE_NUMBER(type_, segment.selector), STATE_NUMBER(type_, segment.type),          \
@@ -38,6 +39,7 @@ const struct state_table saved_regs = {
 		STATE_NUMBER(type_, segment.db), STATE_NUMBER(type_, segment.s),                   \
 		STATE_NUMBER(type_, segment.l), STATE_NUMBER(type_, segment.g),                    \
 		STATE_NUMBER(type_, segment.avl), STATE_NUMBER(type_, segment.unusable)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 /* What both forms of it begin with. */
 #define SREGS(type_)                                                                               \

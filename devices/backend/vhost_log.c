@@ -73,7 +73,7 @@ int vhost_log_fit(struct vhost *vhost)
 	int ret = 0;
 
 	/* One that is off and still there: the kernel may write to it (turn_off()). */
-	if ((!log->on && !log->words) || count == log->count)
+	if ((!log->on && !log->words) || !count || count == log->count)
 		return 0;
 	words = calloc(count, sizeof(*words));
 	if (!words) {

@@ -106,16 +106,17 @@ static uint64_t data_pages(int fd)
 /* How many mappings of this process are inside RAM. */
 static unsigned mappings(const struct gmem *mem)
 {
-	uintptr_t start, end, base = (uintptr_t)mem->base;
+	uintptr_t start, base = (uintptr_t)mem->base;
 	FILE *maps = fopen("/proc/self/maps", "r");
 	unsigned count = 0;
-	char line[512];
+	char line[512], *rest;
 
 	assert_non_null(maps);
-	while (fgets(line, sizeof(line), maps))
-		if (sscanf(line, "%lx-%lx", &start, &end) == 2 && start < base + mem->size &&
-		    end > base)
+	while (fgets(line, sizeof(line), maps)) {
+		start = strtoul(line, &rest, 16);
+		if (start < base + mem->size && strtoul(rest + 1, NULL, 16) > base)
 			count++;
+	}
 	fclose(maps);
 	return count;
 }

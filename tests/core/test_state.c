@@ -168,9 +168,7 @@ static void add_section(struct file *file, uint16_t version, const char *table, 
 	put_le16(at + 12, version);
 	at[14] = (uint8_t)table_len;
 	at[15] = (uint8_t)name_len;
-	memcpy(at + 16, table, table_len);
-	memcpy(at + 16 + table_len, name, name_len);
-	memcpy(at + 16 + table_len + name_len, data, len);
+	memcpy(mempcpy(mempcpy(at + 16, table, table_len), name, name_len), data, len);
 	put_le64(at, bytes_hash(at + 8, whole - 8));
 	file->len += whole;
 	set_count(file, get_le32(file->bytes + 12) + 1);

@@ -134,11 +134,12 @@ uint8_t *saved_section(struct saved *saved, const char *table, const char *name,
 	snprintf(names, sizeof(names), "%s%s", table, name);
 	for (section = next_section(saved, NULL); section; section = next_section(saved, section))
 		if (names_len(section) == strlen(names) &&
-		    !memcmp(section + SECTION_HEADER, names, strlen(names)))
-			break;
-	assert_non_null(section);
-	*len = get_le32(section + LEN);
-	return section + SECTION_HEADER + names_len(section);
+		    !memcmp(section + SECTION_HEADER, names, strlen(names))) {
+			*len = get_le32(section + LEN);
+			return section + SECTION_HEADER + names_len(section);
+		}
+	fail_msg("no section %s of %s", table, name);
+	abort(); /* for the analyser: the above does not return */
 }
 
 uint8_t *saved_byte(struct saved *saved, size_t n)

@@ -132,10 +132,10 @@ static void test_page(void **state)
 		"<div class=\"flow\"><b>queue 1</b><span>write to <code>0xc0</code><small>the",
 		"<span class=\"who\">vhost-net<small>in the kernel</small></span>",
 		"<span>GSI 24<small>MSI-X: 0x&lt; to <code>0xfee</code>",
-		"<span class=\"swatch &quot;&gt;\"></span>RAM</td><td class=\"a\">0x00</td>"
-		"<td class=\"a\">0x0f</td><td class=\"n\">16 bytes</td>",
-		"<br><small>BAR 4: 16 KiB at <code>0x10</code>, not mapped</small>"
-		"<br><small>INTA to GSI 10, or MSI-X</small></li>",
+		("<span class=\"swatch &quot;&gt;\"></span>RAM</td><td class=\"a\">0x00</td>"
+		 "<td class=\"a\">0x0f</td><td class=\"n\">16 bytes</td>"),
+		("<br><small>BAR 4: 16 KiB at <code>0x10</code>, not mapped</small>"
+		 "<br><small>INTA to GSI 10, or MSI-X</small></li>"),
 	};
 
 	(void)state;

@@ -92,9 +92,12 @@ static cJSON *hand_over(struct request *request, void (*run)(struct job *job),
 	job->patience_ns = request->verb->patience_ns ? request->verb->patience_ns :
 							request->server->patience_ns;
 	job->number = request->args[0] ? request->args[0]->valuedouble : 0;
-	for (unsigned i = 0; i < VERB_ARGS; i++)
-		if (cJSON_IsString(request->args[i]))
-			snprintf(job->texts[i], JOB_TEXT_MAX, "%s", request->args[i]->valuestring);
+	for (unsigned i = 0; i < VERB_ARGS; i++) {
+		const char *text = cJSON_GetStringValue(request->args[i]);
+
+		if (text)
+			snprintf(job->texts[i], JOB_TEXT_MAX, "%s", text);
+	}
 	job_start(request->server, request->client, job);
 	return NULL;
 }

@@ -59,7 +59,7 @@ static int insert(struct bus *bus, struct bus_region *region)
 					      region->base, region->len))
 		return -EBUSY;
 
-	regions = reallocarray(bus->regions, bus->count + 1, sizeof(*regions));
+	regions = reallocarray(bus->regions, bus->count + 1, sizeof(struct bus_region *));
 	if (!regions)
 		return -ENOMEM;
 	bus->regions = regions;

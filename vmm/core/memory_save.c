@@ -105,7 +105,7 @@ static void mark_untouched(const struct writer *w, struct piece *piece)
 static void look_up(const struct writer *w, struct piece *piece)
 {
 	memset(piece->source, SOURCE_UNKNOWN, sizeof(piece->source));
-	memset(piece->base_is_hole, !w->base, sizeof(piece->base_is_hole));
+	memset(piece->base_is_hole, false, sizeof(piece->base_is_hole));
 	if (w->mem->fd >= 0)
 		mark_holes(w, piece, w->mem->fd, piece->source, SOURCE_UNKNOWN, SOURCE_ZERO);
 	else if (w->pagemap >= 0)
@@ -132,7 +132,7 @@ static enum page_action decide(const struct writer *w, const struct piece *piece
 	if (piece->source[i] == SOURCE_ORIGIN && w->base_is_origin)
 		return ACTION_KEEP;
 	zero = piece->source[i] == SOURCE_ZERO || is_zero(page, len);
-	if (piece->base_is_hole[i])
+	if (!w->base || piece->base_is_hole[i])
 		return zero ? ACTION_KEEP : ACTION_WRITE;
 	if (zero)
 		return is_zero(w->base + at, len) ? ACTION_KEEP : ACTION_PUNCH;

@@ -334,13 +334,11 @@ static void save_section(struct state *state, const struct state_table *table, c
 
 	if (!section)
 		return;
-	memcpy(section, &header, sizeof(header));
-	body = section + sizeof(header);
-	memcpy(body, table->name, table_len);
-	memcpy(body + table_len, name, name_len);
+	body = mempcpy(section, &header, sizeof(header));
+	body = mempcpy(body, table->name, table_len);
+	body = mempcpy(body, name, name_len);
 	for (size_t i = 0; i < count; i++)
-		save_object(table, objects + i * table->size,
-			    body + table_len + name_len + i * step);
+		save_object(table, objects + i * table->size, body + i * step);
 	put_le64(section, section_hash(section, sizeof(header) + len));
 	state->sections++;
 }

@@ -115,7 +115,7 @@ static int open_part(int at, const char *name, mode_t type, const char *path)
 {
 	/* A FIFO does not block. */
 	_cleanup_close_ int fd = openat(at, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	struct stat st;
+	struct stat st = { 0 };
 	int ret = fd < 0 || fstat(fd, &st) ? -errno : 0;
 
 	if (!ret && (st.st_mode & S_IFMT) != type)

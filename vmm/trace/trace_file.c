@@ -136,7 +136,7 @@ void trace_add_string(struct text *out, const char *string)
 	for (; *string && out->len + 2 < out->size; string++) {
 		if (*string == '"' || *string == '\\')
 			text_add_char(out, '\\');
-		text_add_char(out, (unsigned char)*string < ' ' ? '?' : *string);
+		text_add_char(out, (char)((unsigned char)*string < ' ' ? '?' : *string));
 	}
 }
 

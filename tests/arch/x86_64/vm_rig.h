@@ -188,7 +188,7 @@ static inline int rig_ioctl(struct fake_sys *fake, int fd, unsigned long request
 		SET(KVM_SET_SREGS2, sregs2);
 		GET(KVM_GET_SREGS2, sregs2);
 		SET(KVM_SET_XSAVE, xsave);
-		GET(KVM_GET_XSAVE2, xsave);
+	case KVM_GET_XSAVE2:
 		GET(KVM_GET_XSAVE, xsave);
 		SET(KVM_SET_XCRS, xcrs);
 		GET(KVM_GET_XCRS, xcrs);
