@@ -55,7 +55,7 @@ _kinglet_argument()
 	--cpus) ;;
 	--memory) ;;
 	--disk) keys="path= readonly copy direct serial= queues= aio= format=" ;;
-	--net) keys="tap= create fd= mac= vhost= vhostfd= queues= offloads=" ;;
+	--net) keys="tap= create fd= mac= vhost= vhostfd= queues= poll= offloads=" ;;
 	--scsi) keys="path= readonly wwpn= queues= format=" ;;
 	--vsock) keys="cid=" ;;
 	--balloon) keys="size= deflate-on-oom= free-page-reporting= stats=" ;;

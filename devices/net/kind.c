@@ -17,7 +17,8 @@ static const struct option_word vhost_words[] = {
 	{ NULL, 0 },
 };
 
-enum { NET_TAP, NET_CREATE, NET_FD, NET_MAC, NET_VHOST, NET_VHOSTFD, NET_QUEUES, NET_OFFLOADS };
+enum { NET_TAP, NET_CREATE, NET_FD, NET_MAC, NET_VHOST, NET_VHOSTFD, NET_QUEUES, NET_POLL,
+       NET_OFFLOADS };
 
 static const struct option net_table[] = {
 	[NET_TAP] = {
@@ -64,6 +65,13 @@ static const struct option net_table[] = {
 			"with multi_queue",
 		NET(queues),
 	},
+	[NET_POLL] = {
+		.name = "poll", .metavar = "US", .kind = OPTION_NUMBER, .max = 1000000,
+		.initial = "0",
+		.help = "with vhost: before the kernel waits for an interrupt or a kick, it looks "
+			"for frames for so many microseconds; shorter round trips for CPU time",
+		NET(poll_us),
+	},
 	[NET_OFFLOADS] = {
 		.name = "offloads", .kind = OPTION_WORD, .words = option_on_off, .initial = "on",
 		.help = "offload checksums and segmentation between guest and host; off: complete "
@@ -96,6 +104,8 @@ static const char *net_finish(void *item, uint64_t given)
 		       "many";
 	if (has_vhostfd)
 		net->vhost = VHOST_ON;
+	if (net->poll_us && net->vhost == VHOST_OFF)
+		return "has poll= with vhost=off; it is the kernel that polls";
 	net->mac_set = given >> NET_MAC & 1;
 	return NULL;
 }
@@ -237,6 +247,8 @@ static int open_vhosts(struct sys *sys, const struct net_config *net, struct net
 		int fd = net->vhost_fds.count ? net->vhost_fds.fds[i] : -1;
 
 		ret = vhost_net_open(&parts->vhosts[i], sys, fd, optional);
+		if (!ret)
+			vhost_net_poll(parts->vhosts[i], net->poll_us);
 	}
 	if (ret)
 		close_vhosts(parts);

@@ -13,6 +13,7 @@ enum { RINGS = 2 };
 struct vhost_net {
 	struct vhost vhost; /* first: vhost_free() */
 	int tap_fd; /* borrowed */
+	unsigned poll_us;
 };
 
 static struct vhost_net *net_of(struct vhost *vhost)
@@ -41,11 +42,21 @@ static void net_halt(struct vhost *vhost)
 			(void)!set_backend(vhost, i, VHOST_FILE_UNBIND);
 }
 
+static int run_ring(struct vhost *vhost, unsigned index)
+{
+	const struct vhost_net *net = net_of(vhost);
+	struct vhost_vring_state poll = { .index = index, .num = net->poll_us };
+	int ret = 0;
+
+	if (poll.num)
+		ret = vhost_request(vhost, VHOST_SET_VRING_BUSYLOOP_TIMEOUT, &poll);
+	return ret < 0 ? ret : set_backend(vhost, index, net->tap_fd);
+}
+
 static int net_run(struct vhost *vhost)
 {
 	for (unsigned i = 0; i < RINGS; i++) {
-		int ret = vhost->rings[i].bound ?
-				  set_backend(vhost, i, net_of(vhost)->tap_fd) : 0;
+		int ret = vhost->rings[i].bound ? run_ring(vhost, i) : 0;
 
 		if (ret < 0) {
 			net_halt(vhost);
@@ -79,6 +90,11 @@ int vhost_net_open(struct vhost **out, struct sys *sys, int fd, bool optional)
 		return ret;
 	*out = &steal_ptr(net)->vhost;
 	return 0;
+}
+
+void vhost_net_poll(struct vhost *vhost, unsigned us)
+{
+	net_of(vhost)->poll_us = us;
 }
 
 uint64_t vhost_net_features(const struct vhost *vhost)

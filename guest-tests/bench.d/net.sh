@@ -7,7 +7,7 @@
 . "$here/bench.d/peers.sh"
 
 group_title='Network: medians; frames carried by vhost-net, or in Kinglet'
-peers=(kinglet microvm q35 kinglet-local)
+peers=(kinglet microvm q35 kinglet-local kinglet-poll)
 rivals=(microvm q35)
 tests=(tcp-in tcp-out udp-in udp-out round-trips)
 counted=(tcp-in tcp-out udp-in udp-out round-trips)
@@ -16,6 +16,9 @@ drivers=
 
 devices() {
 	local vhost=vhost=on
-	[[ ${peers[$1]} != *-local ]] || vhost=vhost=off
+	case ${peers[$1]} in
+	*-local) vhost=vhost=off ;;
+	*-poll) vhost+=,poll=50 ;;
+	esac
 	add_card "$1" $vhost
 }

@@ -27,7 +27,7 @@ counters='packets userspace-exits exits interrupts wakeups'
 declare -A field=([round]=1 [test]=2 [peer]=3 [operations]=4 [bytes]=5 [seconds]=6 [packets]=7
 	[userspace-exits]=8 [exits]=9 [interrupts]=10 [wakeups]=11)
 
-declare -A label=([kinglet]=Kinglet [kinglet-local]='in Kinglet' [microvm]=microvm [q35]=q35
+declare -A label=([kinglet]=Kinglet [kinglet-local]='in Kinglet' [kinglet-poll]='poll=50' [microvm]=microvm [q35]=q35
 	[microvm-local]='in microvm')
 
 declare -A title=(

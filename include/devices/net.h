@@ -28,6 +28,7 @@ struct net_config {
 	uint8_t mac[6];
 	bool mac_set; /* else a stable, locally administered one from the tap's name */
 	enum vhost_mode vhost;
+	unsigned poll_us; /* vhost looks for work for so long before it sleeps; 0: not at all */
 	bool offloads;	 /* offer checksum and segmentation offloads */
 	unsigned queues; /* pairs, 1..VIRTIO_NET_MAX_PAIRS; the number of fds if any */
 };

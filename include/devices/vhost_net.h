@@ -21,6 +21,13 @@ __must_check int vhost_net_open(struct vhost **out, struct sys *sys, int fd, boo
 uint64_t vhost_net_features(const struct vhost *vhost);
 
 /*
+ * When a ring is empty, the kernel's worker looks for work in this pair's rings and its tap for
+ * `us` microseconds, and only then sleeps and asks for kicks (VHOST_SET_VRING_BUSYLOOP_TIMEOUT). 0,
+ * as it is at first: at once. From the next start on.
+ */
+void vhost_net_poll(struct vhost *vhost, unsigned us);
+
+/*
  * Binds receive queue `rx` and transmit queue rx + 1 of dev. `tap_fd` is borrowed and must outlive
  * the device's queues. The device owns the vhost from then on, also on failure.
  */

@@ -186,6 +186,24 @@ static void test_start_order(void **state)
 	expect_requests(f, expected, ARRAY_SIZE(expected));
 }
 
+static void test_polls_where_asked(void **state)
+{
+	static const unsigned long expected[] = {
+		VHOST_SET_FEATURES,    VHOST_SET_MEM_TABLE,
+		RING_START,	       RING_START,
+		VHOST_SET_VRING_BUSYLOOP_TIMEOUT, VHOST_NET_SET_BACKEND,
+		VHOST_SET_VRING_BUSYLOOP_TIMEOUT, VHOST_NET_SET_BACKEND,
+	};
+	struct fixture *f = *state;
+
+	vhost_net_poll(f->vhost, 50);
+	forget_requests(f);
+	assert_false(start(f) & VIRTIO_CONFIG_S_NEEDS_RESET);
+	expect_requests(f, expected, ARRAY_SIZE(expected));
+	assert_int_equal(f->kernel.rings[0].poll_us, 50);
+	assert_int_equal(f->kernel.rings[1].poll_us, 50);
+}
+
 /* vhost refuses unknown bits; it must not use what the driver did not ack. */
 static void test_features_are_the_acked_ones_that_vhost_knows(void **state)
 {
@@ -741,6 +759,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_nothing_but_the_owner_before_driver_ok),
 		TEST(test_start_order),
+		TEST(test_polls_where_asked),
 		TEST(test_features_are_the_acked_ones_that_vhost_knows),
 		TEST(test_rings_as_the_driver_made_them),
 		TEST(test_tap_that_is_gone),

@@ -259,7 +259,7 @@ static void nets_reach_their_fields(void **state)
 
 	(void)state;
 	PARSE_GOOD(&o, "k", "--net", "tap=tap0,mac=52:54:00:Ab:cd:ef", "--net", "fd=7", "--net",
-		   "tap1,create,vhost=off,queues=4", "--net", "fd=9:8,vhostfd=3:4");
+		   "tap1,create,vhost=off,queues=4", "--net", "fd=9:8,vhostfd=3:4,poll=50");
 	assert_int_equal(count_of(&o, &net_kind), 4);
 	assert_string_equal(net_of(&o, 0)->tap, "tap0");
 	assert_int_equal(net_of(&o, 0)->fds.count, 0);
@@ -280,6 +280,8 @@ static void nets_reach_their_fields(void **state)
 	assert_int_equal(net_of(&o, 3)->fds.fds[0], 9);
 	assert_int_equal(net_of(&o, 3)->fds.fds[1], 8);
 	assert_int_equal(net_of(&o, 3)->vhost, VHOST_ON);
+	assert_int_equal(net_of(&o, 0)->poll_us, 0);
+	assert_int_equal(net_of(&o, 3)->poll_us, 50);
 	assert_int_equal(net_of(&o, 3)->vhost_fds.count, 2);
 	assert_int_equal(net_of(&o, 3)->vhost_fds.fds[1], 4);
 	options_destroy(&o.common);
@@ -662,6 +664,7 @@ static void wrong_options_are_refused_in_one_line(void **state)
 		  { "more than 16 file descriptors" } },
 		{ { "k", "--net", "fd=3:4,vhostfd=5" }, { "give as many" } },
 		{ { "k", "--net", "tap=t,queues=2,vhostfd=5:6:7" }, { "give as many" } },
+		{ { "k", "--net", "tap=t,vhost=off,poll=5" }, { "poll= with vhost=off" } },
 		{ { "k", "--net", "tap=t,vhost=off,vhostfd=5" }, { "vhostfd= with vhost=off" } },
 		{ { "k", "--net", "t,mac=52:54:00:00:00" }, { "not a MAC address" } },
 		{ { "k", "--net", "t,mac=52:54:00:00:00:01:02" }, { "not a MAC address" } },

@@ -336,6 +336,9 @@ static int ring_ioctl(struct fake_vhost *kernel, unsigned long request, void *ar
 	case VHOST_SET_VRING_CALL:
 	case VHOST_SET_VRING_KICK:
 		return set_file(ring, request, file->fd);
+	case VHOST_SET_VRING_BUSYLOOP_TIMEOUT:
+		ring->poll_us = state->num;
+		return 0;
 	case VHOST_NET_SET_BACKEND:
 		return switch_net_ring(ring, file->fd);
 	default:

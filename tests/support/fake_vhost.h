@@ -23,6 +23,7 @@ struct fake_vhost;
 
 struct fake_vring {
 	struct fake_vhost *kernel;
+	unsigned poll_us;
 	unsigned num, base; /* base: the next available entry to take */
 	struct vhost_vring_addr addr;
 	int err, call, kick, backend; /* -1: none */

@@ -209,6 +209,9 @@ static void test_vhost_rings(void **state)
 	assert_string_equal(said(r, 20, VHOST_SET_VRING_BASE, &ring, 0),
 			    "VHOST_SET_VRING_BASE: fd 20 (/dev/vhost-net) ring 1: the next entry to "
 			    "take from the available ring is number 256");
+	assert_string_equal(said(r, 20, VHOST_SET_VRING_BUSYLOOP_TIMEOUT, &ring, 0),
+			    "VHOST_SET_VRING_BUSYLOOP_TIMEOUT: fd 20 (/dev/vhost-net) ring 1: when "
+			    "it is empty, the kernel looks for work for 256 us before it sleeps");
 	assert_string_equal(said(r, 20, VHOST_GET_VRING_BASE, &ring, 0),
 			    "VHOST_GET_VRING_BASE: fd 20 (/dev/vhost-net) ring 1: it stops; the next "
 			    "entry to take is number 256");

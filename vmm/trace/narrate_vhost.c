@@ -41,6 +41,12 @@ static void say_size(struct text *out, const struct narration *n)
 	text_add(out, "%u: it has %u entries", state_of(n)->index, state_of(n)->num);
 }
 
+static void say_poll(struct text *out, const struct narration *n)
+{
+	text_add(out, "%u: when it is empty, the kernel looks for work for %u us before it sleeps",
+		 state_of(n)->index, state_of(n)->num);
+}
+
 static void say_base(struct text *out, const struct narration *n)
 {
 	text_add(out, "%u: the next entry to take from the available ring is number %u",
@@ -145,6 +151,7 @@ static const struct narrate_entry entries[] = {
 	ENTRY(VHOST_SET_VRING_KICK, "@ ring ", say_kick),
 	ENTRY(VHOST_SET_VRING_CALL, "@ ring ", say_call),
 	ENTRY(VHOST_SET_VRING_ERR, "@ ring ", say_error),
+	ENTRY(VHOST_SET_VRING_BUSYLOOP_TIMEOUT, "@ ring ", say_poll),
 	ENTRY(VHOST_NET_SET_BACKEND, "@ ring ", say_net_backend),
 	ENTRY(VHOST_SCSI_GET_ABI_VERSION, "@ is asked for the version of its interface",
 	      .answer = answer_version),
