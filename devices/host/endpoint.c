@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "host/endpoint.h"
 
+#include "base/log.h"
+
 #include <limits.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -18,6 +23,8 @@ static const char *after(const char *text, const char *prefix)
 
 	return !strncmp(text, prefix, len) && text[len] ? text + len : NULL;
 }
+
+/* --- UNIX sockets ----------------------------------------------------------------------------- */
 
 static int new_socket(const char *path, struct sockaddr_un *address)
 {
@@ -38,11 +45,16 @@ static int connect_to(const char *path)
 
 	if (fd < 0)
 		return fd;
-	/* Or it would wait for room among those that want to connect. */
-	if (fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) ||
-	    connect(fd, (const struct sockaddr *)&address, sizeof(address)))
+	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)))
 		return -errno;
 	return steal_fd(&fd);
+}
+
+static int accept_one(int listener)
+{
+	int fd = listen(listener, 1) ? -1 : accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
 }
 
 static int accept_at(const char *path)
@@ -55,11 +67,89 @@ static int accept_at(const char *path)
 		return listener;
 	if (bind(listener, (const struct sockaddr *)&address, sizeof(address)))
 		return -errno;
-	fd = listen(listener, 1) ? -1 : accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-	fd = fd < 0 ? -errno : fd;
+	fd = accept_one(listener);
 	unlink(path);
 	return fd;
 }
+
+/* --- TCP -------------------------------------------------------------------------------------- */
+
+static bool is_port(const char *text)
+{
+	char *end;
+	unsigned long port = strtoul(text, &end, 10);
+
+	return *text >= '0' && *text <= '9' && !*end && port && port <= USHRT_MAX;
+}
+
+/* "HOST:PORT"; an IPv6 address stands in brackets. -ENXIO: there is no such host. */
+static int resolve(const char *text, int flags, struct addrinfo **found)
+{
+	const struct addrinfo hints = {
+		.ai_flags = flags | AI_NUMERICSERV,
+		.ai_socktype = SOCK_STREAM,
+	};
+	const char *colon = strrchr(text, ':');
+	size_t len = colon ? (size_t)(colon - text) : 0;
+	bool bracketed = len > 2 && text[0] == '[' && text[len - 1] == ']';
+	_cleanup_free_ char *host = strndup(text + bracketed, len - 2 * bracketed);
+	int ret;
+
+	if (!host)
+		return -ENOMEM;
+	if (!len || !is_port(colon + 1) || (!bracketed && memchr(text, ':', len)))
+		return -EINVAL;
+	ret = getaddrinfo(host, colon + 1, &hints, found);
+	if (ret == EAI_SYSTEM)
+		return -errno;
+	return ret ? ret == EAI_MEMORY ? -ENOMEM : -ENXIO : 0;
+}
+
+/* Its last frames are short, and each waits for an answer. */
+static int without_delay(int fd)
+{
+	const int on = 1;
+
+	return setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) ? -errno : 0;
+}
+
+static int connect_address(const struct addrinfo *address)
+{
+	_cleanup_close_ int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || connect(fd, address->ai_addr, address->ai_addrlen))
+		return -errno;
+	return steal_fd(&fd);
+}
+
+static int accept_address(const struct addrinfo *address)
+{
+	_cleanup_close_ int listener = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	const int on = 1;
+
+	if (listener < 0 || setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
+	    bind(listener, address->ai_addr, address->ai_addrlen))
+		return -errno;
+	return accept_one(listener);
+}
+
+/* By the first of the host's addresses that it works with. */
+static int meet(const char *text, int flags, int (*by)(const struct addrinfo *address))
+{
+	struct addrinfo *found = NULL;
+	_cleanup_close_ int fd = -1;
+	int ret = resolve(text, flags, &found);
+
+	if (ret)
+		return ret;
+	for (const struct addrinfo *at = found; at && fd < 0; at = at->ai_next)
+		fd = by(at);
+	freeaddrinfo(found);
+	ret = fd < 0 ? fd : without_delay(fd);
+	return ret ? ret : steal_fd(&fd);
+}
+
+/* --- Commands --------------------------------------------------------------------------------- */
 
 /* Signals are to it what they are to any command, although they are blocked here. */
 static int set_signals(posix_spawnattr_t *attributes)
@@ -118,6 +208,8 @@ static int run_command(const char *command)
 	return ret ? ret : pair[0];
 }
 
+/* --- Inherited ones --------------------------------------------------------------------------- */
+
 /*
  * One that stands for standard input and output, as ssh has it: neither is a terminal's, and what a
  * guest prints must not get into it.
@@ -151,23 +243,60 @@ static int inherited(const char *number)
 	return fd == STDIN_FILENO ? move_away((int)fd) : (int)fd;
 }
 
+/* --- Their forms ------------------------------------------------------------------------------ */
+
+static int connect_host(const char *address)
+{
+	return meet(address, 0, connect_address);
+}
+
+static int accept_host(const char *address)
+{
+	return meet(address, AI_PASSIVE, accept_address);
+}
+
+static const struct form {
+	const char *prefix;
+	int (*connect)(const char *rest); /* NULL: one waits there only */
+	int (*accept)(const char *rest);
+} forms[] = {
+	{ "unix:", connect_to, accept_at },
+	{ "tcp:", connect_host, accept_host },
+	{ "exec:", run_command, run_command },
+	{ "fd=", NULL, inherited },
+};
+
+/* `more` forms; `absent`: what to do when there is nothing at that place. */
+static int explain(const char *text, int ret, const char *more, const char *absent)
+{
+	if (ret == -EINVAL)
+		log_error("%.80s: is none of unix:PATH, tcp:HOST:PORT (IPv6: tcp:[ADDRESS]:PORT), "
+			  "exec:COMMAND%s",
+			  text, more);
+	else if (ret == -ENXIO)
+		log_error("%.80s: there is no such host", text);
+	else if (ret < 0)
+		log_error("%.80s: %s%s", text, strerror(-ret),
+			  ret == -ENOENT || ret == -ECONNREFUSED ? absent : "");
+	return ret;
+}
+
 int endpoint_connect(const char *text)
 {
-	const char *path = after(text, "unix:"), *command = after(text, "exec:");
+	int ret = -EINVAL;
 
-	if (path)
-		return connect_to(path);
-	return command ? run_command(command) : -EINVAL;
+	for (unsigned i = 0; i < ARRAY_SIZE(forms) && ret == -EINVAL; i++)
+		if (after(text, forms[i].prefix) && forms[i].connect)
+			ret = forms[i].connect(after(text, forms[i].prefix));
+	return explain(text, ret, "", "; start kinglet run --incoming there first");
 }
 
 int endpoint_accept(const char *text)
 {
-	const char *path = after(text, "unix:"), *command = after(text, "exec:");
-	const char *number = after(text, "fd=");
+	int ret = -EINVAL;
 
-	if (path)
-		return accept_at(path);
-	if (command)
-		return run_command(command);
-	return number ? inherited(number) : -EINVAL;
+	for (unsigned i = 0; i < ARRAY_SIZE(forms) && ret == -EINVAL; i++)
+		if (after(text, forms[i].prefix))
+			ret = forms[i].accept(after(text, forms[i].prefix));
+	return explain(text, ret, ", fd=N", "");
 }

@@ -95,12 +95,12 @@ struct machine_ops {
 	/* Saves it soon as the config says (--snapshot), once; does not wait. Any thread. */
 	void (*save_soon)(struct vm *vm);
 	/*
-	 * From run() of an ask: sends the machine to the Kinglet at `target` (host/endpoint.h). It
-	 * goes on meanwhile. Then MACHINE_STAYS happens, or the run ends. Logs. -EINVAL: there is
-	 * no such form of a target; -EBUSY: paused, or moving already; -EOPNOTSUPP: a device cannot
-	 * move; errno of the host.
+	 * From run() of an ask: sends the machine to a Kinglet at the other end of `fd`, a stream
+	 * socket, which it takes over; messages call it `target`. The machine goes on meanwhile.
+	 * Then MACHINE_STAYS happens, or the run ends. Logs. -ENOTSOCK; -EBUSY: paused, or moving
+	 * already; -EOPNOTSUPP: a device cannot move; errno of the host.
 	 */
-	int (*migrate)(struct vm *vm, const char *target);
+	int (*migrate)(struct vm *vm, int fd, const char *target);
 	/* From run() of an ask. -EALREADY: there is none; -EBUSY: it is too late. */
 	int (*cancel_migration)(struct vm *vm);
 	/*

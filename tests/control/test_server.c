@@ -13,6 +13,8 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 enum { ASKS_MAX = 64 };
 
@@ -33,7 +35,8 @@ struct rig {
 	unsigned ask_count;
 	bool stuck; /* its thread does not answer */
 	int pause_result, power_result, resize_result, save_result;
-	char saved[64]; /* folder and base */
+	char saved[64]; /* folder and base, or a migration's target */
+	dev_t passed;	/* with that */
 	uint64_t target;
 	struct verdict end;
 	char typed[64];
@@ -73,9 +76,14 @@ static int save(struct vm *vm, const char *dir, const char *base)
 	return the_rig->save_result;
 }
 
-static int migrate(struct vm *vm, const char *where)
+static int migrate(struct vm *vm, int fd, const char *where)
 {
+	struct stat st;
+
 	(void)vm;
+	assert_int_equal(fstat(fd, &st), 0);
+	the_rig->passed = st.st_rdev;
+	close(fd);
 	snprintf(the_rig->saved, sizeof(the_rig->saved), "%s", where);
 	return the_rig->save_result;
 }
@@ -439,29 +447,58 @@ static void a_save_that_fails_says_whose_fault_it_is(void **state)
 
 #define MIGRATE(arg) "{\"do\":\"migrate\",\"args\":{" arg "}}"
 
+/* One passes with the line: descriptors, of which the last counts. */
+static void expect_passing(struct rig *rig, const char *line, unsigned count, const char *reply)
+{
+	_Alignas(struct cmsghdr) char passed[CMSG_SPACE(2 * sizeof(int))] = "";
+	int fds[2] = { open("/dev/null", O_RDONLY), open("/dev/zero", O_RDONLY) };
+	struct iovec bytes = { (char *)line, strlen(line) };
+	struct msghdr message = {
+		.msg_iov = &bytes, .msg_iovlen = 1,
+		.msg_control = passed, .msg_controllen = CMSG_SPACE(count * sizeof(int)),
+	};
+
+	*CMSG_FIRSTHDR(&message) = (struct cmsghdr){
+		.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
+		.cmsg_len = CMSG_LEN(count * sizeof(int)),
+	};
+	memcpy(CMSG_DATA(CMSG_FIRSTHDR(&message)), fds, count * sizeof(int));
+	assert_int_equal(sendmsg(rig->client, &message, MSG_NOSIGNAL), strlen(line));
+	close(fds[0]);
+	close(fds[1]);
+	expect(rig, "", reply);
+}
+
 static void a_machine_moves_or_not(void **state)
 {
 	struct rig *rig = *state;
 
-	expect(rig, MIGRATE("\"target\":\"exec:true\""), OK);
-	assert_string_equal(rig->saved, "exec:true");
+	expect_passing(rig, MIGRATE("\"target\":\"there\""), 1, OK);
+	assert_string_equal(rig->saved, "there");
+	assert_int_equal(rig->passed, makedev(1, 3));
 	expect(rig, MIGRATE("\"cancel\":true"), OK);
 	expect(rig, MIGRATE(""),
 	       ERROR("bad-request", "migrate needs \\\"target\\\" or \\\"cancel\\\""));
-	rig->save_result = -EINVAL;
+	/* It has been taken. */
 	expect(rig, MIGRATE("\"target\":\"x\""),
-	       ERROR("bad-request", "\\\"target\\\" is neither unix:PATH nor exec:COMMAND"));
-	rig->save_result = -ENOENT;
-	expect(rig, MIGRATE("\"target\":\"unix:s\""),
-	       ERROR("refused", "the machine does not move to unix:s: No such file or "
-				"directory; its own messages may say more"));
+	       ERROR("bad-request", "migrate needs a socket that is connected to its target "
+				    "(SCM_RIGHTS)"));
+	rig->save_result = -ENOTSOCK;
+	expect_passing(rig, MIGRATE("\"target\":\"x\""), 2,
+		       ERROR("refused", "the machine does not move to x: Socket operation on "
+					"non-socket; its own messages may say more"));
+	assert_int_equal(rig->passed, makedev(1, 5));
 	rig->save_result = -EBUSY;
-	expect(rig, MIGRATE("\"target\":\"exec:true\""),
-	       ERROR("bad-state", "the machine does not move to exec:true: Device or resource "
-				  "busy; its own messages may say more"));
+	/* For another request it is not. */
+	expect_passing(rig, "{\"do\":\"pause\"}", 1, OK);
+	expect(rig, MIGRATE("\"target\":\"x\""),
+	       ERROR("bad-state", "the machine does not move to x: Device or resource busy; "
+				  "its own messages may say more"));
 	expect(rig, MIGRATE("\"cancel\":true"), ERROR("bad-state", "it is too late"));
 	rig->save_result = -EALREADY;
 	expect(rig, MIGRATE("\"cancel\":true"), ERROR("bad-state", "the machine is not moving"));
+	/* Nor is it for anyone when its client leaves. */
+	expect_passing(rig, "{\"do\":\"resume\"}", 2, OK);
 }
 
 static void a_machine_is_paused_and_resumed(void **state)
@@ -986,6 +1023,7 @@ static void a_request_may_take_longer_than_others(void **state)
 	rig->stuck = true;
 	rig->server->patience_ns = 1;
 	job->run = do_nothing;
+	job->passed_fd = -1;
 	job->ok = cJSON_CreateObject();
 	job->patience_ns = UINT64_C(600000000000);
 	job_start(rig->server, &rig->server->clients.list[0], job);

@@ -47,9 +47,11 @@ static int result(struct vm *vm)
 	return results[scene_of(vm)->results++ % ARRAY_SIZE(results)];
 }
 
-static int migrate(struct vm *vm, const char *target)
+static int migrate(struct vm *vm, int fd, const char *target)
 {
-	return *target == ':' ? -EINVAL : result(vm);
+	(void)target;
+	close(fd);
+	return result(vm);
 }
 
 static void end(struct vm *vm, const struct verdict *verdict)

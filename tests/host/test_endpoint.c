@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who connects, and who is waited for: UNIX sockets, commands, inherited descriptors. */
+/* Who connects, and who is waited for: UNIX sockets, TCP, commands, inherited descriptors. */
 #include "host/endpoint.h"
 #include "unit.h"
 
+#include "base/log.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -53,6 +58,74 @@ static void test_a_socket_connects_two_and_is_gone(void **state)
 	assert_int_equal(access("s", F_OK), -1);
 	close(fd);
 	close(accepted);
+}
+
+struct waiter {
+	char place[64];
+	int accepted;
+	atomic_bool done;
+};
+
+static void *wait_there(void *arg)
+{
+	struct waiter *waiter = arg;
+
+	waiter->accepted = endpoint_accept(waiter->place);
+	atomic_store(&waiter->done, true);
+	return NULL;
+}
+
+/*
+ * Whether the two have met; not, if another program has the port. It is none that the kernel gives
+ * to those that connect, or one that does could meet itself.
+ */
+static bool meet(const char *host)
+{
+	static int port;
+	struct waiter waiter = { .done = false };
+	int fd, on = 0;
+	socklen_t len = sizeof(on);
+	pthread_t thread;
+	char byte = 0;
+
+	port = port ? port + 1 : 10000 + getpid() % 10000;
+	snprintf(waiter.place, sizeof(waiter.place), "tcp:%s:%d", host, port);
+	assert_int_equal(pthread_create(&thread, NULL, wait_there, &waiter), 0);
+	do
+		fd = endpoint_connect(waiter.place);
+	while (fd == -ECONNREFUSED && !atomic_load(&waiter.done));
+	pthread_join(thread, NULL);
+	if (fd < 0 || waiter.accepted < 0) {
+		close(fd);
+		return false;
+	}
+	assert_int_equal(write(fd, "x", 1), 1);
+	assert_int_equal(read(waiter.accepted, &byte, 1), 1);
+	assert_int_equal(byte, 'x');
+	assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, &len), 0);
+	assert_int_equal(on, 1);
+	close(fd);
+	close(waiter.accepted);
+	return true;
+}
+
+static void test_tcp_connects_two(void **state)
+{
+	(void)state;
+	while (!meet("127.0.0.1"))
+		;
+	while (!meet("localhost"))
+		;
+	/* The kernel may have been started without IPv6. */
+	while (!access("/proc/net/if_inet6", F_OK) && !meet("[::1]"))
+		;
+}
+
+static void test_a_host_is_known(void **state)
+{
+	(void)state;
+	assert_int_equal(endpoint_connect("tcp:no.such.host.invalid:1"), -ENXIO);
+	assert_int_equal(endpoint_accept("tcp:no.such.host.invalid:1"), -ENXIO);
 }
 
 static void test_a_command_has_both_directions(void **state)
@@ -117,8 +190,10 @@ static void test_standard_input_is_moved_away(void **state)
 
 static void test_everything_else_is_refused(void **state)
 {
-	static const char *const texts[] = { "",	"s",	  "unix:", "exec:", "tcp:a:1",
-					     "fd=",	"fd=x",	  "fd=-1", "fd=1x", "fd=99999" };
+	static const char *const texts[] = { "",	"s",	  "unix:", "exec:", "fd=",
+					     "fd=x",	"fd=-1",  "fd=1x", "fd=99999", "tcp:",
+					     "tcp:a",	"tcp::1", "tcp:a:", "tcp:a:0", "tcp:a:1x",
+					     "tcp:::1:1", "tcp:a:65536", "tcp:a:-1" };
 	char path[200];
 
 	(void)state;
@@ -137,11 +212,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_socket_connects_two_and_is_gone),
+		TEST(test_tcp_connects_two),
+		TEST(test_a_host_is_known),
 		TEST(test_a_command_has_both_directions),
 		TEST(test_a_descriptor_is_a_stream_socket),
 		TEST(test_standard_input_is_moved_away),
 		TEST(test_everything_else_is_refused),
 	};
 
+	log_mute(true);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

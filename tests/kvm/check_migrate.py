@@ -129,10 +129,26 @@ def listens():
     run("migrate", "m0", "unix:m1.at")
     machine.ended()
     target.echoes()
-    run("migrate", "m1", f"exec:exec {kinglet} run --incoming fd=0 --name m2")
-    # It has the same standard error.
-    run("stop", "m2", "--now", "--wait")
+    run("migrate", "m1", f"exec:exec {kinglet} run --incoming fd=0 --name m2 2>/dev/null")
     target.ended()
+    tcp("m2")
+
+
+def tcp(name):
+    """To the first port that no other program has; none that the kernel gives to clients."""
+    for port in range(10000 + os.getpid() % 10000, 32000):
+        target = Machine("m3", "run", "--incoming", f"tcp:127.0.0.1:{port}")
+        while target.process.poll() is None:
+            done = subprocess.run([kinglet, "migrate", name, f"tcp:localhost:{port}"],
+                                  capture_output=True, text=True, timeout=TIMEOUT)
+            if done.returncode == 0:
+                target.echoes()
+                target.process.stdin.write(b"\0")
+                target.ended()
+                return
+            if "refused" not in done.stderr:
+                fail(done.stderr)
+        target.ended(100, "in use")
 
 
 def stays():
@@ -148,8 +164,8 @@ def stays():
             connection.sendall(says)
         end(command, 101, errors)
         machine.echoes()
-    run("migrate", "m0", "unix:none", status=100, errors="No such file")
-    run("migrate", "m0", "elsewhere", status=100, errors="neither unix:PATH nor exec:")
+    run("migrate", "m0", "unix:none", status=101, errors="No such file")
+    run("migrate", "m0", "elsewhere", status=100, errors="none of unix:PATH")
     run("pause", "m0")
     place = Place("m1")
     end(migrate("m0", place), 100, "busy")

@@ -7,8 +7,6 @@
 #include "host/endpoint.h"
 #include "machine/migration.h"
 
-#include <string.h>
-
 static int run_machine(const struct run_options *options)
 {
 	struct verdict verdict;
@@ -59,12 +57,8 @@ static int expect(struct run_options *options, int init_argc, char **init_argv)
 {
 	int ret = endpoint_accept(options->incoming);
 
-	if (ret < 0) {
-		log_error("--incoming %.80s: %s", options->incoming,
-			  ret == -EINVAL ? "is none of unix:PATH, exec:COMMAND, fd=N" :
-					   strerror(-ret));
+	if (ret < 0)
 		return ret;
-	}
 	options->config.incoming_fd = ret;
 	options->config.incoming = true;
 	options->restored = calloc(1, sizeof(*options->restored));
@@ -95,7 +89,7 @@ static const struct option incoming_options[] = {
 	{
 		.name = "incoming", .metavar = "ADDRESS", .kind = OPTION_STRING, .min = 1, .max = 4000,
 		.help = "wait there for a machine that kinglet migrate sends, and go on with it: "
-			"unix:PATH, exec:COMMAND, fd=N. Options of its devices name files, taps and "
+			"unix:PATH, tcp:HOST:PORT, exec:COMMAND, fd=N. Options of its devices name files, taps and "
 			"the like anew, as for kinglet restore",
 		OPTION_FIELD(struct run_options, incoming),
 	},

@@ -134,15 +134,37 @@ static void use_input(struct client *client)
 		client->all->ops->raw(client->all->owner, client);
 }
 
+/* The last counts, until a request takes it. */
+static void keep_passed(struct client *client, struct msghdr *message)
+{
+	struct cmsghdr *part = CMSG_FIRSTHDR(message);
+
+	for (; part; part = CMSG_NXTHDR(message, part)) {
+		if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t at = CMSG_LEN(0); at < part->cmsg_len; at += sizeof(int)) {
+			close_fd(&client->passed_fd);
+			memcpy(&client->passed_fd, (char *)part + at, sizeof(int));
+		}
+	}
+}
+
 static void fill(struct client *client)
 {
 	size_t room = CLIENT_LINE_MAX + 1 - client->in_len;
+	_Alignas(struct cmsghdr) char passed[CMSG_SPACE(sizeof(int))];
+	struct iovec bytes = { client->in + client->in_len, room < READ_MAX ? room : READ_MAX };
+	struct msghdr message = {
+		.msg_iov = &bytes, .msg_iovlen = 1,
+		.msg_control = passed, .msg_controllen = sizeof(passed),
+	};
 	ssize_t got;
 
 	if (!takes_input(client) || client->input_ended || !room)
 		return;
-	got = recv(client->event.fd, client->in + client->in_len, room < READ_MAX ? room : READ_MAX,
-		   MSG_DONTWAIT);
+	got = recvmsg(client->event.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (got >= 0)
+		keep_passed(client, &message);
 	if (got > 0)
 		client->in_len += (size_t)got;
 	else if (got == 0)
@@ -161,11 +183,13 @@ static void close_client(struct client *client)
 	if (all->loop)
 		loop_remove(all->loop, &client->event);
 	close_fd(&client->event.fd);
+	close_fd(&client->passed_fd);
 	free(client->in);
 	free(client->out);
 	/* Its fn stays: the loop may have an event of it in hand. */
 	*client = (struct client){
 		.event = { .fd = -1, .fn = client->event.fn },
+		.passed_fd = -1,
 		.all = all,
 	};
 }
@@ -230,7 +254,9 @@ void clients_init(struct clients *clients, struct loop *loop, const struct clien
 {
 	*clients = (struct clients){ .loop = loop, .ops = ops, .owner = owner };
 	for (unsigned i = 0; i < CLIENTS_MAX; i++)
-		clients->list[i] = (struct client){ .event.fd = -1, .all = clients };
+		clients->list[i] = (struct client){
+			.event.fd = -1, .passed_fd = -1, .all = clients,
+		};
 }
 
 void clients_end(struct clients *clients)

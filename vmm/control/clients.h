@@ -23,6 +23,7 @@ struct clients;
 struct client {
 	struct loop_event event; /* fd owned, -1: free */
 	struct clients *all;
+	int passed_fd;		 /* owned: the last that it has passed with a line; -1 */
 	char *in, *out;	     /* owned */
 	size_t in_len, out_len;
 	uint64_t second_ns; /* start of the second in which `lines` came */

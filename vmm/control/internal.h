@@ -94,6 +94,7 @@ struct job {
 	void (*done)(struct job *job);
 	double number; /* of the request */
 	char texts[JOB_TEXTS][JOB_TEXT_MAX]; /* of it; empty: not given */
+	int passed_fd; /* owned: what its client has passed; -1 */
 	cJSON *ok;     /* owned; set by the caller */
 	struct refusal refusal;
 	uint64_t patience_ns, deadline_ns;

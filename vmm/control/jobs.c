@@ -14,6 +14,7 @@ static void free_job(struct job *job)
 {
 	cJSON_Delete(job->id);
 	cJSON_Delete(job->ok);
+	close_fd(&job->passed_fd);
 	free(job);
 }
 

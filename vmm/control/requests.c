@@ -36,6 +36,7 @@ struct request {
 struct verb {
 	const char *name;
 	struct verb_arg args[VERB_ARGS]; /* those that it may have; the first without a name ends */
+	bool takes_fd;			 /* what the client has passed is for it */
 	bool needs_machine;		 /* one that is built and has not ended */
 	uint64_t patience_ns; /* until the machine's thread counts as busy; 0: the server's */
 	/* The reply, or NULL: later, or *refusal. */
@@ -92,6 +93,7 @@ static cJSON *hand_over(struct request *request, void (*run)(struct job *job),
 	job->patience_ns = request->verb->patience_ns ? request->verb->patience_ns :
 							request->server->patience_ns;
 	job->number = request->args[0] ? request->args[0]->valuedouble : 0;
+	job->passed_fd = request->verb->takes_fd ? steal_fd(&request->client->passed_fd) : -1;
 	for (unsigned i = 0; i < VERB_ARGS; i++) {
 		const char *text = cJSON_GetStringValue(request->args[i]);
 
@@ -244,12 +246,9 @@ static void run_migrate(struct job *job)
 {
 	const struct machine_parts *parts = job->server->parts;
 	const char *target = job->texts[0];
-	int ret = parts->ops->migrate(parts->vm, target);
+	int ret = parts->ops->migrate(parts->vm, steal_fd(&job->passed_fd), target);
 
-	if (ret == -EINVAL)
-		refuse(&job->refusal, BAD_REQUEST,
-		       "\"target\" is neither unix:PATH nor exec:COMMAND");
-	else if (ret)
+	if (ret)
 		refuse(&job->refusal, ret == -EBUSY ? BAD_STATE : REFUSED,
 		       "the machine does not move to %.100s: %s; its own messages may say more",
 		       target, strerror(-ret));
@@ -269,10 +268,12 @@ static cJSON *serve_migrate(struct request *request, struct refusal *refusal)
 {
 	if (cJSON_IsTrue(request->args[1]))
 		return hand_over(request, run_cancel, NULL);
-	if (request->args[0])
-		return hand_over(request, run_migrate, NULL);
-	refuse(refusal, BAD_REQUEST, "migrate needs \"target\" or \"cancel\"");
-	return NULL;
+	if (!request->args[0])
+		refuse(refusal, BAD_REQUEST, "migrate needs \"target\" or \"cancel\"");
+	else if (request->client->passed_fd < 0)
+		refuse(refusal, BAD_REQUEST,
+		       "migrate needs a socket that is connected to its target (SCM_RIGHTS)");
+	return refusal->code ? NULL : hand_over(request, run_migrate, NULL);
 }
 
 static cJSON *serve_resize(struct request *request, struct refusal *refusal)
@@ -368,7 +369,7 @@ static const struct verb verbs[] = {
 	  .args = { { "dir", ARG_PATH, .needed = true }, { "base", ARG_PATH } },
 	  .serve = serve_snapshot, .needs_machine = true, .patience_ns = SAVE_PATIENCE_NS },
 	{ .name = "migrate", .args = { { "target", ARG_TEXT }, { "cancel", ARG_FLAG } },
-	  .serve = serve_migrate, .needs_machine = true },
+	  .serve = serve_migrate, .needs_machine = true, .takes_fd = true },
 	{ .name = "events", .serve = serve_events },
 	{ .name = "wait", .serve = serve_wait },
 	{ .name = "console", .serve = serve_console, .needs_machine = true },

@@ -7,11 +7,11 @@
 
 #include "base/log.h"
 #include "core/dirty.h"
-#include "host/endpoint.h"
 #include "machine/migration.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define DOWNTIME_NS (UINT64_C(300) * 1000000)
 
@@ -151,7 +151,18 @@ static int check(const struct vm *vm)
 	return -EBUSY;
 }
 
-static int begin(struct vm *vm, const char *where)
+/* A client's fd may be anything. */
+static int check_socket(int fd)
+{
+	int type;
+	socklen_t len = sizeof(type);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len))
+		return -errno;
+	return type == SOCK_STREAM ? 0 : -ENOTSOCK;
+}
+
+static int begin(struct vm *vm, int fd, const char *where)
 {
 	static const struct migrate_source_ops ops = {
 		.describe = describe,
@@ -165,7 +176,7 @@ static int begin(struct vm *vm, const char *where)
 		.ended = ended,
 	};
 	struct migrate_source_options options = {
-		.fd = endpoint_connect(where),
+		.fd = fd,
 		.loop = &vm->loop,
 		.mem = &vm->mem,
 		.downtime_ns = DOWNTIME_NS,
@@ -175,8 +186,6 @@ static int begin(struct vm *vm, const char *where)
 	struct migration *migration = vm->migration;
 	int ret;
 
-	if (options.fd < 0)
-		return options.fd;
 	snprintf(migration->where, sizeof(migration->where), "%s", where);
 	ret = migrate_source_start(migration->source, &options);
 	migration->runs = !ret;
@@ -193,15 +202,18 @@ static int prepare(struct vm *vm)
 	return vm->migration->source ? 0 : migrate_source_new(&vm->migration->source);
 }
 
-int vm_migrate(struct vm *vm, const char *where)
+int vm_migrate(struct vm *vm, int fd, const char *where)
 {
+	_cleanup_close_ int to = fd;
 	int ret = check(vm);
 
 	if (ret)
 		return ret;
-	ret = prepare(vm);
+	ret = check_socket(to);
 	if (!ret)
-		ret = begin(vm, where);
+		ret = prepare(vm);
+	if (!ret)
+		ret = begin(vm, steal_fd(&to), where);
 	if (ret)
 		log_error("migration to %s: %s", where, strerror(-ret));
 	return ret;

@@ -9,12 +9,12 @@
 #include "vm.h"
 
 /*
- * Begins to send the machine to the Kinglet at `where` (host/endpoint.h); then MACHINE_STAYS
- * happens, or the run ends. Logs. -EINVAL: there is no such form of a target; -EBUSY: one is going
- * on, or the machine is paused; -EOPNOTSUPP: it has a device that cannot move; -ENOMEM, and errno
- * of the host.
+ * Begins to send the machine to the Kinglet at the other end of `fd`, which it takes over; messages
+ * call it `where`. Then MACHINE_STAYS happens, or the run ends. Logs. -ENOTSOCK: the fd is no
+ * stream socket; -EBUSY: one is going on, or the machine is paused; -EOPNOTSUPP: it has a device
+ * that cannot move; -ENOMEM, and errno of the host.
  */
-__must_check int vm_migrate(struct vm *vm, const char *where);
+__must_check int vm_migrate(struct vm *vm, int fd, const char *where);
 /* -EALREADY: there is none; -EBUSY: it is too late. */
 __must_check int vm_migrate_cancel(struct vm *vm);
 

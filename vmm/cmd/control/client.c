@@ -253,27 +253,49 @@ static bool is_reply(const cJSON *object, int request)
 
 /* --- Requests --------------------------------------------------------------------------------- */
 
-/* A request is short: a socket that has no room for it belongs to a machine that does not read. */
-static int send_line(const struct control_client *client, const char *line)
+/*
+ * A request is short: a socket that has no room for it belongs to a machine that does not read.
+ * With a descriptor, unless that is -1.
+ */
+static int send_line(const struct control_client *client, const char *line, int fd)
 {
-	size_t len = strlen(line);
-	ssize_t n = send(client->fd, line, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	_Alignas(struct cmsghdr) char passed[CMSG_SPACE(sizeof(int))] = "";
+	struct iovec bytes = { (char *)line, strlen(line) };
+	struct msghdr message = { .msg_iov = &bytes, .msg_iovlen = 1 };
+	ssize_t n;
 
+	if (fd >= 0) {
+		message.msg_control = passed;
+		message.msg_controllen = sizeof(passed);
+		*CMSG_FIRSTHDR(&message) = (struct cmsghdr){
+			.cmsg_level = SOL_SOCKET,
+			.cmsg_type = SCM_RIGHTS,
+			.cmsg_len = CMSG_LEN(sizeof(fd)),
+		};
+		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&message)), &fd, sizeof(fd));
+	}
+	n = sendmsg(client->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (n < 0 && errno == EPIPE)
 		return -ECONNRESET;
 	if (n < 0 && errno != EAGAIN)
 		return -errno;
-	return n == (ssize_t)len ? 0 : -ETIMEDOUT;
+	return n == (ssize_t)bytes.iov_len ? 0 : -ETIMEDOUT;
 }
 
-int control_client_send(struct control_client *client, int id, const char *request,
-			const char *args)
+int control_client_pass(struct control_client *client, int id, const char *request,
+			const char *args, int fd)
 {
 	_cleanup_free_ char *line = NULL;
 
 	if (asprintf(&line, "{\"id\":%d,\"do\":\"%s\",\"args\":%s}\n", id, request, args) < 0)
 		return -ENOMEM;
-	return send_line(client, line);
+	return send_line(client, line, fd);
+}
+
+int control_client_send(struct control_client *client, int id, const char *request,
+			const char *args)
+{
+	return control_client_pass(client, id, request, args, -1);
 }
 
 int control_client_reply(struct control_client *client, int id, cJSON **answer)

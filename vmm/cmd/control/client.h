@@ -56,6 +56,10 @@ __must_check int control_client_send(struct control_client *client, int id, cons
 				     const char *args);
 __must_check int control_client_reply(struct control_client *client, int id, cJSON **answer);
 
+/* As control_client_send(), with a descriptor that the machine gets a copy of. */
+__must_check int control_client_pass(struct control_client *client, int id, const char *request,
+				     const char *args, int fd);
+
 /* Waits for the next object, an event of a client that has asked for them. */
 __must_check int control_client_next(struct control_client *client, cJSON **object);
 

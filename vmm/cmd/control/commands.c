@@ -400,19 +400,6 @@ static int run_events(struct common_options *common)
 	return status;
 }
 
-static int run_migrate(struct common_options *common)
-{
-	const struct control_options *options = control_options_of(common);
-	struct control_client client;
-	int status = connect_to(options, &client);
-	int ret = status ? 0 : control_move(&client, options->dir, &status);
-
-	if (ret)
-		status = log_lost(&client, "migrate", ret);
-	control_client_close(&client);
-	return status;
-}
-
 static int run_console(struct common_options *common)
 {
 	const struct control_options *options = control_options_of(common);
@@ -483,8 +470,6 @@ MACHINE_COMMAND(resize, "NAME SIZE", take_name_and_size, run_resize, plain_lists
 		"set how much memory a machine's balloon takes from the guest");
 MACHINE_COMMAND(snapshot, "NAME DIR [--diff BASE]", take_name_and_dir, run_snapshot, snapshot_lists,
 		"save a running machine in a folder, for kinglet restore; it goes on");
-MACHINE_COMMAND(migrate, "NAME TARGET", take_name_and_dir, run_migrate, plain_lists,
-		"move a running machine to a kinglet run --incoming: unix:PATH, exec:COMMAND");
 MACHINE_COMMAND(wait, "NAME", take_name, run_wait, plain_lists,
 		"wait until a machine ends, and exit with its status");
 MACHINE_COMMAND(events, "NAME", take_name, run_events, plain_lists,

@@ -37,10 +37,4 @@ struct control_client;
  */
 int control_view_console(struct control_client *client);
 
-/*
- * Moves the machine to this target, and prints its progress to standard error: sets the exit status
- * when it has moved, or has not, which is logged. Errors of control_client_next(), not logged.
- */
-__must_check int control_move(struct control_client *client, const char *target, int *status);
-
 #endif
