@@ -27,12 +27,22 @@ fail() {
 	exit 1
 }
 
+# must_fail COMMAND: `set -e` does not see that "! COMMAND" is false. After a pipe, too.
+must_fail='must_fail() {
+	if "$@"; then
+		echo "failed: this succeeded: $*"
+		exit 1
+	fi
+}'
+eval "$must_fail"
+
 # guest_runs [FILE...] <SCRIPT: creates the file initrd, whose guest runs the script and has the
-# files in /. The script ends with the first command that fails, and its exit status becomes the
-# guest's (see guest-init).
+# files in /. The script can use must_fail, ends with the first command that fails, and its exit
+# status becomes the guest's (see guest-init).
 guest_runs() {
 	{
 		echo 'set -eu'
+		echo "$must_fail"
 		cat
 	} >script
 	"$GUEST_TESTS/mkinitrd" script "$@" >initrd

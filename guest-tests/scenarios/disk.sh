@@ -34,7 +34,7 @@ umount /mnt
 
 # Read-only.
 [ "$(cat /sys/block/vdc/ro)" = 1 ]
-! dd if=/dev/zero of=/dev/vdc bs=512 count=1 conv=fsync
+must_fail dd if=/dev/zero of=/dev/vdc bs=512 count=1 conv=fsync
 [ "$(sha256sum </dev/vdc)" = "$sum  -" ]
 
 # A copy of a block device.

@@ -110,7 +110,7 @@ files)
 			set -e
 			export PATH=/bin
 			cat file /mnt/a/sub/file
-			! echo x 2>/dev/null >/mnt/a/sub/file
+			if echo x 2>/dev/null >/mnt/a/sub/file; then exit 1; fi
 			echo changed >/mnt/b/sub/file
 			cat /mnt/b/sub/file
 			echo "$GREETING, $HOST_VARIABLE, $HOME, $#: $1|$2"

@@ -6,5 +6,5 @@ ip tuntap add load0 mode tap vnet_hdr multi_queue
 trap 'ip link delete load0' EXIT
 "$GUEST_TESTS/../tests/kvm/hostile_loads.py" "$KINGLET" "$(dirname "$TOOLS")/payloads/hostile-load.elf" \
 	load0 | tee loads
-! grep -v '^ok ' loads
+must_fail grep -v '^ok ' loads
 [ "$(wc -l <loads)" -eq 44 ]

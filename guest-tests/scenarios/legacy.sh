@@ -24,7 +24,7 @@ dd if=/dev/hwrng of=/tmp/random bs=512 count=1
 cat /proc/interrupts
 if [ "${intx-}" = yes ]; then
 	grep -q 'IO-APIC.*virtio' /proc/interrupts
-	! grep -q 'MSI' /proc/interrupts
+	must_fail grep 'MSI' /proc/interrupts
 fi
 echo 'scenario: all work'
 # See guest-init: power_off.

@@ -58,7 +58,7 @@ until [ "$(cat /sys/class/net/eth0/statistics/tx_packets)" -gt "$sent" ]; do
 done
 dmesg
 echo "scenario: whole after $rounds rounds"
-! dmesg | grep -E 'BUG|WARNING|stall|lockup'
+dmesg | must_fail grep -E 'BUG|WARNING|stall|lockup'
 END
 
 # Of a device tree, Linux has the driver from 6.10 on only.

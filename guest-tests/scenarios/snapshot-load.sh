@@ -118,7 +118,7 @@ source-on) [ $(failures vsock)$(failures in)$(failures out) = 000 -a ! -e /vsock
 esac
 dmesg
 echo 'scenario: all is right'
-! dmesg | grep -E 'BUG|WARNING|stall|lockup|rror'
+dmesg | must_fail grep -E 'BUG|WARNING|stall|lockup|rror'
 END
 
 # check SINCE: the guest ends well, and its time is right.

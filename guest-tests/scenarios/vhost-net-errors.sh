@@ -15,7 +15,7 @@ refused() {
 }
 
 refused 'tap net9: no such interface \(ip tuntap add net9 .*tap=net9,create' --net tap=net9
-! [ -e /sys/class/net/net9 ]
+must_fail [ -e /sys/class/net/net9 ]
 refused 'tap net0: TUNSETIFF: .*multi_queue' --net tap=net0,vhost=on,queues=2
 vm_start run "$BZIMAGE" --initrd "$INITRD" --net tap=net0,vhost=on --append 'console=ttyS0 quiet'
 await_output 'Linux .* is up'

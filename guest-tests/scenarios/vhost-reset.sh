@@ -48,4 +48,4 @@ vm_wait
 expect_same host.0 host.10
 cat console messages
 expect_status 0
-! grep -q 'needs a reset\|warning' messages
+must_fail grep 'needs a reset\|warning' messages
