@@ -284,8 +284,6 @@ static void raise_again(struct virtio_dev *dev)
 	for (unsigned i = 0; i < dev->queue_count; i++)
 		if (dev->queues[i].running)
 			irq_line_raise(&dev->queues[i].irq);
-	if (dev->status & VIRTIO_CONFIG_S_DRIVER_OK)
-		irq_line_raise(&dev->config_irq);
 }
 
 void virtio_thaw(struct virtio_dev *dev)
@@ -351,11 +349,13 @@ void virtio_reset(struct virtio_dev *dev)
 		irq_line_clear(&q->irq);
 	}
 	irq_line_clear(&dev->config_irq);
+	dev->config_unread = false;
 }
 
 void virtio_config_read(struct virtio_dev *dev, unsigned off, void *buf, unsigned len)
 {
 	memset(buf, 0, len);
+	dev->config_unread = false;
 	if (dev->model->config_read && range_fits(off, len, dev->config_len))
 		dev->model->config_read(dev, off, buf, len);
 }
@@ -374,8 +374,10 @@ bool virtio_queue_writable(const struct virtio_dev *dev, const struct virtq *q)
 /* §2.1.2, §2.3: no notification before DRIVER_OK. */
 static void notify_config(struct virtio_dev *dev)
 {
-	if (dev->status & VIRTIO_CONFIG_S_DRIVER_OK)
-		dev->transport->ops->config_changed(dev->transport);
+	if (!(dev->status & VIRTIO_CONFIG_S_DRIVER_OK))
+		return;
+	dev->config_unread = true;
+	dev->transport->ops->config_changed(dev->transport);
 }
 
 /* A guest that keeps breaking its device must fill neither the log nor anything of a watcher. */

@@ -101,7 +101,7 @@ static struct device device_of(const struct virtio_dev *dev)
 		.acked = dev->acked,
 		.status = dev->status,
 		.config_generation = dev->config_generation,
-		.config_pending = irq_line_raised(&dev->config_irq),
+		.config_pending = dev->config_unread || irq_line_raised(&dev->config_irq),
 	};
 }
 
@@ -142,6 +142,7 @@ static int device_state(struct virtio_dev *dev, struct state *state)
 	dev->acked = device.acked;
 	dev->status = device.status;
 	dev->config_generation = device.config_generation;
+	dev->config_unread = device.config_pending;
 	if (device.config_pending)
 		irq_line_raise(&dev->config_irq);
 	return 0;

@@ -158,6 +158,7 @@ struct virtio_dev {
 	unsigned complaints; /* logged by virtio_broken() */
 	/* virtio 1.2 §2.5.2: counts virtio_config_changed(); a reset does not make it repeat. */
 	uint8_t config_generation;
+	bool config_unread; /* it has changed, or the device broke, and it was not read since */
 	unsigned config_len; /* bytes of device configuration space */
 	struct virtq *queues; /* owned */
 	unsigned queue_count;
@@ -269,15 +270,14 @@ void virtio_freeze(struct virtio_dev *dev);
 /*
  * After virtio_freeze(), or after virtio_state() has loaded into a fresh device: starts again what
  * should run, and kicks each running queue, for what arrived meanwhile. After a load it also raises
- * their interrupts and that of the configuration, once, because one may have been on its way when
- * the machine was saved.
+ * their interrupts, once, because one may have been on its way when the machine was saved.
  */
 void virtio_thaw(struct virtio_dev *dev);
 
 /*
  * Saves a frozen device, or loads into a fresh one, in sections that its name tells from those of
- * others: the core's, the queues', the model's own. Pending interrupts are raised again; the
- * transport binds the lines after it. The driver's rings are as untrusted as ever: the checks of
+ * others: the core's, the queues', the model's own. Pending interrupts are raised again, and that of
+ * the configuration if the driver has not read it since it changed; the transport binds the lines after it. The driver's rings are as untrusted as ever: the checks of
  * virtio_thaw() are those of a start. Locked.
  */
 __must_check int virtio_state(struct virtio_dev *dev, struct state *state);

@@ -317,7 +317,6 @@ static void test_live(void **state)
 	assert_int_equal(f->new.g.env.fake.ioeventfd_count, 0);
 	thaw(f);
 	assert_int_equal(message_of(&f->new, &f->new.d->dev.queues[0].irq), 1);
-	assert_int_equal(message_of(&f->new, &f->new.d->dev.config_irq), 0);
 	assert_int_equal(f->new.g.env.fake.ioeventfd_count, 1);
 	assert_true(works(f, &f->new));
 	assert_int_equal(mock_ring_used_index(&f->ring), 3);
