@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "platform/cmos.h"
 
-#include <time.h>
+#include "base/real_time.h"
 
 /* MC146818A registers, with the century register of PCs. */
 enum {
@@ -40,11 +40,9 @@ static uint8_t bcd(int value)
 
 static uint8_t read_clock(uint8_t index)
 {
-	struct timespec now;
+	struct timespec now = real_time();
 	struct tm tm;
 
-	/* Not time(2), whose second may begin some milliseconds later. */
-	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &tm);
 	switch (index) {
 	case SECONDS:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "platform/pl031.h"
 
-#include <time.h>
+#include "base/real_time.h"
 
 enum { DATA = 0x000, CONTROL = 0x00c, IDENTIFICATION = 0xfe0 };
 
@@ -17,7 +17,7 @@ static uint64_t pl031_read(void *owner, uint64_t offset, unsigned size)
 		return id[(offset - IDENTIFICATION) / 4];
 	switch (offset) {
 	case DATA:
-		return (uint32_t)time(NULL);
+		return (uint32_t)real_time().tv_sec;
 	case CONTROL:
 		return 1; /* always running */
 	default:

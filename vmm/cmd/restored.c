@@ -2,6 +2,7 @@
 #include "cmd/restored.h"
 
 #include "base/log.h"
+#include "base/real_time.h"
 #include "cli/command.h"
 #include "host/image.h"
 
@@ -90,7 +91,7 @@ static int check_disk(const struct restored *restored, const struct run_options 
 	if (!device->kind->has_image || !image->path || image->readonly ||
 	    is_given(options, device->kind) || stat(image->path, &st) || !S_ISREG(st.st_mode))
 		return 0;
-	changed_ns = (uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec;
+	changed_ns = timespec_ns(st.st_mtim);
 	if (changed_ns <= restored->snapshot->info.saved_ns)
 		return 0;
 	log_error("--%s %.200s: has changed since the machine was saved; a guest that goes on with it "

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/sys.h"
 
+#include "base/real_time.h"
+
 #include <fcntl.h>
 #include <linux/kvm.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <time.h>
 
 static int real_open(struct sys *sys, const char *path, int flags)
 {
@@ -61,7 +62,7 @@ uint64_t sys_now_ns(void)
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000U + (uint64_t)ts.tv_nsec;
+	return timespec_ns(ts);
 }
 
 /*

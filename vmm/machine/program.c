@@ -2,13 +2,13 @@
 #include "program.h"
 
 #include "base/log.h"
+#include "base/real_time.h"
 #include "base/text.h"
 #include "devices/console.h"
 #include "host/stream.h"
 
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
 const char *const program_ports[PROGRAM_PORTS] = {
 	[PROGRAM_STDIN] = "kinglet.stdin",
@@ -182,13 +182,12 @@ int program_renewal(char out[PROGRAM_RENEWAL_MAX])
 {
 	struct text text = text_of(out, PROGRAM_RENEWAL_MAX);
 	uint8_t random[32];
-	struct timespec now;
+	struct timespec now = real_time();
 
 	if (getrandom(random, sizeof(random), 0) != sizeof(random)) {
 		log_error("the guest's random numbers: getrandom: %s", strerror(errno));
 		return -errno;
 	}
-	clock_gettime(CLOCK_REALTIME, &now);
 	text_add(&text, "%lld %ld ", (long long)now.tv_sec, now.tv_nsec);
 	for (unsigned i = 0; i < sizeof(random); i++)
 		text_add(&text, "%02x", random[i]);

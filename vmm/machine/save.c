@@ -7,6 +7,7 @@
 #include "snapshot_folder.h"
 
 #include "base/log.h"
+#include "base/real_time.h"
 #include "core/state.h"
 #include "devices/console.h"
 #include "virtio/pci.h"
@@ -141,20 +142,12 @@ static int vm_state(struct vm *vm, struct state *state)
 
 /* --- Saving ----------------------------------------------------------------------------------- */
 
-static uint64_t real_time_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 static int save_sections(struct vm *vm, struct state *state, bool whole)
 {
 	struct snapshot_info info = {
 		.cpus = vm->vcpu_count,
 		.memory = vm->mem.size,
-		.saved_ns = real_time_ns(),
+		.saved_ns = timespec_ns(real_time()),
 	};
 	int ret = snapshot_describe(state, &info, vm->config->words, vm->config->word_count);
 
@@ -283,7 +276,7 @@ static void restart_device(struct virtio_dev *dev)
 /* For how long the clocks of the guest did not run. */
 static uint64_t elapsed_ns(const struct snapshot *snapshot)
 {
-	uint64_t now = real_time_ns();
+	uint64_t now = timespec_ns(real_time());
 
 	return now > snapshot->info.saved_ns ? now - snapshot->info.saved_ns : 0;
 }
