@@ -2,19 +2,16 @@
 #include "host/endpoint.h"
 
 #include "base/log.h"
+#include "host/child.h"
 
 #include <limits.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-
-extern char **environ;
 
 /* What follows the prefix, or NULL. */
 static const char *after(const char *text, const char *prefix)
@@ -151,48 +148,12 @@ static int meet(const char *text, int flags, int (*by)(const struct addrinfo *ad
 
 /* --- Commands --------------------------------------------------------------------------------- */
 
-/* Signals are to it what they are to any command, although they are blocked here. */
-static int set_signals(posix_spawnattr_t *attributes)
-{
-	sigset_t none, pipe;
-	int ret;
-
-	sigemptyset(&none);
-	sigemptyset(&pipe);
-	sigaddset(&pipe, SIGPIPE);
-	sigaddset(&pipe, SIGXFSZ);
-	ret = posix_spawnattr_setsigmask(attributes, &none);
-	if (!ret)
-		ret = posix_spawnattr_setsigdefault(attributes, &pipe);
-	if (!ret)
-		ret = posix_spawnattr_setflags(attributes,
-					       POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	return ret;
-}
-
 static int spawn(const char *command, int theirs)
 {
-	char shell[] = "/bin/sh", option[] = "-c";
-	_cleanup_free_ char *script = strdup(command);
-	char *const argv[] = { shell, option, script, NULL };
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
+	const char *const argv[] = { "/bin/sh", "-c", command, NULL };
 	pid_t pid;
-	int ret = script ? posix_spawn_file_actions_init(&actions) : ENOMEM;
 
-	if (ret)
-		return -ret;
-	posix_spawnattr_init(&attributes);
-	ret = set_signals(&attributes);
-	if (!ret)
-		ret = posix_spawn_file_actions_adddup2(&actions, theirs, STDIN_FILENO);
-	if (!ret)
-		ret = posix_spawn_file_actions_adddup2(&actions, theirs, STDOUT_FILENO);
-	if (!ret)
-		ret = posix_spawn(&pid, shell, &actions, &attributes, argv, environ);
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&actions);
-	return -ret;
+	return child_spawn(&pid, argv, (int[]){ theirs, theirs, -1, -1 }, false);
 }
 
 static int run_command(const char *command)
