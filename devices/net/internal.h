@@ -2,8 +2,8 @@
 /*
  * What the files of virtio-net share: net.c (features, configuration, life), control.c (the control
  * queue), filter.c (which frames the driver wants), link.c (its link), taps.c (offloads, and which
- * tap queues are attached), pair.c (frames between a pair of queues and a tap queue), state.c (what
- * is saved).
+ * tap queues are attached), pair.c (a pair of queues), window.c (its receive buffers), tap_frames.c
+ * (its frames, to and from a tap queue), state.c (what is saved).
  *
  * Everything here runs under the device's lock.
  */
@@ -26,15 +26,17 @@ enum {
 	WINDOW_IOV = IOV_MAX,
 	/* Requests to the driver when the link comes back. */
 	NET_ANNOUNCEMENTS = 3,
+	/* Frames per turn of a queue, so that it does not delay others. */
+	TURN_FRAMES = 64,
 };
 
 /*
- * Receive buffers taken from the ring ahead of the frames that will fill them. read(2) truncates a
- * frame that is larger than the buffer, and a tap cannot be peeked. So a frame is read straight
- * into guest memory only while the window has room for any frame; with less room it is read into
- * `frame` first, and waits there, complete, until the driver has added enough buffers. While a
- * frame waits or the window is empty, the tap is not polled: frames queue up, and are dropped, in
- * the kernel.
+ * Receive buffers taken from the ring ahead of the frames that will fill them. From a tap, read(2)
+ * truncates a frame that is larger than the buffer, and a tap cannot be peeked. So a frame is read
+ * straight into guest memory only while the window has room for any frame; with less room it is
+ * read into `frame` first, and waits there, complete, until the driver has added enough buffers.
+ * While a frame waits or the window is empty, the tap is not polled: frames queue up, and are
+ * dropped, in the kernel.
  *
  * The window outlives a turn, so that each buffer is taken once; stopping returns it.
  */
@@ -51,16 +53,29 @@ struct window {
 	bool full;     /* no more buffers fit */
 };
 
+struct net_pair;
+
+/* What carries the frames of a pair in this process. */
+struct net_carrier {
+	void (*serve_rx)(struct net_pair *pair);
+	void (*serve_tx)(struct net_pair *pair);
+	/* Drops frames that wait, which are not for the next driver. */
+	void (*forget)(struct net_pair *pair);
+	const char *hung_up; /* what it means that the fd hangs up; NULL: the reason is told later */
+};
+extern const struct net_carrier net_tap_carrier;
+
 /* A receive and a transmit queue, and the tap queue that both use. */
 struct net_pair {
 	struct net *net;
+	const struct net_carrier *carrier;
 	struct virtq *rx, *tx;
 	struct tap tap;
 	struct loop_event event;
 	bool polled;	      /* event is in the loop, */
 	uint32_t poll_events; /* for these */
 	bool rx_starved;      /* waits for the driver's buffers */
-	bool tx_blocked;      /* waits for the tap */
+	bool tx_blocked;      /* waits for the carrier */
 	struct window window;
 	size_t frame_len; /* 0: no frame waits */
 	uint8_t frame[MAX_FRAME];
@@ -94,20 +109,36 @@ static inline struct net *net_of(struct virtio_dev *dev)
 }
 
 /* Takes the tap over. */
-void net_pair_init(struct net_pair *pair, struct net *net, struct tap *tap);
-/* Starts polling the tap; errors of epoll_ctl(2). */
+void net_pair_init(struct net_pair *pair, struct net *net, struct tap *tap,
+		   const struct net_carrier *carrier);
+/* Starts polling the carrier; errors of epoll_ctl(2). */
 __must_check int net_pair_start(struct net_pair *pair);
-/* Stops reading from the tap, and returns the buffers. Idempotent. */
+/* Stops reading frames, and returns the buffers. Idempotent. */
 void net_pair_stop(struct net_pair *pair);
-/* Drops a waiting frame, which is not for the next driver. */
-void net_pair_forget(struct net_pair *pair);
-void net_serve_rx(struct net_pair *pair);
-void net_serve_tx(struct net_pair *pair);
+/* Polls for the directions that can be served now. */
+void net_pair_poll(struct net_pair *pair);
+/* The carrier is gone: as net_is_gone(), and the pair does not wait for it. */
+void net_pair_lost(struct net_pair *pair, const char *reason);
+
+/*
+ * Takes buffers until there is room for so many bytes, the ring is empty, or the window is full.
+ * Negative errno: the driver broke the ring.
+ */
+__must_check int net_window_fill(struct net_pair *pair, size_t room);
+/* Returns the buffers to the ring, last one first. */
+void net_window_return(struct net_pair *pair);
+/* The first `len` bytes of the window are header and frame: passes them to the driver. They fit. */
+void net_window_push(struct net_pair *pair, size_t len);
+/* Whether the driver wants a frame of `len` bytes, which begins at `offset`; else it is counted. */
+bool net_rx_wants(struct net *net, const struct iovec *iov, unsigned count, size_t offset,
+		  size_t len);
 
 void net_serve_control(struct net *net, struct virtq *q);
 
-/* The interface was removed from the host: takes the link down. Logs the reason once; NULL: not. */
-void net_tap_is_gone(struct net *net, const char *reason);
+/*
+ * The interface was removed from the host: takes the link down. Logs the reason once; NULL: not.
+ */
+void net_is_gone(struct net *net, const char *reason);
 /*
  * From now on the device's link follows its tap. A card also works if its tap cannot be followed.
  * Machine's thread, before the vCPUs run. Not locked.

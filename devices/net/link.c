@@ -90,7 +90,7 @@ static void set_link(struct net *net, bool up)
 	virtio_config_changed(dev);
 }
 
-void net_tap_is_gone(struct net *net, const char *reason)
+void net_is_gone(struct net *net, const char *reason)
 {
 	/* Reported by each of its queues, and by the link watch. */
 	if (reason && !net->pairs[0].tap.gone)
@@ -110,7 +110,7 @@ static void link_changed(struct net *net, enum link_state state)
 	if (state != LINK_GONE) {
 		set_link(net, state == LINK_UP);
 	} else if (tap_is_gone(tap->sys, tap->fd)) {
-		net_tap_is_gone(net, "the interface was removed");
+		net_is_gone(net, "the interface was removed");
 	} else {
 		log_warning("%s: tap %s: moved to another network namespace, where its link "
 			    "cannot be followed", net->dev.name, tap->name);

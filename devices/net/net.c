@@ -49,9 +49,9 @@ static void net_serve(struct virtio_dev *dev, struct virtq *q)
 		return;
 	pair = &net->pairs[q->index / 2];
 	if (q == pair->rx)
-		net_serve_rx(pair);
+		pair->carrier->serve_rx(pair);
 	else
-		net_serve_tx(pair);
+		pair->carrier->serve_tx(pair);
 }
 
 static int prepare_taps(struct net *net)
@@ -77,7 +77,7 @@ static int net_activate(struct virtio_dev *dev)
 		bind_third_queue(net);
 	ret = prepare_taps(net);
 	if (tap_error_is_gone(ret)) {
-		net_tap_is_gone(net, NULL);
+		net_is_gone(net, NULL);
 		ret = 0;
 	}
 	for (unsigned i = 0; i < net->pair_count && !ret && !net->in_kernel; i++)
@@ -101,7 +101,7 @@ static void net_reset(struct virtio_dev *dev)
 	/* Again, for a start that failed half-way. */
 	net_quiesce(dev);
 	for (unsigned i = 0; i < net->pair_count; i++)
-		net_pair_forget(&net->pairs[i]);
+		net->pairs[i].carrier->forget(&net->pairs[i]);
 	if (net_use_pairs(net, 1))
 		log_warning("%s: frames may be lost until a driver uses all pairs", dev->name);
 	memcpy(net->mac, net->permanent_mac, sizeof(net->mac));
@@ -230,7 +230,7 @@ static struct net *net_alloc(const struct virtio_net_options *options)
 	net->pair_count = options->pairs;
 	net->active_pairs = 1;
 	for (unsigned i = 0; i < options->pairs; i++)
-		net_pair_init(&net->pairs[i], net, &options->taps[i]);
+		net_pair_init(&net->pairs[i], net, &options->taps[i], &net_tap_carrier);
 	if (options->mac)
 		memcpy(net->permanent_mac, options->mac, sizeof(net->permanent_mac));
 	else if (net->pairs[0].tap.macvtap)

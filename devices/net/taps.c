@@ -64,7 +64,7 @@ int net_attach_pairs(struct net *net, unsigned n)
 		ret = tap_attach_queue(&net->pairs[i].tap, i < n);
 	if (!tap_error_is_gone(ret))
 		return ret;
-	net_tap_is_gone(net, NULL);
+	net_is_gone(net, NULL);
 	return 0;
 }
 
@@ -79,6 +79,6 @@ int net_use_pairs(struct net *net, unsigned n)
 	}
 	net->active_pairs = n;
 	for (unsigned i = n; i < net->pair_count; i++)
-		net_pair_forget(&net->pairs[i]);
+		net->pairs[i].carrier->forget(&net->pairs[i]);
 	return 0;
 }
