@@ -14,7 +14,7 @@ wait $clock
 cat /clock
 dmesg
 echo 'scenario: all is right'
-! dmesg | grep -E 'BUG|WARNING|stall|lockup|rror'
+dmesg | must_fail grep -E 'BUG|WARNING|stall|lockup|rror'
 END
 
 # move N OPTION...: to a new process, whose machine has that number. Its console is a file of its own.

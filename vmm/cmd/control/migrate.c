@@ -156,8 +156,9 @@ const struct command command_migrate = {
 	.synopsis = "NAME TARGET",
 	.summary = "move a running machine to a kinglet run --incoming",
 	.about = "NAME is a machine's name, as kinglet list shows it, or the path of its socket,\n"
-		 "with a slash. TARGET is unix:PATH, tcp:HOST:PORT, or exec:COMMAND, whose standard\n"
-		 "input and output lead there: exec:ssh HOST kinglet run --incoming fd=0.\n"
+		 "with a slash. TARGET is unix:PATH, tcp:HOST:PORT, or exec:COMMAND, whose\n"
+		 "standard input and output lead there: exec:ssh HOST kinglet run --incoming\n"
+		 "fd=0.\n"
 		 "Exit status: 0 the machine runs there; 100 no such machine, or it refuses; 101\n"
 		 "it goes on here, or the host fails.\n",
 	.options = lists,
