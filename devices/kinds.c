@@ -57,3 +57,14 @@ const void *device_set_get(const struct device_set *set, const struct device_kin
 			return set->items[i].config;
 	return NULL;
 }
+
+bool device_set_shares_ram(const struct device_set *set)
+{
+	for (unsigned i = 0; i < set->count; i++) {
+		const struct device_config *device = &set->items[i];
+
+		if (device->kind->shares_ram && device->kind->shares_ram(device->config))
+			return true;
+	}
+	return false;
+}

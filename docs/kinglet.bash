@@ -54,7 +54,7 @@ _kinglet_argument()
 	--incoming) ;;
 	--cpus) ;;
 	--memory) ;;
-	--disk) keys="path= readonly copy direct serial= queues= aio= format=" ;;
+	--disk) keys="path= readonly copy direct serial= queues= aio= format= vhost-user=" ;;
 	--net) keys="tap= create fd= mac= vhost= vhostfd= queues= poll= offloads=" ;;
 	--scsi) keys="path= readonly wwpn= queues= format=" ;;
 	--vsock) keys="cid=" ;;

@@ -17,8 +17,7 @@ void vhost_close(struct vhost *vhost)
 	free(vhost->table);
 	close_fd(&vhost->fd);
 	/* After the fd: the kernel writes to it no more. */
-	free(vhost->log.words);
-	vhost->log = (struct vhost_log){ 0 };
+	vhost_log_free(&vhost->log);
 	vhost->rings = NULL;
 	vhost->ring_count = 0;
 	vhost->table = NULL;
@@ -50,6 +49,8 @@ static int add_region(struct vhost *vhost, const struct gmem_slot *slot)
 
 	if (table->memory.nregions == GMEM_MAX_SLOTS)
 		return -ENOSPC;
+	table->files[table->memory.nregions].fd = slot->fd;
+	table->files[table->memory.nregions].offset = slot->offset;
 	table->regions[table->memory.nregions++] = (struct vhost_memory_region){
 		.guest_phys_addr = slot->gpa,
 		.memory_size = slot->len,
@@ -85,6 +86,7 @@ static void remove_region(struct vhost *vhost, const struct gmem_slot *slot)
 	if (i == table->memory.nregions)
 		return;
 	table->regions[i] = table->regions[--table->memory.nregions];
+	table->files[i] = table->files[table->memory.nregions];
 	if (vhost->started && set_table(vhost) < 0)
 		virtio_broken(vhost->dev, "vhost keeps memory that is gone");
 	/* A log that is too long does no harm. */

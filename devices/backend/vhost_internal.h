@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Between vhost.c and vhost_log.c. Locked, unless it says otherwise. */
+/* Between the files of vhost*.c. Locked, unless it says otherwise. */
 #ifndef KINGLET_BACKEND_VHOST_INTERNAL_H
 #define KINGLET_BACKEND_VHOST_INTERNAL_H
 
@@ -8,15 +8,26 @@
 #include <linux/vhost.h>
 #include <stddef.h>
 
-/* struct vhost_memory with room for its flexible array. */
+/* struct vhost_memory with room for its flexible array; what follows the kernel does not read. */
 struct vhost_table {
 	struct {
 		uint32_t nregions, padding;
 	} memory;
 	struct vhost_memory_region regions[GMEM_MAX_SLOTS];
+	struct {
+		int fd; /* borrowed; -1: private RAM */
+		uint64_t offset;
+	} files[GMEM_MAX_SLOTS]; /* that the regions are in */
 };
 _Static_assert(offsetof(struct vhost_table, regions) == offsetof(struct vhost_memory, regions),
 	       "the regions follow the header");
+
+/* The argument of VHOST_SET_LOG_BASE, of which the kernel reads the address. */
+struct vhost_log_base {
+	uint64_t address;
+	uint64_t len; /* bytes */
+	int fd;	      /* borrowed */
+};
 
 /*
  * Tells the kernel the acked features, and whether to log what it writes to buffers, and where. At
@@ -36,6 +47,9 @@ __must_check int vhost_set_addresses(struct vhost *vhost, unsigned index);
  * errors of VHOST_SET_LOG_BASE, and then the log is as before.
  */
 __must_check int vhost_log_fit(struct vhost *vhost);
+
+/* Frees it, on or off. Idempotent. */
+void vhost_log_free(struct vhost_log *log);
 
 /* gmem_listener.log and .take of vhost->listener. Not locked. */
 __must_check int vhost_log(struct gmem_listener *listener, bool on);

@@ -8,6 +8,10 @@
 
 #include "base/log.h"
 
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+
 enum { WORD_PAGES = 64 };
 
 /* The first bit is for address 0. The kernel does not know how long the log is: it trusts us. */
@@ -25,11 +29,40 @@ static uint64_t words_needed(const struct vhost_table *table)
 	return (end / VHOST_PAGE_SIZE + WORD_PAGES - 1) / WORD_PAGES;
 }
 
-static int set_base(struct vhost *vhost, const uint64_t *words)
+static int set_base(struct vhost *vhost, const struct vhost_log *log)
 {
-	uint64_t base = (uintptr_t)words;
+	struct vhost_log_base base = {
+		.address = (uintptr_t)log->words, .fd = log->fd, .len = log->count * sizeof(uint64_t)
+	};
 
 	return vhost_request(vhost, VHOST_SET_LOG_BASE, &base);
+}
+
+/* Of memory that a daemon can map. It cannot shrink it, which would be a SIGBUS here. */
+static int new_log(struct vhost_log *log, uint64_t count)
+{
+	const size_t len = count * sizeof(*log->words);
+	_cleanup_close_ int fd = memfd_create("kinglet-log", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0 || ftruncate(fd, (off_t)len) ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
+		return -errno;
+	log->words = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (log->words == MAP_FAILED)
+		return -errno;
+	log->count = count;
+	log->fd = steal_fd(&fd);
+	return 0;
+}
+
+void vhost_log_free(struct vhost_log *log)
+{
+	if (log->words) {
+		munmap(log->words, log->count * sizeof(*log->words));
+		close_fd(&log->fd);
+	}
+	log->words = NULL;
+	log->count = 0;
 }
 
 int vhost_set_features(struct vhost *vhost)
@@ -39,7 +72,7 @@ int vhost_set_features(struct vhost *vhost)
 
 	if (vhost->log.on) {
 		features |= 1ULL << VHOST_F_LOG_ALL;
-		ret = set_base(vhost, vhost->log.words);
+		ret = set_base(vhost, &vhost->log);
 	}
 	return ret < 0 ? ret : vhost_request(vhost, VHOST_SET_FEATURES, &features);
 }
@@ -67,30 +100,31 @@ int vhost_set_addresses(struct vhost *vhost, unsigned index)
 
 int vhost_log_fit(struct vhost *vhost)
 {
-	struct vhost_log *log = &vhost->log;
+	struct vhost_log *log = &vhost->log, new = { .on = log->on };
 	uint64_t count = words_needed(vhost->table);
-	_cleanup_free_ uint64_t *words = NULL;
-	int ret = 0;
+	int ret;
 
 	/* One that is off and still there: the kernel may write to it (turn_off()). */
 	if ((!log->on && !log->words) || !count || count == log->count)
 		return 0;
-	words = calloc(count, sizeof(*words));
-	if (!words) {
-		log_error("%s: no memory for a write log of %llu bytes", vhost->dev->name,
-			  (unsigned long long)(count * sizeof(*words)));
-		return -ENOMEM;
+	ret = new_log(&new, count);
+	if (ret) {
+		log_error("%s: a write log of %llu bytes: %s", vhost->dev->name,
+			  (unsigned long long)(count * sizeof(*new.words)), strerror(-ret));
+		return ret;
 	}
 	/* The first one is set with the features. */
 	if (vhost->started && log->words)
-		ret = set_base(vhost, words);
-	if (ret < 0)
+		ret = set_base(vhost, &new);
+	if (ret < 0) {
+		vhost_log_free(&new);
 		return ret;
+	}
 	/* From here on the kernel does not write to the old one. */
-	gmem_log_take(log->words, 0, WORD_PAGES * (count < log->count ? count : log->count), words);
-	free(log->words);
-	log->words = steal_ptr(words);
-	log->count = count;
+	gmem_log_take(log->words, 0, WORD_PAGES * (count < log->count ? count : log->count),
+		      new.words);
+	vhost_log_free(log);
+	*log = new;
 	return 0;
 }
 
@@ -114,8 +148,7 @@ static void turn_off(struct vhost *vhost)
 	/* A kernel that refuses goes on writing to the log, which stays until the fd is closed. */
 	if (tell(vhost) < 0)
 		return;
-	free(vhost->log.words);
-	vhost->log = (struct vhost_log){ 0 };
+	vhost_log_free(&vhost->log);
 }
 
 static int turn_on(struct vhost *vhost)
@@ -123,7 +156,7 @@ static int turn_on(struct vhost *vhost)
 	int ret;
 
 	if (!(vhost->features >> VHOST_F_LOG_ALL & 1)) {
-		log_error("%s: this kernel's %s has no write log", vhost->dev->name,
+		log_error("%s: its %s has no write log", vhost->dev->name,
 			  vhost->kind->ops.name);
 		return -EOPNOTSUPP;
 	}

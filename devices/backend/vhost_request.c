@@ -15,7 +15,8 @@ int vhost_request_from(struct vhost *vhost, const struct sys_site *site, unsigne
 {
 	int ret = vhost->kind->vhost.request(vhost, site, request, arg);
 
-	if (ret < 0 && vhost_may_log(vhost))
+	/* That a daemon has gone is said once. */
+	if (ret < 0 && ret != -ENOTCONN && vhost_may_log(vhost))
 		log_error("%s: %s: %s", vhost->dev ? vhost->dev->name : vhost->kind->ops.name, name,
 			  strerror(-ret));
 	return ret;

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "devices/blk.h"
 
+#include "backend/vhost_user_device.h"
 #include "base/iov.h"
 #include "base/log.h"
 
 #include <endian.h>
 #include <inttypes.h>
-#include <linux/virtio_blk.h>
 #include <stddef.h>
 #include <string.h>
 
 enum {
-	QUEUE_SIZE = 128,
+	QUEUE_SIZE = VIRTIO_BLK_QUEUE_SIZE,
 	/* A request that fills the queue, minus its header and its status byte. */
 	SEG_MAX = QUEUE_SIZE - 2,
 	/* A segment that spans slots of guest RAM needs an entry for each. */
@@ -19,9 +19,6 @@ enum {
 	/* Limits on the work of one request; Linux splits larger ones. */
 	MAX_DISCARD_SECTORS = (1 << 30) / IMAGE_SECTOR,
 	MAX_ZERO_SECTORS = (32 << 20) / IMAGE_SECTOR,
-	/* Without the fields of features that are not offered (secure erase). */
-	CONFIG_LEN = offsetof(struct virtio_blk_config, unused1) +
-		     sizeof(((struct virtio_blk_config *)NULL)->unused1),
 };
 
 /* One for each head of each queue; in use while its chain is in flight. */
@@ -341,7 +338,9 @@ static const struct state_table identity_table = {
 	.fields = identity_fields,
 };
 
-const struct state_table *const virtio_blk_state_tables[] = { &identity_table, NULL };
+const struct state_table *const virtio_blk_state_tables[] = {
+	&identity_table, &vhost_user_device_table, NULL
+};
 
 static int blk_state(struct virtio_dev *dev, struct state *state)
 {
@@ -391,7 +390,7 @@ static void blk_destroy(struct virtio_dev *dev)
 static const struct virtio_model blk_model = {
 	.name = "virtio-blk",
 	.id = VIRTIO_ID_BLOCK,
-	.pci_class = 0x018000, /* mass storage, other */
+	.pci_class = VIRTIO_BLK_PCI_CLASS,
 	.config_read = blk_config_read,
 	.serve = blk_serve,
 	.quiesce = blk_quiesce,
@@ -474,7 +473,7 @@ int virtio_blk_new(struct virtio_dev **out, const struct virtio_env *env, unsign
 	if (ret)
 		return ret;
 	ret = virtio_dev_init(&blk->dev, &blk_model, env, instance, blk_features(config),
-			      CONFIG_LEN, config->queues, QUEUE_SIZE);
+			      VIRTIO_BLK_CONFIG_LEN, config->queues, QUEUE_SIZE);
 	if (ret)
 		goto err_image;
 	blk->event = (struct loop_event){ .fd = blk->image.event_fd, .fn = image_event };

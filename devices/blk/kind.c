@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "devices/blk.h"
 
+#include "backend/vhost_user_device.h"
 #include "base/files.h"
+#include "base/log.h"
+
+#include <string.h>
 
 #define DISK(member) OPTION_FIELD(struct disk_config, member)
 
@@ -25,6 +29,7 @@ enum {
 	DISK_QUEUES,
 	DISK_AIO,
 	DISK_FORMAT,
+	DISK_VHOST_USER,
 };
 
 static const struct option disk_table[] = {
@@ -72,6 +77,13 @@ static const struct option disk_table[] = {
 			"format, which is otherwise refused",
 		DISK(image.raw),
 	},
+	[DISK_VHOST_USER] = {
+		.name = "vhost-user", .metavar = "SOCKET", .kind = OPTION_STRING, .min = 1,
+		.max = 107, .file = FILE_INPUT,
+		.help = "the disk of a vhost-user daemon that listens there, such as "
+			"qemu-storage-daemon, with its queues; nothing else is given then",
+		DISK(vhost_user),
+	},
 };
 
 static const char *disk_finish(void *item, uint64_t given)
@@ -79,6 +91,9 @@ static const char *disk_finish(void *item, uint64_t given)
 	const struct disk_config *disk = item;
 	const struct image_options *image = &disk->image;
 
+	if (disk->vhost_user)
+		return given & ~(1ULL << DISK_VHOST_USER) ?
+			       "has vhost-user and more; image and queues are the daemon's" : NULL;
 	if (!(given >> DISK_PATH & 1))
 		return "names no image; write --disk FILE";
 	if (image->copy && (image->readonly || image->direct))
@@ -97,6 +112,10 @@ static void disk_describe(FILE *out, const void *config)
 	const struct disk_config *disk = config;
 	const struct image_options *image = &disk->image;
 
+	if (disk->vhost_user) {
+		fprintf(out, "of the vhost-user daemon at %s", disk->vhost_user);
+		return;
+	}
 	file_describe(out, image->path);
 	fprintf(out, ", %s, %u queue%s, %s%s%s%s",
 		image->copy	? "written in a copy" :
@@ -112,13 +131,40 @@ static int disk_check(const void *config, const struct device_ram *ram)
 	const struct disk_config *disk = config;
 
 	(void)ram;
-	return image_check(&disk->image);
+	return disk->vhost_user ? vhost_user_check(disk->vhost_user) : image_check(&disk->image);
+}
+
+static int disk_conflict(const void *config, const void *before)
+{
+	const struct disk_config *a = config, *b = before;
+
+	return a == b ? 0 : vhost_user_conflict(a->vhost_user, b->vhost_user);
+}
+
+static bool disk_shares_ram(const void *config)
+{
+	const struct disk_config *disk = config;
+
+	return disk->vhost_user;
 }
 
 static int disk_create(struct virtio_dev **out, const struct virtio_env *env, unsigned instance,
 		       const void *config)
 {
-	return virtio_blk_new(out, env, instance, config);
+	const struct disk_config *disk = config;
+	const struct vhost_user_device_options daemon = {
+		.model = "virtio-blk",
+		.id = VIRTIO_ID_BLOCK,
+		.pci_class = VIRTIO_BLK_PCI_CLASS,
+		.path = disk->vhost_user,
+		.queue_size = VIRTIO_BLK_QUEUE_SIZE,
+		.config_len = VIRTIO_BLK_CONFIG_LEN,
+		.queues_at = offsetof(struct virtio_blk_config, num_queues),
+		.queues_feature = VIRTIO_BLK_F_MQ,
+	};
+
+	return disk->vhost_user ? vhost_user_device_new(out, env, instance, &daemon) :
+				  virtio_blk_new(out, env, instance, disk);
 }
 
 const struct device_kind blk_kind = {
@@ -132,7 +178,9 @@ const struct device_kind blk_kind = {
 	.guest_modules = { "virtio_blk" },
 	.describe = disk_describe,
 	.check = disk_check,
+	.conflict = disk_conflict,
 	.create = disk_create,
+	.shares_ram = disk_shares_ram,
 	.state_tables = virtio_blk_state_tables,
 };
 DEVICE_CONFIG_FITS(struct disk_config);

@@ -66,10 +66,11 @@ struct vhost_ring {
 	bool bound;
 };
 
-/* Which pages the kernel has written. Private to vhost*.c, locked. */
+/* Which pages have been written. Private to vhost*.c, locked. */
 struct vhost_log {
-	uint64_t *words; /* owned; by guest-physical page, from 0; the kernel sets bits in it */
+	uint64_t *words; /* owned; by guest-physical page, from 0; others set bits in it */
 	uint64_t count;	 /* of words */
+	int fd;		 /* owned, with words: their memfd */
 	bool on;
 };
 

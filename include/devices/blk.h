@@ -20,12 +20,24 @@
 #include "devices/kind.h"
 #include "host/image.h"
 
-enum { VIRTIO_BLK_MAX_QUEUES = 16 };
+#include <linux/virtio_blk.h>
+#include <stddef.h>
 
+enum {
+	VIRTIO_BLK_MAX_QUEUES = 16,
+	VIRTIO_BLK_QUEUE_SIZE = 128,
+	VIRTIO_BLK_PCI_CLASS = 0x018000, /* mass storage, other */
+	/* Without the fields of features that are not offered (secure erase). */
+	VIRTIO_BLK_CONFIG_LEN = offsetof(struct virtio_blk_config, unused1) +
+				sizeof(((struct virtio_blk_config *)NULL)->unused1),
+};
+
+/* The same device run by a vhost-user daemon is backend/vhost_user_device.h. */
 struct disk_config {
 	struct image_options image; /* its path outlives the device; the device sets the depth */
 	const char *serial;	    /* of at most 20 bytes, copied; NULL: none */
 	unsigned queues;	    /* 1..VIRTIO_BLK_MAX_QUEUES */
+	const char *vhost_user;	    /* socket of the daemon that has image and queues, or NULL */
 };
 
 extern const struct device_kind blk_kind;

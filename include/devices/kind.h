@@ -75,6 +75,8 @@ struct device_kind {
 		      const void *config);
 	/* Of virtio_model.state; ends with NULL. NULL: it keeps nothing. */
 	const struct state_table *const *state_tables;
+	/* Another process maps the guest's RAM, so it is shared memory. NULL: none does. */
+	bool (*shares_ram)(const void *config);
 	/*
 	 * The process ends and the device is not destroyed: sees to what would outlive it. True when
 	 * that is done for all of this kind. Any thread; the other functions are called by the main
@@ -107,6 +109,9 @@ struct device_set {
  * it replaces the old one. NULL: there is no room.
  */
 void *device_set_add(struct device_set *set, const struct device_kind *kind);
+
+/* Whether one of them needs RAM that another process maps. */
+bool device_set_shares_ram(const struct device_set *set);
 
 /* The config of a device, or NULL. */
 const void *device_set_get(const struct device_set *set, const struct device_kind *kind,

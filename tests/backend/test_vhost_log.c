@@ -509,7 +509,7 @@ static void test_kernel_without_a_log(void **state)
 	capture_stderr_begin(&capture);
 	ret = turn(f, true);
 	capture_expect_all(&capture,
-			   "kinglet: virtio-net 0: this kernel's vhost-net has no write log\n");
+			   "kinglet: virtio-net 0: its vhost-net has no write log\n");
 	assert_int_equal(ret, -EOPNOTSUPP);
 	assert_int_equal(f->env.fake.request_count, 0);
 }

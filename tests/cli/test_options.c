@@ -634,7 +634,7 @@ static void wrong_options_are_refused_in_one_line(void **state)
 		{ { "k", "--disk", "queues=2" }, { "names no image", "--disk FILE" } },
 		{ { "k", "--disk", "d,qeues=2" },
 		  { "--disk d,qeues=2", "unknown key qeues", "did you mean queues?\n" } },
-		{ { "k", "--disk", "d,vhost=on" }, { "unknown key vhost; known: path, readonly" } },
+		{ { "k", "--disk", "d,zzz=on" }, { "unknown key zzz; known: path, readonly" } },
 		{ { "k", "--net", "t,x=1" }, { "unknown key x; known: tap" } }, /* fd is not near */
 		{ { "k", "--disk", "my=d" }, { "unknown key my", "begin with path=" } },
 		{ { "k", "--disk", "my,root.img" }, { "key root.img", "a comma in a name is written twice" } },

@@ -7,28 +7,35 @@
 
 enum { FIRST_FREE = 64 << 10, MAX_ROUNDS = 10000 };
 
-void mock_env_init(struct mock_env *env)
+void mock_env_init_with(struct mock_env *env, const struct gmem_options *options)
 {
 	static const struct gmem_range ranges[] = {
 		{ .gpa = 0, .len = MOCK_SLOT_LEN },
 		{ .gpa = MOCK_SEAM, .len = MOCK_SLOT_LEN },
 		{ .gpa = MOCK_HIGH, .len = MOCK_SLOT_LEN },
 	};
-	static const struct gmem_options options;
 
 	memset(env, 0, sizeof(*env));
 	fake_sys_init(&env->fake);
 	assert_int_equal(kvm_init(&env->kvm, &env->fake.sys, 0), 0);
-	assert_int_equal(gmem_init(&env->mem, ranges, ARRAY_SIZE(ranges), &options), 0);
+	assert_int_equal(gmem_init(&env->mem, ranges, ARRAY_SIZE(ranges), options), 0);
 	assert_int_equal(loop_init(&env->loop), 0);
 	assert_int_equal(irqs_init(&env->irqs, &env->kvm, &env->loop, NULL, 0), 0);
 	env->virtio = (struct virtio_env){
 		.mem = &env->mem,
 		.loop = &env->loop,
 		.irqs = &env->irqs,
+		.sys = &env->fake.sys,
 	};
 	env->next = FIRST_FREE;
 	env->fds = fake_open_fds();
+}
+
+void mock_env_init(struct mock_env *env)
+{
+	static const struct gmem_options options;
+
+	mock_env_init_with(env, &options);
 }
 
 static void end_device(struct mock_env *env)

@@ -48,6 +48,8 @@ struct mock_env {
 
 /* Fails the test on errors, as all functions here. */
 void mock_env_init(struct mock_env *env);
+/* The same with RAM as the options say, such as shared. */
+void mock_env_init_with(struct mock_env *env, const struct gmem_options *options);
 /* Resets and destroys the device, and closes everything. */
 void mock_env_destroy(struct mock_env *env);
 /* For cmocka, with a state that begins with a struct mock_env. The device has left no fd open. */

@@ -71,7 +71,8 @@ static void print_memory(FILE *out, const struct machine_config *config)
 	int count = arch_ram_ranges(config->memory, ranges);
 
 	option_format_value(OPTION_SIZE, config->memory, size, sizeof(size));
-	fprintf(out, "%-10s %s%s%s%s\n", "memory", size, config->shared_memory ? ", shared" : "",
+	fprintf(out, "%-10s %s%s%s%s\n", "memory", size,
+		config->shared_memory || device_set_shares_ram(&config->devices) ? ", shared" : "",
 		config->hugepages ? ", huge pages" : "",
 		config->prefault ? ", allocated at the start" : "");
 	for (int i = 0; i < count; i++)

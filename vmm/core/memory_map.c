@@ -19,7 +19,7 @@ bool memory_stop_wanted(const struct gmem *mem)
 	return mem->stop.wanted && mem->stop.wanted(mem->stop.owner);
 }
 
-/* A memfd for RAM that others may map; -1 for private RAM. */
+/* A memfd for RAM that others may map, but not shrink; -1 for private RAM. */
 static int create_memfd(const struct gmem *mem, const struct gmem_options *options, int *fd_out)
 {
 	unsigned huge = options->hugepages ? MFD_HUGETLB : 0;
@@ -28,8 +28,9 @@ static int create_memfd(const struct gmem *mem, const struct gmem_options *optio
 	*fd_out = -1;
 	if (!options->shared)
 		return 0;
-	fd = memfd_create("kinglet-ram", MFD_CLOEXEC | huge);
-	if (fd < 0 || ftruncate(fd, (off_t)mem->size))
+	fd = memfd_create("kinglet-ram", MFD_CLOEXEC | MFD_ALLOW_SEALING | huge);
+	if (fd < 0 || ftruncate(fd, (off_t)mem->size) ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
 		return -errno;
 	*fd_out = steal_fd(&fd);
 	return 0;

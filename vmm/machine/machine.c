@@ -56,7 +56,8 @@ static bool is_restored(const struct vm *vm)
 static int memory_up(struct vm *vm)
 {
 	const struct gmem_options options = {
-		.shared = vm->config->shared_memory,
+		.shared = vm->config->shared_memory ||
+			  device_set_shares_ram(&vm->config->devices),
 		.hugepages = vm->config->hugepages,
 		.prefault = vm->config->prefault,
 		.from_file = is_restored(vm),

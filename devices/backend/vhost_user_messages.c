@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vhost's requests as messages to a daemon, and the messages that only daemons know. */
+#include "vhost_internal.h"
+#include "vhost_user_internal.h"
+
+#include <endian.h>
+#include <string.h>
+#include <time.h>
+
+enum { DRAIN_POLL_NS = 1000000 };
+
+static int tell(struct vhost_user *user, uint32_t request, uint32_t size,
+		struct vhost_user_message *message)
+{
+	return peer_tell(&user->peer,
+			 &(struct vhost_user_exchange){ .request = request, .size = size }, message);
+}
+
+static int set_features(struct vhost_user *user, uint32_t request, void *arg)
+{
+	const uint64_t own = 1ULL << VHOST_USER_F_PROTOCOL_FEATURES;
+	struct vhost_user_message message = {
+		.body.number = *(const uint64_t *)arg | (user->peer.features & own)
+	};
+
+	return tell(user, request, sizeof(message.body.number), &message);
+}
+
+static int set_memory(struct vhost_user *user, uint32_t request, void *arg)
+{
+	const struct vhost_table *table = container_of(arg, struct vhost_table, memory);
+	const uint32_t count = table->memory.nregions;
+	const uint32_t size = offsetof(struct vhost_user_memory, regions) +
+			      count * sizeof(struct vhost_user_region);
+	struct vhost_user_message message = { .body.memory.count = count };
+	int fds[GMEM_MAX_SLOTS];
+
+	_Static_assert((int)GMEM_MAX_SLOTS <= (int)VHOST_USER_MAX_REGIONS, "guest RAM fits into one message");
+	for (uint32_t i = 0; i < count; i++) {
+		const struct vhost_memory_region *region = &table->regions[i];
+
+		fds[i] = table->files[i].fd;
+		if (fds[i] < 0)
+			return -EBADF;
+		message.body.memory.regions[i] = (struct vhost_user_region){
+			region->guest_phys_addr, region->memory_size, region->userspace_addr,
+			table->files[i].offset
+		};
+	}
+	return peer_tell(&user->peer, &(struct vhost_user_exchange){ .request = request,
+								     .size = size,
+								     .fds = fds,
+								     .count = count }, &message);
+}
+
+/* This one has an answer in any case. */
+static int set_log(struct vhost_user *user, uint32_t request, void *arg)
+{
+	const struct vhost_log_base *base = arg;
+	struct vhost_user_message message = { .body.log.size = base->len };
+
+	return peer_ask(&user->peer, &(struct vhost_user_exchange){ .request = request,
+								    .size = sizeof(message.body.log),
+								    .fds = &base->fd,
+								    .count = 1 }, &message);
+}
+
+static int set_state(struct vhost_user *user, uint32_t request, void *arg)
+{
+	struct vhost_user_message message = { .body.state = *(struct vhost_vring_state *)arg };
+
+	return tell(user, request, sizeof(message.body.state), &message);
+}
+
+static int set_addresses(struct vhost_user *user, uint32_t request, void *arg)
+{
+	struct vhost_user_message message = { .body.address = *(struct vhost_vring_addr *)arg };
+
+	return tell(user, request, sizeof(message.body.address), &message);
+}
+
+/* A ring gives its descriptors back when it stops, by GET_VRING_BASE. */
+static int set_file(struct vhost_user *user, uint32_t request, void *arg)
+{
+	const struct vhost_vring_file *file = arg;
+	struct vhost_user_message message = { .body.number = file->index };
+
+	if (file->fd == VHOST_FILE_UNBIND)
+		return 0;
+	return peer_tell(&user->peer,
+			 &(struct vhost_user_exchange){ .request = request,
+							.size = sizeof(message.body.number),
+							.fds = &file->fd,
+							.count = 1 }, &message);
+}
+
+/* The ring's indices as the guest's memory has them. */
+static int read_indices(const struct vhost_user *user, unsigned index, uint16_t *avail,
+			uint16_t *used)
+{
+	const struct virtio_dev *dev = user->vhost.dev;
+	struct virtq_rings rings;
+	int ret = virtq_map(user->vhost.rings[index].q, dev->mem,
+			    virtio_has(dev, VIRTIO_RING_F_EVENT_IDX), &rings);
+
+	if (ret)
+		return ret;
+	*avail = le16toh(__atomic_load_n(&((struct vring_avail *)rings.avail)->idx,
+					 __ATOMIC_ACQUIRE));
+	*used = le16toh(__atomic_load_n(&((struct vring_used *)rings.used)->idx, __ATOMIC_ACQUIRE));
+	return 0;
+}
+
+/* Where the next daemon goes on with a ring that the last one has left. */
+static int find_rest(const struct vhost_user *user, struct vhost_vring_state *state, bool recorded)
+{
+	uint16_t avail, used;
+	int ret = read_indices(user, state->index, &avail, &used);
+
+	if (!ret && avail != used && !user->options.in_order && !recorded)
+		ret = -EBUSY;
+	state->num = ret ? 0 : used;
+	return ret;
+}
+
+bool vhost_user_rests(const struct vhost_user *user, bool recorded)
+{
+	for (unsigned i = 0; i < user->vhost.ring_count; i++) {
+		struct vhost_vring_state state = { .index = i };
+
+		if (user->vhost.rings[i].q->state.enabled && find_rest(user, &state, recorded))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * A daemon may answer while requests that it has taken are still in flight. It uses them later, and
+ * that can only be seen in the ring: the call eventfd has another reader.
+ */
+static int drain(struct vhost_user *user, unsigned index, uint16_t taken)
+{
+	const struct timespec pause = { .tv_nsec = DRAIN_POLL_NS };
+	uint16_t avail, used;
+
+	while (!read_indices(user, index, &avail, &used) && used != taken) {
+		if (sys_now_ns() >= user->peer.deadline) {
+			/* Its memory goes with the connection. */
+			peer_disconnect(&user->peer);
+			return -ETIMEDOUT;
+		}
+		nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
+static int get_base(struct vhost_user *user, uint32_t request, void *arg)
+{
+	struct vhost_vring_state *state = arg;
+	struct vhost_user_message message = { .body.state.index = state->index };
+	const struct vhost_user_exchange exchange = { .request = request,
+						      .size = sizeof(message.body.state),
+						      .at_least = sizeof(message.body.state) };
+	int ret = peer_ask(&user->peer, &exchange, &message);
+
+	if (ret == -ENOTCONN || ret == -ECONNRESET || ret == -EPIPE) {
+		ret = find_rest(user, state, user->inflight_fd >= 0);
+		return virtio_resumes(user->vhost.dev) ? ret : 0;
+	}
+	if (ret)
+		return ret;
+	state->num = message.body.state.num & 0xffff;
+	return user->options.in_order ? 0 : drain(user, state->index, (uint16_t)state->num);
+}
+
+static const struct translation {
+	unsigned long request; /* of linux/vhost.h */
+	uint32_t message;
+	int (*translate)(struct vhost_user *user, uint32_t message, void *arg);
+} translations[] = {
+	{ VHOST_SET_FEATURES, VHOST_USER_SET_FEATURES, set_features },
+	{ VHOST_SET_MEM_TABLE, VHOST_USER_SET_MEM_TABLE, set_memory },
+	{ VHOST_SET_LOG_BASE, VHOST_USER_SET_LOG_BASE, set_log },
+	{ VHOST_SET_VRING_NUM, VHOST_USER_SET_VRING_NUM, set_state },
+	{ VHOST_SET_VRING_BASE, VHOST_USER_SET_VRING_BASE, set_state },
+	{ VHOST_SET_VRING_ADDR, VHOST_USER_SET_VRING_ADDR, set_addresses },
+	{ VHOST_SET_VRING_ERR, VHOST_USER_SET_VRING_ERR, set_file },
+	{ VHOST_SET_VRING_CALL, VHOST_USER_SET_VRING_CALL, set_file },
+	{ VHOST_SET_VRING_KICK, VHOST_USER_SET_VRING_KICK, set_file },
+	{ VHOST_GET_VRING_BASE, VHOST_USER_GET_VRING_BASE, get_base },
+};
+
+/* A loss that is noticed here is dealt with by the loop, as one that shows there first. */
+static int translate(struct vhost_user *user, const struct translation *known, void *arg)
+{
+	bool connected = user->peer.fd >= 0;
+	int ret = known->translate(user, known->message, arg);
+
+	if (connected && user->peer.fd < 0 && user->vhost.started)
+		loop_timer_set(&user->retry, 1);
+	return ret;
+}
+
+int vhost_user_request(struct vhost *vhost, const struct sys_site *site, unsigned long request,
+		       void *arg)
+{
+	struct vhost_user *user = user_of(vhost);
+
+	(void)site;
+	for (unsigned i = 0; i < ARRAY_SIZE(translations); i++) {
+		const struct translation *known = &translations[i];
+
+		if (known->request != request)
+			continue;
+		sys_note(vhost->sys, SYS_TOPIC_QUEUE, user->peer.fd, "%s: message %s to %s",
+			 vhost->kind->ops.name, vhost_user_name(known->message), user->options.path);
+		return translate(user, known, arg);
+	}
+	return -ENOTTY;
+}
+
+int vhost_user_tell_ring(struct vhost_user *user, uint32_t request, unsigned index, unsigned number)
+{
+	struct vhost_vring_state state = { index, number };
+
+	return set_state(user, request, &state);
+}
+
+static int new_inflight(struct vhost_user *user)
+{
+	const struct vhost *vhost = &user->vhost;
+	struct vhost_user_message message = {
+		.body.inflight = { .queues = (uint16_t)vhost->ring_count,
+				   .queue_size = vhost->rings[0].q->max_size },
+	};
+	const struct vhost_user_exchange exchange = { .request = VHOST_USER_GET_INFLIGHT_FD,
+						      .size = VHOST_USER_INFLIGHT,
+						      .at_least = VHOST_USER_INFLIGHT,
+						      .fd = &user->inflight_fd };
+	int ret = peer_ask(&user->peer, &exchange, &message);
+
+	if (ret)
+		return ret;
+	user->inflight = message.body.inflight;
+	return user->inflight_fd < 0 ? -EPROTO : 0;
+}
+
+int vhost_user_share_inflight(struct vhost_user *user)
+{
+	struct vhost_user_message message;
+	int ret = 0;
+
+	if (!peer_has(&user->peer, VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD))
+		return 0;
+	if (user->inflight_fd < 0)
+		ret = new_inflight(user);
+	if (ret)
+		return ret;
+	message.body.inflight = user->inflight;
+	return peer_tell(&user->peer,
+			 &(struct vhost_user_exchange){ .request = VHOST_USER_SET_INFLIGHT_FD,
+							.size = VHOST_USER_INFLIGHT,
+							.fds = &user->inflight_fd,
+							.count = 1 }, &message);
+}
+
+int vhost_user_get_config(struct vhost_user *user)
+{
+	const uint32_t len = user->options.config_len, size = VHOST_USER_CONFIG_HEADER + len;
+	struct vhost_user_message message = { .body.config.size = len };
+	const struct vhost_user_exchange exchange = { .request = VHOST_USER_GET_CONFIG,
+						      .size = size, .at_least = size };
+	int ret;
+
+	if (!len)
+		return 0;
+	ret = peer_ask(&user->peer, &exchange, &message);
+	if (ret)
+		return ret;
+	ret = memcmp(user->config, message.body.config.data, len) != 0;
+	memcpy(user->config, message.body.config.data, len);
+	return ret;
+}
+
+void vhost_user_write_config(struct vhost *vhost, unsigned off, const void *buf, unsigned len)
+{
+	struct vhost_user *user = user_of(vhost);
+	struct vhost_user_message message = { .body.config = { .offset = off, .size = len } };
+
+	if (!peer_has(&user->peer, VHOST_USER_PROTOCOL_F_CONFIG))
+		return;
+	memcpy(message.body.config.data, buf, len);
+	if (!tell(user, VHOST_USER_SET_CONFIG, VHOST_USER_CONFIG_HEADER + len, &message))
+		memcpy(user->config + off, buf, len);
+}

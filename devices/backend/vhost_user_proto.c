@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vhost_user_proto.h"
+
+#include "core/sys.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+enum { MAX_FDS = VHOST_USER_MAX_REGIONS, NS_PER_MS = 1000000 };
+
+const char *vhost_user_name(uint32_t request)
+{
+	static const char *const names[] = {
+		[VHOST_USER_GET_FEATURES] = "GET_FEATURES",
+		[VHOST_USER_SET_FEATURES] = "SET_FEATURES",
+		[VHOST_USER_SET_OWNER] = "SET_OWNER",
+		[VHOST_USER_SET_MEM_TABLE] = "SET_MEM_TABLE",
+		[VHOST_USER_SET_LOG_BASE] = "SET_LOG_BASE",
+		[VHOST_USER_SET_VRING_NUM] = "SET_VRING_NUM",
+		[VHOST_USER_SET_VRING_ADDR] = "SET_VRING_ADDR",
+		[VHOST_USER_SET_VRING_BASE] = "SET_VRING_BASE",
+		[VHOST_USER_GET_VRING_BASE] = "GET_VRING_BASE",
+		[VHOST_USER_SET_VRING_KICK] = "SET_VRING_KICK",
+		[VHOST_USER_SET_VRING_CALL] = "SET_VRING_CALL",
+		[VHOST_USER_SET_VRING_ERR] = "SET_VRING_ERR",
+		[VHOST_USER_GET_PROTOCOL_FEATURES] = "GET_PROTOCOL_FEATURES",
+		[VHOST_USER_SET_PROTOCOL_FEATURES] = "SET_PROTOCOL_FEATURES",
+		[VHOST_USER_GET_QUEUE_NUM] = "GET_QUEUE_NUM",
+		[VHOST_USER_SET_VRING_ENABLE] = "SET_VRING_ENABLE",
+		[VHOST_USER_SET_BACKEND_REQ_FD] = "SET_BACKEND_REQ_FD",
+		[VHOST_USER_GET_CONFIG] = "GET_CONFIG",
+		[VHOST_USER_SET_CONFIG] = "SET_CONFIG",
+		[VHOST_USER_GET_INFLIGHT_FD] = "GET_INFLIGHT_FD",
+		[VHOST_USER_SET_INFLIGHT_FD] = "SET_INFLIGHT_FD",
+		[VHOST_USER_RESET_DEVICE] = "RESET_DEVICE",
+	};
+
+	return request < ARRAY_SIZE(names) && names[request] ? names[request] : "?";
+}
+
+int vhost_user_connect(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return -errno;
+	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s", path) >=
+	    (int)sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)))
+		return -errno;
+	return steal_fd(&fd);
+}
+
+/* Until the socket is ready for `events`. */
+static int await(int sock, short events, uint64_t deadline)
+{
+	struct pollfd waited = { .fd = sock, .events = events };
+	uint64_t now = sys_now_ns();
+	int ret = 0;
+
+	if (now < deadline)
+		ret = poll(&waited, 1, (int)((deadline - now + NS_PER_MS - 1) / NS_PER_MS));
+	if (ret < 0)
+		return errno == EINTR ? 0 : -errno;
+	return ret || now < deadline ? 0 : -ETIMEDOUT;
+}
+
+int vhost_user_send(int sock, const struct vhost_user_message *message, const int *fds,
+		    unsigned count, uint64_t deadline)
+{
+	const size_t fds_len = count * sizeof(*fds);
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(MAX_FDS * sizeof(int))];
+	} control = { 0 };
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)&message->header,
+			     .iov_len = sizeof(message->header) + message->header.size };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	int ret;
+
+	if (count > MAX_FDS)
+		return -EINVAL;
+	if (count) {
+		msg.msg_control = &control;
+		msg.msg_controllen = CMSG_SPACE(fds_len);
+		control.header = (struct cmsghdr){
+			.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(fds_len)
+		};
+		memcpy(CMSG_DATA(&control.header), fds, fds_len);
+	}
+	while (iov.iov_len) {
+		ssize_t n = sendmsg(sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n >= 0) {
+			iov.iov_base = (char *)iov.iov_base + n;
+			iov.iov_len -= (size_t)n;
+			/* The descriptors went with its first byte. */
+			msg.msg_controllen = 0;
+			continue;
+		}
+		ret = errno == EAGAIN ? await(sock, POLLOUT, deadline) : -errno;
+		if (ret && ret != -EINTR)
+			return ret;
+	}
+	return 0;
+}
+
+/* Keeps the first, if it is wanted and the first at all. */
+static void take_fds(const struct msghdr *msg, int *fd)
+{
+	const struct cmsghdr *control = CMSG_FIRSTHDR(msg);
+	unsigned count;
+
+	if (!control || control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_RIGHTS)
+		return;
+	count = (unsigned)((control->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+	for (unsigned i = 0; i < count; i++) {
+		int taken;
+
+		memcpy(&taken, CMSG_DATA(control) + i * sizeof(int), sizeof(int));
+		if (fd && *fd < 0)
+			*fd = taken;
+		else
+			close(taken);
+	}
+}
+
+static int receive_exactly(int sock, void *buf, size_t len, int *fd, uint64_t deadline)
+{
+	char *at = buf;
+
+	while (len) {
+		union {
+			struct cmsghdr header;
+			char room[CMSG_SPACE(MAX_FDS * sizeof(int))];
+		} control;
+		struct iovec iov = { .iov_base = at, .iov_len = len };
+		struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+				      .msg_controllen = sizeof(control) };
+		ssize_t n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+		int ret = 0;
+
+		if (n > 0) {
+			take_fds(&msg, fd);
+			at += n;
+			len -= (size_t)n;
+		} else if (!n) {
+			return -ECONNRESET;
+		} else {
+			ret = errno == EAGAIN ? await(sock, POLLIN, deadline) : -errno;
+		}
+		if (ret && ret != -EINTR)
+			return ret;
+	}
+	return 0;
+}
+
+int vhost_user_receive(int sock, struct vhost_user_message *message, int *fd, uint64_t deadline)
+{
+	int ret;
+
+	if (fd)
+		*fd = -1;
+	ret = receive_exactly(sock, &message->header, sizeof(message->header), fd, deadline);
+	if (!ret && message->header.size > sizeof(message->body))
+		ret = -EMSGSIZE;
+	if (!ret)
+		ret = receive_exactly(sock, &message->body, message->header.size, fd, deadline);
+	if (ret && fd)
+		close_fd(fd);
+	return ret;
+}

@@ -1,0 +1,81 @@
+# A disk of qemu-storage-daemon: read, write, flush and discard by checksum, on several queues; the
+# driver bound again, a reboot, a snapshot's refusal of nothing; a daemon that ends while nothing is
+# in flight is followed by the next one, and requests made meanwhile wait for it.
+# arch: x86_64
+random pattern 8M
+cp pattern disk.img
+truncate -s 64M disk.img
+head -c 16M /dev/zero | tr '\0' d >fill
+dd if=fill of=disk.img bs=1M seek=32 conv=notrunc status=none
+daemon_start() {
+	rm -f socket
+	qemu-storage-daemon --blockdev file,node-name=f,filename=disk.img,discard=unmap \
+		--export vhost-user-blk,id=e,node-name=f,addr.type=unix,addr.path=socket,writable=on,num-queues=4 &
+	daemon=$!
+	timeout 60 bash -c 'until [ -S socket ]; do sleep 0.1; done'
+}
+daemon_start
+
+guest_runs <<'END'
+modprobe -a virtio_pci virtio_blk
+[ "$(ls /sys/block/vda/mq | wc -l)" = 4 ]
+if grep -q again /proc/cmdline; then exit 7; fi
+
+[ "$(dd if=/dev/vda bs=1M count=8 | sha256sum)" = "$sum  -" ]
+for i in 0 1 2 3; do
+	taskset $((1 << i)) dd if=/dev/vda of=/dev/vda bs=64k skip=$((i * 32)) seek=$((256 + i * 32)) \
+		count=32 conv=notrunc,fsync &
+done
+wait
+blkdiscard -o $((32 << 20)) -l $((16 << 20)) /dev/vda
+
+cd /sys/bus/virtio/drivers/virtio_blk
+device=$(echo virtio*)
+for _ in 1 2 3 4 5; do
+	echo $device >unbind
+	echo $device >bind
+done
+cd /sys/bus/pci/drivers/virtio-pci
+device=$(echo 0000:*)
+for device in $device; do
+	[ -e /sys/bus/pci/devices/$device/virtio*/block ] || continue
+	echo $device >unbind
+	echo 1 >/sys/bus/pci/devices/$device/reset
+	echo $device >bind
+done
+echo 3 >/proc/sys/vm/drop_caches
+[ "$(dd if=/dev/vda bs=1M count=8 skip=16 | sha256sum)" = "$sum  -" ]
+sync
+for i in 1 2 3; do
+	echo "scenario: rests $i"
+	read -r _
+	echo 3 >/proc/sys/vm/drop_caches
+	[ "$(dd if=/dev/vda bs=1M count=8 | sha256sum)" = "$sum  -" ]
+	dd if=/dev/vda of=/dev/vda bs=1M count=1 seek=$((24 + i)) conv=notrunc,fsync
+done
+END
+blocks=$(stat -c %b disk.img)
+vm_start run "$BZIMAGE" --initrd initrd --cpus 4 --disk vhost-user=socket \
+	--append "$cmdline sum=$(sum pattern)"
+for i in 1 2 3; do
+	await_output "scenario: rests $i"
+	kill -KILL $daemon
+	wait $daemon || :
+	echo >&"$keyboard"
+	sleep 1
+	daemon_start
+done
+vm_wait
+cat console messages
+expect_status 0
+[ "$(grep -c 'has ended; requests wait' messages)" -eq 3 ]
+! grep -q 'needs a reset' messages
+kill $daemon
+wait $daemon || :
+
+dd if=disk.img of=copy bs=1M skip=16 count=8 status=none
+expect_same pattern copy
+for i in 1 2 3; do
+	cmp <(dd if=disk.img bs=1M skip=$((24 + i)) count=1 status=none) <(head -c 1M pattern)
+done
+[ "$(stat -c %b disk.img)" -lt $((blocks + 24000 - 16384)) ] || fail "nothing was discarded"
