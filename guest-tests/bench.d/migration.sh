@@ -95,14 +95,14 @@ trace_start() {
 	echo 1 >$stops/tracing_on
 }
 
-# Milliseconds to the guest's first instruction at the target, and from its last at the source;
-# bytes, both ways.
+# Milliseconds to the guest's first instruction at the target, and from its last at the source (its
+# thread may enter KVM again, but not the guest); bytes, both ways.
 trace_evaluate() {
 	awk -v tid="$1" '
 		function ms(  i) { for (i = 1; i <= NF; i++) if ($i ~ /^[0-9.]+:$/) return $i * 1000 }
 		/ connects: / { begin = ms() }
-		/ kvm_userspace_exit: / && $0 ~ "-" tid " " { stop = ms() }
-		/ kvm_entry: / { go = ms() }
+		/ kvm_entry: / { go = ms(); stopped = 0 }
+		/ kvm_userspace_exit: / && $0 ~ "-" tid " " && !stopped++ { stop = ms() }
 		/hitcount:/ { bytes += $NF }
 		END { printf "%.1f %.1f %d", go - begin, go - stop, bytes }' \
 		$trace/trace $stops/trace $trace/events/kinglet/wire/hist
