@@ -84,8 +84,11 @@ bool options_given_ever(const struct common_options *options, const char *name);
 /* Whether a word of `saved` is this option's. */
 bool option_has_word(const struct option *option, const char *word);
 
-/* Adds a flag that belongs to a snapshot to `saved`, as if it had been given. */
-__must_check int options_save(struct common_options *options, const char *name);
+/*
+ * Adds to `saved` an option that belongs to a snapshot, as if it had been given; of a flag, text is
+ * NULL. Without a name: an argument. -ENOMEM; -EINVAL after one logged line: there are too many.
+ */
+__must_check int options_save(struct common_options *options, const char *name, const char *text);
 
 /*
  * Keeps a string for the lifetime of the options. Takes it over in any case; -ENOMEM, also for

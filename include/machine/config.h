@@ -35,9 +35,10 @@ struct machine_config {
 	enum on_reboot on_reboot;
 	/*
 	 * Where the run begins: a saved machine, borrowed, from which cpus, memory and the devices
-	 * of this config must come; NULL: boot. A restored guest cannot be rebooted.
+	 * of this config must come; NULL: boot.
 	 */
 	struct snapshot *restore;
+	const struct boot_options *reboot; /* of that machine, borrowed; NULL: it cannot */
 	/*
 	 * A live migration: `restore` says only what the machine is, and the rest comes from this
 	 * stream socket, borrowed, after machine_expect() (machine/migration.h).

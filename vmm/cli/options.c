@@ -256,9 +256,11 @@ bool options_given_ever(const struct common_options *options, const char *name)
 	       (match.option && options->base_given[match.list] & match.bit);
 }
 
-int options_save(struct common_options *options, const char *name)
+int options_save(struct common_options *options, const char *name, const char *text)
 {
-	return options_record(options, find(options, name, strlen(name), 0).option, NULL);
+	if (!name)
+		return options_record_word(options, text, options->saved_count);
+	return options_record(options, find(options, name, strlen(name), 0).option, text);
 }
 
 static int parse_option(struct common_options *options, const struct match *match, const char *text)

@@ -34,7 +34,19 @@ bool option_has_word(const struct option *option, const char *word)
 {
 	size_t len = strlen(option->name);
 
-	return !strncmp(word + 2, option->name, len) && (!word[2 + len] || word[2 + len] == '=');
+	return !strncmp(word, "--", 2) && !strncmp(word + 2, option->name, len) &&
+	       (!word[2 + len] || word[2 + len] == '=');
+}
+
+int options_record_word(struct common_options *options, const char *word, unsigned at)
+{
+	if (at == OPTIONS_SAVED_MAX) {
+		log_error("%.80s: too many options for a snapshot", word);
+		return -EINVAL;
+	}
+	options->saved[at] = word;
+	options->saved_count += at == options->saved_count;
+	return 0;
 }
 
 int options_record(struct common_options *options, const struct option *option, const char *text)
@@ -53,11 +65,5 @@ int options_record(struct common_options *options, const struct option *option, 
 	for (unsigned i = 0; i < options->saved_count && !option_is_repeatable(option); i++)
 		if (option_has_word(option, options->saved[i]))
 			at = i;
-	if (at == OPTIONS_SAVED_MAX) {
-		log_error("--%s: too many options for a snapshot", option->name);
-		return -EINVAL;
-	}
-	options->saved[at] = word;
-	options->saved_count += at == options->saved_count;
-	return 0;
+	return options_record_word(options, word, at);
 }

@@ -168,18 +168,18 @@ static const struct option boot_options[] = {
 		.file = FILE_INPUT,
 		.help = "initial RAM disk, or none; for a Multiboot kernel its first module. Without KERNEL: "
 			"the initrd.img-VERSION of the host's kernel",
-		RUN(config.boot.initrd),
+		.saved = true, RUN(config.boot.initrd),
 	},
 	{
 		.name = "append", .metavar = "TEXT", .kind = OPTION_STRING, .max = 65535,
 		.help = "kernel command line, passed on unchanged; without it Kinglet makes one "
 			"for Linux from the other options",
-		RUN(append),
+		.saved = true, RUN(append),
 	},
 	{
 		.name = "module", .metavar = "FILE", .kind = OPTION_KEYS, .keys = &module_keys,
 		.help = "a module of a Multiboot kernel, after those given before and the initrd",
-		RUN(config.boot.modules),
+		.saved = true, RUN(config.boot.modules),
 		.max_items = BOOT_MODULES_MAX,
 		.count_offset = offsetof(struct run_options, config.boot.module_count),
 	},
@@ -215,7 +215,7 @@ static const struct option boot_options[] = {
 	{
 		.name = "flat", .metavar = "ADDRESS", .kind = OPTION_KEYS, .keys = &flat_keys,
 		.help = "load KERNEL byte for byte at this address and enter it there",
-		RUN(config.boot),
+		.saved = true, RUN(config.boot),
 	},
 	{
 		.name = "on-reboot", .kind = OPTION_WORD, .words = on_reboot_words,

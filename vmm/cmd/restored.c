@@ -19,6 +19,7 @@ static const struct command words = {
 	.name = "restore",
 	.options = lists,
 	.options_size = sizeof(struct run_options),
+	.argument = run_options_kernel,
 };
 
 static int parse_words(struct restored *restored)
@@ -162,6 +163,22 @@ static void add_words(struct restored *restored, const struct run_options *optio
 
 /* --- Both ------------------------------------------------------------------------------------- */
 
+/* What a reboot boots, unless an earlier Kinglet has saved the machine. */
+static void take_boot(struct machine_config *config, struct run_options *saved)
+{
+	struct boot_options *boot = &saved->config.boot;
+
+	config->on_reboot = saved->config.on_reboot;
+	if (!boot->kernel)
+		return;
+	if (boot->initrd && !strcmp(boot->initrd, "none"))
+		boot->initrd = NULL;
+	boot->cmdline = saved->append ? saved->append : "";
+	boot->cpus = config->cpus;
+	boot->firmware_tables = config->acpi;
+	config->reboot = boot;
+}
+
 static int merge(struct restored *restored, struct run_options *options)
 {
 	struct machine_config *config = &options->config;
@@ -186,6 +203,7 @@ static int merge(struct restored *restored, struct run_options *options)
 	config->words = restored->words;
 	config->word_count = restored->word_count;
 	config->restore = restored->snapshot;
+	take_boot(config, &restored->saved);
 	return 0;
 }
 

@@ -8,7 +8,10 @@
 #include "cmd/kernels.h"
 #include "machine/snapshot.h"
 
+#include <ctype.h>
 #include <string.h>
+
+enum { SAVED_LINE_MAX = 32 << 10 };
 
 static struct run_options *run_options_of(struct common_options *options)
 {
@@ -94,7 +97,7 @@ static int choose_snapshot_port(struct run_options *options)
 		return -EINVAL;
 	}
 	config->snapshot_port = true;
-	return options_save(&options->common, "snapshot-port");
+	return options_save(&options->common, "snapshot-port", NULL);
 }
 
 int run_options_check(struct run_options *options)
@@ -167,6 +170,24 @@ static int choose_initrd(struct run_options *options, bool default_kernel)
 	return path ? options_own(&options->common, path) : ret;
 }
 
+/*
+ * What a restored guest boots when it reboots. Without a kernel it cannot, as with a command line
+ * that no snapshot takes.
+ */
+static int save_boot(struct run_options *options)
+{
+	const struct boot_options *boot = &options->config.boot;
+	struct common_options *common = &options->common;
+	int ret = options_save(common, "initrd", boot->initrd ? boot->initrd : "none");
+
+	for (const char *c = boot->cmdline; *c && !ret; c++)
+		if (iscntrl((unsigned char)*c) || c - boot->cmdline == SAVED_LINE_MAX)
+			return options_save(common, "append", "");
+	if (!ret)
+		ret = options_save(common, "append", boot->cmdline);
+	return ret ? ret : options_save(common, NULL, boot->kernel);
+}
+
 int run_options_finish(struct common_options *common, int init_argc, char **init_argv)
 {
 	struct run_options *options = run_options_of(common);
@@ -195,6 +216,8 @@ int run_options_finish(struct common_options *common, int init_argc, char **init
 	config->boot.cmdline = line;
 	config->boot.cpus = config->cpus;
 	config->boot.firmware_tables = config->acpi;
+	if (!ret)
+		ret = save_boot(options);
 	config->words = common->saved;
 	config->word_count = common->saved_count;
 	return ret;

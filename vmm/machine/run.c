@@ -5,19 +5,24 @@
 #include "save.h"
 
 #include "base/log.h"
+#include "base/real_time.h"
+#include "machine/snapshot.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 /* --- The vCPUs' life -------------------------------------------------------------------------- */
 
 int run_load(struct vm *vm)
 {
+	const struct machine_config *config = vm->config;
 	struct boot_state state;
 	const struct boot_summary *summary = &state.summary;
 	int ret;
 
 	observers_phase(&vm->observers, MACHINE_LOADS);
-	ret = arch_boot_load(&vm->arch, &vm->mem, &vm->config->boot, &state);
+	ret = arch_boot_load(&vm->arch, &vm->mem, config->reboot ? config->reboot : &config->boot,
+			     &state);
 	if (ret)
 		return ret;
 	sys_note(vm->sys, SYS_TOPIC_PHASE, -1,
@@ -97,6 +102,37 @@ static void restart(struct vm *vm)
 		ending_decide(&vm->ending, OUTCOME_HOST, 0, "reboot: %s", strerror(-ret));
 }
 
+/* By now it may be another file than what the saved guest was booted from. */
+static bool is_as_saved(struct vm *vm, const char *path)
+{
+	struct stat st;
+
+	if (!path || (!stat(path, &st) &&
+		      timespec_ns(st.st_mtim) <= vm->config->restore->info.saved_ns))
+		return true;
+	ending_decide(&vm->ending, OUTCOME_HOST, 0,
+		      "reboot: %.200s: not there, or changed since the machine was saved", path);
+	return false;
+}
+
+static bool can_restart(struct vm *vm)
+{
+	const struct boot_options *boot = vm->config->reboot;
+	bool can;
+
+	if (!vm->config->restore)
+		return true;
+	if (!boot) {
+		ending_decide(&vm->ending, OUTCOME_HOST, 0,
+			      "reboot: the snapshot does not say which kernel");
+		return false;
+	}
+	can = is_as_saved(vm, boot->kernel) && is_as_saved(vm, boot->initrd);
+	for (unsigned i = 0; i < boot->module_count && can; i++)
+		can = is_as_saved(vm, boot->modules[i].path);
+	return can;
+}
+
 /* --- How the guest goes down ------------------------------------------------------------------ */
 
 /* The guest has gone down, and there is at least `proof` of a panic. */
@@ -135,9 +171,9 @@ static void guest_reset(struct vm *vm)
 {
 	if (ended_by_panic(vm, PANIC_TEXT))
 		return;
-	if (vm->config->on_reboot == ON_REBOOT_EXIT || vm->config->restore)
+	if (vm->config->on_reboot == ON_REBOOT_EXIT)
 		end_by_guest(vm, OUTCOME_REBOOT, "rebooted");
-	else
+	else if (can_restart(vm))
 		restart(vm);
 }
 
