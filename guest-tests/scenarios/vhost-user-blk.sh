@@ -69,7 +69,7 @@ vm_wait
 cat console messages
 expect_status 0
 [ "$(grep -c 'has ended; requests wait' messages)" -eq 3 ]
-! grep -q 'needs a reset' messages
+must_fail grep -q 'needs a reset' messages
 kill $daemon
 wait $daemon || :
 
