@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { QUEUES = 2, SIZE = 8, CONFIG_LEN = 60, PATIENCE_NS = 250000000 };
+enum { QUEUES = 2, SIZE = 8, CONFIG_LEN = 60, PATIENCE_NS = 2000000000 };
 
 #define BIT(n) (1ULL << (n))
 
