@@ -5,17 +5,17 @@ static const struct {
 	const char *name, *meaning;
 	const char *restored; /* its meaning for a saved machine; NULL: the same */
 } words[] = {
-	[PHASE_EXEC] = { "exec", "Kinglet starts to build the machine" },
+	[PHASE_EXEC] = { "exec", "Kinglet starts to build the machine", NULL },
 	[PHASE_LOAD] = { "load", "the machine is built; now the kernel is loaded",
 			 "the machine is built; now its saved state is loaded" },
 	[PHASE_RUN] = { "run", "first KVM_RUN: the guest's first instruction",
 			"first KVM_RUN: the guest goes on" },
-	[PHASE_DEVICE] = { "device", "the guest touches its first device" },
-	[PHASE_KERNEL] = { "kernel", "the kernel prints its banner" },
-	[PHASE_DRIVER] = { "driver", "first DRIVER_OK: a virtio driver is ready" },
-	[PHASE_INIT] = { "init", "the kernel starts init" },
-	[PHASE_DOWN] = { "down", "the run ends" },
-	[PHASE_GONE] = { "gone", "the machine is taken down" },
+	[PHASE_DEVICE] = { "device", "the guest touches its first device", NULL },
+	[PHASE_KERNEL] = { "kernel", "the kernel prints its banner", NULL },
+	[PHASE_DRIVER] = { "driver", "first DRIVER_OK: a virtio driver is ready", NULL },
+	[PHASE_INIT] = { "init", "the kernel starts init", NULL },
+	[PHASE_DOWN] = { "down", "the run ends", NULL },
+	[PHASE_GONE] = { "gone", "the machine is taken down", NULL },
 };
 
 const char *phase_name(enum phase phase)
