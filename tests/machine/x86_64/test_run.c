@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whole runs of a machine on a fake KVM, whose guest is a function of the test. */
 #include "devices/rng.h"
+#include "fake_machine.h"
 #include "fake_sys.h"
 
 #include "gdb/server.h"
@@ -15,7 +16,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -35,8 +35,8 @@ struct run {
 	struct gdb_config gdb;
 	struct guest_log log;
 	struct verdict verdict;
-	char kernel[32];
-	int kernel_fd, screen; /* screen: read end of standard output */
+	struct fake_kernel kernel;
+	int screen; /* screen: read end of standard output */
 	int saved_in, saved_out;
 	/* What a vCPU does at a KVM_RUN; false: it waits for an interrupt. */
 	bool (*guest)(struct run *r, unsigned cpu, struct kvm_run *run);
@@ -60,14 +60,7 @@ static struct run *run_of(struct fake_sys *fake)
 
 static bool out(struct kvm_run *run, uint16_t port, uint8_t value)
 {
-	run->exit_reason = KVM_EXIT_IO;
-	run->io.direction = KVM_EXIT_IO_OUT;
-	run->io.port = port;
-	run->io.size = 1;
-	run->io.count = 1;
-	run->io.data_offset = 4096;
-	*((uint8_t *)run + 4096) = value;
-	return true;
+	return fake_port_access(run, KVM_EXIT_IO_OUT, port, value);
 }
 
 static int play(struct fake_sys *fake, int fd, struct kvm_run *run)
@@ -112,23 +105,8 @@ static int setup(void **state)
 	fake_sys_init(&r->fake);
 	r->fake.run = play;
 	r->fake.hook = watch;
-	r->kernel_fd = memfd_create("kernel", MFD_CLOEXEC);
-	assert_int_equal(write(r->kernel_fd, "\xf4", 1), 1);
-	snprintf(r->kernel, sizeof(r->kernel), "/proc/self/fd/%d", r->kernel_fd);
-	r->config = (struct machine_config){
-		.boot = {
-			.kernel = r->kernel,
-			.cmdline = "",
-			.format = BOOT_FORMAT_FLAT,
-			.flat_address = 0x1000,
-			.flat_mode = CPU_MODE_16,
-			.cpus = 1,
-		},
-		.cpus = 1,
-		.memory = 8 << 20,
-		.irqchip = true,
-		.serial = SERIAL_STDIO,
-	};
+	fake_machine_init(&r->config, &r->kernel);
+	r->config.serial = SERIAL_STDIO;
 	r->screen = -1;
 	*state = r;
 	return 0;
@@ -138,7 +116,7 @@ static int teardown(void **state)
 {
 	struct run *r = *state;
 
-	close_fd(&r->kernel_fd);
+	close_fd(&r->kernel.fd);
 	close_fd(&r->screen);
 	fake_sys_destroy(&r->fake);
 	free(r);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A machine on a fake KVM is saved and restored while each ioctl of that fails in turn. */
 #include "capture.h"
+#include "fake_machine.h"
 #include "fake_sys.h"
 
 #include "devices/blk.h"
@@ -13,7 +14,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 
 enum { EXIT_PORT = 0xf4, CPUS = 2, IOCTLS_MAX = 300 };
@@ -23,8 +23,7 @@ struct rig {
 	struct machine_config config;
 	struct verdict verdict;
 	char *place;
-	char kernel[32];
-	int kernel_fd;
+	struct fake_kernel kernel;
 	unsigned fail_at; /* the nth ioctl that counts, once there are vCPUs; 0: none */
 	atomic_bool counts, done;
 	atomic_uint ioctls, entries;
@@ -69,13 +68,7 @@ static int play(struct fake_sys *fake, int fd, struct kvm_run *run)
 		poll(NULL, 0, 1);
 		return -EINTR;
 	}
-	run->exit_reason = KVM_EXIT_IO;
-	run->io.direction = KVM_EXIT_IO_OUT;
-	run->io.port = EXIT_PORT;
-	run->io.size = 1;
-	run->io.count = 1;
-	run->io.data_offset = 4096;
-	*((uint8_t *)run + 4096) = 7;
+	fake_port_access(run, KVM_EXIT_IO_OUT, EXIT_PORT, 7);
 	return 0;
 }
 
@@ -145,23 +138,8 @@ static int setup(void **state)
 	r->fake.run = play;
 	r->fake.hook = breaks;
 	r->place = strdup("/tmp/kinglet-save-XXXXXX");
-	r->kernel_fd = memfd_create("kernel", MFD_CLOEXEC);
-	assert_int_equal(write(r->kernel_fd, "\xf4", 1), 1);
-	snprintf(r->kernel, sizeof(r->kernel), "/proc/self/fd/%d", r->kernel_fd);
-	r->config = (struct machine_config){
-		.boot = {
-			.kernel = r->kernel,
-			.cmdline = "",
-			.format = BOOT_FORMAT_FLAT,
-			.flat_address = 0x1000,
-			.flat_mode = CPU_MODE_16,
-			.cpus = CPUS,
-		},
-		.cpus = CPUS,
-		.memory = 8 << 20,
-		.irqchip = true,
-		.serial = SERIAL_OFF,
-	};
+	fake_machine_init(&r->config, &r->kernel);
+	r->config.cpus = r->config.boot.cpus = CPUS;
 	*state = r;
 	return mkdtemp(r->place) && !chdir(r->place) ? 0 : -1;
 }
@@ -172,7 +150,7 @@ static int teardown(void **state)
 	char command[64];
 
 	snprintf(command, sizeof(command), "rm -rf %s", r->place);
-	close_fd(&r->kernel_fd);
+	close_fd(&r->kernel.fd);
 	fake_sys_destroy(&r->fake);
 	free(r->place);
 	free(r);

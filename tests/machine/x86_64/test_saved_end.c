@@ -8,6 +8,7 @@
 #include "base/le.h"
 #include "base/text.h"
 #include "capture.h"
+#include "fake_machine.h"
 #include "fake_sys.h"
 #include "guestlog/guest_log.h"
 #include "machine/machine.h"
@@ -17,7 +18,6 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "unit.h"
 
@@ -29,8 +29,8 @@ struct run {
 	struct guest_log log;
 	struct verdict verdict;
 	const struct machine_parts *parts;
-	char place[32], dir[48], kernel[32];
-	int kernel_fd;
+	char place[32], dir[48];
+	struct fake_kernel kernel;
 	const char *text; /* what the guest prints, then it asks to be saved */
 	uint16_t port;	  /* what it does while it is being parked for that, */
 	uint8_t value;
@@ -40,14 +40,7 @@ struct run {
 
 static bool out(struct kvm_run *run, uint16_t port, uint8_t value)
 {
-	run->exit_reason = KVM_EXIT_IO;
-	run->io.direction = KVM_EXIT_IO_OUT;
-	run->io.port = port;
-	run->io.size = 1;
-	run->io.count = 1;
-	run->io.data_offset = 4096;
-	*((uint8_t *)run + 4096) = value;
-	return true;
+	return fake_port_access(run, KVM_EXIT_IO_OUT, port, value);
 }
 
 static bool writes_once(struct run *r, struct kvm_run *run)
@@ -121,28 +114,13 @@ static int setup(void **state)
 	strcpy(r->place, "/tmp/kinglet-end-XXXXXX");
 	assert_non_null(mkdtemp(r->place));
 	snprintf(r->dir, sizeof(r->dir), "%s/saved", r->place);
-	r->kernel_fd = memfd_create("kernel", MFD_CLOEXEC);
-	assert_int_equal(write(r->kernel_fd, "\xf4", 1), 1);
-	snprintf(r->kernel, sizeof(r->kernel), "/proc/self/fd/%d", r->kernel_fd);
-	r->config = (struct machine_config){
-		.boot = {
-			.kernel = r->kernel,
-			.cmdline = "",
-			.format = BOOT_FORMAT_FLAT,
-			.flat_address = 0x1000,
-			.flat_mode = CPU_MODE_16,
-			.cpus = 1,
-		},
-		.cpus = 1,
-		.memory = 8 << 20,
-		.irqchip = true,
-		.serial = SERIAL_OFF,
-		.snapshot = r->dir,
-		.snapshot_ends = true,
-		.observers = { { &ops, r }, { &guest_log_ops, &r->log } },
-		.observer_count = 2,
-		.no_input = true,
-	};
+	fake_machine_init(&r->config, &r->kernel);
+	r->config.snapshot = r->dir;
+	r->config.snapshot_ends = true;
+	r->config.no_input = true;
+	r->config.observers[0] = (struct machine_observer){ &ops, r };
+	r->config.observers[1] = (struct machine_observer){ &guest_log_ops, &r->log };
+	r->config.observer_count = 2;
 	r->text = "";
 	*state = r;
 	return 0;
@@ -154,7 +132,7 @@ static int teardown(void **state)
 	char command[64];
 
 	snprintf(command, sizeof(command), "rm -rf %s", r->place);
-	close_fd(&r->kernel_fd);
+	close_fd(&r->kernel.fd);
 	fake_sys_destroy(&r->fake);
 	free(r);
 	return system(command); /* NOLINT: no input */

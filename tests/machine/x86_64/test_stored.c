@@ -10,6 +10,7 @@
 #include "devices/net.h"
 #include "devices/rng.h"
 #include "devices/vsock.h"
+#include "fake_machine.h"
 #include "fake_sys.h"
 #include "fake_vhost.h"
 #include "kept_kvm.h"
@@ -31,14 +32,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
 /* Whose states are loaded, the newest last. */
 static const char *const releases[] = { "0.1.0" };
 
-enum { MEMORY = 8 << 20, ACCESSES_MAX = 400, PATH_LEN = 80 };
+enum { ACCESSES_MAX = 400, PATH_LEN = 80 };
 /* Where a driver finds things in Kinglet's devices: the same as long as old states are loaded. */
 enum { MSIX_CAP = 0xa0, MSIX_CAP_OF_RNG = 0x90, TABLE = 0x4000 };
 /* Slots. */
@@ -62,8 +62,9 @@ struct run {
 	struct access accesses[ACCESSES_MAX]; /* of the guest, before it is saved */
 	unsigned access_count, accessed;
 	bool asked;
-	int kernel_fd, tap, wire;
-	char place[32], kernel[32], disk[PATH_LEN], dir[PATH_LEN], saved[PATH_LEN];
+	struct fake_kernel kernel;
+	int tap, wire;
+	char place[32], disk[PATH_LEN], dir[PATH_LEN], saved[PATH_LEN];
 };
 
 static int answer(struct fake_sys *fake, int fd, unsigned long request, void *arg)
@@ -264,33 +265,17 @@ static int setup(void **state)
 		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
 	r->tap = ends[0];
 	r->wire = ends[1];
-	r->kernel_fd = memfd_create("kernel", MFD_CLOEXEC);
-	assert_int_equal(write(r->kernel_fd, "\xf4", 1), 1);
-	snprintf(r->kernel, sizeof(r->kernel), "/proc/self/fd/%d", r->kernel_fd);
-	r->config = (struct machine_config){
-		.boot = {
-			.kernel = r->kernel,
-			.cmdline = "",
-			.format = BOOT_FORMAT_FLAT,
-			.flat_address = 0x1000,
-			.flat_mode = CPU_MODE_16,
-			.cpus = 1,
-		},
-		.cpus = 1,
-		.memory = MEMORY,
-		.irqchip = true,
-		.serial = SERIAL_STDIO,
-		.console = CONSOLE_NULL,
-		.words = words,
-		.word_count = ARRAY_SIZE(words),
-		.snapshot_port = true,
-		.snapshot = r->dir,
-		.snapshot_ends = true,
-		.observers = { { &ops, r } },
-		.observer_count = 1,
-		.no_input = true,
-		.no_output = true,
-	};
+	fake_machine_init(&r->config, &r->kernel);
+	r->config.serial = SERIAL_STDIO;
+	r->config.console = CONSOLE_NULL;
+	r->config.words = words;
+	r->config.word_count = ARRAY_SIZE(words);
+	r->config.snapshot_port = true;
+	r->config.snapshot = r->dir;
+	r->config.snapshot_ends = true;
+	r->config.observers[0] = (struct machine_observer){ &ops, r };
+	r->config.observer_count = 1;
+	r->config.no_input = r->config.no_output = true;
 	add_devices(r);
 	*state = r;
 	return 0;
@@ -302,7 +287,7 @@ static int teardown(void **state)
 	char command[64];
 
 	snprintf(command, sizeof(command), "rm -rf %s", r->place);
-	close_fd(&r->kernel_fd);
+	close_fd(&r->kernel.fd);
 	close_fd(&r->tap);
 	close_fd(&r->wire);
 	fake_sys_destroy(&r->fake);
@@ -363,7 +348,7 @@ static struct snapshot *open_stored(const struct run *r, const char *path)
 	assert_true(!mkdir(name, 0700) || errno == EEXIST);
 	copy(path, name);
 	snprintf(name, sizeof(name), "%s/stored/memory", r->place);
-	make_file(name, MEMORY);
+	make_file(name, 8 << 20);
 	snprintf(name, sizeof(name), "%s/stored", r->place);
 	assert_int_equal(snapshot_open(&snapshot, name), 0);
 	return snapshot;

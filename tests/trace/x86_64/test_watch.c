@@ -2,6 +2,7 @@
 /* --explain, --trace and --budget over whole runs on a fake KVM, whose guest prints a text. */
 #include "devices/rng.h"
 #include "capture.h"
+#include "fake_machine.h"
 #include "fake_sys.h"
 
 #include "machine/machine.h"
@@ -23,8 +24,9 @@ struct run {
 	struct machine_config config;
 	struct watch_config watch;
 	struct verdict verdict;
-	char kernel[32], file[32];
-	int kernel_fd, file_fd;
+	struct fake_kernel kernel;
+	char file[32];
+	int file_fd;
 	const char *text; /* what the guest prints, byte by byte, before it ends with status */
 	uint8_t status;
 	bool ended;
@@ -32,17 +34,6 @@ struct run {
 	bool polled;
 	char *said; /* LONG */
 };
-
-static void access_port(struct kvm_run *run, uint8_t direction, uint16_t port, uint8_t value)
-{
-	run->exit_reason = KVM_EXIT_IO;
-	run->io.direction = direction;
-	run->io.port = port;
-	run->io.size = 1;
-	run->io.count = 1;
-	run->io.data_offset = 4096;
-	*((uint8_t *)run + 4096) = value;
-}
 
 static int play(struct fake_sys *fake, int fd, struct kvm_run *run)
 {
@@ -53,14 +44,14 @@ static int play(struct fake_sys *fake, int fd, struct kvm_run *run)
 		return -EINTR;
 	if (r->polls && *r->text && !r->polled) {
 		r->polled = true;
-		access_port(run, KVM_EXIT_IO_IN, LINE_STATUS, 0);
+		fake_port_access(run, KVM_EXIT_IO_IN, LINE_STATUS, 0);
 		return 0;
 	}
 	r->polled = false;
 	if (*r->text)
-		access_port(run, KVM_EXIT_IO_OUT, COM1, (uint8_t)*r->text++);
+		fake_port_access(run, KVM_EXIT_IO_OUT, COM1, (uint8_t)*r->text++);
 	else if (!r->ended)
-		access_port(run, KVM_EXIT_IO_OUT, EXIT_PORT, r->status);
+		fake_port_access(run, KVM_EXIT_IO_OUT, EXIT_PORT, r->status);
 	else
 		return poll(NULL, 0, 1) - EINTR;
 	r->ended = run->io.port == EXIT_PORT;
@@ -84,27 +75,12 @@ static int setup(void **state)
 		return -1;
 	fake_sys_init(&r->fake);
 	r->fake.run = play;
-	r->kernel_fd = make_file(r->kernel, sizeof(r->kernel));
 	r->file_fd = make_file(r->file, sizeof(r->file));
-	assert_int_equal(write(r->kernel_fd, "\xf4", 1), 1);
 	r->said = malloc(LONG);
 	r->text = "";
-	r->config = (struct machine_config){
-		.boot = {
-			.kernel = r->kernel,
-			.cmdline = "",
-			.format = BOOT_FORMAT_FLAT,
-			.flat_address = 0x1000,
-			.flat_mode = CPU_MODE_16,
-			.cpus = 1,
-		},
-		.cpus = 1,
-		.memory = 8 << 20,
-		.irqchip = true,
-		.serial = SERIAL_STDIO,
-		.no_input = true,
-		.no_output = true,
-	};
+	fake_machine_init(&r->config, &r->kernel);
+	r->config.serial = SERIAL_STDIO;
+	r->config.no_input = r->config.no_output = true;
 	((struct rng_config *)device_set_add(&r->config.devices, &rng_kind))->on = true;
 	*state = r;
 	return 0;
@@ -114,7 +90,7 @@ static int teardown(void **state)
 {
 	struct run *r = *state;
 
-	close_fd(&r->kernel_fd);
+	close_fd(&r->kernel.fd);
 	close_fd(&r->file_fd);
 	fake_sys_destroy(&r->fake);
 	free(r->said);
