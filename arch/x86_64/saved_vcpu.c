@@ -104,7 +104,10 @@ static int ssp_saved(struct vcpu *vcpu, struct state *state, const char *name)
 	struct kvm_one_reg reg = { .id = REG_SSP, .addr = (uintptr_t)&ssp.ssp };
 	int ret = vcpu_ioctl(vcpu, KVM_GET_ONE_REG, &reg);
 
-	/* Not of this KVM, CPU or machine. (KVM api.rst 4.69) */
+	/*
+	 * Not of this KVM, CPU or machine. (KVM api.rst 4.69) KVM has it if the guest's CPUID has
+	 * shadow stacks, and CPUID was compared: so neither side can lack it alone.
+	 */
 	if (ret == -EINVAL || ret == -ENOENT || ret == -ENXIO)
 		return 0;
 	if (ret < 0) {
