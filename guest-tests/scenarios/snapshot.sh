@@ -26,7 +26,7 @@ echo "time: $(date +%s)"
 echo 3 >/proc/sys/vm/drop_caches
 [ "$(sha256sum </dev/vda)" = "$sum" ]
 echo 'scenario: whole'
-dmesg | must_fail grep -E 'BUG|WARNING|stall|lockup'
+dmesg | must_fail grep -E 'BUG|WARNING|stall|lockup|new size'
 END
 vm_start run "$BZIMAGE" --initrd initrd --append "$cmdline" --cpus 2 --disk disk.img --snapshot saved \
 	--snapshot-end
