@@ -141,8 +141,8 @@ static int init(struct device *device, const struct virtio_env *env, unsigned in
 	if (options->config)
 		memcpy(device->given, options->config, options->config_len);
 	return virtio_dev_init(&device->dev, &device->model, env, instance,
-			       vhost_user_features(device->vhost), options->config_len, queues,
-			       options->queue_size);
+			       vhost_user_features(device->vhost) & ~options->withheld,
+			       options->config_len, queues, options->queue_size);
 }
 
 int vhost_user_device_new(struct virtio_dev **out, const struct virtio_env *env, unsigned instance,

@@ -72,10 +72,32 @@ static int set_state(struct vhost_user *user, uint32_t request, void *arg)
 	return tell(user, request, sizeof(message.body.state), &message);
 }
 
+/* The ring's indices as the guest's memory has them. */
+static int read_indices(const struct vhost_user *user, unsigned index, uint16_t *avail,
+			uint16_t *used)
+{
+	const struct virtio_dev *dev = user->vhost.dev;
+	struct virtq_rings rings;
+	int ret = virtq_map(user->vhost.rings[index].q, dev->mem,
+			    virtio_has(dev, VIRTIO_RING_F_EVENT_IDX), &rings);
+
+	if (ret)
+		return ret;
+	*avail = le16toh(__atomic_load_n(&((struct vring_avail *)rings.avail)->idx,
+					 __ATOMIC_ACQUIRE));
+	*used = le16toh(__atomic_load_n(&((struct vring_used *)rings.used)->idx, __ATOMIC_ACQUIRE));
+	return 0;
+}
+
+/* A driver that has not zeroed its ring begins with a lag, which then stays. */
 static int set_addresses(struct vhost_user *user, uint32_t request, void *arg)
 {
 	struct vhost_user_message message = { .body.address = *(struct vhost_vring_addr *)arg };
+	struct vhost_ring *ring = &user->vhost.rings[message.body.address.index];
+	uint16_t avail, used;
 
+	if (!ring->q->running && !read_indices(user, message.body.address.index, &avail, &used))
+		ring->lag = (uint16_t)(ring->q->state.last_avail - used);
 	return tell(user, request, sizeof(message.body.address), &message);
 }
 
@@ -92,23 +114,6 @@ static int set_file(struct vhost_user *user, uint32_t request, void *arg)
 							.size = sizeof(message.body.number),
 							.fds = &file->fd,
 							.count = 1 }, &message);
-}
-
-/* The ring's indices as the guest's memory has them. */
-static int read_indices(const struct vhost_user *user, unsigned index, uint16_t *avail,
-			uint16_t *used)
-{
-	const struct virtio_dev *dev = user->vhost.dev;
-	struct virtq_rings rings;
-	int ret = virtq_map(user->vhost.rings[index].q, dev->mem,
-			    virtio_has(dev, VIRTIO_RING_F_EVENT_IDX), &rings);
-
-	if (ret)
-		return ret;
-	*avail = le16toh(__atomic_load_n(&((struct vring_avail *)rings.avail)->idx,
-					 __ATOMIC_ACQUIRE));
-	*used = le16toh(__atomic_load_n(&((struct vring_used *)rings.used)->idx, __ATOMIC_ACQUIRE));
-	return 0;
 }
 
 /* Where the next daemon goes on with a ring that the last one has left. */
@@ -141,9 +146,10 @@ bool vhost_user_rests(const struct vhost_user *user, bool recorded)
 static int drain(struct vhost_user *user, unsigned index, uint16_t taken)
 {
 	const struct timespec pause = { .tv_nsec = DRAIN_POLL_NS };
+	const uint16_t lag = user->vhost.rings[index].lag;
 	uint16_t avail, used;
 
-	while (!read_indices(user, index, &avail, &used) && used != taken) {
+	while (!read_indices(user, index, &avail, &used) && (uint16_t)(taken - used) != lag) {
 		if (sys_now_ns() >= user->peer.deadline) {
 			/* Its memory goes with the connection. */
 			peer_disconnect(&user->peer);

@@ -64,6 +64,7 @@ struct vhost_ring {
 	 * to another backend now.
 	 */
 	bool bound;
+	uint16_t lag; /* of vhost_user: available minus used index when it started; else 0 */
 };
 
 /* Which pages have been written. Private to vhost*.c, locked. */

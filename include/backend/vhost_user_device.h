@@ -16,6 +16,7 @@ struct vhost_user_device_options {
 	const void *config;  /* it, or NULL: the daemon's */
 	/* Where their number, 16 bits, is in the daemon's space if it offers this feature; else 1. */
 	unsigned queues_at, queues_feature;
+	uint64_t withheld;   /* features of the daemon that the driver is not offered */
 	/*
 	 * Why a machine with it cannot be saved: the daemon keeps what the guest relies on. NULL: it
 	 * keeps nothing but what its space says, and it is the same to the one that loads.

@@ -452,6 +452,7 @@ void fake_daemon_init(struct fake_daemon *daemon, struct loop *loop, uint64_t fe
 	*daemon = (struct fake_daemon){ .loop = loop, .features = features, .protocol = protocol,
 					.queues = 2, .listener = -1, .sock = -1, .stop_fd = -1,
 					.requests = -1, .inflight = -1 };
+	fake_vhost_init(&daemon->vhost, loop, features);
 	strcpy(daemon->folder, "/tmp/kinglet-daemon-XXXXXX");
 	if (!mkdtemp(daemon->folder))
 		abort();

@@ -20,7 +20,7 @@ void virtio_guest_init(struct virtio_guest *g)
 	};
 
 	memset(g, 0, sizeof(*g));
-	mock_env_init(&g->env);
+	mock_env_init_with(&g->env, &(struct gmem_options){ .shared = true });
 	assert_int_equal(bus_init(&g->mmio), 0);
 	assert_int_equal(pci_bus_init(&g->pci, &options), 0);
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The PCI transport, from the driver's side. Sections of virtio 1.2. All of it twice, because a
- * driver cannot tell which backend runs the queues: Kinglet, or vhost with a fake kernel, which
- * leaves the last queue to Kinglet, as models do with control queues.
+ * The PCI transport, from the driver's side. Sections of virtio 1.2. All of it three times, because
+ * a driver cannot tell which backend runs the queues: Kinglet, vhost with a fake kernel, or a fake
+ * vhost-user daemon. The last two leave the last queue to Kinglet, as models do with control queues.
  */
 #include "backend/local.h"
-#include "backend/vhost.h"
+#include "backend/vhost_user.h"
 #include "base/iov.h"
 #include "base/le.h"
-#include "fake_vhost.h"
+#include "fake_daemon.h"
 #include "virtio/pci.h"
 #include "virtio_guest.h"
 #include "unit.h"
@@ -21,6 +21,9 @@ enum {
 };
 
 enum { DECODING_MASTER = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER };
+
+/* Who runs the queues. */
+enum runner { LOCAL, KERNEL, DAEMON };
 
 /* A device that echoes data. */
 struct echo {
@@ -38,7 +41,9 @@ struct fixture {
 	unsigned created, destroyed;
 	unsigned fds; /* open before */
 	unsigned fail_in; /* attachments to KVM until one fails; 0: never */
-	struct fake_vhost *kernel; /* NULL: Kinglet runs all queues */
+	enum runner runner;
+	struct fake_vhost kernel;
+	struct fake_daemon daemon;
 	/* What KVM refuses. */
 	int (*refuse)(struct fixture *f, unsigned long request, void *arg);
 };
@@ -134,20 +139,36 @@ static int fake_ioctl(struct fake_sys *fake, int fd, unsigned long request, void
 	int ret = f->refuse ? f->refuse(f, request, arg) : FAKE_PASS;
 
 	(void)fd;
-	return ret == FAKE_PASS && f->kernel ? fake_vhost_ioctl(f->kernel, request, arg) : ret;
+	return ret == FAKE_PASS && f->runner == KERNEL ?
+		       fake_vhost_ioctl(&f->kernel, request, arg) : ret;
+}
+
+static void bind_kernel(struct fixture *f, struct virtio_dev *dev, unsigned count)
+{
+	struct vhost *vhost = calloc(1, sizeof(*vhost));
+
+	assert_non_null(vhost);
+	assert_int_equal(vhost_open(vhost, &echo_kind, &f->g.env.fake.sys, -1, false), 0);
+	assert_int_equal(vhost_bind(vhost, dev, 0, count), 0);
+}
+
+static void bind_daemon(struct fixture *f, struct virtio_dev *dev, unsigned count)
+{
+	const struct vhost_user_options options = { .path = f->daemon.address.sun_path };
+	struct vhost *vhost;
+
+	assert_int_equal(vhost_user_open(&vhost, &f->g.env.fake.sys, &options), 0);
+	assert_int_equal(vhost_user_bind(vhost, dev, 0, count), 0);
 }
 
 static void bind_queues(struct fixture *f, struct virtio_dev *dev)
 {
-	unsigned first_local = f->kernel ? QUEUES - 1 : 0;
+	unsigned first_local = f->runner == LOCAL ? 0 : QUEUES - 1;
 
-	if (f->kernel) {
-		struct vhost *vhost = calloc(1, sizeof(*vhost));
-
-		assert_non_null(vhost);
-		assert_int_equal(vhost_open(vhost, &echo_kind, &f->g.env.fake.sys, -1, false), 0);
-		assert_int_equal(vhost_bind(vhost, dev, 0, first_local), 0);
-	}
+	if (f->runner == KERNEL)
+		bind_kernel(f, dev, first_local);
+	else if (f->runner == DAEMON)
+		bind_daemon(f, dev, first_local);
 	assert_int_equal(local_backend_bind(dev, first_local, QUEUES - first_local), 0);
 }
 
@@ -165,19 +186,21 @@ static struct echo *echo_new(struct fixture *f)
 	return echo;
 }
 
-static int setup(void **state, bool vhost)
+static int setup(void **state, enum runner runner)
 {
+	const uint64_t features = 1ULL << VIRTIO_F_VERSION_1 | VIRTQ_FEATURES;
+	const uint64_t daemons = 1ULL << 30, protocol = 1ULL << 3 | 1ULL << 12;
 	struct fixture *f = test_calloc(1, sizeof(*f));
 
+	f->runner = runner;
 	f->fds = fake_open_fds();
 	virtio_guest_init(&f->g);
 	f->g.env.fake.hook = fake_ioctl;
 	f->g.env.fake.hook_data = f;
-	if (vhost) {
-		f->kernel = test_calloc(1, sizeof(*f->kernel));
-		fake_vhost_init(f->kernel, &f->g.env.loop,
-				1ULL << VIRTIO_F_VERSION_1 | VIRTQ_FEATURES);
-	}
+	fake_vhost_init(&f->kernel, &f->g.env.loop, features);
+	fake_daemon_init(&f->daemon, &f->g.env.loop, features | daemons, protocol);
+	if (runner == DAEMON)
+		fake_daemon_start(&f->daemon);
 	f->echo = echo_new(f);
 	f->dev = &f->echo->dev;
 	assert_int_equal(virtio_pci_add(&f->g.pci, f->dev), 0);
@@ -191,12 +214,17 @@ static int setup(void **state, bool vhost)
 
 static int setup_local(void **state)
 {
-	return setup(state, false);
+	return setup(state, LOCAL);
 }
 
 static int setup_vhost(void **state)
 {
-	return setup(state, true);
+	return setup(state, KERNEL);
+}
+
+static int setup_daemon(void **state)
+{
+	return setup(state, DAEMON);
 }
 
 static int teardown(void **state)
@@ -204,11 +232,11 @@ static int teardown(void **state)
 	struct fixture *f = *state;
 
 	virtio_guest_destroy(&f->g);
-	if (f->kernel) {
-		assert_int_equal(fake_vhost_running(f->kernel), 0);
-		assert_int_equal(f->kernel->refusals, 0);
-		test_free(f->kernel);
-	}
+	fake_daemon_destroy(&f->daemon);
+	assert_int_equal(f->daemon.errors, 0);
+	assert_int_equal(fake_vhost_running(&f->daemon.vhost), 0);
+	assert_int_equal(fake_vhost_running(&f->kernel), 0);
+	assert_int_equal(f->kernel.refusals + f->daemon.vhost.refusals, 0);
 	assert_int_equal(f->destroyed, f->created);
 	assert_int_equal(fake_open_fds(), f->fds);
 	test_free(f);
@@ -1182,7 +1210,7 @@ static void test_2_1_2_dma_into_own_bar(void **state)
 static void test_bind_and_unbind_leaks_nothing(void **state)
 {
 	struct fixture *f = *state;
-	unsigned fds = fake_open_fds(), routes = 0;
+	unsigned fds = 0, routes = 0;
 
 	for (unsigned i = 0; i < 5; i++) {
 		enable_msix(f);
@@ -1204,6 +1232,9 @@ static void test_bind_and_unbind_leaks_nothing(void **state)
 		assert_true(echo_works(f, 0));
 		assert_int_equal(read_isr(f), 1);
 		guest_reset(&f->g);
+		/* A daemon has some of its own, which all are gone at teardown(). */
+		if (!i)
+			fds = fake_open_fds();
 	}
 	assert_int_equal(fake_open_fds(), fds);
 }
@@ -1264,6 +1295,9 @@ static void test_add_failure_destroys_the_device(void **state)
 	struct fixture *f = *state;
 	unsigned added = 0;
 
+	/* The daemon serves one device. */
+	if (f->runner == DAEMON)
+		f->runner = LOCAL;
 	while (!virtio_pci_add(&f->g.pci, &echo_new(f)->dev))
 		added++;
 	/* Slots 0 and 1 were taken. */
@@ -1314,7 +1348,8 @@ static void test_every_failing_attachment(void **state)
 
 #define T(test)                                                                                    \
 	{ "local: " #test, test, setup_local, teardown, NULL },                                    \
-	{ "vhost: " #test, test, setup_vhost, teardown, NULL }
+	{ "vhost: " #test, test, setup_vhost, teardown, NULL },                                    \
+	{ "vhost-user: " #test, test, setup_daemon, teardown, NULL }
 
 int main(void)
 {
