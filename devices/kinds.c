@@ -3,6 +3,7 @@
 
 #include "devices/balloon.h"
 #include "devices/blk.h"
+#include "devices/fs.h"
 #include "devices/net.h"
 #include "devices/rng.h"
 #include "devices/scsi.h"
@@ -17,6 +18,7 @@ const struct device_kind *const device_kinds[] = {
 	&scsi_kind,
 	&vsock_kind,
 	&balloon_kind,
+	&fs_kind,
 	NULL,
 };
 

@@ -59,6 +59,7 @@ _kinglet_argument()
 	--scsi) keys="path= readonly wwpn= queues= format=" ;;
 	--vsock) keys="cid=" ;;
 	--balloon) keys="size= deflate-on-oom= free-page-reporting= stats=" ;;
+	--fs) keys="tag= vhost-user= queues=" ;;
 	--rng) _kinglet_words "$2" "on off" ;;
 	--timeout) ;;
 	--gdb) keys="listen= nowait" ;;
@@ -147,6 +148,7 @@ _kinglet()
 		--scsi
 		--vsock
 		--balloon
+		--fs
 		--rng
 		--timeout
 		--gdb

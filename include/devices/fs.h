@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * virtio-fs (virtio 1.2 §5.11), a folder of the host, by a vhost-user daemon such as virtiofsd. The
+ * daemon has the folder; tag and number of queues are said here, since it gives no configuration
+ * space. The guest mounts it by its tag: mount -t virtiofs TAG DIR.
+ */
+#ifndef KINGLET_DEVICES_FS_H
+#define KINGLET_DEVICES_FS_H
+
+#include "devices/kind.h"
+
+enum { VIRTIO_FS_TAG_MAX = 36 }; /* bytes, §5.11.4 */
+
+struct fs_config {
+	const char *tag;	/* of 1 to VIRTIO_FS_TAG_MAX bytes; copied */
+	const char *vhost_user; /* socket of the daemon; outlives the device */
+	unsigned queues;	/* of requests, 1..16; there is one more for urgent ones */
+};
+
+extern const struct device_kind fs_kind;
+
+#endif
