@@ -11,13 +11,15 @@ void vhost_close(struct vhost *vhost)
 {
 	if (vhost->dev)
 		gmem_del_listener(vhost->dev->mem, &vhost->listener);
-	for (unsigned i = 0; i < vhost->ring_count; i++)
+	close_fd(&vhost->fd);
+	/* After the fd: the kernel writes to these no more. */
+	vhost_log_free(&vhost->log);
+	for (unsigned i = 0; i < vhost->ring_count; i++) {
+		vhost_relay_destroy(&vhost->rings[i]);
 		close_fd(&vhost->rings[i].error.fd);
+	}
 	free(vhost->rings);
 	free(vhost->table);
-	close_fd(&vhost->fd);
-	/* After the fd: the kernel writes to it no more. */
-	vhost_log_free(&vhost->log);
 	vhost->rings = NULL;
 	vhost->ring_count = 0;
 	vhost->table = NULL;
@@ -186,10 +188,16 @@ static int start_ring(struct vhost *vhost, unsigned index)
 	struct vhost_vring_state base = { index, q->state.last_avail };
 	struct vhost_vring_file error = { index, ring->error.fd };
 	struct vhost_vring_file call = { index, q->irq.fd }, kick = { index, q->kick_fd };
-	int ret;
+	int ret = 0;
 
 	ring->bound = true;
-	ret = vhost_request(vhost, VHOST_SET_VRING_NUM, &size);
+	if (vhost->relays) {
+		call.fd = vhost_relay_call_fd(ring);
+		kick.fd = vhost_relay_kick_fd(ring);
+		ret = vhost_relay_start(ring);
+	}
+	if (ret >= 0)
+		ret = vhost_request(vhost, VHOST_SET_VRING_NUM, &size);
 	if (ret >= 0)
 		ret = vhost_request(vhost, VHOST_SET_VRING_BASE, &base);
 	if (ret >= 0)
@@ -207,6 +215,23 @@ static int start_ring(struct vhost *vhost, unsigned index)
 	return ret;
 }
 
+/* Nothing is in flight, so every chain that the kernel took was also used. */
+static void stop_running(struct vhost_ring *ring, unsigned index)
+{
+	struct vhost_vring_state base = { .index = index };
+	struct vhost *vhost = ring->vhost;
+	struct virtq *q = ring->q;
+	int ret = vhost_request(vhost, VHOST_GET_VRING_BASE, &base);
+
+	if (vhost->relays)
+		vhost_relay_stop(ring, ret < 0 ? q->state.last_avail : (uint16_t)base.num);
+	else if (ret >= 0)
+		q->state.last_avail = q->state.used_index = (uint16_t)base.num;
+	q->running = false;
+	if (ret < 0 && virtio_resumes(vhost->dev))
+		virtio_broken(vhost->dev, "vhost does not say where it stopped");
+}
+
 /*
  * Undoes start_ring(), even if it failed half-way. A failing ioctl has been logged; what vhost then
  * still holds is released with its fd.
@@ -215,8 +240,7 @@ static void stop_ring(struct vhost *vhost, unsigned index)
 {
 	struct vhost_ring *ring = &vhost->rings[index];
 	struct vhost_vring_file nothing = { index, VHOST_FILE_UNBIND };
-	struct vhost_vring_state base = { .index = index };
-	struct virtq *q = ring->q;
+	const struct virtq *q = ring->q;
 
 	if (!ring->bound)
 		return;
@@ -227,14 +251,8 @@ static void stop_ring(struct vhost *vhost, unsigned index)
 	eventfd_drain(ring->error.fd);
 
 	ring->bound = false;
-	if (!q->running)
-		return;
-	q->running = false;
-	/* Nothing is in flight, so every chain taken was also used. */
-	if (vhost_request(vhost, VHOST_GET_VRING_BASE, &base) >= 0)
-		q->state.last_avail = q->state.used_index = (uint16_t)base.num;
-	else if (virtio_resumes(vhost->dev))
-		virtio_broken(vhost->dev, "vhost does not say where it stopped");
+	if (q->running)
+		stop_running(ring, index);
 }
 
 static void stop_rings(struct vhost *vhost)

@@ -51,6 +51,24 @@ __must_check int vhost_log_fit(struct vhost *vhost);
 /* Frees it, on or off. Idempotent. */
 void vhost_log_free(struct vhost_log *log);
 
+/* --- vhost_relay.c: while vhost->relays --- */
+
+/* Makes what a relay needs; idempotent. -ENOMEM. */
+__must_check int vhost_relay_init(struct vhost_ring *ring);
+/* With the fd closed, and after the loop has ended. */
+void vhost_relay_destroy(struct vhost_ring *ring);
+/* What the kernel is told in place of the queue's own. */
+int vhost_relay_kick_fd(const struct vhost_ring *ring);
+int vhost_relay_call_fd(const struct vhost_ring *ring);
+void vhost_relay_map(const struct vhost_ring *ring, struct virtq_rings *rings);
+/* Before the kernel's ring is started: the queue runs here. Errors of virtq_start(), epoll_ctl(2). */
+__must_check int vhost_relay_start(struct vhost_ring *ring);
+/*
+ * The kernel's ring has stopped, with `base` as its next available index: the guest gets what is
+ * done, and its queue stops; what the kernel has not taken stays available.
+ */
+void vhost_relay_stop(struct vhost_ring *ring, uint16_t base);
+
 /* gmem_listener.log and .take of vhost->listener. Not locked. */
 __must_check int vhost_log(struct gmem_listener *listener, bool on);
 void vhost_log_take(struct gmem_listener *listener, const struct gmem_slot *slot,

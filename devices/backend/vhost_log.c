@@ -70,6 +70,8 @@ int vhost_set_features(struct vhost *vhost)
 	uint64_t features = vhost->dev->acked & vhost->features;
 	int ret = 0;
 
+	if (vhost->relays)
+		features &= ~(1ULL << VIRTIO_RING_F_EVENT_IDX);
 	if (vhost->log.on) {
 		features |= 1ULL << VHOST_F_LOG_ALL;
 		ret = set_base(vhost, &vhost->log);
@@ -88,6 +90,8 @@ int vhost_set_addresses(struct vhost *vhost, unsigned index)
 
 	if (ret)
 		return ret;
+	if (vhost->relays)
+		vhost_relay_map(&vhost->rings[index], &rings);
 	addr.desc_user_addr = (uintptr_t)rings.desc;
 	addr.avail_user_addr = (uintptr_t)rings.avail;
 	addr.used_user_addr = (uintptr_t)rings.used;
@@ -169,13 +173,23 @@ static int turn_on(struct vhost *vhost)
 	return ret < 0 ? ret : 0;
 }
 
-/* The log of a kind that does not log its data is empty, and right: nothing is written. */
-static void stand_still(struct virtio_dev *dev, bool on)
+/* The device stops for a moment, and starts in the other way. */
+static int relay(struct vhost *vhost, bool on)
 {
-	if (on)
-		virtio_hold(dev, VIRTIO_HELD_UNLOGGED);
-	else if (dev->held & VIRTIO_HELD_UNLOGGED)
-		virtio_release(dev, VIRTIO_HELD_UNLOGGED);
+	int ret = 0;
+
+	if (vhost->relays == on)
+		return 0;
+	for (unsigned i = 0; i < vhost->ring_count && on && !ret; i++)
+		ret = vhost_relay_init(&vhost->rings[i]);
+	if (ret) {
+		log_error("%s: its rings cannot be passed on: %s", vhost->dev->name, strerror(-ret));
+		return ret;
+	}
+	virtio_hold(vhost->dev, VIRTIO_HELD_SWITCHED);
+	vhost->relays = on;
+	virtio_release(vhost->dev, VIRTIO_HELD_SWITCHED);
+	return 0;
 }
 
 int vhost_log(struct gmem_listener *listener, bool on)
@@ -185,7 +199,7 @@ int vhost_log(struct gmem_listener *listener, bool on)
 
 	pthread_mutex_lock(&vhost->dev->lock);
 	if (!vhost->kind->logs_data)
-		stand_still(vhost->dev, on);
+		ret = relay(vhost, on);
 	else if (on && !vhost->log.on)
 		ret = turn_on(vhost);
 	else if (!on && vhost->log.on)

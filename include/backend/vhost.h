@@ -49,11 +49,13 @@ struct vhost_kind {
 	struct device_node node; /* of the kernel's */
 	/*
 	 * Its write log has the buffers that it fills. vhost-scsi (to Linux 6.12 at least) and
-	 * vhost-vsock offer VHOST_F_LOG_ALL, but log their used rings only, so that a device of
-	 * such a kind stands still while a log is on.
+	 * vhost-vsock offer VHOST_F_LOG_ALL, but log their used rings only: while a log is on,
+	 * chains of such a kind come back by way of this process, which notes their buffers.
 	 */
 	bool logs_data;
 };
+
+struct vhost_relay;
 
 struct vhost_ring {
 	struct vhost *vhost;
@@ -65,6 +67,7 @@ struct vhost_ring {
 	 */
 	bool bound;
 	uint16_t lag; /* of vhost_user: available minus used index when it started; else 0 */
+	struct vhost_relay *relay; /* owned; NULL before the first log that needs it */
 };
 
 /* Which pages have been written. Private to vhost*.c, locked. */
@@ -90,6 +93,7 @@ struct vhost {
 	struct vhost_log log;
 	struct vhost_ring *rings;  /* owned */
 	unsigned ring_count;
+	bool relays; /* this process passes the rings' entries on: vhost_relay.c */
 	bool started;
 };
 

@@ -22,9 +22,8 @@ struct dirty_log {
 
 /*
  * Starts the log for all of RAM: every page counts as clean. The first write to each page becomes
- * slower. vCPUs and devices may run; a device whose writes the kernel does not log stands still
- * until the stop (VIRTIO_HELD_UNLOGGED). Machine's thread, as the next. On a negative errno nothing
- * is logged.
+ * slower. vCPUs and devices may run. Machine's thread, as the next. On a negative errno nothing is
+ * logged.
  */
 __must_check int dirty_log_start(struct dirty_log *log, struct gmem_kvm *memslots,
 				 struct gmem *mem);

@@ -252,7 +252,7 @@ void virtio_config_changed(struct virtio_dev *dev);
 /* Why a device stands still. */
 enum {
 	VIRTIO_HELD_FROZEN = 1,	  /* virtio_freeze() */
-	VIRTIO_HELD_UNLOGGED = 2, /* its writes to guest memory would be missed: core/dirty.h */
+	VIRTIO_HELD_SWITCHED = 2, /* its rings change hands: core/dirty.h, struct gmem_listener */
 };
 
 /*

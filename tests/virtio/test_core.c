@@ -486,14 +486,14 @@ static void test_held_device_does_not_start(void **state)
 {
 	struct fixture *f = *state;
 
-	virtio_hold(&f->dev, VIRTIO_HELD_UNLOGGED);
+	virtio_hold(&f->dev, VIRTIO_HELD_SWITCHED);
 	go_live(f);
 	assert_string_equal(f->calls, "");
 	set(f, 0);
 	go_live(f);
 	assert_string_equal(f->calls, "-");
 	assert_int_equal(f->transport.attached, 0);
-	virtio_release(&f->dev, VIRTIO_HELD_UNLOGGED);
+	virtio_release(&f->dev, VIRTIO_HELD_SWITCHED);
 	assert_string_equal(f->calls, "-+AB");
 	assert_int_equal(f->dev.status, LIVE);
 }
@@ -504,17 +504,17 @@ static void test_device_is_held_until_no_reason_is_left(void **state)
 	struct fixture *f = *state;
 
 	go_live(f);
-	virtio_hold(&f->dev, VIRTIO_HELD_UNLOGGED);
+	virtio_hold(&f->dev, VIRTIO_HELD_SWITCHED);
 	virtio_freeze(&f->dev);
-	virtio_release(&f->dev, VIRTIO_HELD_UNLOGGED);
+	virtio_release(&f->dev, VIRTIO_HELD_SWITCHED);
 	assert_string_equal(f->calls, "+ABba");
 	virtio_thaw(&f->dev);
 	assert_string_equal(f->calls, "+ABba+AB");
-	virtio_hold(&f->dev, VIRTIO_HELD_UNLOGGED);
+	virtio_hold(&f->dev, VIRTIO_HELD_SWITCHED);
 	virtio_freeze(&f->dev);
 	virtio_thaw(&f->dev);
 	assert_string_equal(f->calls, "+ABba+ABba");
-	virtio_release(&f->dev, VIRTIO_HELD_UNLOGGED);
+	virtio_release(&f->dev, VIRTIO_HELD_SWITCHED);
 	assert_string_equal(f->calls, "+ABba+ABba+AB");
 }
 
