@@ -376,6 +376,16 @@ static int blk_sync(struct virtio_dev *dev)
 	return image_sync(&to_blk(dev)->image);
 }
 
+static int blk_let_go(struct virtio_dev *dev)
+{
+	return image_let_go(&to_blk(dev)->image);
+}
+
+static int blk_take(struct virtio_dev *dev)
+{
+	return image_take(&to_blk(dev)->image);
+}
+
 static void blk_destroy(struct virtio_dev *dev)
 {
 	struct blk *blk = to_blk(dev);
@@ -396,6 +406,8 @@ static const struct virtio_model blk_model = {
 	.quiesce = blk_quiesce,
 	.state = blk_state,
 	.sync = blk_sync,
+	.let_go = blk_let_go,
+	.take = blk_take,
 	.destroy = blk_destroy,
 };
 
@@ -463,6 +475,7 @@ int virtio_blk_new(struct virtio_dev **out, const struct virtio_env *env, unsign
 	if (ret)
 		return ret;
 	image.depth = config->queues * QUEUE_SIZE;
+	image.later = env->arrives;
 	blk = calloc(1, sizeof(*blk));
 	requests = calloc(image.depth, sizeof(*requests));
 	if (!blk || !requests) {

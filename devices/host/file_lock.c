@@ -14,3 +14,11 @@ int file_lock(int fd, bool readonly)
 		return 0;
 	return errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
 }
+
+void file_unlock(int fd)
+{
+	struct flock lock = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+
+	/* Fails where there are no locks. */
+	(void)!fcntl(fd, F_OFD_SETLK, &lock);
+}

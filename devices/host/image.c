@@ -61,9 +61,6 @@ static int open_checked(const struct image_options *options, struct stat *st)
 		return refuse(path, "open", "is a directory, not an image");
 	if (!S_ISREG(st->st_mode) && !S_ISBLK(st->st_mode))
 		return refuse(path, "open", "is neither a file nor a block device");
-	/* On a block device: -EBUSY when it is mounted, or claimed by another writer. */
-	if (S_ISBLK(st->st_mode) && !readonly)
-		flags |= O_EXCL;
 	fd = open(path, flags);
 	if (fd < 0)
 		return fail(path, readonly ? "open" : "open for writing", -errno);
@@ -74,22 +71,6 @@ static int open_checked(const struct image_options *options, struct stat *st)
 		return ret;
 	}
 	return fd;
-}
-
-static int lock_image(struct image *image)
-{
-	int ret = file_lock(image->fd, image->readonly);
-
-	if (ret == -EBUSY) {
-		log_error("disk %s: lock: in use by another program or another disk of this machine",
-			  image->path);
-		return ret;
-	}
-	/* Some network and FUSE file systems have no locks; the image can still be used. */
-	if (ret)
-		log_warning("disk %s: lock: %s; nothing keeps others from writing to it",
-			    image->path, strerror(-ret));
-	return 0;
 }
 
 static int read_geometry(struct image *image, const struct stat *st)
@@ -130,7 +111,7 @@ static int open_direct(struct image *image)
 	int flags = O_CLOEXEC | O_DIRECT | (image->readonly ? O_RDONLY : O_RDWR);
 	char self[32];
 
-	/* By fd, not by path: the path may name another file by now. O_EXCL is held already. */
+	/* By fd, not by path: the path may name another file by now. */
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", image->fd);
 	image->direct_fd = open(self, flags);
 	if (image->direct_fd >= 0)
@@ -164,11 +145,13 @@ static int open_files(struct image *image, const struct image_options *options)
 		.readonly = options->readonly || options->copy,
 		.event_fd = -1,
 		.direct_fd = -1,
+		.claim_fd = -1,
 	};
 	image_queue_init(&image->waiting);
 	image->fd = open_checked(options, &st);
 	if (image->fd < 0)
 		return image->fd;
+	image->block_device = S_ISBLK(st.st_mode);
 	ret = options->raw ? 0 : image_refuse_foreign("disk", image->path, image->fd);
 	if (!ret)
 		ret = read_geometry(image, &st);
@@ -211,7 +194,12 @@ int image_open(struct image *image, const struct image_options *options)
 
 	if (ret)
 		return ret;
-	ret = lock_image(image);
+	image->was_away = options->later && !image->readonly;
+	if (!image->was_away)
+		ret = image_take(image);
+	if (ret == -EBUSY)
+		log_error("disk %s: lock: in use by another program or another disk of this machine",
+			  image->path);
 	if (!ret && options->copy)
 		ret = use_copy(image);
 	if (ret)
@@ -230,6 +218,7 @@ int image_open(struct image *image, const struct image_options *options)
 err_unmap:
 	munmap(image->zeros, STEP_BYTES);
 err_close:
+	close_fd(&image->claim_fd);
 	close_fd(&image->direct_fd);
 	close_fd(&image->fd);
 	return ret;
@@ -243,6 +232,7 @@ void image_close(struct image *image)
 	image->engine = NULL;
 	image->event_fd = -1;
 	munmap(image->zeros, STEP_BYTES);
+	close_fd(&image->claim_fd);
 	close_fd(&image->direct_fd);
 	close_fd(&image->fd);
 }

@@ -143,17 +143,20 @@ static int scsi_create(struct virtio_dev **out, const struct virtio_env *env, un
 		.request_queues = scsi->queues,
 		.max_target = scsi->image.path ? LIO_TARGET : VIRTIO_SCSI_MAX_TARGET,
 	};
+	struct image_options image = scsi->image;
 	const char *wwpn = scsi->wwpn;
 	struct vhost *vhost;
 	int ret;
 
+	image.later = env->arrives && !image.readonly;
 	if (wwpn)
 		ret = scsi_target_check(wwpn);
 	else
-		ret = scsi_target_new(&options.target, &scsi->image, instance);
+		ret = scsi_target_new(&options.target, &image, instance);
 	if (ret)
 		return ret;
-	ret = vhost_scsi_open(&vhost, env->sys, wwpn ? wwpn : options.target->made.wwpn);
+	ret = vhost_scsi_open(&vhost, env->sys, wwpn ? wwpn : options.target->made.wwpn,
+			      env->arrives);
 	if (!ret)
 		return bind(out, env, instance, vhost, &options);
 	scsi_target_destroy(options.target);

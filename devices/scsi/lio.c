@@ -150,18 +150,14 @@ static int open_file(const struct image_options *image, struct stat *st)
 	return ret ? ret : steal_fd(&fd);
 }
 
-static int lock_file(const struct image_options *image, int fd)
+static int lock_file(const struct lio_target *target)
 {
-	int ret = file_lock(fd, image->readonly);
+	int ret = file_lock(target->fd, target->image.readonly);
 
-	if (ret == -EBUSY) {
-		log_error("scsi %s: in use by another program or another disk of this machine",
-			  image->path);
+	if (!ret || ret == -EBUSY)
 		return ret;
-	}
-	if (ret)
-		log_warning("scsi %s: lock: %s; nothing keeps others from writing to it",
-			    image->path, strerror(-ret));
+	log_warning("scsi %s: lock: %s; nothing keeps others from writing to it",
+		    target->image.path, strerror(-ret));
 	return 0;
 }
 
@@ -173,41 +169,103 @@ int lio_check_image(const struct image_options *image)
 	return fd < 0 ? fd : 0;
 }
 
-int lio_target_create(struct lio_target *target, const struct lio *lio,
-		      const struct image_options *image, unsigned index)
+static int make(struct lio_target *target)
 {
-	_cleanup_close_ int fd = -1;
-	const char *path = image->path;
+	const struct image_options *image = &target->image;
 	struct lio_places places;
 	struct stat st;
+
+	if (fstat(target->fd, &st))
+		return fail(image->path, "fstat", -errno);
+	lio_places_init(&places, target->name, target->block_device);
+	lio_places_set_file(&places, image->path, target->fd, &st, image->readonly);
+	return lio_steps_do(image->path, target->lio, &places, image->readonly);
+}
+
+int lio_target_take(struct lio_target *target)
+{
 	int ret;
 
-	fd = open_file(image, &st);
-	if (fd < 0)
-		return fd;
-	ret = lock_file(image, fd);
+	if (target->taken)
+		return 0;
+	ret = lock_file(target);
 	if (ret)
 		return ret;
-	*target = (struct lio_target){ .lio = lio, .fd = -1, .block_device = S_ISBLK(st.st_mode) };
+	/* As in image_take(). */
+	if (target->image.later)
+		(void)!posix_fadvise(target->fd, 0, 0, POSIX_FADV_DONTNEED);
+	ret = make(target);
+	if (ret)
+		file_unlock(target->fd);
+	target->taken = !ret;
+	return ret;
+}
+
+static void take_down(struct lio_target *target)
+{
+	struct lio_places places;
+
+	if (!target->taken)
+		return;
+	lio_places_init(&places, target->name, target->block_device);
+	lio_steps_undo(target->lio, &places);
+	target->taken = false;
+}
+
+int lio_target_let_go(struct lio_target *target)
+{
+	int ret;
+
+	/* Readers disturb no reader. */
+	if (!target->taken || target->image.readonly)
+		return 0;
+	ret = fdatasync(target->fd) ? -errno : 0;
+	if (ret)
+		fail(target->image.path, "sync", ret);
+	take_down(target);
+	file_unlock(target->fd);
+	target->image.later = true;
+	return ret;
+}
+
+static int name(struct lio_target *target, unsigned index)
+{
+	struct lio_places places;
+
 	if (lio_name_new(target->name, index)) {
-		log_error("scsi %s: /proc: cannot be read", path);
+		log_error("scsi %s: /proc: cannot be read", target->image.path);
 		return -EIO;
 	}
 	lio_places_init(&places, target->name, target->block_device);
 	snprintf(target->wwpn, sizeof(target->wwpn), "%s", strchr(places.text[TARGET], '/') + 1);
-	lio_places_set_file(&places, path, fd, &st, image->readonly);
-	ret = lio_steps_do(path, lio, &places, image->readonly);
-	if (!ret)
-		target->fd = steal_fd(&fd);
+	return 0;
+}
+
+int lio_target_create(struct lio_target *target, const struct lio *lio,
+		      const struct image_options *image, unsigned index)
+{
+	struct stat st;
+	int ret;
+
+	*target = (struct lio_target){ .lio = lio, .image = *image };
+	target->fd = open_file(image, &st);
+	if (target->fd < 0)
+		return target->fd;
+	target->block_device = S_ISBLK(st.st_mode);
+	ret = name(target, index);
+	if (!ret && !image->later)
+		ret = lio_target_take(target);
+	if (ret == -EBUSY)
+		log_error("scsi %s: in use by another program or another disk of this machine",
+			  image->path);
+	if (ret)
+		close_fd(&target->fd);
 	return ret;
 }
 
 void lio_target_destroy(struct lio_target *target)
 {
-	struct lio_places places;
-
-	lio_places_init(&places, target->name, target->block_device);
-	lio_steps_undo(target->lio, &places);
+	take_down(target);
 	close_fd(&target->fd);
 }
 

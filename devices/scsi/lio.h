@@ -43,7 +43,9 @@ struct lio_target {
 	char name[LIO_NAME_MAX]; /* of the backstore */
 	bool block_device;
 	char wwpn[LIO_WWPN_MAX]; /* of the target, for vhost-scsi */
+	struct image_options image;
 	int fd;			 /* the file, owned: holds the lock */
+	bool taken;		 /* it is locked, and the target is there */
 };
 
 /*
@@ -67,16 +69,21 @@ __must_check int lio_check_image(const struct image_options *image);
 /*
  * Creates a target with a file or block device as its LUN 0. *lio is borrowed while it exists.
  * `index` distinguishes several targets of one process. The file stays open and locked, like a disk
- * image. On failure nothing is left behind. -EINVAL, -ENOENT and -ENOTDIR: the path or the file is
- * unsuitable; everything else is a host error.
+ * image. With image->later it is only opened, and the target has its name: lio_target_take()
+ * follows. On failure nothing is left behind. -EINVAL, -ENOENT and -ENOTDIR: the path or the file
+ * is unsuitable; everything else is a host error.
  */
 __must_check int lio_target_create(struct lio_target *target, const struct lio *lio,
 				   const struct image_options *image, unsigned index);
 
 /*
- * Removes the target, which must not be an endpoint any more. What cannot be removed is logged as a
- * warning and left to a later lio_remove_stale().
+ * As image_let_go() and image_take(). The target, which must not be an endpoint any more, is gone
+ * in between. What cannot be removed is logged as a warning and left to a later lio_remove_stale().
  */
+__must_check int lio_target_let_go(struct lio_target *target);
+__must_check int lio_target_take(struct lio_target *target);
+
+/* Removes the target in the same way, and closes the file. */
 void lio_target_destroy(struct lio_target *target);
 
 /* Removes the targets of processes that have ended. Failures are warnings. */

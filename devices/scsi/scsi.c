@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "target.h"
 
+#include "devices/vhost_scsi.h"
+
 #include "base/le.h"
 #include "base/log.h"
 
@@ -139,6 +141,23 @@ static int scsi_sync(struct virtio_dev *dev)
 	return ret;
 }
 
+static int scsi_let_go(struct virtio_dev *dev)
+{
+	const struct scsi *scsi = scsi_of(dev);
+
+	/* Another one's is free as soon as the device stands still. */
+	return scsi->target ? scsi_target_let_go(scsi->target) : 0;
+}
+
+static int scsi_take(struct virtio_dev *dev)
+{
+	const struct scsi *scsi = scsi_of(dev);
+
+	return scsi->target ? scsi_target_take(scsi->target) :
+			      vhost_scsi_probe(container_of(dev->queues[0].backend, struct vhost,
+							    backend));
+}
+
 static void scsi_destroy(struct virtio_dev *dev)
 {
 	/* The kernel releases the target first. */
@@ -155,6 +174,8 @@ static const struct virtio_model scsi_model = {
 	.config_write = scsi_config_write,
 	.state = scsi_state,
 	.sync = scsi_sync,
+	.let_go = scsi_let_go,
+	.take = scsi_take,
 	.destroy = scsi_destroy,
 };
 

@@ -40,6 +40,20 @@ int scsi_target_new(struct scsi_target **out, const struct image_options *image,
 	return ret;
 }
 
+int scsi_target_let_go(struct scsi_target *target)
+{
+	return lio_target_let_go(&target->made);
+}
+
+/* One that was killed with it has left a target. */
+int scsi_target_take(struct scsi_target *target)
+{
+	if (target->made.taken)
+		return 0;
+	lio_remove_stale(&target->lio);
+	return lio_target_take(&target->made);
+}
+
 void scsi_target_destroy(struct scsi_target *target)
 {
 	if (target)

@@ -18,6 +18,9 @@ struct scsi_target {
 /* `index` distinguishes several of one process. Errors of lio_target_create(); -EIO; -ENOMEM. */
 __must_check int scsi_target_new(struct scsi_target **out, const struct image_options *image,
 				 unsigned index);
+/* As lio_target_let_go() and lio_target_take(). */
+__must_check int scsi_target_let_go(struct scsi_target *target);
+__must_check int scsi_target_take(struct scsi_target *target);
 /* NULL is none. */
 void scsi_target_destroy(struct scsi_target *target);
 

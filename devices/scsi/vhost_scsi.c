@@ -77,11 +77,11 @@ static int check_abi(struct vhost *vhost)
 
 /*
  * Only the kernel knows whether another machine has the target, and only an attempt to set the
- * endpoint shows it, which needs a memory table, even an empty one. There are no rings yet, and the
- * endpoint is cleared again, because a driver may never start. Any other error is handled at
- * DRIVER_OK, when there are rings.
+ * endpoint shows it, which needs a memory table, even an empty one. No ring runs, and the endpoint
+ * is cleared again, because a driver may never start. Any other error is handled at DRIVER_OK, when
+ * there are rings.
  */
-static int check_free(struct vhost *vhost)
+int vhost_scsi_probe(struct vhost *vhost)
 {
 	struct vhost_scsi_target *target = &scsi_of(vhost)->target;
 	struct vhost_memory empty = {};
@@ -91,13 +91,18 @@ static int check_free(struct vhost *vhost)
 		ret = sys_ioctl(vhost->sys, vhost->fd, VHOST_SCSI_SET_ENDPOINT, target);
 	if (ret >= 0)
 		scsi_halt(vhost);
-	if (!target_is_missing(ret))
+	return target_is_missing(ret) ? -EBUSY : 0;
+}
+
+static int check_free(struct vhost *vhost)
+{
+	if (!vhost_scsi_probe(vhost))
 		return 0;
-	log_missing(vhost, target);
+	log_missing(vhost, &scsi_of(vhost)->target);
 	return -ENODEV;
 }
 
-int vhost_scsi_open(struct vhost **out, struct sys *sys, const char *wwpn)
+int vhost_scsi_open(struct vhost **out, struct sys *sys, const char *wwpn, bool later)
 {
 	_cleanup_free_ struct vhost_scsi *scsi = calloc(1, sizeof(*scsi));
 	int ret;
@@ -110,7 +115,7 @@ int vhost_scsi_open(struct vhost **out, struct sys *sys, const char *wwpn)
 	if (ret)
 		return ret;
 	ret = check_abi(&scsi->vhost);
-	if (!ret)
+	if (!ret && !later)
 		ret = check_free(&scsi->vhost);
 	if (ret) {
 		vhost_close(&scsi->vhost);

@@ -157,7 +157,7 @@ int scsi_run(struct host *host, const char *wwpn)
 	struct vhost *vhost;
 	int err;
 
-	if (vhost_scsi_open(&vhost, &host->sys, wwpn))
+	if (vhost_scsi_open(&vhost, &host->sys, wwpn, false))
 		return 1;
 	err = virtio_dev_init(&scsi.dev, &model, &host->env, 0, vhost_scsi_features(vhost), 0,
 			      QUEUES, RING_SIZE);

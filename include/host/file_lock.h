@@ -12,5 +12,6 @@
 
 /* Exclusive for writers, shared for readers. Never waits: -EBUSY when another user has it. */
 __must_check int file_lock(int fd, bool readonly);
+void file_unlock(int fd);
 
 #endif

@@ -88,17 +88,21 @@ struct image_options {
 	bool direct;	/* O_DIRECT: past the host's page cache */
 	bool raw;	/* accept what looks like an image of another format */
 	bool threads;	/* do not try io_uring */
+	bool later;	/* neither locked nor claimed: image_take() follows */
 	unsigned depth; /* largest number of requests in flight */
 };
 
 struct image {
 	const char *path;
-	bool readonly, copied;
+	bool readonly, copied, block_device;
+	bool taken;    /* locked and claimed */
+	bool was_away; /* others may have written to it */
 	uint64_t size; /* bytes, as it was at open */
 	uint32_t logical_block, physical_block; /* bytes, powers of two */
 	int event_fd; /* borrowed from the engine; readable while finished requests wait */
 	/* private: */
 	int fd;	       /* owned; holds the lock */
+	int claim_fd;  /* owned; O_EXCL, of a writable block device; or -1 */
 	int direct_fd; /* owned; -1 unless `direct` */
 	struct image_engine *engine;
 	unsigned in_flight;
@@ -112,7 +116,7 @@ struct image {
 /*
  * Opens and locks an image: a writable one exclusively, a read-only one shared, by an open file
  * description lock over the whole file, released when the process ends. A writable block device is
- * also opened O_EXCL, so one that is mounted is refused. The format is raw; an image of another
+ * also opened O_EXCL, so one that is mounted is refused. With `later` neither is done. The format is raw; an image of another
  * format (host/image_format.h) is refused unless `raw` is set.
  *
  * If io_uring is not available, or lacks the operations needed here (Linux 5.6), threads do the
@@ -153,6 +157,16 @@ void image_finish(struct image *image);
  * for it. Its error, or that of an earlier flush, logged; then later flushes fail, too.
  */
 __must_check int image_sync(struct image *image);
+
+/*
+ * For a machine that moves: others may have the image from here on, and read what was written to
+ * it; and it is this one's again, of which nothing is known any more. In between, nothing may be
+ * submitted. Both are idempotent. The first one's errors are those of image_sync(), and the image
+ * is let go nevertheless. The second one's: -EBUSY, not logged: another user has it; or errno of
+ * open(2).
+ */
+__must_check int image_let_go(struct image *image);
+__must_check int image_take(struct image *image);
 
 /*
  * Waits only for the system calls in flight: a request that they do not complete is cancelled, so

@@ -81,7 +81,8 @@ struct machine_ops {
 	/*
 	 * From run() of an ask. Parks all vCPUs, and lets them run again; a reset in between
 	 * changes nothing, and the end needs no resume(). -EALREADY; -EBUSY: a debugger decides
-	 * about the vCPUs; -EINPROGRESS: the machine stands still because it is moving.
+	 * about the vCPUs; -EINPROGRESS: the machine stands still because it is moving; -EAGAIN:
+	 * it has moved or tried to, and another program has its storage.
 	 */
 	int (*pause)(struct vm *vm);
 	int (*resume)(struct vm *vm);

@@ -453,6 +453,35 @@ static void test_lock(void **state)
 	close(fd);
 }
 
+/* A machine that moves: its target is there while it has the file. */
+static void test_handed_over(void **state)
+{
+	struct fixture *f = *state;
+	struct image_options image = { .path = f->image, .raw = true, .later = true };
+	struct lio_target here, there;
+
+	create(f, &here, false);
+	assert_int_equal(lio_target_create(&there, &f->lio, &image, 1), 0);
+	assert_string_not_equal(here.wwpn, there.wwpn);
+	assert_false(exists(f, "vhost/%s", there.wwpn));
+	assert_int_equal(lio_target_take(&there), -EBUSY);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(lio_target_let_go(&here), 0);
+		assert_int_equal(lio_target_let_go(&here), 0);
+		assert_false(exists(f, "vhost/%s", here.wwpn));
+		assert_int_equal(lio_target_take(&there), 0);
+		assert_int_equal(lio_target_take(&there), 0);
+		assert_true(exists(f, "vhost/%s/tpgt_1/lun/lun_0/disk", there.wwpn));
+		assert_int_equal(lio_target_take(&here), -EBUSY);
+		assert_int_equal(lio_target_let_go(&there), 0);
+		assert_int_equal(lio_target_take(&here), 0);
+		assert_true(exists(f, "vhost/%s/tpgt_1/lun/lun_0/disk", here.wwpn));
+	}
+	lio_target_destroy(&there);
+	lio_target_destroy(&here);
+	expect_nothing_left(f);
+}
+
 /* Whichever change of configfs fails: one line, and nothing is left. */
 static void test_nth_failure(void **state)
 {
@@ -828,6 +857,7 @@ int main(void)
 		TEST(test_readonly_target),
 		TEST(test_two_targets_of_one_process),
 		TEST(test_lock),
+		TEST(test_handed_over),
 		TEST(test_nth_failure),
 		TEST(test_shared_folder_goes_meanwhile),
 		TEST(test_shared_folders_with_something_in_them_stay),

@@ -97,7 +97,7 @@ static int setup(void **state)
 					 .no_target = -ENODEV };
 	f->env.fake.hook = vhost_hook;
 	f->env.fake.hook_data = &f->kernel;
-	assert_int_equal(vhost_scsi_open(&vhost, &f->env.fake.sys, WWPN), 0);
+	assert_int_equal(vhost_scsi_open(&vhost, &f->env.fake.sys, WWPN, false), 0);
 	options.features = vhost_scsi_features(vhost);
 	assert_int_equal(virtio_scsi_new(&f->env.dev, &f->env.virtio, 0, &options), 0);
 	assert_int_equal(vhost_bind(vhost, f->env.dev, 0, f->env.dev->queue_count), 0);
@@ -199,6 +199,22 @@ static void test_passes_its_rings_on_while_writes_are_logged(void **state)
 	assert_int_equal(fake_sys_count(&f->env.fake, VHOST_SET_LOG_BASE), 0);
 }
 
+/* A target that moves here is not asked for at the open; it is free, or not, later. */
+static void test_target_of_another_machine(void **state)
+{
+	struct fixture *f = *state;
+	struct vhost *vhost;
+
+	f->kernel.no_target = -EEXIST;
+	f->kernel.wwpn = "another";
+	assert_int_equal(vhost_scsi_open(&vhost, &f->env.fake.sys, WWPN, true), 0);
+	assert_int_equal(vhost_scsi_probe(vhost), -EBUSY);
+	f->kernel.wwpn = WWPN;
+	assert_int_equal(vhost_scsi_probe(vhost), 0);
+	assert_false(f->kernel.has_endpoint);
+	vhost_free(vhost);
+}
+
 static void test_restart_many_times(void **state)
 {
 	struct fixture *f = *state;
@@ -273,13 +289,13 @@ static void test_nth_failure_at_open(void **state)
 	/* open, owner, features, ABI */
 	for (unsigned n = 1; n <= 4; n++) {
 		f->env.fake.fail_at = f->env.fake.calls + n;
-		assert_int_equal(vhost_scsi_open(&vhost, &f->env.fake.sys, WWPN), -EIO);
+		assert_int_equal(vhost_scsi_open(&vhost, &f->env.fake.sys, WWPN, false), -EIO);
 		assert_int_equal(fake_open_fds(), fds);
 	}
 	/* Table, endpoint: -EIO does not say that another machine has the target. */
 	for (unsigned n = 5; n <= 6; n++) {
 		f->env.fake.fail_at = f->env.fake.calls + n;
-		assert_int_equal(vhost_scsi_open(&vhost, &f->env.fake.sys, WWPN), 0);
+		assert_int_equal(vhost_scsi_open(&vhost, &f->env.fake.sys, WWPN, false), 0);
 		assert_false(f->kernel.has_endpoint);
 		vhost_free(vhost);
 		assert_int_equal(fake_open_fds(), fds);
@@ -294,7 +310,7 @@ static void expect_open_line(struct fixture *f, const char *line)
 
 	f->kernel.has_table = false;
 	capture_stderr_begin(&capture);
-	ret = vhost_scsi_open(&vhost, &f->env.fake.sys, WWPN);
+	ret = vhost_scsi_open(&vhost, &f->env.fake.sys, WWPN, false);
 	capture_expect_all(&capture, line);
 	assert_true(ret < 0);
 }
@@ -333,6 +349,7 @@ int main(void)
 		DEVICE_TEST(test_endpoint_comes_behind_the_rings),
 		DEVICE_TEST(test_endpoint_goes_before_the_rings),
 		DEVICE_TEST(test_passes_its_rings_on_while_writes_are_logged),
+		DEVICE_TEST(test_target_of_another_machine),
 		DEVICE_TEST(test_restart_many_times),
 		DEVICE_TEST(test_queue_not_enabled),
 		DEVICE_TEST(test_target_is_gone_at_driver_ok),

@@ -120,7 +120,7 @@ static void add_scsi(struct scene *s)
 	struct virtio_scsi_options options = { .request_queues = 2, .max_target = 1 };
 	struct virtio_dev *dev;
 
-	FUZZ_CHECK(!vhost_scsi_open(&vhost, &s->g.rig.fake.sys, "naa.5001405000000001"));
+	FUZZ_CHECK(!vhost_scsi_open(&vhost, &s->g.rig.fake.sys, "naa.5001405000000001", false));
 	options.features = vhost_scsi_features(vhost);
 	FUZZ_CHECK(!virtio_scsi_new(&dev, &s->g.env, 0, &options));
 	FUZZ_CHECK(!vhost_bind(vhost, dev, 0, dev->queue_count));

@@ -762,6 +762,54 @@ static void locks_keep_writers_alone(void **state)
 	assert_int_equal(open_error(f->path, false), 0);
 }
 
+/* Of a machine that moves: what one has written the other one reads; and it is had by one at a time. */
+static void it_is_handed_over(void **state)
+{
+	struct fixture *f = *state;
+	struct image_options options = options_of(f);
+	struct image other;
+
+	options.later = true;
+	assert_int_equal(image_open(&other, &options), 0);
+	assert_int_equal(image_take(&other), -EBUSY);
+	assert_int_equal(image_take(&f->image), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(image_let_go(&f->image), 0);
+		assert_int_equal(image_let_go(&f->image), 0);
+		assert_int_equal(image_take(&other), 0);
+		assert_int_equal(image_take(&other), 0);
+		assert_int_equal(image_take(&f->image), -EBUSY);
+		assert_int_equal(open_error(f->path, false), -EBUSY);
+		assert_int_equal(image_let_go(&other), 0);
+		assert_int_equal(image_take(&f->image), 0);
+		assert_int_equal(image_take(&other), -EBUSY);
+	}
+	image_close(&other);
+	assert_int_equal(open_error(f->path, true), -EBUSY);
+	/* An error of the flush does not keep it here. */
+	f->image.flush_error = -EIO;
+	assert_int_equal(image_let_go(&f->image), -EIO);
+	assert_int_equal(open_error(f->path, false), 0);
+}
+
+/* Readers do not wait for each other. */
+static void a_readonly_one_is_had_by_both(void **state)
+{
+	struct fixture *f = *state;
+	struct image_options options = options_of(f);
+	struct image other;
+
+	options.readonly = options.later = true;
+	reopen(f, &options);
+	assert_int_equal(open_error(f->path, false), -EBUSY);
+	assert_int_equal(image_open(&other, &options), 0);
+	assert_int_equal(image_let_go(&f->image), 0);
+	assert_int_equal(image_take(&other), 0);
+	assert_int_equal(image_take(&f->image), 0);
+	image_close(&other);
+	assert_int_equal(open_error(f->path, false), -EBUSY);
+}
+
 static void geometry_is_plausible(void **state)
 {
 	struct fixture *f = *state;
@@ -882,6 +930,8 @@ int main(void)
 		TEST(wrong_files_are_refused),
 		TEST(a_copy_leaves_the_file_alone),
 		TEST(locks_keep_writers_alone),
+		TEST(it_is_handed_over),
+		TEST(a_readonly_one_is_had_by_both),
 		TEST(geometry_is_plausible),
 		TEST(threads_take_over_where_io_uring_is_refused),
 		TEST(dead_ring_fails_requests),

@@ -5,6 +5,7 @@
 Each CASE is a function here; it waits for events and lines, never for a time. FOLDER, empty, becomes
 the working folder and the user's runtime folder. Prints what is wrong, and then ends with status 1.
 """
+import fcntl
 import os
 import random
 import select
@@ -65,8 +66,8 @@ class Machine:
             fail(f"{self.name}: {self.process.returncode} {said!r}, expected {status} {errors!r}")
 
 
-def new(name="m0"):
-    machine = Machine(name, "run", payload, "--memory", "16M")
+def new(name="m0", *more):
+    machine = Machine(name, "run", payload, "--memory", "16M", *more)
     machine.echoes()
     return machine
 
@@ -180,6 +181,66 @@ def stays():
     machine.ended()
 
 
+def lock(path):
+    """As a Kinglet has that writes to it; None: another has it."""
+    file = open(path, "r+b")
+    try:
+        fcntl.fcntl(file, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))
+    except BlockingIOError:
+        return None
+    return file
+
+
+def receive(connection, last):
+    """As a target, up to a frame of type `last`."""
+    stream = connection.makefile("rb")
+    kind = 0
+    while kind != last:
+        kind, size = struct.unpack("<II", stream.read(8))
+        stream.read(size)
+        if kind == 1:
+            connection.sendall(struct.pack("<II", 2, 0))
+
+
+def storage():
+    """A disk has one user at each moment. Without it, the machine stands still."""
+    with open("disk", "wb") as file:
+        file.truncate(1 << 20)
+    machine = new("m0", "--disk", "disk")
+    for n in range(1, 4):
+        place = Place(f"m{n}")
+        command = migrate(machine.name, place)
+        target = place.machine()
+        end(command, 0)
+        machine.ended()
+        machine = target
+        machine.echoes()
+        if lock("disk"):
+            fail("the disk is not locked")
+    for keeps in False, True:
+        place = Place("m4")
+        command = migrate("m3", place)
+        with place.accept() as connection:
+            receive(connection, 4)
+            held = lock("disk")
+            if not held:
+                fail("its disk was not let go")
+            if not keeps:
+                held.close()
+        if keeps:
+            end(command, 101, "it stands still here: kinglet resume tries again")
+            run("resume", "m3", status=100, errors="another program has its storage")
+            held.close()
+            run("resume", "m3")
+        else:
+            end(command, 101, "the target closed the connection")
+        machine.echoes()
+        if lock("disk"):
+            fail("the disk is not locked again")
+    machine.process.stdin.write(b"\0")
+    machine.ended()
+
+
 def killed():
     """Either at any moment. Without its source, a target that has not all of the machine ends."""
     for seed in range(20):
@@ -213,4 +274,5 @@ def killed():
 case, folder, kinglet, payload = sys.argv[1:]
 os.chdir(folder)
 os.environ["XDG_RUNTIME_DIR"] = folder
-{"moves": moves, "listens": listens, "stays": stays, "killed": killed}[case]()
+{"moves": moves, "listens": listens, "stays": stays, "storage": storage,
+ "killed": killed}[case]()

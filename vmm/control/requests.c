@@ -110,6 +110,8 @@ static void refuse_pause(struct job *job, int ret, const char *already)
 		refuse(&job->refusal, BAD_STATE, "%s", already);
 	else if (ret == -EINPROGRESS)
 		refuse(&job->refusal, BAD_STATE, "the machine is moving");
+	else if (ret == -EAGAIN)
+		refuse(&job->refusal, BAD_STATE, "another program has its storage");
 	else if (ret)
 		refuse(&job->refusal, BAD_STATE, "a debugger decides which vCPUs run (--gdb)");
 }

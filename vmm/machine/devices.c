@@ -25,6 +25,7 @@ static struct virtio_env env_of(struct vm *vm)
 		.irqs = &vm->irqs,
 		.sys = vm->sys,
 		.watcher = { broken, vm },
+		.arrives = vm->config->incoming,
 	};
 }
 

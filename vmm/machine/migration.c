@@ -4,6 +4,7 @@
 #include "migrate.h"
 #include "pause.h"
 #include "save.h"
+#include "storage.h"
 
 #include "base/log.h"
 #include "core/dirty.h"
@@ -14,6 +15,8 @@
 #include <sys/socket.h>
 
 #define DOWNTIME_NS (UINT64_C(300) * 1000000)
+
+enum { STORAGE_MS = 5000 };
 
 struct migration {
 	struct migrate_source *source; /* owned */
@@ -31,7 +34,9 @@ static int describe(void *owner, int fd)
 
 static int save(void *owner, int fd)
 {
-	return vm_save_to(owner, fd, true);
+	int ret = storage_let_go(owner);
+
+	return ret ? ret : vm_save_to(owner, fd, true);
 }
 
 static int log_start(void *owner)
@@ -79,15 +84,22 @@ static int freeze(void *owner)
 	return 0;
 }
 
-static void thaw(void *owner)
+/* Without its storage it stands still, until it is told to go on once more. */
+static void let_run(struct vm *vm, unsigned patience_ms)
 {
-	struct vm *vm = owner;
-
+	if (storage_take(vm, patience_ms))
+		return;
 	vm->moving = false;
 	for (unsigned i = 0; i < vm->device_count; i++)
 		virtio_thaw(vm->devices[i]);
 	if (run_resume(vm))
 		log_error("after the migration the machine stays paused");
+}
+
+/* A target that has failed may be ending: only then is the storage free. */
+static void thaw(void *owner)
+{
+	let_run(owner, STORAGE_MS);
 }
 
 static void progressed(void *owner, const struct migrate_progress *progress)
@@ -107,37 +119,21 @@ static void progressed(void *owner, const struct migrate_progress *progress)
 static void ended(void *owner, enum migrate_result result, const char *why)
 {
 	struct vm *vm = owner;
+	char line[400];
 
 	vm->migration->runs = false;
 	if (result == MIGRATE_DONE) {
 		ending_decide(&vm->ending, OUTCOME_QUIT, 0, "moved to %s", vm->migration->where);
 		return;
 	}
-	log_error("migration to %s: %s; %s", vm->migration->where, why,
-		  result == MIGRATE_FAILED ? "the machine goes on here" :
-					     "it may run there, so it stands still here: if it "
-					     "does not, kinglet resume");
-	observers_happened(&vm->observers, MACHINE_STAYS, why);
-}
-
-/* The log has no writes of the kernel's vhost. */
-static int check_devices(const struct vm *vm)
-{
-	for (unsigned i = 0; i < vm->device_count; i++) {
-		const struct virtio_dev *dev = vm->devices[i];
-
-		for (unsigned j = 0; j < dev->queue_count; j++) {
-			const struct backend *backend = dev->queues[j].backend;
-
-			if (!backend || strncmp(backend->ops->name, "vhost", 5) != 0)
-				continue;
-			log_error("%s: %s runs its queues, and what that writes is not logged: this "
-				  "machine cannot move",
-				  dev->name, backend->ops->name);
-			return -EOPNOTSUPP;
-		}
-	}
-	return 0;
+	snprintf(line, sizeof(line), "%s; %s", why,
+		 !vm->moving		  ? "the machine goes on here" :
+		 result == MIGRATE_FAILED ? "its storage is in use, so it stands still here: kinglet "
+					    "resume tries again" :
+					    "it may run there, so it stands still here: if it does "
+					    "not, kinglet resume");
+	log_error("migration to %s: %s", vm->migration->where, line);
+	observers_happened(&vm->observers, MACHINE_STAYS, vm->moving ? line : why);
 }
 
 static int check(const struct vm *vm)
@@ -147,7 +143,7 @@ static int check(const struct vm *vm)
 	else if (vm->paused)
 		log_error("migration: the machine is paused; kinglet resume lets it run on");
 	else
-		return check_devices(vm);
+		return 0;
 	return -EBUSY;
 }
 
@@ -231,8 +227,8 @@ int vm_take_back(struct vm *vm)
 		return 0;
 	if (vm->migration->runs)
 		return -EINPROGRESS;
-	thaw(vm);
-	return 0;
+	let_run(vm, 0);
+	return vm->moving ? -EAGAIN : 0;
 }
 
 void vm_migration_free(struct vm *vm)
@@ -255,7 +251,8 @@ static int load(void *owner, int fd)
 		return ret;
 	ret = vm_load(vm, snapshot);
 	snapshot_free(snapshot);
-	return ret;
+	/* Its source has let it go. */
+	return ret ? ret : storage_take(vm, 0);
 }
 
 int machine_expect(struct snapshot **snapshot, int fd)
@@ -282,5 +279,7 @@ int vm_receive(struct vm *vm)
 
 	if (!ret)
 		vm_restart_devices(vm);
+	else
+		(void)!storage_let_go(vm);
 	return ret;
 }

@@ -11,8 +11,8 @@
 /*
  * Begins to send the machine to the Kinglet at the other end of `fd`, which it takes over; messages
  * call it `where`. Then MACHINE_STAYS happens, or the run ends. Logs. -ENOTSOCK: the fd is no
- * stream socket; -EBUSY: one is going on, or the machine is paused; -EOPNOTSUPP: it has a device
- * that cannot move; -ENOMEM, and errno of the host.
+ * stream socket; -EBUSY: one is going on, or the machine is paused; -ENOMEM, and errno of
+ * the host.
  */
 __must_check int vm_migrate(struct vm *vm, int fd, const char *where);
 /* -EALREADY: there is none; -EBUSY: it is too late. */
@@ -20,7 +20,8 @@ __must_check int vm_migrate_cancel(struct vm *vm);
 
 /*
  * Lets a machine go on whose target has not said whether it runs there; does nothing if it does not
- * stand still for a migration. -EINPROGRESS: that is going on.
+ * stand still for a migration. -EINPROGRESS: that is going on; -EAGAIN, logged: another program has
+ * its storage.
  */
 __must_check int vm_take_back(struct vm *vm);
 

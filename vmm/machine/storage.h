@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The storage of a machine that moves: one of the two processes has it. Machine's thread, all
+ * devices stand still. Private to vmm/machine.
+ */
+#ifndef KINGLET_MACHINE_STORAGE_H
+#define KINGLET_MACHINE_STORAGE_H
+
+#include "vm.h"
+
+/*
+ * Lets another process have it, with all that was written. The first error of a device, which has
+ * logged it; then, too, none has any.
+ */
+__must_check int storage_let_go(struct vm *vm);
+
+/*
+ * Takes what is not here yet. If another process has it, waits for up to `patience_ms`, for that
+ * may be ending. Logs. -EBUSY: it did not end; and others of model->take(): then nothing is here.
+ */
+__must_check int storage_take(struct vm *vm, unsigned patience_ms);
+
+#endif
