@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { RAM = 16 << 20, PATIENCE_MS = 60000 };
+enum { HALF = 1 << 20, PATIENCE_MS = 60000 };
 
 void require(bool ok, const char *what)
 {
@@ -31,14 +31,14 @@ static const struct virtio_transport_ops no_transport = {
 
 void host_init(struct host *host)
 {
-	const struct gmem_range ram = { .gpa = 0, .len = RAM };
+	const struct gmem_range ram[] = { { 0, HALF }, { HOST_HIGH, HALF } };
 	const struct gmem_options options = { 0 };
 
 	*host = (struct host){ .transport = { &no_transport } };
 	sys_init(&host->sys);
 	host->kvm = (struct kvm){ .sys = &host->sys, .dev_fd = -1, .vm_fd = -1 };
 	host->irqs.kvm = &host->kvm;
-	require(!gmem_init(&host->mem, &ram, 1, &options), "no memory");
+	require(!gmem_init(&host->mem, ram, 2, &options), "no memory");
 	require(!loop_init(&host->loop), "no event loop");
 	host->env = (struct virtio_env){
 		.mem = &host->mem,
@@ -57,7 +57,7 @@ uint64_t host_alloc(struct host *host, uint64_t len, uint64_t align)
 {
 	uint64_t gpa = (host->next + align - 1) & ~(align - 1);
 
-	require(gpa + len <= RAM, "out of memory");
+	require(gmem_ptr(&host->mem, gpa, len), "out of memory");
 	host->next = gpa + len;
 	return gpa;
 }

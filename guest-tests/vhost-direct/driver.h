@@ -33,12 +33,15 @@ struct host {
 	uint64_t next; /* first address not yet allocated */
 };
 
+/* Memory is at 0, and as much at HOST_HIGH, as a guest's is below and above a hole. */
+#define HOST_HIGH (4ULL << 30)
+
 /* These end the process when a resource is missing. */
 void host_init(struct host *host);
 void host_destroy(struct host *host);
 /*
  * Allocates zeroed memory for the device and returns its device address; host_ptr() returns the
- * pointer.
+ * pointer. From host->next on, which is 0 at first.
  */
 uint64_t host_alloc(struct host *host, uint64_t len, uint64_t align);
 void *host_ptr(struct host *host, uint64_t gpa, uint64_t len);
@@ -84,6 +87,10 @@ void driver_stop(struct virtio_dev *dev);
 
 /* The experiments: 0, or 1 after a line that says what went wrong. */
 int net_run(struct host *host, const char *tap_name);
+int net_log(struct host *host, const char *tap_name);
+int net_switch(struct host *host, const char *tap_name, unsigned times);
 int scsi_run(struct host *host, const char *wwpn);
+int scsi_log(struct host *host, const char *wwpn);
+int vsock_log(struct host *host, unsigned cid);
 
 #endif

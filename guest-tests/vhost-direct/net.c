@@ -3,37 +3,22 @@
  * vhost-net and a tap. Frames put into the transmit queue must come out of the interface, where a
  * packet socket receives them, and frames that this socket sends must arrive in the receive queue.
  */
-#include "driver.h"
-
-#include "devices/vhost_net.h"
-#include "host/tap.h"
+#include "net.h"
 
 #include <arpa/inet.h>
-#include <linux/if_ether.h>
 #include <linux/if_packet.h>
-#include <linux/virtio_net.h>
 #include <net/if.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
-enum { RX, TX, QUEUES };
 enum { FRAMES = 1000, MIN_FRAME = 60, MAX_FRAME = ETH_FRAME_LEN };
-enum { HEADER = sizeof(struct virtio_net_hdr_v1), BUFFER = 2048 };
 enum { ETHERTYPE = 0x88b5 }; /* IEEE 802: for experiments */
-
-struct net {
-	struct host *host;
-	struct virtio_dev dev;
-	struct ring rings[QUEUES];
-	uint64_t buffers[QUEUES]; /* RING_CHAINS of BUFFER bytes each */
-	int socket;
-};
 
 static const struct virtio_model model = { .name = "direct-net", .id = VIRTIO_ID_NET };
 
-static uint64_t buffer_of(const struct net *net, unsigned queue, unsigned chain)
+uint64_t net_buffer(const struct net *net, unsigned queue, unsigned chain)
 {
 	return net->buffers[queue] + (uint64_t)chain * BUFFER;
 }
@@ -74,22 +59,25 @@ static int open_socket(const char *interface)
 	return fd;
 }
 
-static void transmit_some(struct net *net, unsigned first, unsigned count)
+void net_transmit(struct net *net, unsigned first, unsigned count)
 {
-	struct ring *ring = &net->rings[TX];
-	uint8_t seen[BUFFER];
-	uint32_t written;
-
 	for (unsigned i = 0; i < count; i++) {
-		struct buffer buffer = { .gpa = buffer_of(net, TX, i) };
+		unsigned chain = (first + i) % RING_CHAINS;
+		struct buffer buffer = { .gpa = net_buffer(net, TX, chain) };
 		uint8_t *data = host_ptr(net->host, buffer.gpa, BUFFER);
 
 		/* §5.1.6.2: no checksum to compute, no segmentation. */
 		memset(data, 0, HEADER);
 		buffer.len = HEADER + make_frame(data + HEADER, first + i);
-		ring_send(ring, i, &buffer, 1);
+		ring_send(&net->rings[TX], chain, &buffer, 1);
 	}
-	ring_kick(ring);
+}
+
+void net_transmitted(struct net *net, unsigned first, unsigned count)
+{
+	uint8_t seen[BUFFER];
+	uint32_t written;
+
 	for (unsigned i = 0; i < count; i++) {
 		struct pollfd arrived = { .fd = net->socket, .events = POLLIN };
 		ssize_t len;
@@ -99,37 +87,24 @@ static void transmit_some(struct net *net, unsigned first, unsigned count)
 		require(len > 0 && is_frame(seen, (size_t)len, first + i), "a frame was changed");
 	}
 	for (unsigned i = 0; i < count; i++)
-		ring_wait(ring, &written);
+		ring_wait(&net->rings[TX], &written);
 }
 
-static void offer_receive_buffer(struct net *net, unsigned chain)
+void net_offer(struct net *net, unsigned chain)
 {
-	const struct buffer buffer = { buffer_of(net, RX, chain), BUFFER, true };
+	const struct buffer buffer = { net_buffer(net, RX, chain), BUFFER, true };
 
 	ring_send(&net->rings[RX], chain, &buffer, 1);
 }
 
-/* The next frame of our type; the host sends others (IPv6 neighbour discovery). */
-static void receive_one(struct net *net, unsigned n)
+void net_offer_all(struct net *net)
 {
-	const uint8_t *frame;
-	unsigned chain;
-	uint32_t len;
-
-	do {
-		chain = ring_wait(&net->rings[RX], &len);
-		frame = host_ptr(net->host, buffer_of(net, RX, chain) + HEADER, BUFFER - HEADER);
-		require(len > HEADER + ETH_HLEN && len <= BUFFER, "an impossible length");
-		if (frame[12] == ETHERTYPE >> 8 && frame[13] == (ETHERTYPE & 0xff))
-			break;
-		offer_receive_buffer(net, chain);
-		ring_kick(&net->rings[RX]);
-	} while (true);
-	require(is_frame(frame, len - HEADER, n), "a received frame was changed");
-	offer_receive_buffer(net, chain);
+	for (unsigned i = 0; i < RING_CHAINS; i++)
+		net_offer(net, i);
+	ring_kick(&net->rings[RX]);
 }
 
-static void receive_some(struct net *net, unsigned first, unsigned count)
+void net_inject(struct net *net, unsigned first, unsigned count)
 {
 	uint8_t frame[MAX_FRAME];
 
@@ -138,57 +113,91 @@ static void receive_some(struct net *net, unsigned first, unsigned count)
 
 		require(send(net->socket, frame, len, 0) == (ssize_t)len, "the tap takes no frame");
 	}
-	for (unsigned i = 0; i < count; i++)
-		receive_one(net, first + i);
-	ring_kick(&net->rings[RX]);
+}
+
+unsigned net_receive(struct net *net, unsigned n)
+{
+	const uint8_t *frame;
+	unsigned chain;
+	uint32_t len;
+
+	do {
+		chain = ring_wait(&net->rings[RX], &len);
+		frame = host_ptr(net->host, net_buffer(net, RX, chain) + HEADER, BUFFER - HEADER);
+		require(len > HEADER + ETH_HLEN && len <= BUFFER, "an impossible length");
+		if (frame[12] == ETHERTYPE >> 8 && frame[13] == (ETHERTYPE & 0xff))
+			break;
+		net_offer(net, chain);
+		ring_kick(&net->rings[RX]);
+	} while (true);
+	require(is_frame(frame, len - HEADER, n), "a received frame was changed");
+	return chain;
 }
 
 static void exchange(struct net *net)
 {
 	const unsigned batch = RING_CHAINS / 2;
 
-	for (unsigned i = 0; i < RING_CHAINS; i++)
-		offer_receive_buffer(net, i);
-	ring_kick(&net->rings[RX]);
 	for (unsigned n = 0; n < FRAMES; n += batch) {
 		unsigned count = FRAMES - n < batch ? FRAMES - n : batch;
 
-		transmit_some(net, n, count);
-		receive_some(net, n, count);
+		net_transmit(net, n, count);
+		ring_kick(&net->rings[TX]);
+		net_transmitted(net, n, count);
+		net_inject(net, n, count);
+		for (unsigned i = 0; i < count; i++)
+			net_offer(net, net_receive(net, n + i));
+		ring_kick(&net->rings[RX]);
 	}
+}
+
+bool net_open(struct net *net, struct host *host, const char *tap_name)
+{
+	const struct tap_options tap_options = { .name = tap_name };
+	int err;
+
+	*net = (struct net){ .host = host };
+	if (vhost_net_open(&net->vhost, &host->sys, -1, false) ||
+	    tap_open(&net->tap, &host->sys, &tap_options) || tap_set_header(&net->tap, HEADER))
+		return false;
+	err = virtio_dev_init(&net->dev, &model, &host->env, 0, vhost_net_features(net->vhost), 0,
+			      QUEUES, RING_SIZE);
+	require(!err, "no device");
+	require(!vhost_net_bind(net->vhost, &net->dev, RX, net->tap.fd), "no vhost");
+	net->socket = open_socket(tap_name);
+	for (unsigned i = 0; i < QUEUES; i++)
+		net->buffers[i] = host_alloc(host, RING_CHAINS * BUFFER, 1);
+	return true;
+}
+
+void net_close(struct net *net)
+{
+	close(net->socket);
+	virtio_dev_destroy(&net->dev);
+	tap_close(&net->tap);
+}
+
+void net_start(struct net *net, uint64_t features)
+{
+	for (unsigned i = 0; i < QUEUES; i++)
+		ring_init(&net->rings[i], net->host, &net->dev.queues[i]);
+	driver_start(&net->dev, net->host, features);
 }
 
 int net_run(struct host *host, const char *tap_name)
 {
-	const struct tap_options tap_options = { .name = tap_name };
-	struct net net = { .host = host };
-	struct vhost *vhost;
-	struct tap tap;
-	int err;
+	struct net net;
 
-	if (vhost_net_open(&vhost, &host->sys, -1, false) ||
-	    tap_open(&tap, &host->sys, &tap_options) || tap_set_header(&tap, HEADER))
+	if (!net_open(&net, host, tap_name))
 		return 1;
-	err = virtio_dev_init(&net.dev, &model, &host->env, 0, vhost_net_features(vhost), 0, QUEUES,
-			      RING_SIZE);
-	require(!err, "no device");
-	require(!vhost_net_bind(vhost, &net.dev, RX, tap.fd), "no vhost");
-	net.socket = open_socket(tap_name);
-	for (unsigned i = 0; i < QUEUES; i++)
-		net.buffers[i] = host_alloc(host, RING_CHAINS * BUFFER, BUFFER);
-
 	/* Twice: after a reset the device must work as before. */
 	for (unsigned life = 0; life < 2; life++) {
-		for (unsigned i = 0; i < QUEUES; i++)
-			ring_init(&net.rings[i], host, &net.dev.queues[i]);
-		driver_start(&net.dev, host, 0);
+		net_start(&net, 0);
+		net_offer_all(&net);
 		exchange(&net);
 		driver_stop(&net.dev);
 	}
 	printf("net: %d frames out and %d in, each as it was sent\n", 2 * FRAMES, 2 * FRAMES);
-
-	close(net.socket);
-	virtio_dev_destroy(&net.dev);
-	tap_close(&tap);
+	net_close(&net);
 	return 0;
 }

@@ -4,6 +4,7 @@
  * from its beginning, and reads it back.
  */
 #include "driver.h"
+#include "pages.h"
 
 #include "devices/vhost_scsi.h"
 #include "base/le.h"
@@ -14,7 +15,7 @@
 
 enum { CONTROL, EVENT, REQUEST, QUEUES };
 enum { TARGET = 1 }; /* the number of the portal group: tpgt_1 */
-enum { BLOCK = 512, DATA = 128 * BLOCK };
+enum { BLOCK = 512, DATA = 128 * BLOCK, RESPONSE = sizeof(struct virtio_scsi_cmd_resp) };
 
 /* SPC-4 and SBC-3 operation codes. */
 enum {
@@ -32,6 +33,7 @@ struct scsi {
 	struct host *host;
 	struct virtio_dev dev;
 	struct ring rings[QUEUES];
+	struct vhost *vhost;
 	uint64_t request, response, data; /* addresses; data: DATA bytes */
 };
 
@@ -50,32 +52,44 @@ static uint32_t get_be32(const uint8_t *p)
 	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
-/* §5.6.6.1: the request, data to the device, the response, data from the device. True when GOOD. */
-static bool command(struct scsi *scsi, const uint8_t cdb[10], enum direction direction,
-		    uint32_t len)
+/* §5.6.6.1: the request, data to the device, the response, data from the device. Without a kick. */
+static void send_command(struct scsi *scsi, const uint8_t cdb[10], enum direction direction,
+			 uint32_t len)
 {
 	struct virtio_scsi_cmd_req *request =
 		host_ptr(scsi->host, scsi->request, sizeof(*request));
-	struct virtio_scsi_cmd_resp *response =
-		host_ptr(scsi->host, scsi->response, sizeof(*response));
 	const struct buffer data = { scsi->data, len, direction == DATA_IN };
 	struct buffer chain[3] = { { scsi->request, sizeof(*request), false } };
 	unsigned count = 1;
-	uint32_t written;
 
 	*request = (struct virtio_scsi_cmd_req){ .lun = { 1, TARGET, 0x40, 0 } };
 	memcpy(request->cdb, cdb, 10);
-	memset(response, 0xff, sizeof(*response));
+	memset(host_ptr(scsi->host, scsi->response, RESPONSE), 0xff, RESPONSE);
 	if (direction == DATA_OUT)
 		chain[count++] = data;
-	chain[count++] = (struct buffer){ scsi->response, sizeof(*response), true };
+	chain[count++] = (struct buffer){ scsi->response, RESPONSE, true };
 	if (direction == DATA_IN)
 		chain[count++] = data;
 	ring_send(&scsi->rings[REQUEST], 0, chain, count);
+}
+
+/* True when GOOD. */
+static bool finish_command(struct scsi *scsi)
+{
+	const struct virtio_scsi_cmd_resp *response = host_ptr(scsi->host, scsi->response, RESPONSE);
+	uint32_t written;
+
 	ring_kick(&scsi->rings[REQUEST]);
 	ring_wait(&scsi->rings[REQUEST], &written);
 	require(response->response == VIRTIO_SCSI_S_OK, "the target did not take the command");
 	return !response->status;
+}
+
+static bool command(struct scsi *scsi, const uint8_t cdb[10], enum direction direction,
+		    uint32_t len)
+{
+	send_command(scsi, cdb, direction, len);
+	return finish_command(scsi);
 }
 
 static void transfer(struct scsi *scsi, uint8_t operation, uint32_t block, uint32_t len)
@@ -151,27 +165,67 @@ static void exchange(struct scsi *scsi)
 	printf("scsi: %u blocks written and read back\n", blocks);
 }
 
-int scsi_run(struct host *host, const char *wwpn)
+static bool start(struct scsi *scsi, struct host *host, const char *wwpn)
 {
-	struct scsi scsi = { .host = host };
-	struct vhost *vhost;
 	int err;
 
-	if (vhost_scsi_open(&vhost, &host->sys, wwpn, false))
-		return 1;
-	err = virtio_dev_init(&scsi.dev, &model, &host->env, 0, vhost_scsi_features(vhost), 0,
+	*scsi = (struct scsi){ .host = host };
+	if (vhost_scsi_open(&scsi->vhost, &host->sys, wwpn, false))
+		return false;
+	err = virtio_dev_init(&scsi->dev, &model, &host->env, 0, vhost_scsi_features(scsi->vhost), 0,
 			      QUEUES, RING_SIZE);
 	require(!err, "no device");
-	require(!vhost_bind(vhost, &scsi.dev, 0, scsi.dev.queue_count), "no vhost");
-	scsi.request = host_alloc(host, sizeof(struct virtio_scsi_cmd_req), 8);
-	scsi.response = host_alloc(host, sizeof(struct virtio_scsi_cmd_resp), 8);
-	scsi.data = host_alloc(host, DATA, 4096);
+	require(!vhost_bind(scsi->vhost, &scsi->dev, 0, scsi->dev.queue_count), "no vhost");
+	scsi->request = host_alloc(host, sizeof(struct virtio_scsi_cmd_req), 8);
 	for (unsigned i = 0; i < QUEUES; i++)
-		ring_init(&scsi.rings[i], host, &scsi.dev.queues[i]);
+		ring_init(&scsi->rings[i], host, &scsi->dev.queues[i]);
+	scsi->response = host_alloc(host, RESPONSE, PAGE);
+	scsi->data = host_alloc(host, DATA, PAGE);
+	driver_start(&scsi->dev, host, 0);
+	return true;
+}
 
-	driver_start(&scsi.dev, host, 0);
+static void stop(struct scsi *scsi)
+{
+	driver_stop(&scsi->dev);
+	virtio_dev_destroy(&scsi->dev);
+}
+
+int scsi_run(struct host *host, const char *wwpn)
+{
+	struct scsi scsi;
+
+	if (!start(&scsi, host, wwpn))
+		return 1;
 	exchange(&scsi);
-	driver_stop(&scsi.dev);
-	virtio_dev_destroy(&scsi.dev);
+	stop(&scsi);
+	return 0;
+}
+
+/* Of one command that reads all of DATA. */
+int scsi_log(struct host *host, const char *wwpn)
+{
+	static const uint8_t read[10] = { READ_10, [8] = DATA / BLOCK };
+	struct vhost_kind kind;
+	struct pages pages;
+	struct scsi scsi;
+
+	if (!start(&scsi, host, wwpn))
+		return 1;
+	identify(&scsi);
+	log_anyway(scsi.vhost, &kind);
+	log_turn(host, true);
+	send_command(&scsi, read, DATA_IN, DATA);
+	memset(host_ptr(host, scsi.data, DATA), 0xa5, DATA);
+	pages_begin(&pages, host);
+	require(finish_command(&scsi), "a read failed");
+	virtio_freeze(&scsi.dev);
+	pages_end(&pages);
+	tally_say("scsi used ring", pages_of(&pages, scsi.rings[REQUEST].q->state.used, 1));
+	tally_say("scsi response", pages_of(&pages, scsi.response, RESPONSE));
+	tally_say("scsi data", pages_of(&pages, scsi.data, DATA));
+	tally_say("scsi", pages_all(&pages));
+	pages_free(&pages);
+	stop(&scsi);
 	return 0;
 }
