@@ -88,6 +88,7 @@ _kinglet_argument()
 	--module) ;;
 	--append) ;;
 	--diff) ;;
+	--downtime) ;;
 	--html) _kinglet_files "$2" ;;
 	*) return 1 ;;
 	esac
@@ -195,6 +196,9 @@ _kinglet()
 		--wait"
 	local snapshot="
 		--diff"
+	local migrate="
+		--downtime
+		--cancel"
 	local form="
 		--json"
 	local report="
@@ -224,7 +228,7 @@ _kinglet()
 	stop) options="$stop $common" words=$(_kinglet_machines) ;;
 	resize) options="$common" words=$(_kinglet_machines) ;;
 	snapshot) options="$snapshot $common" words=$(_kinglet_machines) ;;
-	migrate) options="$common" words=$(_kinglet_machines) ;;
+	migrate) options="$migrate $common" words=$(_kinglet_machines) ;;
 	wait) options="$common" words=$(_kinglet_machines) ;;
 	events) options="$common" words=$(_kinglet_machines) ;;
 	console) options="$common" words=$(_kinglet_machines) ;;

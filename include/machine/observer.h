@@ -55,9 +55,30 @@ struct machine_ask {
 enum machine_event {
 	MACHINE_PANICKED, /* by a device or a console, which may be both; a crash kernel may run */
 	MACHINE_BROKEN,	  /* a virtio device needs a reset */
-	MACHINE_MOVES,	  /* a migration's progress */
-	MACHINE_STAYS,	  /* a migration has failed */
+	MACHINE_STAYS,	  /* a migration has failed, and the machine goes on */
+	MACHINE_FROZEN,	  /* ... and it stands still: it may run at the target (resume()) */
 	MACHINE_TAKES_KEYS, /* after a type() that took less than all */
+};
+
+#define MACHINE_DOWNTIME_MAX_NS UINT64_C(5000000000)
+
+struct machine_move {
+	int fd;		      /* a stream socket, connected to the target; taken over */
+	const char *target;   /* what messages call it; borrowed */
+	uint64_t downtime_ns; /* the machine is to stand still for no longer than this; 0: 300 ms */
+};
+
+/* A round of a migration begins, or the machine has moved. */
+struct machine_progress {
+	unsigned round;	      /* from 1 */
+	uint64_t left;	      /* bytes of RAM to be sent in it */
+	uint64_t sent;	      /* bytes of the stream so far */
+	uint64_t rate;	      /* bytes sent in a second of the last round; 0: not known yet */
+	uint64_t written;     /* bytes of the pages that were written in a second of it */
+	uint64_t expected_ns; /* how long the machine would stand still; UINT64_MAX: not known */
+	uint64_t total_ns;    /* since it began */
+	bool stands;	      /* from this round on the machine stands still */
+	uint64_t stood_ns;    /* not 0: it has moved, and stood still for this long */
 };
 
 /* Operations on the machine for observers; vm is parts->vm. */
@@ -96,12 +117,11 @@ struct machine_ops {
 	/* Saves it soon as the config says (--snapshot), once; does not wait. Any thread. */
 	void (*save_soon)(struct vm *vm);
 	/*
-	 * From run() of an ask: sends the machine to a Kinglet at the other end of `fd`, a stream
-	 * socket, which it takes over; messages call it `target`. The machine goes on meanwhile.
-	 * Then MACHINE_STAYS happens, or the run ends. Logs. -ENOTSOCK; -EBUSY: paused, or moving
-	 * already; -EOPNOTSUPP: a device cannot move; errno of the host.
+	 * From run() of an ask: sends the machine to the Kinglet at the other end of move->fd. The
+	 * machine goes on meanwhile. Then MACHINE_STAYS happens, or the run ends. Logs. -ENOTSOCK;
+	 * -EBUSY: paused, or moving already; -EOPNOTSUPP: a device cannot move; errno of the host.
 	 */
-	int (*migrate)(struct vm *vm, int fd, const char *target);
+	int (*migrate)(struct vm *vm, const struct machine_move *move);
 	/* From run() of an ask. -EALREADY: there is none; -EBUSY: it is too late. */
 	int (*cancel_migration)(struct vm *vm);
 	/*
@@ -179,6 +199,8 @@ struct machine_observer_ops {
 	 * the machine.
 	 */
 	void (*happened)(void *owner, enum machine_event event, const char *what);
+	/* A migration gets on. */
+	void (*moves)(void *owner, const struct machine_progress *progress);
 
 	/* --- About the guest. One call at a time; must neither block nor call the machine. --- */
 

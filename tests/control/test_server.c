@@ -37,6 +37,7 @@ struct rig {
 	int pause_result, power_result, resize_result, save_result;
 	char saved[64]; /* folder and base, or a migration's target */
 	dev_t passed;	/* with that */
+	uint64_t downtime_ns;
 	uint64_t target;
 	struct verdict end;
 	char typed[64];
@@ -76,15 +77,16 @@ static int save(struct vm *vm, const char *dir, const char *base)
 	return the_rig->save_result;
 }
 
-static int migrate(struct vm *vm, int fd, const char *where)
+static int migrate(struct vm *vm, const struct machine_move *move)
 {
 	struct stat st;
 
 	(void)vm;
-	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(fstat(move->fd, &st), 0);
 	the_rig->passed = st.st_rdev;
-	close(fd);
-	snprintf(the_rig->saved, sizeof(the_rig->saved), "%s", where);
+	close(move->fd);
+	the_rig->downtime_ns = move->downtime_ns;
+	snprintf(the_rig->saved, sizeof(the_rig->saved), "%s", move->target);
 	return the_rig->save_result;
 }
 
@@ -473,7 +475,11 @@ static void a_machine_moves_or_not(void **state)
 {
 	struct rig *rig = *state;
 
-	expect_passing(rig, MIGRATE("\"target\":\"there\""), 1, OK);
+	expect_passing(rig, MIGRATE("\"target\":\"there\",\"downtime_ms\":5000"), 1, OK);
+	assert_int_equal(rig->downtime_ns, 5000000000);
+	expect(rig, MIGRATE("\"target\":\"there\",\"downtime_ms\":5001"),
+	       ERROR("bad-request", "\\\"downtime_ms\\\" of migrate is not a whole number of "
+				    "milliseconds, at most 5000"));
 	assert_string_equal(rig->saved, "there");
 	assert_int_equal(rig->passed, makedev(1, 3));
 	expect(rig, MIGRATE("\"cancel\":true"), OK);
@@ -499,6 +505,54 @@ static void a_machine_moves_or_not(void **state)
 	expect(rig, MIGRATE("\"cancel\":true"), ERROR("bad-state", "the machine is not moving"));
 	/* Nor is it for anyone when its client leaves. */
 	expect_passing(rig, "{\"do\":\"resume\"}", 2, OK);
+}
+
+static void expect_state(struct rig *rig, const char *state)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "\"state\":\"%s\"", state);
+	say(rig, rig->client, "{\"do\":\"info\"}\n");
+	assert_non_null(strstr(hear(rig, rig->client), text));
+}
+
+/* Numbers for programs; and info says where it stands. */
+static void rounds_are_told(void **state)
+{
+	const struct machine_progress first = { .round = 1, .left = 1 << 20,
+						.expected_ns = UINT64_MAX };
+	const struct machine_progress last = { .round = 2, .left = 4096, .sent = 5000, .rate = 70,
+					       .written = 8, .expected_ns = 12345678,
+					       .stands = true };
+	struct rig *rig = *state;
+	int fd = connect_to(rig);
+
+	hear(rig, fd);
+	say(rig, fd, "{\"do\":\"events\"}\n");
+	assert_string_equal(hear(rig, fd), OK);
+	control_server_ops.moves(rig->server, &first);
+	assert_string_equal(hear(rig, fd),
+			    "{\"event\":\"moves\",\"round\":1,\"left\":1048576,\"sent\":0,"
+			    "\"rate\":0,\"written\":0,\"stands\":false}");
+	expect_state(rig, "moving");
+	control_server_ops.moves(rig->server, &last);
+	assert_string_equal(hear(rig, fd),
+			    "{\"event\":\"moves\",\"round\":2,\"left\":4096,\"sent\":5000,"
+			    "\"rate\":70,\"written\":8,\"expected_ms\":12,\"stands\":true}");
+	control_server_ops.happened(rig->server, MACHINE_STAYS, "why");
+	assert_string_equal(hear(rig, fd), "{\"event\":\"stays\",\"detail\":\"why\"}");
+	expect_state(rig, "running");
+	control_server_ops.happened(rig->server, MACHINE_FROZEN, "silence");
+	assert_string_equal(hear(rig, fd), "{\"event\":\"frozen\",\"detail\":\"silence\"}");
+	expect_state(rig, "frozen");
+	expect(rig, "{\"do\":\"resume\"}", OK);
+	expect_state(rig, "running");
+	/* What was paused while it moved stays so. */
+	control_server_ops.moves(rig->server, &first);
+	expect(rig, "{\"do\":\"pause\"}", OK);
+	control_server_ops.happened(rig->server, MACHINE_STAYS, "paused");
+	expect_state(rig, "paused");
+	close(fd);
 }
 
 static void a_machine_is_paused_and_resumed(void **state)
@@ -1137,6 +1191,7 @@ int main(void)
 		TEST(a_machine_is_saved),
 		TEST(a_save_that_fails_says_whose_fault_it_is),
 		TEST(a_machine_moves_or_not),
+		TEST(rounds_are_told),
 		TEST(a_machine_is_paused_and_resumed),
 		TEST(stop_presses_the_button_or_ends_the_run),
 		TEST(resize_sets_the_balloon),

@@ -6,8 +6,11 @@ Each CASE is a function here; it waits for events and lines, never for a time. F
 the working folder and the user's runtime folder. Prints what is wrong, and then ends with status 1.
 """
 import fcntl
+import json
 import os
+import pty
 import random
+import re
 import select
 import signal
 import socket
@@ -93,9 +96,14 @@ class Place:
             return Machine(self.name, "run", "--incoming", f"fd={fd}", *self.more, pass_fds=[fd])
 
 
-def migrate(name, place):
-    return subprocess.Popen([kinglet, "migrate", name, f"unix:{place.name}.at"],
+def migrate(name, place, *more):
+    return subprocess.Popen([kinglet, "migrate", name, f"unix:{place.name}.at", *more],
                             stderr=subprocess.PIPE, text=True)
+
+
+def state(name):
+    done = subprocess.run([kinglet, "info", name, "--json"], capture_output=True, timeout=TIMEOUT)
+    return json.loads(done.stdout)["state"]
 
 
 def end(command, status, errors=""):
@@ -111,12 +119,27 @@ def moves():
         place = Place(f"m{n}")
         command = migrate(machine.name, place)
         target = place.machine()
-        end(command, 0, "round 2: ")
+        end(command, 0, " ms of them standing still")
         machine.ended()
         machine = target
         machine.echoes(b"hello")
-    machine.process.stdin.write(b"\0")
+    on_terminal(machine)
+
+
+def on_terminal(machine):
+    """One line, which changes."""
+    place = Place("last")
+    ours, theirs = pty.openpty()
+    command = subprocess.Popen([kinglet, "migrate", machine.name, "unix:last.at"], stderr=theirs)
+    target = place.machine()
+    command.wait(TIMEOUT)
+    os.close(theirs)
+    said = os.read(ours, 4096).decode().split("\r\n")
+    if not (re.fullmatch("(\rround [^\r]*\033\\[K){2,}", said[0]) and "moved to" in said[1]):
+        fail(f"on a terminal: {said!r}")
     machine.ended()
+    target.process.stdin.write(b"\0")
+    target.ended()
 
 
 def listens():
@@ -191,13 +214,20 @@ def lock(path):
     return file
 
 
+def read_frame(connection):
+    header = connection.recv(8, socket.MSG_WAITALL)
+    if len(header) < 8:
+        fail("the source is gone")
+    kind, length = struct.unpack("<II", header)
+    connection.recv(length, socket.MSG_WAITALL)
+    return kind
+
+
 def receive(connection, last):
     """As a target, up to a frame of type `last`."""
-    stream = connection.makefile("rb")
     kind = 0
     while kind != last:
-        kind, size = struct.unpack("<II", stream.read(8))
-        stream.read(size)
+        kind = read_frame(connection)
         if kind == 1:
             connection.sendall(struct.pack("<II", 2, 0))
 
@@ -228,7 +258,7 @@ def storage():
             if not keeps:
                 held.close()
         if keeps:
-            end(command, 101, "it stands still here: kinglet resume tries again")
+            end(command, 104, "it stands still here: kinglet resume tries again")
             run("resume", "m3", status=100, errors="another program has its storage")
             held.close()
             run("resume", "m3")
@@ -239,6 +269,43 @@ def storage():
             fail("the disk is not locked again")
     machine.process.stdin.write(b"\0")
     machine.ended()
+
+
+def cancelled():
+    """By another command, by Ctrl-C, and too late; and a target that is silent afterwards."""
+    machine = new()
+    for n in range(2):
+        place = Place(f"m{n + 1}")
+        command = migrate("m0", place)
+        with place.accept() as connection:
+            connection.recv(1)
+            if n:
+                command.send_signal(signal.SIGINT)
+            else:
+                run("migrate", "m0", "--cancel")
+            end(command, 101, "stays here: cancelled")
+        machine.echoes()
+    run("migrate", "m0", "--cancel", status=100, errors="is not moving")
+    run("migrate", "m0", "unix:x", "--cancel", status=100, errors="write kinglet migrate")
+    place = Place("m3")
+    command = migrate("m0", place, "--downtime", "2s")
+    with place.accept() as connection:
+        for kind, answer in [(1, 2), (4, 5), (6, 0)]:
+            while read_frame(connection) != kind:
+                pass
+            if state("m0") != ("running" if kind == 1 else "moving"):
+                fail(state("m0"))
+            if answer:
+                connection.sendall(struct.pack("<II", answer, 0))
+        run("migrate", "m0", "--cancel", status=100, errors="too late")
+        run("resume", "m0", status=100, errors="the machine is moving")
+    end(command, 104, "it stands still here: if it does not, kinglet resume")
+    if state("m0") != "frozen":
+        fail(state("m0"))
+    run("resume", "m0")
+    machine.echoes()
+    machine.process.stdin.write(b"\0")
+    machine.ended(errors="it may run there, so it stands still here")
 
 
 def killed():
@@ -275,4 +342,4 @@ case, folder, kinglet, payload = sys.argv[1:]
 os.chdir(folder)
 os.environ["XDG_RUNTIME_DIR"] = folder
 {"moves": moves, "listens": listens, "stays": stays, "storage": storage,
- "killed": killed}[case]()
+ "cancelled": cancelled, "killed": killed}[case]()

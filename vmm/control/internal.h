@@ -13,14 +13,19 @@
 
 #include <pthread.h>
 
-enum machine_state { STATE_BUILDING, STATE_RUNNING, STATE_PAUSED, STATE_ENDING };
+enum machine_state {
+	STATE_BUILDING, STATE_RUNNING, STATE_PAUSED, STATE_MOVING,
+	STATE_FROZEN, /* MACHINE_FROZEN */
+	STATE_ENDING,
+};
 
 /* What another thread has to tell; a list. */
 struct news {
 	struct news *next;
 	enum { NEWS_BUILT, NEWS_ENDING, NEWS_PANICKED, NEWS_BROKEN, NEWS_MOVES, NEWS_STAYS,
-	       NEWS_ROOM } kind;
+	       NEWS_FROZEN, NEWS_ROOM } kind;
 	char what[160];
+	struct machine_progress progress; /* of NEWS_MOVES */
 };
 
 enum { SCREEN_SIZE = 64 << 10 };
@@ -74,13 +79,11 @@ void request_serve(struct control_server *server, struct client *client, const c
 		   size_t len, bool excess);
 /* Takes over *event and sends it to all that want events. */
 void event_send(struct control_server *server, cJSON *event);
-cJSON *event_new(const char *name);
-cJSON *verdict_json(cJSON *object, const struct verdict *verdict, const char *outcome);
 
 /* --- jobs.c --- */
 
 /* A request that the machine's thread serves. */
-enum { JOB_TEXT_MAX = 4096, JOB_TEXTS = 2 };
+enum { JOB_TEXT_MAX = 4096, JOB_TEXTS = 3 };
 
 struct job {
 	struct machine_ask ask;

@@ -180,3 +180,19 @@ char *reply_refused(const cJSON *id, const struct refusal *refusal)
 	json_put_text(error, "message", refusal->message);
 	return json_line(reply);
 }
+
+cJSON *event_new(const char *name)
+{
+	cJSON *event = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(event, "event", name);
+	return event;
+}
+
+cJSON *verdict_json(cJSON *object, const struct verdict *verdict, const char *outcome)
+{
+	cJSON_AddStringToObject(object, "outcome", outcome);
+	cJSON_AddNumberToObject(object, "status", verdict->status);
+	json_put_text(object, "detail", verdict->detail);
+	return object;
+}

@@ -4,6 +4,7 @@
 #define KINGLET_CONTROL_PROTOCOL_H
 
 #include "base/cleanup.h"
+#include "machine/machine.h"
 
 #include <cjson/cJSON.h>
 #include <stddef.h>
@@ -43,6 +44,9 @@ void message_destroy(struct message *message);
 char *reply_ok(const cJSON *id, cJSON *ok);
 char *reply_refused(const cJSON *id, const struct refusal *refusal);
 char *json_line(cJSON *json);
+
+cJSON *event_new(const char *name);
+cJSON *verdict_json(cJSON *object, const struct verdict *verdict, const char *outcome);
 
 /* A text that need not be UTF-8, as a member. */
 void json_put_text(cJSON *object, const char *key, const char *text);

@@ -10,12 +10,14 @@
 #include <string.h>
 
 /* The largest number up to which JSON's have no gaps. */
-#define EXACT_MAX 9007199254740992.0
+#define EXACT_MAX 9007199254740991.0
+
+#define MS_NS UINT64_C(1000000)
 
 /* All RAM is written to a disk, which may be slow. */
 #define SAVE_PATIENCE_NS (UINT64_C(600) * 1000000000)
 
-enum arg_type { ARG_NONE, ARG_FLAG, ARG_BYTES, ARG_PATH, ARG_TEXT };
+enum arg_type { ARG_NONE, ARG_FLAG, ARG_BYTES, ARG_MS, ARG_PATH, ARG_TEXT };
 
 struct verb_arg {
 	const char *name;
@@ -45,14 +47,6 @@ struct verb {
 
 /* --- Events ----------------------------------------------------------------------------------- */
 
-cJSON *event_new(const char *name)
-{
-	cJSON *event = cJSON_CreateObject();
-
-	cJSON_AddStringToObject(event, "event", name);
-	return event;
-}
-
 void event_send(struct control_server *server, cJSON *event)
 {
 	_cleanup_free_ char *line = json_line(event);
@@ -65,14 +59,6 @@ void event_send(struct control_server *server, cJSON *event)
 		client_send(client, line);
 		client_settle(client);
 	}
-}
-
-cJSON *verdict_json(cJSON *object, const struct verdict *verdict, const char *outcome)
-{
-	cJSON_AddStringToObject(object, "outcome", outcome);
-	cJSON_AddNumberToObject(object, "status", verdict->status);
-	json_put_text(object, "detail", verdict->detail);
-	return object;
 }
 
 /* --- Requests that the machine's thread serves ------------------------------------------------ */
@@ -92,11 +78,12 @@ static cJSON *hand_over(struct request *request, void (*run)(struct job *job),
 	job->id = cJSON_Duplicate(request->message->id, true);
 	job->patience_ns = request->verb->patience_ns ? request->verb->patience_ns :
 							request->server->patience_ns;
-	job->number = request->args[0] ? request->args[0]->valuedouble : 0;
 	job->passed_fd = request->verb->takes_fd ? steal_fd(&request->client->passed_fd) : -1;
 	for (unsigned i = 0; i < VERB_ARGS; i++) {
 		const char *text = cJSON_GetStringValue(request->args[i]);
 
+		if (cJSON_IsNumber(request->args[i]))
+			job->number = request->args[i]->valuedouble;
 		if (text)
 			snprintf(job->texts[i], JOB_TEXT_MAX, "%s", text);
 	}
@@ -247,13 +234,17 @@ static cJSON *serve_snapshot(struct request *request, struct refusal *refusal)
 static void run_migrate(struct job *job)
 {
 	const struct machine_parts *parts = job->server->parts;
-	const char *target = job->texts[0];
-	int ret = parts->ops->migrate(parts->vm, steal_fd(&job->passed_fd), target);
+	const struct machine_move move = {
+		.fd = steal_fd(&job->passed_fd),
+		.target = job->texts[0],
+		.downtime_ns = (uint64_t)job->number * MS_NS,
+	};
+	int ret = parts->ops->migrate(parts->vm, &move);
 
 	if (ret)
 		refuse(&job->refusal, ret == -EBUSY ? BAD_STATE : REFUSED,
 		       "the machine does not move to %.100s: %s; its own messages may say more",
-		       target, strerror(-ret));
+		       move.target, strerror(-ret));
 }
 
 static void run_cancel(struct job *job)
@@ -268,7 +259,7 @@ static void run_cancel(struct job *job)
 
 static cJSON *serve_migrate(struct request *request, struct refusal *refusal)
 {
-	if (cJSON_IsTrue(request->args[1]))
+	if (cJSON_IsTrue(request->args[2]))
 		return hand_over(request, run_cancel, NULL);
 	if (!request->args[0])
 		refuse(refusal, BAD_REQUEST, "migrate needs \"target\" or \"cancel\"");
@@ -304,6 +295,8 @@ static cJSON *serve_info(struct request *request, struct refusal *refusal)
 		[STATE_BUILDING] = "building",
 		[STATE_RUNNING] = "running",
 		[STATE_PAUSED] = "paused",
+		[STATE_MOVING] = "moving",
+		[STATE_FROZEN] = "frozen",
 		[STATE_ENDING] = "ending",
 	};
 	struct control_server *server = request->server;
@@ -371,7 +364,9 @@ static const struct verb verbs[] = {
 	  .args = { { "dir", ARG_PATH, .needed = true }, { .name = "base", .type = ARG_PATH } },
 	  .serve = serve_snapshot, .needs_machine = true, .patience_ns = SAVE_PATIENCE_NS },
 	{ .name = "migrate",
-	  .args = { { .name = "target", .type = ARG_TEXT }, { .name = "cancel", .type = ARG_FLAG } },
+	  .args = { { .name = "target", .type = ARG_TEXT },
+		    { .name = "downtime_ms", .type = ARG_MS },
+		    { .name = "cancel", .type = ARG_FLAG } },
 	  .serve = serve_migrate, .needs_machine = true, .takes_fd = true },
 	{ .name = "events", .serve = serve_events },
 	{ .name = "wait", .serve = serve_wait },
@@ -396,7 +391,8 @@ static bool has_type(const cJSON *arg, enum arg_type type)
 	if (type == ARG_PATH || type == ARG_TEXT)
 		return cJSON_IsString(arg) && (type == ARG_TEXT || *arg->valuestring == '/') &&
 		       strlen(arg->valuestring) < JOB_TEXT_MAX;
-	return cJSON_IsNumber(arg) && number >= 0 && number < EXACT_MAX &&
+	return cJSON_IsNumber(arg) && number >= 0 &&
+	       number <= (type == ARG_MS ? MACHINE_DOWNTIME_MAX_NS / MS_NS : EXACT_MAX) &&
 	       number == (double)(uint64_t)number;
 }
 
@@ -414,6 +410,7 @@ static void take_args(struct request *request, const struct verb *verb, struct r
 	static const char *const types[] = {
 		[ARG_FLAG] = "true or false",
 		[ARG_BYTES] = "a whole number of bytes",
+		[ARG_MS] = "a whole number of milliseconds, at most 5000",
 		[ARG_PATH] = "a path from the root",
 		[ARG_TEXT] = "a text",
 	};

@@ -135,20 +135,28 @@ static void rested(struct loop_timer *timer)
 
 /* --- News of other threads -------------------------------------------------------------------- */
 
-static void tell(struct control_server *server, int kind, const char *what)
+/* Takes over *news. */
+static void queue(struct control_server *server, struct news *news)
 {
-	struct news *news = calloc(1, sizeof(*news)), **at = &server->news;
+	struct news **at = &server->news;
 
-	if (!news)
-		return;
-	news->kind = kind;
-	snprintf(news->what, sizeof(news->what), "%s", what);
 	pthread_mutex_lock(&server->lock);
 	while (*at)
 		at = &(*at)->next;
 	*at = news;
 	pthread_mutex_unlock(&server->lock);
 	eventfd_signal(server->wake.fd);
+}
+
+static void tell(struct control_server *server, int kind, const char *what)
+{
+	struct news *news = calloc(1, sizeof(*news));
+
+	if (!news)
+		return;
+	news->kind = kind;
+	snprintf(news->what, sizeof(news->what), "%s", what);
+	queue(server, news);
 }
 
 static void tell_clients(struct control_server *server, const char *name, const char *what)
@@ -158,6 +166,34 @@ static void tell_clients(struct control_server *server, const char *name, const 
 	if (*what)
 		json_put_text(event, "detail", what);
 	event_send(server, event);
+}
+
+static void tell_round(struct control_server *server, const struct machine_progress *progress)
+{
+	cJSON *event = event_new("moves");
+
+	cJSON_AddNumberToObject(event, "round", progress->round);
+	cJSON_AddNumberToObject(event, "left", (double)progress->left);
+	cJSON_AddNumberToObject(event, "sent", (double)progress->sent);
+	cJSON_AddNumberToObject(event, "rate", (double)progress->rate);
+	cJSON_AddNumberToObject(event, "written", (double)progress->written);
+	if (progress->expected_ns != UINT64_MAX)
+		cJSON_AddNumberToObject(event, "expected_ms",
+					(double)(progress->expected_ns / 1000000));
+	cJSON_AddBoolToObject(event, "stands", progress->stands);
+	event_send(server, event);
+	if (server->state == STATE_RUNNING)
+		server->state = STATE_MOVING;
+}
+
+/* A migration has ended; it may have been paused meanwhile. */
+static void tell_failure(struct control_server *server, const struct news *news)
+{
+	bool frozen = news->kind == NEWS_FROZEN;
+
+	tell_clients(server, frozen ? "frozen" : "stays", news->what);
+	if (server->state == STATE_MOVING || frozen)
+		server->state = frozen ? STATE_FROZEN : STATE_RUNNING;
 }
 
 static void pass_on(struct control_server *server, const struct news *news)
@@ -179,10 +215,11 @@ static void pass_on(struct control_server *server, const struct news *news)
 		tell_clients(server, "broken", news->what);
 		break;
 	case NEWS_MOVES:
-		tell_clients(server, "moves", news->what);
+		tell_round(server, &news->progress);
 		break;
 	case NEWS_STAYS:
-		tell_clients(server, "stays", news->what);
+	case NEWS_FROZEN:
+		tell_failure(server, news);
 		break;
 	case NEWS_ROOM:
 		screen_has_room(server);
@@ -311,12 +348,23 @@ static void happened(void *owner, enum machine_event event, const char *what)
 	static const int kinds[] = {
 		[MACHINE_PANICKED] = NEWS_PANICKED,
 		[MACHINE_BROKEN] = NEWS_BROKEN,
-		[MACHINE_MOVES] = NEWS_MOVES,
 		[MACHINE_STAYS] = NEWS_STAYS,
+		[MACHINE_FROZEN] = NEWS_FROZEN,
 		[MACHINE_TAKES_KEYS] = NEWS_ROOM,
 	};
 
 	tell(owner, kinds[event], what);
+}
+
+static void moves(void *owner, const struct machine_progress *progress)
+{
+	struct news *news = calloc(1, sizeof(*news));
+
+	if (!news)
+		return;
+	news->kind = NEWS_MOVES;
+	news->progress = *progress;
+	queue(owner, news);
 }
 
 const struct machine_observer_ops control_server_ops = {
@@ -325,6 +373,7 @@ const struct machine_observer_ops control_server_ops = {
 	.stopped = stopped,
 	.phase = phase,
 	.happened = happened,
+	.moves = moves,
 	.console = screen_printed,
 };
 

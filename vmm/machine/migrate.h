@@ -10,6 +10,7 @@
 #include "migrate_pages.h"
 
 #include "core/loop.h"
+#include "machine/observer.h"
 
 /* --- The source ------------------------------------------------------------------------------- */
 
@@ -17,14 +18,6 @@ enum migrate_result {
 	MIGRATE_FAILED,	 /* the machine goes on here, as if there had been nothing */
 	MIGRATE_DONE,	 /* it runs there */
 	MIGRATE_UNKNOWN, /* it may run there, so it stands still here: not thawed */
-};
-
-struct migrate_progress {
-	unsigned round;	       /* from 1 */
-	uint64_t left;	       /* bytes of RAM to be sent in it */
-	uint64_t sent;	       /* bytes of the stream so far */
-	uint64_t rate;	       /* bytes a second, of the last round; 0: not known yet */
-	uint64_t expected_ns; /* how long the machine would stand still; UINT64_MAX: not known */
 };
 
 /* What the machine does. Loop thread. */
@@ -39,7 +32,7 @@ struct migrate_source_ops {
 	/* vCPUs and devices stand still, and go on. */
 	int (*freeze)(void *owner);
 	void (*thaw)(void *owner);
-	void (*progressed)(void *owner, const struct migrate_progress *progress); /* or NULL */
+	void (*progressed)(void *owner, const struct machine_progress *progress); /* or NULL */
 	/*
 	 * The last call. `why` is one line, valid during it; "" for MIGRATE_DONE. May not free the
 	 * source.

@@ -4,6 +4,7 @@
  * of serve() writes one frame at most, so that devices are served in between.
  */
 #include "migrate.h"
+#include "migrate_rate.h"
 
 #include "core/state.h"
 #include "core/sys.h"
@@ -45,8 +46,9 @@ struct migrate_source {
 	struct page_set pages;
 	bool logs, frozen;
 	bool writes; /* the loop waits for room, too */
-	struct migrate_progress progress;
+	struct machine_progress progress;
 	uint64_t round_ns, round_sent; /* when it began, and what had been sent */
+	uint64_t began_ns, frozen_ns;
 };
 
 static const struct stage stages[];
@@ -169,12 +171,22 @@ static int fill_commit(struct migrate_source *source)
 
 /* --- Stages ----------------------------------------------------------------------------------- */
 
+static void tell(struct migrate_source *source)
+{
+	const struct migrate_source_options *options = &source->options;
+
+	source->progress.total_ns = sys_now_ns() - source->began_ns;
+	if (options->ops->progressed)
+		options->ops->progressed(options->owner, &source->progress);
+}
+
 static void begin_round(struct migrate_source *source)
 {
 	source->progress.round++;
 	source->progress.left = source->pages.count * MIGRATE_PAGE;
 	source->round_ns = sys_now_ns();
 	source->round_sent = source->progress.sent;
+	tell(source);
 }
 
 static int after_building(struct migrate_source *source)
@@ -184,6 +196,7 @@ static int after_building(struct migrate_source *source)
 	if (ret)
 		return ret;
 	source->logs = true;
+	source->progress.expected_ns = UINT64_MAX;
 	begin_round(source);
 	return ROUNDS;
 }
@@ -193,21 +206,6 @@ static int read_log(struct migrate_source *source)
 	return source->options.ops->log_read(source->options.owner, page_set_add, &source->pages);
 }
 
-/* How fast the last round was says how long the pages that it has left behind will take. */
-static void measure(struct migrate_source *source)
-{
-	struct migrate_progress *progress = &source->progress;
-	uint64_t sent = progress->sent - source->round_sent;
-	uint64_t took = sys_now_ns() - source->round_ns, bytes;
-
-	if (sent && took)
-		progress->rate = (uint64_t)((double)sent * (double)SECOND / (double)took);
-	bytes = source->pages.count * (MIGRATE_PAGE + sizeof(struct pages_header));
-	progress->expected_ns =
-		progress->rate ? (uint64_t)((double)bytes * (double)SECOND / (double)progress->rate)
-			       : bytes ? UINT64_MAX : 0;
-}
-
 static int after_round(struct migrate_source *source)
 {
 	const struct migrate_source_options *options = &source->options;
@@ -215,17 +213,21 @@ static int after_round(struct migrate_source *source)
 
 	if (ret)
 		return ret;
-	measure(source);
-	begin_round(source);
-	if (options->ops->progressed)
-		options->ops->progressed(options->owner, &source->progress);
-	if (source->progress.expected_ns > options->downtime_ns)
-		return source->progress.round > ROUNDS_MAX ? -ETIME : ROUNDS;
+	rate_measure(&source->progress, sys_now_ns() - source->round_ns,
+		     source->progress.sent - source->round_sent, source->pages.count);
+	if (source->progress.expected_ns > options->downtime_ns) {
+		if (source->progress.round == ROUNDS_MAX)
+			return -ETIME;
+		begin_round(source);
+		return ROUNDS;
+	}
+	source->frozen_ns = sys_now_ns();
 	ret = options->ops->freeze(options->owner);
 	if (ret)
 		return ret;
-	source->frozen = true;
+	source->frozen = source->progress.stands = true;
 	ret = read_log(source);
+	begin_round(source);
 	return ret ? ret : LAST_ROUND;
 }
 
@@ -255,13 +257,15 @@ static void enter(struct migrate_source *source, enum stage_id stage)
 
 static void fail_errno(struct migrate_source *source, int ret)
 {
+	char text[ERROR_TEXT_MAX + 80];
+
 	if (ret == -ETIME)
-		fail(source, false,
-		     "after %u rounds the guest still writes faster than the connection's "
-		     "%llu MiB/s",
-		     ROUNDS_MAX, (unsigned long long)source->progress.rate >> 20);
+		rate_explain(&source->progress, text, sizeof(text));
+	else if (ret == -EBUSY)
+		snprintf(text, sizeof(text), "it was paused meanwhile, or a debugger has it");
 	else
-		fail(source, false, "%s", strerror(-ret));
+		snprintf(text, sizeof(text), "%s", strerror(-ret));
+	fail(source, false, "%s", text);
 }
 
 /* To the next stage; false: the migration has ended. */
@@ -301,6 +305,8 @@ static bool take_frame(struct migrate_source *source, uint32_t type, uint32_t le
 	source->in_len = 0;
 	if (source->stage != STARTING)
 		return advance(source);
+	source->progress.stood_ns = sys_now_ns() - source->frozen_ns;
+	tell(source);
 	end(source, MIGRATE_DONE, "");
 	return false;
 }
@@ -452,6 +458,7 @@ int migrate_source_start(struct migrate_source *source,
 		.options = *options,
 		.event = { .fd = options->fd, .fn = serve },
 		.timer = { .event.fd = -1, .fn = timed_out },
+		.began_ns = sys_now_ns(),
 		.writes = true,
 	};
 	ret = start(source);

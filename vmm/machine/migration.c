@@ -22,6 +22,7 @@ struct migration {
 	struct migrate_source *source; /* owned */
 	struct dirty_log log;
 	bool runs;
+	struct machine_progress progress;
 	char where[160];
 };
 
@@ -102,18 +103,24 @@ static void thaw(void *owner)
 	let_run(owner, STORAGE_MS);
 }
 
-static void progressed(void *owner, const struct migrate_progress *progress)
+static void progressed(void *owner, const struct machine_progress *progress)
 {
 	struct vm *vm = owner;
-	char line[160], expected[32] = "unknown";
 
-	if (progress->expected_ns != UINT64_MAX)
-		snprintf(expected, sizeof(expected), "%llu ms",
-			 (unsigned long long)progress->expected_ns / 1000000);
-	snprintf(line, sizeof(line), "round %u: %llu KiB to send at %llu MiB/s, downtime %s",
-		 progress->round, (unsigned long long)progress->left >> 10,
-		 (unsigned long long)progress->rate >> 20, expected);
-	observers_happened(&vm->observers, MACHINE_MOVES, line);
+	vm->migration->progress = *progress;
+	observers_moves(&vm->observers, progress);
+}
+
+static void decide_moved(struct vm *vm)
+{
+	const struct machine_progress *progress = &vm->migration->progress;
+
+	ending_decide(&vm->ending, OUTCOME_QUIT, 0,
+		      "moved to %.100s: %.1f MiB in %u rounds and %.1f s, %llu ms of them standing "
+		      "still",
+		      vm->migration->where, (double)progress->sent / (1 << 20), progress->round,
+		      (double)progress->total_ns / 1e9,
+		      (unsigned long long)progress->stood_ns / 1000000);
 }
 
 static void ended(void *owner, enum migrate_result result, const char *why)
@@ -123,7 +130,7 @@ static void ended(void *owner, enum migrate_result result, const char *why)
 
 	vm->migration->runs = false;
 	if (result == MIGRATE_DONE) {
-		ending_decide(&vm->ending, OUTCOME_QUIT, 0, "moved to %s", vm->migration->where);
+		decide_moved(vm);
 		return;
 	}
 	snprintf(line, sizeof(line), "%s; %s", why,
@@ -133,7 +140,10 @@ static void ended(void *owner, enum migrate_result result, const char *why)
 					    "it may run there, so it stands still here: if it does "
 					    "not, kinglet resume");
 	log_error("migration to %s: %s", vm->migration->where, line);
-	observers_happened(&vm->observers, MACHINE_STAYS, vm->moving ? line : why);
+	if (vm->moving)
+		observers_happened(&vm->observers, MACHINE_FROZEN, line);
+	else
+		observers_happened(&vm->observers, MACHINE_STAYS, why);
 }
 
 static int check(const struct vm *vm)
@@ -158,7 +168,7 @@ static int check_socket(int fd)
 	return type == SOCK_STREAM ? 0 : -ENOTSOCK;
 }
 
-static int begin(struct vm *vm, int fd, const char *where)
+static int begin(struct vm *vm, int fd, const struct machine_move *move)
 {
 	static const struct migrate_source_ops ops = {
 		.describe = describe,
@@ -175,14 +185,14 @@ static int begin(struct vm *vm, int fd, const char *where)
 		.fd = fd,
 		.loop = &vm->loop,
 		.mem = &vm->mem,
-		.downtime_ns = DOWNTIME_NS,
+		.downtime_ns = move->downtime_ns ? move->downtime_ns : DOWNTIME_NS,
 		.ops = &ops,
 		.owner = vm,
 	};
 	struct migration *migration = vm->migration;
 	int ret;
 
-	snprintf(migration->where, sizeof(migration->where), "%s", where);
+	snprintf(migration->where, sizeof(migration->where), "%s", move->target);
 	ret = migrate_source_start(migration->source, &options);
 	migration->runs = !ret;
 	return ret;
@@ -198,9 +208,9 @@ static int prepare(struct vm *vm)
 	return vm->migration->source ? 0 : migrate_source_new(&vm->migration->source);
 }
 
-int vm_migrate(struct vm *vm, int fd, const char *where)
+int vm_migrate(struct vm *vm, const struct machine_move *move)
 {
-	_cleanup_close_ int to = fd;
+	_cleanup_close_ int to = move->fd;
 	int ret = check(vm);
 
 	if (ret)
@@ -209,9 +219,9 @@ int vm_migrate(struct vm *vm, int fd, const char *where)
 	if (!ret)
 		ret = prepare(vm);
 	if (!ret)
-		ret = begin(vm, steal_fd(&to), where);
+		ret = begin(vm, steal_fd(&to), move);
 	if (ret)
-		log_error("migration to %s: %s", where, strerror(-ret));
+		log_error("migration to %s: %s", move->target, strerror(-ret));
 	return ret;
 }
 

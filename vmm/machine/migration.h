@@ -9,12 +9,11 @@
 #include "vm.h"
 
 /*
- * Begins to send the machine to the Kinglet at the other end of `fd`, which it takes over; messages
- * call it `where`. Then MACHINE_STAYS happens, or the run ends. Logs. -ENOTSOCK: the fd is no
- * stream socket; -EBUSY: one is going on, or the machine is paused; -ENOMEM, and errno of
- * the host.
+ * Begins to send the machine to the Kinglet at the other end of move->fd, which it takes over. Then
+ * MACHINE_STAYS or MACHINE_FROZEN happens, or the run ends. Logs. -ENOTSOCK: the fd is no stream
+ * socket; -EBUSY: one is going on, or the machine is paused; -ENOMEM, and errno of the host.
  */
-__must_check int vm_migrate(struct vm *vm, int fd, const char *where);
+__must_check int vm_migrate(struct vm *vm, const struct machine_move *move);
 /* -EALREADY: there is none; -EBUSY: it is too late. */
 __must_check int vm_migrate_cancel(struct vm *vm);
 

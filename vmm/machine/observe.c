@@ -172,6 +172,12 @@ void observers_happened(struct observers *observers, enum machine_event event, c
 		o->ops->happened(o->owner, event, what);
 }
 
+void observers_moves(struct observers *observers, const struct machine_progress *progress)
+{
+	for_each(observers, moves)
+		o->ops->moves(o->owner, progress);
+}
+
 bool observers_debugged(struct observers *observers, struct vcpu *vcpu)
 {
 	bool told = false;

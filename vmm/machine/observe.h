@@ -43,6 +43,7 @@ void observers_restarted(struct observers *observers);
 /* Whether one of them is a debugger that decides about the vCPUs. */
 bool observers_hold(const struct observers *observers);
 void observers_happened(struct observers *observers, enum machine_event event, const char *what);
+void observers_moves(struct observers *observers, const struct machine_progress *progress);
 /* False: there is no debugger. */
 bool observers_debugged(struct observers *observers, struct vcpu *vcpu);
 void observers_console(struct observers *observers, enum guest_stream stream, const uint8_t *data,

@@ -94,7 +94,10 @@ int control_client_log_failure(const struct control_client *client, const char *
 /* Until there is something to read, or the end. */
 static int wait_readable(const struct control_client *client)
 {
-	struct pollfd poll_fd = { .fd = client->fd, .events = POLLIN };
+	struct pollfd fds[] = {
+		{ .fd = client->fd, .events = POLLIN },
+		{ .fd = client->wake_fd, .events = POLLIN },
+	};
 	uint64_t now = sys_now_ns();
 	int left_ms = -1;
 
@@ -103,7 +106,9 @@ static int wait_readable(const struct control_client *client)
 			return -ETIMEDOUT;
 		left_ms = (int)((client->deadline_ns - now) / 1000000) + 1;
 	}
-	return poll(&poll_fd, 1, left_ms) < 0 && errno != EINTR ? -errno : 0;
+	if (poll(fds, ARRAY_SIZE(fds), left_ms) < 0 && errno != EINTR)
+		return -errno;
+	return fds[1].revents ? -EINTR : 0;
 }
 
 static int grow(struct control_client *client)
@@ -364,6 +369,7 @@ int control_client_open(struct control_client *client, const char *name, unsigne
 	*client = (struct control_client){
 		.name = name,
 		.fd = -1,
+		.wake_fd = -1,
 		.deadline_ns = sys_now_ns() + patience_ms * UINT64_C(1000000),
 	};
 	if (!ret)

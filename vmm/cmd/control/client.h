@@ -30,6 +30,7 @@ struct control_client {
 	const char *name; /* borrowed: a machine's name, or a path with a slash */
 	int fd;
 	uint64_t deadline_ns; /* of all waiting: CLOCK_MONOTONIC, or CONTROL_CLIENT_FOREVER */
+	int wake_fd; /* borrowed; -1: none. Readable: waiting ends with -EINTR */
 	char *buffer;	      /* what came from the machine */
 	size_t size, used;    /* of the buffer */
 	size_t start;	      /* of what has not been read as a line */
