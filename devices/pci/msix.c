@@ -199,6 +199,17 @@ int msix_bind(struct msix *msix, struct irq_line *line, uint16_t vector)
 	return valid || vector == MSIX_NO_VECTOR ? 0 : -EINVAL;
 }
 
+void msix_unbind(struct msix *msix, struct irq_line *line)
+{
+	struct msix_binding *binding = find_binding(msix, line);
+
+	if (!binding)
+		return;
+	drop_unbound(msix, binding);
+	binding->vector = MSIX_NO_VECTOR;
+	irq_line_rest(line);
+}
+
 void msix_reset(struct msix *msix)
 {
 	uint8_t *flags = msix->dev->cfg + msix->cap + PCI_MSIX_FLAGS;

@@ -186,6 +186,8 @@ static int start(struct virtio_dev *dev)
 {
 	int ret = 0;
 
+	for (unsigned i = 0; i < dev->queue_count; i++)
+		irq_line_wake(&dev->queues[i].irq);
 	if (dev->model->activate)
 		ret = dev->model->activate(dev);
 	if (!ret)

@@ -22,11 +22,11 @@ void vp_unbind_lines(struct virtio_pci *vp)
 {
 	struct virtio_dev *dev = vp->dev;
 
-	vp->config_vector = vp_bind_line(vp, &dev->config_irq, VIRTQ_NO_VECTOR);
+	msix_unbind(&vp->msix, &dev->config_irq);
+	vp->config_vector = VIRTQ_NO_VECTOR;
 	for (unsigned i = 0; i < dev->queue_count; i++) {
-		struct virtq *q = &dev->queues[i];
-
-		q->state.vector = vp_bind_line(vp, &q->irq, VIRTQ_NO_VECTOR);
+		msix_unbind(&vp->msix, &dev->queues[i].irq);
+		dev->queues[i].state.vector = VIRTQ_NO_VECTOR;
 	}
 }
 

@@ -9,6 +9,8 @@
  *   HELD   no reader: masked. A raised event stays in the eventfd: that is the PBA bit.
  *   KVM    an irqfd injects an MSI, no thread of Kinglet wakes.
  *   RELAY  the loop reads it and calls back: INTx, where a status bit must be set first.
+ *   RESTING  nothing may raise it: of a device that was reset. KVM keeps the irqfd, because to take
+ *          it back has KVM wait for all readers of its table (SRCU), up to 20 ms for each line.
  *
  * HELD → KVM injects a pending event at attach, so no interrupt is lost over mask and unmask. Sinks
  * are changed under the owning device's lock; raising needs no lock.
@@ -42,7 +44,7 @@ struct irqs {
 	bool needs_devid;	       /* KVM_CAP_MSI_DEVID */
 };
 
-enum irq_sink { IRQ_HELD, IRQ_KVM, IRQ_RELAY };
+enum irq_sink { IRQ_HELD, IRQ_KVM, IRQ_RELAY, IRQ_RESTING };
 
 struct irq_line {
 	struct irqs *irqs; /* borrowed */
@@ -79,6 +81,14 @@ void irq_line_hold(struct irq_line *line);
 /* -ENOSPC when KVM has no GSI left; errors of KVM_SET_GSI_ROUTING and KVM_IRQFD. */
 __must_check int irq_line_to_kvm(struct irq_line *line, const struct msi_message *message);
 __must_check int irq_line_to_relay(struct irq_line *line);
+
+/*
+ * The line has no vector, and its source is stopped: KVM → RESTING. Before the kernel may raise it
+ * again, irq_line_wake() or another sink; what Kinglet raises until then is lost.
+ */
+void irq_line_rest(struct irq_line *line);
+/* RESTING → HELD. */
+void irq_line_wake(struct irq_line *line);
 
 /* HELD with a pending event: the line's bit in the PBA. */
 bool irq_line_pending(const struct irq_line *line);

@@ -5,7 +5,8 @@
  *
  * A line is bound to a vector (or to none). Its sink follows from the device's state:
  *   MSI-X disabled                          → RELAY (INTx)
- *   enabled, no vector                      → HELD, and events are thrown away at the next bind
+ *   enabled, no vector                      → HELD, and events are thrown away at the next bind;
+ *                                             RESTING after msix_unbind()
  *   enabled, function or vector masked,
  *   or the function is no bus master        → HELD (PBA)
  *   enabled, unmasked                       → KVM, with the vector's message as it is at unmask
@@ -55,6 +56,8 @@ void msix_reset(struct msix *msix);
  * -ENOSPC beyond max_lines or when KVM has no route left, and others of irq_line_to_kvm().
  */
 __must_check int msix_bind(struct msix *msix, struct irq_line *line, uint16_t vector);
+/* To no vector, of a line whose source is stopped: see irq_line_rest(). */
+void msix_unbind(struct msix *msix, struct irq_line *line);
 
 /*
  * Accesses to the table and to the PBA, offsets relative to each. Reads beyond the end are zero.

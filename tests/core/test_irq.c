@@ -116,6 +116,7 @@ static void test_gsis_are_reused(void **state)
 		assert_int_equal(irq_line_to_kvm(&other, &message_b), 0);
 		gsi = other.gsi;
 		assert_int_equal(gsi, first + 1);
+		irq_line_hold(&other); /* the fake does not see that an eventfd is closed */
 		irq_line_destroy(&other);
 	}
 	assert_int_equal(irqs_msi_count(&b->irqs), 1);
@@ -187,6 +188,58 @@ static void test_clear_drops_a_waiting_event(void **state)
 	assert_false(irq_line_pending(&b->line));
 }
 
+static void test_a_resting_line_keeps_its_irqfd_and_loses_events(void **state)
+{
+	struct bench *b = *state;
+
+	assert_int_equal(irq_line_to_kvm(&b->line, &message_a), 0);
+	irq_line_rest(&b->line);
+	irq_line_raise(&b->line);
+	assert_int_equal(eventfd_drain(b->line.fd), 0);
+	assert_false(irq_line_raised(&b->line));
+	assert_int_equal(irq_line_to_kvm(&b->line, &message_b), 0);
+	assert_int_equal(fake_sys_count(&b->fake, KVM_IRQFD), 1);
+	assert_int_equal(fake_route(&b->fake, b->line.gsi)->u.msi.data, 0x42);
+	irq_line_raise(&b->line);
+	assert_int_equal(eventfd_drain(b->line.fd), 1);
+}
+
+static void test_a_line_that_wakes_is_held(void **state)
+{
+	struct bench *b = *state;
+
+	irq_line_rest(&b->line);
+	assert_int_equal(b->line.sink, IRQ_HELD);
+	assert_int_equal(irq_line_to_kvm(&b->line, &message_a), 0);
+	irq_line_wake(&b->line);
+	assert_int_equal(b->line.sink, IRQ_KVM);
+	irq_line_rest(&b->line);
+	irq_line_wake(&b->line);
+	assert_int_equal(b->fake.irqfd_count, 0);
+	irq_line_raise(&b->line);
+	assert_true(irq_line_pending(&b->line));
+}
+
+static void test_resting_to_relay_leaves_kvm(void **state)
+{
+	struct bench *b = *state;
+
+	assert_int_equal(irq_line_to_kvm(&b->line, &message_a), 0);
+	irq_line_rest(&b->line);
+	assert_int_equal(irq_line_to_relay(&b->line), 0);
+	assert_int_equal(b->fake.irqfd_count, 0);
+}
+
+/* KVM takes up to 20 ms to deassign one, and an eventfd that is closed is deassigned anyway. */
+static void test_the_end_deassigns_nothing(void **state)
+{
+	struct bench *b = *state;
+
+	assert_int_equal(irq_line_to_kvm(&b->line, &message_a), 0);
+	irq_line_destroy(&b->line);
+	assert_int_equal(fake_sys_count(&b->fake, KVM_IRQFD), 1);
+}
+
 static void test_level_reaches_the_pin(void **state)
 {
 	struct bench *b = *state;
@@ -209,6 +262,10 @@ int main(void)
 		TEST(test_relay_to_kvm_leaves_the_loop),
 		TEST(test_each_failing_ioctl_holds_the_event),
 		TEST(test_clear_drops_a_waiting_event),
+		TEST(test_a_resting_line_keeps_its_irqfd_and_loses_events),
+		TEST(test_a_line_that_wakes_is_held),
+		TEST(test_resting_to_relay_leaves_kvm),
+		TEST(test_the_end_deassigns_nothing),
 		TEST(test_level_reaches_the_pin),
 	};
 

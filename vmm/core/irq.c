@@ -198,10 +198,12 @@ void irq_line_destroy(struct irq_line *line)
 {
 	if (line->fd < 0)
 		return;
-	irq_line_hold(line);
+	if (line->sink == IRQ_RELAY)
+		irq_line_hold(line);
 	if (line->gsi != IRQ_NO_GSI)
 		drop_route(line->irqs, line->gsi);
 	line->gsi = IRQ_NO_GSI;
+	/* KVM lets go of an eventfd that is closed, in its own time (see irq_line_rest()). */
 	close_fd(&line->fd);
 }
 
@@ -210,11 +212,18 @@ void irq_line_raise(struct irq_line *line)
 	static const char *const ways[] = {
 		[IRQ_HELD] = "it is masked, so the event waits in the eventfd",
 		[IRQ_KVM] = "its irqfd injects the MSI, no thread of Kinglet's wakes",
+		[IRQ_RESTING] = "it has no vector, so the event is lost",
 		[IRQ_RELAY] = "the event loop will read it and raise INTx",
 	};
 
 	sys_note(line->irqs->kvm->sys, SYS_TOPIC_INTERRUPT, line->fd, "%s", ways[line->sink]);
-	eventfd_signal(line->fd);
+	if (line->sink != IRQ_RESTING)
+		eventfd_signal(line->fd);
+}
+
+static bool has_irqfd(const struct irq_line *line)
+{
+	return line->sink == IRQ_KVM || line->sink == IRQ_RESTING;
 }
 
 void irq_line_hold(struct irq_line *line)
@@ -222,9 +231,21 @@ void irq_line_hold(struct irq_line *line)
 	if (line->sink == IRQ_RELAY)
 		loop_remove(line->irqs->loop, &line->relay);
 	/* Deassigning an existing irqfd cannot fail (KVM api.rst 4.75). */
-	if (line->sink == IRQ_KVM && set_irqfd(line, KVM_IRQFD_FLAG_DEASSIGN) < 0)
+	if (has_irqfd(line) && set_irqfd(line, KVM_IRQFD_FLAG_DEASSIGN) < 0)
 		return;
 	line->sink = IRQ_HELD;
+}
+
+void irq_line_rest(struct irq_line *line)
+{
+	if (line->sink == IRQ_KVM)
+		line->sink = IRQ_RESTING;
+}
+
+void irq_line_wake(struct irq_line *line)
+{
+	if (line->sink == IRQ_RESTING)
+		irq_line_hold(line);
 }
 
 int irq_line_to_kvm(struct irq_line *line, const struct msi_message *message)
@@ -262,7 +283,7 @@ bool irq_line_raised(const struct irq_line *line)
 	struct pollfd pfd = { .fd = line->fd, .events = POLLIN };
 
 	/* KVM takes it at once; older kernels leave the count in the eventfd. */
-	return line->sink != IRQ_KVM && poll(&pfd, 1, 0) == 1;
+	return !has_irqfd(line) && poll(&pfd, 1, 0) == 1;
 }
 
 bool irq_line_pending(const struct irq_line *line)
