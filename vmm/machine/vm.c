@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -105,6 +106,15 @@ static void init_parts(struct vm *vm)
 
 /* --- A run ------------------------------------------------------------------------------------ */
 
+/*
+ * Linux has a table of 64 descriptors, and grows it: at once in a process of one thread, else after
+ * an RCU grace period, which is 10 ms and more.
+ */
+static void make_room_for_fds(void)
+{
+	close(fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 255));
+}
+
 /* What a machine asks of its process. Stays so: the verdict's reader, too, may have left. */
 static void prepare_process(void)
 {
@@ -123,6 +133,7 @@ static void prepare_process(void)
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
+	make_room_for_fds();
 }
 
 /* Prepares a run: the two loops, and what connects them. */
