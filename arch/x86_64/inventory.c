@@ -169,13 +169,14 @@ static int list_msrs(struct kvm *kvm, struct kvm_msr_list **listed)
 	return ret;
 }
 
-bool x86_has_msr(const struct kvm_msr_entry *msrs, unsigned count, uint32_t index)
+bool x86_has_msr(const struct kvm_msr_entry *msrs, unsigned count, uint32_t index, unsigned *at)
 {
-	unsigned i = 0;
-
-	while (i < count && msrs[i].index != index)
-		i++;
-	return i < count;
+	for (unsigned i = 0; i < count; i++) {
+		if (msrs[*at].index == index)
+			return true;
+		*at = *at + 1 < count ? *at + 1 : 0;
+	}
+	return false;
 }
 
 /* The MSRs that this KVM has for a vCPU, with their values. */
@@ -183,15 +184,16 @@ static int find_msrs(struct vcpu *vcpu, const struct kvm_msr_list *listed,
 		     struct x86_inventory *inventory)
 {
 	struct kvm_msr_entry *msrs = inventory->msrs;
-	unsigned count = 0;
+	unsigned count = 0, known, at = 0;
 	int ret;
 
 	for (unsigned i = 0; i < listed->nmsrs; i++)
 		if (!is_hyperv(listed->indices[i]))
 			msrs[count++].index = listed->indices[i];
+	known = count;
 	for (unsigned i = 0; i < ARRAY_SIZE(unlisted); i++)
 		for (uint32_t n = 0; n < unlisted[i].count; n++)
-			if (!x86_has_msr(msrs, count, unlisted[i].first + n))
+			if (!x86_has_msr(msrs, known, unlisted[i].first + n, &at))
 				msrs[count++].index = unlisted[i].first + n;
 	ret = MSRS_CALL(vcpu, KVM_GET_MSRS, msrs, count);
 	for (unsigned i = 0; i < count && ret >= 0; i++)

@@ -76,6 +76,7 @@ static int msrs_saved(const struct x86_inventory *known, struct x86_inventory *i
 		      struct state *state, const char *name)
 {
 	struct kvm_msr_entry *msrs = inventory->msrs;
+	unsigned at = 0;
 	size_t count = 0;
 	int ret;
 
@@ -86,7 +87,7 @@ static int msrs_saved(const struct x86_inventory *known, struct x86_inventory *i
 	inventory->msr_count = (unsigned)count;
 	for (size_t i = 0; i < count && !ret; i++)
 		if (msrs[i].index == MSR_TSC ||
-		    !x86_has_msr(known->msrs, known->msr_count, msrs[i].index))
+		    !x86_has_msr(known->msrs, known->msr_count, msrs[i].index, &at))
 			ret = state_refuse(state, "MSR 0x%x: this host's KVM has none such",
 					   msrs[i].index);
 	return ret;

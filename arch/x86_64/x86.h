@@ -90,8 +90,11 @@ __must_check int x86_msr_from(struct vcpu *vcpu, const struct sys_site *site, un
 			      uint32_t index, uint64_t *value);
 #define x86_msr(vcpu, request, index, value) x86_msr_from(vcpu, SYS_HERE, request, index, value)
 
-/* Whether one of `count` MSRs is this one. (inventory.c) */
-bool x86_has_msr(const struct kvm_msr_entry *msrs, unsigned count, uint32_t index);
+/*
+ * Whether one of `count` MSRs is this one. The search goes round from *at, below `count`, and leaves
+ * the place there: what comes from one KVM has one order. (inventory.c)
+ */
+bool x86_has_msr(const struct kvm_msr_entry *msrs, unsigned count, uint32_t index, unsigned *at);
 
 /*
  * Reads it, with all MSRs that this KVM has for a vCPU; the caller frees it. Logs on failure. None

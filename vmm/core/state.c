@@ -277,8 +277,6 @@ static bool is_valid(const struct state_field *field, const uint8_t *data)
 {
 	uint64_t value;
 
-	if (field->kind == STATE_FIELD_BYTES)
-		return true;
 	value = get_le_bytes(data, field->size);
 	return field->kind == STATE_FIELD_FLAG ? value <= 1 : value <= field->max;
 }
@@ -303,7 +301,7 @@ static int load_object(struct state *state, const struct state_table *table, uin
 
 		if (!has_field(field, version))
 			continue;
-		for (size_t i = 0; i < len; i += field->size)
+		for (size_t i = 0; i < len && field->kind != STATE_FIELD_BYTES; i += field->size)
 			if (!is_valid(field, data + i))
 				return state_refuse(
 					state, "%s is %llu, more than %llu", field->name,
@@ -366,6 +364,17 @@ static ssize_t take_section(struct state *state, const struct state_table *table
 	return (ssize_t)(view->len / step);
 }
 
+/* The next section, of at most `max` objects. */
+static ssize_t take_list(struct state *state, const struct state_table *table, const char *name,
+			 size_t max)
+{
+	ssize_t found = take_section(state, table, name);
+
+	if (found > 0 && (size_t)found > max)
+		return state_refuse(state, "%zd objects; there is room for %zu", found, max);
+	return found;
+}
+
 int state_list(struct state *state, const struct state_table *table, const char *name,
 	       void *objects, size_t max, size_t *count)
 {
@@ -377,11 +386,9 @@ int state_list(struct state *state, const struct state_table *table, const char 
 		save_section(state, table, name, objects, *count);
 		return 0;
 	}
-	found = take_section(state, table, name);
+	found = take_list(state, table, name, max);
 	if (found < 0)
 		return (int)found;
-	if ((size_t)found > max)
-		return state_refuse(state, "%zd objects; there is room for %zu", found, max);
 	step = state_object_len(table, state->current.version);
 	for (ssize_t i = 0; i < found && !ret; i++)
 		ret = load_object(state, table, state->current.version,
@@ -421,6 +428,14 @@ int state_bytes(struct state *state, const char *name, void *data, size_t max, s
 		.size = 1,
 		.fields = fields,
 	};
+	ssize_t found;
 
-	return state_list(state, &table, name, data, max, len);
+	if (!state->loads)
+		return state_list(state, &table, name, data, max, len);
+	found = take_list(state, &table, name, max);
+	if (found < 0)
+		return (int)found;
+	memcpy(data, state->current.data, (size_t)found);
+	*len = (size_t)found;
+	return 0;
 }
