@@ -75,6 +75,15 @@ static const struct msr_range {
 	{ 0xc0010114, 1 }, /* VM_CR, only AMD */
 };
 
+/* Of the above: some KVMs list some of them. */
+static bool is_unlisted(uint32_t msr)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(unlisted); i++)
+		if (msr - unlisted[i].first < unlisted[i].count)
+			return true;
+	return false;
+}
+
 /*
  * Hyper-V MSRs: KVM refuses them to a guest, as CPUID does not offer them; but an access by Kinglet
  * would allocate Hyper-V state.
@@ -184,17 +193,15 @@ static int find_msrs(struct vcpu *vcpu, const struct kvm_msr_list *listed,
 		     struct x86_inventory *inventory)
 {
 	struct kvm_msr_entry *msrs = inventory->msrs;
-	unsigned count = 0, known, at = 0;
+	unsigned count = 0;
 	int ret;
 
 	for (unsigned i = 0; i < listed->nmsrs; i++)
-		if (!is_hyperv(listed->indices[i]))
+		if (!is_hyperv(listed->indices[i]) && !is_unlisted(listed->indices[i]))
 			msrs[count++].index = listed->indices[i];
-	known = count;
 	for (unsigned i = 0; i < ARRAY_SIZE(unlisted); i++)
 		for (uint32_t n = 0; n < unlisted[i].count; n++)
-			if (!x86_has_msr(msrs, known, unlisted[i].first + n, &at))
-				msrs[count++].index = unlisted[i].first + n;
+			msrs[count++].index = unlisted[i].first + n;
 	ret = MSRS_CALL(vcpu, KVM_GET_MSRS, msrs, count);
 	for (unsigned i = 0; i < count && ret >= 0; i++)
 		if (msrs[i].reserved != REFUSED)
