@@ -179,7 +179,7 @@ $(O)/obj/tests/%.o: private common += -Itests/support
 # --- Fuzzing: one libFuzzer program for each tests/fuzz/fuzz_*.c, with BUILD=fuzz (clang) -------
 fuzz_src := $(wildcard tests/fuzz/fuzz_*.c)
 fuzz_support := $(addprefix tests/fuzz/,guest.c mutate.c quiet.c) \
-	$(addprefix tests/support/,fake_sys.c fake_vhost.c pci_rig.c)
+	$(addprefix tests/support/,fake_daemon.c fake_sys.c fake_vhost.c pci_rig.c)
 fuzz_bins := $(patsubst tests/%.c,$(O)/tests/%,$(fuzz_src))
 fuzz_runs ?= 3000
 

@@ -19,7 +19,8 @@ static void make_ram(struct gmem *mem)
 		{ .gpa = 0, .len = SLOT_LEN },
 		{ .gpa = SEAM, .len = SLOT_LEN },
 	};
-	static const struct gmem_options options;
+	/* As daemons need it. */
+	static const struct gmem_options options = { .shared = true };
 
 	FUZZ_CHECK(!gmem_init(mem, ranges, ARRAY_SIZE(ranges), &options));
 }

@@ -119,7 +119,9 @@ static void forget_memory(struct fake_daemon *daemon)
 static void set_memory(struct fake_daemon *daemon, struct message *m)
 {
 	struct {
-		struct vhost_memory memory;
+		struct {
+			uint32_t nregions, padding;
+		} memory;
 		struct vhost_memory_region regions[FDS_MAX];
 	} table = { .memory.nregions = *(uint32_t *)(void *)m->body };
 
@@ -375,6 +377,15 @@ static bool misbehave(struct fake_daemon *daemon, struct message *m)
 
 /* --- The thread ------------------------------------------------------------------------------- */
 
+static bool send_answer(struct fake_daemon *daemon, struct message *m)
+{
+	size_t len = 12 + m->size;
+
+	if (daemon->change)
+		len = daemon->change(daemon, (uint8_t *)m, len);
+	return transmit(daemon->sock, m, len, m->fds, m->fd_count);
+}
+
 static bool answer(struct fake_daemon *daemon, struct message *m)
 {
 	bool wants = m->flags & NEED_REPLY, has = handle(daemon, m), stays = true;
@@ -386,7 +397,7 @@ static bool answer(struct fake_daemon *daemon, struct message *m)
 	if (daemon->mischief && (!daemon->at || daemon->at == daemon->log[daemon->logged - 1]))
 		stays = misbehave(daemon, m);
 	else if (has || wants)
-		stays = transmit(daemon->sock, m, 12 + m->size, m->fds, m->fd_count);
+		stays = send_answer(daemon, m);
 	while (m->fd_count)
 		close(m->fds[--m->fd_count]);
 	return stays;

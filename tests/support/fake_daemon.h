@@ -41,6 +41,9 @@ struct fake_daemon {
 	enum fake_mischief mischief;
 	uint32_t at; /* the request of the mischief; 0: any */
 	struct loop *loop;
+	/* Changes an answer of `len` bytes, header included; how many of them are sent. NULL: none. */
+	size_t (*change)(struct fake_daemon *daemon, uint8_t *answer, size_t len);
+	void *change_data;
 
 	char folder[32];
 	struct sockaddr_un address;
