@@ -55,7 +55,7 @@ _kinglet_argument()
 	--cpus) ;;
 	--memory) ;;
 	--disk) keys="path= readonly copy direct serial= queues= aio= format= vhost-user=" ;;
-	--net) keys="tap= create fd= mac= vhost= vhostfd= queues= poll= offloads=" ;;
+	--net) keys="tap= create fd= mac= vhost= vhostfd= queues= poll= offloads= user forward= dns= loopback=" ;;
 	--scsi) keys="path= readonly wwpn= queues= format=" ;;
 	--vsock) keys="cid=" ;;
 	--balloon) keys="size= deflate-on-oom= free-page-reporting= stats=" ;;
@@ -110,6 +110,7 @@ _kinglet_argument()
 	--net,|--net,tap) _kinglet_taps "$2" ;;
 	--net,vhost) _kinglet_words "$2" "auto on off" ;;
 	--net,offloads) _kinglet_words "$2" "on off" ;;
+	--net,loopback) _kinglet_words "$2" "on off" ;;
 	--scsi,|--scsi,path) _kinglet_files "$2" ;;
 	--scsi,format) _kinglet_words "$2" "raw" ;;
 	--balloon,deflate-on-oom) _kinglet_words "$2" "on off" ;;

@@ -56,13 +56,13 @@ int child_spawn(pid_t *pid, const char *const argv[], const int fds[CHILD_FDS], 
 	return -ret;
 }
 
-int child_find(const char *program, char *path, size_t len)
+int child_find(const char *root, const char *program, char *path, size_t len)
 {
 	const char *folder = getenv("PATH");
 
 	for (size_t n; folder && *folder; folder += n + (folder[n] == ':')) {
 		n = strcspn(folder, ":");
-		if (snprintf(path, len, "%.*s/%s", (int)n, folder, program) < (int)len &&
+		if (snprintf(path, len, "%s%.*s/%s", root, (int)n, folder, program) < (int)len &&
 		    !access(path, X_OK))
 			return 0;
 	}

@@ -3,7 +3,8 @@
  * What the files of virtio-net share: net.c (features, configuration, life), control.c (the control
  * queue), filter.c (which frames the driver wants), link.c (its link), taps.c (offloads, and which
  * tap queues are attached), pair.c (a pair of queues), window.c (its receive buffers), tap_frames.c
- * (its frames, to and from a tap queue), state.c (what is saved).
+ * (its frames, to and from a tap queue), stream.c (to and from a program), user.c (the user network's
+ * program), state.c (what is saved).
  *
  * Everything here runs under the device's lock.
  */
@@ -54,23 +55,26 @@ struct window {
 };
 
 struct net_pair;
+struct net_stream;
 
-/* What carries the frames of a pair in this process. */
+/* What carries the frames of a pair in this process: a tap queue, or a stream. */
 struct net_carrier {
 	void (*serve_rx)(struct net_pair *pair);
 	void (*serve_tx)(struct net_pair *pair);
 	/* Drops frames that wait, which are not for the next driver. */
 	void (*forget)(struct net_pair *pair);
-	const char *hung_up; /* what it means that the fd hangs up; NULL: the reason is told later */
+	/* The fd has hung up. */
+	void (*hung_up)(struct net_pair *pair);
 };
-extern const struct net_carrier net_tap_carrier;
+extern const struct net_carrier net_tap_carrier, net_stream_carrier;
 
 /* A receive and a transmit queue, and the tap queue that both use. */
 struct net_pair {
 	struct net *net;
 	const struct net_carrier *carrier;
 	struct virtq *rx, *tx;
-	struct tap tap;
+	struct tap tap; /* with a stream: only its fd, which is the socket, its name and MTU */
+	struct net_stream *stream; /* owned; NULL: a tap */
 	struct loop_event event;
 	bool polled;	      /* event is in the loop, */
 	uint32_t poll_events; /* for these */
@@ -136,7 +140,8 @@ bool net_rx_wants(struct net *net, const struct iovec *iov, unsigned count, size
 void net_serve_control(struct net *net, struct virtq *q);
 
 /*
- * The interface was removed from the host: takes the link down. Logs the reason once; NULL: not.
+ * The interface was removed from the host, or the program has ended: takes the link down. Logs the
+ * reason once, as the tap's; NULL: not.
  */
 void net_is_gone(struct net *net, const char *reason);
 /*

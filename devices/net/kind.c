@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A network card: its options, its tap queues, the backend for its frames, and the device. */
 #include "internal.h"
+#include "user.h"
 
 #include "base/log.h"
 #include "devices/vhost_net.h"
 
 #include <net/if.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #define NET(member) OPTION_FIELD(struct net_config, member)
@@ -17,8 +19,17 @@ static const struct option_word vhost_words[] = {
 	{ NULL, 0 },
 };
 
-enum { NET_TAP, NET_CREATE, NET_FD, NET_MAC, NET_VHOST, NET_VHOSTFD, NET_QUEUES, NET_POLL,
-       NET_OFFLOADS };
+enum {
+	NET_TAP, NET_CREATE, NET_FD, NET_MAC, NET_VHOST, NET_VHOSTFD, NET_QUEUES, NET_POLL,
+	NET_OFFLOADS, NET_USER, NET_FORWARD, NET_DNS, NET_LOOPBACK,
+};
+
+/* Keys that are a tap's only, and a user network's. */
+enum {
+	OF_TAP = 1 << NET_TAP | 1 << NET_CREATE | 1 << NET_FD | 1 << NET_VHOST | 1 << NET_VHOSTFD |
+		 1 << NET_QUEUES | 1 << NET_POLL | 1 << NET_OFFLOADS,
+	OF_USER = 1 << NET_FORWARD | 1 << NET_DNS | 1 << NET_LOOPBACK,
+};
 
 static const struct option net_table[] = {
 	[NET_TAP] = {
@@ -78,6 +89,34 @@ static const struct option net_table[] = {
 			"frames, at most MTU bytes",
 		NET(offloads),
 	},
+	[NET_USER] = {
+		.name = "user", .kind = OPTION_FLAG,
+		.help = "a network without root or a tap, instead of tap=: passt, a program of the "
+			"host, carries the guest's connections as its own, and gives it an address "
+			"by DHCP",
+		NET(user),
+	},
+	[NET_FORWARD] = {
+		.name = "forward", .metavar = "tcp|udp:[ADDRESS/]PORT:PORT", .kind = OPTION_STRING,
+		.min = 1, .max = 80, .max_items = NET_FORWARDS_MAX,
+		.count_offset = offsetof(struct net_config, forward_count),
+		.help = "with user: a port of the host leads to one of the guest; of the host's "
+			"127.0.0.1, or of ADDRESS, as 0.0.0.0 for all",
+		NET(forwards),
+	},
+	[NET_DNS] = {
+		.name = "dns", .metavar = "ADDRESS|none", .kind = OPTION_STRING,
+		.min = 1, .max = INET6_ADDRSTRLEN, .max_items = NET_DNS_MAX,
+		.count_offset = offsetof(struct net_config, dns_count),
+		.help = "with user: the resolver that the guest is told, instead of the host's",
+		NET(dns),
+	},
+	[NET_LOOPBACK] = {
+		.name = "loopback", .kind = OPTION_WORD, .words = option_on_off, .initial = "on",
+		.help = "with user: the guest reaches services of the host's own 127.0.0.1 at the "
+			"address of its gateway",
+		NET(loopback),
+	},
 };
 
 static const char *net_finish(void *item, uint64_t given)
@@ -87,10 +126,16 @@ static const char *net_finish(void *item, uint64_t given)
 	bool has_fd = given >> NET_FD & 1;
 	bool has_vhostfd = given >> NET_VHOSTFD & 1;
 
+	net->mac_set = given >> NET_MAC & 1;
+	if (net->user)
+		return given & OF_TAP ? "has user with a key of a tap; leave out one of them" :
+					net_user_finish(net);
+	if (given & OF_USER)
+		return "has a key that is only for user; write --net user";
 	if (has_tap && has_fd)
 		return "has both tap= and fd=; give one of them";
 	if (!has_tap && !has_fd)
-		return "names no interface; write --net tap=NAME or --net fd=N";
+		return "names no interface; write --net tap=NAME, --net fd=N or --net user";
 	if (has_fd && net->create)
 		return "has create with fd=, which is already open; leave it out";
 	if (has_fd && given >> NET_QUEUES & 1)
@@ -106,7 +151,6 @@ static const char *net_finish(void *item, uint64_t given)
 		net->vhost = VHOST_ON;
 	if (net->poll_us && net->vhost == VHOST_OFF)
 		return "has poll= with vhost=off; it is the kernel that polls";
-	net->mac_set = given >> NET_MAC & 1;
 	return NULL;
 }
 
@@ -123,14 +167,13 @@ static void print_fds(FILE *out, const struct fd_list *list)
 		fprintf(out, "%c%d", i ? ':' : ' ', list->fds[i]);
 }
 
-static void net_describe(FILE *out, const void *config)
+static void describe_tap(FILE *out, const struct net_config *net)
 {
 	static const char *const vhosts[] = {
 		[VHOST_AUTO] = "vhost if there",
 		[VHOST_ON] = "vhost",
 		[VHOST_OFF] = "no vhost",
 	};
-	const struct net_config *net = config;
 
 	if (net->tap)
 		fprintf(out, "tap %s", net->tap);
@@ -138,6 +181,16 @@ static void net_describe(FILE *out, const void *config)
 		print_fds(out, &net->fds);
 	fprintf(out, ", %s, %u queue pair%s, %s", vhosts[net->vhost], net->queues,
 		net->queues == 1 ? "" : "s", net->offloads ? "" : "no offloads, ");
+}
+
+static void net_describe(FILE *out, const void *config)
+{
+	const struct net_config *net = config;
+
+	if (net->user)
+		net_user_describe(out, net);
+	else
+		describe_tap(out, net);
 	if (net->mac_set)
 		fprintf(out, "MAC %02x:%02x:%02x:%02x:%02x:%02x", net->mac[0], net->mac[1],
 			net->mac[2], net->mac[3], net->mac[4], net->mac[5]);
@@ -152,6 +205,8 @@ static int net_check(const void *config, const struct device_ram *ram)
 	struct sys sys;
 
 	(void)ram;
+	if (net->user)
+		return net_user_check();
 	sys_init(&sys);
 	return net->tap && !net->create ? tap_check_exists(&sys, &options) : 0;
 }
@@ -306,6 +361,8 @@ static int net_create(struct virtio_dev **out, const struct virtio_env *env, uns
 	struct virtio_dev *dev;
 	int ret;
 
+	if (net->user)
+		return net_user_create(out, env, instance, net);
 	for (unsigned i = 0; i < VIRTIO_NET_MAX_PAIRS; i++)
 		parts.taps[i].fd = -1;
 	/* Any failure of a tap is a host error, even if its errno is EINVAL. */
@@ -345,12 +402,16 @@ static const struct host_need net_needs[] = {
 		.name = "vhost-net", .use = "--net vhost=on", .node = "/dev/vhost-net",
 		.modules = { "vhost_net" }, .config = "CONFIG_VHOST_NET",
 	},
+	{
+		.name = "passt", .use = "--net user", .program = "passt",
+		.install = "apt install passt",
+	},
 	{ .name = NULL },
 };
 
 const struct device_kind net_kind = {
 	.option = {
-		.name = "net", .metavar = "tap=NAME", .kind = OPTION_KEYS, .keys = &net_keys,
+		.name = "net", .metavar = "tap=NAME|user", .kind = OPTION_KEYS, .keys = &net_keys,
 		.help = "add a virtio network card",
 		.max_items = 8,
 	},

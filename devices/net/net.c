@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* virtio-net: features, configuration space, creation and reset. */
-#include "internal.h"
+#include "stream.h"
 
 #include "base/le.h"
 #include "base/log.h"
@@ -58,6 +58,8 @@ static int prepare_taps(struct net *net)
 {
 	int ret = 0;
 
+	if (net->pairs[0].stream)
+		return 0;
 	for (unsigned i = 0; i < net->pair_count && !ret; i++)
 		ret = tap_set_header(&net->pairs[i].tap, net->header_len);
 	return ret ? ret : net_apply_offloads(net, net->offloads);
@@ -127,8 +129,10 @@ static void net_config_read(struct virtio_dev *dev, unsigned off, void *buf, uns
 
 static void net_free(struct net *net)
 {
-	for (unsigned i = 0; i < net->pair_count; i++)
+	for (unsigned i = 0; i < net->pair_count; i++) {
 		tap_close(&net->pairs[i].tap);
+		net_stream_free(net->pairs[i].stream);
+	}
 	free(net);
 }
 
@@ -230,7 +234,8 @@ static struct net *net_alloc(const struct virtio_net_options *options)
 	net->pair_count = options->pairs;
 	net->active_pairs = 1;
 	for (unsigned i = 0; i < options->pairs; i++)
-		net_pair_init(&net->pairs[i], net, &options->taps[i], &net_tap_carrier);
+		net_pair_init(&net->pairs[i], net, &options->taps[i],
+			      options->stream ? &net_stream_carrier : &net_tap_carrier);
 	if (options->mac)
 		memcpy(net->permanent_mac, options->mac, sizeof(net->permanent_mac));
 	else if (net->pairs[0].tap.macvtap)
@@ -255,7 +260,7 @@ int virtio_net_new(struct virtio_dev **out, const struct virtio_env *env, unsign
 
 	if (!net)
 		goto err_log;
-	ret = net_attach_pairs(net, 1);
+	ret = options->stream ? net_stream_new(&net->pairs[0]) : net_attach_pairs(net, 1);
 	if (ret)
 		goto err_free;
 	features = net_features(&net->pairs[0].tap, net->pair_count) & options->features;

@@ -38,7 +38,7 @@ void net_pair_lost(struct net_pair *pair, const char *reason)
 static void pair_serve(struct net_pair *pair, uint32_t events)
 {
 	if (events & (EPOLLERR | EPOLLHUP)) {
-		net_pair_lost(pair, pair->carrier->hung_up);
+		pair->carrier->hung_up(pair);
 		return;
 	}
 	if (events & EPOLLOUT && pair->tx_blocked) {

@@ -140,9 +140,14 @@ static void tap_forget(struct net_pair *pair)
 	pair->frame_len = 0;
 }
 
+static void tap_hung_up(struct net_pair *pair)
+{
+	net_pair_lost(pair, "the interface was removed");
+}
+
 const struct net_carrier net_tap_carrier = {
 	.serve_rx = tap_serve_rx,
 	.serve_tx = tap_serve_tx,
 	.forget = tap_forget,
-	.hung_up = "the interface was removed",
+	.hung_up = tap_hung_up,
 };

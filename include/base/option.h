@@ -70,7 +70,10 @@ struct option {
 #define OPTION_FIELD(type, member)                                                                 \
 	.offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
 
-/* The keys of one OPTION_KEYS argument. The first key may be given bare: `--disk root.img`. */
+/*
+ * The keys of one OPTION_KEYS argument, of which some may be repeatable. The first key may be given
+ * bare, as the first item: `--disk root.img`, unless that is the name of a flag.
+ */
 struct option_keys {
 	const struct option *table;
 	unsigned count;

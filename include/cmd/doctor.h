@@ -113,6 +113,7 @@ DOCTOR_CHECK(doctor_kvm_capabilities);
 DOCTOR_CHECK(doctor_guest_modes);
 DOCTOR_CHECK(doctor_guest_linux);
 DOCTOR_CHECK(doctor_nested);
+DOCTOR_CHECK(doctor_program);
 DOCTOR_CHECK(doctor_node);
 DOCTOR_CHECK(doctor_folder);
 DOCTOR_CHECK(doctor_huge_pages);

@@ -17,12 +17,14 @@
  * Largest size of a device's config in bytes; largest number of devices of a machine; of modules of
  * a driver.
  */
-enum { DEVICE_CONFIG_MAX = 192, DEVICES_MAX = 40, DEVICE_MODULES_MAX = 2 };
+enum { DEVICE_CONFIG_MAX = 320, DEVICES_MAX = 40, DEVICE_MODULES_MAX = 2 };
 
 /* What a device needs of the host: a row of kinglet doctor. */
 struct host_need {
 	const char *name;	/* of the row, one word */
 	const char *use;	/* what it is for: "--net vhost=on" */
+	const char *program;	/* that must be in PATH; NULL: a node or a folder */
+	const char *install;	/* with program: the command that installs it */
 	const char *node;	/* a misc device's node that must open; NULL: a folder */
 	const char *folder;	/* that must be there, once a file system is mounted */
 	const char *mount;	/* with folder: the command that mounts it */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * virtio-net (virtio 1.2 §5.1) on a tap: pairs of a receive and a transmit queue, each pair on a
- * queue of the tap, followed by a control queue.
+ * queue of the tap, followed by a control queue. Or with one pair, whose frames a program carries.
  *
  * The caller binds its queues to backends, both of a pair to the same one. The backends of the
  * pairs carry the frames; the local backend serves them here. The control queue is always on the
@@ -15,13 +15,13 @@
 #include "host/link_watch.h"
 #include "host/tap.h"
 
-enum { VIRTIO_NET_MAX_PAIRS = 16 };
+enum { VIRTIO_NET_MAX_PAIRS = 16, NET_FORWARDS_MAX = 8, NET_DNS_MAX = 3 };
 
 /* VHOST_AUTO: if the host has it; else the frames pass through Kinglet, with a warning. */
 enum vhost_mode { VHOST_AUTO, VHOST_ON, VHOST_OFF };
 
 struct net_config {
-	const char *tap;	  /* interface name; NULL with fds */
+	const char *tap;	  /* interface name; NULL with fds, and for a user network */
 	bool create;		  /* if there is no such tap, create it for the run */
 	struct fd_list fds;	  /* queues of a tap or macvtap, taken over; none with a name */
 	struct fd_list vhost_fds; /* of /dev/vhost-net, one per pair; none: it is opened */
@@ -31,6 +31,11 @@ struct net_config {
 	unsigned poll_us; /* vhost looks for work for so long before it sleeps; 0: not at all */
 	bool offloads;	 /* offer checksum and segmentation offloads */
 	unsigned queues; /* pairs, 1..VIRTIO_NET_MAX_PAIRS; the number of fds if any */
+	bool user;	 /* a user network: passt carries the frames, and these are for it */
+	bool loopback;	 /* the gateway's address is the host's loopback */
+	const char *forwards[NET_FORWARDS_MAX]; /* "tcp:[ADDRESS/]PORT:PORT", checked */
+	const char *dns[NET_DNS_MAX];		/* addresses, or one "none" */
+	unsigned forward_count, dns_count;
 };
 
 extern const struct device_kind net_kind;
@@ -52,6 +57,11 @@ struct virtio_net_stats {
 
 struct virtio_net_options {
 	struct tap *taps;   /* a queue of the same tap per pair; taken over, also on failure */
+	/*
+	 * Frames go by a stream socket, which is the fd of the only one of `taps`, where name and
+	 * MTU are set, too.
+	 */
+	bool stream;
 	unsigned pairs;	    /* 1..VIRTIO_NET_MAX_PAIRS */
 	const uint8_t *mac; /* 6 bytes, unicast; NULL: a macvtap's, else one from the name */
 	uint64_t features;  /* supported by the pairs' backend */

@@ -252,6 +252,27 @@ static void flags_of_a_disk_reach_their_fields(void **state)
 	options_destroy(&o.common);
 }
 
+static void a_user_network_reaches_its_fields(void **state)
+{
+	struct run_options o;
+
+	(void)state;
+	PARSE_GOOD(&o, "k", "--net", "user", "--net",
+		   "user,forward=tcp:8080:80,mac=52:54:00:00:00:01,loopback=off,dns=::1,"
+		   "forward=udp:::1/53:5353,dns=1.1.1.1", "--net", "tap=user");
+	assert_true(net_of(&o, 0)->user && net_of(&o, 0)->loopback && !net_of(&o, 0)->mac_set);
+	assert_int_equal(net_of(&o, 0)->forward_count + net_of(&o, 0)->dns_count, 0);
+	assert_true(net_of(&o, 1)->user && !net_of(&o, 1)->loopback && net_of(&o, 1)->mac_set);
+	assert_int_equal(net_of(&o, 1)->forward_count, 2);
+	assert_string_equal(net_of(&o, 1)->forwards[0], "tcp:8080:80");
+	assert_string_equal(net_of(&o, 1)->forwards[1], "udp:::1/53:5353");
+	assert_int_equal(net_of(&o, 1)->dns_count, 2);
+	assert_string_equal(net_of(&o, 1)->dns[1], "1.1.1.1");
+	assert_false(net_of(&o, 2)->user);
+	assert_string_equal(net_of(&o, 2)->tap, "user");
+	options_destroy(&o.common);
+}
+
 static void nets_reach_their_fields(void **state)
 {
 	static const uint8_t mac[6] = { 0x52, 0x54, 0, 0xAb, 0xcd, 0xef };
@@ -653,6 +674,24 @@ static void wrong_options_are_refused_in_one_line(void **state)
 		{ { "k", "--disk", "d,aio=native" }, { "must be one of uring|threads" } },
 		{ { "k", "--net", "mac=52:54:00:00:00:01" }, { "names no interface" } },
 		{ { "k", "--net", "tap=t,fd=3" }, { "both tap= and fd=" } },
+		{ { "k", "--net", "user=1" }, { "user takes no value" } },
+		{ { "k", "--net", "user,tap=t" }, { "user with a key of a tap" } },
+		{ { "k", "--net", "user,queues=2" }, { "user with a key of a tap" } },
+		{ { "k", "--net", "t,forward=tcp:1:1" }, { "only for user; write --net user" } },
+		{ { "k", "--net", "user,forward=tcp:80" }, { "other than tcp:[ADDRESS/]PORT:PORT" } },
+		{ { "k", "--net", "user,forward=sctp:1:1" }, { "other than" } },
+		{ { "k", "--net", "user,forward=tcp:0:80" }, { "other than" } },
+		{ { "k", "--net", "user,forward=tcp:80:65536" }, { "other than" } },
+		{ { "k", "--net", "user,forward=tcp:80:80x" }, { "other than" } },
+		{ { "k", "--net", "user,forward=tcp:+80:80" }, { "other than" } },
+		{ { "k", "--net", "user,forward=tcp:host/80:80" }, { "other than" } },
+		{ { "k", "--net", "user,forward=tcp:/80:80" }, { "other than" } },
+		{ { "k", "--net", "user,forward=tcp:1:1,forward=tcp:2:2,forward=tcp:3:3,"
+				  "forward=tcp:4:4,forward=tcp:5:5,forward=tcp:6:6,"
+				  "forward=tcp:7:7,forward=tcp:8:8,forward=tcp:9:9" },
+		  { "forward: only 8 are possible" } },
+		{ { "k", "--net", "user,dns=host" }, { "dns= that is no address" } },
+		{ { "k", "--net", "user,dns=none,dns=1.1.1.1" }, { "only dns=none" } },
 		{ { "k", "--net", "fd=3,queues=2" }, { "queues= with fd=" } },
 		{ { "k", "--net", "t,queues=17" }, { "queues", "1 to 16" } },
 		{ { "k", "--net", "t,vhost=yes" }, { "vhost", "auto" } },
@@ -801,6 +840,7 @@ int main(void)
 		cmocka_unit_test(modules_have_strings_of_their_own),
 		cmocka_unit_test(equals_sign_and_next_argument_are_the_same),
 		cmocka_unit_test(flags_of_a_disk_reach_their_fields),
+		cmocka_unit_test(a_user_network_reaches_its_fields),
 		cmocka_unit_test(nets_reach_their_fields),
 		cmocka_unit_test(scsi_disks_reach_their_fields),
 		cmocka_unit_test(vsock_cid_reaches_its_field),

@@ -345,6 +345,20 @@ static void test_node(void **state)
 	expect(f, "tun", FINDING_OK, "/dev/net/tun opens", "");
 }
 
+static void test_passt(void **state)
+{
+	struct fixture *f = *state;
+	char full[100];
+
+	setenv("PATH", "/nonexistent:/usr/bin", 1);
+	expect(f, "passt", FINDING_MISSING, "no passt in PATH", "apt install passt");
+	put(f, "/usr/bin/passt", "");
+	expect(f, "passt", FINDING_MISSING, "no passt in PATH", "apt install passt");
+	snprintf(full, sizeof(full), "%s/usr/bin/passt", f->root);
+	assert_int_equal(chmod(full, 0755), 0);
+	expect(f, "passt", FINDING_OK, "/usr/bin/passt", "");
+}
+
 static void test_lio(void **state)
 {
 	struct fixture *f = *state;
@@ -560,6 +574,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_kvm),	      TEST(test_capabilities), TEST(test_modes),
 		TEST(test_linux),     TEST(test_nested),       TEST(test_node),
+		TEST(test_passt),
 		TEST(test_lio_leftovers),
 		TEST(test_lio),	      TEST(test_lio_built_in), TEST(test_huge_pages),   TEST(test_thp),
 		TEST(test_io_uring),  TEST(test_limits),       TEST(test_examine),

@@ -12,6 +12,10 @@
 static void assert_whole_need(const struct host_need *need)
 {
 	assert_non_null(need->use);
+	if (need->program) {
+		assert_true(need->install && !need->node && !need->folder);
+		return;
+	}
 	assert_true(!need->node != !need->folder);
 	assert_true(!need->folder || (need->mount && need->unmounted));
 	assert_non_null(need->modules[0]);

@@ -172,12 +172,12 @@ static void a_program_is_found_in_path(void **state)
 	(void)state;
 	snprintf(before, sizeof(before), "%s", getenv("PATH"));
 	setenv("PATH", "/nonexistent:/bin::", 1);
-	assert_int_equal(child_find("sh", path, sizeof(path)), 0);
+	assert_int_equal(child_find("", "sh", path, sizeof(path)), 0);
 	assert_string_equal(path, "/bin/sh");
-	assert_int_equal(child_find("no-such-program", path, sizeof(path)), -ENOENT);
-	assert_int_equal(child_find("sh", path, 5), -ENOENT);
+	assert_int_equal(child_find("", "no-such-program", path, sizeof(path)), -ENOENT);
+	assert_int_equal(child_find("", "sh", path, 5), -ENOENT);
 	unsetenv("PATH");
-	assert_int_equal(child_find("sh", path, sizeof(path)), -ENOENT);
+	assert_int_equal(child_find("", "sh", path, sizeof(path)), -ENOENT);
 	setenv("PATH", before, 1);
 }
 

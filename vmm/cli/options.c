@@ -51,23 +51,29 @@ struct match {
 	uint64_t bit;
 };
 
-/* The field for the next value of an option; NULL: no more are possible. */
+/* The field in `base` for the next value of an option or key; NULL: no more are possible. */
+static void *next_item(const struct option *option, void *base)
+{
+	unsigned *count = (unsigned *)((char *)base + option->count_offset);
+
+	if (!option_is_repeatable(option))
+		return field_of(option, base);
+	if (*count == option->max_items)
+		return NULL;
+	return (char *)field_of(option, base) + (*count)++ * (option->size / option->max_items);
+}
+
+/* The same for an option, which may be a device's. */
 static void *next_field(struct common_options *options, const struct option_list *list,
 			const struct option *option)
 {
 	const struct device_kind *kind = option_device_kind(option);
-	unsigned *count = (unsigned *)((char *)options + option->count_offset);
+	void *config;
 
-	if (kind) {
-		void *config = device_set_add(field_of(option_list_devices(list), options), kind);
-
-		return config ? field_of(option, config) : NULL;
-	}
-	if (!option_is_repeatable(option))
-		return field_of(option, options);
-	if (*count == option->max_items)
-		return NULL;
-	return (char *)field_of(option, options) + (*count)++ * (option->size / option->max_items);
+	if (!kind)
+		return next_item(option, options);
+	config = device_set_add(field_of(option_list_devices(list), options), kind);
+	return config ? field_of(option, config) : NULL;
 }
 
 static int set_default(const struct option *option, void *field)
@@ -122,14 +128,47 @@ static void log_unknown_key(const struct option *option, const char *text, const
 	log_error("--%s %.80s: unknown key %.40s%s%s", option->name, text, item, why, hint);
 }
 
+/* The key of an item; bare, the first item is a flag's name or the value of the first key. */
+static const struct option *item_key(const struct option_keys *keys, const char *item, bool first)
+{
+	size_t name_len = strcspn(item, "=");
+	const struct option *key = find_key(keys, item, name_len);
+
+	if (first && !item[name_len] && (!key || key->kind != OPTION_FLAG))
+		return &keys->table[0];
+	return key;
+}
+
+/* Checks how often the key is given, and that it has a value if it needs one. */
+static int check_key(const struct option *option, const char *text, const struct option *key,
+		     const char *value, bool again)
+{
+	char argument[160];
+
+	if (again && !option_is_repeatable(key)) {
+		log_error("--%s %.80s: %s is given twice; keep one", option->name, text, key->name);
+	} else if (key->kind == OPTION_FLAG && value) {
+		log_error("--%s %.80s: %s takes no value; write it alone, or leave it out",
+			  option->name, text, key->name);
+	} else if (key->kind != OPTION_FLAG && !value) {
+		option_format_argument(key, argument, sizeof(argument));
+		log_error("--%s %.80s: %s needs a value; write %s=%s", option->name, text,
+			  key->name, key->name, argument);
+	} else {
+		return 0;
+	}
+	return -EINVAL;
+}
+
 static int parse_item(const struct option *option, const char *text, char *item, bool first,
 		      void *base, uint64_t *given)
 {
 	const struct option_keys *keys = option->keys;
 	size_t name_len = strcspn(item, "=");
 	const char *value = item[name_len] ? item + name_len + 1 : NULL;
-	const struct option *key = first && !value ? &keys->table[0] :
-						     find_key(keys, item, name_len);
+	const struct option *key = item_key(keys, item, first);
+	uint64_t bit;
+	void *field;
 	char why[160];
 
 	if (!key) {
@@ -137,29 +176,21 @@ static int parse_item(const struct option *option, const char *text, char *item,
 		log_unknown_key(option, text, item, first, value);
 		return -EINVAL;
 	}
-	if (first && !value)
+	bit = UINT64_C(1) << (key - keys->table);
+	if (first && !value && key->kind != OPTION_FLAG)
 		value = item;
-	if (*given >> (key - keys->table) & 1) {
-		log_error("--%s %.80s: %s is given twice; keep one", option->name, text, key->name);
+	if (check_key(option, text, key, value, *given & bit))
+		return -EINVAL;
+	*given |= bit;
+	field = next_item(key, base);
+	if (!field) {
+		log_error("--%s %.80s: %s: only %u are possible; leave out one", option->name, text,
+			  key->name, key->max_items);
 		return -EINVAL;
 	}
-	*given |= UINT64_C(1) << (key - keys->table);
 	if (key->kind == OPTION_FLAG) {
-		if (value) {
-			log_error("--%s %.80s: %s takes no value; write it alone, or leave it out",
-				  option->name, text, key->name);
-			return -EINVAL;
-		}
-		*(bool *)field_of(key, base) = true;
-		return 0;
-	}
-	if (!value) {
-		option_format_argument(key, why, sizeof(why));
-		log_error("--%s %.80s: %s needs a value; write %s=%s", option->name, text,
-			  key->name, key->name, why);
-		return -EINVAL;
-	}
-	if (option_parse_value(key, value, field_of(key, base), why, sizeof(why)) < 0) {
+		*(bool *)field = true;
+	} else if (option_parse_value(key, value, field, why, sizeof(why)) < 0) {
 		log_error("--%s %.80s: %s %.80s: %s", option->name, text, key->name, value, why);
 		return -EINVAL;
 	}

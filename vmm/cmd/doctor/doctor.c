@@ -26,7 +26,8 @@ static void add_checks(struct doctor *doctor, const struct doctor_check *checks,
 static void add_need(struct doctor *doctor, const struct host_need *need)
 {
 	const struct doctor_check check = {
-		need->name, need->use, need->node ? doctor_node : doctor_folder, need
+		need->name, need->use,
+		need->program ? doctor_program : need->node ? doctor_node : doctor_folder, need
 	};
 
 	add_checks(doctor, &check, 1);

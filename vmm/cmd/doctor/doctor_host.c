@@ -3,11 +3,23 @@
 #include "cmd/doctor.h"
 
 #include "core/node.h"
+#include "host/child.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <liburing.h>
 #include <string.h>
+
+struct finding doctor_program(struct doctor *doctor, const struct doctor_check *check)
+{
+	const struct host_need *need = check->need;
+	char path[PATH_MAX];
+
+	if (child_find(doctor->root, need->program, path, sizeof(path)))
+		return doctor_find(FINDING_MISSING, need->install, "no %s in PATH", need->program);
+	return doctor_find(FINDING_OK, "", "%s", path + strlen(doctor->root));
+}
 
 /* The node does not exist. */
 static struct finding node_absent(const struct doctor *doctor, const struct host_need *need,
