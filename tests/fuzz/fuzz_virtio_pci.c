@@ -18,13 +18,14 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
-enum { RNG, BLK, CONSOLE, NET, BALLOON, DEVICES };
+enum { RNG, BLK, CONSOLE, NET, BALLOON, USER, DEVICES };
 enum { BLK_QUEUES = 2, SECTORS = 64 };
 
 struct scene {
 	struct fuzz_guest g;
 	int image;   /* memfd */
-	int wire;    /* the other end of the tap */
+	int wire;    /* the other end of the tap, */
+	int stream;  /* and of a stream of frames */
 	size_t room; /* bytes that the terminal accepts */
 };
 
@@ -79,18 +80,21 @@ static struct virtio_dev *new_blk(struct scene *s, const struct virtio_env *env)
 	return dev;
 }
 
-static struct virtio_dev *new_net(struct scene *s, const struct virtio_env *env)
+static struct virtio_dev *new_net(struct scene *s, const struct virtio_env *env, bool stream)
 {
 	struct tap tap = { .sys = &s->g.rig.fake.sys, .name = "tap0", .mtu = 1500,
-			   .offloads = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 };
-	const struct virtio_net_options options = { .taps = &tap, .pairs = 1, .features = ~0ULL };
+			   .offloads = stream ? 0 : TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 };
+	const struct virtio_net_options options = {
+		.taps = &tap, .pairs = 1, .features = ~0ULL, .stream = stream
+	};
+	int type = (stream ? SOCK_STREAM : SOCK_SEQPACKET) | SOCK_NONBLOCK | SOCK_CLOEXEC;
 	struct virtio_dev *dev;
 	int fds[2];
 
-	FUZZ_CHECK(!socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds));
+	FUZZ_CHECK(!socketpair(AF_UNIX, type, 0, fds));
 	tap.fd = fds[0];
-	s->wire = fds[1];
-	FUZZ_CHECK(!virtio_net_new(&dev, env, 0, &options));
+	*(stream ? &s->stream : &s->wire) = fds[1];
+	FUZZ_CHECK(!virtio_net_new(&dev, env, stream, &options));
 	return dev;
 }
 
@@ -119,9 +123,10 @@ static void build(struct scene *s)
 	add(s, new_blk(s, &s->g.env));
 	FUZZ_CHECK(!virtio_console_new(&dev, &s->g.env, 0, &console));
 	add(s, dev);
-	add(s, new_net(s, &s->g.env));
+	add(s, new_net(s, &s->g.env, false));
 	FUZZ_CHECK(!virtio_balloon_new(&dev, &s->g.env, 0, &balloon));
 	add(s, dev);
+	add(s, new_net(s, &s->g.env, true));
 }
 
 static void destroy(struct scene *s)
@@ -129,6 +134,7 @@ static void destroy(struct scene *s)
 	fuzz_guest_destroy(&s->g);
 	close(s->image);
 	close(s->wire);
+	close(s->stream);
 }
 
 /* --- The guest -------------------------------------------------------------------------------- */
@@ -206,6 +212,24 @@ static void use_wire(struct scene *s, struct fuzz_input *in)
 		return;
 }
 
+/* What a program sends may be frames, parts of them, or anything; or it sends no more. */
+static void use_stream(struct scene *s, struct fuzz_input *in)
+{
+	uint8_t data[4 + 2048] = { 0, 0 };
+	size_t len = fuzz_take(in, 2) % sizeof(data);
+	unsigned way = fuzz_pick(in, 32);
+
+	memset(data + 2, (int)fuzz_take(in, 1), sizeof(data) - 2);
+	if (way > 2)
+		put_le16(data + 2, (uint16_t)(len - 4) << 8 | (uint16_t)(len - 4) >> 8);
+	if (way == 0)
+		shutdown(s->stream, fuzz_pick(in, 2) ? SHUT_WR : SHUT_RDWR);
+	while (way > 15 && recv(s->stream, data, sizeof(data), 0) > 0)
+		;
+	if (way <= 15 && send(s->stream, data, len, MSG_NOSIGNAL) < 0)
+		return;
+}
+
 static void use_terminal(struct scene *s, struct fuzz_input *in)
 {
 	static const uint8_t text[] = "poweroff\n";
@@ -253,6 +277,9 @@ static void step(struct scene *s, struct fuzz_input *in)
 		add_net_command(s, in);
 		break;
 	case 7:
+		use_stream(s, in);
+		break;
+	case 8:
 		virtio_net_set_link(s->g.devs[NET],
 				    fuzz_pick(in, 16) ? fuzz_pick(in, 2) : LINK_GONE);
 		break;

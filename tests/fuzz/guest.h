@@ -11,7 +11,7 @@
 #include "pci_rig.h"
 #include "virtio/virtio.h"
 
-enum { FUZZ_DEVICES = 5, FUZZ_RAM_END = 0xa0000 };
+enum { FUZZ_DEVICES = 6, FUZZ_RAM_END = 0xc0000 };
 
 struct fuzz_guest {
 	struct pci_rig rig;
