@@ -16,6 +16,8 @@
 #   devices NAME        adds to the array vmm
 # and may define:
 #   peers_up, peers_down  host set-up in addition to taps
+#   guest_at INDEX        address and port of that guest's rates, as the host reaches it
+#   guest_network='...'   commands of the guest that set up its network card
 
 memory=128  # MiB
 limit=180   # seconds for a guest to boot
@@ -68,6 +70,16 @@ add_card() {
 	esac
 }
 
+guest_at() {
+	echo "10.77.$1.2 $port"
+}
+
+# rates_of INDEX TEST SECONDS LIMIT
+rates_of() {
+	# shellcheck disable=SC2046 # address and port
+	timeout "$4" "$TOOLS/rates" $(guest_at "$1") "$2" "$3"
+}
+
 # guest_up INDEX
 guest_up() {
 	local vmm end=$((SECONDS + limit)) name=${peers[$1]}
@@ -78,7 +90,7 @@ guest_up() {
 	ip link set "bench$1" up
 	"${vmm[@]}" </dev/null >"$TESTBED_OUT/$name.log" 2>&1 &
 	pid[$name]=$!
-	until timeout 10 "$TOOLS/rates" "10.77.$1.2" $port "${tests[0]}" 0.01 >/dev/null 2>&1; do
+	until rates_of "$1" "${tests[0]}" 0.01 10 >/dev/null 2>&1; do
 		if [ $SECONDS -ge $end ] || ! kill -0 "${pid[$name]}"; then
 			return 1
 		fi
@@ -128,7 +140,7 @@ count_now() {
 measure() {
 	local i before after rate
 	read -ra before < <(count_now "$3")
-	rate=$(timeout 60 "$TOOLS/rates" "10.77.$3.2" $port "$2" "$seconds")
+	rate=$(rates_of "$3" "$2" "$seconds" 60)
 	read -ra after < <(count_now "$3")
 	for i in "${!after[@]}"; do
 		after[i]=$((after[i] - before[i]))
@@ -170,8 +182,8 @@ group_prepare() {
 	cat >"$work/script" <<-END
 		set -e
 		modprobe -a virtio_pci virtio_net $drivers
-		ip addr add \$address/24 dev eth0
-		ip link set eth0 up
+		${guest_network-ip addr add \$address/24 dev eth0
+		ip link set eth0 up}
 		for disk in sda vda; do
 			[ ! -b /dev/\$disk ] || break
 		done
