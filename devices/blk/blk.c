@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "devices/blk.h"
+#include "identity.h"
 
-#include "backend/vhost_user_device.h"
 #include "base/iov.h"
 #include "base/log.h"
 
 #include <endian.h>
-#include <inttypes.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -317,58 +315,11 @@ static void blk_config_read(struct virtio_dev *dev, unsigned off, void *buf, uns
 	memcpy(buf, (const char *)&to_blk(dev)->config + off, len);
 }
 
-/* What the guest knows about its disk: it cannot become another one. */
-struct identity {
-	uint64_t sectors;
-	uint32_t block; /* logical, bytes */
-	char serial[VIRTIO_BLK_ID_BYTES];
-};
-
-static const struct state_field identity_fields[] = {
-	STATE_NUMBER(struct identity, sectors),
-	STATE_NUMBER(struct identity, block),
-	STATE_BYTES(struct identity, serial),
-	STATE_END,
-};
-
-static const struct state_table identity_table = {
-	.name = "disk",
-	.version = 1,
-	.size = sizeof(struct identity),
-	.fields = identity_fields,
-};
-
-const struct state_table *const virtio_blk_state_tables[] = {
-	&identity_table, &vhost_user_device_table, NULL
-};
-
 static int blk_state(struct virtio_dev *dev, struct state *state)
 {
 	const struct blk *blk = to_blk(dev);
-	const struct image *image = &blk->image;
-	const uint64_t sectors = image->size / IMAGE_SECTOR;
-	struct identity disk = { .sectors = sectors, .block = image->logical_block };
-	int ret;
 
-	if (image->copied && !state_loads(state)) {
-		log_error("disk %s: a copy that is gone at the end is no part of a snapshot; leave "
-			  "copy out in the run that is saved",
-			  image->path);
-		return -EOPNOTSUPP;
-	}
-	memcpy(disk.serial, blk->serial, sizeof(disk.serial));
-	ret = state_section(state, &identity_table, dev->name, &disk);
-	if (ret)
-		return ret;
-	if (disk.sectors != sectors)
-		return state_refuse(state, "%s has %" PRIu64 " sectors, the disk %" PRIu64,
-				    image->path, sectors, disk.sectors);
-	if (disk.block != image->logical_block)
-		return state_refuse(state, "%s has blocks of %u bytes, the disk of %u",
-				    image->path, image->logical_block, disk.block);
-	if (memcmp(disk.serial, blk->serial, sizeof(disk.serial)) != 0)
-		return state_refuse(state, "%s: serial= is not that of the disk", image->path);
-	return 0;
+	return blk_identity(dev, state, &blk->image, blk->serial);
 }
 
 static int blk_sync(struct virtio_dev *dev)
@@ -376,14 +327,11 @@ static int blk_sync(struct virtio_dev *dev)
 	return image_sync(&to_blk(dev)->image);
 }
 
-static int blk_let_go(struct virtio_dev *dev)
+static int blk_own(struct virtio_dev *dev, bool here)
 {
-	return image_let_go(&to_blk(dev)->image);
-}
+	struct image *image = &to_blk(dev)->image;
 
-static int blk_take(struct virtio_dev *dev)
-{
-	return image_take(&to_blk(dev)->image);
+	return here ? image_take(image) : image_let_go(image);
 }
 
 static void blk_destroy(struct virtio_dev *dev)
@@ -406,8 +354,7 @@ static const struct virtio_model blk_model = {
 	.quiesce = blk_quiesce,
 	.state = blk_state,
 	.sync = blk_sync,
-	.let_go = blk_let_go,
-	.take = blk_take,
+	.own = blk_own,
 	.destroy = blk_destroy,
 };
 

@@ -141,21 +141,15 @@ static int scsi_sync(struct virtio_dev *dev)
 	return ret;
 }
 
-static int scsi_let_go(struct virtio_dev *dev)
+/* A target of another owner is free when the device stands still. */
+static int scsi_own(struct virtio_dev *dev, bool here)
 {
 	const struct scsi *scsi = scsi_of(dev);
 
-	/* Another one's is free as soon as the device stands still. */
-	return scsi->target ? scsi_target_let_go(scsi->target) : 0;
-}
-
-static int scsi_take(struct virtio_dev *dev)
-{
-	const struct scsi *scsi = scsi_of(dev);
-
-	return scsi->target ? scsi_target_take(scsi->target) :
-			      vhost_scsi_probe(container_of(dev->queues[0].backend, struct vhost,
-							    backend));
+	if (scsi->target)
+		return here ? scsi_target_take(scsi->target) : scsi_target_let_go(scsi->target);
+	return here ? vhost_scsi_probe(container_of(dev->queues[0].backend, struct vhost, backend)) :
+		      0;
 }
 
 static void scsi_destroy(struct virtio_dev *dev)
@@ -174,8 +168,7 @@ static const struct virtio_model scsi_model = {
 	.config_write = scsi_config_write,
 	.state = scsi_state,
 	.sync = scsi_sync,
-	.let_go = scsi_let_go,
-	.take = scsi_take,
+	.own = scsi_own,
 	.destroy = scsi_destroy,
 };
 

@@ -81,13 +81,12 @@ struct virtio_model {
 	int (*sync)(struct virtio_dev *dev);
 	/*
 	 * A machine that moves: what only one process at a time may have of its storage (a lock, a
-	 * target) is for the other one from here on, with all that was written; and it is wanted
-	 * here. Between the two the device stands still; both are idempotent. Machine's thread,
-	 * locked. The first one's errors are those of `sync`, logged; the second one's: -EBUSY, not
-	 * logged: another process has it; or others of the host, logged. Both or none may be NULL.
+	 * target) is wanted here; or it is for the other one from here on, with all that was
+	 * written. Between the two the device stands still; both are idempotent. Machine's thread,
+	 * locked. -EBUSY, not logged: another process has it; or others of the host, logged. It is
+	 * given up in any case. May be NULL.
 	 */
-	int (*let_go)(struct virtio_dev *dev);
-	int (*take)(struct virtio_dev *dev);
+	int (*own)(struct virtio_dev *dev, bool here);
 	/*
 	 * The machine was restored, perhaps on another host: tells the driver what that means for
 	 * this device. Machine's thread, locked, after the thaw and before the vCPUs run. May be
@@ -190,7 +189,7 @@ struct virtio_env {
 	struct irqs *irqs;
 	struct sys *sys; /* for those that talk to a kernel's interface */
 	struct virtio_watcher watcher;
-	bool arrives; /* another process has its storage as yet: model->take() follows */
+	bool arrives; /* another process has its storage as yet: model->own() follows */
 };
 
 /*

@@ -8,14 +8,14 @@
 
 enum { RETRY_MS = 10 };
 
-static int let_go(struct virtio_dev *dev)
+static int own(struct virtio_dev *dev, bool here)
 {
 	int ret;
 
-	if (!dev->model->let_go)
+	if (!dev->model->own)
 		return 0;
 	pthread_mutex_lock(&dev->lock);
-	ret = dev->model->let_go(dev);
+	ret = dev->model->own(dev, here);
 	pthread_mutex_unlock(&dev->lock);
 	return ret;
 }
@@ -25,30 +25,18 @@ int storage_let_go(struct vm *vm)
 	int first = 0;
 
 	for (unsigned i = 0; i < vm->device_count; i++) {
-		int ret = let_go(vm->devices[i]);
+		int ret = own(vm->devices[i], false);
 
 		first = first ? first : ret;
 	}
 	return first;
 }
 
-static int take(struct virtio_dev *dev)
-{
-	int ret;
-
-	if (!dev->model->take)
-		return 0;
-	pthread_mutex_lock(&dev->lock);
-	ret = dev->model->take(dev);
-	pthread_mutex_unlock(&dev->lock);
-	return ret;
-}
-
 /* A process that is killed keeps its locks until the kernel has taken its machine down. */
 static int take_in_time(struct virtio_dev *dev, uint64_t end_ns)
 {
 	for (;;) {
-		int ret = take(dev);
+		int ret = own(dev, true);
 
 		if (ret != -EBUSY)
 			return ret;

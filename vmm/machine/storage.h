@@ -16,7 +16,7 @@ __must_check int storage_let_go(struct vm *vm);
 
 /*
  * Takes what is not here yet. If another process has it, waits for up to `patience_ms`, for that
- * may be ending. Logs. -EBUSY: it did not end; and others of model->take(): then nothing is here.
+ * may be ending. Logs. -EBUSY: it did not end; and others of model->own(): then nothing is here.
  */
 __must_check int storage_take(struct vm *vm, unsigned patience_ms);
 
