@@ -121,6 +121,13 @@ void ring_kick(struct ring *ring)
 		eventfd_signal(ring->q->kick_fd);
 }
 
+void ring_call_after(struct ring *ring, unsigned count)
+{
+	/* used_event, after the entries */
+	__atomic_store_n(&ring->avail->ring[RING_SIZE], (uint16_t)(ring->taken + count - 1),
+			 __ATOMIC_RELAXED);
+}
+
 unsigned ring_wait(struct ring *ring, uint32_t *written)
 {
 	struct pollfd call = { .fd = ring->q->irq.fd, .events = POLLIN };

@@ -75,6 +75,12 @@ void ring_init(struct ring *ring, struct host *host, struct virtq *q);
 void ring_send(struct ring *ring, unsigned chain, const struct buffer *buffers, unsigned count);
 void ring_kick(struct ring *ring);
 
+/*
+ * With VIRTIO_RING_F_EVENT_IDX (§2.7.7.1): the device is to signal the call fd after `count` more
+ * chains. Else it does after each.
+ */
+void ring_call_after(struct ring *ring, unsigned count);
+
 /* Waits for the next used chain; returns its number and how many bytes the device wrote. */
 unsigned ring_wait(struct ring *ring, uint32_t *written);
 

@@ -35,6 +35,8 @@ static void prove_batch(struct proof *proof)
 	struct tally tally;
 
 	fill_buffers(net);
+	for (unsigned i = 0; i < QUEUES; i++)
+		ring_call_after(&net->rings[i], BATCH);
 	net_transmit(net, proof->frame, BATCH);
 	pages_begin(&pages, net->host);
 	ring_kick(&net->rings[TX]);
