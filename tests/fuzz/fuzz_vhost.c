@@ -2,13 +2,14 @@
 /*
  * Devices whose queues vhost runs, on fake kernels: a network card with two pairs, a SCSI host, a
  * vsock. Whatever the driver does, the kernel walks the rings that the device says are running, at
- * the addresses that the driver gave, all in guest RAM, and no others; and no request to it is ever
- * refused.
+ * the addresses that the driver gave, all in guest RAM, and no others; no request to it is ever
+ * refused; and while there is a log of writes, it has every page that a kernel wrote.
  */
 #include "fake_vhost.h"
 #include "guest.h"
 
 #include "backend/local.h"
+#include "core/dirty.h"
 #include "devices/vhost_net.h"
 #include "devices/vhost_scsi.h"
 #include "devices/vhost_vsock.h"
@@ -34,8 +35,14 @@ static const struct {
 	{ VSOCK, VSOCK_QUEUE_RX, 2 },
 };
 
+enum { PAGES = FUZZ_RAM_END / DIRTY_PAGE };
+
 struct scene {
 	struct fuzz_guest g;
+	struct gmem_kvm memslots;
+	struct dirty_log log;
+	bool logging;
+	bool unread[PAGES]; /* written by a kernel, and not yet in a round of the log */
 	struct fake_vhost kernels[KERNELS];
 	int fds[KERNELS];
 	unsigned opened;
@@ -58,6 +65,7 @@ static struct fake_vhost *kernel_of(struct scene *s, int fd, unsigned long reque
 static bool sets_up(unsigned long request, const void *arg)
 {
 	switch (request) {
+	case VHOST_SET_LOG_BASE:
 	case VHOST_SET_FEATURES:
 	case VHOST_SET_MEM_TABLE:
 	case VHOST_SET_VRING_NUM:
@@ -86,7 +94,19 @@ static int hook(struct fake_sys *fake, int fd, unsigned long request, void *arg)
 
 	if (s->fail_in && sets_up(request, arg) && !--s->fail_in)
 		return -ENOMEM;
+	/* vCPUs have written nothing. */
+	if (request == KVM_GET_DIRTY_LOG)
+		return 0;
 	return kernel ? fake_vhost_ioctl(kernel, request, arg) : FAKE_PASS;
+}
+
+static void wrote(void *owner, const void *hva, uint64_t len)
+{
+	struct scene *s = owner;
+	uint64_t at = (uint64_t)((const uint8_t *)hva - s->g.mem.base);
+
+	for (uint64_t page = at / DIRTY_PAGE; len && page <= (at + len - 1) / DIRTY_PAGE; page++)
+		s->unread[page] = s->logging;
 }
 
 /* --- The machine ------------------------------------------------------------------------------ */
@@ -146,9 +166,13 @@ static void build(struct scene *s)
 				  1ULL << VIRTIO_SCSI_F_HOTPLUG;
 
 	fuzz_guest_init(&s->g);
+	FUZZ_CHECK(!gmem_kvm_attach(&s->memslots, &s->g.mem, &s->g.rig.kvm));
 	s->opened = s->fail_in = 0;
-	for (unsigned i = 0; i < KERNELS; i++)
+	for (unsigned i = 0; i < KERNELS; i++) {
 		fake_vhost_init(&s->kernels[i], &s->g.rig.loop, features);
+		s->kernels[i].wrote = wrote;
+		s->kernels[i].owner = s;
+	}
 	s->g.rig.fake.hook = hook;
 	s->g.rig.fake.hook_data = s;
 	add_net(s);
@@ -193,7 +217,8 @@ static void check_kernels(const struct scene *s)
 		FUZZ_CHECK(!kernel->refusals);
 		for (unsigned n = 0; n < served[i].count; n++)
 			check_ring(s, &kernel->rings[n], &dev->queues[served[i].first + n]);
-		FUZZ_CHECK(!fake_vhost_running(kernel) || !(kernel->features & ~dev->acked));
+		FUZZ_CHECK(!fake_vhost_running(kernel) ||
+			   !(kernel->features & ~(dev->acked | 1ULL << VHOST_F_LOG_ALL)));
 	}
 }
 
@@ -210,6 +235,39 @@ static void report_error(struct scene *s, struct fuzz_input *in)
 		eventfd_signal(ring->err);
 }
 
+static void read_page(void *owner, uint64_t gpa)
+{
+	struct scene *s = owner;
+
+	s->unread[gpa / DIRTY_PAGE] = false;
+}
+
+/* Each page that a kernel wrote since the last round is in this one. */
+static void read_log(struct scene *s)
+{
+	FUZZ_CHECK(!dirty_log_read(&s->log, read_page, s));
+	for (unsigned i = 0; i < PAGES; i++)
+		FUZZ_CHECK(!s->unread[i]);
+}
+
+static void stop_log(struct scene *s)
+{
+	dirty_log_stop(&s->log);
+	s->logging = false;
+	memset(s->unread, 0, sizeof(s->unread));
+}
+
+/* Turned on, which may fail; read twice as often as turned off. */
+static void use_log(struct scene *s, struct fuzz_input *in)
+{
+	if (!s->logging)
+		s->logging = !dirty_log_start(&s->log, &s->memslots, &s->g.mem);
+	else if (fuzz_pick(in, 3))
+		read_log(s);
+	else
+		stop_log(s);
+}
+
 static void step(struct scene *s, struct fuzz_input *in)
 {
 	unsigned which = fuzz_pick(in, DEVICES);
@@ -221,6 +279,9 @@ static void step(struct scene *s, struct fuzz_input *in)
 		break;
 	case 1:
 		s->fail_in = fuzz_pick(in, 20);
+		break;
+	case 22:
+		use_log(s, in);
 		break;
 	case 23:
 		virtio_net_set_link(s->g.devs[NET], fuzz_pick(in, 2) ? LINK_UP : LINK_DOWN);
@@ -243,6 +304,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fuzz_guest_check(&s.g);
 		check_kernels(&s);
 	}
+	stop_log(&s);
+	gmem_del_listener(&s.g.mem, &s.memslots.listener);
 	fuzz_guest_destroy(&s.g);
 	for (unsigned i = 0; i < KERNELS; i++)
 		FUZZ_CHECK(!fake_vhost_running(&s.kernels[i]));

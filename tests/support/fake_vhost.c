@@ -57,8 +57,16 @@ static void log_write(struct fake_vhost *kernel, uint64_t gpa, uint64_t len)
 		__atomic_fetch_or(&bytes[page / 8], (uint8_t)(1U << page % 8), __ATOMIC_RELEASE);
 }
 
+static void report(const struct fake_vhost *kernel, const void *hva, uint64_t len)
+{
+	if (kernel->wrote)
+		kernel->wrote(kernel->owner, hva, len);
+}
+
+/* Of a write to the used ring, `offset` from its start. */
 static void log_used(struct fake_vring *ring, uint64_t offset, uint64_t len)
 {
+	report(ring->kernel, (const void *)(uintptr_t)(ring->addr.used_user_addr + offset), len);
 	if (ring->addr.flags & 1U << VHOST_VRING_F_LOG)
 		log_write(ring->kernel, ring->addr.log_guest_addr + offset, len);
 }
@@ -148,6 +156,7 @@ static uint32_t echo(struct fake_vhost *kernel, const struct chain *chain)
 		n = n < room ? n : room;
 		memmove((char *)chain->iov[i].iov_base + to, (char *)chain->iov[o].iov_base + from,
 			n);
+		report(kernel, (char *)chain->iov[i].iov_base + to, n);
 		if (has_feature(kernel, VHOST_F_LOG_ALL))
 			log_write(kernel, chain->gpas[i] + to, n);
 		copied += (uint32_t)n;

@@ -43,6 +43,9 @@ struct fake_vhost {
 	} memory;
 	struct vhost_memory_region regions[GMEM_MAX_SLOTS];
 	struct fake_vring rings[FAKE_VHOST_RINGS];
+	/* Called for each write to guest memory; NULL is allowed. */
+	void (*wrote)(void *owner, const void *hva, uint64_t len);
+	void *owner;
 	/* ioctls that the kernel would refuse in any case, or that mix up a running ring */
 	unsigned refusals;
 };
