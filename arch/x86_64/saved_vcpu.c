@@ -35,15 +35,28 @@ static int refuse_nested(struct vcpu *vcpu)
 static int compare_leaf(struct state *state, const struct kvm_cpuid_entry2 *saved,
 			const struct kvm_cpuid_entry2 *here)
 {
-	if (saved->function == here->function && saved->index == here->index &&
-	    saved->flags == here->flags && saved->eax == here->eax && saved->ebx == here->ebx &&
-	    saved->ecx == here->ecx && saved->edx == here->edx)
-		return 0;
-	return state_refuse(state, "of another CPU or kernel: leaf 0x%x.%u is %x %x %x %x, and on "
-				   "this host 0x%x.%u is %x %x %x %x",
-			    saved->function, saved->index, saved->eax, saved->ebx, saved->ecx,
-			    saved->edx, here->function, here->index, here->eax, here->ebx,
-			    here->ecx, here->edx);
+	const struct {
+		const char *name;
+		uint32_t saved, here;
+	} registers[] = {
+		{ "EAX", saved->eax, here->eax },
+		{ "EBX", saved->ebx, here->ebx },
+		{ "ECX", saved->ecx, here->ecx },
+		{ "EDX", saved->edx, here->edx },
+	};
+
+	if (saved->function != here->function || saved->index != here->index ||
+	    saved->flags != here->flags)
+		return state_refuse(state, "of another CPU or kernel: it has CPUID leaf 0x%x.%u, "
+					   "and this host 0x%x.%u instead",
+				    saved->function, saved->index, here->function, here->index);
+	for (unsigned i = 0; i < ARRAY_SIZE(registers); i++)
+		if (registers[i].saved != registers[i].here)
+			return state_refuse(state, "of another CPU or kernel: CPUID leaf 0x%x.%u "
+						   "has %s 0x%08x, and on this host 0x%08x",
+					    saved->function, saved->index, registers[i].name,
+					    registers[i].saved, registers[i].here);
+	return 0;
 }
 
 /* What arch_vcpu_init() has set must be what the guest was told when it was saved. */

@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 void log_error(const char *fmt, ...) __printf(1, 2);
 void log_warning(const char *fmt, ...) __printf(1, 2);
@@ -27,6 +28,12 @@ void log_plain(const char *fmt, ...) __printf(1, 2);
  * with otherwise. Each thread begins with it off.
  */
 void log_mute(bool on);
+
+/*
+ * From now on the first line of log_error() of this thread is also kept in `text`, without the
+ * prefix, which is made empty; for others who have to be told. NULL ends that.
+ */
+void log_keep(char *text, size_t len);
 
 /*
  * To be called before important lines, and at the end: gives the reader `ms` milliseconds to make

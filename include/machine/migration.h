@@ -13,4 +13,7 @@
  */
 __must_check int machine_expect(struct snapshot **snapshot, int fd);
 
+/* Such a machine cannot be built: tells the source why, in one line. */
+void machine_refuse(int fd, const char *why);
+
 #endif

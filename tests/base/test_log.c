@@ -25,6 +25,31 @@ static void a_message_is_one_line_with_the_name(void **state)
 	capture_expect_all(&capture, "kinglet: tap tap0: 7\nkinglet: warning: x\n");
 }
 
+/* The first error, for others who have to be told. */
+static void a_message_is_kept(void **state)
+{
+	struct capture capture;
+	char text[8] = "x";
+
+	(void)state;
+	capture_stderr_begin(&capture);
+	log_keep(text, sizeof(text));
+	assert_string_equal(text, "");
+	log_warning("no");
+	log_mute(true);
+	log_error("no");
+	log_mute(false);
+	log_error("first %d", 123);
+	log_error("second");
+	assert_string_equal(text, "first 1");
+	log_keep(text, sizeof(text));
+	log_keep(NULL, 0);
+	log_error("third");
+	assert_string_equal(text, "");
+	capture_expect_all(&capture, "kinglet: warning: no\nkinglet: first 123\nkinglet: second\n"
+				     "kinglet: third\n");
+}
+
 static void control_characters_cannot_get_out(void **state)
 {
 	struct capture capture;
@@ -196,6 +221,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_message_is_one_line_with_the_name),
+		cmocka_unit_test(a_message_is_kept),
 		cmocka_unit_test(control_characters_cannot_get_out),
 		cmocka_unit_test(a_long_message_is_cut_and_still_ends),
 		cmocka_unit_test(a_pipe_that_is_not_read_stops_no_one),

@@ -198,7 +198,7 @@ def stays():
     place = Place("m2", "--disk", "none")
     command = migrate("m0", place)
     place.machine().ended(100, "--disk: given 1 times")
-    end(command, 101, "closed the connection")
+    end(command, 101, "the target: --disk: given 1 times; the saved machine has 0")
     machine.echoes()
     machine.process.stdin.write(b"\0")
     machine.ended()

@@ -20,6 +20,12 @@ static atomic_uint lost;
 /* log_mute(). */
 static _Thread_local bool muted;
 
+/* log_keep(); len is 0 when there is no text, or it has been kept. */
+static _Thread_local struct {
+	char *text;
+	size_t len;
+} kept;
+
 /*
  * One write(2) that does not block; -EAGAIN or short if there is no room. Standard error itself is
  * shared and must stay blocking, so the line goes through a separate open file description. A file
@@ -98,10 +104,29 @@ void log_mute(bool on)
 	muted = on;
 }
 
+void log_keep(char *text, size_t len)
+{
+	kept.text = text;
+	kept.len = text ? len : 0;
+	if (text)
+		*text = '\0';
+}
+
+static void keep(const char *fmt, va_list args)
+{
+	if (!kept.len || muted)
+		return;
+	vsnprintf(kept.text, kept.len, fmt, args);
+	kept.len = 0;
+}
+
 void log_error(const char *fmt, ...)
 {
 	va_list args;
 
+	va_start(args, fmt);
+	keep(fmt, args);
+	va_end(args);
 	va_start(args, fmt);
 	log_line("kinglet: ", fmt, args);
 	va_end(args);

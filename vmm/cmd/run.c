@@ -52,6 +52,25 @@ static int run(struct common_options *common)
 	return status;
 }
 
+static int open_incoming(struct run_options *options, int init_argc, char **init_argv)
+{
+	char why[200];
+	int ret;
+
+	options->restored = calloc(1, sizeof(*options->restored));
+	if (!options->restored)
+		return -ENOMEM;
+	log_keep(why, sizeof(why));
+	ret = machine_expect(&options->restored->snapshot, options->config.incoming_fd);
+	if (!ret)
+		ret = restored_open(options->restored, options, options->incoming, init_argc,
+				    init_argv);
+	log_keep(NULL, 0);
+	if (ret)
+		machine_refuse(options->config.incoming_fd, why);
+	return ret;
+}
+
 /* Its source says what the machine is. */
 static int expect(struct run_options *options, int init_argc, char **init_argv)
 {
@@ -61,17 +80,11 @@ static int expect(struct run_options *options, int init_argc, char **init_argv)
 		return ret;
 	options->config.incoming_fd = ret;
 	options->config.incoming = true;
-	options->restored = calloc(1, sizeof(*options->restored));
-	if (!options->restored) {
-		close_fd(&options->config.incoming_fd);
-		return -ENOMEM;
-	}
-	ret = machine_expect(&options->restored->snapshot, options->config.incoming_fd);
-	if (!ret)
-		ret = restored_open(options->restored, options, options->incoming, init_argc,
-				    init_argv);
-	if (ret)
+	ret = open_incoming(options, init_argc, init_argv);
+	if (ret) {
 		forget(options);
+		close_fd(&options->config.incoming_fd);
+	}
 	return ret;
 }
 

@@ -24,7 +24,7 @@ struct news {
 	struct news *next;
 	enum { NEWS_BUILT, NEWS_ENDING, NEWS_PANICKED, NEWS_BROKEN, NEWS_MOVES, NEWS_STAYS,
 	       NEWS_FROZEN, NEWS_ROOM } kind;
-	char what[160];
+	char what[320];
 	struct machine_progress progress; /* of NEWS_MOVES */
 };
 

@@ -9,6 +9,7 @@
 #include "save.h"
 
 #include "base/log.h"
+#include "machine/migration.h"
 #include "machine/snapshot.h"
 
 #include <string.h>
@@ -286,17 +287,22 @@ static enum outcome blame(const struct stage *stage, int err)
 static unsigned build(struct vm *vm)
 {
 	unsigned built = 0;
+	char why[200];
 
+	log_keep(why, sizeof(why));
 	while (built < ARRAY_SIZE(stages) && !ending_is_known(&vm->ending)) {
 		int ret = stages[built].up(vm);
 
 		if (ret) {
 			/* The stage has logged the reason. */
 			ending_decide(&vm->ending, blame(&stages[built], ret), 0, "%s", "");
+			if (vm->config->incoming)
+				machine_refuse(vm->config->incoming_fd, why);
 			break;
 		}
 		built++;
 	}
+	log_keep(NULL, 0);
 	return built;
 }
 

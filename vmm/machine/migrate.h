@@ -90,5 +90,10 @@ __must_check int migrate_target_hello(struct migrate_target *target);
  * those of load().
  */
 __must_check int migrate_target_fill(struct migrate_target *target);
+/*
+ * Tells the source at the other end of `fd` why there is no such machine, or that it cannot be
+ * loaded: cut at ERROR_TEXT_MAX bytes. If it has been told before, this one is not read.
+ */
+void migrate_target_refuse(int fd, const char *why);
 
 #endif

@@ -31,7 +31,7 @@ struct frame_header {
 };
 
 /* HELLO has the words of a command line; ERROR is shown. */
-enum { HELLO_MAX = 128 << 10, ERROR_TEXT_MAX = 160 };
+enum { HELLO_MAX = 128 << 10, ERROR_TEXT_MAX = 240 };
 
 /* One that is being sent. */
 struct frame {

@@ -22,28 +22,35 @@ enum { PATIENCE_MS = 60000 };
 /* A source of this version sends RAM 33 times at most. */
 enum { RAM_MAX = 64 };
 
-/* Says so on both sides. */
-static int refuse(const struct migrate_target *target, int error, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-static int refuse(const struct migrate_target *target, int error, const char *fmt, ...)
+void migrate_target_refuse(int fd, const char *why)
 {
 	struct {
 		struct frame_header header;
 		char text[ERROR_TEXT_MAX];
 	} frame;
-	va_list args;
-	size_t len;
+	size_t len = strnlen(why, sizeof(frame.text));
 
-	va_start(args, fmt);
-	vsnprintf(frame.text, sizeof(frame.text), fmt, args);
-	va_end(args);
-	len = strlen(frame.text);
 	frame.header.type = le32_of(FRAME_ERROR);
 	frame.header.len = le32_of((uint32_t)len);
-	log_error("incoming machine: %s", frame.text);
+	memcpy(frame.text, why, len);
 	/* It may have gone, or not read: no matter. */
-	if (send(target->fd, &frame, sizeof(frame.header) + len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-		return error;
+	if (send(fd, &frame, sizeof(frame.header) + len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		return;
+}
+
+/* Says so on both sides. */
+static int refuse(const struct migrate_target *target, int error, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+static int refuse(const struct migrate_target *target, int error, const char *fmt, ...)
+{
+	char why[ERROR_TEXT_MAX + 1];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(why, sizeof(why), fmt, args);
+	va_end(args);
+	log_error("incoming machine: %s", why);
+	migrate_target_refuse(target->fd, why);
 	return error;
 }
 
@@ -198,13 +205,11 @@ static int fill_ram(const struct migrate_target *target, uint8_t *buf, uint32_t 
 static int load_state(struct migrate_target *target, uint32_t len)
 {
 	_cleanup_close_ int fd = read_file(target, len);
-	int ret;
 
 	if (fd < 0)
 		return lost(target, fd);
-	ret = target->load(target->owner, fd);
-	return ret ? refuse(target, ret, "its state cannot be loaded; the target's messages say why")
-		   : 0;
+	/* It says why, and the caller tells the source. */
+	return target->load(target->owner, fd);
 }
 
 /* From the last byte of FRAME_COMMIT on, the machine is here, also if no one hears of it. */

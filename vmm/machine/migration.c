@@ -276,6 +276,11 @@ int machine_expect(struct snapshot **snapshot, int fd)
 	return ret;
 }
 
+void machine_refuse(int fd, const char *why)
+{
+	migrate_target_refuse(fd, why);
+}
+
 int vm_receive(struct vm *vm)
 {
 	struct migrate_target target = {

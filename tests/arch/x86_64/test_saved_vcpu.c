@@ -208,8 +208,8 @@ static void another_cpu_is_refused_by_leaf(void **state)
 	start(rig);
 	rig->to->fake.request_count = 0;
 	refuses(part, rig->to, saved_take(part, rig->from), "section cpuid (vcpu 0): of another CPU or "
-							"kernel: leaf 0x7.0 is 0 1 0 0, and on this "
-							"host 0x7.0 is 0 2 0 0");
+							"kernel: CPUID leaf 0x7.0 has EBX "
+							"0x00000001, and on this host 0x00000002");
 	assert_int_equal(rig->to->fake.request_count, 0);
 }
 
