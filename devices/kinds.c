@@ -60,6 +60,20 @@ const void *device_set_get(const struct device_set *set, const struct device_kin
 	return NULL;
 }
 
+const char *device_set_stays(const struct device_set *set, const char **name)
+{
+	for (unsigned i = 0; i < set->count; i++) {
+		const struct device_config *device = &set->items[i];
+		const char *why =
+			device->kind->stays ? device->kind->stays(device->config) : NULL;
+
+		*name = device->kind->option.name;
+		if (why)
+			return why;
+	}
+	return NULL;
+}
+
 bool device_set_shares_ram(const struct device_set *set)
 {
 	for (unsigned i = 0; i < set->count; i++) {

@@ -141,6 +141,14 @@ static int disk_conflict(const void *config, const void *before)
 	return a == b ? 0 : vhost_user_conflict(a->vhost_user, b->vhost_user);
 }
 
+/* As blk_state() has it of the image. */
+static const char *disk_stays(const void *config)
+{
+	const struct image_options *image = config;
+
+	return image->copy ? "a disk that is a copy is gone at the end; leave copy out" : NULL;
+}
+
 static bool disk_shares_ram(const void *config)
 {
 	const struct disk_config *disk = config;
@@ -181,6 +189,7 @@ const struct device_kind blk_kind = {
 	.conflict = disk_conflict,
 	.create = disk_create,
 	.shares_ram = disk_shares_ram,
+	.stays = disk_stays,
 	.state_tables = virtio_blk_state_tables,
 };
 DEVICE_CONFIG_FITS(struct disk_config);

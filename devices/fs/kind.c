@@ -76,6 +76,13 @@ static int fs_conflict(const void *config, const void *before)
 	return vhost_user_conflict(a->vhost_user, b->vhost_user);
 }
 
+static const char *fs_stays(const void *config)
+{
+	(void)config;
+	return "the files that the guest has open are virtiofsd's; a machine with --fs cannot be "
+	       "saved or moved";
+}
+
 static bool fs_shares_ram(const void *config)
 {
 	(void)config;
@@ -98,8 +105,7 @@ static int fs_create(struct virtio_dev **out, const struct virtio_env *env, unsi
 		.config_len = sizeof(space),
 		/* It would put another queue before those of requests (§5.11.2). */
 		.withheld = 1ULL << 0,
-		.unsaved = "the files that the guest has open are virtiofsd's; a machine with --fs "
-			   "cannot be saved or moved",
+		.unsaved = fs_stays(fs),
 	};
 
 	memcpy(space.tag, fs->tag, strnlen(fs->tag, sizeof(space.tag)));
@@ -120,5 +126,6 @@ const struct device_kind fs_kind = {
 	.conflict = fs_conflict,
 	.create = fs_create,
 	.shares_ram = fs_shares_ram,
+	.stays = fs_stays,
 };
 DEVICE_CONFIG_FITS(struct fs_config);

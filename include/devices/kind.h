@@ -80,6 +80,11 @@ struct device_kind {
 	/* Another process maps the guest's RAM, so it is shared memory. NULL: none does. */
 	bool (*shares_ram)(const void *config);
 	/*
+	 * Why a machine with such a device can be neither saved nor moved, in one line; NULL: it
+	 * can. NULL for the function: it always can.
+	 */
+	const char *(*stays)(const void *config);
+	/*
 	 * The process ends and the device is not destroyed: sees to what would outlive it. True when
 	 * that is done for all of this kind. Any thread; the other functions are called by the main
 	 * thread, create by the machine's. May be NULL.
@@ -111,6 +116,12 @@ struct device_set {
  * it replaces the old one. NULL: there is no room.
  */
 void *device_set_add(struct device_set *set, const struct device_kind *kind);
+
+/*
+ * The first device, in `name`, with which a machine can be neither saved nor moved, and why; NULL:
+ * there is none.
+ */
+const char *device_set_stays(const struct device_set *set, const char **name);
 
 /* Whether one of them needs RAM that another process maps. */
 bool device_set_shares_ram(const struct device_set *set);

@@ -41,6 +41,12 @@ struct verdict {
 __must_check int machine_check(const struct machine_config *config);
 
 /*
+ * Whether such a machine can be moved to another process by a live migration; else why not, in one
+ * line that names the device. What the host's kernel lacks is found when it moves.
+ */
+bool machine_can_move(const struct machine_config *config, char *why, size_t len);
+
+/*
  * Builds the machine, runs it until its verdict is known, and destroys it. In any case everything
  * opened is closed, and the terminal restored. Main thread, which meanwhile handles signals and
  * config->timeout_ns; a separate thread builds the machine and serves the devices.

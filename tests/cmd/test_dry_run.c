@@ -196,6 +196,7 @@ static void every_part_of_the_machine_is_listed(void **state)
 				  "vsock      CID 3\n"
 				  "balloon    1024 MiB, deflates on OOM, free page reporting, "
 				  "statistics every 1000 ms\n"
+				  "can move   yes\n"
 				  "on-reboot  restart\n"
 				  "gdb        127.0.0.1:1234, waits for it\n"
 				  "control    ctl.sock\n"
@@ -225,6 +226,7 @@ static void a_flat_binary_names_address_and_mode(void **state)
 		 "serial     off\n"
 		 "console    hvc0 on stdio\n"
 		 "rng        off\n"
+		 "can move   yes\n"
 		 "on-reboot  exit\n"
 		 "timeout    none\n",
 		 address);

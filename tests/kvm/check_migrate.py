@@ -192,8 +192,18 @@ def stays():
     run("migrate", "m0", "elsewhere", status=100, errors="none of unix:PATH")
     run("pause", "m0")
     place = Place("m1")
-    end(migrate("m0", place), 100, "busy")
+    end(migrate("m0", place), 100, "cannot move: it is paused; kinglet resume")
     run("resume", "m0")
+    # Nothing is started at the target.
+    with open("image", "wb") as file:
+        file.truncate(1 << 20)
+    copied = new("copied", "--disk", "image,copy")
+    run("migrate", "copied", "exec:touch started", status=100,
+        errors="cannot move: --disk: a disk that is a copy is gone at the end; leave copy out")
+    if os.path.exists("started"):
+        fail("the target was told")
+    copied.process.stdin.write(b"\0")
+    copied.ended()
     # What the command line says there does not fit.
     place = Place("m2", "--disk", "none")
     command = migrate("m0", place)

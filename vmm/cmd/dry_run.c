@@ -163,7 +163,7 @@ int dry_run_print(FILE *out, const struct run_options *options)
 		[CONSOLE_STDIO] = "hvc0 on stdio",
 	};
 	struct boot_summary summary = { .format = "" };
-	char timeout[32] = "none";
+	char timeout[32] = "none", stays[200];
 	int ret = check(config, &summary);
 
 	if (ret)
@@ -182,6 +182,7 @@ int dry_run_print(FILE *out, const struct run_options *options)
 		print_row(out, "program", "stdin, stdout and stderr on ports of the console");
 	for (unsigned i = 0; i < config->devices.count; i++)
 		print_device(out, &config->devices.items[i]);
+	print_row(out, "can move", machine_can_move(config, stays, sizeof(stays)) ? "yes" : stays);
 	print_row(out, "on-reboot", config->on_reboot == ON_REBOOT_EXIT ? "exit" : "restart");
 	print_gdb(out, &options->gdb);
 	print_control(out, &options->control);

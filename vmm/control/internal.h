@@ -80,6 +80,11 @@ void request_serve(struct control_server *server, struct client *client, const c
 /* Takes over *event and sends it to all that want events. */
 void event_send(struct control_server *server, cJSON *event);
 
+/* --- info.c --- */
+
+/* The reply to info. */
+cJSON *info_json(struct control_server *server);
+
 /* --- jobs.c --- */
 
 /* A request that the machine's thread serves. */

@@ -2,6 +2,7 @@
 /* The requests, by a table. */
 #include "internal.h"
 
+#include "base/log.h"
 #include "core/vcpu.h"
 #include "trace/observer.h"
 #include "virtio/virtio.h"
@@ -239,12 +240,15 @@ static void run_migrate(struct job *job)
 		.target = job->texts[0],
 		.downtime_ns = (uint64_t)job->number * MS_NS,
 	};
-	int ret = parts->ops->migrate(parts->vm, &move);
+	char why[160];
+	int ret;
 
+	log_keep(why, sizeof(why));
+	ret = parts->ops->migrate(parts->vm, &move);
+	log_keep(NULL, 0);
 	if (ret)
-		refuse(&job->refusal, ret == -EBUSY ? BAD_STATE : REFUSED,
-		       "the machine does not move to %.100s: %s; its own messages may say more",
-		       move.target, strerror(-ret));
+		refuse(&job->refusal, ret == -EBUSY ? BAD_STATE : REFUSED, "%s",
+		       *why ? why : strerror(-ret));
 }
 
 static void run_cancel(struct job *job)
@@ -291,31 +295,8 @@ static cJSON *serve_stats(struct request *request, struct refusal *refusal)
 
 static cJSON *serve_info(struct request *request, struct refusal *refusal)
 {
-	static const char *const states[] = {
-		[STATE_BUILDING] = "building",
-		[STATE_RUNNING] = "running",
-		[STATE_PAUSED] = "paused",
-		[STATE_MOVING] = "moving",
-		[STATE_FROZEN] = "frozen",
-		[STATE_ENDING] = "ending",
-	};
-	struct control_server *server = request->server;
-	const struct machine_config *config = server->parts->config;
-	cJSON *info = cJSON_CreateObject(), *devices;
-
 	(void)refusal;
-	cJSON_AddStringToObject(info, "name", server->sock.name);
-	cJSON_AddNumberToObject(info, "pid", getpid());
-	cJSON_AddStringToObject(info, "version", KINGLET_VERSION);
-	cJSON_AddNumberToObject(info, "cpus", config->cpus);
-	cJSON_AddNumberToObject(info, "memory", (double)config->memory);
-	json_put_text(info, "kernel", config->boot.kernel);
-	cJSON_AddStringToObject(info, "state", states[server->state]);
-	pthread_mutex_lock(&server->lock);
-	devices = cJSON_Duplicate(server->devices, true);
-	pthread_mutex_unlock(&server->lock);
-	cJSON_AddItemToObject(info, "devices", devices ? devices : cJSON_CreateArray());
-	return info;
+	return info_json(request->server);
 }
 
 static cJSON *serve_events(struct request *request, struct refusal *refusal)

@@ -4,6 +4,8 @@
 #include "base/text.h"
 #include "machine/machine.h"
 
+#include <stdio.h>
+
 /* Logs which devices need interrupt controllers, if one of them is given. */
 static bool refuse_devices(const struct machine_config *config)
 {
@@ -42,4 +44,13 @@ static int check_without_irqchip(const struct machine_config *config)
 int machine_check(const struct machine_config *config)
 {
 	return config->irqchip ? 0 : check_without_irqchip(config);
+}
+
+bool machine_can_move(const struct machine_config *config, char *why, size_t len)
+{
+	const char *name, *text = device_set_stays(&config->devices, &name);
+
+	if (text)
+		snprintf(why, len, "--%s: %s", name, text);
+	return !text;
 }

@@ -146,12 +146,20 @@ static void ended(void *owner, enum migrate_result result, const char *why)
 		observers_happened(&vm->observers, MACHINE_STAYS, why);
 }
 
-static int check(const struct vm *vm)
+static int check(struct vm *vm)
 {
+	char why[200];
+
+	if (!machine_can_move(vm->config, why, sizeof(why))) {
+		log_error("%s", why);
+		return -EOPNOTSUPP;
+	}
 	if (vm->migration && vm->migration->runs)
-		log_error("migration: another one is going on");
+		log_error("another migration is going on");
 	else if (vm->paused)
-		log_error("migration: the machine is paused; kinglet resume lets it run on");
+		log_error("the machine is paused; kinglet resume lets it run on");
+	else if (observers_hold(&vm->observers))
+		log_error("a debugger decides which vCPUs run (--gdb)");
 	else
 		return 0;
 	return -EBUSY;

@@ -194,6 +194,24 @@ static int block_signals(void)
 	return fd < 0 ? -errno : fd;
 }
 
+/* Before a command is started, or a Kinglet told; 1: it cannot move, which is logged. */
+static int check(struct mover *mover)
+{
+	const cJSON *can_move;
+	cJSON *info = NULL;
+	int ret = control_client_ask(&mover->client, "info", "{}", &info);
+
+	can_move = cJSON_GetObjectItemCaseSensitive(info, "can_move");
+	if (!ret && cJSON_IsFalse(can_move)) {
+		log_error("machine %.80s: cannot move: %.300s", mover->client.name,
+			  string_of(info, "stays_because"));
+		mover->status = EXIT_USAGE;
+		ret = 1;
+	}
+	cJSON_Delete(info);
+	return ret;
+}
+
 /* Until the request is made, a signal ends this program, and nothing has begun. */
 static int move(struct mover *mover, const struct migrate_options *options)
 {
@@ -235,9 +253,11 @@ static int run(struct common_options *common)
 	int ret = control_client_open(&mover.client, options->name, CONTROL_CLIENT_PATIENCE_MS);
 
 	if (!ret)
-		ret = options->cancel ? cancel(&mover) : move(&mover, options);
+		ret = options->cancel ? cancel(&mover) : check(&mover);
+	if (!ret && !options->cancel)
+		ret = move(&mover, options);
 	close_line(&mover);
-	if (ret && ret != -EINTR)
+	if (ret < 0 && ret != -EINTR)
 		mover.status = control_client_log_failure(&mover.client, "migrate", ret);
 	control_client_close(&mover.client);
 	return mover.status;
