@@ -169,9 +169,25 @@ static void halt(struct vhost *vhost)
 	(void)vhost;
 }
 
+/* To the driver, and to KVM, which collects its kicks, a queue runs while it waits for a daemon. */
+static void set_waiting(struct vhost_user *user, bool on)
+{
+	struct vhost *vhost = &user->vhost;
+
+	if (user->waiting == on)
+		return;
+	user->waiting = on;
+	for (unsigned i = 0; i < vhost->ring_count; i++) {
+		struct virtq *q = vhost->rings[i].q;
+
+		if (q->backend == &vhost->backend)
+			q->running = on && q->state.enabled;
+	}
+}
+
 static void wait_for_daemon(struct vhost_user *user)
 {
-	user->waiting = true;
+	set_waiting(user, true);
 	loop_timer_set(&user->retry, fifth(user));
 }
 
@@ -180,7 +196,7 @@ static int start(struct backend *backend, struct virtio_dev *dev)
 	struct vhost_user *user = container_of(backend, struct vhost_user, vhost.backend);
 	int ret = 0;
 
-	user->waiting = false;
+	set_waiting(user, false);
 	peer_set_deadline(&user->peer, user->options.patience_ns);
 	if (user->peer.fd < 0)
 		ret = come_back(user);
@@ -212,7 +228,7 @@ static void stop(struct backend *backend, struct virtio_dev *dev)
 
 	if (!user->vhost.started && !user->waiting)
 		return;
-	user->waiting = false;
+	set_waiting(user, false);
 	peer_set_deadline(&user->peer, resumes ? user->options.patience_ns : fifth(user));
 	vhost_stop(backend, dev);
 	if (!resumes)

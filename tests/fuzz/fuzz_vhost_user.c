@@ -99,10 +99,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* MQ, LOG_SHMFD, REPLY_ACK, BACKEND_REQ, CONFIG, INFLIGHT_SHMFD, RESET_DEVICE */
 	const uint64_t protocol = 1 << 0 | 1 << 1 | 1 << 3 | 1 << 5 | 1 << 9 | 1 << 12 | 1 << 13;
 	struct fuzz_input in = { data, size };
-	static struct scene s;
+	static struct scene s = { .g.shared = true };
 	size_t theirs = fuzz_take(&in, 1) % 128;
-	unsigned fds = fake_open_fds();
+	unsigned fds;
 
+	if (!s.g.mem.count) {
+		fuzz_guest_init(&s.g);
+		fuzz_guest_destroy(&s.g);
+	}
+	fds = fake_open_fds();
 	theirs = theirs < in.left ? theirs : in.left;
 	s.theirs = (struct fuzz_input){ in.data, theirs };
 	in = (struct fuzz_input){ in.data + theirs, in.left - theirs };

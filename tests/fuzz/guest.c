@@ -13,14 +13,13 @@ enum { COMMON = 0, ISR = 0x1000, CONFIG = 0x2000, NOTIFY = 0x3000, TABLE = 0x400
 enum { SLOT_LEN = FUZZ_RAM_END / 2, SEAM = SLOT_LEN };
 enum { RING_STEP = 0x2000, AVAIL = 0x1000, USED = 0x1400, MAX_QUEUES = 8, MAX_RING = 128 };
 
-static void make_ram(struct gmem *mem)
+static void make_ram(struct gmem *mem, bool shared)
 {
 	static const struct gmem_range ranges[] = {
 		{ .gpa = 0, .len = SLOT_LEN },
 		{ .gpa = SEAM, .len = SLOT_LEN },
 	};
-	/* As daemons need it. */
-	static const struct gmem_options options = { .shared = true };
+	const struct gmem_options options = { .shared = shared };
 
 	FUZZ_CHECK(!gmem_init(mem, ranges, ARRAY_SIZE(ranges), &options));
 }
@@ -28,7 +27,7 @@ static void make_ram(struct gmem *mem)
 void fuzz_guest_init(struct fuzz_guest *g)
 {
 	if (!g->mem.count)
-		make_ram(&g->mem);
+		make_ram(&g->mem, g->shared);
 	memset(g->mem.base, 0, g->mem.size);
 	g->count = 0;
 	FUZZ_CHECK(!pci_rig_init(&g->rig));

@@ -16,12 +16,13 @@ enum { FUZZ_DEVICES = 6, FUZZ_RAM_END = 0xc0000 };
 struct fuzz_guest {
 	struct pci_rig rig;
 	struct gmem mem; /* kept from input to input, but cleared */
+	bool shared;	 /* set before the first time: RAM is, as daemons need it */
 	struct virtio_env env;
 	struct virtio_dev *devs[FUZZ_DEVICES]; /* owned by the bus; in slot 1 + index */
 	unsigned count;
 };
 
-/* An empty machine. Zero *g before the first time. */
+/* An empty machine. Zero *g but for `shared` before the first time. */
 void fuzz_guest_init(struct fuzz_guest *g);
 /* The next device, on the bus, which then owns it. Its queues are bound. */
 void fuzz_guest_add(struct fuzz_guest *g, struct virtio_dev *dev);

@@ -23,8 +23,9 @@ enum {
 };
 
 struct message {
+	uint32_t unused; /* so that the body is aligned, and nothing is between header and it */
 	uint32_t request, flags, size;
-	uint8_t body[BODY_MAX];
+	_Alignas(uint64_t) uint8_t body[BODY_MAX];
 	int fds[FDS_MAX];
 	unsigned fd_count;
 };
@@ -72,7 +73,7 @@ static bool receive_part(int sock, void *buf, size_t len, struct message *m)
 static bool receive(int sock, struct message *m)
 {
 	m->fd_count = 0;
-	return receive_part(sock, m, 12, m) && m->size <= BODY_MAX &&
+	return receive_part(sock, &m->request, 12, m) && m->size <= BODY_MAX &&
 	       receive_part(sock, m->body, m->size, m);
 }
 
@@ -330,7 +331,7 @@ static bool handle(struct fake_daemon *daemon, struct message *m)
 static void flood(int sock, const struct message *m)
 {
 	fcntl(sock, F_SETFL, O_RDWR | O_NONBLOCK);
-	while (transmit(sock, m, 12 + m->size, NULL, 0))
+	while (transmit(sock, &m->request, 12 + m->size, NULL, 0))
 		;
 	fcntl(sock, F_SETFL, O_RDWR);
 }
@@ -361,18 +362,18 @@ static bool misbehave(struct fake_daemon *daemon, struct message *m)
 		break;
 	case FAKE_LONG:
 		m->size = 0xfffffff0;
-		return transmit(daemon->sock, m, 12, NULL, 0);
+		return transmit(daemon->sock, &m->request, 12, NULL, 0);
 	case FAKE_HALF:
-		return transmit(daemon->sock, m, 6, NULL, 0);
+		return transmit(daemon->sock, &m->request, 6, NULL, 0);
 	case FAKE_DESCRIPTORS:
 		for (unsigned i = 0; i < FDS_MAX; i++)
 			fds[i] = daemon->sock;
-		return transmit(daemon->sock, m, 12 + m->size, fds, FDS_MAX);
+		return transmit(daemon->sock, &m->request, 12 + m->size, fds, FDS_MAX);
 	case FAKE_FLOOD:
 		flood(daemon->sock, m);
 		return true;
 	}
-	return transmit(daemon->sock, m, 12 + m->size, m->fds, m->fd_count);
+	return transmit(daemon->sock, &m->request, 12 + m->size, m->fds, m->fd_count);
 }
 
 /* --- The thread ------------------------------------------------------------------------------- */
@@ -382,8 +383,8 @@ static bool send_answer(struct fake_daemon *daemon, struct message *m)
 	size_t len = 12 + m->size;
 
 	if (daemon->change)
-		len = daemon->change(daemon, (uint8_t *)m, len);
-	return transmit(daemon->sock, m, len, m->fds, m->fd_count);
+		len = daemon->change(daemon, (uint8_t *)&m->request, len);
+	return transmit(daemon->sock, &m->request, len, m->fds, m->fd_count);
 }
 
 static bool answer(struct fake_daemon *daemon, struct message *m)
@@ -521,5 +522,5 @@ void fake_daemon_ask(struct fake_daemon *daemon, uint32_t request, uint32_t flag
 {
 	const struct message m = { .request = request, .flags = flags, .size = size };
 
-	transmit(daemon->requests, &m, 12 + (size < BODY_MAX ? size : BODY_MAX), NULL, 0);
+	transmit(daemon->requests, &m.request, 12 + (size < BODY_MAX ? size : BODY_MAX), NULL, 0);
 }
