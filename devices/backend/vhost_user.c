@@ -204,10 +204,16 @@ static int start(struct backend *backend, struct virtio_dev *dev)
 		ret = vhost_user_share_inflight(user);
 	if (!ret)
 		ret = vhost_start(backend, dev);
-	if (!ret || user->peer.fd >= 0 || !may_come_back(ret))
-		return ret;
-	wait_for_daemon(user);
-	return 0;
+	if (ret && user->peer.fd < 0 && may_come_back(ret)) {
+		wait_for_daemon(user);
+		return 0;
+	}
+	/* It has half a device: a start after a reset begins with another connection, and record. */
+	if (ret) {
+		disconnect(user);
+		close_fd(&user->inflight_fd);
+	}
+	return ret;
 }
 
 /* The driver's requests are over, and so is the record of them. */

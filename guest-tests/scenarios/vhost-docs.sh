@@ -1,7 +1,7 @@
 # The host's commands in docs/vhost.md, and the examples of README.md for the same devices, exactly
 # as written there.
 # arch: x86_64
-# cases: tap bridge scsi vsock direct readme-net readme-scsi readme-vsock
+# cases: tap bridge scsi vsock direct vhost-user fs readme-net readme-scsi readme-vsock readme-vhost-user
 
 # What the page assumes: programs in $PATH, a kernel, an initramfs.
 mkdir bin
@@ -13,7 +13,7 @@ cp "$BZIMAGE" vmlinuz
 
 guest_runs "$TOOLS/sockecho" <<'END'
 set -e
-modprobe -a virtio_pci virtio_net virtio_scsi sd_mod vmw_vsock_virtio_transport
+modprobe -a virtio_pci virtio_net virtio_scsi sd_mod virtio_blk virtiofs vmw_vsock_virtio_transport
 until [ ! -e /sys/bus/virtio/drivers/virtio_scsi/virtio0 ] || [ -e /dev/sda ]; do
 	sleep 0.1 # disks are scanned for after modprobe
 done
@@ -24,12 +24,20 @@ if [ -e /sys/class/net/eth0 ]; then
 	ip addr add 10.9.0.$((0x${mac##* } % 200 + 20))/24 dev eth0
 	ping -c 3 10.9.0.1 >/dev/null && echo 'guest: net'
 fi
-if [ -e /dev/sda ]; then
+# disk NODE NAME: what is written to it is read back.
+disk() {
+	[ -e $1 ] || return 0
 	dd if=/dev/urandom of=/data bs=1M count=4
-	dd if=/data of=/dev/sda
+	dd if=/data of=$1
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
-	dd if=/dev/sda bs=1M count=4 | cmp - /data && echo 'guest: scsi'
+	dd if=$1 bs=1M count=4 | cmp - /data && echo "guest: $2"
+}
+disk /dev/sda scsi
+disk /dev/vda blk
+if mount -t virtiofs share /mnt; then
+	cmp /mnt/vmlinuz /mnt/copy && echo 'guest: fs'
+	umount /mnt
 fi
 if echo hello | /sockecho vsock connect 2 1000 | grep hello; then
 	echo 'guest: vsock'
@@ -70,6 +78,16 @@ scsi)
 	;;
 vsock) try vsock 'guest: vsock' 1 ;;
 direct) try direct 'each as it was sent' 1 ;;
+vhost-user) try vhost-user 'guest: blk' 1 ;;
+fs)
+	cp vmlinuz copy
+	try fs 'guest: fs' 1
+	;;
+readme-vhost-user)
+	truncate -s 16M disk.img
+	try 'A disk of another process' 'guest: blk' 1
+	kill "$(pidof qemu-storage-daemon)"
+	;;
 readme-net)
 	export USER=root
 	try "The same in the host's kernel for two CPUs" 'guest: net' 1

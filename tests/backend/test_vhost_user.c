@@ -493,6 +493,17 @@ static void test_another_device_comes_back(void **state)
 	for (unsigned i = 0; i < 50 && !broken(f); i++)
 		mock_env_wait(&f->env, 100);
 	assert_true(broken(f));
+
+	/* After a reset the right one begins with a record of its own. */
+	mock_driver_status(f->dev, 0);
+	fake_daemon_kill(&f->daemon);
+	f->daemon.features |= BIT(VIRTIO_BLK_F_FLUSH);
+	fake_daemon_start(&f->daemon);
+	for (unsigned i = 0; i < QUEUES; i++)
+		mock_ring_init(&f->rings[i], &f->env, SIZE);
+	assert_false(start(f) & VIRTIO_CONFIG_S_NEEDS_RESET);
+	assert_int_equal(f->daemon.made_inflights, 2);
+	expect_echo(f, 0);
 }
 
 static void test_it_grew_while_it_was_away(void **state)

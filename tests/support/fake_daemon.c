@@ -416,6 +416,24 @@ static bool serve(struct fake_daemon *daemon)
 	return answer(daemon, &m);
 }
 
+/* What is left of a connection. Of the next one, whose client waits, the rings are fresh. */
+static void drop_rings(struct fake_daemon *daemon)
+{
+	for (unsigned i = 0; i < FAKE_VHOST_RINGS; i++) {
+		struct fake_vring *ring = &daemon->vhost.rings[i];
+		struct vhost_vring_file off = { .index = i, .fd = -1 };
+
+		if (daemon->vhost.owned)
+			(void)fake_vhost_ioctl(&daemon->vhost, VHOST_NET_SET_BACKEND, &off);
+		close_fd(&ring->kick);
+		close_fd(&ring->call);
+		close_fd(&ring->err);
+	}
+	forget_memory(daemon);
+	close_fd(&daemon->requests);
+	close_fd(&daemon->inflight);
+}
+
 static void *daemon_thread(void *arg)
 {
 	struct fake_daemon *daemon = arg;
@@ -428,6 +446,7 @@ static void *daemon_thread(void *arg)
 		if (poll(waited, 2, -1) < 0 || waited[1].revents)
 			return NULL;
 		if (daemon->sock < 0) {
+			drop_rings(daemon);
 			daemon->sock = accept4(daemon->listener, NULL, NULL, SOCK_CLOEXEC);
 			daemon->connections++;
 		} else if (!serve(daemon)) {
@@ -438,18 +457,7 @@ static void *daemon_thread(void *arg)
 
 static void close_all(struct fake_daemon *daemon)
 {
-	for (unsigned i = 0; i < FAKE_VHOST_RINGS; i++) {
-		struct fake_vring *ring = &daemon->vhost.rings[i];
-		struct vhost_vring_file off = { .index = i, .fd = -1 };
-
-		(void)fake_vhost_ioctl(&daemon->vhost, VHOST_NET_SET_BACKEND, &off);
-		close_fd(&ring->kick);
-		close_fd(&ring->call);
-		close_fd(&ring->err);
-	}
-	forget_memory(daemon);
-	close_fd(&daemon->requests);
-	close_fd(&daemon->inflight);
+	drop_rings(daemon);
 	close_fd(&daemon->sock);
 	close_fd(&daemon->listener);
 	close_fd(&daemon->stop_fd);
