@@ -4,6 +4,7 @@
 #include "devices/balloon.h"
 #include "devices/blk.h"
 #include "devices/fs.h"
+#include "devices/generic.h"
 #include "devices/net.h"
 #include "devices/rng.h"
 #include "devices/scsi.h"
@@ -19,6 +20,7 @@ const struct device_kind *const device_kinds[] = {
 	&vsock_kind,
 	&balloon_kind,
 	&fs_kind,
+	&generic_kind,
 	NULL,
 };
 

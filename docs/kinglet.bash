@@ -60,6 +60,7 @@ _kinglet_argument()
 	--vsock) keys="cid=" ;;
 	--balloon) keys="size= deflate-on-oom= free-page-reporting= stats=" ;;
 	--fs) keys="tag= vhost-user= queues=" ;;
+	--device) keys="type= vhost-user= queues= config=" ;;
 	--rng) _kinglet_words "$2" "on off" ;;
 	--timeout) ;;
 	--gdb) keys="listen= nowait" ;;
@@ -151,6 +152,7 @@ _kinglet()
 		--vsock
 		--balloon
 		--fs
+		--device
 		--rng
 		--timeout
 		--gdb

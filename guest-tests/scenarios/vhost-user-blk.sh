@@ -70,6 +70,11 @@ cat console messages
 expect_status 0
 [ "$(grep -c 'has ended; requests wait' messages)" -eq 3 ]
 must_fail grep -q 'needs a reset' messages
+
+# The same daemon as a device of which Kinglet knows no more than numbers; it is listening again.
+vm run "$BZIMAGE" --initrd initrd --cpus 4 --device 2,vhost-user=socket,queues=4,config=60 \
+	--append "$cmdline again"
+expect_status 7
 kill $daemon
 wait $daemon || :
 

@@ -655,6 +655,13 @@ static void wrong_options_are_refused_in_one_line(void **state)
 		{ { "k", "--disk", "queues=2" }, { "names no image", "--disk FILE" } },
 		{ { "k", "--disk", "d,qeues=2" },
 		  { "--disk d,qeues=2", "unknown key qeues", "did you mean queues?\n" } },
+		{ { "k", "--disk", "vhost-user=s,queues=2" }, { "has vhost-user and more" } },
+		{ { "k", "--fs", "share" }, { "write --fs NAME,vhost-user=SOCKET" } },
+		{ { "k", "--fs", "vhost-user=s" }, { "write --fs NAME,vhost-user=SOCKET" } },
+		{ { "k", "--device", "rng" }, { "write --device rng,vhost-user=SOCKET" } },
+		{ { "k", "--device", "rmg,vhost-user=s" }, { "neither a name" } },
+		{ { "k", "--device", "65537,vhost-user=s,queues=1" }, { "a number from 1 to 63" } },
+		{ { "k", "--device", "5,vhost-user=s" }, { "and no queues=N" } },
 		{ { "k", "--disk", "d,zzz=on" }, { "unknown key zzz; known: path, readonly" } },
 		{ { "k", "--net", "t,x=1" }, { "unknown key x; known: tap" } }, /* fd is not near */
 		{ { "k", "--disk", "my=d" }, { "unknown key my", "begin with path=" } },
