@@ -441,10 +441,17 @@ man: $(docs_tool) ## Write the man page's options, the completion and the lines 
 state-tables: $(O)/tests/machine/test_state_tables ## Write tests/machine/stored/tables-ARCH anew
 	$(Q)$(RUNNER) $< --write
 
+# Of a machine; of arm64, whose devices are the same, only what KVM has of it.
+stored_by_x86_64 := machine/x86_64/test_stored
+stored_by_aarch64 := arch/aarch64/test_saved
+stored_x86_64 := tests/machine/stored/$(VERSION)/state
+stored_aarch64 := tests/machine/stored/$(VERSION)/arch-aarch64
+
 .PHONY: stored-state
-stored-state: $(O)/tests/machine/$(ARCH)/test_stored ## For a release: tests/machine/stored/VERSION
-	$(Q)mkdir tests/machine/stored/$(VERSION)
-	$(Q)$< --write tests/machine/stored/$(VERSION)/state
+stored-state: $(O)/tests/$(stored_by_$(ARCH)) ## For a release: tests/machine/stored/VERSION
+	$(Q)mkdir -p tests/machine/stored/$(VERSION)
+	$(Q)test ! -e $(stored_$(ARCH))
+	$(Q)$(RUNNER) $< --write $(stored_$(ARCH))
 
 # --- Installation ------------------------------------------------------------------------------
 bindir := $(DESTDIR)$(PREFIX)/bin

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The saved state of GIC, ITS and vCPUs, on a fake KVM that has registers. */
+/*
+ * The saved state of GIC, ITS and vCPUs, on a fake KVM that has registers. Runs in the source
+ * folder, where releases have stored such states: tests/machine/stored/VERSION/arch-aarch64;
+ * `--write FILE` saves one (make stored-state).
+ */
 #include "../../../arch/aarch64/arm64.h"
 #include "../../../arch/aarch64/gic.h"
 #include "../../../arch/aarch64/regs.h"
 #include "capture.h"
 #include "fake_sys.h"
+#include "same_state.h"
 #include "saved.h"
 #include "unit.h"
 
@@ -745,7 +750,45 @@ static void every_failure_is_reported_once(void **state)
 	assert_in_range(fail_each(m->to, m->fd, load_and_start), 150, 600);
 }
 
-int main(void)
+/* Whose states are loaded, the newest last. */
+static const char *const releases[] = { "0.1.0" };
+
+static void states_of_releases_are_loaded(void **state)
+{
+	static const struct moving_field none[] = { { NULL, NULL } };
+	struct machines *m = *state;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(releases); i++) {
+		struct rig *rig = new_rig();
+		char path[80], saved[32];
+		int fd;
+
+		snprintf(path, sizeof(path), "tests/machine/stored/%s/arch-aarch64", releases[i]);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		assert_true(fd >= 0);
+		assert_int_equal(load_and_start(rig, fd), 0);
+		assert_int_equal(save(rig, m->fd), 0);
+		snprintf(saved, sizeof(saved), "/proc/self/fd/%d", m->fd);
+		same_state(path, saved, none);
+		close(fd);
+		free_rig(rig);
+	}
+}
+
+static int write_state(const char *path)
+{
+	struct rig *rig = new_rig();
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+
+	assert_true(fd >= 0);
+	make_busy(rig, fd);
+	assert_int_equal(save(rig, fd), 0);
+	close(fd);
+	free_rig(rig);
+	return 0;
+}
+
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_machine_after_power_on_comes_back),
@@ -764,7 +807,10 @@ int main(void)
 		TEST(clocks_go_on_by_ten_seconds_at_most),
 		TEST(a_kvm_without_physical_counter_leaves_the_hosts),
 		TEST(every_failure_is_reported_once),
+		TEST(states_of_releases_are_loaded),
 	};
 
+	if (argc == 3 && !strcmp(argv[1], "--write"))
+		return write_state(argv[2]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
