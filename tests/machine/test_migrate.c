@@ -482,7 +482,7 @@ static void test_a_hostile_source_is_refused(void **state)
 		{ FRAME_PAGES, 16, 0, 0, PAGES_ZERO, "not of this machine's RAM" },
 		{ FRAME_PAGES, 16, 0, PAGES_MAX + 1, PAGES_ZERO, "not of this machine's RAM" },
 		{ FRAME_PAGES, 8, 0, 1, 0, "not of this machine's RAM" },
-		{ FRAME_PAGES, PAGES_LEN_MAX + 1, 0, 1, 0, "not of this machine's RAM" },
+		{ FRAME_PAGES, 16 + PAGES_MAX * PAGE + 1, 0, 1, 0, "not of this machine's RAM" },
 		{ FRAME_STATE, STATE_MAX_SIZE + 1, 0, 0, 0, "in place of pages" },
 		{ FRAME_COMMIT, 0, 0, 0, 0, "in place of pages" },
 		{ FRAME_STATE, 16, 0, 0, 0, "its state is another's" },

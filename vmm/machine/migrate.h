@@ -76,6 +76,11 @@ struct migrate_target {
 	/* Loads FRAME_STATE's file, borrowed, into the machine, which then could run. Logs. */
 	int (*load)(void *owner, int fd);
 	void *owner;
+	/* Bytes that have been read from `fd` and not used; zero at first. */
+	struct {
+		uint8_t bytes[1024];
+		size_t at, end, max; /* max: none are read ahead, or so many */
+	} ahead;
 };
 
 /*

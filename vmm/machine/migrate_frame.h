@@ -37,12 +37,19 @@ enum { HELLO_MAX = 128 << 10, ERROR_TEXT_MAX = 240 };
 struct frame {
 	uint8_t *data; /* owned */
 	size_t size, len, at; /* of `data`; of the frame; of what has been sent */
+	const uint8_t *tail;  /* borrowed: what comes after `data`; NULL: nothing */
+	size_t tail_len;      /* counts in `len` */
 };
 
 /* Where this many bytes of payload go, or NULL: out of memory. */
 uint8_t *frame_reserve(struct frame *frame, size_t payload);
 /* They are there. */
 void frame_finish(struct frame *frame, enum migrate_frame type, size_t payload);
+/* As frame_finish(), and then come bytes that are borrowed until the frame is sent. */
+void frame_finish_with(struct frame *frame, enum migrate_frame type, size_t payload,
+		       const uint8_t *tail, size_t tail_len);
+/* Some of it, to a socket: how many bytes, or -1 and errno of sendmsg(2). */
+ssize_t frame_send(struct frame *frame, int fd);
 /*
  * A frame with `before` bytes, which are the caller's to set in *payload, and then all of a file of
  * at most `max` bytes, borrowed. -E2BIG; -ENOMEM; errno of fstat(2) or pread(2).

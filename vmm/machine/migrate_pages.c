@@ -92,38 +92,34 @@ static bool is_zero(const uint8_t *page)
  * A page is out of the set before it is read: who writes to it later is in the next round. What
  * was found to be zero may have changed at once, and so is in that round, too.
  */
-size_t page_set_take(struct page_set *set, uint8_t *to)
+bool page_set_take(struct page_set *set, struct page_run *run)
 {
 	const struct gmem_slot *slot;
-	struct pages_header header;
 	uint64_t first, at, end;
 	bool zero = false;
 
 	if (!set->count)
-		return 0;
+		return false;
 	first = find_next(set);
 	slot = slot_of(set->mem, first * MIGRATE_PAGE);
 	end = (slot->offset + slot->len) / MIGRATE_PAGE;
 	if (end > first + PAGES_MAX)
 		end = first + PAGES_MAX;
 	for (at = first; at < end && has(set, at); at++) {
-		const uint8_t *page = set->mem->base + at * MIGRATE_PAGE;
-		bool is = is_zero(page);
+		bool is = is_zero(set->mem->base + at * MIGRATE_PAGE);
 
 		if (at > first && is != zero)
 			break;
 		zero = is;
 		drop(set, at);
-		if (!zero)
-			memcpy(to + sizeof(header) + (at - first) * MIGRATE_PAGE, page,
-			       MIGRATE_PAGE);
 	}
-	header.gpa = le64_of(slot->gpa + first * MIGRATE_PAGE - slot->offset);
-	header.count = le32_of((uint32_t)(at - first));
-	header.flags = le32_of(zero ? PAGES_ZERO : 0);
-	memcpy(to, &header, sizeof(header));
+	run->header.gpa = le64_of(slot->gpa + first * MIGRATE_PAGE - slot->offset);
+	run->header.count = le32_of((uint32_t)(at - first));
+	run->header.flags = le32_of(zero ? PAGES_ZERO : 0);
+	run->pages = set->mem->base + first * MIGRATE_PAGE;
+	run->len = zero ? 0 : (at - first) * MIGRATE_PAGE;
 	set->at = at < page_count(set->mem) ? at : 0;
-	return sizeof(header) + (zero ? 0 : (at - first) * MIGRATE_PAGE);
+	return true;
 }
 
 /* Pages of zeros are not touched if they are so: they would take memory. */
@@ -134,29 +130,19 @@ static void put_zeros(uint8_t *to, unsigned count)
 			memset(to, 0, MIGRATE_PAGE);
 }
 
-int pages_apply(struct gmem *mem, const uint8_t *from, size_t len)
+int pages_place(struct gmem *mem, const struct pages_header *header, size_t len, uint8_t **to)
 {
-	struct pages_header header;
-	uint32_t count, flags;
-	uint64_t gpa;
-	uint8_t *to;
+	uint32_t count = le32_get(header->count), flags = le32_get(header->flags);
+	uint64_t gpa = le64_get(header->gpa);
 
-	if (len < sizeof(header))
-		return -EBADMSG;
-	memcpy(&header, from, sizeof(header));
-	gpa = le64_get(header.gpa);
-	count = le32_get(header.count);
-	flags = le32_get(header.flags);
 	if (!count || count > PAGES_MAX || gpa % MIGRATE_PAGE || (flags & ~(uint32_t)PAGES_ZERO))
 		return -EBADMSG;
-	if (len != sizeof(header) + (flags & PAGES_ZERO ? 0 : count * (size_t)MIGRATE_PAGE))
+	if (len != (flags & PAGES_ZERO ? 0 : count * (size_t)MIGRATE_PAGE))
 		return -EBADMSG;
-	to = gmem_ptr(mem, gpa, count * (uint64_t)MIGRATE_PAGE);
-	if (!to)
+	*to = gmem_ptr(mem, gpa, count * (uint64_t)MIGRATE_PAGE);
+	if (!*to)
 		return -EBADMSG;
 	if (flags & PAGES_ZERO)
-		put_zeros(to, count);
-	else
-		memcpy(to, from + sizeof(header), len - sizeof(header));
+		put_zeros(*to, count);
 	return (int)count;
 }

@@ -22,7 +22,11 @@ struct pages_header {
 	struct le32 flags; /* PAGES_ZERO: their data does not follow */
 };
 
-enum { PAGES_LEN_MAX = sizeof(struct pages_header) + PAGES_MAX * MIGRATE_PAGE };
+struct page_run {
+	struct pages_header header;
+	const uint8_t *pages; /* in RAM */
+	size_t len;	      /* bytes that follow the header; 0: zeros */
+};
 
 struct page_set {
 	struct gmem *mem; /* borrowed */
@@ -39,15 +43,16 @@ void page_set_destroy(struct page_set *set);
 void page_set_add(void *set, uint64_t gpa);
 
 /*
- * Takes the next pages out of the set, which are all zeros or none is, and puts them as payload
- * into `to`, of PAGES_LEN_MAX bytes. Returns its length; 0: the set is empty. A page that changes
- * meanwhile must be added again.
+ * Takes the next pages out of the set, which are all zeros or none is. False: the set is empty. A
+ * page that changes before it is sent must be added again.
  */
-size_t page_set_take(struct page_set *set, uint8_t *to);
+bool page_set_take(struct page_set *set, struct page_run *run);
 
 /*
- * Puts the pages of a payload into RAM: how many, or -EBADMSG: it is none, or not of this RAM.
+ * For a header, and `len` bytes that follow it: puts zeros into RAM, and *to is where the bytes go.
+ * How many pages, or -EBADMSG: it is no such payload, or not of this RAM.
  */
-__must_check int pages_apply(struct gmem *mem, const uint8_t *from, size_t len);
+__must_check int pages_place(struct gmem *mem, const struct pages_header *header, size_t len,
+			     uint8_t **to);
 
 #endif

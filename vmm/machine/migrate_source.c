@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The source of a migration: a table of stages, each of which sends frames or waits for one. A call
- * of serve() writes one frame at most, so that devices are served in between.
+ * of serve() sends no more than STEP_BYTES and a frame, so that devices are served in between.
  */
 #include "migrate.h"
 #include "migrate_rate.h"
@@ -17,8 +17,8 @@
 
 #define SECOND UINT64_C(1000000000)
 
-/* Rounds of a guest that writes faster than the connection; frames of zeros looked at in a step. */
-enum { ROUNDS_MAX = 32, LOOKS_MAX = 16 };
+/* Rounds of a guest that writes faster than the connection; a step of serve(). */
+enum { ROUNDS_MAX = 32, STEP_FRAMES = 16, STEP_BYTES = 128 << 10 };
 
 enum stage_id { HELLO, BUILDING, ROUNDS, LAST_ROUND, STATE, LOADING, COMMITTING, STARTING };
 
@@ -135,21 +135,18 @@ static int fill_hello(struct migrate_source *source)
 /* RAM of the target begins as zeros, so the first round does without those. */
 static int fill_pages(struct migrate_source *source)
 {
-	uint8_t *payload = frame_reserve(&source->out, PAGES_LEN_MAX);
+	struct page_run run;
+	uint8_t *payload = frame_reserve(&source->out, sizeof(run.header));
 
-	for (unsigned looks = 0; payload && looks < LOOKS_MAX; looks++) {
-		size_t len = page_set_take(&source->pages, payload);
-
-		source->filled = !len;
-		source->progress.left = source->pages.count * MIGRATE_PAGE;
-		if (!len)
-			return 0;
-		if (source->progress.round > 1 || len > sizeof(struct pages_header)) {
-			frame_finish(&source->out, FRAME_PAGES, len);
-			return 0;
-		}
-	}
-	return payload ? 0 : -ENOMEM;
+	if (!payload)
+		return -ENOMEM;
+	source->filled = !page_set_take(&source->pages, &run);
+	source->progress.left = source->pages.count * MIGRATE_PAGE;
+	if (source->filled || (source->progress.round == 1 && !run.len))
+		return 0;
+	memcpy(payload, &run.header, sizeof(run.header));
+	frame_finish_with(&source->out, FRAME_PAGES, sizeof(run.header), run.pages, run.len);
+	return 0;
 }
 
 static int fill_state(struct migrate_source *source)
@@ -353,9 +350,7 @@ static bool receive(struct migrate_source *source)
 /* Some of the frame; false: the migration has ended. */
 static bool transmit(struct migrate_source *source)
 {
-	const struct stage *stage = &stages[source->stage];
-	ssize_t n = send(source->options.fd, source->out.data + source->out.at,
-			 source->out.len - source->out.at, MSG_NOSIGNAL);
+	ssize_t n = frame_send(&source->out, source->options.fd);
 	int error = errno;
 
 	if (n < 0 && (error == EAGAIN || error == EINTR))
@@ -366,15 +361,12 @@ static bool transmit(struct migrate_source *source)
 			fail(source, false, "the connection to the target: %s", strerror(error));
 		return false;
 	}
-	source->out.at += (size_t)n;
 	source->progress.sent += (size_t)n;
-	if (stage->by_byte)
-		loop_timer_set(&source->timer, stage->patience_ns);
 	return true;
 }
 
 /* The stage changes with the last byte that is sent: an answer to it may be there at once. */
-static bool send_some(struct migrate_source *source)
+static bool send_frame(struct migrate_source *source)
 {
 	int ret = 0;
 
@@ -389,6 +381,22 @@ static bool send_some(struct migrate_source *source)
 	if (!frame_is_sent(&source->out) || !source->filled || stages[source->stage].answer)
 		return true;
 	return advance(source);
+}
+
+/* A step; false: the migration has ended. */
+static bool send_some(struct migrate_source *source)
+{
+	uint64_t begin = source->progress.sent;
+	unsigned frames = 0;
+
+	do {
+		if (!send_frame(source))
+			return false;
+	} while (frame_is_sent(&source->out) && !source->filled && ++frames < STEP_FRAMES &&
+		 source->progress.sent - begin < STEP_BYTES);
+	if (source->progress.sent > begin && stages[source->stage].by_byte)
+		loop_timer_set(&source->timer, stages[source->stage].patience_ns);
+	return true;
 }
 
 static void serve(struct loop_event *event, uint32_t events)

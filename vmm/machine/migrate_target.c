@@ -74,28 +74,51 @@ static int wait_readable(const struct migrate_target *target)
 	return n ? 0 : -ETIMEDOUT;
 }
 
-static int read_bytes(const struct migrate_target *target, void *buf, size_t len)
+/* Up to `len`, and some of what comes after them: how many of them, or negative errno. */
+static ssize_t read_some(struct migrate_target *target, void *to, size_t len)
 {
-	char *to = buf;
+	struct iovec iov[] = { { to, len }, { target->ahead.bytes, target->ahead.max } };
+	struct msghdr message = { .msg_iov = iov, .msg_iovlen = ARRAY_SIZE(iov) };
+	ssize_t n = recvmsg(target->fd, &message, MSG_DONTWAIT);
 
-	while (len) {
-		ssize_t n;
-		int ret = wait_readable(target);
+	if (n < 0)
+		return -errno;
+	target->ahead.at = 0;
+	target->ahead.end = (size_t)n > len ? (size_t)n - len : 0;
+	return n - (ssize_t)target->ahead.end;
+}
 
-		if (ret)
-			return ret;
-		n = read(target->fd, to, len);
-		if (n < 0 && (errno == EINTR || errno == EAGAIN))
-			continue;
-		if (n <= 0)
-			return n ? -errno : -ECONNRESET;
-		to += n;
-		len -= (size_t)n;
+static size_t take_ahead(struct migrate_target *target, void *to, size_t len)
+{
+	size_t n = target->ahead.end - target->ahead.at;
+
+	if (n > len)
+		n = len;
+	memcpy(to, target->ahead.bytes + target->ahead.at, n);
+	target->ahead.at += n;
+	return n;
+}
+
+static int read_bytes(struct migrate_target *target, void *buf, size_t len)
+{
+	size_t done = take_ahead(target, buf, len);
+
+	while (done < len) {
+		ssize_t n = read_some(target, (char *)buf + done, len - done);
+
+		if (n == -EAGAIN)
+			n = wait_readable(target);
+		else if (!n)
+			return -ECONNRESET;
+		if (n < 0 && n != -EINTR)
+			return (int)n;
+		if (n > 0)
+			done += (size_t)n;
 	}
 	return 0;
 }
 
-static int read_header(const struct migrate_target *target, uint32_t *type, uint32_t *len)
+static int read_header(struct migrate_target *target, uint32_t *type, uint32_t *len)
 {
 	struct frame_header header;
 	int ret = read_bytes(target, &header, sizeof(header));
@@ -123,7 +146,7 @@ static int send_frame(const struct migrate_target *target, enum migrate_frame ty
 }
 
 /* The rest of a frame as a file: its fd. */
-static int read_file(const struct migrate_target *target, size_t len)
+static int read_file(struct migrate_target *target, size_t len)
 {
 	_cleanup_close_ int fd = memfd_create("migration", MFD_CLOEXEC);
 	char piece[16 << 10];
@@ -163,13 +186,15 @@ int migrate_target_hello(struct migrate_target *target)
 	return ret < 0 ? lost(target, ret) : ret;
 }
 
-static int fill_pages(const struct migrate_target *target, uint8_t *buf, uint32_t len,
-		      uint64_t *left)
+static int fill_pages(struct migrate_target *target, uint32_t len, uint64_t *left)
 {
-	int ret = len > PAGES_LEN_MAX ? -EBADMSG : read_bytes(target, buf, len);
+	struct pages_header header;
+	uint8_t *to;
+	int ret = len < sizeof(header) ? -EBADMSG : read_bytes(target, &header, sizeof(header));
 
+	len -= (uint32_t)sizeof(header);
 	if (!ret)
-		ret = pages_apply(target->mem, buf, len);
+		ret = pages_place(target->mem, &header, len, &to);
 	if (ret == -EBADMSG)
 		return refuse(target, ret, "pages that are not of this machine's RAM");
 	if (ret < 0)
@@ -177,11 +202,12 @@ static int fill_pages(const struct migrate_target *target, uint8_t *buf, uint32_
 	if ((uint64_t)ret > *left)
 		return refuse(target, -EBADMSG, "more than %d times its RAM", RAM_MAX);
 	*left -= (uint64_t)ret;
-	return 0;
+	ret = read_bytes(target, to, len);
+	return ret ? lost(target, ret) : 0;
 }
 
 /* Until FRAME_STATE, whose length it returns. */
-static int fill_ram(const struct migrate_target *target, uint8_t *buf, uint32_t *len)
+static int fill_ram(struct migrate_target *target, uint32_t *len)
 {
 	uint64_t left = target->mem->size / MIGRATE_PAGE * RAM_MAX;
 	uint32_t type;
@@ -196,7 +222,7 @@ static int fill_ram(const struct migrate_target *target, uint8_t *buf, uint32_t 
 		if (type != FRAME_PAGES)
 			return refuse(target, -EBADMSG, "a frame (type %u, %u bytes) in place of pages",
 				      type, *len);
-		ret = fill_pages(target, buf, *len, &left);
+		ret = fill_pages(target, *len, &left);
 		if (ret)
 			return ret;
 	}
@@ -213,7 +239,7 @@ static int load_state(struct migrate_target *target, uint32_t len)
 }
 
 /* From the last byte of FRAME_COMMIT on, the machine is here, also if no one hears of it. */
-static int take_over(const struct migrate_target *target)
+static int take_over(struct migrate_target *target)
 {
 	uint32_t type, len;
 	int ret = send_frame(target, FRAME_READY);
@@ -231,16 +257,13 @@ static int take_over(const struct migrate_target *target)
 
 int migrate_target_fill(struct migrate_target *target)
 {
-	_cleanup_free_ uint8_t *buf = malloc(PAGES_LEN_MAX);
 	uint32_t len;
-	int ret;
+	int ret = send_frame(target, FRAME_BUILT);
 
-	if (!buf)
-		return refuse(target, -ENOMEM, "%s", strerror(ENOMEM));
-	ret = send_frame(target, FRAME_BUILT);
 	if (ret)
 		return lost(target, ret);
-	ret = fill_ram(target, buf, &len);
+	target->ahead.max = sizeof(target->ahead.bytes);
+	ret = fill_ram(target, &len);
 	if (!ret)
 		ret = load_state(target, len);
 	return ret ? ret : take_over(target);
