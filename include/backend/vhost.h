@@ -48,7 +48,7 @@ struct vhost_kind {
 	struct vhost_ops vhost;
 	struct device_node node; /* of the kernel's */
 	/*
-	 * Its write log has the buffers that it fills. vhost-scsi (to Linux 6.12 at least) and
+	 * Its write log has the buffers that it fills. vhost-scsi (of Linux 6.1) and
 	 * vhost-vsock offer VHOST_F_LOG_ALL, but log their used rings only: while a log is on,
 	 * chains of such a kind come back by way of this process, which notes their buffers.
 	 */
