@@ -41,6 +41,7 @@ enum sys_topic {
 	SYS_TOPIC_DEVICE,    /* a virtio device's status changed, by the driver or the device */
 	SYS_TOPIC_QUEUE,     /* queues start or stop running */
 	SYS_TOPIC_PHASE,     /* the run enters another phase */
+	SYS_TOPIC_MOVE,	     /* a migration gets on */
 };
 
 /* What a tracer gets after each call. `arg` is valid during the callback only. */

@@ -144,14 +144,14 @@ def on_terminal(machine):
 
 def listens():
     """--incoming unix:, and a command as the target, whose guest has no terminal."""
-    machine = new()
+    machine = new("m0", "--explain")
     target = Machine("m1", "run", "--incoming", "unix:m1.at")
     while not os.path.exists("m1.at"):
         if target.process.poll() is not None:
             fail(target.process.stderr.read())
         os.sched_yield()
     run("migrate", "m0", "unix:m1.at")
-    machine.ended()
+    machine.ended(errors="migration: the machine runs at unix:m1.at; it stood still for")
     target.echoes()
     run("migrate", "m1", f"exec:exec {kinglet} run --incoming fd=0 --name m2 2>/dev/null")
     target.ended()

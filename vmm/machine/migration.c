@@ -103,11 +103,36 @@ static void thaw(void *owner)
 	let_run(owner, STORAGE_MS);
 }
 
+/* For --explain and --trace. */
+static void note(struct vm *vm, const struct machine_progress *progress)
+{
+	const double mib = 1 << 20;
+
+	if (progress->stood_ns)
+		sys_note(vm->sys, SYS_TOPIC_MOVE, -1,
+			 "the machine runs at %.80s; it stood still for %.1f ms",
+			 vm->migration->where, (double)progress->stood_ns / 1e6);
+	else if (progress->rate)
+		sys_note(vm->sys, SYS_TOPIC_MOVE, -1,
+			 "round %u: %.1f MiB of RAM that were written in the last one, at %.1f MiB/s "
+			 "sent and %.1f written: %.1f ms%s",
+			 progress->round, (double)progress->left / mib,
+			 (double)progress->rate / mib, (double)progress->written / mib,
+			 (double)progress->expected_ns / 1e6,
+			 progress->stands ? "; the vCPUs stand still now" : "");
+	else
+		sys_note(vm->sys, SYS_TOPIC_MOVE, -1,
+			 "round %u: %.1f MiB of RAM%s", progress->round,
+			 (double)progress->left / mib,
+			 progress->stands ? "; the vCPUs stand still now" : "");
+}
+
 static void progressed(void *owner, const struct machine_progress *progress)
 {
 	struct vm *vm = owner;
 
 	vm->migration->progress = *progress;
+	note(vm, progress);
 	observers_moves(&vm->observers, progress);
 }
 

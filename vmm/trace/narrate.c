@@ -34,6 +34,7 @@ static void narrate_note(struct text *out, const struct narration *n)
 		[SYS_TOPIC_DEVICE] = "virtio",
 		[SYS_TOPIC_QUEUE] = "virtio",
 		[SYS_TOPIC_PHASE] = "run",
+		[SYS_TOPIC_MOVE] = "migration",
 	};
 
 	text_add(out, "%s: ", topics[event->topic]);

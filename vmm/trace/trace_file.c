@@ -230,6 +230,7 @@ static void trace_note(struct watched_thread *thread, const struct sys_event *no
 		[SYS_TOPIC_DEVICE] = "device",
 		[SYS_TOPIC_QUEUE] = "queue",
 		[SYS_TOPIC_PHASE] = "phase",
+		[SYS_TOPIC_MOVE] = "migration",
 	};
 	char buf[EVENT_MAX], name_buf[FD_NAME_LEN];
 	struct text event = text_of(buf, sizeof(buf)), name = text_of(name_buf, sizeof(name_buf));

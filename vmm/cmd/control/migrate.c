@@ -105,7 +105,7 @@ static bool hear_event(struct mover *mover, const cJSON *object)
 			return true;
 		}
 		mover->status = outcomes[i].status;
-		log_error("machine %.80s: %s%.200s", mover->client.name, outcomes[i].text, detail);
+		log_error("machine %.80s: %s%.400s", mover->client.name, outcomes[i].text, detail);
 		return true;
 	}
 	return false;
