@@ -1,0 +1,65 @@
+# A vhost-user daemon is killed 20 times while four CPUs write and read back, and the next one goes on
+# with what was in flight, which the inflight region tells: nothing is lost, and nothing is done twice
+# (a head that is used twice is a complaint of the driver). Then a reboot in the process.
+truncate -s 16M disk.img
+daemon_start() {
+	rm -f socket
+	"$TOOLS/recording-disk" socket disk.img 4 >>daemon.log 2>&1 &
+	daemon=$!
+	timeout 60 bash -c 'until [ -S socket ]; do sleep 0.1; done'
+}
+daemon_start
+
+guest_runs <<'END'
+modprobe -a virtio_pci virtio_blk
+if head -c 8 /dev/vda | grep -q rebooted; then
+	exit 5
+fi
+work() {
+	n=0
+	while [ ! -e /tmp/over ]; do
+		dd if=/dev/urandom of=/tmp/data.$1 bs=64k count=16
+		dd if=/tmp/data.$1 of=/dev/vda bs=64k seek=$(($1 * 64 + n % 4 * 16)) conv=notrunc,fsync
+		echo 1 >/proc/sys/vm/drop_caches
+		dd if=/dev/vda bs=64k skip=$(($1 * 64 + n % 4 * 16)) count=16 of=/tmp/back.$1
+		cmp /tmp/data.$1 /tmp/back.$1 || { echo "scenario: wrong data"; exit 9; }
+		n=$((n + 1))
+	done
+	echo "worker $1: $n rounds"
+	[ $n -gt 0 ]
+}
+for cpu in 0 1 2 3; do
+	work $cpu &
+	jobs="${jobs-} $!"
+done
+echo 'scenario: works'
+read -r _
+touch /tmp/over
+for job in $jobs; do wait $job; done
+echo 1 >/proc/sys/vm/drop_caches
+echo "disk: $(sha256sum </dev/vda)"
+read -r _
+echo rebooted | dd of=/dev/vda conv=notrunc,fsync
+reboot -f
+END
+vm_start run "$BZIMAGE" --initrd initrd --cpus 4 --disk vhost-user=socket --on-reboot restart \
+	--append "$cmdline"
+await_output 'scenario: works'
+for _ in $(seq 20); do
+	sleep 1.5
+	kill -KILL $daemon
+	wait $daemon || :
+	daemon_start
+done
+sleep 2
+echo >&"$keyboard"
+await_output 'disk: '
+cat console messages daemon.log
+grep -q "disk: $(sum disk.img)" console || fail 'the disk is not what the guest reads'
+must_fail grep -q 'wrong data\|not a head\|I/O error' console
+must_fail grep -q 'needs a reset' messages
+[ "$(grep -c 'were in flight' daemon.log)" -ge 5 ] || fail 'too little was in flight'
+echo >&"$keyboard"
+vm_wait
+expect_status 5
+kill $daemon
