@@ -16,7 +16,7 @@ trap 'kill $server; ip link delete up0; chmod 600 /dev/kvm' EXIT
 
 cat >user-kinglet <<END
 #!/bin/sh
-exec setpriv --reuid 1000 --regid 1000 --clear-groups --bounding-set -all --no-new-privs $KINGLET "\$@"
+exec setpriv --reuid 1000 --regid 1000 --clear-groups --bounding-set -all --no-new-privs $PWD/kinglet "\$@"
 END
 cat >dhcp <<'END'
 #!/bin/sh
@@ -25,8 +25,11 @@ ip addr add "$ip/$mask" dev eth0
 ip route add default via "$router"
 echo "by DHCP: $ip/$mask, $router, $dns"
 END
-chmod 755 dhcp user-kinglet
-KINGLET=$PWD/user-kinglet
+cp "$KINGLET" kinglet
+cp "$BZIMAGE" kernel
+chmod 755 dhcp user-kinglet kinglet
+chmod 644 kernel
+KINGLET=$PWD/user-kinglet BZIMAGE=$PWD/kernel
 
 guest_runs "$TOOLS/net-check" dhcp <<'END'
 modprobe -a virtio_pci virtio_net

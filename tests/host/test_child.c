@@ -112,7 +112,7 @@ static void one_that_says_nothing_is_waited_for_no_longer(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(start(f, "exec sleep 100", 0), -ETIMEDOUT);
+	assert_int_equal(start(f, "exec sleep 100", 1), -ETIMEDOUT);
 	assert_int_equal(f->child.pid, 0);
 }
 
