@@ -71,8 +71,11 @@ static bool is_down(const struct vm *vm)
 static int freeze(void *owner)
 {
 	struct vm *vm = owner;
-	int ret = run_pause(vm);
+	/* What then is left to write when the machine stands still is little. */
+	int ret = storage_sync(vm);
 
+	if (!ret)
+		ret = run_pause(vm);
 	if (ret)
 		return ret == -EALREADY ? -EBUSY : ret;
 	if (is_down(vm)) {

@@ -5,6 +5,7 @@
 #include "pause.h"
 #include "program.h"
 #include "snapshot_folder.h"
+#include "storage.h"
 
 #include "base/log.h"
 #include "base/real_time.h"
@@ -176,23 +177,6 @@ static int save_files(struct vm *vm, const struct snapshot_folder *folder, int b
 	return ret ? ret : gmem_save(&vm->mem, &memory);
 }
 
-/* Else a crash of the host could leave a snapshot of a guest whose writes are gone. */
-static int sync_devices(struct vm *vm)
-{
-	int ret = 0;
-
-	for (unsigned i = 0; i < vm->device_count && !ret; i++) {
-		struct virtio_dev *dev = vm->devices[i];
-
-		if (!dev->model->sync)
-			continue;
-		pthread_mutex_lock(&dev->lock);
-		ret = dev->model->sync(dev);
-		pthread_mutex_unlock(&dev->lock);
-	}
-	return ret;
-}
-
 static void go_on(struct vm *vm, bool was_paused)
 {
 	for (unsigned i = 0; i < vm->device_count; i++)
@@ -222,8 +206,9 @@ static int save_in(struct vm *vm, struct snapshot_folder *folder, int base, unsi
 		go_on(vm, was_paused);
 		stands = false;
 	}
+	/* Else a crash of the host could leave a snapshot of a guest whose writes are gone. */
 	if (!ret && !folder->unsynced)
-		ret = sync_devices(vm);
+		ret = storage_sync(vm);
 	if (!ret) {
 		ret = snapshot_folder_commit(folder);
 	} else {

@@ -8,6 +8,22 @@
 
 enum { RETRY_MS = 10 };
 
+int storage_sync(struct vm *vm)
+{
+	int ret = 0;
+
+	for (unsigned i = 0; i < vm->device_count && !ret; i++) {
+		struct virtio_dev *dev = vm->devices[i];
+
+		if (!dev->model->sync)
+			continue;
+		pthread_mutex_lock(&dev->lock);
+		ret = dev->model->sync(dev);
+		pthread_mutex_unlock(&dev->lock);
+	}
+	return ret;
+}
+
 static int own(struct virtio_dev *dev, bool here)
 {
 	int ret;
