@@ -1,10 +1,12 @@
 # A busy Linux moves between processes: four CPUs with a timer each, TCP both ways by vhost-net, writes
 # to a disk and to a disk of vhost-scsi, vsock, a writer to memory. All data is checked, each load goes
-# on after each move. moves: back and forth; ends: a move is cancelled, and either side is killed.
-# cases: moves ends
+# on after each move. moves: back and forth; ends: a move is cancelled, and either side is killed:
+# one process has the machine, which is whole.
+# cases: moves
+# cases x86_64: ends
 export XDG_RUNTIME_DIR=$PWD
 chmod 700 .
-cpus=4 moves=6
+cpus=4 moves=4 ends='cancel target source'
 [ "$ARCH" = x86_64 ] || cpus=2 moves=2
 loads='write scsi memory vsock in out'
 ip link add br0 type bridge
@@ -18,7 +20,7 @@ done
 server=$!
 "$TOOLS/sockecho" vsock serve 1000 &
 echo=$!
-trap 'kill $server $echo; ip link delete net0; ip link delete net1; ip link delete br0' EXIT
+trap 'kill -KILL $server $echo $(jobs -p) || :; for link in net0 net1 br0; do ip link delete $link; done' EXIT
 random data 64K
 truncate -s 64M disk.img scsi.img
 
@@ -90,6 +92,7 @@ for way in out in; do
 	load $way /net-check tcp 10.9.0.1 2000 1 $way >/dev/null &
 done
 all_go_on
+last=0
 echo 'scenario: busy 0'
 while read -r moves; do
 	[ $moves != over ] || break
@@ -118,51 +121,128 @@ echo 'scenario: all is right'
 dmesg | must_fail grep -E 'BUG|WARNING|stall|lockup|rror'
 END
 
-# start N WORD...: the machine number N. A host has each tap and CID once.
+# start N WORD...: a process for the machine, number N, which has the console console.N. A host has
+# each tap and CID once.
+declare -A pids keyboards
 start() {
-	[ ! -e console ] || cat console >>consoles
-	[ ! -e messages ] || cat messages >>said
+	rm -f console messages
+	ln -s "console.$1" console
+	ln -s "messages.$1" messages
 	vm_start run "${@:2}" --name "m$1" --net "tap=net$(($1 % 2)),vhost=on" \
 		--vsock "cid=$((3 + $1 % 2))"
+	pids[$1]=$vm
+	keyboards[$1]=$keyboard
 }
 
-# wait_for N: the target number N is there.
-wait_for() {
+# use N: that process has the machine.
+use() {
+	ln -snf "console.$1" console
+	ln -snf "messages.$1" messages
+	vm=${pids[$1]}
+	keyboard=${keyboards[$1]}
+	has=$1
+}
+
+boot() {
+	start "$1" "$BZIMAGE" --initrd initrd --cpus $cpus --append "$cmdline loads=\"$loads\"" \
+		--disk disk.img --scsi scsi.img
+	await_output 'scenario: busy 0'
+	has=$1
+}
+
+# expect_target N: begins a process for the machine to move to.
+expect_target() {
+	start "$1" --incoming "unix:at.$1"
 	until [ -S "at.$1" ]; do
 		kill -0 "$vm"
 		sleep 0.1
 	done
 }
 
-# goes_on N: the guest is whole.
-goes_on() {
-	echo "$1" >&"$keyboard"
-	await_output "scenario: busy $1"
+# Rounds are slow in the emulated host, but it is fast when the guest stands still.
+migrate() {
+	timeout 100 "$KINGLET" migrate "m$has" "unix:at.$1" --downtime 3s
 }
 
-start 0 "$BZIMAGE" --initrd initrd --cpus $cpus --append "$cmdline loads=\"$loads\"" \
-	--disk disk.img --scsi scsi.img
-await_output 'scenario: busy 0'
+# The guest is whole.
+tokens=0
+goes_on() {
+	tokens=$((tokens + 1))
+	echo "$tokens" >&"$keyboard"
+	await_output "scenario: busy ${tokens}[^0-9]"
+}
+
+# try N WHAT: something happens while the machine moves to process N, or before, or after. Then has
+# says who has it, or is empty: it has died with its process.
+try() {
+	local target=$1 source=$has status=0 command
+	expect_target "$target"
+	migrate "$target" &
+	command=$!
+	sleep "$((RANDOM % 8)).$((RANDOM % 10))"
+	case $2 in
+	cancel) "$KINGLET" migrate "m$source" --cancel || : ;;
+	target) kill -KILL "${pids[$target]}" || : ;;
+	source) kill -KILL "${pids[$source]}" || : ;;
+	esac
+	wait $command || status=$?
+	echo "$2: the move ended with $status"
+	use "$target"
+	case $2-$status in
+	cancel-0 | source-0) ;;
+	target-0) has= ;;
+	source-*)
+		tokens=$((tokens + 1))
+		echo $tokens >&"$keyboard"
+		until grep -qa "scenario: busy ${tokens}[^0-9]" console; do
+			kill -0 "$vm" 2>/dev/null || {
+				has=
+				break
+			}
+			sleep 0.2
+		done
+		;;
+	*)
+		wait "$vm" || :
+		use "$source"
+		! grep -q 'stands still' messages || "$KINGLET" resume "m$source"
+		;;
+	esac
+}
+
 case $case in
 moves)
+	boot 0
 	for ((n = 1; n <= moves; n++)); do
-		source=$vm
-		start $n --incoming "unix:at.$n"
-		wait_for $n
-		timeout 60 "$KINGLET" migrate "m$((n - 1))" "unix:at.$n" || {
-			cat messages
+		expect_target $n
+		migrate $n || {
+			cat messages*
 			fail "move $n"
 		}
-		wait "$source"
-		goes_on $n
+		wait "${pids[$has]}"
+		use $n
+		goes_on
 	done
+	;;
+ends)
+	boot 0
+	n=0
+	for what in $ends; do
+		[ -n "$has" ] || boot $((++n))
+		n=$((n + 1 + (n + has) % 2))
+		try $n "$what"
+		[ -z "$has" ] || goes_on
+	done
+	[ -n "$has" ] || boot $((++n))
 	;;
 esac
 echo over >&"$keyboard"
 vm_wait
-cat said consoles console messages
+cat console.* messages.*
 expect_status 0
 expect_output 'scenario: all is right'
 received=$(sed -n 's/.* packets transmitted, \([0-9]*\) .*/\1/p' console)
 sent=$(sed -n 's/\([0-9]*\) packets transmitted.*/\1/p' console)
-[ $((sent - received)) -le $moves ] || fail "of $sent pings $received came back"
+[ "$case" = ends ] || [ $((sent - received)) -le $moves ] || fail "of $sent pings $received came back"
+# Targets that killed processes had.
+"$KINGLET" doctor --fix >/dev/null || :
