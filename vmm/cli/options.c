@@ -55,12 +55,12 @@ struct match {
 static void *next_item(const struct option *option, void *base)
 {
 	unsigned *count = (unsigned *)((char *)base + option->count_offset);
+	char *field = field_of(option, base);
 
 	if (!option_is_repeatable(option))
-		return field_of(option, base);
-	if (*count == option->max_items)
-		return NULL;
-	return (char *)field_of(option, base) + (*count)++ * (option->size / option->max_items);
+		return field;
+	return *count == option->max_items ? NULL :
+					     field + (*count)++ * (option->size / option->max_items);
 }
 
 /* The same for an option, which may be a device's. */
@@ -167,9 +167,9 @@ static int parse_item(const struct option *option, const char *text, char *item,
 	size_t name_len = strcspn(item, "=");
 	const char *value = item[name_len] ? item + name_len + 1 : NULL;
 	const struct option *key = item_key(keys, item, first);
+	char why[160];
 	uint64_t bit;
 	void *field;
-	char why[160];
 
 	if (!key) {
 		item[name_len] = '\0';
@@ -304,11 +304,10 @@ static int parse_option(struct common_options *options, const struct match *matc
 			  option->max_items);
 		return -EINVAL;
 	}
-	if (option->kind == OPTION_FLAG) {
-		*(bool *)field = true;
-		return 0;
-	}
-	return parse_value(option, text, field, options);
+	if (option->kind != OPTION_FLAG)
+		return parse_value(option, text, field, options);
+	*(bool *)field = true;
+	return 0;
 }
 
 /* The name of an option that may be followed by an equals sign and a value. */
