@@ -445,16 +445,22 @@ static void put_pages(int fd, const struct lie *lie)
 	assert_int_equal(write_all(fd, data, sizeof(data)), 0);
 }
 
-static void expect_refused(struct rig *r, int error, const char *why)
+static void expect_end(struct rig *r, int error, const char *why)
 {
 	struct capture capture;
 
-	shutdown(r->far[1], SHUT_WR);
 	capture_stderr_begin(&capture);
 	assert_int_equal(migrate_target_fill(&r->target), error);
 	capture_expect(&capture, why);
 	close(r->far[0]);
 	close(r->far[1]);
+}
+
+/* The source has sent all. */
+static void expect_refused(struct rig *r, int error, const char *why)
+{
+	shutdown(r->far[1], SHUT_WR);
+	expect_end(r, error, why);
 }
 
 static void connect_target(struct rig *r)
@@ -570,7 +576,7 @@ static void test_a_target_that_is_woken_gives_up(void **state)
 	assert_true(wake >= 0);
 	connect_target(r);
 	r->target.wake_fd = wake;
-	expect_refused(r, -ECANCELED, "given up");
+	expect_end(r, -ECANCELED, "given up");
 	close(wake);
 }
 

@@ -496,6 +496,5 @@ void options_destroy(struct common_options *options)
 {
 	while (options->owned_count)
 		free(options->owned[--options->owned_count]);
-	free(options->owned);
-	options->owned = NULL;
+	free(steal_ptr(options->owned));
 }
