@@ -27,7 +27,7 @@ expect_output '^ok +guest-modes +16-bit, 32-bit, 64-bit: native$'
 expect_output '^ok +guest-linux '
 expect_output '^ok +nested +kvm_amd '
 expect_output '^degraded +hugepages '
-[ "$(grep -c '^ok ' console)" -eq 14 ] || fail 'more than huge pages are missed'
+[ "$(grep -c '^ok ' console)" -eq 15 ] || fail 'more than huge pages are missed'
 
 fix hugepages
 rm /dev/vhost-net
@@ -47,6 +47,6 @@ expect_message 'cannot run a Linux guest'
 mv /dev/hidden /dev/kvm
 
 doctor 0
-[ "$(grep -c '^ok ' console)" -eq 15 ] || fail 'something is still missed'
+[ "$(grep -c '^ok ' console)" -eq 16 ] || fail 'something is still missed'
 "$KINGLET" doctor --json >report
 grep -q '"linux":.*true' report || fail 'no JSON'
