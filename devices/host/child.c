@@ -109,7 +109,8 @@ static void reap(struct child *child, char *how, size_t len)
 	for (unsigned i = 0; i < 128 && hear(child); i++)
 		;
 	utf8_clean(line, sizeof(line), child->line, child->line_len);
-	if (*line)
+	/* What it said before a signal is not why it ended. */
+	if (*line && !WIFSIGNALED(status))
 		text_add(&text, ": %s", line);
 }
 
