@@ -56,6 +56,13 @@ int child_spawn(pid_t *pid, const char *const argv[], const int fds[CHILD_FDS], 
 	return -ret;
 }
 
+static bool is_runnable(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && S_ISREG(st.st_mode) && !access(path, X_OK);
+}
+
 int child_find(const char *root, const char *program, char *path, size_t len)
 {
 	const char *folder = getenv("PATH");
@@ -63,7 +70,7 @@ int child_find(const char *root, const char *program, char *path, size_t len)
 	for (size_t n; folder && *folder; folder += n + (folder[n] == ':')) {
 		n = strcspn(folder, ":");
 		if (snprintf(path, len, "%s%.*s/%s", root, (int)n, folder, program) < (int)len &&
-		    !access(path, X_OK))
+		    n && is_runnable(path))
 			return 0;
 	}
 	return -ENOENT;

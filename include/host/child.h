@@ -22,7 +22,10 @@ enum { CHILD_FDS = 4 };
 __must_check int child_spawn(pid_t *pid, const char *const argv[], const int fds[CHILD_FDS],
 			     bool session);
 
-/* Finds a program in PATH, on the host whose root folder is `root`: 0 and its path, or -ENOENT. */
+/*
+ * Finds a program in PATH, on the host whose root folder is `root`: a regular file that may be
+ * executed. 0 and its path, or -ENOENT. Any thread.
+ */
 __must_check int child_find(const char *root, const char *program, char *path, size_t len);
 
 /* A program of a device. */

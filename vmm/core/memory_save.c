@@ -7,6 +7,7 @@
 
 #include "base/checked.h"
 #include "base/files.h"
+#include "base/zero.h"
 
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -115,12 +116,6 @@ static void look_up(const struct writer *w, struct piece *piece)
 }
 
 /* --- What is written -------------------------------------------------------------------------- */
-
-/* The C library compares wide vectors. */
-static bool is_zero(const uint8_t *page, size_t len)
-{
-	return !page[0] && memcmp(page, page + 1, len - 1) == 0;
-}
 
 static enum page_action decide(const struct writer *w, const struct piece *piece, uint64_t at,
 			       uint64_t len)

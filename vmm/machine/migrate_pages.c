@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "migrate_pages.h"
 
+#include "base/zero.h"
+
 #include <string.h>
 
 enum { WORD_BITS = 64 };
@@ -83,11 +85,6 @@ static const struct gmem_slot *slot_of(const struct gmem *mem, uint64_t offset)
 	return slot;
 }
 
-static bool is_zero(const uint8_t *page)
-{
-	return !page[0] && memcmp(page, page + 1, MIGRATE_PAGE - 1) == 0;
-}
-
 /*
  * A page is out of the set before it is read: who writes to it later is in the next round. What
  * was found to be zero may have changed at once, and so is in that round, too.
@@ -106,7 +103,7 @@ bool page_set_take(struct page_set *set, struct page_run *run)
 	if (end > first + PAGES_MAX)
 		end = first + PAGES_MAX;
 	for (at = first; at < end && has(set, at); at++) {
-		bool is = is_zero(set->mem->base + at * MIGRATE_PAGE);
+		bool is = is_zero(set->mem->base + at * MIGRATE_PAGE, MIGRATE_PAGE);
 
 		if (at > first && is != zero)
 			break;
@@ -126,7 +123,7 @@ bool page_set_take(struct page_set *set, struct page_run *run)
 static void put_zeros(uint8_t *to, unsigned count)
 {
 	for (; count--; to += MIGRATE_PAGE)
-		if (!is_zero(to))
+		if (!is_zero(to, MIGRATE_PAGE))
 			memset(to, 0, MIGRATE_PAGE);
 }
 

@@ -5,6 +5,7 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "cmd/guest_init.h"
+#include "host/child.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -41,30 +42,15 @@ static int add_file(struct cpio *cpio, const char *host, const char *guest, mode
 
 /* --- The program, if it is one of the host ---------------------------------------------------- */
 
-static bool runnable(const char *path)
-{
-	struct stat st;
-
-	return !stat(path, &st) && S_ISREG(st.st_mode) && !access(path, X_OK);
-}
-
 /* Searches like a shell. */
 static int find_program(const char *name, char path[PATH_MAX])
 {
-	const char *folder = getenv("PATH");
-
-	if (strchr(name, '/') || !folder) {
+	if (strchr(name, '/') || !getenv("PATH")) {
 		snprintf(path, PATH_MAX, "%s", name);
 		return 0;
 	}
-	while (*folder) {
-		size_t len = strcspn(folder, ":");
-
-		if (snprintf(path, PATH_MAX, "%.*s/%s", (int)len, folder, name) < PATH_MAX &&
-		    len && runnable(path))
-			return 0;
-		folder += len + (folder[len] == ':');
-	}
+	if (!child_find("", name, path, PATH_MAX))
+		return 0;
 	log_error("%.80s: not found in PATH; name its file, or give a --root folder that has it",
 		  name);
 	return -ENOENT;
