@@ -28,8 +28,11 @@ static void stream_lost(struct net_pair *pair, const char *reason)
 	if (reason && !stream->told)
 		log_error("%s: passt %s: link down", pair->net->dev.name, reason);
 	stream->told |= reason != NULL;
-	/* Without its socket it is of no use; what it died of, if it did, is told by its end. */
-	if (stream->child.pid)
+	/*
+	 * Where it closed the socket, it is about to end, and its end tells why: a signal would
+	 * become its exit status, even now.
+	 */
+	if (reason && stream->child.pid)
 		kill(stream->child.pid, SIGKILL);
 	net_pair_lost(pair, NULL);
 }
