@@ -64,10 +64,11 @@ memory() {
 vsock() {
 	/sockecho vsock connect 2 1000 </data | cmp - /data
 }
-# Until each has been done once more.
+# Until each has been done once more. Which one has not is a failure's first question.
 all_go_on() {
 	for name in $loads; do
 		before=$(count rounds.$name)
+		echo "scenario: wait for $name"
 		until [ $(count rounds.$name) -gt $before ]; do
 			sleep 0.1
 		done
@@ -80,7 +81,7 @@ done
 ip addr add 10.9.0.2/24 dev eth0
 ip link set eth0 up
 dmesg -c >/dev/null
-/clock-check 3000 >/clock &
+/clock-check 20000 >/clock &
 clock=$!
 ping 10.9.0.1 >/pings &
 pings=$!

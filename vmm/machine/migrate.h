@@ -24,6 +24,7 @@ enum migrate_result {
 struct migrate_source_ops {
 	/* A state file with what FRAME_HELLO, or FRAME_STATE, is to say, to the empty file `fd`. */
 	int (*describe)(void *owner, int fd);
+	/* FRAME_STATE's is asked for while it stands still, and may write to RAM. */
 	int (*save)(void *owner, int fd);
 	/* As core/dirty.h has it. */
 	int (*log_start)(void *owner);

@@ -45,6 +45,7 @@ struct migrate_source {
 	size_t in_len;
 	struct page_set pages;
 	bool logs, frozen;
+	int state_fd; /* all but RAM, from when it stands still; -1: not yet */
 	bool writes; /* the loop waits for room, too */
 	struct machine_progress progress;
 	uint64_t round_ns, round_sent; /* when it began, and what had been sent */
@@ -69,6 +70,7 @@ static void stop(struct migrate_source *source)
 	source->logs = false;
 	page_set_destroy(&source->pages);
 	frame_destroy(&source->out);
+	close_fd(&source->state_fd);
 }
 
 void migrate_source_free(struct migrate_source *source)
@@ -109,26 +111,30 @@ static void fail(struct migrate_source *source, bool told, const char *fmt, ...)
 
 /* --- Frames ----------------------------------------------------------------------------------- */
 
-/* What `write` puts into a file. */
-static int fill_from(struct migrate_source *source, enum migrate_frame type, size_t before,
-		     int (*write)(void *owner, int fd), size_t max, uint8_t **payload)
+/* What `write` puts into a file; returns its descriptor. */
+static int write_file(struct migrate_source *source, int (*write)(void *owner, int fd))
 {
-	_cleanup_close_ int fd = memfd_create("migration", MFD_CLOEXEC);
+	int fd = memfd_create("migration", MFD_CLOEXEC);
 	int ret = fd < 0 ? -errno : write(source->options.owner, fd);
 
-	source->filled = true;
-	return ret ? ret : frame_of_file(&source->out, type, before, fd, max, payload);
+	if (ret)
+		close_fd(&fd);
+	return ret ? ret : fd;
 }
 
 static int fill_hello(struct migrate_source *source)
 {
 	const size_t version = sizeof(struct le32);
+	_cleanup_close_ int fd = write_file(source, source->options.ops->describe);
 	uint8_t *payload;
-	int ret = fill_from(source, FRAME_HELLO, version, source->options.ops->describe,
-			    HELLO_MAX - version, &payload);
+	int ret = fd;
 
+	if (fd >= 0)
+		ret = frame_of_file(&source->out, FRAME_HELLO, version, fd, HELLO_MAX - version,
+				    &payload);
 	if (!ret)
 		put_le32(payload, MIGRATE_VERSION);
+	source->filled = true;
 	return ret;
 }
 
@@ -153,8 +159,9 @@ static int fill_state(struct migrate_source *source)
 {
 	uint8_t *payload;
 
-	return fill_from(source, FRAME_STATE, 0, source->options.ops->save, STATE_MAX_SIZE,
-			 &payload);
+	source->filled = true;
+	return frame_of_file(&source->out, FRAME_STATE, 0, source->state_fd, STATE_MAX_SIZE,
+			     &payload);
 }
 
 static int fill_commit(struct migrate_source *source)
@@ -223,7 +230,9 @@ static int after_round(struct migrate_source *source)
 	if (ret)
 		return ret;
 	source->frozen = source->progress.stands = true;
-	ret = read_log(source);
+	/* Before the last pages: arm64's ITS puts its tables into the guest's RAM. */
+	source->state_fd = write_file(source, options->ops->save);
+	ret = source->state_fd < 0 ? source->state_fd : read_log(source);
 	begin_round(source);
 	return ret ? ret : LAST_ROUND;
 }
@@ -436,7 +445,7 @@ int migrate_source_new(struct migrate_source **out)
 
 	if (!source)
 		return -ENOMEM;
-	source->options.fd = -1;
+	source->options.fd = source->state_fd = -1;
 	*out = source;
 	return 0;
 }
@@ -464,6 +473,7 @@ int migrate_source_start(struct migrate_source *source,
 
 	*source = (struct migrate_source){
 		.options = *options,
+		.state_fd = -1,
 		.event = { .fd = options->fd, .fn = serve },
 		.timer = { .event.fd = -1, .fn = timed_out },
 		.began_ns = sys_now_ns(),
