@@ -3,6 +3,8 @@
 
 #include "base/real_time.h"
 
+#include <stdatomic.h>
+
 /* MC146818A registers, with the century register of PCs. */
 enum {
 	SECONDS = 0x00,
@@ -27,24 +29,29 @@ enum {
 	D_VALID = 0x80,
 };
 
-/*
- * How long before the end of a second the update-in-progress flag is set: 244 us, plus the 1984 us
- * of the update. Xen waits for the flag to clear.
- */
-enum { SECOND_NS = 1000000000, UPDATE_NS = 2228000 };
-
 static uint8_t bcd(int value)
 {
 	return (uint8_t)(value / 10 % 10 << 4 | value % 10);
 }
 
-static uint8_t read_clock(uint8_t index)
+/*
+ * An update ends as a second begins, and is in progress for 2.2 ms. A guest whose exits take longer
+ * would miss it, and Xen panics if it sees none in a second, or one for more than 3 ms. So a guest
+ * that polls sees each update by one read: the first one in a second, if there was one in the
+ * second before.
+ */
+static bool is_updating(struct cmos *cmos, int64_t second)
+{
+	return atomic_exchange(&cmos->polled, second) == second - 1;
+}
+
+static uint8_t read_clock(struct cmos *cmos)
 {
 	struct timespec now = real_time();
 	struct tm tm;
 
 	gmtime_r(&now.tv_sec, &tm);
-	switch (index) {
+	switch (cmos->index) {
 	case SECONDS:
 		return bcd(tm.tm_sec);
 	case MINUTES:
@@ -62,7 +69,7 @@ static uint8_t read_clock(uint8_t index)
 	case CENTURY:
 		return bcd((tm.tm_year + 1900) / 100);
 	case STATUS_A:
-		return A_32KHZ | (now.tv_nsec >= SECOND_NS - UPDATE_NS ? A_UPDATING : 0);
+		return A_32KHZ | (is_updating(cmos, now.tv_sec) ? A_UPDATING : 0);
 	case STATUS_B:
 		return B_24_HOURS;
 	case STATUS_D:
@@ -77,7 +84,7 @@ static uint64_t cmos_read(void *owner, uint64_t offset, unsigned size)
 	struct cmos *cmos = owner;
 
 	(void)size;
-	return offset == 1 ? read_clock(cmos->index) : 0;
+	return offset == 1 ? read_clock(cmos) : 0;
 }
 
 static void cmos_write(void *owner, uint64_t offset, uint64_t value, unsigned size)
@@ -99,6 +106,7 @@ void cmos_init(struct cmos *cmos, uint64_t index_port)
 void cmos_reset(struct cmos *cmos)
 {
 	cmos->index = 0;
+	cmos->polled = 0;
 }
 
 static const struct state_field fields[] = {

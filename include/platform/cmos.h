@@ -17,6 +17,7 @@
 struct cmos {
 	struct bus_region region; /* index and data; the caller puts it on the bus */
 	_Atomic uint8_t index;
+	_Atomic int64_t polled; /* second of the last read of register A; 0: none */
 };
 
 /* Nothing to destroy. */
