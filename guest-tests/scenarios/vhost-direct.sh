@@ -3,7 +3,7 @@
 # right when it is turned on and off under load; those of vhost-scsi and vhost-vsock lack the data.
 direct=$(dirname "$TOOLS")/vhost-direct
 mv /dev/kvm /dev/hidden
-trap 'mv /dev/hidden /dev/kvm' EXIT
+trap 'mv /dev/hidden /dev/kvm; ip link delete direct0' EXIT
 
 ip tuntap add dev direct0 mode tap vnet_hdr
 echo 1 >/proc/sys/net/ipv6/conf/direct0/disable_ipv6 # or the host sends frames of its own
@@ -11,7 +11,6 @@ ip link set direct0 up
 "$direct" net direct0 | tee net
 "$direct" net-log direct0 | tee log
 "$direct" net-switch direct0 1000 | tee -a log
-ip tuntap del dev direct0 mode tap
 grep -q '^net: 2000 frames out and 2000 in' net
 
 "$direct" vsock-log 77 | tee -a log
