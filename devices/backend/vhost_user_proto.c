@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vhost_user_proto.h"
 
+#include "base/unix_socket.h"
 #include "core/sys.h"
 
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
-enum { MAX_FDS = VHOST_USER_MAX_REGIONS, NS_PER_MS = 1000000 };
+enum { NS_PER_MS = 1000000 };
+_Static_assert((int)VHOST_USER_MAX_REGIONS <= (int)UNIX_MAX_FDS, "each region has a descriptor");
 
 const char *vhost_user_name(uint32_t request)
 {
@@ -43,14 +42,12 @@ const char *vhost_user_name(uint32_t request)
 
 int vhost_user_connect(const char *path)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un address;
+	int ret = fd < 0 ? -errno : unix_address(&address, path);
 
-	if (fd < 0)
-		return -errno;
-	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s", path) >=
-	    (int)sizeof(address.sun_path))
-		return -ENAMETOOLONG;
+	if (ret)
+		return ret;
 	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)))
 		return -errno;
 	return steal_fd(&fd);
@@ -73,39 +70,25 @@ static int await(int sock, short events, uint64_t deadline)
 int vhost_user_send(int sock, const struct vhost_user_message *message, const int *fds,
 		    unsigned count, uint64_t deadline)
 {
-	const size_t fds_len = count * sizeof(*fds);
-	union {
-		struct cmsghdr header;
-		char room[CMSG_SPACE(MAX_FDS * sizeof(int))];
-	} control = { 0 };
-	struct iovec iov = { .iov_base = (void *)(uintptr_t)&message->header,
-			     .iov_len = sizeof(message->header) + message->header.size };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	int ret;
+	const char *at = (const char *)&message->header;
+	size_t len = sizeof(message->header) + message->header.size;
 
-	if (count > MAX_FDS)
+	if (count > UNIX_MAX_FDS)
 		return -EINVAL;
-	if (count) {
-		msg.msg_control = &control;
-		msg.msg_controllen = CMSG_SPACE(fds_len);
-		control.header = (struct cmsghdr){
-			.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(fds_len)
-		};
-		memcpy(CMSG_DATA(&control.header), fds, fds_len);
-	}
-	while (iov.iov_len) {
-		ssize_t n = sendmsg(sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (len) {
+		ssize_t n = unix_send(sock, at, len, fds, count);
 
 		if (n >= 0) {
-			iov.iov_base = (char *)iov.iov_base + n;
-			iov.iov_len -= (size_t)n;
+			at += n;
+			len -= (size_t)n;
 			/* The descriptors went with its first byte. */
-			msg.msg_controllen = 0;
+			count = 0;
 			continue;
 		}
-		ret = errno == EAGAIN ? await(sock, POLLOUT, deadline) : -errno;
-		if (ret && ret != -EINTR)
-			return ret;
+		if (n == -EAGAIN)
+			n = await(sock, POLLOUT, deadline);
+		if (n && n != -EINTR)
+			return (int)n;
 	}
 	return 0;
 }
@@ -137,7 +120,7 @@ static int receive_exactly(int sock, void *buf, size_t len, int *fd, uint64_t de
 	while (len) {
 		union {
 			struct cmsghdr header;
-			char room[CMSG_SPACE(MAX_FDS * sizeof(int))];
+			char room[CMSG_SPACE(UNIX_MAX_FDS * sizeof(int))];
 		} control;
 		struct iovec iov = { .iov_base = at, .iov_len = len };
 		struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,

@@ -2,16 +2,14 @@
 #include "host/endpoint.h"
 
 #include "base/log.h"
+#include "base/unix_socket.h"
 #include "host/child.h"
 
 #include <limits.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 /* What follows the prefix, or NULL. */
 static const char *after(const char *text, const char *prefix)
@@ -25,13 +23,11 @@ static const char *after(const char *text, const char *prefix)
 
 static int new_socket(const char *path, struct sockaddr_un *address)
 {
-	int fd;
+	int ret = unix_address(address, path);
+	int fd = ret ? -1 : socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	if (snprintf(address->sun_path, sizeof(address->sun_path), "%s", path) >=
-	    (int)sizeof(address->sun_path))
-		return -ENAMETOOLONG;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (ret)
+		return ret;
 	return fd < 0 ? -errno : fd;
 }
 

@@ -3,6 +3,7 @@
 #include "gdb/server.h"
 
 #include "base/log.h"
+#include "base/unix_socket.h"
 #include "core/loop.h"
 #include "gdb.h"
 #include "machine/machine.h"
@@ -10,11 +11,8 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 /* After a debugger that could not be accepted. */
 #define REST_NS UINT64_C(100000000)
@@ -222,9 +220,11 @@ static int listen_on_port(struct gdb_server *server, unsigned port)
 
 static int listen_on_path(struct gdb_server *server, const char *path)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct sockaddr_un address;
+	int ret = unix_address(&address, path);
 
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	if (ret)
+		return fail(server, "bind", ret);
 	/* Before bind(2), so that other users can never connect. */
 	if (fchmod(server->listener.fd, 0600) ||
 	    bind(server->listener.fd, (const struct sockaddr *)&address, sizeof(address)))

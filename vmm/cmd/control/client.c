@@ -2,6 +2,7 @@
 #include "client.h"
 
 #include "base/log.h"
+#include "base/unix_socket.h"
 #include "base/utf8.h"
 #include "cmd/commands.h"
 #include "control/place.h"
@@ -11,8 +12,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 enum { BUFFER_START = 4096, REQUEST_ID = 1 };
 
@@ -264,27 +263,14 @@ static bool is_reply(const cJSON *object, int request)
  */
 static int send_line(const struct control_client *client, const char *line, int fd)
 {
-	_Alignas(struct cmsghdr) char passed[CMSG_SPACE(sizeof(int))] = "";
-	struct iovec bytes = { (char *)line, strlen(line) };
-	struct msghdr message = { .msg_iov = &bytes, .msg_iovlen = 1 };
-	ssize_t n;
+	ssize_t len = (ssize_t)strlen(line), n;
 
-	if (fd >= 0) {
-		message.msg_control = passed;
-		message.msg_controllen = sizeof(passed);
-		*CMSG_FIRSTHDR(&message) = (struct cmsghdr){
-			.cmsg_level = SOL_SOCKET,
-			.cmsg_type = SCM_RIGHTS,
-			.cmsg_len = CMSG_LEN(sizeof(fd)),
-		};
-		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&message)), &fd, sizeof(fd));
-	}
-	n = sendmsg(client->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (n < 0 && errno == EPIPE)
+	n = unix_send(client->fd, line, (size_t)len, &fd, fd >= 0);
+	if (n == -EPIPE)
 		return -ECONNRESET;
-	if (n < 0 && errno != EAGAIN)
-		return -errno;
-	return n == (ssize_t)bytes.iov_len ? 0 : -ETIMEDOUT;
+	if (n < 0 && n != -EAGAIN)
+		return (int)n;
+	return n == len ? 0 : -ETIMEDOUT;
 }
 
 int control_client_pass(struct control_client *client, int id, const char *request,
@@ -334,12 +320,13 @@ int control_client_ask(struct control_client *client, const char *request, const
 
 static int find_socket(const char *name, struct sockaddr_un *address)
 {
-	const size_t len = sizeof(address->sun_path);
+	char path[sizeof(address->sun_path)];
+	int ret;
 
-	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	if (strchr(name, '/'))
-		return snprintf(address->sun_path, len, "%s", name) < (int)len ? 0 : -ENAMETOOLONG;
-	return control_is_name(name) ? control_path(address->sun_path, len, name) : -EINVAL;
+		return unix_address(address, name);
+	ret = control_is_name(name) ? control_path(path, sizeof(path), name) : -EINVAL;
+	return ret ? ret : unix_address(address, path);
 }
 
 /* unix(7): connecting waits for room in the server's queue, as long as sending may. */
