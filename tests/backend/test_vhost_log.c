@@ -1,114 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* vhost's write log, on a fake vhost-net whose worker writes, and logs what it is told to log. */
-#include "core/dirty.h"
-#include "devices/vhost_net.h"
 #include "capture.h"
-#include "fake_vhost.h"
-#include "mock_ring.h"
 #include "unit.h"
+#include "vhost_rig.h"
 
-#include <linux/if_tun.h>
 #include <linux/vhost.h>
-#include <stdio.h>
-#include <string.h>
 
-enum { RINGS = 2, SIZE = 8, TAP_FD = 1234, PAGE = 4096, MAX_SEEN = 16 };
-
-#define BIT(n) (1ULL << (n))
 #define GIB (1ULL << 30)
 
 static const uint64_t OFFERED = BIT(VIRTIO_RING_F_EVENT_IDX);
 static const uint64_t LOG_ALL = BIT(VHOST_F_LOG_ALL);
 
-struct fixture {
-	struct mock_env env;
-	struct mock_transport transport;
-	struct virtio_dev dev;
-	struct mock_ring rings[RINGS];
-	struct vhost *vhost;
-	struct fake_vhost kernel;
-	struct gmem_kvm memslots;
-	struct dirty_log log;
-	unsigned long refused; /* fails with EIO */
-	uint64_t out;	       /* GPA of the data that is echoed */
-	uint64_t seen[MAX_SEEN];
-	unsigned seen_count;
-};
-
-static int hook(struct fake_sys *fake, int fd, unsigned long request, void *arg)
-{
-	struct fixture *f = fake->hook_data;
-
-	(void)fd;
-	if (request == f->refused)
-		return -EIO;
-	/* vCPUs have written nothing. */
-	if (request == TUNGETIFF || request == KVM_GET_DIRTY_LOG)
-		return 0;
-	return fake_vhost_ioctl(&f->kernel, request, arg);
-}
-
-static void serve(struct virtio_dev *dev, struct virtq *q)
-{
-	(void)dev;
-	(void)q;
-}
-
-static const struct virtio_model model = { .name = "virtio-net", .id = 1, .serve = serve };
-
 static int setup(void **state)
 {
-	struct fixture *f = test_calloc(1, sizeof(*f));
-
-	mock_env_init(&f->env);
-	fake_vhost_init(&f->kernel, &f->env.loop, OFFERED | LOG_ALL | BIT(VIRTIO_F_VERSION_1));
-	f->env.fake.hook = hook;
-	f->env.fake.hook_data = f;
-	assert_int_equal(gmem_kvm_attach(&f->memslots, &f->env.mem, &f->env.kvm), 0);
-	assert_int_equal(virtio_dev_init(&f->dev, &model, &f->env.virtio, 0, OFFERED, 0, RINGS,
-					 SIZE),
-			 0);
-	assert_int_equal(vhost_net_open(&f->vhost, &f->env.fake.sys, -1, false), 0);
-	assert_int_equal(vhost_net_bind(f->vhost, &f->dev, 0, TAP_FD), 0);
-	for (unsigned i = 0; i < RINGS; i++)
-		mock_ring_init(&f->rings[i], &f->env, SIZE);
-	f->out = mock_alloc(&f->env, 2 * PAGE, PAGE);
-	*state = f;
+	*state = vhost_rig_new(OFFERED, LOG_ALL, true);
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	struct fixture *f = *state;
-
-	f->refused = 0;
-	f->env.fake.fail_at = 0;
-	dirty_log_stop(&f->log);
-	mock_driver_status(&f->dev, 0);
-	virtio_dev_destroy(&f->dev);
-	assert_int_equal(f->kernel.refusals, 0);
-	mock_env_destroy(&f->env);
-	test_free(f);
+	assert_int_equal(vhost_rig_free(*state), 0);
 	return 0;
 }
 
-static void start(struct fixture *f)
-{
-	for (unsigned i = 0; i < RINGS; i++)
-		mock_ring_bind(&f->rings[i], &f->dev.queues[i]);
-	assert_false(mock_driver_start(&f->dev, &f->transport, OFFERED) &
-		     VIRTIO_CONFIG_S_NEEDS_RESET);
-	/* The worker looks at both rings, and notes in them that it did. */
-	mock_env_dispatch(&f->env);
-}
-
-static int turn(struct fixture *f, bool on)
+static int turn(struct vhost_rig *f, bool on)
 {
 	return f->vhost->listener.log(&f->vhost->listener, on);
 }
 
 /* The worker writes `len` bytes at `gpa`, and the used ring. */
-static void receive(struct fixture *f, unsigned ring, uint64_t gpa, uint32_t len)
+static void receive(struct vhost_rig *f, unsigned ring, uint64_t gpa, uint32_t len)
 {
 	const struct mock_buf bufs[] = { { f->out, len, false }, { gpa, len, true } };
 	uint32_t written;
@@ -121,30 +42,16 @@ static void receive(struct fixture *f, unsigned ring, uint64_t gpa, uint32_t len
 	assert_int_equal(written, len);
 }
 
-static void see(void *owner, uint64_t gpa)
-{
-	struct fixture *f = owner;
-
-	assert_true(f->seen_count < MAX_SEEN);
-	f->seen[f->seen_count++] = gpa;
-}
-
-static uint64_t page_of(uint64_t gpa)
-{
-	return gpa & ~(uint64_t)(PAGE - 1);
-}
-
 /* The next round has these pages, in rising order. */
-static void expect_pages(struct fixture *f, const uint64_t *gpas, unsigned count)
+static void expect_pages(struct vhost_rig *f, const uint64_t *gpas, unsigned count)
 {
-	f->seen_count = 0;
-	assert_int_equal(dirty_log_read(&f->log, see, f), 0);
+	vhost_rig_read_log(f);
 	assert_int_equal(f->seen_count, count);
 	for (unsigned i = 0; i < count; i++)
 		assert_int_equal(f->seen[i], page_of(gpas[i]));
 }
 
-static void expect_logging(const struct fixture *f, bool on)
+static void expect_logging(const struct vhost_rig *f, bool on)
 {
 	assert_int_equal(!!(f->kernel.features & LOG_ALL), on);
 	for (unsigned i = 0; i < RINGS; i++)
@@ -156,7 +63,7 @@ static void expect_logging(const struct fixture *f, bool on)
 		assert_null(f->vhost->log.words);
 }
 
-static void expect_requests(const struct fixture *f, const unsigned long *expected, unsigned count)
+static void expect_requests(const struct vhost_rig *f, const unsigned long *expected, unsigned count)
 {
 	assert_int_equal(f->env.fake.request_count, count);
 	for (unsigned i = 0; i < count; i++)
@@ -169,10 +76,10 @@ static void test_on_and_off_while_rings_run(void **state)
 {
 	static const unsigned long on[] = { VHOST_SET_LOG_BASE, VHOST_SET_FEATURES,
 					    VHOST_SET_VRING_ADDR, VHOST_SET_VRING_ADDR };
-	struct fixture *f = *state;
+	struct vhost_rig *f = *state;
 	uint64_t features;
 
-	start(f);
+	vhost_rig_start(f);
 	features = f->kernel.features;
 	f->env.fake.request_count = 0;
 	assert_int_equal(turn(f, true), 0);
@@ -196,12 +103,12 @@ static void test_start_while_the_log_is_on(void **state)
 {
 	static const unsigned long first[] = { VHOST_SET_LOG_BASE, VHOST_SET_FEATURES,
 					       VHOST_SET_MEM_TABLE };
-	struct fixture *f = *state;
+	struct vhost_rig *f = *state;
 
 	f->env.fake.request_count = 0;
 	assert_int_equal(turn(f, true), 0);
 	assert_int_equal(f->env.fake.request_count, 0);
-	start(f);
+	vhost_rig_start(f);
 	assert_memory_equal(f->env.fake.requests, first, sizeof(first));
 	expect_logging(f, true);
 	mock_driver_status(&f->dev, 0);
@@ -209,13 +116,13 @@ static void test_start_while_the_log_is_on(void **state)
 	f->env.fake.request_count = 0;
 	assert_int_equal(turn(f, false), 0);
 	assert_int_equal(f->env.fake.request_count, 0);
-	start(f);
+	vhost_rig_start(f);
 	expect_logging(f, false);
 }
 
 static void test_a_queue_that_is_not_enabled_is_left_alone(void **state)
 {
-	struct fixture *f = *state;
+	struct vhost_rig *f = *state;
 
 	mock_ring_bind(&f->rings[1], &f->dev.queues[1]);
 	mock_driver_start(&f->dev, &f->transport, OFFERED);
@@ -228,10 +135,10 @@ static void test_a_queue_that_is_not_enabled_is_left_alone(void **state)
 /* Each round while the worker has work: no position is lost, no byte unlogged. */
 static void test_a_thousand_times_under_load(void **state)
 {
-	struct fixture *f = *state;
+	struct vhost_rig *f = *state;
 	uint64_t in = mock_alloc(&f->env, PAGE, PAGE), used = f->rings[0].used;
 
-	start(f);
+	vhost_rig_start(f);
 	for (unsigned i = 0; i < 1000; i++) {
 		receive(f, 0, in, 100);
 		assert_int_equal(dirty_log_start(&f->log, &f->memslots, &f->env.mem), 0);
@@ -248,10 +155,10 @@ static void test_a_thousand_times_under_load(void **state)
 
 static void test_pages_that_vhost_wrote(void **state)
 {
-	struct fixture *f = *state;
+	struct vhost_rig *f = *state;
 	uint64_t in = mock_alloc(&f->env, 4 * PAGE, PAGE), used = f->rings[1].used;
 
-	start(f);
+	vhost_rig_start(f);
 	receive(f, 1, in, 10);
 	assert_int_equal(dirty_log_start(&f->log, &f->memslots, &f->env.mem), 0);
 	expect_pages(f, NULL, 0);
@@ -267,10 +174,10 @@ static void test_pages_that_vhost_wrote(void **state)
 
 static void test_kinglets_own_writes_join(void **state)
 {
-	struct fixture *f = *state;
+	struct vhost_rig *f = *state;
 	uint64_t in = mock_alloc(&f->env, 2 * PAGE, PAGE), used = f->rings[0].used;
 
-	start(f);
+	vhost_rig_start(f);
 	assert_int_equal(dirty_log_start(&f->log, &f->memslots, &f->env.mem), 0);
 	receive(f, 0, in, 10);
 	assert_int_equal(gmem_write(&f->env.mem, in, "k", 1), 0);
@@ -281,10 +188,10 @@ static void test_kinglets_own_writes_join(void **state)
 /* The last round is after the stop: what the device wrote until then is in it. */
 static void test_last_round_of_a_frozen_device(void **state)
 {
-	struct fixture *f = *state;
+	struct vhost_rig *f = *state;
 	uint64_t in = mock_alloc(&f->env, PAGE, PAGE), used = f->rings[0].used;
 
-	start(f);
+	vhost_rig_start(f);
 	assert_int_equal(dirty_log_start(&f->log, &f->memslots, &f->env.mem), 0);
 	receive(f, 0, in, 10);
 	virtio_freeze(&f->dev);
@@ -292,7 +199,7 @@ static void test_last_round_of_a_frozen_device(void **state)
 	virtio_thaw(&f->dev);
 	expect_logging(f, true);
 	mock_env_dispatch(&f->env);
-	assert_int_equal(dirty_log_read(&f->log, see, f), 0);
+	vhost_rig_read_log(f);
 	receive(f, 0, in, 10);
 	mock_driver_status(&f->dev, 0);
 	expect_pages(f, (uint64_t[]){ used, in }, 2);
@@ -305,7 +212,7 @@ struct layout {
 	uint64_t words;
 };
 
-static void expect_words(struct fixture *f, const struct layout *layout)
+static void expect_words(struct vhost_rig *f, const struct layout *layout)
 {
 	struct gmem_listener *listener = &f->vhost->listener;
 	unsigned n = 0;
@@ -336,7 +243,7 @@ static void test_size_at_each_layout(void **state)
 		/* In any order. */
 		{ { { .gpa = 4 * GIB, .len = GIB }, { .gpa = 0, .len = GIB } }, 20480 },
 	};
-	struct fixture *f = *state;
+	struct vhost_rig *f = *state;
 	struct gmem_listener *listener = &f->vhost->listener;
 
 	for (unsigned i = 0; i < f->env.mem.count; i++)
@@ -354,11 +261,11 @@ static void test_grows_before_the_table_and_shrinks_after_it(void **state)
 {
 	static const unsigned long grow[] = { VHOST_SET_LOG_BASE, VHOST_SET_MEM_TABLE };
 	static const unsigned long shrink[] = { VHOST_SET_MEM_TABLE, VHOST_SET_LOG_BASE };
-	struct fixture *f = *state;
+	struct vhost_rig *f = *state;
 	struct gmem_listener *listener = &f->vhost->listener;
 	uint64_t in = mock_alloc(&f->env, PAGE, PAGE), used = f->rings[0].used;
 
-	start(f);
+	vhost_rig_start(f);
 	assert_int_equal(dirty_log_start(&f->log, &f->memslots, &f->env.mem), 0);
 	assert_int_equal(f->vhost->log.count, WORDS);
 	receive(f, 0, in, 1);
@@ -380,11 +287,11 @@ static void test_grows_before_the_table_and_shrinks_after_it(void **state)
 
 static void test_log_that_cannot_grow(void **state)
 {
-	struct fixture *f = *state;
+	struct vhost_rig *f = *state;
 	struct gmem_listener *listener = &f->vhost->listener;
 	uint64_t in = mock_alloc(&f->env, PAGE, PAGE);
 
-	start(f);
+	vhost_rig_start(f);
 	assert_int_equal(turn(f, true), 0);
 	f->refused = VHOST_SET_LOG_BASE;
 	assert_int_equal(listener->add(listener, &high), -EIO);
@@ -397,11 +304,11 @@ static void test_log_that_cannot_grow(void **state)
 /* The longer log stays, which does no harm. */
 static void test_log_that_cannot_shrink(void **state)
 {
-	struct fixture *f = *state;
+	struct vhost_rig *f = *state;
 	struct gmem_listener *listener = &f->vhost->listener;
 	uint64_t in = mock_alloc(&f->env, PAGE, PAGE);
 
-	start(f);
+	vhost_rig_start(f);
 	assert_int_equal(turn(f, true), 0);
 	assert_int_equal(listener->add(listener, &high), 0);
 	f->refused = VHOST_SET_LOG_BASE;
@@ -417,10 +324,10 @@ static void test_log_that_cannot_shrink(void **state)
 /* The device goes on, and nothing is logged. */
 static void test_nth_failure_when_it_is_turned_on(void **state)
 {
-	struct fixture *f = *state;
+	struct vhost_rig *f = *state;
 	uint64_t in = mock_alloc(&f->env, PAGE, PAGE);
 
-	start(f);
+	vhost_rig_start(f);
 	/* Three memory slots of KVM, then the four of vhost. */
 	for (unsigned n = 1; n <= 3 + 4; n++) {
 		f->env.fake.fail_at = f->env.fake.calls + n;
@@ -443,10 +350,10 @@ static void test_nth_failure_when_it_is_turned_on(void **state)
 /* The kernel goes on to write to the log, so its memory stays until it is needed no more. */
 static void test_nth_failure_when_it_is_turned_off(void **state)
 {
-	struct fixture *f = *state;
+	struct vhost_rig *f = *state;
 	uint64_t in = mock_alloc(&f->env, PAGE, PAGE);
 
-	start(f);
+	vhost_rig_start(f);
 	for (unsigned n = 1; n <= 3; n++) {
 		assert_int_equal(turn(f, true), 0);
 		f->env.fake.fail_at = f->env.fake.calls + n;
@@ -467,7 +374,7 @@ static void test_nth_failure_when_it_is_turned_off(void **state)
 
 static void test_nth_failure_at_a_start_with_the_log(void **state)
 {
-	struct fixture *f = *state;
+	struct vhost_rig *f = *state;
 
 	assert_int_equal(turn(f, true), 0);
 	for (unsigned n = 1; n <= 3 + 2 * 6 + 2; n++) {
@@ -479,17 +386,17 @@ static void test_nth_failure_at_a_start_with_the_log(void **state)
 		assert_int_equal(fake_vhost_running(&f->kernel), 0);
 		mock_driver_status(&f->dev, 0);
 	}
-	start(f);
+	vhost_rig_start(f);
 	expect_logging(f, true);
 }
 
 static void test_failure_is_named(void **state)
 {
-	struct fixture *f = *state;
+	struct vhost_rig *f = *state;
 	struct capture capture;
 	int ret;
 
-	start(f);
+	vhost_rig_start(f);
 	f->refused = VHOST_SET_LOG_BASE;
 	capture_stderr_begin(&capture);
 	ret = turn(f, true);
@@ -499,11 +406,11 @@ static void test_failure_is_named(void **state)
 
 static void test_kernel_without_a_log(void **state)
 {
-	struct fixture *f = *state;
+	struct vhost_rig *f = *state;
 	struct capture capture;
 	int ret;
 
-	start(f);
+	vhost_rig_start(f);
 	f->vhost->features &= ~LOG_ALL;
 	f->env.fake.request_count = 0;
 	capture_stderr_begin(&capture);
@@ -517,7 +424,7 @@ static void test_kernel_without_a_log(void **state)
 /* The log is between Kinglet and the kernel: a driver that wants it is refused. */
 static void test_guest_cannot_turn_it_on(void **state)
 {
-	struct fixture *f = *state;
+	struct vhost_rig *f = *state;
 
 	mock_transport_init(&f->transport, &f->dev);
 	mock_driver_status(&f->dev, VIRTIO_CONFIG_S_ACKNOWLEDGE);
