@@ -257,7 +257,8 @@ def storage():
         machine.echoes()
         if lock("disk"):
             fail("the disk is not locked")
-    for keeps in False, True:
+    # Whether the target keeps it: no; until it has ended; for ever.
+    for keeps in "", "until", "ever":
         place = Place("m4")
         command = migrate("m3", place)
         with place.accept() as connection:
@@ -267,7 +268,13 @@ def storage():
                 fail("its disk was not let go")
             if not keeps:
                 held.close()
-        if keeps:
+        if keeps == "until":
+            # The machine's thread does not wait for it.
+            run("pause", "m3", status=100, errors="the machine is moving")
+            if command.poll() is not None:
+                fail("it has not waited for its storage")
+            held.close()
+        if keeps == "ever":
             end(command, 104, "it stands still here: kinglet resume tries again")
             run("resume", "m3", status=100, errors="another program has its storage")
             held.close()

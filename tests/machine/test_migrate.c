@@ -159,14 +159,6 @@ static int freeze(void *owner)
 	return r->freeze_error;
 }
 
-static void thaw(void *owner)
-{
-	struct rig *r = owner;
-
-	assert_true(r->frozen);
-	r->frozen = false;
-}
-
 /* Round after round, of which the last stands still; then it has moved. */
 static void progressed(void *owner, const struct machine_progress *progress)
 {
@@ -185,6 +177,7 @@ static void ended(void *owner, enum migrate_result result, const char *why)
 
 	assert_false(r->ended || r->logs);
 	r->ended = true;
+	r->frozen &= result != MIGRATE_FAILED;
 	r->result = result;
 	snprintf(r->why, sizeof(r->why), "%s", why);
 	loop_stop(&r->loop);
@@ -197,7 +190,6 @@ static const struct migrate_source_ops ops = {
 	.log_read = log_read,
 	.log_stop = log_stop,
 	.freeze = freeze,
-	.thaw = thaw,
 	.progressed = progressed,
 	.ended = ended,
 };

@@ -30,13 +30,12 @@ struct migrate_source_ops {
 	int (*log_start)(void *owner);
 	int (*log_read)(void *owner, void (*dirty)(void *set, uint64_t gpa), void *set);
 	void (*log_stop)(void *owner);
-	/* vCPUs and devices stand still, and go on. */
+	/* vCPUs and devices stand still. */
 	int (*freeze)(void *owner);
-	void (*thaw)(void *owner);
 	void (*progressed)(void *owner, const struct machine_progress *progress); /* or NULL */
 	/*
-	 * The last call. `why` is one line, valid during it; "" for MIGRATE_DONE. May not free the
-	 * source.
+	 * The last call; lets a frozen machine go on after MIGRATE_FAILED. `why` is one line, valid
+	 * during it; "" for MIGRATE_DONE. May not free the source.
 	 */
 	void (*ended)(void *owner, enum migrate_result result, const char *why);
 };

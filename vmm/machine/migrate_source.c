@@ -44,7 +44,7 @@ struct migrate_source {
 	uint8_t in[sizeof(struct frame_header) + ERROR_TEXT_MAX];
 	size_t in_len;
 	struct page_set pages;
-	bool logs, frozen;
+	bool logs;
 	int state_fd; /* all but RAM, from when it stands still; -1: not yet */
 	bool writes; /* the loop waits for room, too */
 	struct machine_progress progress;
@@ -86,8 +86,6 @@ static void end(struct migrate_source *source, enum migrate_result result, const
 	const struct migrate_source_options *options = &source->options;
 
 	stop(source);
-	if (source->frozen && result == MIGRATE_FAILED)
-		options->ops->thaw(options->owner);
 	options->ops->ended(options->owner, result, why);
 }
 
@@ -229,7 +227,7 @@ static int after_round(struct migrate_source *source)
 	ret = options->ops->freeze(options->owner);
 	if (ret)
 		return ret;
-	source->frozen = source->progress.stands = true;
+	source->progress.stands = true;
 	/* Before the last pages: arm64's ITS puts its tables into the guest's RAM. */
 	source->state_fd = write_file(source, options->ops->save);
 	ret = source->state_fd < 0 ? source->state_fd : read_log(source);

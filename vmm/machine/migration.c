@@ -16,7 +16,8 @@
 
 #define DOWNTIME_NS (UINT64_C(300) * 1000000)
 
-enum { STORAGE_MS = 5000 };
+#define RETRY_NS (UINT64_C(10) * 1000000)
+#define STORAGE_NS (UINT64_C(5000) * 1000000)
 
 struct migration {
 	struct migrate_source *source; /* owned */
@@ -24,6 +25,13 @@ struct migration {
 	bool runs;
 	struct machine_progress progress;
 	char where[160];
+
+	/* A failed one: from then on its storage is wanted here. */
+	struct vm *vm;
+	struct loop_timer retry;
+	uint64_t give_up_ns;
+	enum migrate_result result;
+	char why[320];
 };
 
 /* --- The source ------------------------------------------------------------------------------- */
@@ -89,21 +97,18 @@ static int freeze(void *owner)
 }
 
 /* Without its storage it stands still, until it is told to go on once more. */
-static void let_run(struct vm *vm, unsigned patience_ms)
+static int let_run(struct vm *vm, bool last)
 {
-	if (storage_take(vm, patience_ms))
-		return;
+	int ret = storage_take(vm, last);
+
+	if (ret)
+		return ret;
 	vm->moving = false;
 	for (unsigned i = 0; i < vm->device_count; i++)
 		virtio_thaw(vm->devices[i]);
 	if (run_resume(vm))
 		log_error("after the migration the machine stays paused");
-}
-
-/* A target that has failed may be ending: only then is the storage free. */
-static void thaw(void *owner)
-{
-	let_run(owner, STORAGE_MS);
+	return 0;
 }
 
 /* For --explain and --trace. */
@@ -151,27 +156,56 @@ static void decide_moved(struct vm *vm)
 		      (unsigned long long)progress->stood_ns / 1000000);
 }
 
-static void ended(void *owner, enum migrate_result result, const char *why)
+/* The machine goes on here, or stands still. */
+static void tell_end(struct vm *vm)
 {
-	struct vm *vm = owner;
-	char line[400];
+	struct migration *migration = vm->migration;
+	char line[440];
 
-	vm->migration->runs = false;
-	if (result == MIGRATE_DONE) {
-		decide_moved(vm);
-		return;
-	}
-	snprintf(line, sizeof(line), "%s; %s", why,
-		 !vm->moving		  ? "the machine goes on here" :
-		 result == MIGRATE_FAILED ? "its storage is in use, so it stands still here: kinglet "
-					    "resume tries again" :
-					    "it may run there, so it stands still here: if it does "
-					    "not, kinglet resume");
-	log_error("migration to %s: %s", vm->migration->where, line);
+	migration->runs = false;
+	snprintf(line, sizeof(line), "%s; %s", migration->why,
+		 !vm->moving ? "the machine goes on here" :
+		 migration->result == MIGRATE_FAILED ?
+			       "its storage is in use, so it stands still here: kinglet resume tries "
+			       "again" :
+			       "it may run there, so it stands still here: if it does not, kinglet "
+			       "resume");
+	log_error("migration to %s: %s", migration->where, line);
 	if (vm->moving)
 		observers_happened(&vm->observers, MACHINE_FROZEN, line);
 	else
-		observers_happened(&vm->observers, MACHINE_STAYS, why);
+		observers_happened(&vm->observers, MACHINE_STAYS, migration->why);
+}
+
+/* A target that has failed may be ending: only then is the storage free. */
+static void try_to_go_on(struct loop_timer *timer)
+{
+	struct migration *migration = container_of(timer, struct migration, retry);
+	bool last = sys_now_ns() >= migration->give_up_ns;
+
+	if (let_run(migration->vm, last) == -EBUSY && !last)
+		loop_timer_set(timer, RETRY_NS);
+	else
+		tell_end(migration->vm);
+}
+
+static void ended(void *owner, enum migrate_result result, const char *why)
+{
+	struct vm *vm = owner;
+	struct migration *migration = vm->migration;
+
+	if (result == MIGRATE_DONE) {
+		migration->runs = false;
+		decide_moved(vm);
+		return;
+	}
+	migration->result = result;
+	snprintf(migration->why, sizeof(migration->why), "%s", why);
+	migration->give_up_ns = sys_now_ns() + STORAGE_NS;
+	if (result == MIGRATE_FAILED && vm->moving)
+		try_to_go_on(&migration->retry);
+	else
+		tell_end(vm);
 }
 
 static int check(struct vm *vm)
@@ -213,7 +247,6 @@ static int begin(struct vm *vm, int fd, const struct machine_move *move)
 		.log_read = log_read,
 		.log_stop = log_stop,
 		.freeze = freeze,
-		.thaw = thaw,
 		.progressed = progressed,
 		.ended = ended,
 	};
@@ -237,11 +270,26 @@ static int begin(struct vm *vm, int fd, const struct machine_move *move)
 /* Kept for the next one: the loop may know of it. */
 static int prepare(struct vm *vm)
 {
-	if (!vm->migration)
-		vm->migration = calloc(1, sizeof(*vm->migration));
-	if (!vm->migration)
+	struct migration *migration;
+	int ret;
+
+	if (vm->migration)
+		return 0;
+	migration = calloc(1, sizeof(*migration));
+	if (!migration)
 		return -ENOMEM;
-	return vm->migration->source ? 0 : migrate_source_new(&vm->migration->source);
+	migration->vm = vm;
+	migration->retry.fn = try_to_go_on;
+	ret = migrate_source_new(&migration->source);
+	if (!ret)
+		ret = loop_timer_add(&vm->loop, &migration->retry);
+	if (ret) {
+		migrate_source_free(migration->source);
+		free(migration);
+		return ret;
+	}
+	vm->migration = migration;
+	return 0;
 }
 
 int vm_migrate(struct vm *vm, const struct machine_move *move)
@@ -263,8 +311,7 @@ int vm_migrate(struct vm *vm, const struct machine_move *move)
 
 int vm_migrate_cancel(struct vm *vm)
 {
-	return vm->migration && vm->migration->source ?
-		       migrate_source_cancel(vm->migration->source) : -EALREADY;
+	return vm->migration ? migrate_source_cancel(vm->migration->source) : -EALREADY;
 }
 
 int vm_take_back(struct vm *vm)
@@ -273,14 +320,15 @@ int vm_take_back(struct vm *vm)
 		return 0;
 	if (vm->migration->runs)
 		return -EINPROGRESS;
-	let_run(vm, 0);
-	return vm->moving ? -EAGAIN : 0;
+	return let_run(vm, true) ? -EAGAIN : 0;
 }
 
 void vm_migration_free(struct vm *vm)
 {
-	if (vm->migration)
-		migrate_source_free(vm->migration->source);
+	if (!vm->migration)
+		return;
+	migrate_source_free(vm->migration->source);
+	loop_timer_remove(&vm->loop, &vm->migration->retry);
 	free(vm->migration);
 	vm->migration = NULL;
 }
@@ -298,7 +346,7 @@ static int load(void *owner, int fd)
 	ret = vm_load(vm, snapshot);
 	snapshot_free(snapshot);
 	/* Its source has let it go. */
-	return ret ? ret : storage_take(vm, 0);
+	return ret ? ret : storage_take(vm, true);
 }
 
 int machine_expect(struct snapshot **snapshot, int fd)

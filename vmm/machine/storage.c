@@ -2,11 +2,6 @@
 #include "storage.h"
 
 #include "base/log.h"
-#include "core/sys.h"
-
-#include <poll.h>
-
-enum { RETRY_MS = 10 };
 
 int storage_sync(struct vm *vm)
 {
@@ -48,29 +43,18 @@ int storage_let_go(struct vm *vm)
 	return first;
 }
 
-/* A process that is killed keeps its locks until the kernel has taken its machine down. */
-static int take_in_time(struct virtio_dev *dev, uint64_t end_ns)
+int storage_take(struct vm *vm, bool last)
 {
-	for (;;) {
-		int ret = own(dev, true);
-
-		if (ret != -EBUSY)
-			return ret;
-		if (sys_now_ns() >= end_ns)
-			break;
-		poll(NULL, 0, RETRY_MS);
-	}
-	log_error("%s: its storage is in use by another program", dev->name);
-	return -EBUSY;
-}
-
-int storage_take(struct vm *vm, unsigned patience_ms)
-{
-	uint64_t end_ns = sys_now_ns() + patience_ms * UINT64_C(1000000);
+	unsigned taken = 0;
 	int ret = 0;
 
-	for (unsigned i = 0; i < vm->device_count && !ret; i++)
-		ret = take_in_time(vm->devices[i], end_ns);
+	while (taken < vm->device_count && !ret)
+		ret = own(vm->devices[taken++], true);
+	if (ret == -EBUSY && !last)
+		return ret;
+	if (ret == -EBUSY)
+		log_error("%s: its storage is in use by another program",
+			  vm->devices[taken - 1]->name);
 	if (ret)
 		(void)!storage_let_go(vm);
 	return ret;

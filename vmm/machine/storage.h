@@ -19,9 +19,10 @@ __must_check int storage_sync(struct vm *vm);
 __must_check int storage_let_go(struct vm *vm);
 
 /*
- * Takes what is not here yet. If another process has it, waits for up to `patience_ms`, for that
- * may be ending. Logs. -EBUSY: it did not end; and others of model->own(): then nothing is here.
+ * Takes what is not here yet. -EBUSY: another process has it; and others of model->own(). Then
+ * nothing is here, and this is logged; but if it is not the `last` try, -EBUSY leaves what is here
+ * by then to the next one.
  */
-__must_check int storage_take(struct vm *vm, unsigned patience_ms);
+__must_check int storage_take(struct vm *vm, bool last);
 
 #endif
