@@ -25,12 +25,15 @@ static const struct command words = {
 static int parse_words(struct restored *restored)
 {
 	const struct snapshot *snapshot = restored->snapshot;
+	struct run_options *saved = &restored->saved;
 	int ret;
 
 	/* What is wrong with one is said as if the user had written it. */
 	log_mute(true);
-	ret = options_parse(&words, &restored->saved.common, (int)snapshot->word_count,
+	ret = options_parse(&words, &saved->common, (int)snapshot->word_count,
 			    (char **)snapshot->words);
+	if (!ret && saved->config.boot.kernel)
+		ret = options_save(&saved->common, NULL, saved->config.boot.kernel);
 	log_mute(false);
 	if (ret)
 		log_error("%s: its options are not those of a machine (see kinglet state show)",
