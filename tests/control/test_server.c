@@ -350,7 +350,11 @@ static void what_is_wrong_is_refused_by_name(void **state)
 		{ "{\"do\":1}", ERROR("bad-request",
 				      "\\\"do\\\" is missing or no string: it names the request") },
 		{ "{\"do\":\"info\",\"id\":[]}",
-		  ERROR("bad-request", "\\\"id\\\" is neither a string nor a number") },
+		  ERROR("bad-request",
+			"\\\"id\\\" is neither a string nor a number up to 2^53 - 1") },
+		{ "{\"do\":\"info\",\"id\":9007199254740993}",
+		  ERROR("bad-request",
+			"\\\"id\\\" is neither a string nor a number up to 2^53 - 1") },
 		{ "{\"do\":\"info\",\"args\":1}",
 		  ERROR("bad-request", "\\\"args\\\" is no object") },
 		{ "{\"do\":\"info\",\"x\":1}",
@@ -411,6 +415,10 @@ static void a_reply_has_the_id_of_its_request(void **state)
 
 	expect(rig, "{\"id\":\"\\u00e4\xff\",\"do\":\"resume\"}",
 	       "{\"id\":\"\xc3\xa4\xef\xbf\xbd\",\"ok\":{}}");
+	expect(rig, "{\"id\":-9007199254740991,\"do\":\"resume\"}",
+	       "{\"id\":-9007199254740991,\"ok\":{}}");
+	expect(rig, "{\"id\":0.30000000000000004,\"do\":\"resume\"}",
+	       "{\"id\":0.30000000000000004,\"ok\":{}}");
 	expect(rig, "{\"id\":7.5,\"do\":\"x\"}",
 	       "{\"id\":7.5,\"error\":{\"code\":\"unknown-request\","
 	       "\"message\":\"there is no request \\\"x\\\"\"}}");

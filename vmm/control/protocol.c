@@ -86,6 +86,13 @@ static cJSON *parse(const char *line, size_t len)
 	return NULL;
 }
 
+/* A larger number is not known exactly, and so could not be repeated. */
+static bool is_id(const cJSON *id)
+{
+	return cJSON_IsString(id) ||
+	       (cJSON_IsNumber(id) && id->valuedouble >= -EXACT_MAX && id->valuedouble <= EXACT_MAX);
+}
+
 void message_parse(struct message *message, const char *line, size_t len, struct refusal *refusal)
 {
 	const cJSON *id, *verb, *args;
@@ -104,12 +111,13 @@ void message_parse(struct message *message, const char *line, size_t len, struct
 	id = member(message->root, "id");
 	verb = member(message->root, "do");
 	args = member(message->root, "args");
-	if (cJSON_IsString(id) || cJSON_IsNumber(id))
+	if (is_id(id))
 		message->id = id;
 	message->verb = cJSON_GetStringValue(verb);
 	message->args = args;
 	if (id && !message->id)
-		refuse(refusal, BAD_REQUEST, "\"id\" is neither a string nor a number");
+		refuse(refusal, BAD_REQUEST,
+		       "\"id\" is neither a string nor a number up to 2^53 - 1");
 	else if (!message->verb)
 		refuse(refusal, BAD_REQUEST,
 		       "\"do\" is missing or no string: it names the request");
@@ -145,6 +153,15 @@ char *json_line(cJSON *json)
 	return line;
 }
 
+/* cJSON's own numbers have 15 digits where that is nearly right. */
+static void put_exactly(cJSON *object, const char *key, double number)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%.17g", number);
+	cJSON_AddRawToObject(object, key, text);
+}
+
 /* An id is echoed as it came, but in UTF-8. */
 static cJSON *start_reply(const cJSON *id)
 {
@@ -152,8 +169,8 @@ static cJSON *start_reply(const cJSON *id)
 
 	if (cJSON_IsString(id))
 		json_put_text(reply, "id", id->valuestring);
-	else if (cJSON_IsNumber(id))
-		cJSON_AddNumberToObject(reply, "id", id->valuedouble);
+	else if (id)
+		put_exactly(reply, "id", id->valuedouble);
 	else
 		cJSON_AddNullToObject(reply, "id");
 	return reply;

@@ -9,6 +9,9 @@
 #include <cjson/cJSON.h>
 #include <stddef.h>
 
+/* The largest number up to which JSON's have no gaps. */
+#define EXACT_MAX 9007199254740991.0
+
 enum refusal_code {
 	REFUSED_NOT, /* it is none */
 	UNKNOWN_REQUEST,

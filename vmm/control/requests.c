@@ -10,9 +10,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* The largest number up to which JSON's have no gaps. */
-#define EXACT_MAX 9007199254740991.0
-
 #define MS_NS UINT64_C(1000000)
 
 /* All RAM is written to a disk, which may be slow. */
