@@ -7,7 +7,8 @@ group_title='A saved machine goes on'
 sizes=(128 2048) # MiB
 names=(kinglet microvm)
 forks=20
-from=10   # tests from one snapshot; there is one boot for each two of them
+each=10          # tests of a list
+lists=${LISTS-10} # from a snapshot, and as many that boot, in turn
 limit=180 # seconds that one boot may take
 
 # ---- inside: where the VMMs run ----
@@ -138,16 +139,13 @@ fork_all() {
 	end_all "${pids[@]}"
 }
 
-# test_all HOW COUNT ARGUMENT...: a list of that many tests.
+# test_all HOW ARGUMENT...: a list of tests.
 test_all() {
-	local i begin how=$1 count=$2
-	shift 2
-	for ((i = 0; i < count; i++)); do
-		echo "test-$i"
-	done >"$store/list"
+	local begin how=$1
+	shift
 	begin=${EPOCHREALTIME/./}
 	"$KINGLET" test "$@" --list "$store/list" </dev/null >"$TESTBED_OUT/kinglet.log" 2>&1
-	result tests "$how" "$count" $(((${EPOCHREALTIME/./} - begin) / 1000))
+	result tests "$how" $(((${EPOCHREALTIME/./} - begin) / 1000))
 }
 
 group_run() {
@@ -169,9 +167,10 @@ group_run() {
 	done >&2
 	restore_all >&2
 	boot once
-	for ((i = 0; i < runs; i++)); do
-		test_all from $from --from "$store/kinglet-${sizes[0]}"
-		test_all boot $((from / 5)) "${options[@]}" --memory "${sizes[0]}M"
+	printf 'test-%d\n' $(seq $each) >"$store/list"
+	for ((i = 0; i < lists; i++)); do
+		test_all from --from "$store/kinglet-${sizes[0]}"
+		test_all boot "${options[@]}" --memory "${sizes[0]}M"
 	done >&2
 	for name in "${names[@]}"; do
 		fork_all "$name"
@@ -238,10 +237,10 @@ group_report() {
 		row "saved state, $size MiB, KiB" size 5 "$size" .0f
 	done
 	row "private memory of $forks forks, KiB each" fork 4 - .0f
-	printf '%-36s%14.2f\n' 'a test from a snapshot, s' \
-		"$(values tests from 4 | median | awk -v n=$from '{ print $1 / 1000 / n }')"
-	printf '%-36s%14.2f\n' 'a test from a boot, s' \
-		"$(values tests boot 4 | median | awk -v n=$((from / 5)) '{ print $1 / 1000 / n }')"
+	printf '%-36s%14.1f\n' "$((each * lists)) tests from a snapshot, s" \
+		"$(values tests from 3 | awk '{ ms += $1 } END { print ms / 1000 }')" \
+		"$((each * lists)) tests that boot, s" \
+		"$(values tests boot 3 | awk '{ ms += $1 } END { print ms / 1000 }')"
 	echo
 	for size in "${sizes[@]}"; do
 		by <(values restore kinglet 4 "$size") <(values restore microvm 4 "$size") |
@@ -249,7 +248,6 @@ group_report() {
 	done
 	by <(values restore kinglet 4 "${sizes[1]}") <(values restore kinglet 4 "${sizes[0]}") |
 		at_most "restore, ${sizes[1]} MiB / ${sizes[0]} MiB" 1.1
-	by <(values tests from 4) <(values tests boot 4) |
-		awk -v n=5 '{ print $1 / n }' | at_most 'tests from a snapshot / from boots' 0.1
+	by <(values tests from 3) <(values tests boot 3) | at_most 'tests from a snapshot / that boot' 0.1
 	by <(values fork kinglet 4) <(values fork microvm 4) | at_most 'private memory / microvm+rtc' 1
 }
