@@ -71,7 +71,7 @@ static int add_slot(struct gmem_listener *listener, const struct gmem_slot *slot
 	struct vhost *vhost = container_of(listener, struct vhost, listener);
 	int ret;
 
-	pthread_mutex_lock(&vhost->dev->lock);
+	vhost_lock(vhost);
 	ret = add_region(vhost, slot);
 	pthread_mutex_unlock(&vhost->dev->lock);
 	return ret;
@@ -99,7 +99,7 @@ static void remove_slot(struct gmem_listener *listener, const struct gmem_slot *
 {
 	struct vhost *vhost = container_of(listener, struct vhost, listener);
 
-	pthread_mutex_lock(&vhost->dev->lock);
+	vhost_lock(vhost);
 	remove_region(vhost, slot);
 	pthread_mutex_unlock(&vhost->dev->lock);
 }

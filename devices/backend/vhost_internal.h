@@ -29,6 +29,14 @@ struct vhost_log_base {
 	int fd;	      /* borrowed */
 };
 
+/* The device's lock, for a change of memory or log. */
+static inline void vhost_lock(struct vhost *vhost)
+{
+	pthread_mutex_lock(&vhost->dev->lock);
+	if (vhost->kind->vhost.changes)
+		vhost->kind->vhost.changes(vhost);
+}
+
 /*
  * Tells the kernel the acked features, and whether to log what it writes to buffers, and where. At
  * a start before anything else; while rings run only for the log.

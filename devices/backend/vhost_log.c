@@ -197,7 +197,7 @@ int vhost_log(struct gmem_listener *listener, bool on)
 	struct vhost *vhost = container_of(listener, struct vhost, listener);
 	int ret = 0;
 
-	pthread_mutex_lock(&vhost->dev->lock);
+	vhost_lock(vhost);
 	if (!vhost->kind->logs_data)
 		ret = relay(vhost, on);
 	else if (on && !vhost->log.on)

@@ -383,9 +383,17 @@ static void destroy(struct backend *backend)
 	vhost_free(&user->vhost);
 }
 
+static void changes(struct vhost *vhost)
+{
+	struct vhost_user *user = user_of(vhost);
+
+	peer_set_deadline(&user->peer, user->options.patience_ns);
+}
+
 static const struct vhost_kind user_kind = {
 	.ops = { .name = "vhost-user", .start = start, .stop = stop, .destroy = destroy },
-	.vhost = { .request = vhost_user_request, .run = run, .halt = halt },
+	.vhost = { .request = vhost_user_request, .run = run, .halt = halt,
+		   .changes = changes },
 	.logs_data = true,
 };
 

@@ -295,6 +295,7 @@ void vhost_user_write_config(struct vhost *vhost, unsigned off, const void *buf,
 
 	if (!peer_has(&user->peer, VHOST_USER_PROTOCOL_F_CONFIG))
 		return;
+	peer_set_deadline(&user->peer, user->options.patience_ns);
 	memcpy(message.body.config.data, buf, len);
 	if (!tell(user, VHOST_USER_SET_CONFIG, VHOST_USER_CONFIG_HEADER + len, &message))
 		memcpy(user->config + off, buf, len);

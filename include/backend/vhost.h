@@ -40,6 +40,8 @@ struct vhost_ops {
 	int (*run)(struct vhost *vhost);
 	/* On return no ring is used any more. */
 	void (*halt)(struct vhost *vhost);
+	/* Requests follow that change the memory or the log of one that may run. NULL: so be it. */
+	void (*changes)(struct vhost *vhost);
 };
 
 /* One kind of vhost device: const, one per file. */

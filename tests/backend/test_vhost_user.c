@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A device that a vhost-user daemon is: an honest one, one that dies, and hostile ones. */
+#include "../../devices/backend/vhost_user_internal.h"
 #include "backend/vhost_user_device.h"
 #include "core/dirty.h"
 #include "capture.h"
@@ -102,6 +103,11 @@ static void open_and_start(struct fixture *f)
 {
 	open_device(f);
 	assert_false(start(f) & VIRTIO_CONFIG_S_NEEDS_RESET);
+}
+
+static struct vhost_user *user_of_device(const struct fixture *f)
+{
+	return container_of(f->dev->queues[0].backend, struct vhost_user, vhost.backend);
 }
 
 static bool broken(const struct fixture *f)
@@ -313,6 +319,26 @@ static void test_write_log(void **state)
 	assert_true(words[f->rings[0].used / 4096 / 64] >> f->rings[0].used / 4096 % 64 & 1);
 	assert_int_equal(listener->log(listener, false), 0);
 	assert_false(f->daemon.accepted & BIT(VHOST_F_LOG_ALL));
+}
+
+/* The time that a daemon had for the start is over, but not that for what comes later. */
+static void test_changes_have_time_of_their_own(void **state)
+{
+	struct fixture *f = *state;
+	struct gmem_listener *listener;
+	uint8_t value = 78;
+
+	open_and_start(f);
+	user_of_device(f)->peer.deadline = 0;
+	virtio_config_write(f->dev, 32, &value, 1);
+	assert_int_equal(f->daemon.config[32], 78);
+	listener = f->env.mem.listeners;
+	for (unsigned on = 2; on--;) {
+		user_of_device(f)->peer.deadline = 0;
+		assert_int_equal(listener->log(listener, on), 0);
+	}
+	assert_int_equal(f->daemon.connections, 1);
+	expect_echo(f, 0);
 }
 
 static void test_daemon_that_cannot_log(void **state)
@@ -733,6 +759,7 @@ int main(void)
 		TEST(test_daemon_without_extensions),
 		TEST(test_configuration_space),
 		TEST(test_write_log),
+		TEST(test_changes_have_time_of_their_own),
 		TEST(test_daemon_that_cannot_log),
 		TEST(test_new_daemon_goes_on),
 		TEST(test_interrupt_of_a_dead_daemon),
