@@ -114,6 +114,13 @@ static bool generic_shares_ram(const void *config)
 	return true;
 }
 
+static const char *generic_stays(const void *config)
+{
+	(void)config;
+	return "what a daemon of --device keeps is not known; a machine with one cannot be saved or "
+	       "moved";
+}
+
 static int generic_create(struct virtio_dev **out, const struct virtio_env *env, unsigned instance,
 			  const void *config)
 {
@@ -126,8 +133,7 @@ static int generic_create(struct virtio_dev **out, const struct virtio_env *env,
 		.queues = generic->queues,
 		.queue_size = 128,
 		.config_len = generic->space,
-		.unsaved = "what a daemon of --device keeps is not known; a machine with one cannot "
-			   "be saved or moved",
+		.unsaved = generic_stays(generic),
 	};
 
 	return vhost_user_device_new(out, env, instance, &options);
@@ -146,5 +152,6 @@ const struct device_kind generic_kind = {
 	.conflict = generic_conflict,
 	.create = generic_create,
 	.shares_ram = generic_shares_ram,
+	.stays = generic_stays,
 };
 DEVICE_CONFIG_FITS(struct generic_config);

@@ -2,6 +2,8 @@
 /* The list of kinds, and the device sets built from it. */
 #include "devices/blk.h"
 #include "devices/console.h"
+#include "devices/fs.h"
+#include "devices/generic.h"
 #include "devices/net.h"
 #include "devices/rng.h"
 #include "devices/vsock.h"
@@ -129,6 +131,30 @@ static void a_kind_has_an_end(void **state)
 	assert_int_equal(set.count, blk_kind.option.max_items + 1);
 }
 
+/* Before a move or a snapshot begins: what a daemon keeps of its device, no file has. */
+static void a_device_whose_daemon_keeps_something_stays(void **state)
+{
+	static const struct {
+		const struct device_kind *kind;
+		bool stays;
+	} rows[] = { { &fs_kind, true }, { &generic_kind, true }, { &blk_kind, false } };
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct device_set set = { 0 };
+		const char *name = NULL;
+
+		if (rows[i].kind == &blk_kind)
+			((struct disk_config *)device_set_add(&set, &blk_kind))->vhost_user = "socket";
+		else
+			device_set_add(&set, rows[i].kind);
+		assert_true(device_set_shares_ram(&set));
+		assert_true(!device_set_stays(&set, &name) == !rows[i].stays);
+		if (rows[i].stays)
+			assert_string_equal(name, rows[i].kind->option.name);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -137,6 +163,7 @@ int main(void)
 		cmocka_unit_test(devices_are_in_the_order_of_the_kinds),
 		cmocka_unit_test(what_there_can_be_one_of_is_given_anew),
 		cmocka_unit_test(a_kind_has_an_end),
+		cmocka_unit_test(a_device_whose_daemon_keeps_something_stays),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
