@@ -6,6 +6,10 @@
 # with four, while another process keeps a CPU of the host busy. It must end at most three seconds
 # later, with the right status. With the name of a tap, the load that needs one is run, too.
 #
+# One that is late is run once more, up to twice: a host that is busy with other work is late at
+# random (in an emulated host with four other jobs for each CPU, six of 44 runs, by up to 4.8 s), a
+# Kinglet that its guest can delay is late each time. One that does not end at all has failed.
+#
 # Prints "ok NAME", or "not ok NAME: " and what was wrong.
 import fcntl
 import os
@@ -16,7 +20,7 @@ import threading
 import time
 
 kinglet, payload, *taps = sys.argv[1:]
-TIMEOUT, LATE = 2, 3
+TIMEOUT, LATE, HANGS, TRIES = 2, 3, 60, 3
 work = tempfile.TemporaryDirectory()
 disk = os.path.join(work.name, "disk")
 with open(disk, "wb") as file:
@@ -96,6 +100,7 @@ def keep_reading(pipe, printed):
 
 
 def run(load, cpus, end):
+    """Returns what was wrong, or "", and how late it was."""
     args = ["--cpus", str(cpus), "--append", f"{load.word} {cpus}", "--serial", "stdio",
             "--timeout", f"{TIMEOUT if end == 'timeout' else 300}s"]
     if "--memory" not in load.args:
@@ -116,7 +121,7 @@ def run(load, cpus, end):
         child.terminate()
         due, status = time.monotonic(), 128 + 15
     try:
-        child.wait(60)
+        child.wait(HANGS)
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()
@@ -126,8 +131,17 @@ def run(load, cpus, end):
     messages.seek(0)
     said = messages.read().decode(errors="replace").strip().splitlines()[-3:]
     if child.returncode != status:
-        return f"exit status {child.returncode}, expected {status}: {said}"
-    return f"ended {late:.1f} s late: {said}" if late > LATE else ""
+        return f"exit status {child.returncode}, expected {status}: {said}", HANGS
+    return f"ended {late:.1f} s late: {said}" if late > LATE else "", late
+
+
+def run_again_if_late(load, cpus, end):
+    for _ in range(TRIES):
+        wrong, late = run(load, cpus, end)
+        if not LATE < late < HANGS:
+            break
+        print(f"  {load.name}: {wrong}", file=sys.stderr)
+    return wrong
 
 
 busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
@@ -135,7 +149,7 @@ try:
     for load in loads:
         for cpus in 1, 4:
             for end in "timeout", "TERM":
-                wrong = run(load, cpus, end)
+                wrong = run_again_if_late(load, cpus, end)
                 name = f"{load.name}, {cpus} vCPU{'s' * (cpus > 1)}, {end}"
                 print(f"not ok {name}: {wrong}" if wrong else f"ok {name}", flush=True)
 finally:
