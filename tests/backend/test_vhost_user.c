@@ -640,13 +640,15 @@ static void expect_open_line(struct fixture *f, int expected, const char *what)
 {
 	struct capture capture;
 	char line[300];
+	int ret;
 
 	snprintf(line, sizeof(line), "kinglet: virtio-blk: vhost-user daemon at %s: %s\n",
 		 f->options.path, what);
 	capture_stderr_begin(&capture);
-	assert_int_equal(try_open(f), expected);
-	f->dev = NULL;
+	ret = try_open(f);
 	capture_expect_all(&capture, line);
+	assert_int_equal(ret, expected);
+	f->dev = NULL;
 }
 
 static void test_open_says_what_is_wrong(void **state)
