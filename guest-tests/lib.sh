@@ -60,6 +60,7 @@ vm() {
 vm_start() {
 	echo "+ kinglet $* &"
 	open_keyboard
+	: >console 2>messages # here, or what the guest before has printed may be found in them
 	env --default-signal=INT,QUIT "$KINGLET" "$@" <keys >console 2>messages {keyboard}>&- &
 	vm=$!
 }

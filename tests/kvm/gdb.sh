@@ -15,7 +15,8 @@ debugged() {
 			"target remote ${address/#[0-9]/:&}"
 		cat
 	} >"$work/gdb-script"
-	: >"$work/out"
+	# Here, or what the run before has said is found in them.
+	: >"$work/out" 2>"$work/err"
 	"$kinglet" run "$payloads/gdb.elf" --gdb "$address" --timeout 60s "$@" </dev/null \
 		>"$work/out" 2>"$work/err" &
 	pid=$!
