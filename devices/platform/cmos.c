@@ -45,13 +45,13 @@ static bool is_updating(struct cmos *cmos, int64_t second)
 	return atomic_exchange(&cmos->polled, second) == second - 1;
 }
 
-static uint8_t read_clock(struct cmos *cmos)
+static uint8_t read_clock(struct cmos *cmos, uint8_t index)
 {
 	struct timespec now = real_time();
 	struct tm tm;
 
 	gmtime_r(&now.tv_sec, &tm);
-	switch (cmos->index) {
+	switch (index) {
 	case SECONDS:
 		return bcd(tm.tm_sec);
 	case MINUTES:
@@ -84,7 +84,7 @@ static uint64_t cmos_read(void *owner, uint64_t offset, unsigned size)
 	struct cmos *cmos = owner;
 
 	(void)size;
-	return offset == 1 ? read_clock(cmos) : 0;
+	return offset == 1 ? read_clock(cmos, cmos->index) : 0;
 }
 
 static void cmos_write(void *owner, uint64_t offset, uint64_t value, unsigned size)
