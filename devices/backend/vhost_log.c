@@ -173,9 +173,15 @@ static int turn_on(struct vhost *vhost)
 	return ret < 0 ? ret : 0;
 }
 
+static bool is_whole(const struct virtio_dev *dev)
+{
+	return !(dev->status & VIRTIO_CONFIG_S_NEEDS_RESET);
+}
+
 /* The device stops for a moment, and starts in the other way. */
 static int relay(struct vhost *vhost, bool on)
 {
+	bool works;
 	int ret = 0;
 
 	if (vhost->relays == on)
@@ -186,10 +192,11 @@ static int relay(struct vhost *vhost, bool on)
 		log_error("%s: its rings cannot be passed on: %s", vhost->dev->name, strerror(-ret));
 		return ret;
 	}
+	works = is_whole(vhost->dev);
 	virtio_hold(vhost->dev, VIRTIO_HELD_SWITCHED);
 	vhost->relays = on;
 	virtio_release(vhost->dev, VIRTIO_HELD_SWITCHED);
-	return 0;
+	return on && works && !is_whole(vhost->dev) ? -EIO : 0;
 }
 
 int vhost_log(struct gmem_listener *listener, bool on)

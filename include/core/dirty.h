@@ -33,7 +33,7 @@ void dirty_log_stop(struct dirty_log *log);
 /*
  * Calls `dirty` for each page written since the start or the last call, in rising order, with its
  * guest-physical address, and counts it as clean again: a concurrent write is in this round or in
- * the next, and never missed. Negative errno of KVM_GET_DIRTY_LOG.
+ * the next, and never missed. Negative errno of KVM_GET_DIRTY_LOG, logged.
  */
 __must_check int dirty_log_read(struct dirty_log *log, void (*dirty)(void *owner, uint64_t gpa),
 				void *owner);

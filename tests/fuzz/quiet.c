@@ -32,3 +32,10 @@ void log_warning(const char *fmt, ...)
 	drop(fmt, args);
 	va_end(args);
 }
+
+/* Nothing is kept. */
+void log_keep(char *text, size_t len)
+{
+	if (text && len)
+		*text = '\0';
+}

@@ -3,6 +3,8 @@
 
 #include "memory_log.h"
 
+#include "base/log.h"
+
 #include <string.h>
 
 /* KVM api.rst 4.8: whole words of 64 pages. */
@@ -77,8 +79,11 @@ int dirty_log_read(struct dirty_log *log, void (*dirty)(void *owner, uint64_t gp
 
 		memset(log->words, 0, word_count(slot) * sizeof(*log->words));
 		ret = kvm_vm_ioctl(log->memslots->kvm, KVM_GET_DIRTY_LOG, &request);
-		if (ret < 0)
+		if (ret < 0) {
+			log_error("guest RAM: KVM_GET_DIRTY_LOG at 0x%llx: %s",
+				  (unsigned long long)slot->gpa, strerror(-ret));
 			return ret;
+		}
 		gmem_log_take(log->mem->log, slot->offset / DIRTY_PAGE, slot->len / DIRTY_PAGE,
 			      log->words);
 		for (struct gmem_listener *l = log->mem->listeners; l; l = l->next)

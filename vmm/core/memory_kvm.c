@@ -55,7 +55,8 @@ int gmem_kvm_log_writes(struct gmem_kvm *gk, struct gmem *mem, bool on)
 	int ret = 0;
 
 	gk->log_writes = on;
-	for (unsigned i = 0; i < mem->count && !ret; i++)
+	/* Off goes through all of them. */
+	for (unsigned i = 0; i < mem->count && (!ret || !on); i++)
 		ret = add_slot(&gk->listener, &mem->slots[i]);
 	if (ret && on)
 		(void)!gmem_kvm_log_writes(gk, mem, false);

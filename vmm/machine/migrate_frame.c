@@ -4,6 +4,7 @@
 #include "base/files.h"
 
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -59,6 +60,16 @@ ssize_t frame_send(struct frame *frame, int fd)
 	if (n > 0)
 		frame->at += (size_t)n;
 	return n;
+}
+
+int frame_file(int (*write)(void *owner, int fd), void *owner)
+{
+	int fd = memfd_create("migration", MFD_CLOEXEC);
+	int ret = fd < 0 ? -errno : write(owner, fd);
+
+	if (ret)
+		close_fd(&fd);
+	return ret ? ret : fd;
 }
 
 int frame_of_file(struct frame *frame, enum migrate_frame type, size_t before, int fd, size_t max,

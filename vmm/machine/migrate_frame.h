@@ -51,6 +51,11 @@ void frame_finish_with(struct frame *frame, enum migrate_frame type, size_t payl
 /* Some of it, to a socket: how many bytes, or -1 and errno of sendmsg(2). */
 ssize_t frame_send(struct frame *frame, int fd);
 /*
+ * What `write` puts into an empty file: its fd, which the caller owns. Errors of `write`, and of
+ * memfd_create(2).
+ */
+__must_check int frame_file(int (*write)(void *owner, int fd), void *owner);
+/*
  * A frame with `before` bytes, which are the caller's to set in *payload, and then all of a file of
  * at most `max` bytes, borrowed. -E2BIG; -ENOMEM; errno of fstat(2) or pread(2).
  */

@@ -6,13 +6,13 @@
 #include "migrate.h"
 #include "migrate_rate.h"
 
+#include "base/log.h"
 #include "core/state.h"
 #include "core/sys.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 
 #define SECOND UINT64_C(1000000000)
@@ -50,6 +50,7 @@ struct migrate_source {
 	struct machine_progress progress;
 	uint64_t round_ns, round_sent; /* when it began, and what had been sent */
 	uint64_t began_ns, frozen_ns;
+	char cause[ERROR_TEXT_MAX]; /* what the machine has logged of its failure; or empty */
 };
 
 static const struct stage stages[];
@@ -109,21 +110,10 @@ static void fail(struct migrate_source *source, bool told, const char *fmt, ...)
 
 /* --- Frames ----------------------------------------------------------------------------------- */
 
-/* What `write` puts into a file; returns its descriptor. */
-static int write_file(struct migrate_source *source, int (*write)(void *owner, int fd))
-{
-	int fd = memfd_create("migration", MFD_CLOEXEC);
-	int ret = fd < 0 ? -errno : write(source->options.owner, fd);
-
-	if (ret)
-		close_fd(&fd);
-	return ret ? ret : fd;
-}
-
 static int fill_hello(struct migrate_source *source)
 {
 	const size_t version = sizeof(struct le32);
-	_cleanup_close_ int fd = write_file(source, source->options.ops->describe);
+	_cleanup_close_ int fd = frame_file(source->options.ops->describe, source->options.owner);
 	uint8_t *payload;
 	int ret = fd;
 
@@ -229,7 +219,7 @@ static int after_round(struct migrate_source *source)
 		return ret;
 	source->progress.stands = true;
 	/* Before the last pages: arm64's ITS puts its tables into the guest's RAM. */
-	source->state_fd = write_file(source, options->ops->save);
+	source->state_fd = frame_file(options->ops->save, options->owner);
 	ret = source->state_fd < 0 ? source->state_fd : read_log(source);
 	begin_round(source);
 	return ret ? ret : LAST_ROUND;
@@ -267,16 +257,29 @@ static void fail_errno(struct migrate_source *source, int ret)
 		rate_explain(&source->progress, text, sizeof(text));
 	else if (ret == -EBUSY)
 		snprintf(text, sizeof(text), "it was paused meanwhile, or a debugger has it");
+	else if (*source->cause)
+		snprintf(text, sizeof(text), "%s", source->cause);
 	else
 		snprintf(text, sizeof(text), "%s", strerror(-ret));
 	fail(source, false, "%s", text);
+}
+
+/* A function of the table. What fails in it has said why, in its first line. */
+static int call(struct migrate_source *source, int (*function)(struct migrate_source *source))
+{
+	int ret;
+
+	log_keep(source->cause, sizeof(source->cause));
+	ret = function(source);
+	log_keep(NULL, 0);
+	return ret;
 }
 
 /* To the next stage; false: the migration has ended. */
 static bool advance(struct migrate_source *source)
 {
 	const struct stage *stage = &stages[source->stage];
-	int ret = stage->next ? stage->next(source) : (int)source->stage + 1;
+	int ret = stage->next ? call(source, stage->next) : (int)source->stage + 1;
 
 	if (ret < 0) {
 		fail_errno(source, ret);
@@ -378,7 +381,7 @@ static bool send_frame(struct migrate_source *source)
 	int ret = 0;
 
 	if (frame_is_sent(&source->out) && !source->filled)
-		ret = stages[source->stage].fill(source);
+		ret = call(source, stages[source->stage].fill);
 	if (ret) {
 		fail_errno(source, ret);
 		return false;
