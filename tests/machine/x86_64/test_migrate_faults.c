@@ -26,6 +26,7 @@ struct peer {
 	uint8_t stream[STREAM_MAX]; /* of the source */
 	size_t len;
 	bool stays, logs; /* it goes on, and its writes are still logged then */
+	bool unlogged;	  /* in a round */
 	char why[400];
 	bool ready, runs; /* what the target has said */
 };
@@ -129,6 +130,15 @@ static void happened(void *owner, enum machine_event event, const char *what)
 	r->done = true;
 }
 
+static void progressed(void *owner, const struct machine_progress *progress)
+{
+	struct rig *r = owner;
+	struct peer *peer = r->owner;
+
+	(void)progress;
+	peer->unlogged |= r->fake.slots[0].flags != KVM_MEM_LOG_DIRTY_PAGES;
+}
+
 static void stopped(void *owner, const struct verdict *verdict)
 {
 	(void)verdict;
@@ -174,7 +184,7 @@ static void *be_target(void *owner)
 static void move(struct rig *r, unsigned fail_at)
 {
 	static const struct machine_observer_ops ops = {
-		.built = built, .happened = happened, .stopped = stopped
+		.built = built, .happened = happened, .moves = progressed, .stopped = stopped
 	};
 	struct peer *peer = r->owner;
 
@@ -187,6 +197,30 @@ static void move(struct rig *r, unsigned fail_at)
 	pthread_join(peer->thread, NULL);
 	close(peer->ends[1]);
 	assert_int_equal(r->result, 0);
+	assert_false(peer->unlogged);
+}
+
+static void works(struct machine_ask *ask)
+{
+	drive(container_of(ask, struct rig, ask));
+}
+
+/* Its RAM is given to KVM once, and taken back at the end. */
+static void test_a_machine_that_does_not_move_is_not_logged(void **state)
+{
+	static const struct machine_observer_ops ops = { .built = built };
+	struct rig *r = *state;
+
+	r->asks = works;
+	run_asked(r, &ops, 0);
+	assert_int_equal(r->verdict.status, 7);
+	assert_false(logs(r));
+	assert_in_range(r->fake.request_count, 1, FAKE_MAX_CALLS - 1);
+	assert_int_equal(fake_sys_count(&r->fake, KVM_SET_USER_MEMORY_REGION), 2);
+	assert_int_equal(fake_sys_count(&r->fake, VHOST_SET_FEATURES), 1);
+	assert_int_equal(fake_sys_count(&r->fake, KVM_GET_DIRTY_LOG), 0);
+	assert_int_equal(fake_sys_count(&r->fake, KVM_CLEAR_DIRTY_LOG), 0);
+	assert_int_equal(fake_sys_count(&r->fake, VHOST_SET_LOG_BASE), 0);
 }
 
 /* Nothing of it is left behind, but for what the kernel refuses to undo. */
@@ -304,6 +338,7 @@ static void test_no_guest_runs_at_a_target_that_fails(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		FAULT_TEST(test_a_machine_that_does_not_move_is_not_logged),
 		FAULT_TEST(test_the_guest_goes_on_after_a_migration_that_fails),
 		FAULT_TEST(test_no_guest_runs_at_a_target_that_fails),
 	};
