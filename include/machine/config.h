@@ -33,6 +33,7 @@ struct machine_config {
 	enum console_mode console; /* virtio-console; its second port is kinglet.status */
 	struct device_set devices; /* all others */
 	enum on_reboot on_reboot;
+	bool debugged; /* an observer is a debugger, which may decide which vCPUs run */
 	/*
 	 * Where the run begins: a saved machine, borrowed, from which cpus, memory and the devices
 	 * of this config must come; NULL: boot.

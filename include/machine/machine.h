@@ -42,7 +42,7 @@ __must_check int machine_check(const struct machine_config *config);
 
 /*
  * Whether such a machine can be moved to another process by a live migration; else why not, in one
- * line that names the device. What the host's kernel lacks is found when it moves.
+ * line that names the option. What the host's kernel lacks is found when it moves.
  */
 bool machine_can_move(const struct machine_config *config, char *why, size_t len);
 

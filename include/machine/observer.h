@@ -119,7 +119,7 @@ struct machine_ops {
 	/*
 	 * From run() of an ask: sends the machine to the Kinglet at the other end of move->fd. The
 	 * machine goes on meanwhile. Then MACHINE_STAYS happens, or the run ends. Logs. -ENOTSOCK;
-	 * -EBUSY: paused, or moving already; -EOPNOTSUPP: a device cannot move; errno of the host.
+	 * -EBUSY: paused, or moving already; -EOPNOTSUPP: machine_can_move(); errno of the host.
 	 */
 	int (*migrate)(struct vm *vm, const struct machine_move *move);
 	/* From run() of an ask. -EALREADY: there is none; -EBUSY: it is too late. */

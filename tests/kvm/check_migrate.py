@@ -210,6 +210,11 @@ def stays():
         fail("the target was told")
     copied.process.stdin.write(b"\0")
     copied.ended()
+    debugged = new("debugged", "--gdb", "gdb.sock,nowait")
+    run("migrate", "debugged", "exec:touch started", status=100,
+        errors="cannot move: --gdb: a debugger's machine stays where that is; leave it out")
+    debugged.process.stdin.write(b"\0")
+    debugged.ended()
     # What the command line says there does not fit.
     place = Place("m2", "--disk", "none")
     command = migrate("m0", place)

@@ -206,6 +206,7 @@ static int merge(struct restored *restored, struct run_options *options)
 	config->words = restored->words;
 	config->word_count = restored->word_count;
 	config->restore = restored->snapshot;
+	config->debugged = options->gdb.listen;
 	take_boot(config, &restored->saved);
 	return 0;
 }

@@ -216,6 +216,7 @@ int run_options_finish(struct common_options *common, int init_argc, char **init
 	config->boot.cmdline = line;
 	config->boot.cpus = config->cpus;
 	config->boot.firmware_tables = config->acpi;
+	config->debugged = options->gdb.listen;
 	if (!ret)
 		ret = save_boot(options);
 	config->words = common->saved;

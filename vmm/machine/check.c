@@ -50,6 +50,11 @@ bool machine_can_move(const struct machine_config *config, char *why, size_t len
 {
 	const char *name, *text = device_set_stays(&config->devices, &name);
 
+	/* Its breakpoints may be instructions in the guest's RAM. */
+	if (!text && config->debugged) {
+		name = "gdb";
+		text = "a debugger's machine stays where that is; leave it out";
+	}
 	if (text)
 		snprintf(why, len, "--%s: %s", name, text);
 	return !text;

@@ -256,7 +256,7 @@ static void fail_errno(struct migrate_source *source, int ret)
 	if (ret == -ETIME)
 		rate_explain(&source->progress, text, sizeof(text));
 	else if (ret == -EBUSY)
-		snprintf(text, sizeof(text), "it was paused meanwhile, or a debugger has it");
+		snprintf(text, sizeof(text), "it was paused meanwhile");
 	else if (*source->cause)
 		snprintf(text, sizeof(text), "%s", source->cause);
 	else

@@ -220,8 +220,6 @@ static int check(struct vm *vm)
 		log_error("another migration is going on");
 	else if (vm->paused)
 		log_error("the machine is paused; kinglet resume lets it run on");
-	else if (observers_hold(&vm->observers))
-		log_error("a debugger decides which vCPUs run (--gdb)");
 	else
 		return 0;
 	return -EBUSY;
