@@ -121,6 +121,12 @@ static struct msi_message message_of(const struct msix *msix, unsigned vector)
 	};
 }
 
+static bool is_open(const struct msix *msix, unsigned vector)
+{
+	return msix->enabled && !msix->masked && vector != MSIX_NO_VECTOR &&
+	       !vector_masked(msix, vector);
+}
+
 /* Gives a line the sink for the current state; see the table in the header. */
 static int apply(const struct msix *msix, const struct msix_binding *binding)
 {
@@ -128,8 +134,7 @@ static int apply(const struct msix *msix, const struct msix_binding *binding)
 
 	if (!msix->enabled)
 		return irq_line_to_relay(binding->line);
-	if (binding->vector == MSIX_NO_VECTOR || msix->masked ||
-	    vector_masked(msix, binding->vector)) {
+	if (!is_open(msix, binding->vector)) {
 		irq_line_hold(binding->line);
 		return 0;
 	}
@@ -149,8 +154,29 @@ static void apply_or_complain(struct msix *msix, const struct msix_binding *bind
 	}
 }
 
+/* For all lines by one change of KVM's table, not by one for each. */
+static void route_all(struct msix *msix)
+{
+	bool noted = false;
+
+	for (unsigned i = 0; i < msix->binding_count; i++) {
+		const struct msix_binding *binding = &msix->bindings[i];
+		struct msi_message message;
+
+		if (!is_open(msix, binding->vector))
+			continue;
+		message = message_of(msix, binding->vector);
+		noted |= irq_line_note_route(binding->line, &message);
+	}
+	if (!noted || !irqs_commit(msix->bindings[0].line->irqs))
+		return;
+	for (unsigned i = 0; i < msix->binding_count; i++)
+		irq_line_forget_route(msix->bindings[i].line);
+}
+
 static void apply_all(struct msix *msix)
 {
+	route_all(msix);
 	for (unsigned i = 0; i < msix->binding_count; i++)
 		apply_or_complain(msix, &msix->bindings[i]);
 }

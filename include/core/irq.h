@@ -83,6 +83,18 @@ __must_check int irq_line_to_kvm(struct irq_line *line, const struct msi_message
 __must_check int irq_line_to_relay(struct irq_line *line);
 
 /*
+ * KVM replaces its whole routing table for each change, and waits for the readers of the old one
+ * (SRCU). For many lines at once: the routes of those that have none are noted (true), KVM is told
+ * of all by irqs_commit(), and then irq_line_to_kvm() of each, with the same message, adds only its
+ * irqfd. If KVM refuses, be it for one of them, they are to be forgotten, and irq_line_to_kvm() does
+ * it line by line. Errors: of KVM_SET_GSI_ROUTING.
+ */
+bool irq_line_note_route(struct irq_line *line, const struct msi_message *message);
+__must_check int irqs_commit(struct irqs *irqs);
+/* Nothing for a line that has an irqfd. */
+void irq_line_forget_route(struct irq_line *line);
+
+/*
  * The line has no vector, and its source is stopped: KVM → RESTING. Before the kernel may raise it
  * again, irq_line_wake() or another sink; what Kinglet raises until then is lost.
  */

@@ -315,11 +315,44 @@ static void test_live(void **state)
 	/* Not before the thaw. */
 	assert_false(f->new.d->dev.started);
 	assert_int_equal(f->new.g.env.fake.ioeventfd_count, 0);
+	/* Of all vectors at once. */
+	assert_int_equal(fake_sys_count(&f->new.g.env.fake, KVM_SET_GSI_ROUTING), 1);
 	thaw(f);
 	assert_int_equal(message_of(&f->new, &f->new.d->dev.queues[0].irq), 1);
 	assert_int_equal(f->new.g.env.fake.ioeventfd_count, 1);
 	assert_true(works(f, &f->new));
 	assert_int_equal(mock_ring_used_index(&f->ring), 3);
+}
+
+static int refuses_vector_1(struct fake_sys *fake, int fd, unsigned long request, void *arg)
+{
+	const struct kvm_irq_routing *table = arg;
+
+	(void)fake;
+	(void)fd;
+	if (request != KVM_SET_GSI_ROUTING)
+		return FAKE_PASS;
+	for (unsigned i = 0; i < table->nr; i++)
+		if (table->entries[i].type == KVM_IRQ_ROUTING_MSI && table->entries[i].u.msi.data == 1)
+			return -EINVAL;
+	return FAKE_PASS;
+}
+
+/* The guest has written a message that KVM refuses: it costs only that vector. */
+static void test_a_vector_without_a_route(void **state)
+{
+	struct fixture *f = *state;
+	struct virtio_dev *dev = &f->new.d->dev;
+
+	go_live(f, true);
+	f->new.g.env.fake.hook = refuses_vector_1;
+	move(f);
+	thaw(f);
+	assert_int_equal(message_of(&f->new, &dev->config_irq), 0);
+	assert_int_equal(message_of(&f->new, &dev->queues[0].irq), -1);
+	f->new.g.env.fake.hook = NULL;
+	guest_set_vector(&f->new.g, 1, 0xfee00000, 1, false);
+	assert_int_equal(message_of(&f->new, &dev->queues[0].irq), 1);
 }
 
 static void test_moved_bar(void **state)
@@ -501,6 +534,7 @@ int main(void)
 		TEST(test_reset_leaves_what_power_on_does),
 		TEST(test_broken),
 		TEST(test_live),
+		TEST(test_a_vector_without_a_route),
 		TEST(test_moved_bar),
 		TEST(test_kick_while_frozen),
 		TEST(test_no_bus_master),

@@ -102,21 +102,28 @@ static int commit_routes(struct irqs *irqs)
 	return kvm_vm_ioctl(irqs->kvm, KVM_SET_GSI_ROUTING, irqs->table);
 }
 
-static int add_route(struct irqs *irqs, const struct msi_message *message, uint32_t *gsi)
+static int note_route(struct irqs *irqs, const struct msi_message *message, uint32_t *gsi)
 {
 	uint32_t found = free_gsi(irqs);
-	int ret;
 
 	if (found == IRQ_NO_GSI || irqs->table->nr == irqs->capacity)
 		return -ENOSPC;
 	irqs->table->entries[irqs->table->nr++] = msi_route(irqs, found, message);
-	ret = commit_routes(irqs);
-	if (ret < 0) {
-		irqs->table->nr--;
-		return ret;
-	}
 	*gsi = found;
 	return 0;
+}
+
+static int add_route(struct irqs *irqs, const struct msi_message *message, uint32_t *gsi)
+{
+	int ret = note_route(irqs, message, gsi);
+
+	if (!ret)
+		ret = commit_routes(irqs);
+	if (ret < 0 && *gsi != IRQ_NO_GSI) {
+		irqs->table->nr--;
+		*gsi = IRQ_NO_GSI;
+	}
+	return ret < 0 ? ret : 0;
 }
 
 static int change_route(struct irqs *irqs, const struct msi_message *message, uint32_t gsi)
@@ -165,6 +172,29 @@ static int route_line(struct irq_line *line, const struct msi_message *message)
 	return ret;
 }
 
+bool irq_line_note_route(struct irq_line *line, const struct msi_message *message)
+{
+	struct irqs *irqs = line->irqs;
+	bool noted;
+
+	pthread_mutex_lock(&irqs->lock);
+	noted = line->gsi == IRQ_NO_GSI && !note_route(irqs, message, &line->gsi);
+	pthread_mutex_unlock(&irqs->lock);
+	if (noted)
+		line->message = *message;
+	return noted;
+}
+
+int irqs_commit(struct irqs *irqs)
+{
+	int ret;
+
+	pthread_mutex_lock(&irqs->lock);
+	ret = commit_routes(irqs);
+	pthread_mutex_unlock(&irqs->lock);
+	return ret < 0 ? ret : 0;
+}
+
 static int set_irqfd(struct irq_line *line, uint32_t flags)
 {
 	struct kvm_irqfd irqfd = { .fd = (uint32_t)line->fd, .gsi = line->gsi, .flags = flags };
@@ -194,15 +224,27 @@ int irq_line_init(struct irq_line *line, struct irqs *irqs, void (*relay_fn)(str
 	return line->fd < 0 ? -errno : 0;
 }
 
+static bool has_irqfd(const struct irq_line *line)
+{
+	return line->sink == IRQ_KVM || line->sink == IRQ_RESTING;
+}
+
+void irq_line_forget_route(struct irq_line *line)
+{
+	if (line->gsi == IRQ_NO_GSI || has_irqfd(line))
+		return;
+	drop_route(line->irqs, line->gsi);
+	line->gsi = IRQ_NO_GSI;
+}
+
 void irq_line_destroy(struct irq_line *line)
 {
 	if (line->fd < 0)
 		return;
 	if (line->sink == IRQ_RELAY)
 		irq_line_hold(line);
-	if (line->gsi != IRQ_NO_GSI)
-		drop_route(line->irqs, line->gsi);
-	line->gsi = IRQ_NO_GSI;
+	line->sink = IRQ_HELD;
+	irq_line_forget_route(line);
 	/* KVM lets go of an eventfd that is closed, in its own time (see irq_line_rest()). */
 	close_fd(&line->fd);
 }
@@ -219,11 +261,6 @@ void irq_line_raise(struct irq_line *line)
 	sys_note(line->irqs->kvm->sys, SYS_TOPIC_INTERRUPT, line->fd, "%s", ways[line->sink]);
 	if (line->sink != IRQ_RESTING)
 		eventfd_signal(line->fd);
-}
-
-static bool has_irqfd(const struct irq_line *line)
-{
-	return line->sink == IRQ_KVM || line->sink == IRQ_RESTING;
 }
 
 void irq_line_hold(struct irq_line *line)
