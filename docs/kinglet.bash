@@ -55,7 +55,7 @@ _kinglet_argument()
 	--cpus) ;;
 	--memory) ;;
 	--disk) keys="path= readonly copy direct serial= queues= aio= format= vhost-user=" ;;
-	--net) keys="tap= create fd= mac= vhost= vhostfd= queues= poll= offloads= user forward= dns= loopback=" ;;
+	--net) keys="tap= create fd= mac= vhost= vhostfd= queues= poll= offloads= vhost-user= user forward= dns= loopback=" ;;
 	--scsi) keys="path= readonly wwpn= queues= format=" ;;
 	--vsock) keys="cid=" ;;
 	--balloon) keys="size= deflate-on-oom= free-page-reporting= stats=" ;;

@@ -50,6 +50,8 @@ static const char *find_lack(const struct vhost_user *user)
 {
 	const struct vhost_user_peer *peer = &user->peer;
 	const struct virtio_dev *dev = user->vhost.dev;
+	const unsigned queues = user->options.queues ? user->options.queues :
+						       user->vhost.ring_count;
 
 	if (!(peer->features >> VIRTIO_F_VERSION_1 & 1))
 		return "has no VIRTIO_F_VERSION_1";
@@ -57,8 +59,7 @@ static const char *find_lack(const struct vhost_user *user)
 		return "lacks features that the driver uses";
 	if (user->options.config_len && !peer_has(peer, VHOST_USER_PROTOCOL_F_CONFIG))
 		return "does not give a configuration space (VHOST_USER_PROTOCOL_F_CONFIG)";
-	if (peer->queues && (peer->queues < user->options.queues ||
-			     peer->queues < user->vhost.ring_count))
+	if (peer->queues && peer->queues < queues)
 		return "serves fewer queues";
 	return NULL;
 }
@@ -150,16 +151,42 @@ static int come_back(struct vhost_user *user)
 
 /* --- Start, stop, loss ------------------------------------------------------------------------ */
 
-static int run(struct vhost *vhost)
+static int enable_rings(struct vhost_user *user)
 {
-	struct vhost_user *user = user_of(vhost);
+	struct vhost *vhost = &user->vhost;
 	int ret = 0;
 
 	if (!(user->peer.features >> VHOST_USER_F_PROTOCOL_FEATURES & 1))
 		return 0;
 	for (unsigned i = 0; i < vhost->ring_count && !ret; i++)
 		if (vhost->rings[i].bound)
-			ret = vhost_user_tell_ring(user, VHOST_USER_SET_VRING_ENABLE, i, 1);
+			ret = vhost_user_tell_ring(user, VHOST_USER_SET_VRING_ENABLE, i,
+						   !user->unused || i < user->unused);
+	return ret;
+}
+
+static int run(struct vhost *vhost)
+{
+	return enable_rings(user_of(vhost));
+}
+
+int vhost_user_use_rings(struct vhost *vhost, unsigned count)
+{
+	struct vhost_user *user = user_of(vhost);
+	unsigned before = user->unused;
+	int ret;
+
+	user->unused = count;
+	if (!vhost->started)
+		return 0;
+	peer_set_deadline(&user->peer, user->options.patience_ns);
+	ret = enable_rings(user);
+	if (user->peer.fd < 0) {
+		loop_timer_set(&user->retry, 1);
+		return 0;
+	}
+	if (ret)
+		user->unused = before;
 	return ret;
 }
 

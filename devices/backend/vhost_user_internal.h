@@ -14,6 +14,7 @@ struct vhost_user {
 	struct loop_event requests; /* of the daemon to us: a socket, owned; fd -1: none */
 	struct loop_timer retry;
 	bool waiting; /* the driver wants it to run, and the daemon has gone */
+	unsigned unused; /* rings from this one on are disabled; 0: none is */
 	unsigned losses; /* that were logged */
 	struct vhost_user_inflight inflight;
 	int inflight_fd; /* owned; -1: none. The daemon's memory, which is never mapped here */

@@ -4,7 +4,7 @@
  * queue), filter.c (which frames the driver wants), link.c (its link), taps.c (offloads, and which
  * tap queues are attached), pair.c (a pair of queues), window.c (its receive buffers), tap_frames.c
  * (its frames, to and from a tap queue), stream.c (to and from a program), user.c (the user network's
- * program), state.c (what is saved).
+ * program), daemon.c (without either: by a vhost-user daemon), state.c (what is saved).
  *
  * Everything here runs under the device's lock.
  */
@@ -100,6 +100,7 @@ struct net {
 	struct link_watch watch; /* of the tap's interface */
 	struct net_filter filter;
 	bool in_kernel; /* another backend carries all frames */
+	struct vhost *daemon; /* that one, of the queues; NULL: the taps do, or are its ends */
 	struct virtio_net_stats stats;
 	struct virtq_chain chain; /* scratch */
 	unsigned active_pairs;	  /* used by the driver; the other tap queues are detached */
@@ -172,7 +173,9 @@ uint64_t net_offload_features(const struct tap *tap);
 __must_check int net_apply_offloads(struct net *net, uint64_t offloads);
 /* The GUEST_ features among `features`. */
 uint64_t net_guest_offloads(uint64_t features);
-/* Attaches the tap queues of the first n pairs, and detaches the others. */
+/* A unicast, locally administered address from a hash of the name. */
+void net_mac_from_name(const char *name, uint8_t mac[ETH_ALEN]);
+/* Attaches the tap queues of the first n pairs, and detaches the others; of a daemon its rings. */
 __must_check int net_attach_pairs(struct net *net, unsigned n);
 /*
  * The first n pairs carry frames, the others none (§5.1.6.5.5). On failure logs and changes

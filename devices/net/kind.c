@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A network card: its options, its tap queues, the backend for its frames, and the device. */
 #include "internal.h"
+#include "daemon.h"
 #include "user.h"
 
+#include "backend/vhost_user_device.h"
 #include "base/log.h"
 #include "devices/vhost_net.h"
 
@@ -21,13 +23,14 @@ static const struct option_word vhost_words[] = {
 
 enum {
 	NET_TAP, NET_CREATE, NET_FD, NET_MAC, NET_VHOST, NET_VHOSTFD, NET_QUEUES, NET_POLL,
-	NET_OFFLOADS, NET_USER, NET_FORWARD, NET_DNS, NET_LOOPBACK,
+	NET_OFFLOADS, NET_VHOST_USER, NET_USER, NET_FORWARD, NET_DNS, NET_LOOPBACK,
 };
 
-/* Keys that are a tap's only, and a user network's. */
+/* Keys that are a tap's only, a tap's and a daemon's, and a user network's. */
 enum {
 	OF_TAP = 1 << NET_TAP | 1 << NET_CREATE | 1 << NET_FD | 1 << NET_VHOST | 1 << NET_VHOSTFD |
-		 1 << NET_QUEUES | 1 << NET_POLL | 1 << NET_OFFLOADS,
+		 1 << NET_POLL,
+	OF_BOTH = 1 << NET_VHOST_USER | 1 << NET_QUEUES | 1 << NET_OFFLOADS,
 	OF_USER = 1 << NET_FORWARD | 1 << NET_DNS | 1 << NET_LOOPBACK,
 };
 
@@ -89,6 +92,13 @@ static const struct option net_table[] = {
 			"frames, at most MTU bytes",
 		NET(offloads),
 	},
+	[NET_VHOST_USER] = {
+		.name = "vhost-user", .metavar = "SOCKET", .kind = OPTION_STRING, .min = 1,
+		.max = 107, .file = FILE_INPUT,
+		.help = "a vhost-user daemon that listens there carries the frames, such as a "
+			"switch or passt, instead of a tap",
+		NET(vhost_user),
+	},
 	[NET_USER] = {
 		.name = "user", .kind = OPTION_FLAG,
 		.help = "a network without root or a tap, instead of tap=: passt, a program of the "
@@ -128,14 +138,18 @@ static const char *net_finish(void *item, uint64_t given)
 
 	net->mac_set = given >> NET_MAC & 1;
 	if (net->user)
-		return given & OF_TAP ? "has user with a key of a tap; leave out one of them" :
-					net_user_finish(net);
+		return given & (OF_TAP | OF_BOTH) ?
+			       "has user with a key of a tap or a daemon; leave out one of them" :
+			       net_user_finish(net);
 	if (given & OF_USER)
 		return "has a key that is only for user; write --net user";
+	if (net->vhost_user)
+		return given & OF_TAP ? "has vhost-user with a key of a tap; leave out one of them" :
+					NULL;
 	if (has_tap && has_fd)
 		return "has both tap= and fd=; give one of them";
 	if (!has_tap && !has_fd)
-		return "names no interface; write --net tap=NAME, --net fd=N or --net user";
+		return "names no interface; write --net tap=NAME, fd=N, vhost-user=SOCKET or user";
 	if (has_fd && net->create)
 		return "has create with fd=, which is already open; leave it out";
 	if (has_fd && given >> NET_QUEUES & 1)
@@ -189,6 +203,9 @@ static void net_describe(FILE *out, const void *config)
 
 	if (net->user)
 		net_user_describe(out, net);
+	else if (net->vhost_user)
+		fprintf(out, "of the vhost-user daemon at %s, %u queue pair%s, ", net->vhost_user,
+			net->queues, net->queues == 1 ? "" : "s");
 	else
 		describe_tap(out, net);
 	if (net->mac_set)
@@ -207,6 +224,8 @@ static int net_check(const void *config, const struct device_ram *ram)
 	(void)ram;
 	if (net->user)
 		return net_user_check();
+	if (net->vhost_user)
+		return vhost_user_check(net->vhost_user);
 	sys_init(&sys);
 	return net->tap && !net->create ? tap_check_exists(&sys, &options) : 0;
 }
@@ -248,7 +267,8 @@ static int net_conflict(const void *config, const void *before)
 			  "an address of its own",
 			  a->mac[0], a->mac[1], a->mac[2], a->mac[3], a->mac[4], a->mac[5]);
 	else
-		return check_fds(a, b);
+		return a != b && vhost_user_conflict(a->vhost_user, b->vhost_user) ? -EINVAL :
+										     check_fds(a, b);
 	return -EINVAL;
 }
 
@@ -363,6 +383,8 @@ static int net_create(struct virtio_dev **out, const struct virtio_env *env, uns
 
 	if (net->user)
 		return net_user_create(out, env, instance, net);
+	if (net->vhost_user)
+		return net_daemon_create(out, env, instance, net);
 	for (unsigned i = 0; i < VIRTIO_NET_MAX_PAIRS; i++)
 		parts.taps[i].fd = -1;
 	/* Any failure of a tap is a host error, even if its errno is EINVAL. */
@@ -393,6 +415,13 @@ err_parts:
 	return ret;
 }
 
+static bool net_shares_ram(const void *config)
+{
+	const struct net_config *net = config;
+
+	return net->vhost_user;
+}
+
 static const struct host_need net_needs[] = {
 	{
 		.name = "tun", .use = "--net", .node = "/dev/net/tun", .modules = { "tun" },
@@ -411,7 +440,7 @@ static const struct host_need net_needs[] = {
 
 const struct device_kind net_kind = {
 	.option = {
-		.name = "net", .metavar = "tap=NAME|user", .kind = OPTION_KEYS, .keys = &net_keys,
+		.name = "net", .metavar = "tap=NAME|user|...", .kind = OPTION_KEYS, .keys = &net_keys,
 		.help = "add a virtio network card",
 		.max_items = 8,
 	},
@@ -422,6 +451,7 @@ const struct device_kind net_kind = {
 	.check = net_check,
 	.conflict = net_conflict,
 	.create = net_create,
+	.shares_ram = net_shares_ram,
 	.state_tables = virtio_net_state_tables,
 };
 DEVICE_CONFIG_FITS(struct net_config);

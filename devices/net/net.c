@@ -58,7 +58,7 @@ static int prepare_taps(struct net *net)
 {
 	int ret = 0;
 
-	if (net->pairs[0].stream)
+	if (net->pairs[0].stream || net->daemon)
 		return 0;
 	for (unsigned i = 0; i < net->pair_count && !ret; i++)
 		ret = tap_set_header(&net->pairs[i].tap, net->header_len);
@@ -213,8 +213,7 @@ static uint64_t net_features(const struct tap *tap, unsigned pairs)
 	return features;
 }
 
-/* A unicast, locally administered address from a hash of the name. */
-static void mac_from_name(const char *name, uint8_t mac[ETH_ALEN])
+void net_mac_from_name(const char *name, uint8_t mac[ETH_ALEN])
 {
 	put_le_bytes(mac, text_hash(name), ETH_ALEN);
 	mac[0] = (uint8_t)((mac[0] & ~1U) | 2U);
@@ -231,6 +230,7 @@ static struct net *net_alloc(const struct virtio_net_options *options)
 	}
 	net->link_up = true;
 	net->in_kernel = options->in_kernel;
+	net->daemon = options->daemon;
 	net->pair_count = options->pairs;
 	net->active_pairs = 1;
 	for (unsigned i = 0; i < options->pairs; i++)
@@ -241,7 +241,7 @@ static struct net *net_alloc(const struct virtio_net_options *options)
 	else if (net->pairs[0].tap.macvtap)
 		memcpy(net->permanent_mac, net->pairs[0].tap.mac, sizeof(net->permanent_mac));
 	else
-		mac_from_name(net->pairs[0].tap.name, net->permanent_mac);
+		net_mac_from_name(net->pairs[0].tap.name, net->permanent_mac);
 	memcpy(net->mac, net->permanent_mac, sizeof(net->mac));
 	net->mtu = net->pairs[0].tap.mtu;
 	net->offloads = UINT64_MAX;

@@ -2,6 +2,8 @@
 /* What taps do for a driver: checksums and segments, and a queue for each pair. */
 #include "internal.h"
 
+#include "backend/vhost_user.h"
+
 #include <linux/if_tun.h>
 
 /* Checksum and segmentation offloads across the tap (§5.1.3): one row per kind. */
@@ -58,9 +60,9 @@ uint64_t net_offload_features(const struct tap *tap)
 
 int net_attach_pairs(struct net *net, unsigned n)
 {
-	int ret = 0;
+	int ret = net->daemon ? vhost_user_use_rings(net->daemon, NET_QUEUE_RX(n)) : 0;
 
-	for (unsigned i = 1; i < net->pair_count && !ret; i++)
+	for (unsigned i = 1; i < net->pair_count && !ret && !net->daemon; i++)
 		ret = tap_attach_queue(&net->pairs[i].tap, i < n);
 	if (!tap_error_is_gone(ret))
 		return ret;

@@ -26,7 +26,7 @@
 struct vhost_user_options {
 	const char *name;	/* of what asks, for messages before it is bound */
 	const char *path;	/* of the daemon's socket; outlives it */
-	unsigned queues;	/* that the daemon must serve; 0: any */
+	unsigned queues;	/* that the daemon must serve, pairs of a network card; 0: any */
 	unsigned config_len;	/* bytes of configuration space to get from it, at most 256; 0: none */
 	/*
 	 * It uses buffers in the order in which they were made available, so that a new daemon can
@@ -59,6 +59,13 @@ const uint8_t *vhost_user_config(const struct vhost *vhost);
 
 /* A driver's write to it, inside config_len, is passed on. A daemon that refuses is ignored. */
 void vhost_user_write_config(struct vhost *vhost, unsigned off, const void *buf, unsigned len);
+
+/*
+ * The first `count` rings of a network card carry frames, the others none; without a call all do.
+ * Under the device's lock. -EREMOTEIO: the daemon refuses. One that is away or goes away hears of it
+ * when it starts again.
+ */
+__must_check int vhost_user_use_rings(struct vhost *vhost, unsigned count);
 
 /*
  * Whether a stopped one can go on in another process: false while the daemon is away with requests

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * virtio-net (virtio 1.2 §5.1) on a tap: pairs of a receive and a transmit queue, each pair on a
- * queue of the tap, followed by a control queue. Or with one pair, whose frames a program carries.
+ * queue of the tap, followed by a control queue. Or with one pair, whose frames a program carries, or
+ * without a tap, for a vhost-user daemon.
  *
  * The caller binds its queues to backends, both of a pair to the same one. The backends of the
  * pairs carry the frames; the local backend serves them here. The control queue is always on the
@@ -14,6 +15,8 @@
 #include "devices/kind.h"
 #include "host/link_watch.h"
 #include "host/tap.h"
+
+struct vhost;
 
 enum { VIRTIO_NET_MAX_PAIRS = 16, NET_FORWARDS_MAX = 8, NET_DNS_MAX = 3 };
 
@@ -31,6 +34,7 @@ struct net_config {
 	unsigned poll_us; /* vhost looks for work for so long before it sleeps; 0: not at all */
 	bool offloads;	 /* offer checksum and segmentation offloads */
 	unsigned queues; /* pairs, 1..VIRTIO_NET_MAX_PAIRS; the number of fds if any */
+	const char *vhost_user; /* the socket of a daemon that carries the frames; NULL: none */
 	bool user;	 /* a user network: passt carries the frames, and these are for it */
 	bool loopback;	 /* the gateway's address is the host's loopback */
 	const char *forwards[NET_FORWARDS_MAX]; /* "tcp:[ADDRESS/]PORT:PORT", checked */
@@ -62,6 +66,8 @@ struct virtio_net_options {
 	 * MTU are set, too.
 	 */
 	bool stream;
+	/* Borrowed: a daemon carries the frames, and the taps have no fd. It gets the queues then. */
+	struct vhost *daemon;
 	unsigned pairs;	    /* 1..VIRTIO_NET_MAX_PAIRS */
 	const uint8_t *mac; /* 6 bytes, unicast; NULL: a macvtap's, else one from the name */
 	uint64_t features;  /* supported by the pairs' backend */

@@ -188,6 +188,7 @@ static void enable(struct fake_daemon *daemon, const struct message *m)
 		.index = state.index,
 		.fd = state.num ? daemon->vhost.rings[state.index % FAKE_VHOST_RINGS].kick : -1
 	};
+	daemon->enabled &= ~(1ULL << state.index % 64);
 	daemon->enabled |= (uint64_t)state.num << state.index % 64;
 	(void)fake_vhost_ioctl(&daemon->vhost, VHOST_NET_SET_BACKEND, &file);
 }
