@@ -41,6 +41,7 @@ const uint8_t *vhost_user_config(const struct vhost *vhost)
 static void disconnect(struct vhost_user *user)
 {
 	peer_disconnect(&user->peer);
+	user->told.count = 0;
 	user->hangup.fd = -1;
 	close_fd(&user->requests.fd);
 }

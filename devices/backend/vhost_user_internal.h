@@ -16,6 +16,7 @@ struct vhost_user {
 	bool waiting; /* the driver wants it to run, and the daemon has gone */
 	unsigned unused; /* rings from this one on are disabled; 0: none is */
 	unsigned losses; /* that were logged */
+	struct vhost_user_memory told; /* regions that the daemon has, of those told one by one */
 	struct vhost_user_inflight inflight;
 	int inflight_fd; /* owned; -1: none. The daemon's memory, which is never mapped here */
 	uint8_t config[VHOST_USER_MAX_CONFIG];
@@ -29,6 +30,12 @@ static inline struct vhost_user *user_of(struct vhost *vhost)
 /* vhost_ops.request: it becomes a message. */
 __must_check int vhost_user_request(struct vhost *vhost, const struct sys_site *site,
 				    unsigned long request, void *arg);
+
+/*
+ * VHOST_SET_MEM_TABLE. -EBADF: RAM is private; -ENOSPC: it has more regions than the daemon has slots;
+ * errors of peer_tell().
+ */
+__must_check int vhost_user_set_memory(struct vhost_user *user, uint32_t request, void *arg);
 
 /* A message about ring `index` with a number. */
 __must_check int vhost_user_tell_ring(struct vhost_user *user, uint32_t request, unsigned index,

@@ -26,33 +26,6 @@ static int set_features(struct vhost_user *user, uint32_t request, void *arg)
 	return tell(user, request, sizeof(message.body.number), &message);
 }
 
-static int set_memory(struct vhost_user *user, uint32_t request, void *arg)
-{
-	const struct vhost_table *table = container_of(arg, struct vhost_table, memory);
-	const uint32_t count = table->memory.nregions;
-	const uint32_t size = offsetof(struct vhost_user_memory, regions) +
-			      count * sizeof(struct vhost_user_region);
-	struct vhost_user_message message = { .body.memory.count = count };
-	int fds[GMEM_MAX_SLOTS];
-
-	_Static_assert((int)GMEM_MAX_SLOTS <= (int)VHOST_USER_MAX_REGIONS, "guest RAM fits into one message");
-	for (uint32_t i = 0; i < count; i++) {
-		const struct vhost_memory_region *region = &table->regions[i];
-
-		fds[i] = table->files[i].fd;
-		if (fds[i] < 0)
-			return -EBADF;
-		message.body.memory.regions[i] = (struct vhost_user_region){
-			region->guest_phys_addr, region->memory_size, region->userspace_addr,
-			table->files[i].offset
-		};
-	}
-	return peer_tell(&user->peer, &(struct vhost_user_exchange){ .request = request,
-								     .size = size,
-								     .fds = fds,
-								     .count = count }, &message);
-}
-
 /* This one has an answer in any case. */
 static int set_log(struct vhost_user *user, uint32_t request, void *arg)
 {
@@ -185,7 +158,7 @@ static const struct translation {
 	int (*translate)(struct vhost_user *user, uint32_t message, void *arg);
 } translations[] = {
 	{ VHOST_SET_FEATURES, VHOST_USER_SET_FEATURES, set_features },
-	{ VHOST_SET_MEM_TABLE, VHOST_USER_SET_MEM_TABLE, set_memory },
+	{ VHOST_SET_MEM_TABLE, VHOST_USER_SET_MEM_TABLE, vhost_user_set_memory },
 	{ VHOST_SET_LOG_BASE, VHOST_USER_SET_LOG_BASE, set_log },
 	{ VHOST_SET_VRING_NUM, VHOST_USER_SET_VRING_NUM, set_state },
 	{ VHOST_SET_VRING_BASE, VHOST_USER_SET_VRING_BASE, set_state },

@@ -7,7 +7,8 @@ static const uint64_t protocol_known =
 	1ULL << VHOST_USER_PROTOCOL_F_MQ | 1ULL << VHOST_USER_PROTOCOL_F_LOG_SHMFD |
 	1ULL << VHOST_USER_PROTOCOL_F_REPLY_ACK | 1ULL << VHOST_USER_PROTOCOL_F_BACKEND_REQ |
 	1ULL << VHOST_USER_PROTOCOL_F_CONFIG | 1ULL << VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD |
-	1ULL << VHOST_USER_PROTOCOL_F_RESET_DEVICE;
+	1ULL << VHOST_USER_PROTOCOL_F_RESET_DEVICE |
+	1ULL << VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS;
 
 void peer_set_deadline(struct vhost_user_peer *peer, uint64_t ns)
 {
@@ -113,6 +114,8 @@ static int agree(struct vhost_user_peer *peer)
 	peer->protocol = offered & protocol_known;
 	if (!ret && peer_has(peer, VHOST_USER_PROTOCOL_F_MQ))
 		ret = ask_number(peer, VHOST_USER_GET_QUEUE_NUM, &peer->queues);
+	if (!ret && peer_has(peer, VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS))
+		ret = ask_number(peer, VHOST_USER_GET_MAX_MEM_SLOTS, &peer->slots);
 	return ret;
 }
 

@@ -18,6 +18,7 @@ struct vhost_user_peer {
 	uint64_t features; /* with VHOST_USER_F_PROTOCOL_FEATURES */
 	uint64_t protocol; /* VHOST_USER_PROTOCOL_F_* that are in use */
 	uint64_t queues;   /* that it has at most; 0: it does not say */
+	uint64_t slots;	   /* regions of memory that it takes one by one */
 };
 
 static inline bool peer_has(const struct vhost_user_peer *peer, unsigned protocol_feature)

@@ -35,6 +35,9 @@ const char *vhost_user_name(uint32_t request)
 		[VHOST_USER_GET_INFLIGHT_FD] = "GET_INFLIGHT_FD",
 		[VHOST_USER_SET_INFLIGHT_FD] = "SET_INFLIGHT_FD",
 		[VHOST_USER_RESET_DEVICE] = "RESET_DEVICE",
+		[VHOST_USER_GET_MAX_MEM_SLOTS] = "GET_MAX_MEM_SLOTS",
+		[VHOST_USER_ADD_MEM_REG] = "ADD_MEM_REG",
+		[VHOST_USER_REM_MEM_REG] = "REM_MEM_REG",
 	};
 
 	return request < ARRAY_SIZE(names) && names[request] ? names[request] : "?";

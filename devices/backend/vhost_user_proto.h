@@ -39,6 +39,9 @@ enum vhost_user_request {
 	VHOST_USER_GET_INFLIGHT_FD = 31,
 	VHOST_USER_SET_INFLIGHT_FD = 32,
 	VHOST_USER_RESET_DEVICE = 34,
+	VHOST_USER_GET_MAX_MEM_SLOTS = 36,
+	VHOST_USER_ADD_MEM_REG = 37,
+	VHOST_USER_REM_MEM_REG = 38,
 };
 
 /* What a daemon asks of us, on a socket of its own. */
@@ -59,6 +62,7 @@ enum {
 	VHOST_USER_PROTOCOL_F_CONFIG = 9,
 	VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD = 12,
 	VHOST_USER_PROTOCOL_F_RESET_DEVICE = 13,
+	VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS = 15,
 };
 
 enum {
@@ -79,6 +83,11 @@ struct vhost_user_region {
 struct vhost_user_memory {
 	uint32_t count, padding;
 	struct vhost_user_region regions[VHOST_USER_MAX_REGIONS];
+};
+
+struct vhost_user_slot {
+	uint64_t padding;
+	struct vhost_user_region region;
 };
 
 struct vhost_user_log {
@@ -113,6 +122,7 @@ struct vhost_user_message {
 		struct vhost_vring_state state;
 		struct vhost_vring_addr address;
 		struct vhost_user_memory memory;
+		struct vhost_user_slot slot;
 		struct vhost_user_log log;
 		struct vhost_user_config config;
 		struct vhost_user_inflight inflight;

@@ -5,8 +5,8 @@
  * descriptors for addresses; the rest is as with the kernel (backend/vhost.h).
  *
  *   open      connect → GET_FEATURES → protocol features → GET_QUEUE_NUM → SET_OWNER → GET_CONFIG
- *   start     inflight region → SET_FEATURES → SET_MEM_TABLE (RAM's memfd) → per ring NUM, BASE,
- *             ADDR, ERR, CALL, KICK → SET_VRING_ENABLE
+ *   start     inflight region → SET_FEATURES → SET_MEM_TABLE or ADD_MEM_REG (RAM's memfd) → per ring
+ *             NUM, BASE, ADDR, ERR, CALL, KICK → SET_VRING_ENABLE
  *   stop      per ring GET_VRING_BASE, and until all that it took is used → RESET_DEVICE
  *   lost      the rings wait. Each second: connect, as at open; then as at start, at the used index;
  *             what was in flight is in the inflight region, which outlives the daemon

@@ -23,9 +23,10 @@ enum {
 	SET_NUM = 8, SET_ADDR = 9, SET_BASE = 10, GET_BASE = 11, SET_KICK = 12, SET_CALL = 13,
 	SET_ERR = 14, GET_PROTOCOL = 15, SET_PROTOCOL = 16, GET_QUEUE_NUM = 17, ENABLE = 18,
 	SET_REQ_FD = 21, GET_CONFIG = 24, SET_CONFIG = 25, GET_INFLIGHT = 31, SET_INFLIGHT = 32,
-	RESET_DEVICE = 34,
+	RESET_DEVICE = 34, GET_SLOTS = 36, ADD_REGION = 37, REMOVE_REGION = 38,
 };
-enum { MQ = 0, LOG_SHMFD = 1, REPLY_ACK = 3, BACKEND_REQ = 5, CONFIG = 9, INFLIGHT = 12, RESET = 13 };
+enum { MQ = 0, LOG_SHMFD = 1, REPLY_ACK = 3, BACKEND_REQ = 5, CONFIG = 9, INFLIGHT = 12, RESET = 13,
+       SLOTS = 15 };
 
 static const uint64_t RING_BITS =
 	BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_RING_F_INDIRECT_DESC) | BIT(VIRTIO_RING_F_EVENT_IDX);
@@ -34,7 +35,7 @@ static const uint64_t FEATURES = RING_BITS | BIT(VIRTIO_BLK_F_FLUSH) | BIT(VIRTI
 				 BIT(VIRTIO_F_ACCESS_PLATFORM) | BIT(VIRTIO_F_RING_PACKED);
 static const uint64_t OFFERED = RING_BITS | BIT(VIRTIO_BLK_F_FLUSH) | BIT(VIRTIO_BLK_F_MQ);
 static const uint64_t PROTOCOL = BIT(MQ) | BIT(LOG_SHMFD) | BIT(REPLY_ACK) | BIT(BACKEND_REQ) |
-				 BIT(CONFIG) | BIT(INFLIGHT) | BIT(RESET) | BIT(15);
+				 BIT(CONFIG) | BIT(INFLIGHT) | BIT(RESET) | BIT(17);
 
 struct fixture {
 	struct mock_env env;
@@ -213,6 +214,63 @@ static void test_memory_is_that_of_the_guest(void **state)
 		assert_int_equal(f->daemon.vhost.regions[i].guest_phys_addr,
 				 f->env.mem.slots[i].gpa);
 	}
+}
+
+static void with_protocol(struct fixture *f, uint64_t protocol)
+{
+	fake_daemon_kill(&f->daemon);
+	f->daemon.protocol = protocol;
+	fake_daemon_start(&f->daemon);
+}
+
+static struct gmem_slot slot_at(const struct fixture *f, uint64_t gpa)
+{
+	const struct gmem_slot *first = &f->env.mem.slots[0];
+
+	return (struct gmem_slot){ .gpa = gpa, .len = 4096, .hva = first->hva, .fd = first->fd,
+				   .offset = first->offset };
+}
+
+/* What stays is told once, not at each start and change. */
+static void test_memory_region_by_region(void **state)
+{
+	struct fixture *f = *state;
+	struct gmem_listener *listener;
+	struct gmem_slot slot = slot_at(f, 1ULL << 40);
+
+	with_protocol(f, PROTOCOL | BIT(SLOTS));
+	open_and_start(f);
+	assert_int_equal(fake_daemon_count(&f->daemon, SET_MEM_TABLE), 0);
+	assert_int_equal(fake_daemon_count(&f->daemon, ADD_REGION), f->env.mem.count);
+	expect_echo(f, 0);
+	listener = f->env.mem.listeners;
+	assert_int_equal(listener->add(listener, &slot), 0);
+	assert_int_equal(f->daemon.regions, f->env.mem.count + 1);
+	listener->remove(listener, &slot);
+	assert_int_equal(f->daemon.regions, f->env.mem.count);
+	assert_int_equal(fake_daemon_count(&f->daemon, REMOVE_REGION), 1);
+	virtio_freeze(f->dev);
+	virtio_thaw(f->dev);
+	assert_int_equal(fake_daemon_count(&f->daemon, ADD_REGION), f->env.mem.count + 1);
+	expect_echo(f, 0);
+	/* The next one knows nothing of it. */
+	fake_daemon_kill(&f->daemon);
+	mock_env_dispatch(&f->env);
+	fake_daemon_start(&f->daemon);
+	await_connection(f, 2);
+	mock_env_dispatch(&f->env);
+	assert_int_equal(fake_daemon_count(&f->daemon, ADD_REGION), f->env.mem.count);
+	expect_echo(f, 0);
+}
+
+static void test_fewer_slots_than_regions(void **state)
+{
+	struct fixture *f = *state;
+
+	f->daemon.slots = f->env.mem.count - 1;
+	with_protocol(f, PROTOCOL | BIT(SLOTS));
+	open_device(f);
+	assert_true(start(f) & VIRTIO_CONFIG_S_NEEDS_RESET);
 }
 
 static void test_requests_pass(void **state)
@@ -614,6 +672,7 @@ static void test_mischief(void **state)
 		GET_FEATURES, GET_PROTOCOL, SET_PROTOCOL, GET_QUEUE_NUM, SET_OWNER, GET_CONFIG,
 		SET_REQ_FD, GET_INFLIGHT, SET_INFLIGHT, SET_FEATURES, SET_MEM_TABLE, SET_NUM,
 		SET_BASE, SET_ADDR, SET_ERR, SET_CALL, SET_KICK, ENABLE, GET_BASE, RESET_DEVICE,
+		GET_SLOTS, ADD_REGION,
 	};
 	struct fixture *f = *state;
 
@@ -627,6 +686,9 @@ static void test_mischief(void **state)
 			for (unsigned i = 0; i < QUEUES; i++)
 				mock_ring_init(&f->rings[i], &f->env, SIZE);
 			capture_stderr_begin(&capture);
+			fake_daemon_kill(&f->daemon);
+			f->daemon.protocol = PROTOCOL |
+					     (requests[r] > RESET_DEVICE ? BIT(SLOTS) : 0);
 			restart_as(f, (enum fake_mischief)m, requests[r]);
 			assert_true(run_for_ns(f, live) < 5000000000);
 			capture_stderr_end(&capture, said, sizeof(said));
@@ -756,6 +818,8 @@ int main(void)
 		TEST(test_meeting),
 		TEST(test_start),
 		TEST(test_memory_is_that_of_the_guest),
+		TEST(test_memory_region_by_region),
+		TEST(test_fewer_slots_than_regions),
 		TEST(test_requests_pass),
 		TEST(test_stop_and_start),
 		TEST(test_reset),

@@ -19,7 +19,8 @@ enum {
 	SET_LOG_FD, SET_VRING_NUM, SET_VRING_ADDR, SET_VRING_BASE, GET_VRING_BASE, SET_VRING_KICK,
 	SET_VRING_CALL, SET_VRING_ERR, GET_PROTOCOL_FEATURES, SET_PROTOCOL_FEATURES, GET_QUEUE_NUM,
 	SET_VRING_ENABLE, SET_BACKEND_REQ_FD = 21, GET_CONFIG = 24, SET_CONFIG = 25,
-	GET_INFLIGHT_FD = 31, SET_INFLIGHT_FD = 32, RESET_DEVICE = 34,
+	GET_INFLIGHT_FD = 31, SET_INFLIGHT_FD = 32, RESET_DEVICE = 34, GET_MAX_MEM_SLOTS = 36,
+	ADD_MEM_REG = 37, REM_MEM_REG = 38,
 };
 
 struct message {
@@ -117,35 +118,84 @@ static void forget_memory(struct fake_daemon *daemon)
 		close_fd(&daemon->region_fds[--daemon->regions]);
 }
 
+struct table {
+	struct {
+		uint32_t nregions, padding;
+	} memory;
+	struct vhost_memory_region regions[FDS_MAX];
+};
+
+static void take_table(struct fake_daemon *daemon, struct table *table)
+{
+	daemon->regions = table->memory.nregions;
+	(void)fake_vhost_ioctl(&daemon->vhost, VHOST_SET_MEM_TABLE, &table->memory);
+}
+
+static struct table table_of(const struct fake_daemon *daemon)
+{
+	struct table table = { .memory.nregions = daemon->regions };
+
+	memcpy(table.regions, daemon->vhost.regions, daemon->regions * sizeof(table.regions[0]));
+	return table;
+}
+
+/* As on the wire: guest address, length, frontend's address, offset in the file. */
+static void put_region(struct fake_daemon *daemon, struct table *table, const uint8_t *wire, int fd)
+{
+	unsigned i = table->memory.nregions++;
+	uint64_t region[4];
+	struct stat st = { 0 };
+
+	memcpy(region, wire, sizeof(region));
+	table->regions[i] = (struct vhost_memory_region){
+		.guest_phys_addr = region[0], .memory_size = region[1], .userspace_addr = region[2]
+	};
+	wrong_if(daemon, fstat(fd, &st) || region[3] + region[1] > (uint64_t)st.st_size);
+	/* It would be a SIGBUS in the frontend. */
+	wrong_if(daemon, !ftruncate(fd, 0));
+	daemon->region_fds[i] = fd;
+	daemon->region_offsets[i] = region[3];
+}
+
 static void set_memory(struct fake_daemon *daemon, struct message *m)
 {
-	struct {
-		struct {
-			uint32_t nregions, padding;
-		} memory;
-		struct vhost_memory_region regions[FDS_MAX];
-	} table = { .memory.nregions = *(uint32_t *)(void *)m->body };
+	struct table table = { 0 };
 
 	forget_memory(daemon);
-	wrong_if(daemon, table.memory.nregions != m->fd_count || m->size != 8 + m->fd_count * 32);
-	for (unsigned i = 0; i < m->fd_count; i++) {
-		uint64_t region[4];
-		struct stat st = { 0 };
-
-		memcpy(region, m->body + 8 + i * sizeof(region), sizeof(region));
-		table.regions[i] = (struct vhost_memory_region){
-			.guest_phys_addr = region[0], .memory_size = region[1],
-			.userspace_addr = region[2]
-		};
-		wrong_if(daemon, fstat(m->fds[i], &st) || region[3] + region[1] > (uint64_t)st.st_size);
-		/* It would be a SIGBUS in the frontend. */
-		wrong_if(daemon, !ftruncate(m->fds[i], 0));
-		daemon->region_fds[i] = m->fds[i];
-		daemon->region_offsets[i] = region[3];
-	}
-	daemon->regions = m->fd_count;
+	wrong_if(daemon, *(uint32_t *)(void *)m->body != m->fd_count || m->size != 8 + m->fd_count * 32);
+	for (unsigned i = 0; i < m->fd_count; i++)
+		put_region(daemon, &table, m->body + 8 + i * 32UL, m->fds[i]);
 	m->fd_count = 0;
-	(void)fake_vhost_ioctl(&daemon->vhost, VHOST_SET_MEM_TABLE, &table.memory);
+	take_table(daemon, &table);
+}
+
+static void add_region(struct fake_daemon *daemon, struct message *m)
+{
+	struct table table = table_of(daemon);
+
+	wrong_if(daemon, m->size != 40 || daemon->regions >= daemon->slots);
+	put_region(daemon, &table, m->body + 8, only_fd(daemon, m));
+	take_table(daemon, &table);
+}
+
+static void remove_region(struct fake_daemon *daemon, const struct message *m)
+{
+	struct table table = table_of(daemon);
+	unsigned last = table.memory.nregions - 1, i = 0;
+	uint64_t gpa;
+
+	memcpy(&gpa, m->body + 8, sizeof(gpa));
+	while (i <= last && table.regions[i].guest_phys_addr != gpa)
+		i++;
+	wrong_if(daemon, m->size != 40 || m->fd_count || i > last || !daemon->regions);
+	if (i > last || !daemon->regions)
+		return;
+	close(daemon->region_fds[i]);
+	table.regions[i] = table.regions[last];
+	daemon->region_fds[i] = daemon->region_fds[last];
+	daemon->region_offsets[i] = daemon->region_offsets[last];
+	table.memory.nregions = last;
+	take_table(daemon, &table);
 }
 
 static void set_log(struct fake_daemon *daemon, struct message *m)
@@ -321,6 +371,15 @@ static bool handle(struct fake_daemon *daemon, struct message *m)
 		return false;
 	case RESET_DEVICE:
 		return false;
+	case GET_MAX_MEM_SLOTS:
+		set_number(m, daemon->slots);
+		return true;
+	case ADD_MEM_REG:
+		add_region(daemon, m);
+		return false;
+	case REM_MEM_REG:
+		remove_region(daemon, m);
+		return false;
 	default:
 		daemon->errors++;
 		return false;
@@ -471,7 +530,7 @@ void fake_daemon_init(struct fake_daemon *daemon, struct loop *loop, uint64_t fe
 		      uint64_t protocol)
 {
 	*daemon = (struct fake_daemon){ .loop = loop, .features = features, .protocol = protocol,
-					.queues = 2, .listener = -1, .sock = -1, .stop_fd = -1,
+					.queues = 2, .slots = FDS_MAX, .listener = -1, .sock = -1, .stop_fd = -1,
 					.requests = -1, .inflight = -1 };
 	fake_vhost_init(&daemon->vhost, loop, features);
 	strcpy(daemon->folder, "/tmp/kinglet-daemon-XXXXXX");

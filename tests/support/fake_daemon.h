@@ -35,7 +35,7 @@ enum { FAKE_DAEMON_LOG = 512 };
 struct fake_daemon {
 	/* Set by the test while it does not run. */
 	uint64_t features, protocol;
-	unsigned queues;
+	unsigned queues, slots;
 	uint8_t config[256];
 	unsigned config_len; /* of more it gives nothing */
 	enum fake_mischief mischief;
