@@ -168,7 +168,10 @@ static int enable_rings(struct vhost_user *user)
 
 static int run(struct vhost *vhost)
 {
-	return enable_rings(user_of(vhost));
+	struct vhost_user *user = user_of(vhost);
+	int ret = enable_rings(user);
+
+	return ret ? ret : vhost_user_say_live(user);
 }
 
 int vhost_user_use_rings(struct vhost *vhost, unsigned count)
@@ -247,11 +250,7 @@ static int start(struct backend *backend, struct virtio_dev *dev)
 /* The driver's requests are over, and so is the record of them. */
 static void forget(struct vhost_user *user)
 {
-	struct vhost_user_message message;
-
-	if (peer_has(&user->peer, VHOST_USER_PROTOCOL_F_RESET_DEVICE))
-		(void)!peer_tell(&user->peer, &(struct vhost_user_exchange){
-					 .request = VHOST_USER_RESET_DEVICE }, &message);
+	vhost_user_say_reset(user);
 	close_fd(&user->inflight_fd);
 }
 

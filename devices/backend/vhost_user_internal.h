@@ -42,6 +42,14 @@ __must_check int vhost_user_tell_ring(struct vhost_user *user, uint32_t request,
 				      unsigned number);
 
 /*
+ * The device's status is DRIVER_OK, if the daemon wants to hear of it. -EREMOTEIO: it does not agree
+ * to the features, or needs a reset; errors of peer_ask().
+ */
+__must_check int vhost_user_say_live(struct vhost_user *user);
+/* The same for 0: by the status, else by RESET_DEVICE, or not at all. */
+void vhost_user_say_reset(struct vhost_user *user);
+
+/*
  * Before a start: the daemon gets the inflight region, which is made by it if there is none. 0
  * without that protocol feature. -EPROTO: it made none; errors of peer_ask().
  */

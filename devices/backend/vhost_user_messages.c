@@ -205,6 +205,37 @@ int vhost_user_tell_ring(struct vhost_user *user, uint32_t request, unsigned ind
 	return set_state(user, request, &state);
 }
 
+int vhost_user_say_live(struct vhost_user *user)
+{
+	struct vhost_user_message message = {
+		.body.number = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
+			       VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK
+	};
+	const struct vhost_user_exchange exchange = { .request = VHOST_USER_GET_STATUS,
+						      .at_least = sizeof(message.body.number) };
+	const uint64_t asked = VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_NEEDS_RESET;
+	int ret;
+
+	if (!peer_has(&user->peer, VHOST_USER_PROTOCOL_F_STATUS))
+		return 0;
+	ret = tell(user, VHOST_USER_SET_STATUS, sizeof(message.body.number), &message);
+	if (!ret)
+		ret = peer_ask(&user->peer, &exchange, &message);
+	if (ret)
+		return ret;
+	return (message.body.number & asked) == VIRTIO_CONFIG_S_FEATURES_OK ? 0 : -EREMOTEIO;
+}
+
+void vhost_user_say_reset(struct vhost_user *user)
+{
+	struct vhost_user_message message = { .body.number = 0 };
+
+	if (peer_has(&user->peer, VHOST_USER_PROTOCOL_F_STATUS))
+		(void)!tell(user, VHOST_USER_SET_STATUS, sizeof(message.body.number), &message);
+	else if (peer_has(&user->peer, VHOST_USER_PROTOCOL_F_RESET_DEVICE))
+		(void)!tell(user, VHOST_USER_RESET_DEVICE, 0, &message);
+}
+
 static int new_inflight(struct vhost_user *user)
 {
 	const struct vhost *vhost = &user->vhost;

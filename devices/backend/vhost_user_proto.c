@@ -38,6 +38,8 @@ const char *vhost_user_name(uint32_t request)
 		[VHOST_USER_GET_MAX_MEM_SLOTS] = "GET_MAX_MEM_SLOTS",
 		[VHOST_USER_ADD_MEM_REG] = "ADD_MEM_REG",
 		[VHOST_USER_REM_MEM_REG] = "REM_MEM_REG",
+		[VHOST_USER_SET_STATUS] = "SET_STATUS",
+		[VHOST_USER_GET_STATUS] = "GET_STATUS",
 	};
 
 	return request < ARRAY_SIZE(names) && names[request] ? names[request] : "?";

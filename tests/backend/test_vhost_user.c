@@ -24,9 +24,10 @@ enum {
 	SET_ERR = 14, GET_PROTOCOL = 15, SET_PROTOCOL = 16, GET_QUEUE_NUM = 17, ENABLE = 18,
 	SET_REQ_FD = 21, GET_CONFIG = 24, SET_CONFIG = 25, GET_INFLIGHT = 31, SET_INFLIGHT = 32,
 	RESET_DEVICE = 34, GET_SLOTS = 36, ADD_REGION = 37, REMOVE_REGION = 38,
+	SET_STATUS = 39, GET_STATUS = 40,
 };
 enum { MQ = 0, LOG_SHMFD = 1, REPLY_ACK = 3, BACKEND_REQ = 5, CONFIG = 9, INFLIGHT = 12, RESET = 13,
-       SLOTS = 15 };
+       SLOTS = 15, STATUS = 16 };
 
 static const uint64_t RING_BITS =
 	BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_RING_F_INDIRECT_DESC) | BIT(VIRTIO_RING_F_EVENT_IDX);
@@ -319,6 +320,38 @@ static void test_reset(void **state)
 		assert_false(start(f) & VIRTIO_CONFIG_S_NEEDS_RESET);
 		assert_int_equal(f->daemon.made_inflights, round + 1);
 	}
+}
+
+/* Live, paused and reset: a pause is not the driver's. */
+static void test_status(void **state)
+{
+	struct fixture *f = *state;
+
+	with_protocol(f, PROTOCOL | BIT(STATUS));
+	open_device(f);
+	assert_int_equal(f->daemon.status, 0);
+	assert_false(start(f) & VIRTIO_CONFIG_S_NEEDS_RESET);
+	assert_int_equal(f->daemon.status, VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
+						   VIRTIO_CONFIG_S_FEATURES_OK |
+						   VIRTIO_CONFIG_S_DRIVER_OK);
+	expect_echo(f, 0);
+	virtio_freeze(f->dev);
+	assert_true(f->daemon.status & VIRTIO_CONFIG_S_DRIVER_OK);
+	virtio_thaw(f->dev);
+	mock_driver_status(f->dev, 0);
+	assert_int_equal(f->daemon.status, 0);
+	assert_int_equal(fake_daemon_count(&f->daemon, RESET_DEVICE), 0);
+}
+
+static void test_status_of_a_daemon_that_does_not_agree(void **state)
+{
+	struct fixture *f = *state;
+
+	f->daemon.disagrees = VIRTIO_CONFIG_S_FEATURES_OK;
+	with_protocol(f, PROTOCOL | BIT(STATUS));
+	open_device(f);
+	assert_true(start(f) & VIRTIO_CONFIG_S_NEEDS_RESET);
+	assert_int_equal(f->daemon.vhost.rings[0].kick, -1);
 }
 
 static void test_daemon_without_extensions(void **state)
@@ -672,7 +705,7 @@ static void test_mischief(void **state)
 		GET_FEATURES, GET_PROTOCOL, SET_PROTOCOL, GET_QUEUE_NUM, SET_OWNER, GET_CONFIG,
 		SET_REQ_FD, GET_INFLIGHT, SET_INFLIGHT, SET_FEATURES, SET_MEM_TABLE, SET_NUM,
 		SET_BASE, SET_ADDR, SET_ERR, SET_CALL, SET_KICK, ENABLE, GET_BASE, RESET_DEVICE,
-		GET_SLOTS, ADD_REGION,
+		GET_SLOTS, ADD_REGION, SET_STATUS, GET_STATUS,
 	};
 	struct fixture *f = *state;
 
@@ -688,7 +721,7 @@ static void test_mischief(void **state)
 			capture_stderr_begin(&capture);
 			fake_daemon_kill(&f->daemon);
 			f->daemon.protocol = PROTOCOL |
-					     (requests[r] > RESET_DEVICE ? BIT(SLOTS) : 0);
+					     (requests[r] > RESET_DEVICE ? BIT(SLOTS) | BIT(STATUS) : 0);
 			restart_as(f, (enum fake_mischief)m, requests[r]);
 			assert_true(run_for_ns(f, live) < 5000000000);
 			capture_stderr_end(&capture, said, sizeof(said));
@@ -823,6 +856,8 @@ int main(void)
 		TEST(test_requests_pass),
 		TEST(test_stop_and_start),
 		TEST(test_reset),
+		TEST(test_status),
+		TEST(test_status_of_a_daemon_that_does_not_agree),
 		TEST(test_daemon_without_extensions),
 		TEST(test_configuration_space),
 		TEST(test_write_log),

@@ -96,9 +96,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const uint64_t features = 1ULL << VIRTIO_F_VERSION_1 | VIRTQ_FEATURES | 1ULL << 30 |
 				  1ULL << VHOST_F_LOG_ALL | 1ULL << VIRTIO_BLK_F_MQ;
-	/* MQ, LOG_SHMFD, REPLY_ACK, BACKEND_REQ, CONFIG, INFLIGHT_SHMFD, RESET_DEVICE */
+	/* MQ, LOG_SHMFD, REPLY_ACK, BACKEND_REQ, CONFIG, INFLIGHT_SHMFD, RESET_DEVICE, MEM_SLOTS,
+	   STATUS */
 	const uint64_t protocol = 1 << 0 | 1 << 1 | 1 << 3 | 1 << 5 | 1 << 9 | 1 << 12 | 1 << 13 |
-				  1 << 15;
+				  1 << 15 | 1 << 16;
 	struct fuzz_input in = { data, size };
 	static struct scene s = { .g.shared = true };
 	size_t theirs = fuzz_take(&in, 1) % 128;

@@ -20,7 +20,7 @@ enum {
 	SET_VRING_CALL, SET_VRING_ERR, GET_PROTOCOL_FEATURES, SET_PROTOCOL_FEATURES, GET_QUEUE_NUM,
 	SET_VRING_ENABLE, SET_BACKEND_REQ_FD = 21, GET_CONFIG = 24, SET_CONFIG = 25,
 	GET_INFLIGHT_FD = 31, SET_INFLIGHT_FD = 32, RESET_DEVICE = 34, GET_MAX_MEM_SLOTS = 36,
-	ADD_MEM_REG = 37, REM_MEM_REG = 38,
+	ADD_MEM_REG = 37, REM_MEM_REG = 38, SET_STATUS = 39, GET_STATUS = 40,
 };
 
 struct message {
@@ -371,6 +371,12 @@ static bool handle(struct fake_daemon *daemon, struct message *m)
 		return false;
 	case RESET_DEVICE:
 		return false;
+	case SET_STATUS:
+		daemon->status = number & ~daemon->disagrees;
+		return false;
+	case GET_STATUS:
+		set_number(m, daemon->status);
+		return true;
 	case GET_MAX_MEM_SLOTS:
 		set_number(m, daemon->slots);
 		return true;

@@ -36,6 +36,7 @@ struct fake_daemon {
 	/* Set by the test while it does not run. */
 	uint64_t features, protocol;
 	unsigned queues, slots;
+	uint64_t disagrees; /* bits of the status that it does not take over */
 	uint8_t config[256];
 	unsigned config_len; /* of more it gives nothing */
 	enum fake_mischief mischief;
@@ -62,6 +63,7 @@ struct fake_daemon {
 	int requests; /* the socket for our own; -1: none */
 	int inflight; /* last set; -1: none */
 	unsigned made_inflights;
+	uint64_t status;
 	uint64_t enabled; /* by ring */
 	void *log_map;
 	size_t log_len;
