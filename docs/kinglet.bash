@@ -54,13 +54,13 @@ _kinglet_argument()
 	--incoming) ;;
 	--cpus) ;;
 	--memory) ;;
-	--disk) keys="path= readonly copy direct serial= queues= aio= format= vhost-user=" ;;
-	--net) keys="tap= create fd= mac= vhost= vhostfd= queues= poll= offloads= vhost-user= user forward= dns= loopback=" ;;
+	--disk) keys="path= readonly copy direct serial= queues= aio= format= vhost-user= reconnect=" ;;
+	--net) keys="tap= create fd= mac= vhost= vhostfd= queues= poll= offloads= vhost-user= reconnect= user forward= dns= loopback=" ;;
 	--scsi) keys="path= readonly wwpn= queues= format=" ;;
 	--vsock) keys="cid=" ;;
 	--balloon) keys="size= deflate-on-oom= free-page-reporting= stats=" ;;
 	--fs) keys="tag= vhost-user= queues=" ;;
-	--device) keys="type= vhost-user= queues= config=" ;;
+	--device) keys="type= vhost-user= queues= config= reconnect=" ;;
 	--rng) _kinglet_words "$2" "on off" ;;
 	--timeout) ;;
 	--gdb) keys="listen= nowait" ;;

@@ -9,7 +9,7 @@
 /* Between requests of a daemon that are served. */
 enum { PAUSE_NS = 10000000 };
 
-/* For an end, which the machine waits for, and between attempts to connect. */
+/* For an end, which the machine waits for. */
 static uint64_t fifth(const struct vhost_user *user)
 {
 	return user->options.patience_ns / 5;
@@ -219,7 +219,8 @@ static void set_waiting(struct vhost_user *user, bool on)
 static void wait_for_daemon(struct vhost_user *user)
 {
 	set_waiting(user, true);
-	loop_timer_set(&user->retry, fifth(user));
+	loop_timer_set(&user->retry, user->options.reconnect ?
+				     user->options.reconnect * 1000000000ULL : fifth(user));
 }
 
 static int start(struct backend *backend, struct virtio_dev *dev)

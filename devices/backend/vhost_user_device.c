@@ -155,6 +155,7 @@ int vhost_user_device_new(struct virtio_dev **out, const struct virtio_env *env,
 		.config_len = options->config ? 0 : options->config_len,
 		.in_order = options->id == VIRTIO_ID_NET,
 		.patience_ns = options->patience_ns,
+		.reconnect = options->reconnect,
 	};
 	_cleanup_free_ struct device *device = calloc(1, sizeof(*device));
 	int ret;

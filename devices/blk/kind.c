@@ -30,6 +30,7 @@ enum {
 	DISK_AIO,
 	DISK_FORMAT,
 	DISK_VHOST_USER,
+	DISK_RECONNECT,
 };
 
 static const struct option disk_table[] = {
@@ -84,6 +85,7 @@ static const struct option disk_table[] = {
 			"qemu-storage-daemon, with its queues; nothing else is given then",
 		DISK(vhost_user),
 	},
+	[DISK_RECONNECT] = { VHOST_USER_RECONNECT, DISK(reconnect) },
 };
 
 static const char *disk_finish(void *item, uint64_t given)
@@ -92,8 +94,10 @@ static const char *disk_finish(void *item, uint64_t given)
 	const struct image_options *image = &disk->image;
 
 	if (disk->vhost_user)
-		return given & ~(1ULL << DISK_VHOST_USER) ?
+		return given & ~(1ULL << DISK_VHOST_USER | 1ULL << DISK_RECONNECT) ?
 			       "has vhost-user and more; image and queues are the daemon's" : NULL;
+	if (given >> DISK_RECONNECT & 1)
+		return "has reconnect without vhost-user; an image does not go away";
 	if (!(given >> DISK_PATH & 1))
 		return "names no image; write --disk FILE";
 	if (image->copy && (image->readonly || image->direct))
@@ -165,6 +169,7 @@ static int disk_create(struct virtio_dev **out, const struct virtio_env *env, un
 		.id = VIRTIO_ID_BLOCK,
 		.pci_class = VIRTIO_BLK_PCI_CLASS,
 		.path = disk->vhost_user,
+		.reconnect = disk->reconnect,
 		.queue_size = VIRTIO_BLK_QUEUE_SIZE,
 		.config_len = VIRTIO_BLK_CONFIG_LEN,
 		.queues_at = offsetof(struct virtio_blk_config, num_queues),

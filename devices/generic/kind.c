@@ -7,7 +7,7 @@
 
 #define GENERIC(member) OPTION_FIELD(struct generic_config, member)
 
-enum { GENERIC_TYPE, GENERIC_VHOST_USER, GENERIC_QUEUES, GENERIC_CONFIG };
+enum { GENERIC_TYPE, GENERIC_VHOST_USER, GENERIC_QUEUES, GENERIC_CONFIG, GENERIC_RECONNECT };
 
 /* Those with a fixed number of queues; virtio 1.2 §5 has queues and spaces. */
 static const struct known {
@@ -45,6 +45,7 @@ static const struct option generic_table[] = {
 		.help = "length of its configuration space",
 		GENERIC(space),
 	},
+	[GENERIC_RECONNECT] = { VHOST_USER_RECONNECT, GENERIC(reconnect) },
 };
 
 static const struct known *find_known(const char *name)
@@ -130,6 +131,7 @@ static int generic_create(struct virtio_dev **out, const struct virtio_env *env,
 		.id = generic->id,
 		.pci_class = 0xff0000, /* no PCI class is known for it */
 		.path = generic->vhost_user,
+		.reconnect = generic->reconnect,
 		.queues = generic->queues,
 		.queue_size = 128,
 		.config_len = generic->space,

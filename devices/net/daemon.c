@@ -23,7 +23,7 @@ static int open_daemon(struct vhost **out, struct sys *sys, const struct net_con
 {
 	const struct vhost_user_options options = {
 		.name = "virtio-net", .path = config->vhost_user, .queues = config->queues,
-		.in_order = true,
+		.in_order = true, .reconnect = config->reconnect,
 	};
 	int ret = vhost_user_open(out, sys, &options);
 

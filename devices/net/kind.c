@@ -23,14 +23,15 @@ static const struct option_word vhost_words[] = {
 
 enum {
 	NET_TAP, NET_CREATE, NET_FD, NET_MAC, NET_VHOST, NET_VHOSTFD, NET_QUEUES, NET_POLL,
-	NET_OFFLOADS, NET_VHOST_USER, NET_USER, NET_FORWARD, NET_DNS, NET_LOOPBACK,
+	NET_OFFLOADS, NET_VHOST_USER, NET_RECONNECT, NET_USER, NET_FORWARD, NET_DNS, NET_LOOPBACK,
 };
 
-/* Keys that are a tap's only, a tap's and a daemon's, and a user network's. */
+/* Keys that are a tap's only, a daemon's, of both, and a user network's. */
 enum {
 	OF_TAP = 1 << NET_TAP | 1 << NET_CREATE | 1 << NET_FD | 1 << NET_VHOST | 1 << NET_VHOSTFD |
 		 1 << NET_POLL,
-	OF_BOTH = 1 << NET_VHOST_USER | 1 << NET_QUEUES | 1 << NET_OFFLOADS,
+	OF_DAEMON = 1 << NET_VHOST_USER | 1 << NET_RECONNECT,
+	OF_BOTH = 1 << NET_QUEUES | 1 << NET_OFFLOADS,
 	OF_USER = 1 << NET_FORWARD | 1 << NET_DNS | 1 << NET_LOOPBACK,
 };
 
@@ -99,6 +100,7 @@ static const struct option net_table[] = {
 			"switch or passt, instead of a tap",
 		NET(vhost_user),
 	},
+	[NET_RECONNECT] = { VHOST_USER_RECONNECT, NET(reconnect) },
 	[NET_USER] = {
 		.name = "user", .kind = OPTION_FLAG,
 		.help = "a network without root or a tap, instead of tap=: passt, a program of the "
@@ -138,7 +140,7 @@ static const char *net_finish(void *item, uint64_t given)
 
 	net->mac_set = given >> NET_MAC & 1;
 	if (net->user)
-		return given & (OF_TAP | OF_BOTH) ?
+		return given & (OF_TAP | OF_BOTH | OF_DAEMON) ?
 			       "has user with a key of a tap or a daemon; leave out one of them" :
 			       net_user_finish(net);
 	if (given & OF_USER)
@@ -146,6 +148,8 @@ static const char *net_finish(void *item, uint64_t given)
 	if (net->vhost_user)
 		return given & OF_TAP ? "has vhost-user with a key of a tap; leave out one of them" :
 					NULL;
+	if (given & OF_DAEMON)
+		return "has reconnect without vhost-user";
 	if (has_tap && has_fd)
 		return "has both tap= and fd=; give one of them";
 	if (!has_tap && !has_fd)

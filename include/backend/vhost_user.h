@@ -8,7 +8,7 @@
  *   start     inflight region → SET_FEATURES → SET_MEM_TABLE or ADD_MEM_REG (RAM's memfd) → per ring
  *             NUM, BASE, ADDR, ERR, CALL, KICK → SET_VRING_ENABLE
  *   stop      per ring GET_VRING_BASE, and until all that it took is used → RESET_DEVICE
- *   lost      the rings wait. Each second: connect, as at open; then as at start, at the used index;
+ *   lost      the rings wait. At times: connect, as at open; then as at start, at the used index;
  *             what was in flight is in the inflight region, which outlives the daemon
  *
  * The daemon is hostile: it can do to guest RAM what it likes, and nothing else. What it sends is
@@ -34,6 +34,8 @@ struct vhost_user_options {
 	 * when nothing was in flight.
 	 */
 	bool in_order;
+	/* Seconds between attempts to reach one that has ended. 0: a fifth of what it may take. */
+	unsigned reconnect;
 	/* What it may take for a start or a change; a fifth of it for an end. 0: 5 s. */
 	uint64_t patience_ns;
 };

@@ -5,6 +5,11 @@
 
 #include "backend/vhost_user.h"
 
+/* For a kind's row of options. */
+#define VHOST_USER_RECONNECT                                                                       \
+	.name = "reconnect", .metavar = "SECONDS", .kind = OPTION_NUMBER, .min = 1, .max = 3600,   \
+	.initial = "1", .help = "with vhost-user: between attempts to reach a daemon that has ended"
+
 struct vhost_user_device_options {
 	const char *model;  /* "virtio-blk" */
 	uint16_t id;	    /* VIRTIO_ID_* */
@@ -22,7 +27,8 @@ struct vhost_user_device_options {
 	 * keeps nothing but what its space says, and it is the same to the one that loads.
 	 */
 	const char *unsaved;
-	uint64_t patience_ns; /* as in struct vhost_user_options */
+	uint64_t patience_ns; /* as in struct vhost_user_options, */
+	unsigned reconnect;   /* and this */
 };
 
 /*

@@ -38,6 +38,7 @@ struct disk_config {
 	const char *serial;	    /* of at most 20 bytes, copied; NULL: none */
 	unsigned queues;	    /* 1..VIRTIO_BLK_MAX_QUEUES */
 	const char *vhost_user;	    /* socket of the daemon that has image and queues, or NULL */
+	unsigned reconnect;	    /* to the daemon, in seconds */
 };
 
 extern const struct device_kind blk_kind;

@@ -14,6 +14,7 @@ struct generic_config {
 	const char *vhost_user; /* socket of the daemon; outlives the device */
 	unsigned queues;	/* 1..256; 0 in the option: the name's */
 	unsigned space;		/* bytes of configuration space, at most 256; set: the name's */
+	unsigned reconnect;	/* to the daemon, in seconds */
 	uint16_t id;		/* of the type */
 };
 

@@ -35,6 +35,7 @@ struct net_config {
 	bool offloads;	 /* offer checksum and segmentation offloads */
 	unsigned queues; /* pairs, 1..VIRTIO_NET_MAX_PAIRS; the number of fds if any */
 	const char *vhost_user; /* the socket of a daemon that carries the frames; NULL: none */
+	unsigned reconnect;	/* to the daemon, in seconds */
 	bool user;	 /* a user network: passt carries the frames, and these are for it */
 	bool loopback;	 /* the gateway's address is the host's loopback */
 	const char *forwards[NET_FORWARDS_MAX]; /* "tcp:[ADDRESS/]PORT:PORT", checked */

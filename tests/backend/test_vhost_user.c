@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 
 enum { QUEUES = 2, SIZE = 8, CONFIG_LEN = 60, PATIENCE_NS = 2000000000 };
 
@@ -477,6 +478,19 @@ static void test_new_daemon_goes_on(void **state)
 	assert_int_equal(fake_daemon_count(&f->daemon, SET_INFLIGHT), 1);
 }
 
+static void test_reconnect(void **state)
+{
+	struct fixture *f = *state;
+	struct itimerspec next;
+
+	f->options.reconnect = 3000;
+	open_and_start(f);
+	fake_daemon_kill(&f->daemon);
+	mock_env_dispatch(&f->env);
+	assert_int_equal(timerfd_gettime(user_of_device(f)->retry.event.fd, &next), 0);
+	assert_in_range(next.it_value.tv_sec, 2000, 3000);
+}
+
 /* It used a request and died before it told. */
 static void test_interrupt_of_a_dead_daemon(void **state)
 {
@@ -864,6 +878,7 @@ int main(void)
 		TEST(test_changes_have_time_of_their_own),
 		TEST(test_daemon_that_cannot_log),
 		TEST(test_new_daemon_goes_on),
+		TEST(test_reconnect),
 		TEST(test_interrupt_of_a_dead_daemon),
 		TEST(test_without_a_record_a_ring_at_rest_goes_on),
 		TEST(test_without_a_record_requests_in_flight_break_it),

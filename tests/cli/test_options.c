@@ -260,7 +260,7 @@ static void a_user_network_reaches_its_fields(void **state)
 	PARSE_GOOD(&o, "k", "--net", "user", "--net",
 		   "user,forward=tcp:8080:80,mac=52:54:00:00:00:01,loopback=off,dns=::1,"
 		   "forward=udp:::1/53:5353,dns=1.1.1.1", "--net", "tap=user", "--net",
-		   "vhost-user=s,queues=2,offloads=off");
+		   "vhost-user=s,queues=2,offloads=off,reconnect=7");
 	assert_true(net_of(&o, 0)->user && net_of(&o, 0)->loopback && !net_of(&o, 0)->mac_set);
 	assert_int_equal(net_of(&o, 0)->forward_count + net_of(&o, 0)->dns_count, 0);
 	assert_true(net_of(&o, 1)->user && !net_of(&o, 1)->loopback && net_of(&o, 1)->mac_set);
@@ -273,6 +273,7 @@ static void a_user_network_reaches_its_fields(void **state)
 	assert_string_equal(net_of(&o, 2)->tap, "user");
 	assert_string_equal(net_of(&o, 3)->vhost_user, "s");
 	assert_int_equal(net_of(&o, 3)->queues, 2);
+	assert_int_equal(net_of(&o, 3)->reconnect, 7);
 	assert_false(net_of(&o, 3)->offloads);
 	options_destroy(&o.common);
 }
@@ -686,6 +687,9 @@ static void wrong_options_are_refused_in_one_line(void **state)
 		{ { "k", "--net", "mac=52:54:00:00:00:01" }, { "names no interface" } },
 		{ { "k", "--net", "vhost-user=s,tap=tap0" }, { "vhost-user with a key of a tap" } },
 		{ { "k", "--net", "vhost-user=s,forward=tcp:1:1" }, { "only for user" } },
+		{ { "k", "--net", "tap=t,reconnect=2" }, { "reconnect without vhost-user" } },
+		{ { "k", "--disk", "f,reconnect=2" }, { "reconnect without vhost-user" } },
+		{ { "k", "--disk", "vhost-user=s,reconnect=0" }, { "reconnect" } },
 		{ { "k", "--net", "user,vhost-user=s" }, { "a key of a tap or a daemon" } },
 		{ { "k", "--net", "tap=t,fd=3" }, { "both tap= and fd=" } },
 		{ { "k", "--net", "user=1" }, { "user takes no value" } },
