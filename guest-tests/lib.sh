@@ -12,6 +12,7 @@
 #   $IMAGES             third-party boot images, for the scenario images
 #   $DEBIAN             an image of Debian with systemd, for the scenario debian
 #   $HOST_VMLINUX, $HOST_INITRD  the emulated host's kernel and initramfs, for snapshot-forks
+#   $DAEMONS            programs of Debian 13, for newer
 #   $case               the case to run
 #
 # After vm, or vm_start and vm_wait: $status is Kinglet's exit status, the file console
@@ -94,6 +95,13 @@ await_output() {
 		kill -0 "$vm" 2>/dev/null || running=
 		sleep 0.2
 	done
+}
+
+# newer PROGRAM ARGUMENT...: runs a program of $DAEMONS, whose C library is not the host's. exec, so
+# that in the background $! is the program.
+newer() {
+	exec "$DAEMONS/usr/lib64/ld-linux-x86-64.so.2" --library-path "$DAEMONS/usr/lib/x86_64-linux-gnu" \
+		"$DAEMONS/$1" "${@:2}"
 }
 
 # random FILE SIZE; sum FILE: sha256, for comparison with a guest's.

@@ -1,0 +1,53 @@
+# A network card that passt of Debian 13 carries by vhost-user: TCP and UDP both ways by checksum, the
+# driver bound again, and a killed passt, whose successor goes on.
+# arch: x86_64
+ip tuntap add up0 mode tap
+ip addr add 10.55.0.2/24 dev up0
+ip link set up0 up
+ip route add default via 10.55.0.1 dev up0
+"$TOOLS/net-check" serve 2000 >/dev/null &
+trap 'kill -KILL $(jobs -p) || :; ip link delete up0' EXIT
+daemon_start() {
+	rm -f /tmp/passt.sock
+	newer usr/bin/passt --foreground --quiet --ipv4-only --vhost-user --socket /tmp/passt.sock \
+		--tcp-ports 127.0.0.1/8300:3000 &
+	daemon=$!
+	timeout 60 bash -c 'until [ -S /tmp/passt.sock ]; do sleep 0.1; done'
+}
+guest_runs "$TOOLS/net-check" <<'END'
+modprobe -a virtio_pci virtio_net
+up() {
+	ip link set eth0 up
+	ip addr add 10.55.0.2/24 dev eth0
+	ip route add default via 10.55.0.1
+}
+up
+/net-check tcp 10.55.0.1 2000 2
+cd /sys/bus/virtio/drivers/virtio_net
+device=$(echo virtio*)
+for _ in 1 2 3; do
+	echo $device >unbind
+	echo $device >bind
+done
+up
+/net-check tcp 10.55.0.1 2000 1
+/net-check udp 10.55.0.1 2000 300 1400
+/net-check serve 3000 &
+read -r _
+/net-check tcp 10.55.0.1 2000 1
+echo 'scenario: all is right'
+END
+daemon_start
+vm_start run "$BZIMAGE" --initrd initrd --append "$cmdline" --net vhost-user=/tmp/passt.sock
+await_output serving 100
+"$TOOLS/net-check" tcp 127.0.0.1 8300 1
+kill -KILL $daemon
+wait $daemon || :
+daemon_start
+echo >&"$keyboard"
+vm_wait
+cat console messages
+expect_status 0
+expect_output 'scenario: all is right'
+expect_message 'serves it again'
+rm /tmp/passt.sock
