@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 
+#include <endian.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -175,6 +176,20 @@ int vhost_bind(struct vhost *vhost, struct virtio_dev *dev, unsigned first, unsi
 		vhost->backend.ops->destroy(&vhost->backend);
 	}
 	return ret;
+}
+
+int vhost_read_indices(const struct vhost *vhost, unsigned index, uint16_t *avail, uint16_t *used)
+{
+	struct virtq_rings rings;
+	int ret = virtq_map(vhost->rings[index].q, vhost->dev->mem,
+			    virtio_has(vhost->dev, VIRTIO_RING_F_EVENT_IDX), &rings);
+
+	if (ret)
+		return ret;
+	*avail = le16toh(__atomic_load_n(&((struct vring_avail *)rings.avail)->idx,
+					 __ATOMIC_ACQUIRE));
+	*used = le16toh(__atomic_load_n(&((struct vring_used *)rings.used)->idx, __ATOMIC_ACQUIRE));
+	return 0;
 }
 
 /* --- Start and stop --------------------------------------------------------------------------- */

@@ -8,6 +8,13 @@
 #include <linux/vhost.h>
 #include <stddef.h>
 
+/*
+ * What a driver may be offered of another's device: its own bits, and of the others (virtio 1.2 §6)
+ * those that split rings have.
+ */
+static const uint64_t VHOST_PASSED_FEATURES =
+	0xfffc000000ffffff | VIRTQ_FEATURES | 1ULL << VIRTIO_F_VERSION_1;
+
 /* struct vhost_memory with room for its flexible array; what follows the kernel does not read. */
 struct vhost_table {
 	struct {
@@ -58,6 +65,10 @@ __must_check int vhost_log_fit(struct vhost *vhost);
 
 /* Frees it, on or off. Idempotent. */
 void vhost_log_free(struct vhost_log *log);
+
+/* Ring `index`'s indices as the guest's memory has them. Errors of virtq_map(). */
+__must_check int vhost_read_indices(const struct vhost *vhost, unsigned index, uint16_t *avail,
+				    uint16_t *used);
 
 /* --- vhost_relay.c: while vhost->relays --- */
 

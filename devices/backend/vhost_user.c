@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "vhost_internal.h"
 #include "vhost_user_internal.h"
 
 #include "base/log.h"
@@ -15,12 +16,9 @@ static uint64_t fifth(const struct vhost_user *user)
 	return user->options.patience_ns / 5;
 }
 
-/* The device's own bits, and of the others (virtio 1.2 §6) those that split rings have. */
-static const uint64_t PASSED = 0xfffc000000ffffff | VIRTQ_FEATURES | 1ULL << VIRTIO_F_VERSION_1;
-
 uint64_t vhost_user_features(const struct vhost *vhost)
 {
-	return vhost->features & PASSED;
+	return vhost->features & VHOST_PASSED_FEATURES;
 }
 
 unsigned vhost_user_queues(const struct vhost *vhost)
@@ -98,7 +96,7 @@ static int meet(struct vhost_user *user)
 	log = peer_has(&user->peer, VHOST_USER_PROTOCOL_F_LOG_SHMFD) ? 1ULL << VHOST_F_LOG_ALL : 0;
 	/* What was offered once stays so. */
 	if (!vhost->dev)
-		vhost->features = user->peer.features & (PASSED | log);
+		vhost->features = user->peer.features & (VHOST_PASSED_FEATURES | log);
 	return vhost_user_get_config(user);
 }
 

@@ -3,7 +3,6 @@
 #include "vhost_internal.h"
 #include "vhost_user_internal.h"
 
-#include <endian.h>
 #include <string.h>
 #include <time.h>
 
@@ -45,23 +44,6 @@ static int set_state(struct vhost_user *user, uint32_t request, void *arg)
 	return tell(user, request, sizeof(message.body.state), &message);
 }
 
-/* The ring's indices as the guest's memory has them. */
-static int read_indices(const struct vhost_user *user, unsigned index, uint16_t *avail,
-			uint16_t *used)
-{
-	const struct virtio_dev *dev = user->vhost.dev;
-	struct virtq_rings rings;
-	int ret = virtq_map(user->vhost.rings[index].q, dev->mem,
-			    virtio_has(dev, VIRTIO_RING_F_EVENT_IDX), &rings);
-
-	if (ret)
-		return ret;
-	*avail = le16toh(__atomic_load_n(&((struct vring_avail *)rings.avail)->idx,
-					 __ATOMIC_ACQUIRE));
-	*used = le16toh(__atomic_load_n(&((struct vring_used *)rings.used)->idx, __ATOMIC_ACQUIRE));
-	return 0;
-}
-
 /* A driver that has not zeroed its ring begins with a lag, which then stays. */
 static int set_addresses(struct vhost_user *user, uint32_t request, void *arg)
 {
@@ -69,7 +51,7 @@ static int set_addresses(struct vhost_user *user, uint32_t request, void *arg)
 	struct vhost_ring *ring = &user->vhost.rings[message.body.address.index];
 	uint16_t avail, used;
 
-	if (!ring->q->running && !read_indices(user, message.body.address.index, &avail, &used))
+	if (!ring->q->running && !vhost_read_indices(&user->vhost, message.body.address.index, &avail, &used))
 		ring->lag = (uint16_t)(ring->q->state.last_avail - used);
 	return tell(user, request, sizeof(message.body.address), &message);
 }
@@ -93,7 +75,7 @@ static int set_file(struct vhost_user *user, uint32_t request, void *arg)
 static int find_rest(const struct vhost_user *user, struct vhost_vring_state *state, bool recorded)
 {
 	uint16_t avail, used;
-	int ret = read_indices(user, state->index, &avail, &used);
+	int ret = vhost_read_indices(&user->vhost, state->index, &avail, &used);
 
 	if (!ret && avail != used && !user->options.in_order && !recorded)
 		ret = -EBUSY;
@@ -122,7 +104,7 @@ static int drain(struct vhost_user *user, unsigned index, uint16_t taken)
 	const uint16_t lag = user->vhost.rings[index].lag;
 	uint16_t avail, used;
 
-	while (!read_indices(user, index, &avail, &used) && (uint16_t)(taken - used) != lag) {
+	while (!vhost_read_indices(&user->vhost, index, &avail, &used) && (uint16_t)(taken - used) != lag) {
 		if (sys_now_ns() >= user->peer.deadline) {
 			/* Its memory goes with the connection. */
 			peer_disconnect(&user->peer);

@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -68,6 +69,8 @@ struct gmem {
 	uint64_t size; /* bytes of RAM in all slots */
 	int fd;	       /* memfd of every slot, owned; -1: private RAM */
 	bool hugepages; /* from the reserved pool */
+	unsigned pins;	/* of gmem_pin(); with `discarding` */
+	pthread_mutex_t discarding;
 	uint8_t *base; /* one mapping of everything, owned */
 	struct gmem_origin *origin; /* owned; NULL: RAM is not a private mapping of a file */
 	uint64_t *log;	/* owned, atomic: bit by page of all RAM, 4 KiB each */
@@ -126,16 +129,23 @@ __must_check int gmem_clear(struct gmem *mem);
  * Gives the whole host pages inside `len` bytes of RAM at `hva`, a pointer from gmem_ptr() or
  * gmem_iov(), back to the host. They read as zero from then on, and cost nothing until they are
  * touched again; what was prefaulted of them is not any more. vhost, and processes that map the RAM,
- * see the same; a device that has pinned it would not. To the log of writes it is one.
+ * see the same. To the log of writes it is one.
  *
- * Returns the bytes given back, also of pages that were never touched; 0 for huge pages, which stay
- * for the reason that gmem_clear() has. Of a file's private mapping only whole blocks of 2 MiB (in
+ * Returns the bytes given back, also of pages that were never touched; 0 while RAM is pinned, and for
+ * huge pages, which stay for the reason that gmem_clear() has. Of a file's private mapping only whole blocks of 2 MiB (in
  * RAM of more than 8 GiB: a 4,096th of it, rounded up to a power of two) are given back, and pages
  * of blocks that once were: each other page would need a mapping of its own, and those are limited.
  * -EFAULT for what is not RAM, or the errno of madvise(2) or mmap(2). Any thread, vCPUs may run;
  * how long it takes depends on `len`: the caller bounds it.
  */
-__must_check ssize_t gmem_discard(const struct gmem *mem, const void *hva, uint64_t len);
+__must_check ssize_t gmem_discard(struct gmem *mem, const void *hva, uint64_t len);
+
+/*
+ * A device has the pages of RAM, as they are now, from the first until the same number of the second:
+ * it would not see what replaces them. Any thread.
+ */
+void gmem_pin(struct gmem *mem);
+void gmem_unpin(struct gmem *mem);
 
 /* A memory file: all RAM, each slot at its offset, without gaps; holes are pages of zeros. */
 struct gmem_save {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The only path to the kernel's ioctls. Every KVM, vhost and tun ioctl, and every KVM_RUN, goes
- * through sys_ioctl() or sys_run(), so that a run can be narrated and timed, and so that unit tests
- * can use a fake kernel (and make its Nth call fail).
+ * The only path to the kernel's ioctls. Every KVM, vhost and tun ioctl, every KVM_RUN and every
+ * message written to a vhost goes through sys_ioctl(), sys_run() or sys_write(), so that a run can
+ * be narrated and timed, and so that unit tests can use a fake kernel (and make its Nth call fail).
  */
 #ifndef KINGLET_CORE_SYS_H
 #define KINGLET_CORE_SYS_H
@@ -31,6 +31,7 @@ struct sys_site {
 enum sys_event_kind {
 	SYS_OPEN,  /* sys_open(): arg is the path, result the fd */
 	SYS_IOCTL, /* sys_ioctl() */
+	SYS_WRITE, /* sys_write(): arg is the message */
 	SYS_RUN,   /* sys_run(): arg is the vCPU's struct kvm_run; the exit is not handled yet */
 	SYS_NOTE,  /* sys_note(): not a system call; arg is a sentence about `topic` */
 };
@@ -62,6 +63,8 @@ struct sys_ops {
 	int (*open)(struct sys *sys, const char *path, int flags);
 	/* Returns what ioctl(2) returns, or a negative errno. Must be thread-safe. */
 	int (*ioctl)(struct sys *sys, int fd, unsigned long request, void *arg);
+	/* write(2) of a whole message: 0, or a negative errno; -EIO if less was taken. */
+	int (*write)(struct sys *sys, int fd, const void *message, size_t len);
 	/* mmap of an fd (shared, read-write), for the vCPU's kvm_run. Negative errno in *err. */
 	void *(*mmap)(struct sys *sys, int fd, size_t len, int *err);
 	int (*munmap)(struct sys *sys, void *addr, size_t len);
@@ -102,6 +105,11 @@ __must_check int sys_ioctl_from(struct sys *sys, const struct sys_site *site, in
 /* For requests whose argument is a number, not a pointer (KVM_CREATE_VCPU, KVM_CHECK_EXTENSION). */
 #define sys_ioctl_value(sys, fd, request, value)                                                   \
 	sys_ioctl_from(sys, SYS_HERE, fd, request, (void *)(unsigned long)(value))
+
+/* Writes a message of `len` bytes to a device: 0, or a negative errno. Any thread. */
+#define sys_write(sys, fd, message, len) sys_write_from(sys, SYS_HERE, fd, message, len)
+__must_check int sys_write_from(struct sys *sys, const struct sys_site *site, int fd,
+				const void *message, size_t len);
 
 /* KVM_RUN on a vCPU's fd; `run` is for the tracer. */
 #define sys_run(sys, fd, run) sys_run_from(sys, SYS_HERE, fd, run)

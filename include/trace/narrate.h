@@ -39,18 +39,22 @@ struct narrate_table {
 };
 
 /*
- * KVM's requests common to all architectures, those only of this one, those of taps and of vhost.
+ * KVM's requests common to all architectures, those only of this one, those of taps, of vhost and of
+ * vDPA.
  */
-extern const struct narrate_table narrate_kvm, narrate_arch, narrate_tun, narrate_vhost;
+extern const struct narrate_table narrate_kvm, narrate_arch, narrate_tun, narrate_vhost, narrate_vdpa;
 
 /* NULL when no table has the request. */
 const struct narrate_entry *narrate_find(unsigned long request);
 
 /*
- * The whole sentence of an ioctl, a run or a note, preceded by the request's name; with the error
+ * The whole sentence of an ioctl, a message, a run or a note, preceded by the request's name; with the error
  * if it failed. `entry` may be NULL.
  */
 void narrate_event(struct text *out, const struct narration *n, const struct narrate_entry *entry);
+
+/* A message to a vhost: event->kind is SYS_WRITE. */
+void narrate_message(struct text *out, const struct narration *n);
 
 /* One exit in full: event->kind is SYS_RUN. */
 void narrate_exit(struct text *out, const struct narration *n);

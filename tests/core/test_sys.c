@@ -116,6 +116,20 @@ static void test_an_open_is_told(void **state)
 	close_fd(&fd);
 }
 
+static void test_a_write_is_told_with_its_message(void **state)
+{
+	struct told *t = *state;
+	const int message = 7;
+
+	t->fake.fail_at = 2;
+	assert_int_equal(sys_write(&t->fake.sys, 6, &message, sizeof(message)), 0);
+	assert_int_equal(t->last.kind, SYS_WRITE);
+	assert_int_equal(t->last.fd, 6);
+	assert_ptr_equal(t->last.arg, &message);
+	assert_int_equal(sys_write(&t->fake.sys, 6, &message, sizeof(message)), -EIO);
+	assert_int_equal(t->last.result, -EIO);
+}
+
 static int count_up(int *n)
 {
 	return ++*n;
@@ -147,6 +161,7 @@ int main(void)
 		TEST(test_a_failure_is_told),
 		TEST(test_a_run_is_told_with_its_page),
 		TEST(test_an_open_is_told),
+		TEST(test_a_write_is_told_with_its_message),
 		TEST(test_a_note_costs_nothing_untold),
 	};
 

@@ -186,6 +186,12 @@ static int fake_ioctl(struct sys *sys, int fd, unsigned long request, void *arg)
 	return ret;
 }
 
+static int fake_write(struct sys *sys, int fd, const void *message, size_t len)
+{
+	(void)len;
+	return fake_ioctl(sys, fd, FAKE_WRITE, (void *)(uintptr_t)message);
+}
+
 static void *fake_mmap(struct sys *sys, int fd, size_t len, int *err)
 {
 	struct fake_sys *fake = container_of(sys, struct fake_sys, sys);
@@ -213,6 +219,7 @@ static int fake_munmap(struct sys *sys, void *addr, size_t len)
 static const struct sys_ops fake_ops = {
 	.open = fake_open,
 	.ioctl = fake_ioctl,
+	.write = fake_write,
 	.mmap = fake_mmap,
 	.munmap = fake_munmap,
 };

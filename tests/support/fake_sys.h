@@ -16,8 +16,8 @@
 
 enum { FAKE_MAX_CALLS = 512, FAKE_MAX_ROUTES = 256, FAKE_MAX_IRQFDS = 64, FAKE_MAX_IOEVENTFDS = 64 };
 
-/* Return from `hook`: not mine, let the fake answer. */
-enum { FAKE_PASS = -1000 };
+/* Return from `hook`: not mine, let the fake answer. The request of a write: arg is the message. */
+enum { FAKE_PASS = -1000, FAKE_WRITE = 0 };
 
 struct fake_sys {
 	struct sys sys; /* pass &fake->sys */
@@ -25,7 +25,7 @@ struct fake_sys {
 	int (*hook)(struct fake_sys *fake, int fd, unsigned long request, void *arg);
 	void *hook_data;
 
-	/* Fails the Nth call (from 1; open, ioctl and mmap count) with fail_errno; 0: never. */
+	/* Fails the Nth call (from 1; open, ioctl, write and mmap count) with fail_errno; 0: never. */
 	unsigned fail_at;
 	int fail_errno;
 	unsigned calls;

@@ -13,6 +13,7 @@ static const struct narrate_table *const tables[] = {
 	&narrate_arch,
 	&narrate_tun,
 	&narrate_vhost,
+	&narrate_vdpa,
 };
 
 static const char *said_exit(struct rig *r, const struct kvm_run *run, int result)
@@ -238,6 +239,40 @@ static void test_vhost_rings(void **state)
 			    "go of it");
 }
 
+static void test_vdpa(void **state)
+{
+	struct rig *r = *state;
+	struct vhost_vring_state on = { 1, 1 };
+	struct vhost_vdpa_iova_range range = { 0, 0xffff };
+	struct vhost_vdpa_config space = { .off = 8, .len = 2 };
+	struct vhost_msg_v2 message = {
+		.type = VHOST_IOTLB_MSG_V2,
+		.iotlb = { .iova = 0x1000, .size = 0x2000, .uaddr = 0x70000, .type = VHOST_IOTLB_UPDATE },
+	};
+	struct text out = text_of(r->said, sizeof(r->said));
+	uint8_t status = 0x0f;
+
+	assert_string_equal(said(r, 24, VHOST_VDPA_SET_STATUS, &status, 0),
+			    "VHOST_VDPA_SET_STATUS: fd 24: its status becomes 0x0f DRIVER FEATURES_OK "
+			    "DRIVER_OK");
+	status = 0;
+	assert_string_equal(said(r, 24, VHOST_VDPA_SET_STATUS, &status, 0),
+			    "VHOST_VDPA_SET_STATUS: fd 24: its status becomes 0x00, a reset");
+	assert_string_equal(said(r, 24, VHOST_VDPA_SET_VRING_ENABLE, &on, 0),
+			    "VHOST_VDPA_SET_VRING_ENABLE: fd 24 ring 1: it is enabled");
+	assert_string_equal(said(r, 24, VHOST_VDPA_GET_IOVA_RANGE, &range, 0),
+			    "VHOST_VDPA_GET_IOVA_RANGE: fd 24 is asked which guest-physical addresses "
+			    "it reaches: 0x0 to 0xffff");
+	assert_string_equal(said(r, 24, VHOST_VDPA_SET_CONFIG, &space, 0),
+			    "VHOST_VDPA_SET_CONFIG: fd 24: the driver writes its configuration space, "
+			    "2 bytes from 8");
+	r->event = (struct sys_event){ .kind = SYS_WRITE, .fd = 24, .arg = &message,
+				       .result = -EFAULT };
+	narrate_event(&out, &r->n, NULL);
+	assert_string_equal(r->said, "write: fd 24 can use guest RAM 0x1000 to 0x2fff, at 0x70000 of "
+				     "this process: its pages are pinned: refused: Bad address");
+}
+
 static void test_vhost_devices(void **state)
 {
 	struct rig *r = *state;
@@ -440,6 +475,7 @@ int main(void)
 		TEST(test_kvm_debugger),
 		TEST(test_tun),
 		TEST(test_vhost_rings),
+		TEST(test_vdpa),
 		TEST(test_vhost_devices),
 		TEST(test_vhost_log),
 		TEST(test_vhost_memory),

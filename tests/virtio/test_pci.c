@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The PCI transport, from the driver's side. Sections of virtio 1.2. All of it three times, because
- * a driver cannot tell which backend runs the queues: Kinglet, vhost with a fake kernel, or a fake
- * vhost-user daemon. The last two leave the last queue to Kinglet, as models do with control queues.
+ * The PCI transport, from the driver's side. Sections of virtio 1.2. All of it four times, because
+ * a driver cannot tell which backend runs the queues: Kinglet, vhost with a fake kernel, a fake
+ * vhost-user daemon, or a fake vDPA device. The last three leave the last queue to Kinglet, as models
+ * do with control queues.
  */
 #include "backend/local.h"
 #include "backend/vhost_user.h"
+#include "backend/vhost_vdpa.h"
 #include "base/iov.h"
 #include "base/le.h"
 #include "fake_daemon.h"
+#include "fake_vdpa.h"
 #include "virtio/pci.h"
 #include "virtio_guest.h"
 #include "unit.h"
@@ -23,7 +26,7 @@ enum {
 enum { DECODING_MASTER = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER };
 
 /* Who runs the queues. */
-enum runner { LOCAL, KERNEL, DAEMON };
+enum runner { LOCAL, KERNEL, DAEMON, VDPA };
 
 /* A device that echoes data. */
 struct echo {
@@ -44,6 +47,7 @@ struct fixture {
 	enum runner runner;
 	struct fake_vhost kernel;
 	struct fake_daemon daemon;
+	struct fake_vdpa vdpa;
 	/* What KVM refuses. */
 	int (*refuse)(struct fixture *f, unsigned long request, void *arg);
 };
@@ -139,8 +143,11 @@ static int fake_ioctl(struct fake_sys *fake, int fd, unsigned long request, void
 	int ret = f->refuse ? f->refuse(f, request, arg) : FAKE_PASS;
 
 	(void)fd;
-	return ret == FAKE_PASS && f->runner == KERNEL ?
-		       fake_vhost_ioctl(&f->kernel, request, arg) : ret;
+	if (ret == FAKE_PASS && f->runner == KERNEL)
+		ret = fake_vhost_ioctl(&f->kernel, request, arg);
+	else if (ret == FAKE_PASS && f->runner == VDPA)
+		ret = fake_vdpa_ioctl(&f->vdpa, request, arg);
+	return ret;
 }
 
 static void bind_kernel(struct fixture *f, struct virtio_dev *dev, unsigned count)
@@ -161,6 +168,14 @@ static void bind_daemon(struct fixture *f, struct virtio_dev *dev, unsigned coun
 	assert_int_equal(vhost_user_bind(vhost, dev, 0, count), 0);
 }
 
+static void bind_vdpa(struct fixture *f, struct virtio_dev *dev, unsigned count)
+{
+	struct vhost *vhost;
+
+	assert_int_equal(vhost_vdpa_open(&vhost, &f->g.env.fake.sys, "/dev/vhost-vdpa-0"), 0);
+	assert_int_equal(vhost_vdpa_bind(vhost, dev, count), 0);
+}
+
 static void bind_queues(struct fixture *f, struct virtio_dev *dev)
 {
 	unsigned first_local = f->runner == LOCAL ? 0 : QUEUES - 1;
@@ -169,6 +184,8 @@ static void bind_queues(struct fixture *f, struct virtio_dev *dev)
 		bind_kernel(f, dev, first_local);
 	else if (f->runner == DAEMON)
 		bind_daemon(f, dev, first_local);
+	else if (f->runner == VDPA)
+		bind_vdpa(f, dev, first_local);
 	assert_int_equal(local_backend_bind(dev, first_local, QUEUES - first_local), 0);
 }
 
@@ -199,6 +216,7 @@ static int setup(void **state, enum runner runner)
 	f->g.env.fake.hook_data = f;
 	fake_vhost_init(&f->kernel, &f->g.env.loop, features);
 	fake_daemon_init(&f->daemon, &f->g.env.loop, features | daemons, protocol);
+	fake_vdpa_init(&f->vdpa, &f->g.env.loop, features);
 	if (runner == DAEMON)
 		fake_daemon_start(&f->daemon);
 	f->echo = echo_new(f);
@@ -227,6 +245,11 @@ static int setup_daemon(void **state)
 	return setup(state, DAEMON);
 }
 
+static int setup_vdpa(void **state)
+{
+	return setup(state, VDPA);
+}
+
 static int teardown(void **state)
 {
 	struct fixture *f = *state;
@@ -236,7 +259,11 @@ static int teardown(void **state)
 	assert_int_equal(f->daemon.errors, 0);
 	assert_int_equal(fake_vhost_running(&f->daemon.vhost), 0);
 	assert_int_equal(fake_vhost_running(&f->kernel), 0);
+	assert_int_equal(fake_vhost_running(&f->vdpa.vhost), 0);
+	assert_int_equal(f->vdpa.map_count, 0);
 	assert_int_equal(f->kernel.refusals + f->daemon.vhost.refusals, 0);
+	assert_int_equal(f->vdpa.vhost.refusals, 0);
+	assert_int_equal(f->g.env.mem.pins, 0);
 	assert_int_equal(f->destroyed, f->created);
 	assert_int_equal(fake_open_fds(), f->fds);
 	test_free(f);
@@ -1380,7 +1407,8 @@ static void test_every_failing_attachment(void **state)
 #define T(test)                                                                                    \
 	{ "local: " #test, test, setup_local, teardown, NULL },                                    \
 	{ "vhost: " #test, test, setup_vhost, teardown, NULL },                                    \
-	{ "vhost-user: " #test, test, setup_daemon, teardown, NULL }
+	{ "vhost-user: " #test, test, setup_daemon, teardown, NULL },                              \
+	{ "vdpa: " #test, test, setup_vdpa, teardown, NULL }
 
 int main(void)
 {

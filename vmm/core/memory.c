@@ -50,7 +50,8 @@ int gmem_init(struct gmem *mem, const struct gmem_range *ranges, unsigned count,
 	int ret;
 
 	*mem = (struct gmem){
-		.fd = -1, .hugepages = options->hugepages, .stop = options->stop
+		.fd = -1, .hugepages = options->hugepages, .stop = options->stop,
+		.discarding = PTHREAD_MUTEX_INITIALIZER,
 	};
 	if (!count || count > GMEM_MAX_SLOTS)
 		return -EINVAL;

@@ -302,12 +302,26 @@ static ssize_t discard_range(const struct gmem *mem, uint64_t start, uint64_t en
 	return given;
 }
 
-ssize_t gmem_discard(const struct gmem *mem, const void *hva, uint64_t len)
+void gmem_pin(struct gmem *mem)
+{
+	pthread_mutex_lock(&mem->discarding);
+	mem->pins++;
+	pthread_mutex_unlock(&mem->discarding);
+}
+
+void gmem_unpin(struct gmem *mem)
+{
+	pthread_mutex_lock(&mem->discarding);
+	mem->pins--;
+	pthread_mutex_unlock(&mem->discarding);
+}
+
+ssize_t gmem_discard(struct gmem *mem, const void *hva, uint64_t len)
 {
 	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 	/* Relative to mem->base, which is aligned to more than any page. */
 	uint64_t offset = (uint64_t)((uintptr_t)hva - (uintptr_t)mem->base), start, end;
-	ssize_t ret;
+	ssize_t ret = 0;
 
 	if (!range_fits(offset, len, mem->size))
 		return -EFAULT;
@@ -315,7 +329,10 @@ ssize_t gmem_discard(const struct gmem *mem, const void *hva, uint64_t len)
 	end = (offset + len) & ~(page - 1);
 	if (mem->hugepages || start >= end)
 		return 0;
-	ret = discard_range(mem, start, end);
+	pthread_mutex_lock(&mem->discarding);
+	if (!mem->pins)
+		ret = discard_range(mem, start, end);
+	pthread_mutex_unlock(&mem->discarding);
 	gmem_written(mem, mem->base + start, end - start);
 	return ret;
 }

@@ -26,6 +26,14 @@ static int real_ioctl(struct sys *sys, int fd, unsigned long request, void *arg)
 	return ret < 0 ? -errno : ret;
 }
 
+static int real_write(struct sys *sys, int fd, const void *message, size_t len)
+{
+	ssize_t n = write(fd, message, len);
+
+	(void)sys;
+	return n < 0 ? -errno : (size_t)n == len ? 0 : -EIO;
+}
+
 static void *real_mmap(struct sys *sys, int fd, size_t len, int *err)
 {
 	void *addr = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -48,6 +56,7 @@ static int real_munmap(struct sys *sys, void *addr, size_t len)
 static const struct sys_ops real_ops = {
 	.open = real_open,
 	.ioctl = real_ioctl,
+	.write = real_write,
 	.mmap = real_mmap,
 	.munmap = real_munmap,
 };
@@ -98,6 +107,18 @@ static __attribute__((noinline)) int traced_ioctl(struct sys *sys, enum sys_even
 	return event.result;
 }
 
+static __attribute__((noinline)) int traced_write(struct sys *sys, const struct sys_site *site,
+						  int fd, const void *message, size_t len)
+{
+	struct sys_event event = { .kind = SYS_WRITE, .site = site, .fd = fd, .arg = message };
+
+	event.start_ns = sys_now_ns();
+	event.result = sys->ops->write(sys, fd, message, len);
+	event.end_ns = sys_now_ns();
+	sys->trace(sys, &event);
+	return event.result;
+}
+
 int sys_open_from(struct sys *sys, const struct sys_site *site, const char *path, int flags)
 {
 	return sys->trace ? traced_open(sys, site, path, flags) : sys->ops->open(sys, path, flags);
@@ -109,6 +130,13 @@ int sys_ioctl_from(struct sys *sys, const struct sys_site *site, int fd, unsigne
 	if (__builtin_expect(sys->trace != NULL, 0))
 		return traced_ioctl(sys, SYS_IOCTL, site, fd, request, arg, arg);
 	return sys->ops->ioctl(sys, fd, request, arg);
+}
+
+int sys_write_from(struct sys *sys, const struct sys_site *site, int fd, const void *message,
+		   size_t len)
+{
+	return sys->trace ? traced_write(sys, site, fd, message, len) :
+			    sys->ops->write(sys, fd, message, len);
 }
 
 int sys_run_from(struct sys *sys, const struct sys_site *site, int fd, const struct kvm_run *run)

@@ -8,6 +8,7 @@ static const struct narrate_table *const tables[] = {
 	&narrate_arch,
 	&narrate_tun,
 	&narrate_vhost,
+	&narrate_vdpa,
 };
 
 const struct narrate_entry *narrate_find(unsigned long request)
@@ -73,6 +74,9 @@ void narrate_event(struct text *out, const struct narration *n, const struct nar
 		return;
 	case SYS_OPEN:
 		narrate_open(out, n->event);
+		break;
+	case SYS_WRITE:
+		narrate_message(out, n);
 		break;
 	case SYS_IOCTL:
 		narrate_ioctl(out, n, entry);

@@ -255,7 +255,8 @@ void trace_event(struct watched_thread *thread, const struct narration *n,
 	const struct sys_event *call = n->event;
 	char buf[EVENT_MAX], what_buf[400];
 	struct text event = text_of(buf, sizeof(buf)), what = text_of(what_buf, sizeof(what_buf));
-	const char *name = call->kind == SYS_OPEN ? "open" : entry ? entry->name : "ioctl";
+	const char *call_name = call->kind == SYS_OPEN	? "open" :
+				call->kind == SYS_WRITE ? "write" : "ioctl";
 
 	if (!thread->trace_buf)
 		return;
@@ -264,7 +265,7 @@ void trace_event(struct watched_thread *thread, const struct narration *n,
 		trace_note(thread, call, what_buf);
 		return;
 	}
-	begin(&event, thread, name, call->kind == SYS_OPEN ? "open" : "ioctl", 'X');
+	begin(&event, thread, entry ? entry->name : call_name, call_name, 'X');
 	add_span(&event, thread->watch, call->start_ns, call->end_ns);
 	add_what(&event, what_buf);
 	text_add(&event, ",\"result\":%d,\"source\":\"%s:%u\"}}", call->result, call->site->file,
