@@ -8,6 +8,7 @@
 #include "devices/net.h"
 #include "devices/rng.h"
 #include "devices/scsi.h"
+#include "devices/vdpa.h"
 #include "devices/vsock.h"
 
 #include <string.h>
@@ -21,6 +22,7 @@ const struct device_kind *const device_kinds[] = {
 	&balloon_kind,
 	&fs_kind,
 	&generic_kind,
+	&vdpa_kind,
 	NULL,
 };
 
