@@ -21,6 +21,7 @@ const struct device_kind *const device_kinds[] = {
 	&vsock_kind,
 	&balloon_kind,
 	&fs_kind,
+	&share_kind,
 	&generic_kind,
 	&vdpa_kind,
 	NULL,

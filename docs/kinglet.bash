@@ -61,6 +61,7 @@ _kinglet_argument()
 	--balloon) keys="size= deflate-on-oom= free-page-reporting= stats=" ;;
 	--fs) keys="tag= vhost-user= queues=" ;;
 	--device) keys="type= vhost-user= queues= config= reconnect=" ;;
+	--share) keys="folder= tag= readonly cache=" ;;
 	--rng) _kinglet_words "$2" "on off" ;;
 	--timeout) ;;
 	--gdb) keys="listen= nowait" ;;
@@ -116,6 +117,7 @@ _kinglet_argument()
 	--scsi,format) _kinglet_words "$2" "raw" ;;
 	--balloon,deflate-on-oom) _kinglet_words "$2" "on off" ;;
 	--balloon,free-page-reporting) _kinglet_words "$2" "on off" ;;
+	--share,cache) _kinglet_words "$2" "auto always none" ;;
 	*,|"")
 		COMPREPLY=($(compgen -P "${cur%"$item"}" -W "$keys" -- "$item"))
 		compopt +o filenames 2>/dev/null
@@ -152,6 +154,7 @@ _kinglet()
 		--vsock
 		--balloon
 		--fs
+		--share
 		--device
 		--rng
 		--timeout

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -80,13 +81,26 @@ static bool may_come_back(int ret)
 	       ret == -EAGAIN || ret == -ENOTCONN;
 }
 
+/* To a daemon with `final` there is one connection, ever. */
+static int reach(struct vhost_user *user)
+{
+	struct vhost_user_options *options = &user->options;
+	int fd;
+
+	if (!options->final)
+		return vhost_user_connect(options->path);
+	fd = fcntl(options->fd, F_DUPFD_CLOEXEC, 0);
+	options->fd = -1;
+	return fd < 0 ? -errno : fd;
+}
+
 /* Connects, and gets what the device is. 1: it has another configuration space than before. */
 static int meet(struct vhost_user *user)
 {
 	struct vhost *vhost = &user->vhost;
 	const char *lack;
 	uint64_t log;
-	int ret = peer_connect(&user->peer, user->options.path);
+	int ret = peer_meet(&user->peer, reach(user));
 
 	if (ret)
 		return ret;
@@ -283,6 +297,10 @@ static void lose(struct vhost_user *user)
 	disconnect(user);
 	if (!started)
 		return;
+	if (user->options.final) {
+		virtio_broken(dev, user->options.final);
+		return;
+	}
 	if (!vhost_user_rests(user, user->inflight_fd >= 0)) {
 		virtio_broken(dev, "its vhost-user daemon ended with requests in flight, and "
 				   "keeps no record of them (INFLIGHT_SHMFD)");

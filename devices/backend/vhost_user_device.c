@@ -16,6 +16,8 @@ struct device {
 	const char *unsaved;
 	uint8_t given[CONFIG_MAX]; /* the space that the daemon does not have */
 	bool is_given;
+	void (*gone)(void *owner);
+	void *owner;
 };
 
 static struct device *device_of(struct virtio_dev *dev)
@@ -46,6 +48,8 @@ static void destroy(struct virtio_dev *dev)
 	struct device *device = device_of(dev);
 
 	virtio_dev_destroy(dev);
+	if (device->gone)
+		device->gone(device->owner);
 	free(device);
 }
 
@@ -156,6 +160,8 @@ int vhost_user_device_new(struct virtio_dev **out, const struct virtio_env *env,
 		.in_order = options->id == VIRTIO_ID_NET,
 		.patience_ns = options->patience_ns,
 		.reconnect = options->reconnect,
+		.final = options->final,
+		.fd = options->fd,
 	};
 	_cleanup_free_ struct device *device = calloc(1, sizeof(*device));
 	int ret;
@@ -171,11 +177,14 @@ int vhost_user_device_new(struct virtio_dev **out, const struct virtio_env *env,
 		return ret;
 	}
 	ret = vhost_user_bind(device->vhost, &device->dev, 0, device->dev.queue_count);
-	if (ret)
+	if (ret) {
 		destroy(&steal_ptr(device)->dev);
-	else
-		*out = &steal_ptr(device)->dev;
-	return ret;
+		return ret;
+	}
+	device->gone = options->gone;
+	device->owner = options->owner;
+	*out = &steal_ptr(device)->dev;
+	return 0;
 }
 
 int vhost_user_check(const char *path)

@@ -120,19 +120,17 @@ static int agree(struct vhost_user_peer *peer)
 	return ret;
 }
 
-int peer_connect(struct vhost_user_peer *peer, const char *path)
+int peer_meet(struct vhost_user_peer *peer, int fd)
 {
 	const struct vhost_user_exchange own = { .request = VHOST_USER_SET_OWNER };
 	struct vhost_user_message message;
 	int ret;
 
+	if (fd < 0)
+		return fd;
 	peer_disconnect(peer);
 	peer->protocol = peer->queues = 0;
-	peer->fd = ret = vhost_user_connect(path);
-	if (ret < 0) {
-		peer->fd = -1;
-		return ret;
-	}
+	peer->fd = fd;
 	ret = ask_number(peer, VHOST_USER_GET_FEATURES, &peer->features);
 	if (!ret && peer->features >> VHOST_USER_F_PROTOCOL_FEATURES & 1)
 		ret = agree(peer);

@@ -30,10 +30,11 @@ static inline bool peer_has(const struct vhost_user_peer *peer, unsigned protoco
 void peer_set_deadline(struct vhost_user_peer *peer, uint64_t ns);
 
 /*
- * Connects, finds out what it can, and becomes its owner. Of connect(2): -ENOENT, -ECONNREFUSED,
- * -EAGAIN, …; errors of peer_ask(), after which it is not connected.
+ * By a connected, non-blocking socket, which is its own even if that fails, finds out what it can,
+ * and becomes its owner. A negative fd is returned as it is; errors of peer_ask(), after which it is
+ * not connected.
  */
-__must_check int peer_connect(struct vhost_user_peer *peer, const char *path);
+__must_check int peer_meet(struct vhost_user_peer *peer, int fd);
 
 /* Idempotent. */
 void peer_disconnect(struct vhost_user_peer *peer);

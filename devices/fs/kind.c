@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "devices/fs.h"
+#include "internal.h"
 
 #include "backend/vhost_user_device.h"
 #include "base/log.h"
@@ -89,10 +89,9 @@ static bool fs_shares_ram(const void *config)
 	return true;
 }
 
-static int fs_create(struct virtio_dev **out, const struct virtio_env *env, unsigned instance,
-		     const void *config)
+int fs_new(struct virtio_dev **out, const struct virtio_env *env, unsigned instance,
+	   const struct fs_config *fs, const struct fs_daemon *daemon)
 {
-	const struct fs_config *fs = config;
 	struct virtio_fs_config space = { .num_request_queues = htole32(fs->queues) };
 	const struct vhost_user_device_options options = {
 		.model = "virtio-fs",
@@ -105,11 +104,21 @@ static int fs_create(struct virtio_dev **out, const struct virtio_env *env, unsi
 		.config_len = sizeof(space),
 		/* It would put another queue before those of requests (§5.11.2). */
 		.withheld = 1ULL << 0,
-		.unsaved = fs_stays(fs),
+		.unsaved = daemon ? daemon->unsaved : fs_stays(fs),
+		.final = daemon ? daemon->final : NULL,
+		.fd = daemon ? daemon->fd : -1,
+		.gone = daemon ? daemon->gone : NULL,
+		.owner = daemon ? daemon->owner : NULL,
 	};
 
 	memcpy(space.tag, fs->tag, strnlen(fs->tag, sizeof(space.tag)));
 	return vhost_user_device_new(out, env, instance, &options);
+}
+
+static int fs_create(struct virtio_dev **out, const struct virtio_env *env, unsigned instance,
+		     const void *config)
+{
+	return fs_new(out, env, instance, config, NULL);
 }
 
 const struct device_kind fs_kind = {

@@ -15,6 +15,8 @@
 
 extern char **environ;
 
+enum { END_MS = 500 }; /* for an end by itself */
+
 static int set_attributes(posix_spawnattr_t *attributes, bool session)
 {
 	sigset_t none, ignored;
@@ -63,17 +65,24 @@ static bool is_runnable(const char *path)
 	return !stat(path, &st) && S_ISREG(st.st_mode) && !access(path, X_OK);
 }
 
-int child_find(const char *root, const char *program, char *path, size_t len)
+/* Looks into each folder of a list with colons. */
+static int find_in(const char *root, const char *folders, const char *program, char *path,
+		   size_t len)
 {
-	const char *folder = getenv("PATH");
-
-	for (size_t n; folder && *folder; folder += n + (folder[n] == ':')) {
-		n = strcspn(folder, ":");
-		if (snprintf(path, len, "%s%.*s/%s", root, (int)n, folder, program) < (int)len &&
+	for (size_t n; folders && *folders; folders += n + (folders[n] == ':')) {
+		n = strcspn(folders, ":");
+		if (snprintf(path, len, "%s%.*s/%s", root, (int)n, folders, program) < (int)len &&
 		    n && is_runnable(path))
 			return 0;
 	}
 	return -ENOENT;
+}
+
+int child_find(const char *root, const char *program, char *path, size_t len)
+{
+	int ret = find_in(root, getenv("PATH"), program, path, len);
+
+	return ret ? find_in(root, "/usr/libexec:/usr/lib/qemu", program, path, len) : 0;
 }
 
 /* --- What it says ----------------------------------------------------------------------------- */
@@ -207,7 +216,7 @@ int child_start(struct child *child, const char *const argv[], int fd, unsigned 
 	*why = '\0';
 	child->end.fd = child->text.fd = -1;
 	ret = start(child, argv, fd, &ready);
-	if (!ret)
+	if (!ret && seconds)
 		ret = wait_for_it(child, ready, seconds, why, len);
 	if (ret)
 		child_stop(child);
@@ -231,6 +240,19 @@ void child_stop(struct child *child)
 	if (child->pid) {
 		kill(child->pid, SIGKILL);
 		reap(child, how, sizeof(how));
+	}
+	forget(child);
+}
+
+void child_let_end(struct child *child, char *how, size_t len)
+{
+	struct pollfd end = { .fd = child->end.fd, .events = POLLIN };
+
+	*how = '\0';
+	if (child->pid) {
+		poll(&end, 1, END_MS);
+		kill(child->pid, SIGKILL);
+		reap(child, how, len);
 	}
 	forget(child);
 }

@@ -36,13 +36,20 @@ struct vhost_user_options {
 	bool in_order;
 	/* Seconds between attempts to reach one that has ended. 0: a fifth of what it may take. */
 	unsigned reconnect;
+	/*
+	 * There will be no other daemon: what is said of the device, which then needs a reset, when
+	 * this one has ended. NULL: one may come.
+	 */
+	const char *final;
+	/* With `final`: its socket, connected and non-blocking, borrowed; `path` only names it. */
+	int fd;
 	/* What it may take for a start or a change; a fifth of it for an end. 0: 5 s. */
 	uint64_t patience_ns;
 };
 
 /*
- * Connects to the daemon, and gets what the options want. Machine's thread. Logs on failure. -ENOENT: there is no socket; -ECONNREFUSED: no daemon listens;
- * -EOPNOTSUPP: it lacks what the options want; -ETIMEDOUT, -EPROTO: it is not one.
+ * Connects to the daemon, and gets what the options want. Machine's thread. Logs on failure.
+ * -ENOENT: there is no socket; -ECONNREFUSED: no daemon listens; -ECONNRESET: it ended; -EOPNOTSUPP: it lacks what the options want; -ETIMEDOUT, -EPROTO: it is not one.
  */
 __must_check int vhost_user_open(struct vhost **out, struct sys *sys,
 				 const struct vhost_user_options *options);

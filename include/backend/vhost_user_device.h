@@ -29,6 +29,11 @@ struct vhost_user_device_options {
 	const char *unsaved;
 	uint64_t patience_ns; /* as in struct vhost_user_options, */
 	unsigned reconnect;   /* and this */
+	const char *final;    /* and these */
+	int fd;
+	/* The device is destroyed, and the connection closed. Both may be NULL. */
+	void (*gone)(void *owner);
+	void *owner;
 };
 
 /*

@@ -19,4 +19,17 @@ struct fs_config {
 
 extern const struct device_kind fs_kind;
 
+/* What virtiofsd lets the guest rely on. */
+enum share_cache { SHARE_CACHE_AUTO, SHARE_CACHE_ALWAYS, SHARE_CACHE_NONE };
+
+/* A folder by a virtiofsd that Kinglet starts. */
+struct share_config {
+	const char *folder;
+	const char *tag;   /* as above */
+	enum share_cache cache;
+	bool readonly;
+};
+
+extern const struct device_kind share_kind;
+
 #endif

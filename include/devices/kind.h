@@ -23,7 +23,7 @@ enum { DEVICE_CONFIG_MAX = 320, DEVICES_MAX = 64, DEVICE_MODULES_MAX = 2 };
 struct host_need {
 	const char *name;	/* of the row, one word */
 	const char *use;	/* what it is for: "--net vhost=on" */
-	const char *program;	/* that must be in PATH; NULL: a node or a folder */
+	const char *program;	/* that child_find() finds; NULL: a node or a folder */
 	const char *install;	/* with program: the command that installs it */
 	const char *node;	/* a misc device's node that must open; NULL: a folder */
 	const char *folder;	/* that must be there, once a file system is mounted */

@@ -23,8 +23,9 @@ __must_check int child_spawn(pid_t *pid, const char *const argv[], const int fds
 			     bool session);
 
 /*
- * Finds a program in PATH, on the host whose root folder is `root`: a regular file that may be
- * executed. 0 and its path, or -ENOENT. Any thread.
+ * Finds a program, a regular file that may be executed, in PATH or where distributions put those
+ * that are for other programs, on the host whose root folder is `root`. 0 and its path, or -ENOENT.
+ * Any thread.
  */
 __must_check int child_find(const char *root, const char *program, char *path, size_t len);
 
@@ -48,9 +49,9 @@ struct child {
 /*
  * Starts a program in a session of its own, with nothing for standard input and `fd` as descriptor
  * 3, and waits until it has written something to standard output, which it may open again by its
- * name in /proc as another user. *child is zeroed but for `ended`. 0; -EIO: it has ended, and `why`
- * is as above; -ETIMEDOUT: it has not done so within `seconds`; errors of posix_spawn(3) and
- * pipe2(2). It does not run then.
+ * name in /proc as another user; 0 seconds: it does not wait. *child is zeroed but for `ended`. 0;
+ * -EIO: it has ended, and `why` is as above; -ETIMEDOUT: it has not done so within `seconds`; errors
+ * of posix_spawn(3) and pipe2(2). It does not run then.
  */
 __must_check int child_start(struct child *child, const char *const argv[], int fd,
 			     unsigned seconds, char *why, size_t len);
@@ -60,5 +61,11 @@ __must_check int child_watch(struct child *child, struct loop *loop);
 
 /* Kills it if it runs, and waits for its end. Idempotent. */
 void child_stop(struct child *child);
+
+/*
+ * The same for one that is about to end by itself, since its socket has been closed: it has half a
+ * second for that. `how` is as above, or empty if it had ended before.
+ */
+void child_let_end(struct child *child, char *how, size_t len);
 
 #endif

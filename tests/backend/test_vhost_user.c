@@ -11,6 +11,7 @@
 #include <linux/virtio_blk.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 
@@ -557,6 +558,47 @@ static void test_without_a_record_requests_in_flight_break_it(void **state)
 	expect_echo(f, 0);
 }
 
+static void count(void *owner)
+{
+	++*(unsigned *)owner;
+}
+
+/* Kinglet's own: there is no other after it, even if one listens at its path. */
+static void test_a_daemon_of_kinglets_own(void **state)
+{
+	struct fixture *f = *state;
+	struct capture capture;
+	unsigned gone = 0;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	assert_int_equal(connect(fd, (const struct sockaddr *)&f->daemon.address,
+				 sizeof(f->daemon.address)), 0);
+	f->options.path = "its own";
+	f->options.final = "it has ended";
+	f->options.fd = fd;
+	f->options.gone = count;
+	f->options.owner = &gone;
+	open_device(f);
+	close(fd);
+	assert_false(start(f) & VIRTIO_CONFIG_S_NEEDS_RESET);
+	expect_echo(f, 0);
+	capture_stderr_begin(&capture);
+	fake_daemon_kill(&f->daemon);
+	mock_env_dispatch(&f->env);
+	capture_expect_all(&capture, "kinglet: virtio-blk 0: it has ended (needs a reset)\n");
+	assert_true(broken(f));
+	fake_daemon_start(&f->daemon);
+	mock_driver_status(f->dev, 0);
+	for (unsigned i = 0; i < QUEUES; i++)
+		mock_ring_init(&f->rings[i], &f->env, SIZE);
+	assert_true(start(f) & VIRTIO_CONFIG_S_NEEDS_RESET);
+	mock_driver_status(f->dev, 0);
+	assert_int_equal(gone, 0);
+	f->dev->model->destroy(f->dev);
+	f->dev = NULL;
+	assert_int_equal(gone, 1);
+}
+
 static void test_reset_while_the_daemon_is_away(void **state)
 {
 	struct fixture *f = *state;
@@ -882,6 +924,7 @@ int main(void)
 		TEST(test_interrupt_of_a_dead_daemon),
 		TEST(test_without_a_record_a_ring_at_rest_goes_on),
 		TEST(test_without_a_record_requests_in_flight_break_it),
+		TEST(test_a_daemon_of_kinglets_own),
 		TEST(test_reset_while_the_daemon_is_away),
 		TEST(test_freeze_while_the_daemon_is_away),
 		TEST(test_another_device_comes_back),

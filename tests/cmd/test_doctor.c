@@ -351,9 +351,9 @@ static void test_passt(void **state)
 	char full[100];
 
 	setenv("PATH", "/nonexistent:/usr/bin", 1);
-	expect(f, "passt", FINDING_MISSING, "no passt in PATH", "apt install passt");
+	expect(f, "passt", FINDING_MISSING, "no program passt", "apt install passt");
 	put(f, "/usr/bin/passt", "");
-	expect(f, "passt", FINDING_MISSING, "no passt in PATH", "apt install passt");
+	expect(f, "passt", FINDING_MISSING, "no program passt", "apt install passt");
 	snprintf(full, sizeof(full), "%s/usr/bin/passt", f->root);
 	assert_int_equal(chmod(full, 0755), 0);
 	expect(f, "passt", FINDING_OK, "/usr/bin/passt", "");

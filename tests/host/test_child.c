@@ -165,6 +165,37 @@ static void the_stop_needs_no_consent(void **state)
 	assert_int_equal(f->ends, 0);
 }
 
+static void one_that_says_nothing_need_not_be_waited_for(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(start(f, "read l <&3; echo bye >&2; exit 4", 0), 0);
+	assert_int_equal(write(f->wire, "\n", 1), 1);
+	turn_until_it_ends(f);
+	assert_string_equal(f->how, "exit status 4: bye");
+}
+
+static void one_that_has_lost_its_socket_may_end_by_itself(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(start(f, "cat <&3; echo bye >&2; exit 4", 0), 0);
+	close_fd(&f->wire);
+	child_let_end(&f->child, f->how, sizeof(f->how));
+	assert_string_equal(f->how, "exit status 4: bye");
+	child_let_end(&f->child, f->how, sizeof(f->how));
+	assert_string_equal(f->how, "");
+}
+
+static void one_that_does_not_end_by_itself_is_killed(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(start(f, "exec sleep 100", 0), 0);
+	child_let_end(&f->child, f->how, sizeof(f->how));
+	assert_string_equal(f->how, "killed by SIGKILL");
+}
+
 static void a_program_is_found_in_path(void **state)
 {
 	char path[100], before[1000];
@@ -192,6 +223,9 @@ int main(void)
 		TEST(a_signal_that_killed_it_is_named),
 		TEST(one_that_has_closed_its_errors_lives_on),
 		TEST(the_stop_needs_no_consent),
+		TEST(one_that_says_nothing_need_not_be_waited_for),
+		TEST(one_that_has_lost_its_socket_may_end_by_itself),
+		TEST(one_that_does_not_end_by_itself_is_killed),
 		TEST(a_program_is_found_in_path),
 	};
 

@@ -17,7 +17,7 @@ struct finding doctor_program(struct doctor *doctor, const struct doctor_check *
 	char path[PATH_MAX];
 
 	if (child_find(doctor->root, need->program, path, sizeof(path)))
-		return doctor_find(FINDING_MISSING, need->install, "no %s in PATH", need->program);
+		return doctor_find(FINDING_MISSING, need->install, "no program %s", need->program);
 	return doctor_find(FINDING_OK, "", "%s", path + strlen(doctor->root));
 }
 
