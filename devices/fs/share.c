@@ -6,7 +6,8 @@
  *
  * virtiofsd puts itself into namespaces of its own, in which the folder is all there is. The one in
  * C has to be root for that: for others it is so in a user namespace, where the user's files are
- * root's. A folder is read-only by its mount, in a mount namespace.
+ * root's. A folder is read-only by a mount, in a mount namespace: over READONLY_AT, which virtiofsd
+ * does not need, since a mount over / would not be seen. What is mounted in the folder is not there.
  */
 #include "internal.h"
 
@@ -19,6 +20,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+
+#define READONLY_AT "/sys"
 
 #define SHARE(member) OPTION_FIELD(struct share_config, member)
 
@@ -45,7 +48,8 @@ static const struct option share_table[] = {
 		SHARE(tag),
 	},
 	[SHARE_READONLY] = {
-		.name = "readonly", .kind = OPTION_FLAG, .help = "refuse all changes",
+		.name = "readonly", .kind = OPTION_FLAG,
+		.help = "refuse all changes; what is mounted in the folder is left out",
 		SHARE(readonly),
 	},
 	[SHARE_CACHE] = {
@@ -215,12 +219,12 @@ static int start_daemon(struct share *share, const struct share_config *config, 
 		ADD(&command, "unshare");
 	if (user)
 		ADD(&command, "--user", "--map-root-user");
-	/* Its own mount of the folder becomes read-only, then the shell the rest of the command. */
 	if (config->readonly)
 		ADD(&command, "--mount", "sh", "-c",
-		    "mount --bind \"$0\" \"$0\" && mount -o remount,bind,ro \"$0\" && exec \"$@\"",
-		    share->folder);
-	snprintf(source, sizeof(source), old ? "source=%s" : "--shared-dir=%s", share->folder);
+		    "mount --bind \"$0\" " READONLY_AT " && "
+		    "mount -o remount,bind,ro " READONLY_AT " && exec \"$@\"", share->folder);
+	snprintf(source, sizeof(source), old ? "source=%s" : "--shared-dir=%s",
+		 config->readonly ? READONLY_AT : share->folder);
 	ADD(&command, share->program, "--fd=3");
 	if (old)
 		ADD(&command, "-o", source, "-o", cache);

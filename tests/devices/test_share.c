@@ -135,7 +135,7 @@ static void a_folder_is_read_only_by_its_mount(void **state)
 	f->config.readonly = true;
 	start(f, said, args);
 	assert_memory_equal(args, begin, strlen(begin));
-	snprintf(end, sizeof(end), "|%1$s|%1$s/virtiofsd|--fd=3|--shared-dir=%1$s|--cache=auto|",
+	snprintf(end, sizeof(end), "|%1$s|%1$s/virtiofsd|--fd=3|--shared-dir=/sys|--cache=auto|",
 		 f->folder);
 	assert_string_equal(args + strlen(args) - strlen(end), end);
 }
