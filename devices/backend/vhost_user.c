@@ -476,7 +476,7 @@ int vhost_user_open(struct vhost **out, struct sys *sys, const struct vhost_user
 	};
 	if (!options->patience_ns)
 		user->options.patience_ns = 5000000000;
-	peer_set_deadline(&user->peer, user->options.patience_ns);
+	peer_set_deadline(&user->peer, user->options.patience_ns * (options->final ? 4 : 1));
 	ret = meet(user);
 	if (ret < 0) {
 		if (ret != -EOPNOTSUPP)

@@ -221,8 +221,10 @@ static int start_daemon(struct share *share, const struct share_config *config, 
 		ADD(&command, "--user", "--map-root-user");
 	if (config->readonly)
 		ADD(&command, "--mount", "sh", "-c",
-		    "mount --bind \"$0\" " READONLY_AT " && "
-		    "mount -o remount,bind,ro " READONLY_AT " && exec \"$@\"", share->folder);
+		    "mount --bind \"$0\" " READONLY_AT " 2>/dev/null && "
+		    "mount -o remount,bind,ro " READONLY_AT " && exec \"$@\"\n"
+		    "echo cannot be mounted read-only: without root, nothing may be mounted below it "
+		    ">&2; exit 1", share->folder);
 	snprintf(source, sizeof(source), old ? "source=%s" : "--shared-dir=%s",
 		 config->readonly ? READONLY_AT : share->folder);
 	ADD(&command, share->program, "--fd=3");

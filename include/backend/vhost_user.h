@@ -43,7 +43,10 @@ struct vhost_user_options {
 	const char *final;
 	/* With `final`: its socket, connected and non-blocking, borrowed; `path` only names it. */
 	int fd;
-	/* What it may take for a start or a change; a fifth of it for an end. 0: 5 s. */
+	/*
+	 * What it may take for a start or a change; a fifth of it for an end; with `final` four
+	 * times as much for the first answer, since it has only just been started. 0: 5 s.
+	 */
 	uint64_t patience_ns;
 };
 

@@ -16,8 +16,7 @@ struct fixture {
 	struct share_config config;
 };
 
-/* A program that writes its arguments to the file `args`, and ends. */
-static void put_program(const struct fixture *f, const char *name)
+static void put_script(const struct fixture *f, const char *name, const char *script)
 {
 	char path[64];
 	FILE *file;
@@ -25,10 +24,19 @@ static void put_program(const struct fixture *f, const char *name)
 	snprintf(path, sizeof(path), "%s/%s", f->folder, name);
 	file = fopen(path, "w");
 	assert_non_null(file);
-	fprintf(file, "#!/bin/sh\nprintf '%%s|' \"$@\" >%s/args\necho 'no luck' >&2\nexit 3\n",
-		f->folder);
+	fprintf(file, "#!/bin/sh\n%s", script);
 	assert_int_equal(fclose(file), 0);
 	assert_int_equal(chmod(path, 0700), 0);
+}
+
+/* A program that writes its arguments to the file `args`, and ends. */
+static void put_program(const struct fixture *f, const char *name)
+{
+	char script[200];
+
+	snprintf(script, sizeof(script),
+		 "printf '%%s|' \"$@\" >%s/args\necho 'no luck' >&2\nexit 3\n", f->folder);
+	put_script(f, name, script);
 }
 
 static void set_path(const struct fixture *f, const char *folder)
@@ -90,7 +98,7 @@ static void start(struct fixture *f, char said[500], char args[1000])
 	snprintf(path, sizeof(path), "%s/args", f->folder);
 	file = fopen(path, "r");
 	assert_non_null(file);
-	assert_non_null(fgets(args, 1000, file));
+	args[fread(args, 1, 999, file)] = '\0';
 	fclose(file);
 }
 
@@ -140,6 +148,20 @@ static void a_folder_is_read_only_by_its_mount(void **state)
 	assert_string_equal(args + strlen(args) - strlen(end), end);
 }
 
+static void one_that_cannot_be_mounted_so_is_not_shared(void **state)
+{
+	struct fixture *f = *state;
+	char said[500], args[1000];
+
+	put_script(f, "unshare", "while [ $1 != sh ]; do shift; done\nexec \"$@\"\n");
+	put_program(f, "mount");
+	f->config.readonly = true;
+	start(f, said, args);
+	assert_memory_equal(args, "--bind|", 7);
+	assert_non_null(strstr(said, ": virtiofsd: exit status 1: cannot be mounted read-only: "
+				     "without root, nothing may be mounted below it\n"));
+}
+
 static void what_cannot_be_shared_is_refused_before(void **state)
 {
 	struct fixture *f = *state;
@@ -171,6 +193,7 @@ int main(void)
 		TEST(it_says_why_virtiofsd_ended),
 		TEST(the_one_of_qemu_has_other_options),
 		TEST(a_folder_is_read_only_by_its_mount),
+		TEST(one_that_cannot_be_mounted_so_is_not_shared),
 		TEST(what_cannot_be_shared_is_refused_before),
 	};
 
