@@ -48,7 +48,6 @@ static bool is_updating(struct cmos *cmos, int64_t second)
 static uint8_t read_clock(struct cmos *cmos, uint8_t index)
 {
 	struct timespec now = real_time();
-	uint8_t index = cmos->index;
 	struct tm tm;
 
 	gmtime_r(&now.tv_sec, &tm);
