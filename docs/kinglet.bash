@@ -60,8 +60,9 @@ _kinglet_argument()
 	--vsock) keys="cid=" ;;
 	--balloon) keys="size= deflate-on-oom= free-page-reporting= stats=" ;;
 	--fs) keys="tag= vhost-user= queues=" ;;
-	--device) keys="type= vhost-user= queues= config= reconnect=" ;;
 	--share) keys="folder= tag= readonly cache=" ;;
+	--device) keys="type= vhost-user= queues= config= reconnect=" ;;
+	--vdpa) keys="node=" ;;
 	--rng) _kinglet_words "$2" "on off" ;;
 	--timeout) ;;
 	--gdb) keys="listen= nowait" ;;
@@ -156,6 +157,7 @@ _kinglet()
 		--fs
 		--share
 		--device
+		--vdpa
 		--rng
 		--timeout
 		--gdb

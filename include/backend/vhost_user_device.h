@@ -27,9 +27,9 @@ struct vhost_user_device_options {
 	 * keeps nothing but what its space says, and it is the same to the one that loads.
 	 */
 	const char *unsaved;
-	uint64_t patience_ns; /* as in struct vhost_user_options, */
-	unsigned reconnect;   /* and this */
-	const char *final;    /* and these */
+	uint64_t patience_ns; /* as in struct vhost_user_options, as are these */
+	unsigned reconnect;
+	const char *final;
 	int fd;
 	/* The device is destroyed, and the connection closed. Both may be NULL. */
 	void (*gone)(void *owner);
