@@ -208,7 +208,7 @@ static void bash_completes_keys_and_their_values(void **state)
 	assert_offers("kinglet run --disk docs/kinglet.b", "docs/kinglet.bash\n");
 	assert_offers("kinglet run --disk = docs/kinglet.b", "docs/kinglet.bash\n");
 	assert_offers("kinglet run --disk path = docs/kinglet.b", "docs/kinglet.bash\n");
-	assert_offers("kinglet run --disk root.img,re", "root.img,readonly\n");
+	assert_offers("kinglet run --disk root.img,rea", "root.img,readonly\n");
 	assert_offers("kinglet run --disk = root.img,direct,a", "root.img,direct,aio=\n");
 	assert_offers("kinglet run --disk root.img,aio = \"\"", "uring threads\n");
 	assert_offers("kinglet run --disk root.img,aio =", "uring threads\n");
