@@ -17,7 +17,7 @@
  * Largest size of a device's config in bytes; largest number of devices of a machine; of modules of
  * a driver.
  */
-enum { DEVICE_CONFIG_MAX = 320, DEVICES_MAX = 64, DEVICE_MODULES_MAX = 2 };
+enum { DEVICE_CONFIG_MAX = 320, DEVICES_MAX = 80, DEVICE_MODULES_MAX = 2 };
 
 /* What a device needs of the host: a row of kinglet doctor. */
 struct host_need {
