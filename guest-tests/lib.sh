@@ -104,6 +104,15 @@ newer() {
 		"$DAEMONS/$1" "${@:2}"
 }
 
+# await_socket PATH: until a process accepts connections there. The file is there before that.
+await_socket() {
+	local end=$((SECONDS + 60))
+	until [ -S "$1" ] && grep -q " 00010000 .*[ /]$1\$" /proc/net/unix; do
+		[ $SECONDS -lt $end ] || fail "no process listens at $1"
+		sleep 0.1
+	done
+}
+
 # random FILE SIZE; sum FILE: sha256, for comparison with a guest's.
 random() {
 	head -c "$2" /dev/urandom >"$1"

@@ -25,13 +25,9 @@ if [ "${probe-}" = yes ]; then
 	echo "probe hits: $(awk '{ print $2 }' /mnt/kprobe_profile)"
 fi
 END
-: >console
 vm_start run "$VMLINUX" --initrd initrd --cpus 2 --append "$cmdline nokaslr $words" \
 	--gdb "$PWD/socket"
-until [ -S socket ]; do
-	kill -0 "$vm"
-	sleep 0.1
-done
+await_socket socket
 cat >first <<'END'
 set pagination off
 set confirm off

@@ -154,10 +154,7 @@ boot() {
 # expect_target N: begins a process for the machine to move to.
 expect_target() {
 	start "$1" --incoming "unix:at.$1"
-	until [ -S "at.$1" ]; do
-		kill -0 "$vm"
-		sleep 0.1
-	done
+	await_socket "at.$1"
 }
 
 # Rounds are slow in the emulated host, but it is fast when the guest stands still.

@@ -12,7 +12,7 @@ daemon_start() {
 	qemu-storage-daemon --blockdev file,node-name=f,filename=disk.img,discard=unmap \
 		--export vhost-user-blk,id=e,node-name=f,addr.type=unix,addr.path=socket,writable=on,num-queues=4 &
 	daemon=$!
-	timeout 60 bash -c 'until [ -S socket ]; do sleep 0.1; done'
+	await_socket socket
 }
 daemon_start
 

@@ -6,7 +6,7 @@ random folder/pattern 4M
 for i in $(seq 50); do echo $i >folder/host.$i; done
 /usr/lib/qemu/virtiofsd --socket-path=socket -o source="$PWD/folder" -o sandbox=chroot -o cache=auto &
 daemon=$!
-timeout 60 bash -c 'until [ -S socket ]; do sleep 0.1; done'
+await_socket socket
 
 guest_runs <<'END'
 modprobe -a virtio_pci virtiofs

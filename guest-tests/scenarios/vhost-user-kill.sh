@@ -6,7 +6,7 @@ daemon_start() {
 	rm -f socket
 	"$TOOLS/recording-disk" socket disk.img 4 >>daemon.log 2>&1 &
 	daemon=$!
-	timeout 60 bash -c 'until [ -S socket ]; do sleep 0.1; done'
+	await_socket socket
 }
 daemon_start
 

@@ -14,7 +14,7 @@ daemon_start() {
 	qemu-storage-daemon \
 		--blockdev "file,node-name=f,filename=disk.img,locking=off" \
 		--export "vhost-user-blk,id=e,node-name=f,addr.type=unix,addr.path=socket.$1,writable=on" &
-	timeout 60 bash -c "until [ -S socket.$1 ]; do sleep 0.1; done"
+	await_socket "socket.$1"
 }
 guest_runs "$TOOLS/net-check" <<'END'
 modprobe -a virtio_pci virtio_blk virtio_net
@@ -63,10 +63,7 @@ start 0 "$BZIMAGE" --initrd initrd --append "$cmdline" --net user --disk vhost-u
 source=$vm
 await_output 'scenario: busy'
 start 1 --incoming unix:at --net user --disk vhost-user=socket.1
-until [ -S at ]; do
-	kill -0 $vm
-	sleep 0.1
-done
+await_socket at
 timeout 100 "$KINGLET" migrate m0 unix:at --downtime 3s || {
 	cat messages.*
 	fail 'it did not move'
