@@ -72,7 +72,7 @@ static int run(struct host *host, const char *what, const char *where)
 	if (!strcmp(what, "scsi-log"))
 		return scsi_log(host, where);
 	if (!strcmp(what, "vsock-log"))
-		return vsock_log(host, (unsigned)atoi(where));
+		return vsock_log(host, (unsigned)strtoul(where, NULL, 10));
 	fputs("usage: vhost-direct net TAP | scsi WWPN | net-log TAP | scsi-log WWPN | "
 	      "vsock-log CID | net-switch TAP TIMES\n", stderr);
 	return 2;
@@ -86,7 +86,7 @@ int main(int argc, char **argv)
 	host_init(&host);
 	host.sys.trace = narrate;
 	if (argc == 4 && !strcmp(argv[1], "net-switch"))
-		status = net_switch(&host, argv[2], (unsigned)atoi(argv[3]));
+		status = net_switch(&host, argv[2], (unsigned)strtoul(argv[3], NULL, 10));
 	else
 		status = run(&host, argc == 3 ? argv[1] : "", argv[argc - 1]);
 	host_destroy(&host);
