@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A migration's peer: frames whose types, lengths and contents the script chooses, for the target
- * and for the source. Neither takes what it must not, and a source that fails goes on.
+ * A migration's peer: frames whose types, lengths and contents the script chooses, for the target,
+ * and as answers to what the source sends. Neither takes what it must not, and a source that fails
+ * goes on unless its last frame is out.
  */
 #include "fuzz.h"
 
@@ -21,9 +22,17 @@ struct said {
 };
 
 struct world {
+	struct fuzz_input *in;
 	struct gmem mem;
 	struct loop loop;
 	bool frozen, loaded, ended;
+
+	/* The source's target. */
+	struct loop_event peer;
+	struct frame_header header; /* of the frame that it reads */
+	size_t at, left;	    /* bytes of its header that are there, and of its payload that are not */
+	bool committed;		    /* it has the last frame */
+	uint32_t said;		    /* the type of what it has said last */
 };
 
 static void say(struct said *said, const void *data, size_t len)
@@ -62,6 +71,20 @@ static void say_frame(struct fuzz_input *in, struct said *said)
 	if (type == FRAME_PAGES)
 		say(said, &pages, sizeof(pages));
 	say(said, NULL, type == FRAME_PAGES ? data : len);
+}
+
+/* Mostly to the end, which few scripts would find. */
+static const struct said *say_all(struct fuzz_input *in, struct said *said)
+{
+	static const uint8_t end[] = { FRAME_STATE,  0, 0, 0, 1, 0, 0, 0, 1,
+				       FRAME_COMMIT, 0, 0, 0, 0, 0, 0, 0 };
+	const bool whole = fuzz_pick(in, 4);
+
+	while (in->left && said->len < SAID_MAX - sizeof(end))
+		say_frame(in, said);
+	if (whole)
+		say(said, end, sizeof(end));
+	return said;
 }
 
 static int load(void *owner, int fd)
@@ -135,11 +158,91 @@ static void ended(void *owner, enum migrate_result result, const char *why)
 	FUZZ_CHECK(!world->ended);
 	FUZZ_CHECK((result == MIGRATE_DONE) == !*why);
 	FUZZ_CHECK(world->frozen || result == MIGRATE_FAILED);
+	FUZZ_CHECK(result != MIGRATE_DONE || (world->committed && world->said == FRAME_DONE));
+	FUZZ_CHECK(result != MIGRATE_FAILED || !world->committed || world->said == FRAME_ERROR);
 	world->ended = true;
 	loop_stop(&world->loop);
 }
 
-static void be_source(struct world *world, const struct said *said)
+static void hang_up(struct world *world)
+{
+	loop_remove(&world->loop, &world->peer);
+	shutdown(world->peer.fd, SHUT_RDWR);
+}
+
+/* What the source need not have read: it may have ended. */
+static void put(struct world *world, const void *data, size_t len)
+{
+	(void)!send(world->peer.fd, data, len, MSG_NOSIGNAL);
+}
+
+/* Mostly the right one, else the last. */
+static void answer(struct world *world, uint32_t right)
+{
+	struct frame_header header = { .type = le32_of(right) };
+	char text[ERROR_TEXT_MAX + 16];
+	bool wrong = !fuzz_pick(world->in, 8);
+	size_t len = 0;
+
+	if (wrong) {
+		header.type = le32_of(fuzz_pick(world->in, FRAMES + 1));
+		len = fuzz_pick(world->in, sizeof(text));
+		header.len = le32_of(fuzz_pick(world->in, 4) ? (uint32_t)len :
+							       (uint32_t)fuzz_take(world->in, 4));
+		for (size_t i = 0; i < len; i++)
+			text[i] = (char)fuzz_take(world->in, 1);
+	}
+	world->said = le32_get(header.type);
+	put(world, &header, wrong && !fuzz_pick(world->in, 4) ? 5 : sizeof(header));
+	put(world, text, len);
+	if (wrong)
+		hang_up(world);
+}
+
+static void take_frame(struct world *world)
+{
+	static const uint8_t answers[FRAMES] = {
+		[FRAME_HELLO] = FRAME_BUILT, [FRAME_STATE] = FRAME_READY, [FRAME_COMMIT] = FRAME_DONE,
+	};
+	uint32_t type = le32_get(world->header.type);
+
+	world->at = 0;
+	FUZZ_CHECK(type < FRAMES && (answers[type] || type == FRAME_PAGES));
+	FUZZ_CHECK(!world->committed);
+	world->committed = type == FRAME_COMMIT;
+	if (answers[type])
+		answer(world, answers[type]);
+	else if (!fuzz_pick(world->in, 64))
+		answer(world, FRAME_READY);
+}
+
+static void hear(struct loop_event *event, uint32_t events)
+{
+	struct world *world = container_of(event, struct world, peer);
+	const size_t want = sizeof(world->header);
+	uint8_t bytes[4096];
+	ssize_t n;
+
+	(void)events;
+	if (world->at < want)
+		n = recv(event->fd, (uint8_t *)&world->header + world->at, want - world->at, 0);
+	else
+		n = recv(event->fd, bytes, world->left < sizeof(bytes) ? world->left : sizeof(bytes), 0);
+	if (n <= 0) {
+		hang_up(world);
+		return;
+	}
+	if (world->at == want) {
+		world->left -= (size_t)n;
+	} else {
+		world->at += (size_t)n;
+		world->left = world->at == want ? le32_get(world->header.len) : 0;
+	}
+	if (world->at == want && !world->left)
+		take_frame(world);
+}
+
+static void be_source(struct world *world)
 {
 	static const struct migrate_source_ops ops = {
 		.describe = put_word,
@@ -160,9 +263,11 @@ static void be_source(struct world *world, const struct said *said)
 	struct migrate_source *source;
 	int pair[2];
 
-	feed(pair, said);
+	FUZZ_CHECK(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
 	options.fd = pair[0];
+	world->peer = (struct loop_event){ .fd = pair[1], .fn = hear };
 	FUZZ_CHECK(!loop_init(&world->loop) && !migrate_source_new(&source));
+	FUZZ_CHECK(!loop_add(&world->loop, &world->peer, EPOLLIN));
 	FUZZ_CHECK(!migrate_source_start(source, &options));
 	FUZZ_CHECK(!loop_run(&world->loop) && world->ended);
 	migrate_source_free(source);
@@ -178,19 +283,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct gmem_options options = { 0 };
 	struct fuzz_input in = { data, size };
 	static struct said said;
-	struct world world = { 0 };
+	struct world world = { .in = &in };
 	const bool source = fuzz_pick(&in, 2);
 
 	said.len = 0;
 	FUZZ_CHECK(!gmem_init(&world.mem, ranges, ARRAY_SIZE(ranges), &options));
 	if (!source && fuzz_pick(&in, 8))
 		say(&said, hello, sizeof(hello));
-	while (in.left && said.len < SAID_MAX)
-		say_frame(&in, &said);
 	if (source)
-		be_source(&world, &said);
+		be_source(&world);
 	else
-		be_target(&world, &said);
+		be_target(&world, say_all(&in, &said));
 	gmem_destroy(&world.mem);
 	return 0;
 }

@@ -52,7 +52,7 @@ ssize_t frame_send(struct frame *frame, int fd)
 	/* sendmsg(2) does not write. */
 	struct iovec iov[] = {
 		{ frame->data + frame->at, left },
-		{ (void *)(uintptr_t)(frame->tail + skip), frame->tail_len - skip },
+		{ (void *)((uintptr_t)frame->tail + skip), frame->tail_len - skip },
 	};
 	struct msghdr message = { .msg_iov = iov, .msg_iovlen = frame->tail ? 2 : 1 };
 	ssize_t n = sendmsg(fd, &message, MSG_NOSIGNAL);
