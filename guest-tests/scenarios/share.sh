@@ -24,7 +24,7 @@ mount -t virtiofs share /fs
 mount -t virtiofs same /ro
 cp /fs/pattern /fs/copy
 cmp /fs/copy /ro/pattern
-! touch /ro/new 2>/dev/null
+must_fail touch /ro/new
 echo 'scenario: ready'
 read -r _
 umount /fs
