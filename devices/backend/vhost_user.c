@@ -369,28 +369,6 @@ static void retry(struct loop_timer *timer)
 
 /* --- What the daemon asks --------------------------------------------------------------------- */
 
-static int serve_request(struct vhost_user *user)
-{
-	struct vhost_user_message message;
-	int ret = vhost_user_receive(user->requests.fd, &message, NULL, user->peer.deadline);
-	bool known, answered;
-
-	if (ret)
-		return ret;
-	known = message.header.request == VHOST_USER_BACKEND_CONFIG_CHANGE;
-	answered = message.header.flags & VHOST_USER_NEED_REPLY;
-	ret = known ? vhost_user_get_config(user) : 0;
-	if (ret < 0)
-		return ret;
-	if (ret)
-		virtio_config_changed(user->vhost.dev);
-	message.header.flags = VHOST_USER_VERSION | VHOST_USER_REPLY;
-	message.header.size = sizeof(message.body.number);
-	message.body.number = !known;
-	return answered ? vhost_user_send(user->requests.fd, &message, NULL, 0,
-					  user->peer.deadline) : 0;
-}
-
 /* One at a time, then others have their turn. One that breaks the rules is not heard any more. */
 static void requested(struct loop_event *event, uint32_t events)
 {
@@ -402,7 +380,7 @@ static void requested(struct loop_event *event, uint32_t events)
 	virtio_count(&dev->loop_wakeups);
 	if (user->requests.fd >= 0) {
 		peer_set_deadline(&user->peer, fifth(user));
-		if (serve_request(user))
+		if (vhost_user_serve_request(user))
 			close_fd(&user->requests.fd);
 		else
 			(void)!loop_modify(dev->loop, event, 0);

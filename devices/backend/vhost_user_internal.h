@@ -64,4 +64,10 @@ __must_check int vhost_user_get_config(struct vhost_user *user);
  */
 bool vhost_user_rests(const struct vhost_user *user, bool recorded);
 
+/*
+ * Reads a request of the daemon, and answers one that it may make. Negative errno: it keeps to no
+ * rule, or has gone.
+ */
+__must_check int vhost_user_serve_request(struct vhost_user *user);
+
 #endif

@@ -286,3 +286,25 @@ void vhost_user_write_config(struct vhost *vhost, unsigned off, const void *buf,
 	if (!tell(user, VHOST_USER_SET_CONFIG, VHOST_USER_CONFIG_HEADER + len, &message))
 		memcpy(user->config + off, buf, len);
 }
+
+int vhost_user_serve_request(struct vhost_user *user)
+{
+	struct vhost_user_message message;
+	int ret = vhost_user_receive(user->requests.fd, &message, NULL, user->peer.deadline);
+	bool known, answered;
+
+	if (ret)
+		return ret;
+	known = message.header.request == VHOST_USER_BACKEND_CONFIG_CHANGE;
+	answered = message.header.flags & VHOST_USER_NEED_REPLY;
+	ret = known ? vhost_user_get_config(user) : 0;
+	if (ret < 0)
+		return ret;
+	if (ret)
+		virtio_config_changed(user->vhost.dev);
+	message.header.flags = VHOST_USER_VERSION | VHOST_USER_REPLY;
+	message.header.size = sizeof(message.body.number);
+	message.body.number = !known;
+	return answered ? vhost_user_send(user->requests.fd, &message, NULL, 0,
+					  user->peer.deadline) : 0;
+}
