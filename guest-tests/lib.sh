@@ -90,7 +90,7 @@ vhost_workers() {
 
 # await_output REGEX [SECONDS]: wait until the running guest has printed it.
 await_output() {
-	local end=$((SECONDS + ${2-180})) running=yes
+	local end=$((SECONDS + ${2-300})) running=yes
 	until grep -qaE -- "$1" console; do # not a pipe into grep: a prompt is not a complete line
 		[ -n "$running" ] && [ $SECONDS -lt $end ] || fail "no '$1' on the console"
 		kill -0 "$vm" 2>/dev/null || running=
