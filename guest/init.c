@@ -16,6 +16,7 @@
  */
 #include "log.h"
 #include "memory.h"
+#include "mounts.h"
 #include "ports.h"
 #include "renew.h"
 #include "sys.h"
@@ -27,7 +28,6 @@
 #include <net/if.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -92,69 +92,6 @@ static void for_each(const struct instructions *todo, char kind, void (*call)(co
 
 /* --- The system ------------------------------------------------------------------------------- */
 
-static void make_folder(const char *path, int mode)
-{
-	if (SYS(mkdirat, AT_FDCWD, path, mode, 0, 0) == 0)
-		SYS(fchmodat, AT_FDCWD, path, mode, 0, 0); /* independent of the umask */
-}
-
-/* What ports and messages need, where it is not in the way of the program's files. */
-static void mount_early(void)
-{
-	static const char *const systems[][2] = {
-		{ "devtmpfs", EARLY_DEV }, /* first: it has the node for messages */
-		{ "sysfs", EARLY_SYS },
-	};
-
-	/* The kernel creates the root writable for everyone. */
-	SYS(fchmodat, AT_FDCWD, "/", 0755, 0, 0);
-	for (unsigned i = 0; i < ARRAY_SIZE(systems); i++) {
-		const char *type = systems[i][0], *path = systems[i][1];
-		long ret;
-
-		make_folder(path, 0755);
-		ret = SYS(mount, type, path, type, 0, 0);
-		if (ret < 0)
-			give_up("mount", path, (int)-ret);
-	}
-}
-
-static void mount_systems(void)
-{
-	static const struct {
-		const char *type, *path;
-		int mode; /* of the folder, if it must be created */
-		const char *early; /* where it is mounted, or NULL */
-		bool needed;
-	} systems[] = {
-		{ "devtmpfs", "/dev", 0755, EARLY_DEV, true },
-		{ "proc", "/proc", 0555, NULL, true },
-		{ "sysfs", "/sys", 0555, EARLY_SYS, true },
-		{ "devpts", "/dev/pts", 0755, NULL, false },
-		{ "tmpfs", "/dev/shm", 01777, NULL, false },
-	};
-	static const char *const links[][2] = {
-		{ "/proc/self/fd", "/dev/fd" },
-		{ "/proc/self/fd/0", "/dev/stdin" },
-		{ "/proc/self/fd/1", "/dev/stdout" },
-		{ "/proc/self/fd/2", "/dev/stderr" },
-	};
-
-	for (unsigned i = 0; i < ARRAY_SIZE(systems); i++) {
-		const char *from = systems[i].early ? systems[i].early : systems[i].type;
-		long ret;
-
-		make_folder(systems[i].path, systems[i].mode);
-		ret = SYS(mount, from, systems[i].path, systems[i].type,
-			  systems[i].early ? MS_MOVE : 0, 0);
-		if (ret < 0 && ret != -EBUSY && systems[i].needed)
-			give_up("mount", systems[i].path, (int)-ret);
-	}
-	for (unsigned i = 0; i < ARRAY_SIZE(links); i++)
-		SYS(symlinkat, links[i][0], AT_FDCWD, links[i][1], 0, 0);
-	make_folder("/tmp", 01777);
-}
-
 static void remove_file(const char *path)
 {
 	SYS(unlinkat, AT_FDCWD, path, 0, 0, 0);
@@ -163,16 +100,6 @@ static void remove_file(const char *path)
 static void remove_folder(const char *path)
 {
 	SYS(unlinkat, AT_FDCWD, path, AT_REMOVEDIR, 0, 0);
-}
-
-static void mount_read_only(const char *path)
-{
-	long ret = SYS(mount, path, path, NULL, MS_BIND, NULL);
-
-	if (ret == 0)
-		ret = SYS(mount, NULL, path, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL);
-	if (ret < 0)
-		give_up("read-only", path, (int)-ret);
 }
 
 /* So that a program finds 127.0.0.1. A kernel without networks has none. */
@@ -221,8 +148,9 @@ static void receive_program(struct instructions *todo, int port)
 	static const char path[] = FOLDER "/exec";
 
 	unpack(port);
-	mount_systems();
 	read_instructions(todo, path);
+	for_each(todo, 'L', enter_live_root);
+	mount_systems();
 	todo->args = collect(todo, 'A');
 	todo->env = collect(todo, 'E');
 	todo->folder = collect(todo, 'C')[0];

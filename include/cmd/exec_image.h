@@ -31,6 +31,7 @@ struct exec_base {
 /* All borrowed. */
 struct exec_image {
 	const char *root; /* folder, or NULL: the program is a static one of the host */
+	bool live;	  /* the root is not copied: it is the virtio-fs GUEST_INIT_TAG */
 	const struct exec_dir *dirs;
 	unsigned dir_count;
 	const char *folder; /* the program's working directory */

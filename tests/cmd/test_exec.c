@@ -87,6 +87,8 @@ static void test_wrong_use_is_refused_in_one_line(void **state)
 		{ { "k", "--dir", "a://", "--", "x" }, "root is given by --root" },
 		{ { "k", "--env", "=x", "--", "x" }, "--env =x: the name is missing" },
 		{ { "k", "--env", "NOT_SET_1", "--", "x" }, "write --env NOT_SET_1=VALUE" },
+		{ { "k", "--root", "a,live", "--dir", "a:/b", "--", "x" },
+		  "--dir: a live --root has no copies of folders" },
 		{ { "k", "--workdir", "a", "--", "x" }, "--workdir a: must begin with a slash" },
 		{ { "k", "--initrd", "a", "--", "x" }, "--initrd: unknown option" },
 		{ { "$D/text", "--modules", "$D/dir", "--", "x" }, "has no modules.dep" },
@@ -202,6 +204,23 @@ static void test_image_tells_init_what_to_do(void **state)
 	assert_true(HOLDS(&cpio, "bin/x"));
 	assert_true(HOLDS(&cpio, "mnt/y"));
 	assert_false(holds(&cpio, guest_init, guest_init_len));
+	cpio_destroy(&cpio);
+}
+
+static void test_live_root_is_not_copied(void **state)
+{
+	char root[128];
+	char *env[] = { NULL }, *args[] = { (char *)"x", NULL };
+	const struct exec_image image = {
+		.root = root, .live = true, .folder = "/", .env = env, .args = args,
+	};
+	struct cpio cpio;
+
+	snprintf(root, sizeof(root), "%s/root", (char *)*state);
+	assert_int_equal(cpio_init(&cpio, 1 << 20), 0);
+	assert_int_equal(exec_image_build(&cpio, &image), 0);
+	assert_true(HOLDS(&cpio, "Lkinglet-root\0C/\0Ax"));
+	assert_false(HOLDS(&cpio, "bin/x"));
 	cpio_destroy(&cpio);
 }
 
@@ -405,6 +424,7 @@ int main(void)
 		TEST(test_wrong_use_is_refused_in_one_line),
 		TEST(test_options_decide_about_saved_machines),
 		TEST(test_image_tells_init_what_to_do),
+		TEST(test_live_root_is_not_copied),
 		TEST(test_base_has_init_and_modules),
 		TEST(test_hash_of_a_base_is_of_its_content),
 		TEST(test_memory_for_the_image),

@@ -10,7 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ALL_MODULES_MAX = EXEC_NEEDED_MODULES + DEVICES_MAX * DEVICE_MODULES_MAX + EXEC_MAX_MODULES };
+enum {
+	ALL_MODULES_MAX =
+		EXEC_NEEDED_MODULES + DEVICES_MAX * DEVICE_MODULES_MAX + 1 + EXEC_MAX_MODULES
+};
 
 #define MIB (UINT64_C(1) << 20)
 /* The guest's memory is some two times that, plus what the kernel and PROGRAM may need. */
@@ -37,6 +40,8 @@ static unsigned name_modules(const struct exec_options *options,
 		while (*name && !devices->items[i].instance)
 			names[count++] = *name++;
 	}
+	if (options->live)
+		names[count++] = "overlay";
 	for (unsigned i = 0; i < options->module_count; i++)
 		names[count++] = options->module_names[i];
 	return count;
@@ -121,6 +126,7 @@ static int build_image(const struct exec_options *options, struct cpio *cpio)
 {
 	const struct exec_image image = {
 		.root = options->root,
+		.live = options->live,
 		.dirs = options->parsed_dirs,
 		.dir_count = options->dir_count,
 		.folder = options->workdir,

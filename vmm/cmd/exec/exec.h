@@ -25,6 +25,7 @@ struct exec_options {
 	const char *dirs[EXEC_MAX_DIRS], *env[EXEC_MAX_ENV], *module_names[EXEC_MAX_MODULES];
 	unsigned dir_count, env_count, module_count;
 	bool verbose, no_cache;
+	bool live; /* the root is the folder itself */
 	char **args; /* the program and its arguments */
 	bool without_modules; /* there is no module folder */
 	uint64_t enough;      /* memory for the image, the kernel and PROGRAM */

@@ -176,7 +176,9 @@ static int add_image(struct cpio *cpio, const void *owner, FILE *todo)
 	_cleanup_free_ char *program = NULL;
 	int ret = 0;
 
-	if (image->root)
+	if (image->live)
+		fprintf(todo, "L%s%c", GUEST_INIT_TAG, 0);
+	else if (image->root)
 		ret = cpio_add_folder(cpio, image->root, "/");
 	for (unsigned i = 0; i < image->dir_count && !ret; i++) {
 		const struct exec_dir *dir = &image->dirs[i];

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "cmd/guest_init.h"
+#include "devices/fs.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -19,7 +20,9 @@ static const struct option exec_options[] = {
 		.name = "root", .metavar = "DIR", .kind = OPTION_STRING, .min = 1, .max = 4095,
 		.file = FILE_FOLDER,
 		.help = "a copy of this folder is the guest's root, and PROGRAM is searched for "
-			"there; without it PROGRAM is a static one of the host",
+			"there; without it PROGRAM is a static one of the host. With DIR,live it is "
+			"not copied: the guest reads the folder itself by virtiofsd, and what it "
+			"changes is lost",
 		EXEC(root),
 	},
 	{
@@ -80,6 +83,37 @@ const struct option_list exec_option_list = {
 	.table = exec_options,
 	.count = ARRAY_SIZE(exec_options),
 };
+
+/* A device has the folder, and the guest's init lays the changes over it. */
+static int parse_root(struct exec_options *options)
+{
+	static const char suffix[] = ",live";
+	struct share_config *share;
+	size_t len = options->root ? strlen(options->root) : 0;
+	char *folder;
+	int ret;
+
+	if (len < sizeof(suffix) || strcmp(options->root + len - strlen(suffix), suffix) != 0)
+		return 0;
+	if (options->dir_count) {
+		log_error("--dir: a live --root has no copies of folders in it; write --share DIR, "
+			  "and mount it in the guest");
+		return -EINVAL;
+	}
+	folder = strndup(options->root, len - strlen(suffix));
+	ret = options_own(&options->run.common, folder);
+	if (ret)
+		return ret;
+	share = device_set_add(&options->run.config.devices, &share_kind);
+	if (!share) {
+		log_error("--root %.80s: too many --share", options->root);
+		return -EINVAL;
+	}
+	*share = (struct share_config){ .folder = folder, .tag = GUEST_INIT_TAG, .readonly = true };
+	options->root = folder;
+	options->live = true;
+	return 0;
+}
 
 static int parse_dir(struct exec_options *options, const char *text, struct exec_dir *dir)
 {
@@ -211,7 +245,9 @@ int exec_options_finish(struct common_options *common, int argc, char **argv)
 	}
 	options->args = argv;
 	set_machine(options);
-	ret = run_options_check(&options->run);
+	ret = parse_root(options);
+	if (!ret)
+		ret = run_options_check(&options->run);
 	for (unsigned i = 0; i < options->dir_count && !ret; i++)
 		ret = parse_dir(options, options->dirs[i], &options->parsed_dirs[i]);
 	if (!ret)
@@ -246,6 +282,8 @@ bool exec_options_allow_cache(const struct exec_options *options)
 	const struct option_list *const *list = options->run.common.command->options;
 	const struct option *option;
 
+	if (options->live)
+		return false;
 	for (; *list; list++)
 		for (unsigned i = 0; (option = option_at(*list, i)); i++)
 			if (options_given(&options->run.common, option->name) &&
