@@ -3,6 +3,13 @@
 # arch: x86_64
 trap 'sysctl -q vm.nr_hugepages=0' EXIT
 
+# expect_missed ROWS: these and no others; Debian's kernel has no vDPA.
+expect_missed() {
+	local rows
+	rows=$(sed -nE 's/^(missing|degraded) +([^ ]+) .*/\2/p' console | xargs)
+	[ "$rows" = "$1" ] || fail "missed: $rows"
+}
+
 # doctor STATUS
 doctor() {
 	status=0
@@ -27,7 +34,7 @@ expect_output '^ok +guest-modes +16-bit, 32-bit, 64-bit: native$'
 expect_output '^ok +guest-linux '
 expect_output '^ok +nested +kvm_amd '
 expect_output '^degraded +hugepages '
-[ "$(grep -c '^ok ' console)" -eq 15 ] || fail 'more than huge pages are missed'
+expect_missed 'vhost-vdpa hugepages'
 
 fix hugepages
 rm /dev/vhost-net
@@ -47,6 +54,6 @@ expect_message 'cannot run a Linux guest'
 mv /dev/hidden /dev/kvm
 
 doctor 0
-[ "$(grep -c '^ok ' console)" -eq 16 ] || fail 'something is still missed'
+expect_missed vhost-vdpa
 "$KINGLET" doctor --json >report
 grep -q '"linux":.*true' report || fail 'no JSON'
