@@ -53,6 +53,7 @@ enum { MSRS_MAX = 8192, MSR_TSC = 0x10 };
 
 /* Running counters are compared in units of about five hours. */
 enum { HOURS = 44 };
+static const uint64_t HALF = 1ull << (HOURS - 1); /* one that is just below 0 is 0 */
 
 static void get(struct vcpu *vcpu, unsigned long request, void *arg, const char *name)
 {
@@ -131,7 +132,8 @@ static void take_msrs(struct machine *m, struct vcpu *vcpu, struct inventory *in
 		if (one_msr(vcpu, KVM_GET_MSRS, indices[i], &value) != 1)
 			continue;
 		if (indices[i] == MSR_TSC)
-			add_value(inventory, value >> HOURS, "vCPU %u TSC, in hours", vcpu->id);
+			add_value(inventory, (value + HALF) >> HOURS, "vCPU %u TSC, in hours",
+				  vcpu->id);
 		else
 			add_value(inventory, value, "vCPU %u MSR 0x%x", vcpu->id, indices[i]);
 	}
