@@ -138,6 +138,15 @@ static int get_base(struct vhost_vdpa *vdpa, const struct sys_site *site,
 	return virtio_resumes(dev) ? ret : 0;
 }
 
+static int map(struct vhost_vdpa *vdpa)
+{
+	int ret = vdpa_map(vdpa);
+
+	if (ret && vhost_may_log(&vdpa->vhost))
+		vdpa_explain_map(vdpa, ret);
+	return ret;
+}
+
 static int request(struct vhost *vhost, const struct sys_site *site, unsigned long request,
 		   void *arg)
 {
@@ -147,7 +156,7 @@ static int request(struct vhost *vhost, const struct sys_site *site, unsigned lo
 	case VHOST_SET_FEATURES:
 		return set_features(vdpa, site, arg);
 	case VHOST_SET_MEM_TABLE:
-		return vdpa_map(vdpa);
+		return map(vdpa);
 	case VHOST_SET_VRING_ADDR:
 		return set_addresses(vdpa, site, arg);
 	case VHOST_GET_VRING_BASE:
@@ -379,9 +388,7 @@ int vhost_vdpa_bind(struct vhost *vhost, struct virtio_dev *dev, unsigned count)
 	ret = watch_config(vdpa);
 	if (ret)
 		return ret;
-	ret = vdpa_map(vdpa);
-	if (ret)
-		vdpa_explain_map(vdpa, ret);
+	ret = map(vdpa);
 	(void)!vdpa_unmap(vdpa);
 	return ret;
 }

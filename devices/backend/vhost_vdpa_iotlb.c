@@ -137,6 +137,7 @@ void vdpa_explain_map(const struct vhost_vdpa *vdpa, int ret)
 			  dev->name, vdpa->path, strerror(-ret), (unsigned long long)dev->mem->size >> 20,
 			  (unsigned long long)limit.rlim_cur >> 20);
 	else
-		log_error("%s: %s cannot map the guest's RAM: %s", dev->name, vdpa->path,
-			  strerror(-ret));
+		log_error("%s: %s cannot map the guest's RAM: %s; is it in more than 2048 pieces on the "
+			  "host? (--hugepages, or max_iotlb_entries= of vhost_vdpa and of the device's "
+			  "module)", dev->name, vdpa->path, strerror(-ret));
 }

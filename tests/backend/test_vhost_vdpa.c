@@ -324,6 +324,12 @@ static void test_limit_of_pinned_memory(void **state)
 			"kinglet: vdpa-test 0: " NODE " cannot map the guest's RAM: Bad address; it "
 			"pins all 12 MiB of it, and this process may pin 8 MiB (ulimit -l, or "
 			"LimitMEMLOCK= of systemd)\n");
+	/* Then it is something else. */
+	if (!setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){ RLIM_INFINITY, RLIM_INFINITY }))
+		refused(f, -EFAULT,
+			"kinglet: vdpa-test 0: " NODE " cannot map the guest's RAM: Bad address; is "
+			"it in more than 2048 pieces on the host? (--hugepages, or "
+			"max_iotlb_entries= of vhost_vdpa and of the device's module)\n");
 }
 
 /* --- Open ------------------------------------------------------------------------------------- */
