@@ -11,6 +11,7 @@
 #   $BUSYBOX            a static busybox
 #   $IMAGES             third-party boot images, for the scenario images
 #   $DEBIAN             an image of Debian with systemd, for the scenario debian
+#   $VDPA               a folder of the emulated host's modules for vDPA, for the scenario vdpa
 #   $HOST_VMLINUX, $HOST_INITRD  the emulated host's kernel and initramfs, for snapshot-forks
 #   $DAEMONS            programs of Debian 13, for newer
 #   $case               the case to run
