@@ -1,13 +1,14 @@
 # A busy Linux moves between processes: four CPUs with a timer each, TCP both ways by vhost-net, writes
 # to a disk and to a disk of vhost-scsi, vsock, a writer to memory. All data is checked, each load goes
 # on after each move. moves: back and forth; ends: a move is cancelled, and either side is killed:
-# one process has the machine, which is whole.
+# one process has the machine, which is whole. For more of them by hand: MOVES=50, or ENDS="target
+# cancel ...", with a LIMIT of 100 seconds for each.
 # cases: moves
 # cases x86_64: ends
 export XDG_RUNTIME_DIR=$PWD
 chmod 700 .
-cpus=4 moves=4 ends='cancel target source'
-[ "$ARCH" = x86_64 ] || cpus=2 moves=2
+cpus=4 moves=${MOVES:-2} ends=${ENDS:-cancel target source}
+[ "$ARCH" = x86_64 ] || cpus=2
 loads='write scsi memory vsock in out'
 ip link add br0 type bridge
 ip addr add 10.9.0.1/24 dev br0
