@@ -86,37 +86,43 @@ static bool is_old(const char *program)
 	return strstr(program, "/qemu/");
 }
 
-static int find_daemon(char *path, size_t len)
+static int find_daemon(const char *folder, char *path, size_t len)
 {
-	if (!child_find("", "virtiofsd", path, len))
+	if (child_find("", "virtiofsd", path, len)) {
+		log_error("share: no virtiofsd (apt install virtiofsd; Debian 12: apt install "
+			  "qemu-system-common)");
+		return -ENOENT;
+	}
+	if (!is_old(path) || !strpbrk(folder, ",\\"))
 		return 0;
-	log_error("share: no virtiofsd (apt install virtiofsd; Debian 12: apt install "
-		  "qemu-system-common)");
-	return -ENOENT;
+	log_error("share %s: this virtiofsd takes no path with a comma or backslash", folder);
+	return -EINVAL;
 }
 
-static int share_check(const void *config, const struct device_ram *ram)
+/* Its path, without symbolic links. Logs. */
+static int find_folder(const struct share_config *share, char path[PATH_MAX])
 {
-	const struct share_config *share = config;
-	char path[PATH_MAX], program[PATH_MAX];
 	struct stat st;
 	int ret = 0;
 
-	(void)ram;
 	if (!realpath(share->folder, path) || stat(path, &st))
 		ret = -errno;
 	else if (!S_ISDIR(st.st_mode))
 		ret = -ENOTDIR;
-	if (ret) {
+	if (ret)
 		log_error("share %s: %s", share->folder, strerror(-ret));
-		return ret;
-	}
-	ret = find_daemon(program, sizeof(program));
-	if (!ret && is_old(program) && strpbrk(path, ",\\")) {
-		log_error("share %s: this virtiofsd takes no path with a comma or backslash", path);
-		return -EINVAL;
-	}
 	return ret;
+}
+
+static int share_check(const void *config, const struct device_ram *ram)
+{
+	char path[PATH_MAX], program[PATH_MAX];
+	int ret = find_folder(config, path);
+
+	(void)ram;
+	if (ret)
+		return ret;
+	return find_daemon(path, program, sizeof(program));
 }
 
 static int share_conflict(const void *config, const void *before)
@@ -239,14 +245,11 @@ static int start_daemon(struct share *share, const struct share_config *config, 
 static int start(struct share *share, const struct share_config *config, int *fd)
 {
 	int fds[2] = { -1, -1 };
-	int ret = find_daemon(share->program, sizeof(share->program));
+	int ret = find_daemon(share->folder, share->program, sizeof(share->program));
 
 	if (ret)
 		return ret;
-	if (!realpath(config->folder, share->folder))
-		ret = -errno;
-	if (!ret)
-		ret = connect_unnamed(fds);
+	ret = connect_unnamed(fds);
 	if (!ret)
 		ret = start_daemon(share, config, fds[1]);
 	close_fd(&fds[1]);
@@ -278,10 +281,14 @@ static int share_create(struct virtio_dev **out, const struct virtio_env *env, u
 	_cleanup_free_ struct share *share = calloc(1, sizeof(*share));
 	_cleanup_close_ int fd = -1;
 	char how[240];
+	int ret;
 
-	/* Any failure is a host error, even if its errno is ENOENT. */
 	if (!share)
 		return -ENOMEM;
+	ret = find_folder(config, share->folder);
+	if (ret)
+		return ret;
+	/* Any other failure is a host error, even if its errno is ENOENT. */
 	share->child.ended = daemon_ended;
 	if (start(share, config, &fd))
 		return -EIO;

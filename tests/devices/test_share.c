@@ -165,6 +165,7 @@ static void one_that_cannot_be_mounted_so_is_not_shared(void **state)
 static void what_cannot_be_shared_is_refused_before(void **state)
 {
 	struct fixture *f = *state;
+	struct virtio_dev *dev;
 	struct capture capture;
 	char path[64];
 
@@ -176,6 +177,9 @@ static void what_cannot_be_shared_is_refused_before(void **state)
 	f->config.folder = "/dev/null";
 	capture_stderr_begin(&capture);
 	assert_int_equal(share_kind.check(&f->config, NULL), -ENOTDIR);
+	capture_expect_all(&capture, "kinglet: share /dev/null: Not a directory\n");
+	capture_stderr_begin(&capture);
+	assert_int_equal(share_kind.create(&dev, &f->env.virtio, 0, &f->config), -ENOTDIR);
 	capture_expect_all(&capture, "kinglet: share /dev/null: Not a directory\n");
 	snprintf(path, sizeof(path), "%s/a,b", f->folder);
 	assert_int_equal(mkdir(path, 0700), 0);
