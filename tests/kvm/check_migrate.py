@@ -122,7 +122,8 @@ def moves():
         end(command, 0, " ms of them standing still")
         machine.ended()
         machine = target
-        machine.echoes(b"hello")
+        for letter in b"hello":
+            machine.echoes(bytes([letter]))
     on_terminal(machine)
 
 
