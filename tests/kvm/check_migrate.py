@@ -8,6 +8,7 @@ the working folder and the user's runtime folder. Prints what is wrong, and then
 import fcntl
 import json
 import os
+import platform
 import pty
 import random
 import re
@@ -122,8 +123,9 @@ def moves():
         end(command, 0, " ms of them standing still")
         machine.ended()
         machine = target
-        for letter in b"hello":
-            machine.echoes(bytes([letter]))
+        # On arm64, not all of what is sent at once is echoed right after a move: not explained yet.
+        for text in [b"hello"] if platform.machine() == "x86_64" else [b"h", b"e", b"l", b"l", b"o"]:
+            machine.echoes(text)
     on_terminal(machine)
 
 
