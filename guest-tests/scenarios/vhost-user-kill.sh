@@ -1,14 +1,19 @@
-# A vhost-user daemon is killed 20 times while four CPUs write and read back, and the next one goes on
+# A vhost-user daemon dies by SIGKILL 20 times while four CPUs write and read back; the next one goes on
 # with what was in flight, which the inflight region tells: nothing is lost, and nothing is done twice
 # (a head that is used twice is a complaint of the driver). Then a reboot in the process.
 truncate -s 16M disk.img
+# daemon_start LIFE
 daemon_start() {
 	rm -f socket
-	"$TOOLS/recording-disk" socket disk.img 4 >>daemon.log 2>&1 &
+	"$TOOLS/recording-disk" socket disk.img 4 "$1" >>daemon.log 2>&1 &
 	daemon=$!
 	await_socket socket
 }
-daemon_start
+# By turns: a request is taken, served, or used but still recorded (in flight in two of the three).
+life() {
+	echo $((20 + 7 * $1))
+}
+daemon_start "$(life 0)"
 
 guest_runs <<'END'
 modprobe -a virtio_pci virtio_blk
@@ -44,21 +49,20 @@ reboot -f
 END
 vm_start run "$BZIMAGE" --initrd initrd --cpus 4 --disk vhost-user=socket --on-reboot restart \
 	--append "$cmdline"
-await_output 'scenario: works'
-for _ in $(seq 20); do
-	sleep 1.5
-	kill -KILL $daemon
-	wait $daemon || :
-	daemon_start
+for death in $(seq 20); do
+	status=0
+	wait $daemon || status=$?
+	[ $status = 137 ] || fail "a daemon ended with status $status"
+	daemon_start "$([ "$death" = 20 ] && echo 0 || life "$death")"
 done
-sleep 2
+await_output 'scenario: works'
 echo >&"$keyboard"
 await_output 'disk: '
 cat console messages daemon.log
 grep -q "disk: $(sum disk.img)" console || fail 'the disk is not what the guest reads'
 must_fail grep -q 'wrong data\|not a head\|I/O error' console
 must_fail grep -q 'needs a reset' messages
-[ "$(grep -c 'were in flight' daemon.log)" -ge 5 ] || fail 'too little was in flight'
+[ "$(grep -c 'were in flight' daemon.log)" -ge 13 ] || fail 'too little was in flight'
 echo >&"$keyboard"
 vm_wait
 expect_status 5

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * recording-disk SOCKET FILE QUEUES - a vhost-user-blk daemon that may be killed at any moment.
+ * recording-disk SOCKET FILE QUEUES [LIFE] - a vhost-user-blk daemon that may die at any moment.
  *
  * It records what is in flight in the region of VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD, in the form
  * that QEMU's interop document has for split rings, so that the next one goes on with it. So that
- * there is much to record, it serves a request of each queue in 50 ms, the one that it took last. Listens, and
- * serves one connection after the other. Ends with a line about what is wrong.
+ * there is much to record, it serves a request of each queue in 50 ms, the one that it took last.
+ * Each request has three moments: taken, served, and used but still recorded. With LIFE, SIGKILL
+ * takes it at that moment, counted from 1. Listens, and serves one connection after the other. Ends
+ * with a line about what is wrong.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +15,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -78,7 +81,7 @@ static struct ring rings[RINGS_MAX];
 static struct records *records;
 static uint64_t counter;
 static int disk, sock, fds[FDS_MAX];
-static unsigned fd_count;
+static unsigned fd_count, life;
 static struct virtio_blk_config config;
 
 static void die(const char *what)
@@ -100,6 +103,12 @@ static void *map(uint64_t address, uint64_t len, bool user)
 	return NULL;
 }
 
+static void moment(void)
+{
+	if (life && !--life)
+		raise(SIGKILL);
+}
+
 /* --- Requests --------------------------------------------------------------------------------- */
 
 static uint8_t transfer(uint32_t type, uint64_t *offset, void *data, size_t len)
@@ -111,7 +120,7 @@ static uint8_t transfer(uint32_t type, uint64_t *offset, void *data, size_t len)
 	return n == (ssize_t)len ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR;
 }
 
-static uint32_t serve(struct ring *ring, uint16_t head)
+static uint32_t transfer_all(struct ring *ring, uint16_t head)
 {
 	const struct vring_desc *desc = map(ring->desc, ring->size * sizeof(*desc), true), *d;
 	const struct virtio_blk_outhdr *header = map(desc[head].addr, sizeof(*header), false);
@@ -133,15 +142,21 @@ static uint32_t serve(struct ring *ring, uint16_t head)
 }
 
 /* In the document's order: a kill between any two of these leaves a record that can be read. */
-static void use(struct ring *ring, uint16_t head, uint32_t written)
+static void serve(struct ring *ring)
 {
 	struct vring_used *used = map(ring->used, sizeof(*used), true);
 	struct records *record = &records[ring - rings];
+	uint16_t head = ring->taken[--ring->count];
+	uint32_t written;
 
+	moment();
+	written = transfer_all(ring, head);
+	moment();
 	record->of[head].next = record->last_batch_head;
 	record->last_batch_head = head;
 	used->ring[used->idx % ring->size] = (struct vring_used_elem){ head, written };
 	__atomic_store_n(&used->idx, (uint16_t)(used->idx + 1), __ATOMIC_SEQ_CST);
+	moment();
 	record->of[head].inflight = 0;
 	__atomic_store_n(&record->used_index, used->idx, __ATOMIC_SEQ_CST);
 	eventfd_write(ring->call, 1);
@@ -260,11 +275,8 @@ static void set_inflight(int fd)
 
 static void stop(struct ring *ring, struct message *m)
 {
-	while (ring->count) {
-		uint16_t head = ring->taken[--ring->count];
-
-		use(ring, head, serve(ring, head));
-	}
+	while (ring->count)
+		serve(ring);
 	m->body.words[1] = ring->next;
 	if (ring->runs)
 		close(ring->kick), close(ring->call);
@@ -352,12 +364,10 @@ static bool serve_one(void)
 
 	for (unsigned i = 0; i < ring_count; i++) {
 		struct ring *ring = &rings[i];
-		uint16_t head;
 
 		if (!ring->runs || !ring->count)
 			continue;
-		head = ring->taken[--ring->count];
-		use(ring, head, serve(ring, head));
+		serve(ring);
 		more |= ring->count;
 	}
 	return more;
@@ -397,8 +407,9 @@ int main(int argc, char **argv)
 	struct stat st;
 	int listener;
 
-	if (argc != 4)
+	if (argc < 4 || argc > 5)
 		return 2;
+	life = argc > 4 ? (unsigned)atoi(argv[4]) : 0;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	ring_count = (unsigned)atoi(argv[3]) % (RINGS_MAX + 1);
 	disk = open(argv[2], O_RDWR);
