@@ -74,6 +74,11 @@ struct machine_config {
 	 */
 	int program_files;
 	bool *program_begun; /* set once the guest has taken some of them; borrowed; or NULL */
+	/*
+	 * KVM takes its VM down when the process ends, which therefore is to happen soon: it waits for
+	 * several RCU grace periods, some 50 ms, in which a result can be on its way already.
+	 */
+	bool leaves_vm;
 	struct machine_observer observers[CONFIG_MAX_OBSERVERS];
 	unsigned observer_count;
 };

@@ -35,7 +35,6 @@ struct stage {
 	}
 
 DOWN(memory, gmem_destroy, mem)
-DOWN(kvm, kvm_destroy, kvm)
 DOWN(arch, arch_vm_destroy, arch)
 DOWN(irqs, irqs_destroy, irqs)
 DOWN(pci, pci_bus_destroy, pci)
@@ -79,6 +78,12 @@ static int memory_up(struct vm *vm)
 static int kvm_up(struct vm *vm)
 {
 	return kvm_init(&vm->kvm, vm->sys, arch_machine_type(vm->config->memory));
+}
+
+static void kvm_down(struct vm *vm)
+{
+	if (!vm->config->leaves_vm)
+		kvm_destroy(&vm->kvm);
 }
 
 static int config_checked(struct vm *vm)

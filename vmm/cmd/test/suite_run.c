@@ -32,6 +32,7 @@ struct worker {
 	int pipe; /* owned; -1: idle */
 	struct test_case *test;
 	pid_t pid;
+	pid_t leaving; /* has given its result, and KVM takes its VM down; 0: none */
 	double start;
 	bool killed; /* killed by us */
 	char *text;  /* the result received so far, owned */
@@ -69,7 +70,8 @@ static struct symbols *load_symbols(const struct test_options *options)
 	return symbols;
 }
 
-static cJSON *run_once(const struct test_options *options)
+/* *gone: nothing of the machine is left but KVM's VM. */
+static cJSON *run_once(const struct test_options *options, bool *gone)
 {
 	struct run_options run = options->run;
 	struct verdict verdict = { 0 };
@@ -77,15 +79,14 @@ static cJSON *run_once(const struct test_options *options)
 	struct judge judge;
 	cJSON *result;
 	double seconds;
-	int ret;
 
 	if (judge_init(&judge, options) < 0)
 		return NULL;
 	run.config.started_ns = sys_now_ns();
+	run.config.leaves_vm = true;
 	run.config.observers[run.config.observer_count++] =
 		(struct machine_observer){ .ops = &judge_ops, .owner = &judge };
-	ret = run_timed(&run, &judge.log, &verdict, &seconds);
-	(void)ret; /* remaining threads end with the process, by _exit(2) in any case */
+	*gone = !run_timed(&run, &judge.log, &verdict, &seconds);
 	if (judge.vcpu_count)
 		symbols = load_symbols(options);
 	result = result_of_run(&judge, &verdict, seconds, symbols);
@@ -98,6 +99,7 @@ static cJSON *run_once(const struct test_options *options)
 static _Noreturn void child_main(const struct runner *runner, const struct test_options *options,
 				 pid_t parent, int out_fd)
 {
+	bool gone = false;
 	cJSON *result;
 	char *text;
 
@@ -105,9 +107,13 @@ static _Noreturn void child_main(const struct runner *runner, const struct test_
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent)
 		_exit(1);
-	result = run_once(options);
+	result = run_once(options, &gone);
 	text = cJSON_PrintUnformatted(result);
-	_exit(!text || write_all(out_fd, text, strlen(text)) < 0);
+	if (!text || write_all(out_fd, text, strlen(text)) < 0)
+		_exit(1);
+	if (gone)
+		close(out_fd); /* the next one may start */
+	_exit(0); /* with the threads that are left, if any */
 }
 
 /* --- Progress --------------------------------------------------------------------------------- */
@@ -200,20 +206,22 @@ static void start_next(struct runner *runner, struct worker *worker)
 		runner->signal = SIGABRT; /* a host error for one applies to all */
 }
 
-/* The result of a process that has closed its pipe, which it only does by exiting. */
-static cJSON *take_result(struct worker *worker)
+static int await_end(pid_t pid)
 {
-	double seconds = seconds_now() - worker->start;
-	cJSON *result = NULL;
-	char detail[120];
 	int status = 0;
 
-	while (waitpid(worker->pid, &status, 0) < 0 && errno == EINTR)
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		result = cJSON_ParseWithLength(worker->text, worker->len);
-	if (result)
-		return result;
+	return status;
+}
+
+/* Why a process that is about to end has no result. */
+static cJSON *result_of_none(const struct worker *worker)
+{
+	double seconds = seconds_now() - worker->start;
+	int status = await_end(worker->pid);
+	char detail[120];
+
 	if (worker->killed)
 		snprintf(detail, sizeof(detail), "Kinglet did not end by itself");
 	else if (WIFSIGNALED(status))
@@ -223,6 +231,19 @@ static cJSON *take_result(struct worker *worker)
 		snprintf(detail, sizeof(detail), "Kinglet ended with status %d and no result",
 			 WEXITSTATUS(status));
 	return result_of_death(detail, seconds);
+}
+
+/* The result of a process that has closed its pipe: then it has one, or ends without. */
+static cJSON *take_result(struct worker *worker)
+{
+	cJSON *result = cJSON_ParseWithLength(worker->text, worker->len);
+
+	if (!result)
+		return result_of_none(worker);
+	if (worker->leaving)
+		await_end(worker->leaving);
+	worker->leaving = worker->pid;
+	return result;
 }
 
 static void finish_run(struct runner *runner, struct worker *worker)
@@ -363,8 +384,11 @@ int suite_run(struct suite *suite, unsigned jobs, double *seconds)
 	}
 	clear_progress(&runner);
 	close(runner.signals_fd);
-	for (unsigned i = 0; i < runner.worker_count; i++)
+	for (unsigned i = 0; i < runner.worker_count; i++) {
+		if (runner.workers[i].leaving)
+			await_end(runner.workers[i].leaving);
 		free(runner.workers[i].text);
+	}
 	*seconds = seconds_now() - start;
 	return runner.done < suite->count ? 128 + runner.signal : 0;
 }
