@@ -390,7 +390,7 @@ demo: ## Boot Debian's kernel to a shell, here or in an emulated host
 	$(Q)O=$(O) guest-tests/demo
 
 .PHONY: bench
-bench: ## Kinglet beside QEMU; BENCH=boot, net, user, scsi, state, exec or migration for a part of it
+bench: ## Kinglet beside QEMU; BENCH=boot, or any other of bench.d, for a part of it
 	$(Q)tests/need $(packages)
 	$(Q)$(MAKE) --no-print-directory all guest-tools
 	$(Q)O=$(O) guest-tests/bench

@@ -194,7 +194,7 @@ against_baseline() {
 	local i title=('' '' 'ms to init' 'ms to KVM_RUN' exits 'private memory')
 	for i in 2 3 4 5; do
 		paste -d ' ' <(values kinglet $i) <(values baseline $i) | awk '{ print $2 / $1 }' |
-			keeps_up "baseline / Kinglet, ${title[i]}"
+			keeps_up "baseline / Kinglet, ${title[i]}" 1
 	done
 }
 

@@ -84,12 +84,13 @@ interval() {
 			print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2, low, high }'
 }
 
-# keeps_up WHAT <RATIOS, one a line: whether their median is at least 1; if not, whether 1 is in its
-# interval.
+# keeps_up WHAT BOUND <RATIOS, one a line: whether their median is at least that; if not, whether it
+# is in their interval.
 keeps_up() {
-	interval | awk -v what="$1" '{
-		verdict = $1 >= 1 ? "met" : $3 >= 1 ? "equal" : "MISSED"
-		printf "%-44s %8.3f   %.3f to %.3f   %s\n", what, $1, $2, $3, verdict }'
+	interval | awk -v what="$1" -v bound="$2" '{
+		verdict = $1 >= bound ? "met" : $3 >= bound ? "equal" : "MISSED"
+		printf "%-52s %8.3f   %.3f to %.3f   required >= %-4g %s\n", what, $1, $2, $3, bound,
+			verdict }'
 }
 
 # at_most WHAT BOUND <RATIOS, one a line

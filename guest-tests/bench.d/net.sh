@@ -8,7 +8,7 @@
 
 group_title='Network: medians; frames carried by vhost-net, or in Kinglet'
 peers=(kinglet microvm q35 kinglet-local kinglet-poll)
-rivals=(microvm q35)
+pairs=(kinglet:microvm kinglet:q35 kinglet-poll:microvm:round-trips:1.3)
 tests=(tcp-in tcp-out udp-in udp-out round-trips)
 counted=(tcp-in tcp-out udp-in udp-out round-trips)
 per=packets unit=packets

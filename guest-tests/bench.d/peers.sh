@@ -1,14 +1,15 @@
 # shellcheck shell=bash disable=SC2034,SC2086,SC2154
 # SPDX-License-Identifier: Apache-2.0
 #
-# For the groups net and scsi: one guest for each column, all running throughout the group, with the
+# For the groups net, user, scsi, disk and fs: one guest for each column, all running throughout the group, with the
 # program rates in each. One guest runs one measurement for some seconds, then the next guest runs
 # the same, twice RUNS times: so a busy host affects all of them, or one round, which the median
 # ignores. Ratios are taken within a round.
 #
 # A group defines:
-#   peers=(NAME...)     its columns; "kinglet" is the one that must keep up
-#   rivals=(NAME...)    the columns it is compared with
+#   peers=(NAME...)     its columns; the guest RAM of one whose name ends with -user is shared
+#   pairs=(A:B...)      columns of which the first must keep up with the second in every test;
+#                       A:B:TEST:BOUND: be BOUND times as fast in that test
 #   tests=(TEST...)     its rows: tests of rates
 #   counted=(TEST...)   for these it also prints the kernel's counters,
 #   per=FIELD unit=...  for each thousand of these
@@ -29,8 +30,9 @@ counters='packets userspace-exits exits interrupts wakeups'
 declare -A field=([round]=1 [test]=2 [peer]=3 [operations]=4 [bytes]=5 [seconds]=6 [packets]=7
 	[userspace-exits]=8 [exits]=9 [interrupts]=10 [wakeups]=11)
 
-declare -A label=([kinglet]=Kinglet [kinglet-local]='in Kinglet' [kinglet-poll]='poll=50' [microvm]=microvm [q35]=q35
-	[microvm-local]='in microvm')
+declare -A label=([kinglet]=Kinglet [kinglet-local]='in Kinglet' [kinglet-poll]='poll=50'
+	[kinglet-user]='Kinglet user' [kinglet-scsi]='vhost-scsi' [microvm]=microvm [q35]=q35
+	[microvm-local]='in microvm' [microvm-user]='microvm user')
 
 declare -A title=(
 	[tcp-in]='TCP to the guest, MiB/s' [tcp-out]='TCP from the guest, MiB/s'
@@ -38,6 +40,7 @@ declare -A title=(
 	[round-trips]='round trips /s'
 	[read-random]='4 KiB reads /s, 32 at once' [read-latency]='4 KiB reads /s, one by one'
 	[read]='sequential read, MiB/s' [write]='sequential write, MiB/s'
+	[make]='files made, as by tar /s' [stat]='files looked at, as by stat /s'
 )
 
 # ---- inside: where the VMMs run ----
@@ -52,6 +55,10 @@ command_of() {
 		vmm=("$KINGLET" run "$BZIMAGE" --initrd "$work/initrd" --memory "$memory"
 			--append "$cmdline")
 		return
+		;;
+	microvm-user)
+		qemu_command microvm,pcie=on,rtc=on,memory-backend=ram "$memory"
+		vmm+=(-object "memory-backend-memfd,id=ram,size=${memory}M,share=on")
 		;;
 	microvm*) qemu_command microvm,pcie=on,rtc=on "$memory" ;;
 	q35) qemu_command q35 "$memory" ;;
@@ -184,10 +191,10 @@ group_prepare() {
 		modprobe -a virtio_pci virtio_net $drivers
 		${guest_network-ip addr add \$address/24 dev eth0
 		ip link set eth0 up}
-		for disk in sda vda; do
-			[ ! -b /dev/\$disk ] || break
+		for disk in /dev/sda /dev/vda; do
+			[ ! -b \$disk ] || break
 		done
-		/rates serve $port /dev/\$disk
+		/rates serve $port ${folder-\$disk}
 	END
 	"$here/mkinitrd" "$work/script" "$TOOLS/rates" >"$work/initrd"
 }
@@ -220,7 +227,7 @@ rate_of() {
 }
 
 group_report() {
-	local test rival peer name
+	local test pair only bound a b peer name
 	printf '%-30s' ''
 	for peer in "${peers[@]}"; do
 		printf '%12s' "${label[$peer]}"
@@ -238,13 +245,14 @@ group_report() {
 		row '  wake-ups of vhost' "$test" "1000 * <wakeups> / <$per>" .0f
 	done
 	echo
-	for rival in "${rivals[@]}"; do
-		for test in "${tests[@]}"; do
+	for pair in "${pairs[@]}"; do
+		IFS=: read -r a b only bound <<<"$pair"
+		for test in ${only:-"${tests[@]}"}; do
 			name=${title[$test]%, MiB/s}
-			paste <(values "$test" kinglet "$(rate_of "$test")") \
-				<(values "$test" "$rival" "$(rate_of "$test")") |
+			paste <(values "$test" "$a" "$(rate_of "$test")") \
+				<(values "$test" "$b" "$(rate_of "$test")") |
 				awk '{ print $1 / $2 }' |
-				keeps_up "${name/ \/s/} / ${label[$rival]}"
+				keeps_up "${name/ \/s/}, ${label[$a]} / ${label[$b]}" "${bound:-1}"
 		done
 	done
 }

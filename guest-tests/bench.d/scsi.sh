@@ -9,7 +9,8 @@
 
 group_title='SCSI: medians; commands carried by vhost-scsi, or a virtio disk in Kinglet'
 peers=(kinglet microvm q35 kinglet-local)
-rivals=(microvm q35)
+by_scsi=(kinglet microvm q35)
+pairs=(kinglet:microvm kinglet:q35)
 tests=(read-latency read-random read write)
 counted=(read-latency read-random read)
 per=operations unit=commands
@@ -27,14 +28,14 @@ wwpn_of() {
 	echo "naa.50014050bec0000$1"
 }
 
-# Every column has its own target, set up the same way.
+# Every column has its own disk, and its own target if it needs one, set up the same way.
 peers_up() {
 	local i core tpg
 	for i in "${!peers[@]}"; do
 		truncate -s $disk_size "$(disk_of "$i")"
 		# Written once, so that reads do not hit holes.
 		head -c $disk_size /dev/zero >"$(disk_of "$i")"
-		[[ ${peers[$i]} != *-local ]] || continue
+		[[ " ${by_scsi[*]} " == *" ${peers[$i]} "* ]] || continue
 		core=$targets/core/fileio_77/bench$i
 		tpg=$targets/vhost/$(wwpn_of "$i")/tpgt_1
 		mkdir -p "$core"

@@ -9,7 +9,7 @@
 
 group_title='User network: medians; frames carried by passt'
 peers=(kinglet microvm q35)
-rivals=(microvm q35)
+pairs=(kinglet:microvm kinglet:q35)
 tests=(tcp-in tcp-out round-trips)
 counted=()
 drivers=

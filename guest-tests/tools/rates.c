@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Measures the throughput between a host and its guest, or a guest and its disk.
+ * Measures the throughput between a host and its guest, or a guest and its disk or files.
  *
- *	rates serve PORT [DISK]           the guest's half, until killed; DISK is read and written
+ *	rates serve PORT [PATH]           the guest's half, until killed; PATH is a disk, which is read
+ *	                                  and written, or a folder, whose many/0, many/1 … are looked at
  *	rates ADDRESS PORT TEST SECONDS   (0.2, say) prints operations, bytes and seconds
  *
  * Times are from the host's clock. Data is not verified: net-check does that.
@@ -19,6 +20,7 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -33,6 +35,7 @@ enum {
 	TIMEOUT_S = 30,
 	MAX_DEPTH = 32,
 	MAX_BLOCK = 1 << 18,
+	MAKE_BYTES = 4096,
 };
 
 struct count {
@@ -251,9 +254,61 @@ static struct count disk_run(const char *disk, const struct access *access, unsi
 	return count;
 }
 
+/* --- Files ------------------------------------------------------------------------------------ */
+
+/* As tar does it: small files, with their mode and times. */
+static void make_file(const char *folder, uint64_t n)
+{
+	static const struct timespec times[2];
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%llu", folder, (unsigned long long)n);
+	fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+	check(fd, path);
+	check(write(fd, chunk, MAKE_BYTES), path);
+	check(fchmod(fd, 0644), path);
+	check(futimens(fd, times), path);
+	check(close(fd), path);
+}
+
+static struct count files_make(const char *at, unsigned ms)
+{
+	char folder[48];
+	struct count count = { 0 };
+	double end = now() + ms / 1e3;
+
+	snprintf(folder, sizeof(folder), "%s/made.XXXXXX", at);
+	if (!mkdtemp(folder))
+		die(folder);
+	for (; now() < end; count.operations++)
+		make_file(folder, count.operations);
+	count.bytes = MAKE_BYTES * count.operations;
+	return count;
+}
+
+/* Each once, and none that the kernel remembers. */
+static struct count files_stat(const char *at, unsigned ms)
+{
+	int drop = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
+	struct count count = { 0 };
+	struct stat st;
+	char path[48];
+	double end;
+
+	check(drop, "drop_caches");
+	check(write(drop, "2", 1), "drop_caches");
+	close(drop);
+	for (end = now() + ms / 1e3; now() < end; count.operations++) {
+		snprintf(path, sizeof(path), "%s/many/%llu", at, (unsigned long long)count.operations);
+		check(stat(path, &st), path);
+	}
+	return count;
+}
+
 /* --- Both halves ------------------------------------------------------------------------------ */
 
-enum kind { STREAM_IN, STREAM_OUT, BURST_IN, BURST_OUT, ROUND_TRIPS, DISK };
+enum kind { STREAM_IN, STREAM_OUT, BURST_IN, BURST_OUT, ROUND_TRIPS, DISK, FILES_MAKE, FILES_STAT };
 
 /* in: to the guest. */
 static const struct test {
@@ -270,6 +325,8 @@ static const struct test {
 	{ "read-latency", DISK, { .block = 4096, .depth = 1, .random = true } },
 	{ "read", DISK, { .block = MAX_BLOCK, .depth = 4 } },
 	{ "write", DISK, { .block = MAX_BLOCK, .depth = 4, .write = true } },
+	{ "make", FILES_MAKE, { 0 } },
+	{ "stat", FILES_STAT, { 0 } },
 };
 enum { TESTS = sizeof(tests) / sizeof(tests[0]) };
 
@@ -292,7 +349,7 @@ static int datagram_socket(int stream)
 	return fd;
 }
 
-static void serve_one(int fd, const char *disk)
+static void serve_one(int fd, const char *path)
 {
 	struct request request;
 	const struct test *test;
@@ -321,13 +378,19 @@ static void serve_one(int fd, const char *disk)
 		pong(datagrams);
 		return;
 	case DISK:
-		count = disk_run(disk ?: "no disk", &test->access, request.ms);
+		count = disk_run(path, &test->access, request.ms);
+		break;
+	case FILES_MAKE:
+		count = files_make(path, request.ms);
+		break;
+	case FILES_STAT:
+		count = files_stat(path, request.ms);
 		break;
 	}
 	write_all(fd, &count, sizeof(count));
 }
 
-static void serve(uint16_t port, const char *disk)
+static void serve(uint16_t port, const char *path)
 {
 	const struct sockaddr_in any = { .sin_family = AF_INET, .sin_port = htons(port) };
 	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
@@ -344,7 +407,7 @@ static void serve(uint16_t port, const char *disk)
 		pid = fork();
 		check(pid, "fork");
 		if (!pid) {
-			serve_one(fd, disk);
+			serve_one(fd, path);
 			exit(0);
 		}
 		close(fd);
@@ -384,6 +447,8 @@ static void ask(const struct sockaddr_in *to, uint32_t index, unsigned ms)
 		count = ping(datagrams, ms);
 		break;
 	case DISK:
+	case FILES_MAKE:
+	case FILES_STAT:
 		break;
 	}
 	if (!count.operations)
@@ -399,7 +464,7 @@ int main(int argc, char **argv)
 
 	if (argc == 3 || argc == 4) {
 		if (!strcmp(argv[1], "serve"))
-			serve(port, argv[3]);
+			serve(port, argv[3] ?: "none");
 	} else if (argc == 5) {
 		struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port) };
 
@@ -410,6 +475,6 @@ int main(int argc, char **argv)
 			return 0;
 		}
 	}
-	fprintf(stderr, "usage: rates serve PORT [DISK] | ADDRESS PORT TEST SECONDS\n");
+	fprintf(stderr, "usage: rates serve PORT [PATH] | ADDRESS PORT TEST SECONDS\n");
 	return 2;
 }
