@@ -23,25 +23,61 @@ struct fixture {
 	struct gmem_kvm memslots;
 	struct dirty_log log;
 	uint64_t dirty[2][3]; /* by slot: KVM's own log */
+	bool by_hand, refuses, has_no_such;
 	uint64_t seen[8];
 	unsigned seen_count;
 };
 
-/* KVM api.rst 4.8: the log is copied and cleared. */
+static unsigned page_count(uint32_t slot)
+{
+	return (unsigned)(ranges[slot].len / DIRTY_PAGE);
+}
+
+/* KVM api.rst 4.117. */
+static int clear(struct fixture *f, const struct kvm_clear_dirty_log *log)
+{
+	const uint64_t *bits = log->dirty_bitmap;
+
+	assert_true(f->by_hand && log->slot < 2);
+	if (log->first_page % 64 ||
+	    (log->num_pages % 64 && log->first_page + log->num_pages != page_count(log->slot)))
+		return -EINVAL;
+	for (unsigned i = 0; i < (log->num_pages + 63) / 64; i++)
+		f->dirty[log->slot][log->first_page / 64 + i] &= ~bits[i];
+	return 0;
+}
+
+/* KVM api.rst 7.18. */
+static int enable(struct fixture *f, const struct kvm_enable_cap *cap)
+{
+	assert_int_equal(cap->cap, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2);
+	if (f->refuses || cap->flags || cap->args[0] & ~1ULL)
+		return -EINVAL;
+	f->by_hand = cap->args[0];
+	return 0;
+}
+
+/* KVM api.rst 4.8: the log is copied and, but for one by hand, cleared. */
 static int hook(struct fake_sys *fake, int fd, unsigned long request, void *arg)
 {
 	struct fixture *f = container_of(fake, struct fixture, fake);
 	const struct kvm_dirty_log *log = arg;
-	unsigned words;
 
 	(void)fd;
+	if (request == KVM_CLEAR_DIRTY_LOG)
+		return clear(f, arg);
+	if (request == KVM_ENABLE_CAP)
+		return enable(f, arg);
+	if (request == KVM_CHECK_EXTENSION && f->has_no_such)
+		return 0;
 	if (request != KVM_GET_DIRTY_LOG)
 		return FAKE_PASS;
 	if (log->slot >= 2 || !(fake->slots[log->slot].flags & KVM_MEM_LOG_DIRTY_PAGES))
 		return -ENOENT;
-	words = log->slot == 0 ? 3 : 1;
-	memcpy(log->dirty_bitmap, f->dirty[log->slot], words * sizeof(uint64_t));
-	memset(f->dirty[log->slot], 0, sizeof(f->dirty[0]));
+	memcpy(log->dirty_bitmap, f->dirty[log->slot],
+	       (page_count(log->slot) + 63) / 64 * sizeof(uint64_t));
+	if (!f->by_hand)
+		memset(f->dirty[log->slot], 0, sizeof(f->dirty[0]));
 	return 0;
 }
 
@@ -213,6 +249,57 @@ static void test_what_is_not_ram_is_no_write_to_it(void **state)
 	assert_seen(f, 0);
 }
 
+/* --- By hand ---------------------------------------------------------------------------------- */
+
+static void test_by_hand_pages_stay_dirty_until_they_are_cleared(void **state)
+{
+	struct fixture *f = *state;
+	const struct gmem_slot *low = &f->mem.slots[0], *high = &f->mem.slots[1];
+	uint64_t words[2] = { 1ULL << 3, 2 };
+
+	assert_int_equal(dirty_log_start_by_hand(&f->log, &f->memslots, &f->mem), 0);
+	f->dirty[0][0] = 1;
+	f->dirty[0][1] = 1ULL << 3 | 1ULL << 4;
+	f->dirty[0][2] = 2; /* page 129 */
+	f->dirty[1][0] = 1;
+	/* This process's own are, as ever, told once. */
+	assert_int_equal(gmem_write(&f->mem, PAGE_AT(1), "k", 1), 0);
+	assert_seen(f, 6, PAGE_AT(0), PAGE_AT(1), PAGE_AT(67), PAGE_AT(68), PAGE_AT(129), 4 * GIB);
+	assert_seen(f, 5, PAGE_AT(0), PAGE_AT(67), PAGE_AT(68), PAGE_AT(129), 4 * GIB);
+	assert_int_equal(dirty_log_clear(&f->log, low, 64, 66, words), 0);
+	assert_seen(f, 3, PAGE_AT(0), PAGE_AT(68), 4 * GIB);
+	words[0] = 1;
+	assert_int_equal(dirty_log_clear(&f->log, high, 0, 1, words), 0);
+	assert_seen(f, 2, PAGE_AT(0), PAGE_AT(68));
+	assert_int_equal(dirty_log_clear(&f->log, low, 1, 64, words), -EINVAL);
+	f->fake.fail_at = f->fake.calls + 1;
+	assert_int_equal(dirty_log_clear(&f->log, low, 0, 64, words), -EIO);
+	dirty_log_stop(&f->log);
+	assert_false(f->by_hand);
+}
+
+static void test_without_by_hand_the_plain_log_does(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t word = 1;
+
+	f->has_no_such = true;
+	assert_int_equal(dirty_log_start_by_hand(&f->log, &f->memslots, &f->mem), 0);
+	f->dirty[0][0] = 1;
+	assert_seen(f, 1, PAGE_AT(0));
+	assert_int_equal(dirty_log_clear(&f->log, &f->mem.slots[0], 0, 64, &word), 0);
+	assert_seen(f, 0);
+	dirty_log_stop(&f->log);
+	assert_int_equal(fake_sys_count(&f->fake, KVM_ENABLE_CAP), 0);
+	assert_int_equal(fake_sys_count(&f->fake, KVM_CLEAR_DIRTY_LOG), 0);
+	/* What is offered, and then refused, is an error. */
+	f->has_no_such = false;
+	f->refuses = true;
+	assert_int_equal(dirty_log_start_by_hand(&f->log, &f->memslots, &f->mem), -EINVAL);
+	assert_null(f->log.words);
+	assert_int_equal(f->fake.slots[0].flags, 0);
+}
+
 /* --- Others that write ------------------------------------------------------------------------ */
 
 /* A kernel's worker with a log by guest-physical page, here of the second slot only. */
@@ -380,6 +467,8 @@ int main(void)
 		TEST(test_own_writes_are_in_the_log_with_those_of_vcpus),
 		TEST(test_every_way_to_write_is_logged),
 		TEST(test_what_is_not_ram_is_no_write_to_it),
+		TEST(test_by_hand_pages_stay_dirty_until_they_are_cleared),
+		TEST(test_without_by_hand_the_plain_log_does),
 		TEST(test_others_have_a_log_of_their_own),
 		TEST(test_other_that_cannot_log_fails_the_start),
 		TEST(test_concurrent_writes_are_in_this_round_or_the_next),

@@ -31,6 +31,7 @@ struct rig {
 	struct loop_event canceller;
 	unsigned rounds;      /* of the log that write to RAM; then it is clean */
 	unsigned log_reads;
+	unsigned clears; /* calls of log_clear() */
 	uint64_t downtime_ns;
 	int freeze_error, save_error;
 	bool logs, frozen, saved;
@@ -142,6 +143,24 @@ static int log_read(void *owner, void (*dirty)(void *set, uint64_t gpa), void *s
 	return 0;
 }
 
+/* A write before it is in no log: the source must not have read the page yet. */
+static int log_clear(void *owner, const struct gmem_slot *slot, uint64_t first, uint32_t count,
+		     uint64_t *words)
+{
+	struct rig *r = owner;
+
+	assert_true(r->logs && !r->frozen);
+	assert_int_equal(first, 0);
+	assert_int_equal(count, slot->gpa ? HIGH : LOW);
+	if (!r->log_reads)
+		assert_true(words[0] == (slot->gpa ? 0xf : 0xff));
+	else
+		assert_true(words[0] == (slot->gpa ? 1 : 1 << 1 | 1 << 5));
+	r->clears++;
+	fill(&r->from, slot->gpa ? LOW : 5, (uint8_t)(0x50 + r->clears));
+	return 0;
+}
+
 static void log_stop(void *owner)
 {
 	struct rig *r = owner;
@@ -188,6 +207,7 @@ static const struct migrate_source_ops ops = {
 	.save = save,
 	.log_start = log_start,
 	.log_read = log_read,
+	.log_clear = log_clear,
 	.log_stop = log_stop,
 	.freeze = freeze,
 	.progressed = progressed,
@@ -310,6 +330,79 @@ static void test_a_machine_moves(void **state)
 	assert_int_equal(r->log_reads, 2);
 	/* It was sent, and then became zero. */
 	assert_int_equal(r->to.base[PAGE], 0);
+}
+
+/* Each round but the last clears the log of what it sends, in both ranges, and then reads it. */
+static void test_pages_are_cleared_before_they_are_read(void **state)
+{
+	struct rig *r = *state;
+
+	r->rounds = 3;
+	r->downtime_ns = 0;
+	migrate(r);
+	assert_int_equal(r->result, MIGRATE_DONE);
+	assert_int_equal(r->clears, 8);
+	assert_memory_equal(r->from.base, r->to.base, r->from.size);
+}
+
+enum { CHUNK = 4096 };
+
+struct cleared {
+	uint64_t end, pages; /* of all parts; in them, those that are set */
+};
+
+static int note_part(void *owner, const struct gmem_slot *slot, uint64_t first, uint32_t count,
+		     uint64_t *words)
+{
+	struct cleared *cleared = owner;
+
+	assert_int_equal(first % 64, 0);
+	cleared->end = slot->offset / PAGE + first + count;
+	for (uint32_t n = 0; n < (count + 63) / 64; n++)
+		cleared->pages += (unsigned)__builtin_popcountll(words[n]);
+	return 0;
+}
+
+static void assert_takes(struct page_set *set, uint64_t gpa, const struct cleared *cleared)
+{
+	struct page_run run;
+
+	page_set_add(set, gpa);
+	assert_int_equal(page_set_take(set, &run), 1);
+	assert_true(le64_get(run.header.gpa) == gpa && le32_get(run.header.count) == 1);
+	assert_int_equal(cleared->pages, 1);
+	assert_int_equal(page_set_take(set, &run), 0);
+}
+
+/* RAM is longer than what is cleared at once; the upper range begins within a word of the set. */
+static void test_ram_is_cleared_part_by_part(void **state)
+{
+	static const struct gmem_range large[] = { { 0, (CHUNK + 10) * PAGE },
+						   { 1 << 30, CHUNK * PAGE } };
+	const struct gmem_options options = { 0 };
+	struct cleared cleared = { 0 };
+	uint64_t taken = 0;
+	struct page_set set;
+	struct page_run run;
+	struct gmem mem;
+
+	(void)state;
+	assert_int_equal(gmem_init(&mem, large, 2, &options), 0);
+	assert_int_equal(page_set_init(&set, &mem, note_part, &cleared), 0);
+	while (page_set_take(&set, &run) > 0) {
+		taken += le32_get(run.header.count);
+		assert_in_range(taken, 1, cleared.end);
+		assert_in_range(cleared.end - taken, 0, CHUNK - 1);
+	}
+	assert_int_equal(taken, 2 * CHUNK + 10);
+	assert_int_equal(cleared.pages, taken);
+	/* A round begins anew where the last one has ended, and what is before that, too. */
+	for (unsigned i = 0; i < 3; i++) {
+		cleared.pages = 0;
+		assert_takes(&set, (i ^ 1) * 100 * PAGE, &cleared);
+	}
+	page_set_destroy(&set);
+	gmem_destroy(&mem);
 }
 
 /* How long each direction is. */
@@ -654,6 +747,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_machine_moves),
+		TEST(test_pages_are_cleared_before_they_are_read),
+		TEST(test_ram_is_cleared_part_by_part),
 		TEST(test_a_cut_on_the_way_to_the_target_leaves_one_machine),
 		TEST(test_a_cut_on_the_way_to_the_source_leaves_one_machine),
 		TEST(test_a_hostile_target_changes_nothing),

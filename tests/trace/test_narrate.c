@@ -78,6 +78,7 @@ static void test_kvm_memory(void **state)
 		.memory_size = 256 << 20,
 		.userspace_addr = 0x7f0000000000,
 	};
+	struct kvm_clear_dirty_log clear = { .slot = 1, .first_page = 0x40, .num_pages = 0x40 };
 
 	assert_string_equal(said(r, 5, KVM_SET_USER_MEMORY_REGION, &region, 0),
 			    "KVM_SET_USER_MEMORY_REGION: memory slot 1: guest-physical 0x100000000 to "
@@ -85,6 +86,9 @@ static void test_kvm_memory(void **state)
 	assert_string_equal(said(r, 5, KVM_GET_DIRTY_LOG, &(struct kvm_dirty_log){ .slot = 1 }, 0),
 			    "KVM_GET_DIRTY_LOG: asks which pages of memory slot 1 were written to since "
 			    "it last asked");
+	assert_string_equal(said(r, 5, KVM_CLEAR_DIRTY_LOG, &clear, 0),
+			    "KVM_CLEAR_DIRTY_LOG: counts as clean, in memory slot 1, of pages 0x40 to "
+			    "0x7f those that it is about to read");
 	region.memory_size = 0;
 	assert_string_equal(said(r, 5, KVM_SET_USER_MEMORY_REGION, &region, 0),
 			    "KVM_SET_USER_MEMORY_REGION: takes memory slot 1, at guest-physical "

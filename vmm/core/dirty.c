@@ -46,10 +46,36 @@ int dirty_log_start(struct dirty_log *log, struct gmem_kvm *memslots, struct gme
 	return ret;
 }
 
+/* KVM api.rst 7.18: for the VM, and at any time. */
+static int set_by_hand(struct gmem_kvm *memslots, bool on)
+{
+	struct kvm_enable_cap cap = {
+		.cap = KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2,
+		.args[0] = on ? KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE : 0,
+	};
+
+	return kvm_vm_call(memslots->kvm, KVM_ENABLE_CAP, &cap);
+}
+
+int dirty_log_start_by_hand(struct dirty_log *log, struct gmem_kvm *memslots, struct gmem *mem)
+{
+	int ret = dirty_log_start(log, memslots, mem);
+
+	if (ret || !kvm_check_extension(memslots->kvm, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2))
+		return ret;
+	ret = set_by_hand(memslots, true);
+	log->by_hand = !ret;
+	if (ret)
+		dirty_log_stop(log);
+	return ret;
+}
+
 void dirty_log_stop(struct dirty_log *log)
 {
 	if (!log->words)
 		return;
+	if (log->by_hand)
+		(void)!set_by_hand(log->memslots, false);
 	(void)!log_others(log->mem, false);
 	/* Cannot fail for lack of resources: only the flag of the slots changes. */
 	(void)!gmem_kvm_log_writes(log->memslots, log->mem, false);
@@ -92,4 +118,23 @@ int dirty_log_read(struct dirty_log *log, void (*dirty)(void *owner, uint64_t gp
 		report(log, slot, dirty, owner);
 	}
 	return 0;
+}
+
+int dirty_log_clear(struct dirty_log *log, const struct gmem_slot *slot, uint64_t first,
+		    uint32_t count, uint64_t *words)
+{
+	struct kvm_clear_dirty_log request = {
+		.slot = slot->id,
+		.first_page = first,
+		.num_pages = count,
+		.dirty_bitmap = words,
+	};
+	int ret = 0;
+
+	if (log->by_hand)
+		ret = kvm_vm_ioctl(log->memslots->kvm, KVM_CLEAR_DIRTY_LOG, &request);
+	if (ret < 0)
+		log_error("guest RAM: KVM_CLEAR_DIRTY_LOG at 0x%llx: %s",
+			  (unsigned long long)(slot->gpa + first * DIRTY_PAGE), strerror(-ret));
+	return ret;
 }

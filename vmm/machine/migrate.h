@@ -29,6 +29,7 @@ struct migrate_source_ops {
 	/* As core/dirty.h has it. */
 	int (*log_start)(void *owner);
 	int (*log_read)(void *owner, void (*dirty)(void *set, uint64_t gpa), void *set);
+	page_clear_fn *log_clear; /* or NULL */
 	void (*log_stop)(void *owner);
 	/* vCPUs and devices stand still. */
 	int (*freeze)(void *owner);

@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-enum { WORD_BITS = 64 };
+/* Pages of a call of `clear`: 16 MiB. */
+enum { WORD_BITS = 64, CHUNK = 4096 };
 
 _Static_assert(sizeof(struct pages_header) == 16, "wire format");
 
@@ -14,11 +15,11 @@ static uint64_t page_count(const struct gmem *mem)
 	return mem->size / MIGRATE_PAGE;
 }
 
-int page_set_init(struct page_set *set, struct gmem *mem)
+int page_set_init(struct page_set *set, struct gmem *mem, page_clear_fn *clear, void *owner)
 {
 	uint64_t pages = page_count(mem), words = (pages + WORD_BITS - 1) / WORD_BITS;
 
-	*set = (struct page_set){ .mem = mem, .count = pages };
+	*set = (struct page_set){ .mem = mem, .count = pages, .clear = clear, .owner = owner };
 	set->words = malloc(words * sizeof(*set->words));
 	if (!set->words)
 		return -ENOMEM;
@@ -38,6 +39,7 @@ void page_set_add(void *owner, uint64_t gpa)
 {
 	struct page_set *set = owner;
 
+	set->cleared = 0;
 	for (unsigned i = 0; i < set->mem->count; i++) {
 		const struct gmem_slot *slot = &set->mem->slots[i];
 		uint64_t page, bit;
@@ -66,14 +68,16 @@ static void drop(struct page_set *set, uint64_t page)
 /* The next page of a set that is not empty. */
 static uint64_t find_next(struct page_set *set)
 {
-	while (!has(set, set->at)) {
-		bool rest_is_empty = !(set->words[set->at / WORD_BITS] >> set->at % WORD_BITS);
+	for (;;) {
+		bool rest_is_empty;
 
-		set->at += rest_is_empty ? WORD_BITS - set->at % WORD_BITS : 1;
 		if (set->at >= page_count(set->mem))
-			set->at = 0;
+			set->at = set->cleared = 0;
+		if (has(set, set->at))
+			return set->at;
+		rest_is_empty = !(set->words[set->at / WORD_BITS] >> set->at % WORD_BITS);
+		set->at += rest_is_empty ? WORD_BITS - set->at % WORD_BITS : 1;
 	}
-	return set->at;
 }
 
 static const struct gmem_slot *slot_of(const struct gmem *mem, uint64_t offset)
@@ -85,23 +89,42 @@ static const struct gmem_slot *slot_of(const struct gmem *mem, uint64_t offset)
 	return slot;
 }
 
+/* The part of the slot that `page` is in, unless that has been done. */
+static int clear_chunk(struct page_set *set, const struct gmem_slot *slot, uint64_t page)
+{
+	uint64_t begin = slot->offset / MIGRATE_PAGE, end = begin + slot->len / MIGRATE_PAGE;
+	uint64_t first = (page - begin) / CHUNK * CHUNK, words[CHUNK / WORD_BITS] = { 0 };
+
+	if (page < set->cleared)
+		return 0;
+	set->cleared = begin + first + CHUNK < end ? begin + first + CHUNK : end;
+	if (!set->clear)
+		return 0;
+	for (uint64_t at = begin + first, n = 0; at + n < set->cleared; n++)
+		if (has(set, at + n))
+			words[n / WORD_BITS] |= 1ULL << n % WORD_BITS;
+	return set->clear(set->owner, slot, first, (uint32_t)(set->cleared - begin - first), words);
+}
+
 /*
  * A page is out of the set before it is read: who writes to it later is in the next round. What
  * was found to be zero may have changed at once, and so is in that round, too.
  */
-bool page_set_take(struct page_set *set, struct page_run *run)
+int page_set_take(struct page_set *set, struct page_run *run)
 {
 	const struct gmem_slot *slot;
 	uint64_t first, at, end;
 	bool zero = false;
+	int ret;
 
 	if (!set->count)
-		return false;
+		return 0;
 	first = find_next(set);
 	slot = slot_of(set->mem, first * MIGRATE_PAGE);
-	end = (slot->offset + slot->len) / MIGRATE_PAGE;
-	if (end > first + PAGES_MAX)
-		end = first + PAGES_MAX;
+	ret = clear_chunk(set, slot, first);
+	if (ret < 0)
+		return ret;
+	end = first + PAGES_MAX < set->cleared ? first + PAGES_MAX : set->cleared;
 	for (at = first; at < end && has(set, at); at++) {
 		bool is = is_zero(set->mem->base + at * MIGRATE_PAGE, MIGRATE_PAGE);
 
@@ -115,8 +138,8 @@ bool page_set_take(struct page_set *set, struct page_run *run)
 	run->header.flags = le32_of(zero ? PAGES_ZERO : 0);
 	run->pages = set->mem->base + first * MIGRATE_PAGE;
 	run->len = zero ? 0 : (at - first) * MIGRATE_PAGE;
-	set->at = at < page_count(set->mem) ? at : 0;
-	return true;
+	set->at = at;
+	return 1;
 }
 
 /* Pages of zeros are not touched if they are so: they would take memory. */

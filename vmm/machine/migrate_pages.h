@@ -28,25 +28,34 @@ struct page_run {
 	size_t len;	      /* bytes that follow the header; 0: zeros */
 };
 
+/* dirty_log_clear(), for some MiB before the first of their pages is read. */
+typedef int page_clear_fn(void *owner, const struct gmem_slot *slot, uint64_t first,
+			  uint32_t count, uint64_t *words);
+
 struct page_set {
 	struct gmem *mem; /* borrowed */
 	uint64_t *words;  /* owned: bit n is page n of all RAM, slot by slot */
 	uint64_t count;	  /* of those set */
 	uint64_t at;	  /* where page_set_take() goes on */
+	uint64_t cleared; /* up to here `clear` has been called for what is to be taken */
+
+	page_clear_fn *clear; /* NULL: none */
+	void *owner;
 };
 
 /* Has every page of RAM. -ENOMEM. */
-__must_check int page_set_init(struct page_set *set, struct gmem *mem);
+__must_check int page_set_init(struct page_set *set, struct gmem *mem, page_clear_fn *clear,
+			       void *owner);
 void page_set_destroy(struct page_set *set);
 
 /* For dirty_log_read(); `set` is a struct page_set. What is not RAM is ignored. */
 void page_set_add(void *set, uint64_t gpa);
 
 /*
- * Takes the next pages out of the set, which are all zeros or none is. False: the set is empty. A
- * page that changes before it is sent must be added again.
+ * Takes the next pages out of the set, which are all zeros or none is: 1. 0: the set is empty. A
+ * page that changes before it is sent must be added again. Negative errno of `clear`.
  */
-bool page_set_take(struct page_set *set, struct page_run *run);
+__must_check int page_set_take(struct page_set *set, struct page_run *run);
 
 /*
  * For a header, and `len` bytes that follow it: puts zeros into RAM, and *to is where the bytes go.

@@ -131,10 +131,11 @@ static int fill_pages(struct migrate_source *source)
 {
 	struct page_run run;
 	uint8_t *payload = frame_reserve(&source->out, sizeof(run.header));
+	int ret = payload ? page_set_take(&source->pages, &run) : -ENOMEM;
 
-	if (!payload)
-		return -ENOMEM;
-	source->filled = !page_set_take(&source->pages, &run);
+	if (ret < 0)
+		return ret;
+	source->filled = !ret;
 	source->progress.left = source->pages.count * MIGRATE_PAGE;
 	if (source->filled || (source->progress.round == 1 && !run.len))
 		return 0;
@@ -218,6 +219,7 @@ static int after_round(struct migrate_source *source)
 	if (ret)
 		return ret;
 	source->progress.stands = true;
+	source->pages.clear = NULL; /* no further write */
 	/* Before the last pages: arm64's ITS puts its tables into the guest's RAM. */
 	source->state_fd = frame_file(options->ops->save, options->owner);
 	ret = source->state_fd < 0 ? source->state_fd : read_log(source);
@@ -458,7 +460,7 @@ static int start(struct migrate_source *source)
 
 	if (flags < 0 || fcntl(options->fd, F_SETFL, flags | O_NONBLOCK))
 		return -errno;
-	ret = page_set_init(&source->pages, options->mem);
+	ret = page_set_init(&source->pages, options->mem, options->ops->log_clear, options->owner);
 	if (!ret)
 		ret = loop_timer_add(options->loop, &source->timer);
 	if (ret)

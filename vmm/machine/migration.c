@@ -52,7 +52,7 @@ static int log_start(void *owner)
 {
 	struct vm *vm = owner;
 
-	return dirty_log_start(&vm->migration->log, &vm->memslots, &vm->mem);
+	return dirty_log_start_by_hand(&vm->migration->log, &vm->memslots, &vm->mem);
 }
 
 static int log_read(void *owner, void (*dirty)(void *set, uint64_t gpa), void *set)
@@ -60,6 +60,14 @@ static int log_read(void *owner, void (*dirty)(void *set, uint64_t gpa), void *s
 	struct vm *vm = owner;
 
 	return dirty_log_read(&vm->migration->log, dirty, set);
+}
+
+static int log_clear(void *owner, const struct gmem_slot *slot, uint64_t first, uint32_t count,
+		     uint64_t *words)
+{
+	struct vm *vm = owner;
+
+	return dirty_log_clear(&vm->migration->log, slot, first, count, words);
 }
 
 static void log_stop(void *owner)
@@ -243,6 +251,7 @@ static int begin(struct vm *vm, int fd, const struct machine_move *move)
 		.save = save,
 		.log_start = log_start,
 		.log_read = log_read,
+		.log_clear = log_clear,
 		.log_stop = log_stop,
 		.freeze = freeze,
 		.progressed = progressed,

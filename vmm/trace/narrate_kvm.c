@@ -25,6 +25,7 @@ static const char *capability_name(long capability)
 		CAP(KVM_CAP_IMMEDIATE_EXIT),
 		CAP(KVM_CAP_READONLY_MEM),
 		CAP(KVM_CAP_ONE_REG),
+		CAP(KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2),
 		CAP(KVM_CAP_DEVICE_CTRL),
 		CAP(KVM_CAP_MP_STATE),
 		CAP(KVM_CAP_TSC_DEADLINE_TIMER),
@@ -236,6 +237,14 @@ static void say_dirty_log(struct text *out, const struct narration *n)
 		 ((const struct kvm_dirty_log *)n->event->arg)->slot);
 }
 
+static void say_clear_dirty_log(struct text *out, const struct narration *n)
+{
+	const struct kvm_clear_dirty_log *log = n->event->arg;
+
+	text_add(out, "%u, of pages 0x%llx to 0x%llx those that it is about to read", log->slot,
+		 log->first_page, log->first_page + log->num_pages - 1);
+}
+
 static void say_guest_debug(struct text *out, const struct narration *n)
 {
 	uint32_t control = ((const struct kvm_guest_debug *)n->event->arg)->control;
@@ -270,6 +279,8 @@ static const struct narrate_entry entries[] = {
 	ENTRY(KVM_IRQFD, "4.75", "", say_irqfd),
 	ENTRY(KVM_SET_GUEST_DEBUG, "4.87", "@: ", say_guest_debug),
 	ENTRY(KVM_REGISTER_COALESCED_MMIO, "4.116", "collects guest writes to ", say_coalesce),
+	ENTRY(KVM_CLEAR_DIRTY_LOG, "4.117", "counts as clean, in memory slot ",
+	      say_clear_dirty_log),
 };
 
 const struct narrate_table narrate_kvm = { entries, ARRAY_SIZE(entries) };
