@@ -51,6 +51,7 @@ _kinglet_argument()
 	--irqchip) _kinglet_words "$2" "on off" ;;
 	--flat) keys="addr= mode=" ;;
 	--on-reboot) _kinglet_words "$2" "exit restart" ;;
+	--root) keys="folder= readonly cache= modules=" ;;
 	--incoming) ;;
 	--cpus) ;;
 	--memory) ;;
@@ -107,6 +108,9 @@ _kinglet_argument()
 	case $1 in
 	--module,|--module,path) _kinglet_files "$2" ;;
 	--flat,mode) _kinglet_words "$2" "16 32 64" ;;
+	--root,|--root,folder) _kinglet_folders "$2" ;;
+	--root,cache) _kinglet_words "$2" "auto always none" ;;
+	--root,modules) _kinglet_folders "$2" ;;
 	--disk,|--disk,path) _kinglet_files "$2" ;;
 	--disk,aio) _kinglet_words "$2" "uring threads" ;;
 	--disk,format) _kinglet_words "$2" "raw" ;;
@@ -118,6 +122,7 @@ _kinglet_argument()
 	--scsi,format) _kinglet_words "$2" "raw" ;;
 	--balloon,deflate-on-oom) _kinglet_words "$2" "on off" ;;
 	--balloon,free-page-reporting) _kinglet_words "$2" "on off" ;;
+	--share,|--share,folder) _kinglet_folders "$2" ;;
 	--share,cache) _kinglet_words "$2" "auto always none" ;;
 	*,|"")
 		COMPREPLY=($(compgen -P "${cur%"$item"}" -W "$keys" -- "$item"))
@@ -141,6 +146,8 @@ _kinglet()
 		--irqchip
 		--flat
 		--on-reboot"
+	local root="
+		--root"
 	local incoming="
 		--incoming"
 	local machine="
@@ -224,7 +231,7 @@ _kinglet()
 		return
 	fi
 	case ${COMP_WORDS[1]} in
-	run) options="$boot $incoming $machine $common" ;;
+	run) options="$boot $root $incoming $machine $common" ;;
 	test) options="$test $suite $boot $machine $common" ;;
 	exec) options="$exec $machine $common" ;;
 	restore) options="$machine $common" ;;

@@ -4,7 +4,8 @@
  * how it ended. It is embedded in Kinglet, which puts it into the guest's initramfs together with
  * modules (include/cmd/guest_init.h). The program, its files and how to run it come through a
  * virtio-console port: until this process opens that one, nothing in the guest depends on them, so
- * that a snapshot can serve every program.
+ * that a snapshot can serve every program. In a guest of `kinglet run --root` it becomes the init of
+ * that folder instead.
  *
  * The program is a child: the kernel drops most signals to process 1 and panics when it exits. Its
  * standard input, output and error are pipes, whose other ends are copied from and to
@@ -35,7 +36,7 @@ enum { STATUS_CANNOT_EXECUTE = 126, STATUS_NOT_FOUND = 127 };
 /* uapi/linux/module.h has it since 5.17. */
 enum { COMPRESSED_FILE = 4 };
 
-void init_main(void);
+void init_main(char **stack);
 
 /* --- Instructions ----------------------------------------------------------------------------- */
 
@@ -130,16 +131,30 @@ static void load_module(const char *path)
 }
 
 /* Loads the modules, and removes Kinglet's files, which the program must not see. */
-static void load_modules(void)
+static void load_modules(struct instructions *todo)
 {
 	static const char list[] = FOLDER "/modules";
-	struct instructions todo;
 
-	read_instructions(&todo, list);
-	for_each(&todo, 'M', load_module);
-	for_each(&todo, 'M', remove_file);
+	read_instructions(todo, list);
+	for_each(todo, 'M', load_module);
+	for_each(todo, 'M', remove_file);
 	remove_file(list);
 	remove_file(FOLDER "/init");
+}
+
+/* In a folder of the host, which is the root from now on, with the kernel's arguments. */
+static void become_init(const struct instructions *todo, char **paths, char **stack)
+{
+	char **args = stack + 1, **env = args + (long)stack[0] + 1;
+	long ret;
+
+	for_each(todo, 'W', enter_root);
+	for_each(todo, 'O', enter_readonly_root);
+	do {
+		args[0] = *paths;
+		ret = SYS(execve, args[0], args, env, 0, 0);
+	} while (*++paths);
+	give_up("--root: no init; the last one tried is", args[0], (int)-ret);
 }
 
 /* What the program gets: its files, and how to run it. */
@@ -395,14 +410,19 @@ static void await_snapshot(struct ports *ports)
 	renew(answer);
 }
 
-void init_main(void)
+/* `stack`: the number of arguments; these and NULL; the environment and NULL. */
+void init_main(char **stack)
 {
 	struct instructions todo;
 	struct ports ports;
+	char **inits;
 	int status;
 
 	mount_early();
-	load_modules();
+	load_modules(&todo);
+	inits = collect(&todo, 'I');
+	if (*inits)
+		become_init(&todo, inits, stack);
 	start_loopback();
 	find_ports(&ports);
 	await_snapshot(&ports);

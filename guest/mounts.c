@@ -80,7 +80,7 @@ void mount_read_only(const char *path)
 		give_up("read-only", path, (int)-ret);
 }
 
-/* --- A live root ------------------------------------------------------------------------------ */
+/* --- A folder of the host as the root --------------------------------------------------------- */
 
 #define LOWER FOLDER "/live"
 #define CHANGES FOLDER "/changes"
@@ -97,10 +97,42 @@ static void mount_at(const char *path, const char *type, const char *from, unsig
 		give_up(type ? type : "mount", path, (int)-ret);
 }
 
-void enter_live_root(const char *tag)
+/* To what is mounted at ROOT. */
+static void switch_root(const char *tag)
+{
+	long ret = SYS(chdir, ROOT, 0, 0, 0, 0);
+
+	if (ret == 0)
+		ret = SYS(mount, ".", "/", NULL, MS_MOVE, NULL);
+	if (ret == 0)
+		ret = SYS(chroot, ".", 0, 0, 0, 0);
+	if (ret < 0)
+		give_up("root", tag, (int)-ret);
+}
+
+static void enter(const char *tag, unsigned long flags)
 {
 	long ret;
 
+	mount_at(ROOT, "virtiofs", tag, flags, NULL);
+	ret = SYS(mount, EARLY_DEV, ROOT "/dev", NULL, MS_MOVE, NULL);
+	if (ret < 0)
+		complain("mount", "/dev", (int)-ret);
+	switch_root(tag);
+}
+
+void enter_root(const char *tag)
+{
+	enter(tag, 0);
+}
+
+void enter_readonly_root(const char *tag)
+{
+	enter(tag, MS_RDONLY);
+}
+
+void enter_live_root(const char *tag)
+{
 	mount_at(LOWER, "virtiofs", tag, MS_RDONLY, NULL);
 	mount_at(CHANGES, "tmpfs", "tmpfs", 0, "mode=755");
 	make_folder(CHANGES "/upper", 0755);
@@ -110,11 +142,5 @@ void enter_live_root(const char *tag)
 	make_folder(ROOT FOLDER, 0755);
 	mount_at(ROOT EARLY_DEV, NULL, EARLY_DEV, MS_MOVE, NULL);
 	mount_at(ROOT EARLY_SYS, NULL, EARLY_SYS, MS_MOVE, NULL);
-	ret = SYS(chdir, ROOT, 0, 0, 0, 0);
-	if (ret == 0)
-		ret = SYS(mount, ".", "/", NULL, MS_MOVE, NULL);
-	if (ret == 0)
-		ret = SYS(chroot, ".", 0, 0, 0, 0);
-	if (ret < 0)
-		give_up("root", tag, (int)-ret);
+	switch_root(tag);
 }

@@ -9,6 +9,12 @@
 void mount_early(void);
 /* The root becomes the virtio-fs of this tag, with an overlay for what is changed in it. */
 void enter_live_root(const char *tag);
+/*
+ * The root becomes the virtio-fs of this tag, with the /dev that the kernel gives to a root that it
+ * mounts by itself.
+ */
+void enter_root(const char *tag);
+void enter_readonly_root(const char *tag);
 /* What programs expect: /dev, /proc, /sys, /tmp. */
 void mount_systems(void);
 void mount_read_only(const char *path);

@@ -288,7 +288,8 @@ static void print_key_cases(FILE *out, const struct option *option)
 	for (unsigned k = 0; option->keys && k < option->keys->count; k++) {
 		const struct option *key = &option->keys->table[k];
 
-		if (key->kind != OPTION_WORD && !names(key, "FILE") && !names_tap(key))
+		if (key->kind != OPTION_WORD && !names(key, "FILE") && !names(key, "DIR") &&
+		    !names_tap(key))
 			continue;
 		if (!k)
 			fprintf(out, "\t--%s,|", option->name);

@@ -27,7 +27,7 @@
 
 enum { SHARE_FOLDER, SHARE_TAG, SHARE_READONLY, SHARE_CACHE };
 
-static const struct option_word cache_words[] = {
+const struct option_word share_cache_words[] = {
 	{ "auto", SHARE_CACHE_AUTO },
 	{ "always", SHARE_CACHE_ALWAYS },
 	{ "none", SHARE_CACHE_NONE },
@@ -53,7 +53,7 @@ static const struct option share_table[] = {
 		SHARE(readonly),
 	},
 	[SHARE_CACHE] = {
-		.name = "cache", .kind = OPTION_WORD, .words = cache_words, .initial = "auto",
+		.name = "cache", .kind = OPTION_WORD, .words = share_cache_words, .initial = "auto",
 		.help = "how long the guest relies on what it knows of files: for a second, until "
 			"it forgets it (no one else changes them), or not at all",
 		SHARE(cache),

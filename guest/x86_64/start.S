@@ -4,6 +4,7 @@
 	.globl	_start
 _start:
 	xor	%ebp, %ebp
+	mov	%rsp, %rdi
 	call	init_main
 	hlt
 

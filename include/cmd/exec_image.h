@@ -26,6 +26,9 @@ struct exec_dir {
 struct exec_base {
 	const char *modules_folder; /* NULL without modules */
 	const struct kernel_modules *modules;
+	/* With --root: programs that may be its init, then NULL; or NULL. */
+	const char *const *inits;
+	bool readonly; /* the root */
 };
 
 /* All borrowed. */

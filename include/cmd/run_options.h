@@ -9,6 +9,7 @@
 #include "cli/files.h"
 #include "cli/options.h"
 #include "cmd/kernel.h"
+#include "cmd/root.h"
 #include "control/server.h"
 #include "gdb/server.h"
 #include "machine/config.h"
@@ -21,6 +22,7 @@ struct run_options {
 	struct watch_config watch;
 	struct gdb_config gdb;
 	struct control_config control;
+	struct root_options root; /* --root, of run */
 	const char *snapshot_on; /* --snapshot-on */
 	const char *incoming;	 /* --incoming, of run */
 	struct restored *restored; /* of that, owned by the command; or NULL */

@@ -21,6 +21,7 @@ extern const struct device_kind fs_kind;
 
 /* What virtiofsd lets the guest rely on. */
 enum share_cache { SHARE_CACHE_AUTO, SHARE_CACHE_ALWAYS, SHARE_CACHE_NONE };
+extern const struct option_word share_cache_words[];
 
 /* A folder by a virtiofsd that Kinglet starts. */
 struct share_config {

@@ -420,6 +420,11 @@ static void default_command_line_suits_the_machine(void **state)
 		{ { "k", "--flat", "0" }, "" },
 		{ { "k", "--append", "" }, "" },
 		{ { "k", "--append", " as  it is ", "--disk", "d" }, " as  it is " },
+		{ { "k", "--root", "d", "--disk", "d" },
+		  "rootfstype=virtiofs root=kinglet-root rw rdinit=/.kinglet/init "
+		  "console=ttyS0 panic=-1" },
+		{ { "k", "--root", "d,readonly", "--append", "a -- root=b" },
+		  "rootfstype=virtiofs root=kinglet-root ro rdinit=/.kinglet/init a -- root=b" },
 	};
 
 	(void)state;
@@ -741,6 +746,15 @@ static void wrong_options_are_refused_in_one_line(void **state)
 		{ { "k", "--net=fd=3,vhostfd=3" }, { "--net: fd 3 is given twice" } },
 		{ { "k", "--scsi=wwpn=naa.1", "--scsi=wwpn=naa.1" },
 		  { "--scsi wwpn=naa.1: is given twice" } },
+		/* A root */
+		{ { "k", "--root", "readonly" }, { "--root readonly: names no folder; write --root DIR" } },
+		{ { "k", "--root", "d", "--initrd", "i" },
+		  { "--initrd: --root boots Linux by an initramfs of its own; leave one of them out" } },
+		{ { "k", "--root", "d", "--flat", "0" }, { "--flat: --root boots Linux" } },
+		{ { "k", "--root", "d", "--append", "a root=/dev/vda" },
+		  { "--append: root= is set by --root; leave one of them out" } },
+		{ { "k", "--root", "d", "--append", "rdinit=/bin/sh b" }, { "--append: rdinit= is set" } },
+		{ { "k", "--root", "d", "--share", "e,tag=kinglet-root" }, { "given twice" } },
 		/* Init arguments */
 		{ { "k", "--", "say \"hi\"" }, { "-- say \"hi\": a double quote" } },
 	};

@@ -222,6 +222,9 @@ static void bash_completes_keys_and_their_values(void **state)
 	assert_offers("kinglet run --explain = html docs/kinglet.b", "docs/kinglet.bash\n");
 	assert_offers("kinglet run --acpi = of", "off\n");
 	assert_offers("kinglet exec --root docs/less", "docs/lessons\n");
+	assert_offers("kinglet run --root docs/less", "docs/lessons\n");
+	assert_offers("kinglet run --root docs,modules = docs/less", "docs/lessons\n");
+	assert_offers("kinglet run --share docs/less", "docs/lessons\n");
 }
 
 static void bash_completes_what_stands_behind_two_dashes(void **state)

@@ -2,6 +2,7 @@
 #include "cmd/cmdline.h"
 
 #include "base/log.h"
+#include "cmd/guest_init.h"
 #include "devices/blk.h"
 
 #include <ctype.h>
@@ -31,8 +32,19 @@ static void write_default(FILE *out, const struct run_options *options)
 		fputs(" loglevel=7", out);
 	if (!config->acpi && arch_linux_words.without_tables)
 		fprintf(out, " %s", arch_linux_words.without_tables);
-	if (disk)
+	if (disk && !options->root.share.folder)
 		fprintf(out, " root=/dev/vda %s", disk->image.readonly ? "ro" : "rw");
+}
+
+/*
+ * A kernel that takes no initramfs mounts it by itself; any other one starts Kinglet's init, since
+ * virtiofs is mostly a module. It comes first: `append` may end in arguments of init.
+ */
+static void write_root(FILE *out, const struct share_config *share)
+{
+	if (share->folder)
+		fprintf(out, "rootfstype=virtiofs root=" GUEST_INIT_TAG " %s rdinit=" GUEST_INIT_PATH
+			" ", share->readonly ? "ro" : "rw");
 }
 
 /*
@@ -66,6 +78,7 @@ int cmdline_build(const struct run_options *options, int init_argc, char **init_
 	out = open_memstream(line, &len);
 	if (!out)
 		return -ENOMEM;
+	write_root(out, &options->root.share);
 	if (options->append)
 		fputs(options->append, out);
 	else
@@ -97,6 +110,31 @@ static bool is_word(const char *text, size_t len, const char *word)
 	return len == strlen(word) && !memcmp(text, word, len);
 }
 
+/* The next word before the arguments of init; NULL: there is none. */
+static const char *next_word(const char **line, size_t *len)
+{
+	const char *word = *line + strspn(*line, " \t\n");
+
+	*len = word_len(word);
+	*line = word + *len;
+	return *len && !is_word(word, *len, "--") ? word : NULL;
+}
+
+const char *cmdline_value(const char *line, const char *name, size_t *len)
+{
+	const size_t before = strlen(name) + 1;
+	const char *word, *value = NULL;
+	size_t word_len;
+
+	while ((word = next_word(&line, &word_len))) {
+		if (word_len < before || memcmp(word, name, before - 1) || word[before - 1] != '=')
+			continue;
+		value = word + before;
+		*len = word_len - before;
+	}
+	return value;
+}
+
 /* Linux, kernel/printk/printk.c and init/main.c: later words override earlier ones. */
 int cmdline_loglevel(const char *line)
 {
@@ -104,22 +142,18 @@ int cmdline_loglevel(const char *line)
 		const char *word;
 		int level;
 	} words[] = { { "quiet", 4 }, { "debug", 10 } };
+	const char *word;
 	int level = -1;
+	size_t len;
 
-	for (;;) {
-		size_t len;
-
-		line += strspn(line, " \t\n");
-		len = word_len(line);
-		if (!len || is_word(line, len, "--"))
-			return level;
-		if (is_word(line, len, "ignore_loglevel"))
+	while ((word = next_word(&line, &len))) {
+		if (is_word(word, len, "ignore_loglevel"))
 			return INT_MAX;
 		for (unsigned i = 0; i < ARRAY_SIZE(words); i++)
-			if (is_word(line, len, words[i].word))
+			if (is_word(word, len, words[i].word))
 				level = words[i].level;
-		if (!strncmp(line, "loglevel=", 9) && isdigit((unsigned char)line[9]))
-			level = (int)strtol(line + 9, NULL, 0);
-		line += len;
+		if (!strncmp(word, "loglevel=", 9) && isdigit((unsigned char)word[9]))
+			level = (int)strtol(word + 9, NULL, 0);
 	}
+	return level;
 }

@@ -34,6 +34,7 @@ int run_or_describe(const struct run_options *options)
 
 static void forget(struct run_options *options)
 {
+	root_destroy(&options->root);
 	if (!options->restored)
 		return;
 	restored_close(options->restored);
@@ -45,8 +46,11 @@ static void forget(struct run_options *options)
 static int run(struct common_options *common)
 {
 	struct run_options *options = container_of(common, struct run_options, common);
-	int status = run_or_describe(options);
+	int ret = options->root.share.folder ? root_build(options) : 0;
+	int status = ret == -ENOMEM ? EXIT_HOST : EXIT_USAGE;
 
+	if (!ret)
+		status = run_or_describe(options);
 	if (!(status & COMMAND_LEAVE))
 		forget(options);
 	return status;
@@ -93,9 +97,14 @@ static int finish(struct common_options *common, int init_argc, char **init_argv
 {
 	struct run_options *options = container_of(common, struct run_options, common);
 
+	int ret = 0;
+
 	options->control.wanted = true;
-	return options->incoming ? expect(options, init_argc, init_argv) :
-				   run_options_finish(common, init_argc, init_argv);
+	if (options->incoming)
+		return expect(options, init_argc, init_argv);
+	if (options->root.share.folder)
+		ret = root_add(options);
+	return ret ? ret : run_options_finish(common, init_argc, init_argv);
 }
 
 static const struct option incoming_options[] = {
@@ -117,6 +126,7 @@ static const struct option_list incoming_option_list = {
 
 static const struct option_list *const lists[] = {
 	&boot_option_list,
+	&root_option_list,
 	&incoming_option_list,
 	&machine_option_list,
 	&common_option_list,

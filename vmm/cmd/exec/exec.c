@@ -5,15 +5,9 @@
 #include "base/log.h"
 #include "cmd/commands.h"
 #include "cmd/exec_cache.h"
-#include "cmd/kernels.h"
 
 #include <stdio.h>
 #include <string.h>
-
-enum {
-	ALL_MODULES_MAX =
-		EXEC_NEEDED_MODULES + DEVICES_MAX * DEVICE_MODULES_MAX + 1 + EXEC_MAX_MODULES
-};
 
 #define MIB (UINT64_C(1) << 20)
 /* The guest's memory is some two times that, plus what the kernel and PROGRAM may need. */
@@ -23,45 +17,6 @@ enum {
 #define MEMORY_STEP (64 * MIB)
 /* Of the machines that are kept for later runs, on the disk. */
 #define CACHE_MAX (1024 * MIB)
-
-/* --- Modules ---------------------------------------------------------------------------------- */
-
-static unsigned name_modules(const struct exec_options *options,
-			     const char *names[ALL_MODULES_MAX])
-{
-	const struct device_set *devices = &options->run.config.devices;
-	unsigned count = 0;
-
-	for (unsigned i = 0; i < EXEC_NEEDED_MODULES; i++)
-		names[count++] = exec_needed_modules[i];
-	for (unsigned i = 0; i < devices->count; i++) {
-		const char *const *name = devices->items[i].kind->guest_modules;
-
-		while (*name && !devices->items[i].instance)
-			names[count++] = *name++;
-	}
-	if (options->live)
-		names[count++] = "overlay";
-	for (unsigned i = 0; i < options->module_count; i++)
-		names[count++] = options->module_names[i];
-	return count;
-}
-
-static int find_modules(const struct exec_options *options, const char *folder,
-			struct kernel_modules *modules)
-{
-	const char *names[ALL_MODULES_MAX], *missing;
-	int ret = kernel_modules_find(folder, names, name_modules(options, names), modules,
-				      &missing);
-
-	if (ret == -ENODATA)
-		log_error("%.200s: has no module %.63s, nor is it built in; another kernel is needed, "
-			  "or its folder as --modules DIR",
-			  folder, missing);
-	else if (ret)
-		log_error("%.200s: %s", folder, strerror(-ret));
-	return ret;
-}
 
 /* --- The console ------------------------------------------------------------------------------ */
 
@@ -102,24 +57,15 @@ struct archives {
 
 static int build_base(struct exec_options *options, struct cpio *cpio)
 {
-	_cleanup_free_ char *folder = NULL;
-	struct kernel_modules modules = { 0 };
-	struct exec_base base = { .modules = &modules };
-	struct kernel_places places;
-	struct utsname host;
-	int ret;
+	const struct exec_needs needs = {
+		.kernel = options->run.config.boot.kernel,
+		.modules = options->modules,
+		.devices = &options->run.config.devices,
+		.names = options->module_names,
+		.name_count = options->module_count,
+	};
 
-	kernels_host_places(&places, &host);
-	ret = kernels_modules_folder(&places, options->run.config.boot.kernel, options->modules,
-				     &folder);
-	if (!ret && folder)
-		ret = find_modules(options, folder, &modules);
-	base.modules_folder = folder;
-	options->without_modules = !folder;
-	if (!ret)
-		ret = exec_base_build(cpio, &base);
-	kernel_modules_destroy(&modules);
-	return ret;
+	return exec_base_make(cpio, &needs, &options->without_modules);
 }
 
 static int build_image(const struct exec_options *options, struct cpio *cpio)

@@ -5,12 +5,12 @@
 #ifndef KINGLET_CMD_EXEC_H
 #define KINGLET_CMD_EXEC_H
 
-#include "cmd/exec_image.h"
+#include "cmd/exec_base.h"
 #include "cmd/run_options.h"
 #include "guestlog/guest_log.h"
 #include "guestlog/tail.h"
 
-enum { EXEC_MAX_DIRS = 16, EXEC_MAX_ENV = 256, EXEC_MAX_MODULES = 32 };
+enum { EXEC_MAX_DIRS = 16, EXEC_MAX_ENV = 256, EXEC_MAX_MODULES = EXEC_NAMES_MAX - 1 };
 
 /* Kernel messages are shown only if the guest failed. */
 struct exec_console {
@@ -22,7 +22,8 @@ struct exec_console {
 struct exec_options {
 	struct run_options run;
 	const char *root, *workdir, *modules, *append;
-	const char *dirs[EXEC_MAX_DIRS], *env[EXEC_MAX_ENV], *module_names[EXEC_MAX_MODULES];
+	const char *dirs[EXEC_MAX_DIRS], *env[EXEC_MAX_ENV];
+	const char *module_names[EXEC_NAMES_MAX]; /* and that of a live root */
 	unsigned dir_count, env_count, module_count;
 	bool verbose, no_cache;
 	bool live; /* the root is the folder itself */

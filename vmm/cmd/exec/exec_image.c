@@ -152,22 +152,27 @@ static int add_modules(struct cpio *cpio, const struct exec_base *base, FILE *to
 	return 0;
 }
 
-static int add_base(struct cpio *cpio, const void *base, FILE *todo)
+static void put_strings(FILE *todo, char kind, const char *const *strings)
 {
+	for (; *strings; strings++)
+		fprintf(todo, "%c%s%c", kind, *strings, 0);
+}
+
+static int add_base(struct cpio *cpio, const void *owner, FILE *todo)
+{
+	const struct exec_base *base = owner;
 	int ret = add_console(cpio);
 
 	if (!ret)
 		ret = add_modules(cpio, base, todo);
+	if (base->inits) {
+		fprintf(todo, "%c%s%c", base->readonly ? 'O' : 'W', GUEST_INIT_TAG, 0);
+		put_strings(todo, 'I', base->inits);
+	}
 	if (!ret)
 		ret = add_entry(cpio, GUEST_INIT_PATH, S_IFREG | 0755, guest_init,
 				guest_init_len);
 	return ret;
-}
-
-static void put_strings(FILE *todo, char kind, char *const *strings)
-{
-	for (; *strings; strings++)
-		fprintf(todo, "%c%s%c", kind, *strings, 0);
 }
 
 static int add_image(struct cpio *cpio, const void *owner, FILE *todo)
@@ -190,10 +195,10 @@ static int add_image(struct cpio *cpio, const void *owner, FILE *todo)
 	if (!ret && !image->root)
 		ret = add_program(cpio, image->args[0], &program);
 	fprintf(todo, "C%s%c", image->folder, 0);
-	put_strings(todo, 'E', image->env);
+	put_strings(todo, 'E', (const char *const *)image->env);
 	if (program)
 		fprintf(todo, "A%s%c", program, 0);
-	put_strings(todo, 'A', image->args + !!program);
+	put_strings(todo, 'A', (const char *const *)image->args + !!program);
 	return ret;
 }
 

@@ -112,6 +112,7 @@ static int parse_root(struct exec_options *options)
 	*share = (struct share_config){ .folder = folder, .tag = GUEST_INIT_TAG, .readonly = true };
 	options->root = folder;
 	options->live = true;
+	options->module_names[options->module_count++] = "overlay";
 	return 0;
 }
 

@@ -119,7 +119,7 @@ int kernels_modules_folder(const struct kernel_places *places, const char *kerne
 		ret = take_if_there(join(given, "/lib/modules/", version), folder);
 	if (ret || *folder)
 		return ret;
-	log_error("--modules %.80s: has no modules.dep, nor has %s%s in it; give the folder that "
+	log_error("modules %.80s: has no modules.dep, nor has %s%s in it; give the folder that "
 		  "modprobe uses, or run depmod",
 		  given, named ? version : "a folder VERSION", named ? "" : " (the kernel names none)");
 	return -ENOENT;
