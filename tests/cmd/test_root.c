@@ -121,6 +121,26 @@ static void kernel_without_virtiofs_is_refused_by_name(void **state)
 	end(&options);
 }
 
+/* A kernel with all built in needs none. */
+static void kernel_without_modules_is_warned_of(void **state)
+{
+	struct run_options options;
+	struct capture capture;
+	char kernel[80];
+	char *argv[] = { kernel, (char *)"--root", (char *)"folder", NULL };
+
+	assert_int_equal(system("printf '\\177ELFLinux version 0.0-none ()' >$D/kernel"), 0);
+	snprintf(kernel, sizeof(kernel), "%s/kernel", (char *)*state);
+	options = (struct run_options){ .stats = false };
+	assert_int_equal(options_parse(&command_run, &options.common, 3, argv), 0);
+	capture_stderr_begin(&capture);
+	assert_int_equal(root_build(&options), 0);
+	capture_expect(&capture, "/kernel were found in /lib/modules; if virtiofs is not built in, "
+				 "give their folder as modules=DIR\n");
+	assert_true(HOLDS(&options, "Wkinglet-root"));
+	end(&options);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -128,6 +148,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(init_is_that_of_the_command_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(kernel_without_virtiofs_is_refused_by_name, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(kernel_without_modules_is_warned_of, setup,
 						teardown),
 	};
 

@@ -146,10 +146,16 @@ static int fill(struct root_options *root, const struct machine_config *config)
 		.inits = inits,
 		.readonly = root->share.readonly,
 	};
-	bool without;
+	bool without = false;
 	int ret = name_inits(config->boot.cmdline, &given, inits);
 
-	return ret ? ret : exec_base_make(&root->base, &needs, &without);
+	if (!ret)
+		ret = exec_base_make(&root->base, &needs, &without);
+	if (without)
+		log_warning("--root: no modules of %.200s were found in /lib/modules; if virtiofs is "
+			    "not built in, give their folder as modules=DIR",
+			    config->boot.kernel);
+	return ret;
 }
 
 int root_build(struct run_options *options)
