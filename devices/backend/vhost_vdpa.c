@@ -17,12 +17,12 @@ static const uint64_t WANTED = 1ULL << VHOST_BACKEND_F_IOTLB_MSG_V2 |
 
 const struct vhost_vdpa_info *vhost_vdpa_info(const struct vhost *vhost)
 {
-	return &container_of(vhost, struct vhost_vdpa, vhost)->info;
+	return &vdpa_of(vhost)->info;
 }
 
 const uint8_t *vhost_vdpa_config(const struct vhost *vhost)
 {
-	return container_of(vhost, struct vhost_vdpa, vhost)->config;
+	return vdpa_of(vhost)->config;
 }
 
 /* --- Configuration space ---------------------------------------------------------------------- */
@@ -138,15 +138,6 @@ static int get_base(struct vhost_vdpa *vdpa, const struct sys_site *site,
 	return virtio_resumes(dev) ? ret : 0;
 }
 
-static int map(struct vhost_vdpa *vdpa)
-{
-	int ret = vdpa_map(vdpa);
-
-	if (ret && vhost_may_log(&vdpa->vhost))
-		vdpa_explain_map(vdpa, ret);
-	return ret;
-}
-
 static int request(struct vhost *vhost, const struct sys_site *site, unsigned long request,
 		   void *arg)
 {
@@ -156,7 +147,7 @@ static int request(struct vhost *vhost, const struct sys_site *site, unsigned lo
 	case VHOST_SET_FEATURES:
 		return set_features(vdpa, site, arg);
 	case VHOST_SET_MEM_TABLE:
-		return map(vdpa);
+		return vdpa_map(vdpa);
 	case VHOST_SET_VRING_ADDR:
 		return set_addresses(vdpa, site, arg);
 	case VHOST_GET_VRING_BASE:
@@ -164,6 +155,14 @@ static int request(struct vhost *vhost, const struct sys_site *site, unsigned lo
 	default:
 		return vhost_ioctl(vhost, site, request, arg);
 	}
+}
+
+static bool explain(const struct vhost *vhost, unsigned long request, int ret)
+{
+	if (request != VHOST_SET_MEM_TABLE)
+		return false;
+	vdpa_explain_map(vdpa_of(vhost), ret);
+	return true;
 }
 
 /* --- Start and stop --------------------------------------------------------------------------- */
@@ -239,7 +238,7 @@ static void destroy(struct backend *backend)
 /* It says itself that it has no write log, and no machine with one is moved. */
 static const struct vhost_kind vdpa_kind = {
 	.ops = { .name = "vhost-vdpa", .start = start, .stop = stop, .destroy = destroy },
-	.vhost = { .request = request, .run = run, .halt = halt },
+	.vhost = { .request = request, .run = run, .halt = halt, .explain = explain },
 	.logs_data = true,
 };
 
@@ -388,7 +387,7 @@ int vhost_vdpa_bind(struct vhost *vhost, struct virtio_dev *dev, unsigned count)
 	ret = watch_config(vdpa);
 	if (ret)
 		return ret;
-	ret = map(vdpa);
+	ret = vhost_request(vhost, VHOST_SET_MEM_TABLE, NULL);
 	(void)!vdpa_unmap(vdpa);
 	return ret;
 }

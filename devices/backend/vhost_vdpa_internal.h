@@ -21,7 +21,7 @@ struct vhost_vdpa {
 	uint8_t config[VHOST_VDPA_CONFIG_MAX];
 };
 
-static inline struct vhost_vdpa *vdpa_of(struct vhost *vhost)
+static inline struct vhost_vdpa *vdpa_of(const struct vhost *vhost)
 {
 	return container_of(vhost, struct vhost_vdpa, vhost);
 }

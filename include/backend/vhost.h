@@ -42,6 +42,11 @@ struct vhost_ops {
 	void (*halt)(struct vhost *vhost);
 	/* Requests follow that change the memory or the log of one that may run. NULL: so be it. */
 	void (*changes)(struct vhost *vhost);
+	/*
+	 * Logs why a request has failed, if the errno alone does not tell, and says whether it did.
+	 * NULL: it does.
+	 */
+	bool (*explain)(const struct vhost *vhost, unsigned long request, int ret);
 };
 
 /* One kind of vhost device: const, one per file. */

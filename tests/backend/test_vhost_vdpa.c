@@ -332,6 +332,26 @@ static void test_limit_of_pinned_memory(void **state)
 			"max_iotlb_entries= of vhost_vdpa and of the device's module)\n");
 }
 
+/* A guest's RAM may have become too many pieces since the machine was made. One line says why. */
+static void test_ram_that_is_not_mapped_at_a_start(void **state)
+{
+	struct fixture *f = *state;
+	struct capture capture;
+	char text[600];
+
+	assert_int_equal(bind_to(f), 0);
+	f->vdpa.map_errno = ENOMEM;
+	capture_stderr_begin(&capture);
+	assert_true(start(f) & VIRTIO_CONFIG_S_NEEDS_RESET);
+	capture_stderr_end(&capture, text, sizeof(text));
+	assert_non_null(strstr(text, "vdpa-test 0: " NODE " cannot map the guest's RAM: Bad address"));
+	assert_null(strstr(text, "VHOST_SET_MEM_TABLE"));
+	f->vdpa.map_errno = 0;
+	mock_driver_status(&f->dev, 0);
+	assert_false(start(f) & VIRTIO_CONFIG_S_NEEDS_RESET);
+	assert_true(echo_works(f));
+}
+
 /* --- Open ------------------------------------------------------------------------------------- */
 
 static void not_opened(struct fixture *f, int errno_expected, const char *part)
@@ -508,6 +528,7 @@ int main(void)
 		T(test_pinned_memory_is_not_discarded),
 		T(test_out_of_reach),
 		T(test_limit_of_pinned_memory),
+		T(test_ram_that_is_not_mapped_at_a_start),
 		T(test_no_node),
 		T(test_taken),
 		T(test_not_a_vdpa_node),
