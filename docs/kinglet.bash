@@ -57,7 +57,7 @@ _kinglet_argument()
 	--memory) ;;
 	--disk) keys="path= readonly copy direct serial= queues= aio= format= vhost-user= reconnect=" ;;
 	--net) keys="tap= create fd= mac= vhost= vhostfd= queues= poll= offloads= vhost-user= reconnect= user forward= dns= loopback=" ;;
-	--scsi) keys="path= readonly wwpn= queues= format=" ;;
+	--scsi) keys="path= readonly wwpn= queues= workers= format=" ;;
 	--vsock) keys="cid=" ;;
 	--balloon) keys="size= deflate-on-oom= free-page-reporting= stats=" ;;
 	--fs) keys="tag= vhost-user= queues=" ;;

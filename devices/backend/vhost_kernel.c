@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The kernel's vhosts: opening their nodes, and ioctls on them. */
-#include "backend/vhost.h"
+#include "backend/vhost_worker.h"
 
 #include "base/log.h"
 
 #include <fcntl.h>
-#include <linux/vhost.h>
 #include <string.h>
 
 int vhost_ioctl(struct vhost *vhost, const struct sys_site *site, unsigned long request, void *arg)
@@ -83,4 +82,32 @@ int vhost_open(struct vhost *vhost, const struct vhost_kind *kind, struct sys *s
 		return open_failed(vhost, step, ret, optional);
 	}
 	return 0;
+}
+
+static int add_worker(struct vhost *vhost, unsigned first, unsigned end, unsigned step)
+{
+	unsigned worker = 0;
+	int ret = sys_ioctl(vhost->sys, vhost->fd, VHOST_NEW_WORKER, &worker);
+
+	for (unsigned i = first; i < end && ret >= 0; i += step) {
+		struct vhost_vring_state ring = { i, worker };
+
+		ret = sys_ioctl(vhost->sys, vhost->fd, VHOST_ATTACH_VRING_WORKER, &ring);
+		/* Refused if a ring has it already. */
+		if (ret < 0)
+			(void)!sys_ioctl(vhost->sys, vhost->fd, VHOST_FREE_WORKER, &worker);
+	}
+	return ret;
+}
+
+void vhost_spread(struct vhost *vhost, unsigned first, unsigned end, unsigned workers)
+{
+	unsigned n = 1;
+	int ret = 0;
+
+	while (n < workers && ret >= 0)
+		ret = add_worker(vhost, first + n++, end, workers);
+	if (ret < 0)
+		log_warning("%s: workers=%u: %s: the kernel runs its queues with %u (more than one "
+			    "needs Linux 6.5)", vhost->dev->name, workers, strerror(-ret), n - 1);
 }

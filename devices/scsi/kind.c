@@ -2,6 +2,7 @@
 /* SCSI hosts: each runs in the kernel, on an existing target or on one created for it. */
 #include "target.h"
 
+#include "backend/vhost_worker.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "devices/vhost_scsi.h"
@@ -15,7 +16,7 @@ static const struct option_word format_words[] = {
 	{ NULL, 0 },
 };
 
-enum { SCSI_PATH, SCSI_READONLY, SCSI_WWPN, SCSI_QUEUES, SCSI_FORMAT };
+enum { SCSI_PATH, SCSI_READONLY, SCSI_WWPN, SCSI_QUEUES, SCSI_WORKERS, SCSI_FORMAT };
 
 static const struct option scsi_table[] = {
 	[SCSI_PATH] = {
@@ -43,6 +44,13 @@ static const struct option scsi_table[] = {
 		.initial = "1", .help = "request queues",
 		SCSI(queues),
 	},
+	[SCSI_WORKERS] = {
+		.name = "workers", .metavar = "N", .kind = OPTION_NUMBER, .min = 1, .max = 16,
+		.initial = "1",
+		.help = "threads of the host's kernel that run the request queues; more than one "
+			"need Linux 6.5 on the host, and as many queues",
+		SCSI(workers),
+	},
 	[SCSI_FORMAT] = {
 		.name = "format", .kind = OPTION_WORD, .words = format_words,
 		.help = "with path=: as for --disk",
@@ -64,6 +72,8 @@ static const char *scsi_finish(void *item, uint64_t given)
 		return "format goes with path=; leave it out";
 	if (has_wwpn && scsi->image.readonly)
 		return "readonly goes with path=; a target's owner decides what may be written";
+	if (scsi->workers > scsi->queues)
+		return "has more workers= than queues=, each of which has one at most";
 	/* It becomes the name of a folder. */
 	if (has_wwpn && (strchr(scsi->wwpn, '/') || scsi->wwpn[0] == '.'))
 		return "wwpn is no name of a target; write it as in ls "
@@ -88,6 +98,8 @@ static void scsi_describe(FILE *out, const void *config)
 		fprintf(out, "target %s", scsi->wwpn);
 	}
 	fprintf(out, ", %u queue%s", scsi->queues, scsi->queues == 1 ? "" : "s");
+	if (scsi->workers > 1)
+		fprintf(out, ", %u workers", scsi->workers);
 }
 
 static int scsi_check(const void *config, const struct device_ram *ram)
@@ -116,7 +128,7 @@ static bool scsi_abandon(const void *config)
 }
 
 static int bind(struct virtio_dev **out, const struct virtio_env *env, unsigned instance,
-		struct vhost *vhost, struct virtio_scsi_options *options)
+		struct vhost *vhost, struct virtio_scsi_options *options, unsigned workers)
 {
 	struct virtio_dev *dev;
 	int ret;
@@ -128,11 +140,14 @@ static int bind(struct virtio_dev **out, const struct virtio_env *env, unsigned 
 		return ret;
 	}
 	ret = vhost_bind(vhost, dev, 0, dev->queue_count);
-	if (ret)
+	if (ret) {
 		dev->model->destroy(dev);
-	else
-		*out = dev;
-	return ret;
+		return ret;
+	}
+	/* The request queues are the last ones. */
+	vhost_spread(vhost, dev->queue_count - options->request_queues, dev->queue_count, workers);
+	*out = dev;
+	return 0;
 }
 
 static int scsi_create(struct virtio_dev **out, const struct virtio_env *env, unsigned instance,
@@ -158,7 +173,7 @@ static int scsi_create(struct virtio_dev **out, const struct virtio_env *env, un
 	ret = vhost_scsi_open(&vhost, env->sys, wwpn ? wwpn : options.target->made.wwpn,
 			      env->arrives);
 	if (!ret)
-		return bind(out, env, instance, vhost, &options);
+		return bind(out, env, instance, vhost, &options, scsi->workers);
 	scsi_target_destroy(options.target);
 	return -EIO;
 }

@@ -18,6 +18,7 @@ struct scsi_config {
 	struct image_options image; /* its path NULL with a wwpn */
 	const char *wwpn;	    /* NULL with a path */
 	unsigned queues;	    /* 1..16 */
+	unsigned workers;	    /* 1..queues */
 };
 
 extern const struct device_kind scsi_kind;

@@ -633,6 +633,7 @@ static void wrong_options_are_refused_in_one_line(void **state)
 		{ { "k", "--scsi", "wwpn=../../core" }, { "wwpn is no name of a target" } },
 		{ { "k", "--scsi", "wwpn=.." }, { "wwpn is no name of a target" } },
 		{ { "k", "--scsi", "d,queues=17" }, { "queues 17: must be 1 to 16" } },
+		{ { "k", "--scsi", "d,queues=2,workers=3" }, { "has more workers= than queues=" } },
 		/* Context ids: 0, 1, 2 and 2^32 - 1 are reserved. */
 		{ { "k", "--vsock", "cid=2" }, { "cid 2: must be 3 to 4294967294" } },
 		{ { "k", "--vsock", "cid=4294967295" }, { "must be 3 to 4294967294" } },

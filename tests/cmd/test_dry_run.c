@@ -156,7 +156,7 @@ static void every_part_of_the_machine_is_listed(void **state)
 					    "--disk=disk1",
 					    "--net=tap=t0,create,mac=52:54:00:0a:0b:0c,vhost=on,queues=4,offloads=off",
 					    "--net=fd=9",
-					    "--scsi=lun,readonly,queues=2",
+					    "--scsi=lun,readonly,queues=2,workers=2",
 					    "--scsi=wwpn=naa.5001405000000001",
 					    "--vsock=cid=3",
 					    "--balloon=1G,deflate-on-oom=on",
@@ -191,7 +191,7 @@ static void every_part_of_the_machine_is_listed(void **state)
 				  "net 0      tap t0, vhost, 4 queue pairs, no offloads, MAC 52:54:00:0a:0b:0c\n"
 				  "net 1      tap on fd 9, vhost if there, 1 queue pair, MAC of "
 				  "Kinglet's choice\n"
-				  "scsi 0     lun (512 bytes), read-only, 2 queues\n"
+				  "scsi 0     lun (512 bytes), read-only, 2 queues, 2 workers\n"
 				  "scsi 1     target naa.5001405000000001, 1 queue\n"
 				  "vsock      CID 3\n"
 				  "balloon    1024 MiB, deflates on OOM, free page reporting, "

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What vhost-scsi adds to test_vhost.c: the endpoint. */
 #include "devices/vhost_scsi.h"
+#include "backend/vhost_worker.h"
 #include "capture.h"
 #include "mock_ring.h"
 #include "devices/scsi.h"
 #include "unit.h"
 
-#include <linux/vhost.h>
 #include <linux/virtio_scsi.h>
 #include <string.h>
 
-enum { QUEUES = 4 };
+enum { QUEUES = 6, WORKERS_MAX = 3 };
 
 #define WWPN "naa.5001405000000042"
 
@@ -28,6 +28,11 @@ struct fake_vhost {
 	bool has_table, has_endpoint;
 	uint64_t features;
 	unsigned rings_with_kick; /* bit per ring */
+	unsigned workers;	  /* made, of WORKERS_MAX; 0 is the one that all have */
+	unsigned freed;		  /* the last one */
+	bool has_workers;	  /* Linux 6.5 */
+	unsigned ring_workers[QUEUES];
+	unsigned long refused; /* fails with EIO */
 };
 
 struct fixture {
@@ -37,6 +42,26 @@ struct fixture {
 	struct fake_vhost kernel;
 };
 
+static int worker_ioctl(struct fake_vhost *kernel, unsigned long request, void *arg)
+{
+	const struct vhost_vring_state *ring = arg;
+	unsigned *worker = arg;
+
+	if (!kernel->has_workers)
+		return -ENOTTY;
+	if (request == VHOST_FREE_WORKER) {
+		kernel->freed = *worker;
+	} else if (request == VHOST_NEW_WORKER) {
+		if (kernel->workers == WORKERS_MAX)
+			return -ENOMEM;
+		*worker = ++kernel->workers;
+	} else {
+		assert_true(ring->index < QUEUES && ring->num && ring->num <= kernel->workers);
+		kernel->ring_workers[ring->index] = ring->num;
+	}
+	return 0;
+}
+
 static int vhost_hook(struct fake_sys *fake, int fd, unsigned long request, void *arg)
 {
 	struct fake_vhost *kernel = fake->hook_data;
@@ -45,6 +70,8 @@ static int vhost_hook(struct fake_sys *fake, int fd, unsigned long request, void
 	(void)fd;
 	if (_IOC_TYPE(request) != VHOST_VIRTIO)
 		return FAKE_PASS;
+	if (request == kernel->refused)
+		return -EIO;
 	switch (request) {
 	case VHOST_GET_FEATURES:
 		*(uint64_t *)arg = KERNEL_FEATURES;
@@ -81,6 +108,10 @@ static int vhost_hook(struct fake_sys *fake, int fd, unsigned long request, void
 	case VHOST_SET_FEATURES:
 		kernel->features = *(uint64_t *)arg;
 		return 0;
+	case VHOST_NEW_WORKER:
+	case VHOST_FREE_WORKER:
+	case VHOST_ATTACH_VRING_WORKER:
+		return worker_ioctl(kernel, request, arg);
 	default:
 		return 0;
 	}
@@ -114,6 +145,16 @@ static uint8_t start(struct fixture *f)
 		mock_ring_bind(&f->rings[i], &f->env.dev->queues[i]);
 	f->env.fake.request_count = 0;
 	return mock_driver_start(f->env.dev, &f->transport, virtio_offered(f->env.dev));
+}
+
+static void spread(struct fixture *f, unsigned workers, const char *line)
+{
+	struct vhost *vhost = container_of(f->env.dev->queues[0].backend, struct vhost, backend);
+	struct capture capture;
+
+	capture_stderr_begin(&capture);
+	vhost_spread(vhost, 2, QUEUES, workers);
+	capture_expect_all(&capture, line);
 }
 
 static unsigned position(const struct fixture *f, unsigned long request)
@@ -302,6 +343,66 @@ static void test_nth_failure_at_open(void **state)
 	}
 }
 
+static void expect_workers(const struct fixture *f, const unsigned workers[QUEUES])
+{
+	for (unsigned i = 0; i < QUEUES; i++)
+		assert_int_equal(f->kernel.ring_workers[i], workers[i]);
+}
+
+/* The control and the event queue, and the first request queue, keep the one that there is. */
+static void test_workers(void **state)
+{
+	struct fixture *f = *state;
+
+	f->kernel.has_workers = true;
+	spread(f, 1, "");
+	assert_int_equal(f->kernel.workers, 0);
+	spread(f, 3, "");
+	expect_workers(f, (const unsigned[QUEUES]){ 0, 0, 0, 1, 2, 0 });
+	assert_int_equal(f->kernel.workers, 2);
+	assert_false(start(f) & VIRTIO_CONFIG_S_NEEDS_RESET);
+	/* They outlive the driver. */
+	mock_driver_status(f->env.dev, 0);
+	assert_false(start(f) & VIRTIO_CONFIG_S_NEEDS_RESET);
+	assert_int_equal(fake_sys_count(&f->env.fake, VHOST_NEW_WORKER), 0);
+}
+
+static void test_kernel_without_workers(void **state)
+{
+	struct fixture *f = *state;
+
+	spread(f, 4, "kinglet: warning: virtio-scsi 0: workers=4: Inappropriate ioctl for device: "
+		     "the kernel runs its queues with 1 (more than one needs Linux 6.5)\n");
+	assert_int_equal(fake_sys_count(&f->env.fake, VHOST_NEW_WORKER), 1);
+	assert_false(start(f) & VIRTIO_CONFIG_S_NEEDS_RESET);
+}
+
+static void test_kernel_with_few_workers(void **state)
+{
+	struct fixture *f = *state;
+
+	f->kernel.has_workers = true;
+	f->kernel.workers = WORKERS_MAX - 1;
+	spread(f, 4, "kinglet: warning: virtio-scsi 0: workers=4: Cannot allocate memory: the "
+		     "kernel runs its queues with 2 (more than one needs Linux 6.5)\n");
+	expect_workers(f, (const unsigned[QUEUES]){ 0, 0, 0, WORKERS_MAX, 0, 0 });
+	assert_int_equal(f->kernel.freed, 0);
+	assert_false(start(f) & VIRTIO_CONFIG_S_NEEDS_RESET);
+}
+
+/* One that no ring has is given back. */
+static void test_worker_that_no_ring_takes(void **state)
+{
+	struct fixture *f = *state;
+
+	f->kernel.has_workers = true;
+	f->kernel.refused = VHOST_ATTACH_VRING_WORKER;
+	spread(f, 2, "kinglet: warning: virtio-scsi 0: workers=2: Input/output error: the kernel runs its "
+		     "queues with 1 (more than one needs Linux 6.5)\n");
+	assert_int_equal(f->kernel.freed, 1);
+	assert_false(start(f) & VIRTIO_CONFIG_S_NEEDS_RESET);
+}
+
 static void expect_open_line(struct fixture *f, const char *line)
 {
 	struct capture capture;
@@ -356,6 +457,10 @@ int main(void)
 		DEVICE_TEST(test_nth_failure_at_start),
 		DEVICE_TEST(test_nth_failure_at_open),
 		DEVICE_TEST(test_open_says_what_is_wrong),
+		DEVICE_TEST(test_workers),
+		DEVICE_TEST(test_kernel_without_workers),
+		DEVICE_TEST(test_kernel_with_few_workers),
+		DEVICE_TEST(test_worker_that_no_ring_takes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The sentence of each request and each kind of exit. */
 #include "narrate_rig.h"
+#include "backend/vhost_worker.h"
 
 #include <linux/if_tun.h>
 #include <linux/sockios.h>
-#include <linux/vhost.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
 
@@ -217,6 +217,15 @@ static void test_vhost_rings(void **state)
 	assert_string_equal(said(r, 20, VHOST_SET_VRING_BUSYLOOP_TIMEOUT, &ring, 0),
 			    "VHOST_SET_VRING_BUSYLOOP_TIMEOUT: fd 20 (/dev/vhost-net) ring 1: when "
 			    "it is empty, the kernel looks for work for 256 us before it sleeps");
+	assert_string_equal(said(r, 20, VHOST_NEW_WORKER, &(unsigned){ 7 }, 0),
+			    "VHOST_NEW_WORKER: fd 20 (/dev/vhost-net) gets one more thread of the "
+			    "kernel: number 7");
+	assert_string_equal(said(r, 20, VHOST_ATTACH_VRING_WORKER, &ring, 0),
+			    "VHOST_ATTACH_VRING_WORKER: fd 20 (/dev/vhost-net) ring 1: thread number "
+			    "256 will run it");
+	assert_string_equal(said(r, 20, VHOST_FREE_WORKER, &(unsigned){ 7 }, 0),
+			    "VHOST_FREE_WORKER: fd 20 (/dev/vhost-net) does not need thread number 7 "
+			    "any more");
 	assert_string_equal(said(r, 20, VHOST_GET_VRING_BASE, &ring, 0),
 			    "VHOST_GET_VRING_BASE: fd 20 (/dev/vhost-net) ring 1: it stops; the next "
 			    "entry to take is number 256");

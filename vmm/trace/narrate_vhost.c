@@ -2,7 +2,7 @@
 /* The narration of vhost requests. Every sentence begins with the device. (linux/vhost.h) */
 #include "trace/narrate.h"
 
-#include <linux/vhost.h>
+#include "backend/vhost_worker.h"
 
 static void say_features(struct text *out, const struct narration *n)
 {
@@ -45,6 +45,21 @@ static void say_poll(struct text *out, const struct narration *n)
 {
 	text_add(out, "%u: when it is empty, the kernel looks for work for %u us before it sleeps",
 		 state_of(n)->index, state_of(n)->num);
+}
+
+static void answer_worker(struct text *out, const struct narration *n)
+{
+	text_add(out, ": number %u", *(const unsigned *)n->event->arg);
+}
+
+static void say_free_worker(struct text *out, const struct narration *n)
+{
+	text_add(out, "%u any more", *(const unsigned *)n->event->arg);
+}
+
+static void say_worker(struct text *out, const struct narration *n)
+{
+	text_add(out, "%u: thread number %u will run it", state_of(n)->index, state_of(n)->num);
 }
 
 static void say_base(struct text *out, const struct narration *n)
@@ -152,6 +167,9 @@ static const struct narrate_entry entries[] = {
 	ENTRY(VHOST_SET_VRING_CALL, "@ ring ", say_call),
 	ENTRY(VHOST_SET_VRING_ERR, "@ ring ", say_error),
 	ENTRY(VHOST_SET_VRING_BUSYLOOP_TIMEOUT, "@ ring ", say_poll),
+	ENTRY(VHOST_NEW_WORKER, "@ gets one more thread of the kernel", .answer = answer_worker),
+	ENTRY(VHOST_FREE_WORKER, "@ does not need thread number ", say_free_worker),
+	ENTRY(VHOST_ATTACH_VRING_WORKER, "@ ring ", say_worker),
 	ENTRY(VHOST_NET_SET_BACKEND, "@ ring ", say_net_backend),
 	ENTRY(VHOST_SCSI_GET_ABI_VERSION, "@ is asked for the version of its interface",
 	      .answer = answer_version),
