@@ -970,6 +970,20 @@ static void a_guest_that_takes_keys_at_once_is_not_waited_for(void **state)
 	assert_string_equal(rig->typed, "ab");
 }
 
+/* By then it may be gone, with what it would be asked by. */
+static void the_end_asks_nothing_of_the_machine(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->key_room = 0;
+	expect(rig, "{\"do\":\"console\"}", OK);
+	say(rig, rig->client, "ab");
+	assert_string_equal(rig->typed, "");
+	control_server_ops.happened(rig->server, MACHINE_TAKES_KEYS, "");
+	end_run(rig);
+	assert_int_equal(rig->ask_count, 0);
+}
+
 static void keys_of_a_client_that_has_left_are_not_another_s(void **state)
 {
 	struct rig *rig = *state;
@@ -1229,6 +1243,7 @@ int main(void)
 		TEST(what_a_client_shows_is_the_latest),
 		TEST(keys_wait_until_the_guest_takes_them),
 		TEST(a_guest_that_takes_keys_at_once_is_not_waited_for),
+		TEST(the_end_asks_nothing_of_the_machine),
 		TEST(keys_of_a_client_that_has_left_are_not_another_s),
 		TEST(a_client_that_does_not_read_the_console_loses_some),
 		TEST(a_machine_without_a_console_says_so),

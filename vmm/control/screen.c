@@ -144,7 +144,8 @@ void screen_type(struct control_server *server)
 	struct typing *typing = &server->typing;
 	struct client *client;
 
-	if (typing->asked || typing->full)
+	/* Without a loop the run has ended, and its machine may be gone. */
+	if (typing->asked || typing->full || !server->clients.loop)
 		return;
 	client = next_client(server);
 	if (!client)
