@@ -197,10 +197,8 @@ int vhost_user_use_rings(struct vhost *vhost, unsigned count)
 		return 0;
 	peer_set_deadline(&user->peer, user->options.patience_ns);
 	ret = enable_rings(user);
-	if (user->peer.fd < 0) {
-		loop_timer_set(&user->retry, 1);
+	if (vhost_user_check_loss(user))
 		return 0;
-	}
 	if (ret)
 		user->unused = before;
 	return ret;

@@ -31,6 +31,9 @@ static inline struct vhost_user *user_of(struct vhost *vhost)
 __must_check int vhost_user_request(struct vhost *vhost, const struct sys_site *site,
 				    unsigned long request, void *arg);
 
+/* After messages to a device that runs: whether they have lost the daemon; the loop looks next. */
+bool vhost_user_check_loss(struct vhost_user *user);
+
 /*
  * VHOST_SET_MEM_TABLE. -EBADF: RAM is private; -ENOSPC: it has more regions than the daemon has slots;
  * errors of peer_tell().

@@ -152,20 +152,20 @@ static const struct translation {
 };
 
 /* A loss that is noticed here is dealt with by the loop, as one that shows there first. */
-static int translate(struct vhost_user *user, const struct translation *known, void *arg)
+bool vhost_user_check_loss(struct vhost_user *user)
 {
-	bool connected = user->peer.fd >= 0;
-	int ret = known->translate(user, known->message, arg);
+	bool lost = user->peer.fd < 0 && user->vhost.started;
 
-	if (connected && user->peer.fd < 0 && user->vhost.started)
+	if (lost)
 		loop_timer_set(&user->retry, 1);
-	return ret;
+	return lost;
 }
 
 int vhost_user_request(struct vhost *vhost, const struct sys_site *site, unsigned long request,
 		       void *arg)
 {
 	struct vhost_user *user = user_of(vhost);
+	int ret;
 
 	(void)site;
 	for (unsigned i = 0; i < ARRAY_SIZE(translations); i++) {
@@ -175,7 +175,9 @@ int vhost_user_request(struct vhost *vhost, const struct sys_site *site, unsigne
 			continue;
 		sys_note(vhost->sys, SYS_TOPIC_QUEUE, user->peer.fd, "%s: message %s to %s",
 			 vhost->kind->ops.name, vhost_user_name(known->message), user->options.path);
-		return translate(user, known, arg);
+		ret = known->translate(user, known->message, arg);
+		vhost_user_check_loss(user);
+		return ret;
 	}
 	return -ENOTTY;
 }
@@ -285,6 +287,7 @@ void vhost_user_write_config(struct vhost *vhost, unsigned off, const void *buf,
 	memcpy(message.body.config.data, buf, len);
 	if (!tell(user, VHOST_USER_SET_CONFIG, VHOST_USER_CONFIG_HEADER + len, &message))
 		memcpy(user->config + off, buf, len);
+	vhost_user_check_loss(user);
 }
 
 int vhost_user_serve_request(struct vhost_user *user)

@@ -849,6 +849,19 @@ static void test_silent_daemon_breaks_the_device_once(void **state)
 	assert_int_equal(f->daemon.connections, 1);
 }
 
+/* The loss shows in a write of the driver, and so not in the loop. */
+static void test_daemon_that_hangs_up_at_a_write(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t value = 77;
+
+	restart_as(f, FAKE_HANGS_UP, SET_CONFIG);
+	open_and_start(f);
+	virtio_config_write(f->dev, 32, &value, 1);
+	await_connection(f, 2);
+	expect_echo(f, 0);
+}
+
 static void test_refusal_breaks_the_device(void **state)
 {
 	struct fixture *f = *state;
@@ -920,6 +933,7 @@ int main(void)
 		TEST(test_changes_have_time_of_their_own),
 		TEST(test_daemon_that_cannot_log),
 		TEST(test_new_daemon_goes_on),
+		TEST(test_daemon_that_hangs_up_at_a_write),
 		TEST(test_reconnect),
 		TEST(test_interrupt_of_a_dead_daemon),
 		TEST(test_without_a_record_a_ring_at_rest_goes_on),
