@@ -30,6 +30,7 @@ enum guest_stream { GUEST_SERIAL, GUEST_HVC, GUEST_STREAMS };
 /* The phases of a run that the machine itself knows. */
 enum machine_phase {
 	MACHINE_LOADS, /* it is built; next the kernel, also at a reboot, or the state is loaded */
+	MACHINE_RUNS,  /* all is there, also what comes from elsewhere; next its vCPUs start */
 	MACHINE_ENDS,  /* the verdict is known; next it is destroyed */
 };
 

@@ -265,6 +265,7 @@ static int setup(void **state)
 	};
 	open_server(rig, rig->path);
 	control_server_ops.built(rig->server, &rig->parts);
+	control_server_ops.phase(rig->server, NULL, MACHINE_RUNS);
 	rig->client = connect_to(rig);
 	hear(rig, rig->client);
 	*state = rig;

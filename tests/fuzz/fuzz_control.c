@@ -122,6 +122,7 @@ static void begin(struct scene *s, char *where)
 	FUZZ_CHECK(!control_server_new(&s->server, &config));
 	FUZZ_CHECK(!control_server_ops.begin(s->server, &s->parts));
 	FUZZ_CHECK(!control_server_ops.built(s->server, &s->parts));
+	control_server_ops.phase(s->server, NULL, MACHINE_RUNS);
 	/* No deadline, which would depend on the time. */
 	s->server->patience_ns = UINT64_C(3600000000000);
 	turn(s);

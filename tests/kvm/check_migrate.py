@@ -225,8 +225,30 @@ def stays():
     place.machine().ended(100, "--disk: given 1 times")
     end(command, 101, "the target: --disk: given 1 times; the saved machine has 0")
     machine.echoes()
+    half_there()
+    machine.echoes()
     machine.process.stdin.write(b"\0")
     machine.ended()
+
+
+def half_there():
+    """A machine of which nothing but what it is has come does not run, and says so."""
+    place = Place("m3")
+    command = migrate("m0", place)
+    ours, theirs = socket.socketpair()
+    target = Machine("m3", "run", "--incoming", f"fd={theirs.fileno()}",
+                     pass_fds=[theirs.fileno()])
+    theirs.close()
+    with place.accept() as connection, ours:
+        header = connection.recv(8, socket.MSG_WAITALL)
+        length = struct.unpack("<II", header)[1]
+        ours.sendall(header + connection.recv(length, socket.MSG_WAITALL))
+        ours.recv(8, socket.MSG_WAITALL)
+        if state("m3") != "building":
+            fail(f"m3 is {state('m3')}")
+        run("pause", "m3", status=100, errors="the machine is being built")
+    target.ended(101, "its source: ")
+    end(command, 101, "the target closed the connection")
 
 
 def lock(path):

@@ -22,7 +22,7 @@ enum machine_state {
 /* What another thread has to tell; a list. */
 struct news {
 	struct news *next;
-	enum { NEWS_BUILT, NEWS_ENDING, NEWS_PANICKED, NEWS_BROKEN, NEWS_MOVES, NEWS_STAYS,
+	enum { NEWS_RUNS, NEWS_ENDING, NEWS_PANICKED, NEWS_BROKEN, NEWS_MOVES, NEWS_STAYS,
 	       NEWS_FROZEN, NEWS_ROOM } kind;
 	char what[320];
 	struct machine_progress progress; /* of NEWS_MOVES */

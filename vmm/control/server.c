@@ -199,7 +199,7 @@ static void tell_failure(struct control_server *server, const struct news *news)
 static void pass_on(struct control_server *server, const struct news *news)
 {
 	switch (news->kind) {
-	case NEWS_BUILT:
+	case NEWS_RUNS:
 		server->state = STATE_RUNNING;
 		tell_clients(server, "started", "");
 		break;
@@ -325,7 +325,6 @@ static int built(void *owner, const struct machine_parts *parts)
 	pthread_mutex_lock(&server->lock);
 	server->devices = devices;
 	pthread_mutex_unlock(&server->lock);
-	tell(server, NEWS_BUILT, "");
 	return 0;
 }
 
@@ -339,8 +338,8 @@ static void stopped(void *owner, const struct verdict *verdict)
 static void phase(void *owner, const struct sys_site *site, enum machine_phase phase)
 {
 	(void)site;
-	if (phase == MACHINE_ENDS)
-		tell(owner, NEWS_ENDING, "");
+	if (phase != MACHINE_LOADS)
+		tell(owner, phase == MACHINE_RUNS ? NEWS_RUNS : NEWS_ENDING, "");
 }
 
 static void happened(void *owner, enum machine_event event, const char *what)

@@ -248,6 +248,7 @@ static int receive_up(struct vm *vm)
 static int run_up(struct vm *vm)
 {
 	console_greet(&vm->console);
+	observers_phase(&vm->observers, MACHINE_RUNS);
 	return run_start(vm);
 }
 

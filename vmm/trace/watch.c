@@ -209,7 +209,8 @@ static void reach_at(struct watch *watch, const struct sys_site *site, enum phas
 
 static void see_phase(void *owner, const struct sys_site *site, enum machine_phase phase)
 {
-	reach_at(owner, site, phase == MACHINE_LOADS ? PHASE_LOAD : PHASE_DOWN);
+	if (phase != MACHINE_RUNS)
+		reach_at(owner, site, phase == MACHINE_LOADS ? PHASE_LOAD : PHASE_DOWN);
 }
 
 static bool see_line(void *owner, enum guest_stream stream, const char *line, bool whole,
