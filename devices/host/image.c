@@ -3,10 +3,9 @@
 
 #include "base/checked.h"
 #include "base/log.h"
-#include "host/file_lock.h"
 #include "host/image_copy.h"
 #include "host/image_engine.h"
-#include "host/image_format.h"
+#include "host/image_file.h"
 
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -47,32 +46,6 @@ static int refuse(const char *path, const char *what, const char *reason)
 	return -EINVAL;
 }
 
-static int open_checked(const struct image_options *options, struct stat *st)
-{
-	bool readonly = options->readonly || options->copy;
-	int flags = O_CLOEXEC | (readonly ? O_RDONLY : O_RDWR);
-	const char *path = options->path;
-	int fd;
-
-	/* Before open(2), which may wait (a FIFO) or act (a tape). */
-	if (stat(path, st))
-		return fail(path, "open", -errno);
-	if (S_ISDIR(st->st_mode))
-		return refuse(path, "open", "is a directory, not an image");
-	if (!S_ISREG(st->st_mode) && !S_ISBLK(st->st_mode))
-		return refuse(path, "open", "is neither a file nor a block device");
-	fd = open(path, flags);
-	if (fd < 0)
-		return fail(path, readonly ? "open" : "open for writing", -errno);
-	if (fstat(fd, st)) {
-		int ret = fail(path, "fstat", -errno);
-
-		close(fd);
-		return ret;
-	}
-	return fd;
-}
-
 static int read_geometry(struct image *image, const struct stat *st)
 {
 	unsigned physical = (unsigned)st->st_blksize;
@@ -89,12 +62,6 @@ static int read_geometry(struct image *image, const struct stat *st)
 	}
 	if (!image->size)
 		return refuse(image->path, "size", "is empty");
-	if (image->size % IMAGE_SECTOR) {
-		log_error("disk %s: size: %llu bytes are not a multiple of %d "
-			  "(truncate -s %%%d FILE extends it)",
-			  image->path, (unsigned long long)image->size, IMAGE_SECTOR, IMAGE_SECTOR);
-		return -EINVAL;
-	}
 	image->logical_block = (unsigned)logical;
 	if (!is_power_of_two(physical) || physical < image->logical_block || physical > MAX_BLOCK)
 		physical = image->logical_block;
@@ -148,13 +115,11 @@ static int open_files(struct image *image, const struct image_options *options)
 		.claim_fd = -1,
 	};
 	image_queue_init(&image->waiting);
-	image->fd = open_checked(options, &st);
+	image->fd = image_file_open("disk", options, &st);
 	if (image->fd < 0)
 		return image->fd;
 	image->block_device = S_ISBLK(st.st_mode);
-	ret = options->raw ? 0 : image_refuse_foreign("disk", image->path, image->fd);
-	if (!ret)
-		ret = read_geometry(image, &st);
+	ret = read_geometry(image, &st);
 	if (!ret && options->direct)
 		ret = open_direct(image);
 	if (ret)

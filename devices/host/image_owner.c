@@ -2,24 +2,11 @@
 /* Who has an image: its lock, and the claim of a block device. */
 #include "host/image.h"
 
-#include "base/log.h"
-#include "host/file_lock.h"
+#include "host/image_file.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-
-static int lock(const struct image *image)
-{
-	int ret = file_lock(image->fd, image->readonly);
-
-	if (!ret || ret == -EBUSY)
-		return ret;
-	/* Some network and FUSE file systems have no locks; the image can still be used. */
-	log_warning("disk %s: lock: %s; nothing keeps others from writing to it", image->path,
-		    strerror(-ret));
-	return 0;
-}
 
 /* -EBUSY when it is mounted, or claimed by another writer. */
 static int claim(struct image *image)
@@ -39,12 +26,12 @@ int image_take(struct image *image)
 
 	if (image->taken)
 		return 0;
-	ret = lock(image);
+	ret = image_file_lock("disk", image->path, image->fd, image->readonly);
 	if (ret)
 		return ret;
 	ret = claim(image);
 	if (ret) {
-		file_unlock(image->fd);
+		image_file_unlock(image->fd);
 		return ret;
 	}
 	image->taken = true;
@@ -63,7 +50,7 @@ int image_let_go(struct image *image)
 		return 0;
 	ret = image_sync(image);
 	close_fd(&image->claim_fd);
-	file_unlock(image->fd);
+	image_file_unlock(image->fd);
 	image->taken = false;
 	image->was_away = true;
 	return ret;

@@ -4,8 +4,7 @@
 
 #include "base/checked.h"
 #include "base/log.h"
-#include "host/file_lock.h"
-#include "host/image_format.h"
+#include "host/image_file.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -19,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PATH_SIZE = 1024, SECTOR = 512 };
+enum { PATH_SIZE = 1024 };
 
 /* --- Configfs --------------------------------------------------------------------------------- */
 
@@ -100,71 +99,10 @@ static int fail(const char *path, const char *what, int err)
 	return err;
 }
 
-static int refuse(const char *path, const char *reason)
-{
-	log_error("scsi %s: %s", path, reason);
-	return -EINVAL;
-}
-
-static int check_kind(const char *path, const struct stat *st)
-{
-	if (S_ISDIR(st->st_mode))
-		return refuse(path, "is a directory, not an image");
-	if (!S_ISREG(st->st_mode) && !S_ISBLK(st->st_mode))
-		return refuse(path, "is neither a file nor a block device");
-	return 0;
-}
-
-static int check_size(const char *path, const struct stat *st)
-{
-	if (S_ISREG(st->st_mode) && !st->st_size)
-		return refuse(path, "is empty");
-	if (S_ISREG(st->st_mode) && st->st_size % SECTOR)
-		return refuse(path, "its size is not a multiple of 512 bytes");
-	return 0;
-}
-
-/* *st is that of the open file. */
-static int open_file(const struct image_options *image, struct stat *st)
-{
-	_cleanup_close_ int fd = -1;
-	const char *path = image->path;
-	int ret;
-
-	/* Before open(2), which may wait (a FIFO) or act (a tape). */
-	if (stat(path, st))
-		return fail(path, "open", -errno);
-	ret = check_kind(path, st);
-	if (ret)
-		return ret;
-	fd = open(path, O_CLOEXEC | (image->readonly ? O_RDONLY : O_RDWR));
-	if (fd < 0)
-		return fail(path, image->readonly ? "open" : "open for writing", -errno);
-	if (fstat(fd, st))
-		return fail(path, "fstat", -errno);
-	ret = check_kind(path, st);
-	if (!ret && !image->raw)
-		ret = image_refuse_foreign("scsi", path, fd);
-	if (!ret)
-		ret = check_size(path, st);
-	return ret ? ret : steal_fd(&fd);
-}
-
-static int lock_file(const struct lio_target *target)
-{
-	int ret = file_lock(target->fd, target->image.readonly);
-
-	if (!ret || ret == -EBUSY)
-		return ret;
-	log_warning("scsi %s: lock: %s; nothing keeps others from writing to it",
-		    target->image.path, strerror(-ret));
-	return 0;
-}
-
 int lio_check_image(const struct image_options *image)
 {
 	struct stat st;
-	_cleanup_close_ int fd = open_file(image, &st);
+	_cleanup_close_ int fd = image_file_open("scsi", image, &st);
 
 	return fd < 0 ? fd : 0;
 }
@@ -188,7 +126,7 @@ int lio_target_take(struct lio_target *target)
 
 	if (target->taken)
 		return 0;
-	ret = lock_file(target);
+	ret = image_file_lock("scsi", target->image.path, target->fd, target->image.readonly);
 	if (ret)
 		return ret;
 	/* As in image_take(). */
@@ -196,7 +134,7 @@ int lio_target_take(struct lio_target *target)
 		(void)!posix_fadvise(target->fd, 0, 0, POSIX_FADV_DONTNEED);
 	ret = make(target);
 	if (ret)
-		file_unlock(target->fd);
+		image_file_unlock(target->fd);
 	target->taken = !ret;
 	return ret;
 }
@@ -223,7 +161,7 @@ int lio_target_let_go(struct lio_target *target)
 	if (ret)
 		fail(target->image.path, "sync", ret);
 	take_down(target);
-	file_unlock(target->fd);
+	image_file_unlock(target->fd);
 	target->image.later = true;
 	return ret;
 }
@@ -248,7 +186,7 @@ int lio_target_create(struct lio_target *target, const struct lio *lio,
 	int ret;
 
 	*target = (struct lio_target){ .lio = lio, .image = *image };
-	target->fd = open_file(image, &st);
+	target->fd = image_file_open("scsi", image, &st);
 	if (target->fd < 0)
 		return target->fd;
 	target->block_device = S_ISBLK(st.st_mode);

@@ -5,7 +5,7 @@
  */
 #include "capture.h"
 #include "fake_sys.h"
-#include "host/file_lock.h"
+#include "host/image_file.h"
 #include "../../devices/scsi/lio.h"
 #include "unit.h"
 
@@ -449,7 +449,7 @@ static void test_lock(void **state)
 	capture_expect(&f->capture, "in use by another program");
 	lio_target_destroy(&target);
 	fd = open(f->image, O_RDWR | O_CLOEXEC);
-	assert_int_equal(file_lock(fd, false), 0);
+	assert_int_equal(image_file_lock("test", f->image, fd, false), 0);
 	close(fd);
 }
 
@@ -604,7 +604,7 @@ static void test_wrong_files(void **state)
 	expect_bad_file(f, f->dir, EINVAL, ": is a directory, not an image\n");
 	expect_bad_file(f, "/dev/null", EINVAL, ": is neither a file nor a block device\n");
 	assert_int_equal(truncate(f->image, 511), 0);
-	expect_bad_file(f, f->image, EINVAL, ": its size is not a multiple of 512 bytes\n");
+	expect_bad_file(f, f->image, EINVAL, ": size: 511 bytes are not a multiple of 512 (truncate -s %512 FILE extends it)\n");
 	assert_int_equal(truncate(f->image, 0), 0);
 	expect_bad_file(f, f->image, EINVAL, ": is empty\n");
 }
