@@ -7,7 +7,6 @@
 #include "boot.h"
 #include "unpack.h"
 
-#include "base/checked.h"
 #include "base/le.h"
 
 struct image_header {

@@ -5,7 +5,6 @@
 #include "x86.h"
 
 #include "arch/x86_64/layout.h"
-#include "base/checked.h"
 
 #include <asm/e820.h>
 

@@ -7,7 +7,6 @@
  */
 #include "vhost_internal.h"
 
-#include "base/le.h"
 
 #include <endian.h>
 #include <sys/eventfd.h>

@@ -3,7 +3,6 @@
 
 #include "backend/vhost_user_device.h"
 #include "base/files.h"
-#include "base/log.h"
 
 #include <string.h>
 

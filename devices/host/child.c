@@ -4,7 +4,6 @@
 #include "base/text.h"
 #include "base/utf8.h"
 
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>

@@ -6,7 +6,6 @@
 #include "internal.h"
 
 #include "base/checked.h"
-#include "base/le.h"
 #include "base/log.h"
 
 #include <stddef.h>

@@ -2,17 +2,12 @@
 #include "lio_owner.h"
 #include "lio_steps.h"
 
-#include "base/checked.h"
 #include "base/log.h"
 #include "host/image_file.h"
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <mntent.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>

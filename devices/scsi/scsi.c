@@ -9,7 +9,6 @@
 #include <inttypes.h>
 #include <linux/virtio_scsi.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 

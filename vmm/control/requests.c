@@ -7,7 +7,6 @@
 #include "trace/observer.h"
 #include "virtio/virtio.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #define MS_NS UINT64_C(1000000)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/state.h"
 
-#include "base/checked.h"
 #include "base/files.h"
 #include "base/le.h"
 #include "base/log.h"

@@ -4,7 +4,6 @@
 
 #include "machine/machine.h"
 
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>

@@ -4,7 +4,6 @@
 
 #include "arch/power_block.h"
 #include "arch/x86_64/layout.h"
-#include "base/checked.h"
 #include "base/log.h"
 #include "platform/cmos.h"
 #include "platform/i8042.h"

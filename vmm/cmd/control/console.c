@@ -9,7 +9,6 @@
 #include "core/loop.h"
 #include "host/terminal.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>

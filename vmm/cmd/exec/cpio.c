@@ -12,7 +12,6 @@
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 
 enum { HEADER_LEN = 110, ALIGN = 4, PAGE = 4096 };
 

@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "cmd/commands.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
