@@ -3,6 +3,7 @@
 #include "vhost_user_internal.h"
 
 #include "base/log.h"
+#include "base/unix_socket.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -88,7 +89,7 @@ static int reach(struct vhost_user *user)
 	int fd;
 
 	if (!options->final)
-		return vhost_user_connect(options->path);
+		return unix_connect(options->path, SOCK_NONBLOCK);
 	fd = fcntl(options->fd, F_DUPFD_CLOEXEC, 0);
 	options->fd = -1;
 	return fd < 0 ? -errno : fd;

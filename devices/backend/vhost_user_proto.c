@@ -45,19 +45,6 @@ const char *vhost_user_name(uint32_t request)
 	return request < ARRAY_SIZE(names) && names[request] ? names[request] : "?";
 }
 
-int vhost_user_connect(const char *path)
-{
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct sockaddr_un address;
-	int ret = fd < 0 ? -errno : unix_address(&address, path);
-
-	if (ret)
-		return ret;
-	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)))
-		return -errno;
-	return steal_fd(&fd);
-}
-
 /* Until the socket is ready for `events`. */
 static int await(int sock, short events, uint64_t deadline)
 {

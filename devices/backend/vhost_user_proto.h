@@ -139,11 +139,6 @@ _Static_assert(offsetof(struct vhost_user_message, body) ==
 const char *vhost_user_name(uint32_t request);
 
 /*
- * Connects to a daemon's socket, without waiting: the fd, or errno of socket(2) and connect(2).
- */
-__must_check int vhost_user_connect(const char *path);
-
-/*
  * Sends a message with `count` descriptors, all of it before `deadline` (CLOCK_MONOTONIC, ns).
  * -ETIMEDOUT; errno of sendmsg(2), such as -EPIPE.
  */

@@ -21,26 +21,9 @@ static const char *after(const char *text, const char *prefix)
 
 /* --- UNIX sockets ----------------------------------------------------------------------------- */
 
-static int new_socket(const char *path, struct sockaddr_un *address)
-{
-	int ret = unix_address(address, path);
-	int fd = ret ? -1 : socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (ret)
-		return ret;
-	return fd < 0 ? -errno : fd;
-}
-
 static int connect_to(const char *path)
 {
-	struct sockaddr_un address;
-	_cleanup_close_ int fd = new_socket(path, &address);
-
-	if (fd < 0)
-		return fd;
-	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)))
-		return -errno;
-	return steal_fd(&fd);
+	return unix_connect(path, 0);
 }
 
 static int accept_one(int listener)
@@ -52,13 +35,13 @@ static int accept_one(int listener)
 
 static int accept_at(const char *path)
 {
+	_cleanup_close_ int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_un address;
-	_cleanup_close_ int listener = new_socket(path, &address);
-	int fd;
+	int fd = unix_address(&address, path);
 
-	if (listener < 0)
-		return listener;
-	if (bind(listener, (const struct sockaddr *)&address, sizeof(address)))
+	if (fd)
+		return fd;
+	if (listener < 0 || bind(listener, (const struct sockaddr *)&address, sizeof(address)))
 		return -errno;
 	fd = accept_one(listener);
 	unlink(path);

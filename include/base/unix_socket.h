@@ -16,6 +16,12 @@ enum { UNIX_MAX_FDS = 8 };
 __must_check int unix_address(struct sockaddr_un *address, const char *path);
 
 /*
+ * A stream socket that is connected to the one at `path`; flags as SOCK_NONBLOCK. -ENAMETOOLONG,
+ * errno of socket(2) or connect(2).
+ */
+__must_check int unix_connect(const char *path, int flags);
+
+/*
  * Sends what the socket has room for, without waiting and without SIGPIPE; the `count` descriptors,
  * borrowed, at most UNIX_MAX_FDS, go with the first byte. Returns the number of bytes, or negative
  * errno of sendmsg(2).

@@ -13,6 +13,20 @@ int unix_address(struct sockaddr_un *address, const char *path)
 	return snprintf(address->sun_path, room, "%s", path) < (int)room ? 0 : -ENAMETOOLONG;
 }
 
+int unix_connect(const char *path, int flags)
+{
+	struct sockaddr_un address;
+	_cleanup_close_ int fd = -1;
+	int ret = unix_address(&address, path);
+
+	if (ret)
+		return ret;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+	if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)))
+		return -errno;
+	return steal_fd(&fd);
+}
+
 ssize_t unix_send(int sock, const void *data, size_t len, const int *fds, unsigned count)
 {
 	const size_t fds_len = count * sizeof(*fds);
