@@ -38,8 +38,9 @@ struct verb {
 	bool takes_fd;			 /* what the client has passed is for it */
 	bool needs_machine;		 /* one that is built and has not ended */
 	uint64_t patience_ns; /* until the machine's thread counts as busy; 0: the server's */
-	/* The reply, or NULL: later, or *refusal. */
+	/* The reply, or NULL: later, or *refusal. NULL: run() serves it. */
 	cJSON *(*serve)(struct request *request, struct refusal *refusal);
+	void (*run)(struct job *job), (*done)(struct job *job); /* of its job */
 };
 
 /* --- Events ----------------------------------------------------------------------------------- */
@@ -60,8 +61,7 @@ void event_send(struct control_server *server, cJSON *event)
 
 /* --- Requests that the machine's thread serves ------------------------------------------------ */
 
-static cJSON *hand_over(struct request *request, void (*run)(struct job *job),
-			void (*done)(struct job *job))
+static cJSON *hand_over(struct request *request, void (*run)(struct job *job))
 {
 	struct job *job = calloc(1, sizeof(*job));
 
@@ -70,7 +70,7 @@ static cJSON *hand_over(struct request *request, void (*run)(struct job *job),
 		return NULL;
 	}
 	job->run = run;
-	job->done = done;
+	job->done = request->verb->done;
 	job->ok = cJSON_CreateObject();
 	job->id = cJSON_Duplicate(request->message->id, true);
 	job->patience_ns = request->verb->patience_ns ? request->verb->patience_ns :
@@ -132,18 +132,6 @@ static void resumed(struct job *job)
 	change_state(job, STATE_RUNNING, "resumed");
 }
 
-static cJSON *serve_pause(struct request *request, struct refusal *refusal)
-{
-	(void)refusal;
-	return hand_over(request, run_pause, paused);
-}
-
-static cJSON *serve_resume(struct request *request, struct refusal *refusal)
-{
-	(void)refusal;
-	return hand_over(request, run_resume, resumed);
-}
-
 static void run_press(struct job *job)
 {
 	const struct machine_parts *parts = job->server->parts;
@@ -169,7 +157,7 @@ static cJSON *serve_stop(struct request *request, struct refusal *refusal)
 		refuse(refusal, BAD_STATE, "the machine is being built");
 		return NULL;
 	}
-	return hand_over(request, run_press, NULL);
+	return hand_over(request, run_press);
 }
 
 static void run_resize(struct job *job)
@@ -222,12 +210,6 @@ static void run_snapshot(struct job *job)
 		       dir, strerror(-ret));
 }
 
-static cJSON *serve_snapshot(struct request *request, struct refusal *refusal)
-{
-	(void)refusal;
-	return hand_over(request, run_snapshot, NULL);
-}
-
 static void run_migrate(struct job *job)
 {
 	const struct machine_parts *parts = job->server->parts;
@@ -260,31 +242,19 @@ static void run_cancel(struct job *job)
 static cJSON *serve_migrate(struct request *request, struct refusal *refusal)
 {
 	if (cJSON_IsTrue(request->args[2]))
-		return hand_over(request, run_cancel, NULL);
+		return hand_over(request, run_cancel);
 	if (!request->args[0])
 		refuse(refusal, BAD_REQUEST, "migrate needs \"target\" or \"cancel\"");
 	else if (request->client->passed_fd < 0)
 		refuse(refusal, BAD_REQUEST,
 		       "migrate needs a socket that is connected to its target (SCM_RIGHTS)");
-	return refusal->code ? NULL : hand_over(request, run_migrate, NULL);
-}
-
-static cJSON *serve_resize(struct request *request, struct refusal *refusal)
-{
-	(void)refusal;
-	return hand_over(request, run_resize, NULL);
+	return refusal->code ? NULL : hand_over(request, run_migrate);
 }
 
 static void run_stats(struct job *job)
 {
 	cJSON_Delete(job->ok);
 	job->ok = stats_json(job->server->parts);
-}
-
-static cJSON *serve_stats(struct request *request, struct refusal *refusal)
-{
-	(void)refusal;
-	return hand_over(request, run_stats, NULL);
 }
 
 /* --- Requests that the main thread serves ----------------------------------------------------- */
@@ -331,15 +301,15 @@ static cJSON *serve_console(struct request *request, struct refusal *refusal)
 
 static const struct verb verbs[] = {
 	{ .name = "info", .serve = serve_info },
-	{ .name = "stats", .serve = serve_stats, .needs_machine = true },
-	{ .name = "pause", .serve = serve_pause, .needs_machine = true },
-	{ .name = "resume", .serve = serve_resume, .needs_machine = true },
+	{ .name = "stats", .run = run_stats, .needs_machine = true },
+	{ .name = "pause", .run = run_pause, .done = paused, .needs_machine = true },
+	{ .name = "resume", .run = run_resume, .done = resumed, .needs_machine = true },
 	{ .name = "stop", .args = { { .name = "now", .type = ARG_FLAG } }, .serve = serve_stop },
 	{ .name = "resize", .args = { { "memory", ARG_BYTES, .needed = true } },
-	  .serve = serve_resize, .needs_machine = true },
+	  .run = run_resize, .needs_machine = true },
 	{ .name = "snapshot",
 	  .args = { { "dir", ARG_PATH, .needed = true }, { .name = "base", .type = ARG_PATH } },
-	  .serve = serve_snapshot, .needs_machine = true, .patience_ns = SAVE_PATIENCE_NS },
+	  .run = run_snapshot, .needs_machine = true, .patience_ns = SAVE_PATIENCE_NS },
 	{ .name = "migrate",
 	  .args = { { .name = "target", .type = ARG_TEXT },
 		    { .name = "downtime_ms", .type = ARG_MS },
@@ -440,7 +410,9 @@ static cJSON *serve(struct request *request, struct refusal *refusal)
 	take_args(request, verb, refusal);
 	if (!refusal->code)
 		check_state(request->server, verb, refusal);
-	return refusal->code ? NULL : verb->serve(request, refusal);
+	if (refusal->code)
+		return NULL;
+	return verb->serve ? verb->serve(request, refusal) : hand_over(request, verb->run);
 }
 
 void request_serve(struct control_server *server, struct client *client, const char *line,
