@@ -14,7 +14,7 @@
 #include <string.h>
 
 /* Longer than the second in which a machine answers that it is busy. */
-enum { LIST_PATIENCE_MS = 2000, ONLY_ID = 1, WAIT_ID = 2 };
+enum { LIST_PATIENCE_MS = 2000, WAIT_ID = 2 };
 
 /* --- Options and arguments -------------------------------------------------------------------- */
 
@@ -139,49 +139,73 @@ static int finish(struct common_options *common, int argc, char **argv)
 
 /* --- Requests --------------------------------------------------------------------------------- */
 
-/* Connects for a command; the exit status. Pair with control_client_close(), also on failure. */
-static int connect_to(const struct control_options *options, struct control_client *client)
-{
-	int ret = control_client_open(client, options->name, CONTROL_CLIENT_PATIENCE_MS);
-
-	return ret ? control_client_log_failure(client, NULL, ret) : EXIT_SUCCESS;
-}
-
-/*
- * Sends the request of the command's name; deadline_ns 0: the usual one. The exit status; the
- * caller deletes *answer, NULL on failure.
- */
-static int ask(const struct control_options *options, const char *args, uint64_t deadline_ns,
-	       cJSON **answer)
-{
-	const char *request = options->common.command->name;
+/* A command's connection: begin(), then use it if that was well, then finish(). */
+struct talk {
 	struct control_client client;
-	int status = connect_to(options, &client);
-	int ret = 0;
+	cJSON *answer;
+	bool waits; /* for the machine's end: one that goes away has not told it */
+	int status;
+};
 
-	if (deadline_ns)
-		client.deadline_ns = deadline_ns;
-	if (!status)
-		ret = control_client_ask(&client, request, args, answer);
-	if (ret)
-		status = control_client_log_failure(&client, request, ret);
-	control_client_close(&client);
-	return status;
+static void fail(struct talk *talk, const char *request, int ret)
+{
+	if (ret != -ECONNRESET || !talk->waits) {
+		talk->status = control_client_log_failure(&talk->client, request, ret);
+		return;
+	}
+	log_error("machine %.200s: went away without a verdict", talk->client.name);
+	talk->status = EXIT_LOST;
 }
+
+/* Connects. Whether it is well so far. */
+static bool begin(struct talk *talk, const struct control_options *options, bool waits)
+{
+	int ret;
+
+	*talk = (struct talk){ .answer = NULL };
+	ret = control_client_open(&talk->client, options->name, CONTROL_CLIENT_PATIENCE_MS);
+	if (ret)
+		fail(talk, NULL, ret);
+	talk->waits = waits;
+	return !ret;
+}
+
+/* Its answer is in talk->answer. Whether it is well so far. */
+static bool ask(struct talk *talk, const char *request, const char *args)
+{
+	int ret = control_client_ask(&talk->client, request, args, &talk->answer);
+
+	if (ret)
+		fail(talk, request, ret);
+	return !ret;
+}
+
+/* The exit status. */
+static int finish_talk(struct talk *talk)
+{
+	cJSON_Delete(talk->answer);
+	control_client_close(&talk->client);
+	return talk->status;
+}
+
+/* --- Orders and questions --------------------------------------------------------------------- */
 
 /* A request whose answer says no more than that it was done. */
-static int order(const struct control_options *options, const char *args, uint64_t deadline_ns)
+static int order(const struct control_options *options, const char *args, bool patient)
 {
-	cJSON *answer = NULL;
-	int status = ask(options, args, deadline_ns, &answer);
+	struct talk talk;
+	bool well = begin(&talk, options, false);
 
-	cJSON_Delete(answer);
-	return status;
+	if (patient)
+		talk.client.deadline_ns = CONTROL_CLIENT_FOREVER;
+	if (well)
+		ask(&talk, options->common.command->name, args);
+	return finish_talk(&talk);
 }
 
 static int run_order(struct common_options *common)
 {
-	return order(control_options_of(common), "{}", 0);
+	return order(control_options_of(common), "{}", false);
 }
 
 static int run_resize(struct common_options *common)
@@ -190,7 +214,7 @@ static int run_resize(struct common_options *common)
 	char args[40];
 
 	snprintf(args, sizeof(args), "{\"memory\":%" PRIu64 "}", options->size);
-	return order(options, args, 0);
+	return order(options, args, false);
 }
 
 /* The machine's own folder may be another: it gets paths from the root. */
@@ -223,7 +247,7 @@ static int run_snapshot(struct common_options *common)
 	_cleanup_free_ char *args = snapshot_args(options);
 
 	if (args)
-		return order(options, args, CONTROL_CLIENT_FOREVER);
+		return order(options, args, true);
 	log_error("snapshot %.200s: %s", options->dir, strerror(errno));
 	return EXIT_HOST;
 }
@@ -243,17 +267,16 @@ static int print_json(const cJSON *object)
 static int run_show(struct common_options *common)
 {
 	const struct control_options *options = control_options_of(common);
-	cJSON *answer = NULL;
-	int status = ask(options, "{}", 0, &answer);
+	struct talk talk;
+	bool well = begin(&talk, options, false) && ask(&talk, common->command->name, "{}");
 
-	if (!status && options->json) {
-		status = print_json(answer);
-	} else if (!status) {
-		control_print_answer(stdout, answer);
-		status = flush_stdout();
+	if (well && options->json) {
+		talk.status = print_json(talk.answer);
+	} else if (well) {
+		control_print_answer(stdout, talk.answer);
+		talk.status = flush_stdout();
 	}
-	cJSON_Delete(answer);
-	return status;
+	return finish_talk(&talk);
 }
 
 static int run_list(struct common_options *common)
@@ -270,15 +293,6 @@ static int run_list(struct common_options *common)
 }
 
 /* --- Waiting ---------------------------------------------------------------------------------- */
-
-/* What a machine that goes away in silence means to those who wait for its end. */
-static int log_lost(const struct control_client *client, const char *request, int ret)
-{
-	if (ret != -ECONNRESET)
-		return control_client_log_failure(client, request, ret);
-	log_error("machine %.200s: went away without a verdict", client->name);
-	return EXIT_LOST;
-}
 
 /* One line; the machine's exit status, or -EPROTO. */
 static int print_verdict(const cJSON *verdict)
@@ -303,55 +317,48 @@ static int print_verdict(const cJSON *verdict)
 	return number;
 }
 
-/* The reply to a request `wait` of this id; the exit status. */
-static int await_verdict(struct control_client *client, int id)
+/* Before a stop: afterwards there may be no machine to wait for. */
+static bool send_wait(struct talk *talk)
+{
+	int ret = control_client_send(&talk->client, WAIT_ID, "wait", "{}");
+
+	if (ret)
+		fail(talk, "wait", ret);
+	return !ret;
+}
+
+static void await_verdict(struct talk *talk)
 {
 	cJSON *verdict = NULL;
-	int ret, status;
+	int ret;
 
-	client->deadline_ns = CONTROL_CLIENT_FOREVER;
-	ret = control_client_reply(client, id, &verdict);
+	talk->client.deadline_ns = CONTROL_CLIENT_FOREVER;
+	ret = control_client_reply(&talk->client, WAIT_ID, &verdict);
 	if (!ret)
 		ret = print_verdict(verdict);
-	status = ret < 0 ? log_lost(client, "wait", ret) : ret;
-	if (ret >= 0 && flush_stdout() != EXIT_SUCCESS)
-		status = EXIT_HOST;
+	if (ret < 0)
+		fail(talk, "wait", ret);
+	else
+		talk->status = flush_stdout() == EXIT_SUCCESS ? ret : EXIT_HOST;
 	cJSON_Delete(verdict);
-	return status;
 }
 
 static int run_wait(struct common_options *common)
 {
-	const struct control_options *options = control_options_of(common);
-	struct control_client client;
-	int status = connect_to(options, &client);
-	int ret = status ? 0 : control_client_send(&client, ONLY_ID, "wait", "{}");
+	struct talk talk;
 
-	if (ret)
-		status = log_lost(&client, "wait", ret);
-	else if (!status)
-		status = await_verdict(&client, ONLY_ID);
-	control_client_close(&client);
-	return status;
+	if (begin(&talk, control_options_of(common), true) && send_wait(&talk))
+		await_verdict(&talk);
+	return finish_talk(&talk);
 }
 
-/* It waits before it stops: afterwards there may be no machine to wait for. */
 static int stop_and_wait(const struct control_options *options, const char *args)
 {
-	cJSON *answer = NULL;
-	struct control_client client;
-	int status = connect_to(options, &client);
-	int ret = status ? 0 : control_client_send(&client, WAIT_ID, "wait", "{}");
+	struct talk talk;
 
-	if (!status && !ret)
-		ret = control_client_ask(&client, "stop", args, &answer);
-	if (ret)
-		status = log_lost(&client, "stop", ret);
-	else if (!status)
-		status = await_verdict(&client, WAIT_ID);
-	cJSON_Delete(answer);
-	control_client_close(&client);
-	return status;
+	if (begin(&talk, options, true) && send_wait(&talk) && ask(&talk, "stop", args))
+		await_verdict(&talk);
+	return finish_talk(&talk);
 }
 
 static int run_stop(struct common_options *common)
@@ -359,7 +366,7 @@ static int run_stop(struct common_options *common)
 	const struct control_options *options = control_options_of(common);
 	const char *args = options->now ? "{\"now\":true}" : "{}";
 
-	return options->wait ? stop_and_wait(options, args) : order(options, args, 0);
+	return options->wait ? stop_and_wait(options, args) : order(options, args, false);
 }
 
 /* Prints one event; 1 at the last. */
@@ -382,39 +389,26 @@ static int print_event(struct control_client *client)
 
 static int run_events(struct common_options *common)
 {
-	const struct control_options *options = control_options_of(common);
-	cJSON *answer = NULL;
-	struct control_client client;
-	int status = connect_to(options, &client);
-	int ret = status ? 1 : control_client_ask(&client, "events", "{}", &answer);
+	struct talk talk;
+	int ret = !begin(&talk, control_options_of(common), true) || !ask(&talk, "events", "{}");
 
-	client.deadline_ns = CONTROL_CLIENT_FOREVER;
+	talk.client.deadline_ns = CONTROL_CLIENT_FOREVER;
 	while (!ret)
-		ret = print_event(&client);
+		ret = print_event(&talk.client);
 	if (ret == -EIO)
-		status = flush_stdout();
+		talk.status = flush_stdout();
 	else if (ret < 0)
-		status = log_lost(&client, "events", ret);
-	cJSON_Delete(answer);
-	control_client_close(&client);
-	return status;
+		fail(&talk, "events", ret);
+	return finish_talk(&talk);
 }
 
 static int run_console(struct common_options *common)
 {
-	const struct control_options *options = control_options_of(common);
-	cJSON *answer = NULL;
-	struct control_client client;
-	int status = connect_to(options, &client);
-	int ret = status ? 0 : control_client_ask(&client, "console", "{}", &answer);
+	struct talk talk;
 
-	if (ret)
-		status = control_client_log_failure(&client, "console", ret);
-	else if (!status)
-		status = control_view_console(&client);
-	cJSON_Delete(answer);
-	control_client_close(&client);
-	return status;
+	if (begin(&talk, control_options_of(common), false) && ask(&talk, "console", "{}"))
+		talk.status = control_view_console(&talk.client);
+	return finish_talk(&talk);
 }
 
 /* --- Commands --------------------------------------------------------------------------------- */
