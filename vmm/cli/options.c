@@ -4,6 +4,7 @@
 #include "words.h"
 
 #include "base/log.h"
+#include "base/text.h"
 #include "cli/command.h"
 #include "cli/nearest.h"
 #include "devices/kind.h"
@@ -16,12 +17,13 @@ static bool is_named(const struct option *option, const char *name, size_t len)
 	return strncmp(option->name, name, len) == 0 && !option->name[len];
 }
 
-static const struct option *find_key(const struct option_keys *keys, const char *name, size_t len)
+/* Its place in the table, or -1. */
+static int find_key(const struct option_keys *keys, const char *name, size_t len)
 {
 	for (unsigned i = 0; i < keys->count; i++)
 		if (is_named(&keys->table[i], name, len))
-			return &keys->table[i];
-	return NULL;
+			return (int)i;
+	return -1;
 }
 
 static void *field_of(const struct option *option, void *base)
@@ -114,29 +116,26 @@ static void log_unknown_key(const struct option *option, const char *text, const
 	const struct option_list *const lists[] = { &list, NULL };
 	bool may_be_name = keys->table[0].kind == OPTION_STRING;
 	char known[300], why[300], hint[64] = "";
-	size_t used = 0;
+	struct text list_of_them = text_of(known, sizeof(known));
 
 	for (unsigned i = 0; i < keys->count; i++)
-		used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s",
-					 i ? ", " : "; known: ", keys->table[i].name);
+		text_add(&list_of_them, "%s%s", i ? ", " : "; known: ", keys->table[i].name);
 	if (may_be_name && first)
 		snprintf(hint, sizeof(hint), "; to give a name with = in it, begin with %s=",
 			 keys->table[0].name);
 	else if (may_be_name && !has_value)
-		snprintf(known + used, sizeof(known) - used, "; a comma in a name is written twice");
+		text_add(&list_of_them, "; a comma in a name is written twice");
 	suggest(lists, item, "", known, why, sizeof(why));
 	log_error("--%s %.80s: unknown key %.40s%s%s", option->name, text, item, why, hint);
 }
 
 /* The key of an item; bare, the first item is a flag's name or the value of the first key. */
-static const struct option *item_key(const struct option_keys *keys, const char *item, bool first)
+static int item_key(const struct option_keys *keys, const char *item, bool first)
 {
-	size_t name_len = strcspn(item, "=");
-	const struct option *key = find_key(keys, item, name_len);
+	size_t len = strcspn(item, "=");
+	int key = find_key(keys, item, len);
 
-	if (first && !item[name_len] && (!key || key->kind != OPTION_FLAG))
-		return &keys->table[0];
-	return key;
+	return first && !item[len] && (key < 0 || keys->table[key].kind != OPTION_FLAG) ? 0 : key;
 }
 
 /* Checks how often the key is given, and that it has a value if it needs one. */
@@ -166,7 +165,8 @@ static int parse_item(const struct option *option, const char *text, char *item,
 	const struct option_keys *keys = option->keys;
 	size_t name_len = strcspn(item, "=");
 	const char *value = item[name_len] ? item + name_len + 1 : NULL;
-	const struct option *key = item_key(keys, item, first);
+	const int index = item_key(keys, item, first);
+	const struct option *key = index < 0 ? NULL : &keys->table[index];
 	char why[160];
 	uint64_t bit;
 	void *field;
@@ -176,7 +176,7 @@ static int parse_item(const struct option *option, const char *text, char *item,
 		log_unknown_key(option, text, item, first, value);
 		return -EINVAL;
 	}
-	bit = UINT64_C(1) << (key - keys->table);
+	bit = UINT64_C(1) << index;
 	if (first && !value && key->kind != OPTION_FLAG)
 		value = item;
 	if (check_key(option, text, key, value, *given & bit))

@@ -170,6 +170,7 @@ static void tell_clients(struct control_server *server, const char *name, const 
 
 static void tell_round(struct control_server *server, const struct machine_progress *progress)
 {
+	const uint64_t expected_ms = progress->expected_ns / 1000000;
 	cJSON *event = event_new("moves");
 
 	cJSON_AddNumberToObject(event, "round", progress->round);
@@ -178,8 +179,7 @@ static void tell_round(struct control_server *server, const struct machine_progr
 	cJSON_AddNumberToObject(event, "rate", (double)progress->rate);
 	cJSON_AddNumberToObject(event, "written", (double)progress->written);
 	if (progress->expected_ns != UINT64_MAX)
-		cJSON_AddNumberToObject(event, "expected_ms",
-					(double)(progress->expected_ns / 1000000));
+		cJSON_AddNumberToObject(event, "expected_ms", (double)expected_ms);
 	cJSON_AddBoolToObject(event, "stands", progress->stands);
 	event_send(server, event);
 	if (server->state == STATE_RUNNING)

@@ -128,14 +128,14 @@ static bool hear(struct mover *mover, const cJSON *object)
 
 static int request(struct control_client *client, const struct migrate_options *options, int fd)
 {
+	const uint64_t downtime_ms = options->downtime_ns / 1000000;
 	cJSON *args = cJSON_CreateObject();
 	char *text = NULL;
 	int ret = -ENOMEM;
 
 	cJSON_AddStringToObject(args, "target", options->target);
-	if (options->downtime_ns)
-		cJSON_AddNumberToObject(args, "downtime_ms",
-					(double)(options->downtime_ns / 1000000));
+	if (downtime_ms)
+		cJSON_AddNumberToObject(args, "downtime_ms", (double)downtime_ms);
 	text = cJSON_PrintUnformatted(args);
 	if (text)
 		ret = control_client_pass(client, MIGRATE_ID, "migrate", text, fd);
