@@ -23,6 +23,7 @@
 
 #define GREETING "{\"kinglet\":\"0.1.0\",\"protocol\":1,\"name\":\"demo\",\"pid\":12}\n"
 #define OK(object) "{\"id\":1,\"ok\":" object "}\n"
+#define VERDICT(object) "{\"id\":2,\"ok\":" object "}\n" /* to wait */
 #define ERROR(code) "{\"id\":1,\"error\":{\"code\":\"" code "\",\"message\":\"the reason\"}}\n"
 
 enum { OUTPUT_MAX = 8192 };
@@ -399,13 +400,13 @@ static void wait_ends_with_the_status_of_the_machine(void **state)
 		int status;
 		const char *out;
 	} ends[] = {
-		{ OK("{\"outcome\":\"powered-off\",\"status\":0,\"detail\":\"\"}"), 0,
+		{ VERDICT("{\"outcome\":\"powered-off\",\"status\":0,\"detail\":\"\"}"), 0,
 		  "outcome=powered-off status=0\n" },
-		{ OK("{\"outcome\":\"guest-status\",\"status\":7}"), 7,
+		{ VERDICT("{\"outcome\":\"guest-status\",\"status\":7}"), 7,
 		  "outcome=guest-status status=7\n" },
 		/* Events may come before the reply, in the same read. */
 		{ "{\"event\":\"panicked\"}\n{\"event\":\"ended\",\"status\":3}\n"
-		  OK("{\"outcome\":\"panic\",\"status\":102,\"detail\":\"say \\\"no\\\"\\u001b\"}"),
+		  VERDICT("{\"outcome\":\"panic\",\"status\":102,\"detail\":\"say \\\"no\\\"\\u001b\"}"),
 		  102, "outcome=panic status=102 \"say \\\"no\\\"\\u001b\"\n" },
 	};
 
@@ -418,7 +419,7 @@ static void wait_ends_with_the_status_of_the_machine(void **state)
 		assert_string_equal(said.err, "");
 		assert_string_equal(said.out, ends[i].out);
 		assert_int_equal(said.status, ends[i].status);
-		assert_string_equal(machine.request, "{\"id\":1,\"do\":\"wait\",\"args\":{}}");
+		assert_string_equal(machine.request, "{\"id\":2,\"do\":\"wait\",\"args\":{}}");
 	}
 }
 
@@ -427,8 +428,8 @@ static void a_machine_that_is_stopped_is_waited_for_from_before(void **state)
 {
 	struct machine machine = {
 		.greeting = GREETING,
-		.reply = OK("{}") "{\"id\":2,\"ok\":{\"outcome\":\"quit\",\"status\":0,"
-				  "\"detail\":\"stopped by control\"}}\n",
+		.reply = OK("{}") VERDICT("{\"outcome\":\"quit\",\"status\":0,"
+					 "\"detail\":\"stopped by control\"}"),
 		.stays_silent = true,
 	};
 	struct said said;
@@ -460,13 +461,13 @@ static void wait_trusts_no_verdict_that_is_none(void **state)
 	static const char err[] = "kinglet: machine demo: wait: its answer is none of the control "
 				  "protocol\n";
 	static const char *const replies[] = {
-		OK("{}"),
-		OK("{\"outcome\":\"powered-off\"}"),
-		OK("{\"status\":0}"),
-		OK("{\"outcome\":7,\"status\":0}"),
-		OK("{\"outcome\":\"panic\",\"status\":256}"),
-		OK("{\"outcome\":\"panic\",\"status\":-1}"),
-		OK("{\"outcome\":\"panic\",\"status\":\"0\"}"),
+		VERDICT("{}"),
+		VERDICT("{\"outcome\":\"powered-off\"}"),
+		VERDICT("{\"status\":0}"),
+		VERDICT("{\"outcome\":7,\"status\":0}"),
+		VERDICT("{\"outcome\":\"panic\",\"status\":256}"),
+		VERDICT("{\"outcome\":\"panic\",\"status\":-1}"),
+		VERDICT("{\"outcome\":\"panic\",\"status\":\"0\"}"),
 	};
 
 	(void)state;
