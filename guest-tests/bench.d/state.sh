@@ -1,13 +1,12 @@
-# shellcheck shell=bash disable=SC2034,SC2046,SC2086,SC2154
+# shellcheck shell=bash disable=SC2016,SC2034,SC2046,SC2086,SC2154
 # SPDX-License-Identifier: Apache-2.0
 #
-# Group of bench: a saved machine goes on. Time, tests from one snapshot, memory of forks, sizes.
+# Group of bench: a saved machine goes on. Time, tests from one snapshot, sizes. For forks, see fork.sh.
 
 group_title='A saved machine goes on'
 group_testbed=--icount # single rounds differ by less than what is to be seen
 sizes=(128 2048) # MiB
 names=(kinglet microvm)
-forks=20
 each=10          # tests of a list
 lists=${LISTS-10} # from a snapshot, and as many that boot, in turn
 limit=180 # seconds that one boot may take
@@ -132,23 +131,6 @@ restore_all() {
 	echo >$trace/kprobe_events
 }
 
-# fork_all NAME: private memory of each, after all have run for some seconds.
-fork_all() {
-	local i pid pids=()
-	for ((i = 0; i < forks; i++)); do
-		start "$1" "${sizes[0]}"
-		pids+=("$pid")
-	done
-	sleep 10
-	# Or they take the time of each other, and of what measures.
-	kill -STOP "${pids[@]}"
-	for pid in "${pids[@]}"; do
-		kill -0 "$pid"
-		result fork "$1" - "$(awk '/^Private_/ { kib += $2 } END { print kib }' /proc/$pid/smaps)"
-	done
-	end_all "${pids[@]}"
-}
-
 # test_all HOW ARGUMENT...: a list of tests.
 test_all() {
 	local begin how=$1
@@ -158,10 +140,9 @@ test_all() {
 	result tests "$how" $(((${EPOCHREALTIME/./} - begin) / 1000))
 }
 
-group_run() {
-	local size name i options never
-	trap 'tail -v -n 20 "$TESTBED_OUT"/*.log >&2' ERR
-	set -E
+# save_all: each size, as each VMM saves it.
+save_all() {
+	local size name
 	: >"$TESTBED_OUT/results"
 	exec {never}<> <(:)
 	vmms_local
@@ -174,16 +155,20 @@ group_run() {
 			result size "$name" "$size" $(du -k "$store/$name-$size/memory" | cut -f 1) \
 				$(du -k "$store/$name-$size/state" | cut -f 1)
 		done
-	done >&2
+	done
+}
+
+group_run() {
+	local i options never
+	trap 'tail -v -n 20 "$TESTBED_OUT"/*.log >&2' ERR
+	set -E
+	save_all >&2
 	restore_all >&2
 	boot once
 	printf 'test-%d\n' $(seq $each) >"$store/list"
 	for ((i = 0; i < lists; i++)); do
 		test_all from --from "$store/kinglet-${sizes[0]}"
 		test_all boot "${options[@]}" --memory "${sizes[0]}M"
-	done >&2
-	for name in "${names[@]}"; do
-		fork_all "$name"
 	done >&2
 	rm -rf "$store"
 }
@@ -252,7 +237,6 @@ group_report() {
 		row "saved memory, $size MiB, KiB" size 4 "$size" .0f
 		row "saved state, $size MiB, KiB" size 5 "$size" .0f
 	done
-	row "private memory of $forks forks, KiB each" fork 4 - .0f
 	printf '%-36s%14.1f\n' "$((each * lists)) tests from a snapshot, s" \
 		"$(values tests from 3 | awk '{ ms += $1 } END { print ms / 1000 }')" \
 		"$((each * lists)) tests that boot, s" \
@@ -267,5 +251,4 @@ group_report() {
 	by <(own_time kinglet "${sizes[1]}") <(own_time kinglet "${sizes[0]}") |
 		at_most "restore without it, ${sizes[1]} MiB / ${sizes[0]} MiB" 1.1
 	by <(values tests from 3) <(values tests boot 3) | at_most 'tests from a snapshot / that boot' 0.1
-	by <(values fork kinglet 4) <(values fork microvm 4) | at_most 'private memory / microvm+rtc' 1
 }
