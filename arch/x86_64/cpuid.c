@@ -6,6 +6,7 @@
 #include "x86.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Leaf 1 */
 #define ECX_AMD_CMP_LEGACY (1u << 1)
@@ -230,6 +231,20 @@ struct kvm_cpuid2 *cpuid_of(const struct arch_vm *arch, const struct vcpu *vcpu)
 	if (max_leaf >= 0x1f)
 		add_topology(cpuid, 0x1f, &id);
 	return cpuid;
+}
+
+int cpuid_keep(struct arch_vm *arch, const struct kvm_cpuid2 *cpuid)
+{
+	struct x86_vm *vm = arch->priv;
+	struct kvm_cpuid2 *copy = alloc_leaves(cpuid->nent);
+
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy->entries, cpuid->entries, cpuid->nent * sizeof(copy->entries[0]));
+	free(vm->supported);
+	vm->supported = copy;
+	vm->told_less = true;
+	return 0;
 }
 
 int cpuid_set(const struct arch_vm *arch, struct vcpu *vcpu)

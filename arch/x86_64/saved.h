@@ -28,6 +28,13 @@ __must_check int inventory_saved(struct kvm *kvm, struct x86_inventory *inventor
 				 struct state *state, const char *name);
 
 /*
+ * CPUID's part of arch_vcpu_saved(): saves it; or loads it, if this host has what it says. Where this
+ * host has more, the vCPU is told of that no longer. Logs on failure. (saved_cpuid.c)
+ */
+__must_check int cpuid_saved(struct arch_vm *arch, struct vcpu *vcpu, struct state *state,
+			     const char *name);
+
+/*
  * The time-stamp counter's part of arch_vcpu_saved(): reads and saves it; or loads it, for
  * arch_clock_start(), and sets its frequency. Logs on failure. (saved_clock.c)
  */

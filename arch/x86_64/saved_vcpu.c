@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The saved state of a vCPU: CPUID, which is compared; registers; MSRs; the time-stamp counter. */
+/* The saved state of a vCPU: CPUID, registers, MSRs, the time-stamp counter. */
 #include "saved.h"
 
 #include "base/log.h"
@@ -30,55 +30,6 @@ static int refuse_nested(struct vcpu *vcpu)
 		return 0;
 	log_error("vCPU %u: the guest runs virtual machines, so it cannot be saved", vcpu->id);
 	return -EOPNOTSUPP;
-}
-
-static int compare_leaf(struct state *state, const struct kvm_cpuid_entry2 *saved,
-			const struct kvm_cpuid_entry2 *here)
-{
-	const struct {
-		const char *name;
-		uint32_t saved, here;
-	} registers[] = {
-		{ "EAX", saved->eax, here->eax },
-		{ "EBX", saved->ebx, here->ebx },
-		{ "ECX", saved->ecx, here->ecx },
-		{ "EDX", saved->edx, here->edx },
-	};
-
-	if (saved->function != here->function || saved->index != here->index ||
-	    saved->flags != here->flags)
-		return state_refuse(state, "of another CPU or kernel: it has CPUID leaf 0x%x.%u, "
-					   "and this host 0x%x.%u instead",
-				    saved->function, saved->index, here->function, here->index);
-	for (unsigned i = 0; i < ARRAY_SIZE(registers); i++)
-		if (registers[i].saved != registers[i].here)
-			return state_refuse(state, "of another CPU or kernel: CPUID leaf 0x%x.%u "
-						   "has %s 0x%08x, and on this host 0x%08x",
-					    saved->function, saved->index, registers[i].name,
-					    registers[i].saved, registers[i].here);
-	return 0;
-}
-
-/* What arch_vcpu_init() has set must be what the guest was told when it was saved. */
-static int cpuid_saved(const struct arch_vm *arch, const struct vcpu *vcpu, struct state *state,
-		       const char *name)
-{
-	_cleanup_free_ struct kvm_cpuid2 *here = cpuid_of(arch, vcpu);
-	_cleanup_free_ struct kvm_cpuid_entry2 *saved = NULL;
-	size_t count = here ? here->nent : 0;
-	int ret;
-
-	if (count)
-		saved = calloc(count, sizeof(*saved));
-	if (!saved) {
-		log_error("out of memory");
-		return -ENOMEM;
-	}
-	memcpy(saved, here->entries, count * sizeof(*saved));
-	ret = state_array(state, &saved_cpuid, name, saved, count);
-	for (size_t i = 0; i < count && !ret; i++)
-		ret = compare_leaf(state, &saved[i], &here->entries[i]);
-	return ret;
 }
 
 /*
@@ -120,7 +71,7 @@ static int ssp_saved(struct vcpu *vcpu, struct state *state, const char *name)
 
 	/*
 	 * Not of this KVM, CPU or machine. (KVM api.rst 4.69) KVM has it if the guest's CPUID has
-	 * shadow stacks, and CPUID was compared: so neither side can lack it alone.
+	 * shadow stacks, and that is what it was: so neither side can lack it alone.
 	 */
 	if (ret == -EINVAL || ret == -ENOENT || ret == -ENXIO)
 		return 0;

@@ -51,7 +51,8 @@ struct x86_tsc {
 
 /* arch_vm.priv */
 struct x86_vm {
-	struct kvm_cpuid2 *supported; /* what KVM supports, owned */
+	struct kvm_cpuid2 *supported; /* what KVM supports, or cpuid_keep(); owned */
+	bool told_less;		      /* by cpuid_keep() */
 	bool tsc_deadline;	      /* the local APIC timer has its TSC-deadline mode */
 	/*
 	 * What a reset restores: a vCPU's power-on state, owned, set by the first vCPU; and, with
@@ -79,6 +80,11 @@ __must_check int cpuid_get_supported(struct kvm *kvm, struct kvm_cpuid2 **cpuid)
  * and the bits that depend on what KVM emulates. The caller frees it; NULL: no memory.
  */
 struct kvm_cpuid2 *cpuid_of(const struct arch_vm *arch, const struct vcpu *vcpu);
+/*
+ * From now on cpuid_of() makes all vCPUs' leaves from those of one of them, which it copies: of a
+ * guest that began where KVM supports less. -ENOMEM.
+ */
+__must_check int cpuid_keep(struct arch_vm *arch, const struct kvm_cpuid2 *cpuid);
 /* Sets it. Negative errno; does not log. */
 __must_check int cpuid_set(const struct arch_vm *arch, struct vcpu *vcpu);
 

@@ -307,6 +307,41 @@ def foreign():
         refused(file_of(good), f"memory of {size} bytes")
 
 
+def with_leaf(sections, function, register, change):
+    """Another value of a register (EAX is 0) of a leaf's first subleaf, for each vCPU."""
+    changed = []
+    for section in sections:
+        if name_of(section).startswith(b"cpuid"):
+            begin, section = 16 + len(name_of(section)), bytearray(section)
+            for at in range(begin, len(section), 28):
+                if struct.unpack_from("<II", section, at) == (function, 0):
+                    value = struct.unpack_from("<I", section, at + 12 + 4 * register)[0]
+                    struct.pack_into("<I", section, at + 12 + 4 * register, change(value))
+        changed.append(bytes(section))
+    return changed
+
+
+def other_cpus():
+    """A host has more than the guest was told of, or less: CPUID's CX16 and, never there, PCOMMIT."""
+    saved("good", "--cpus", "2")
+    good = sections_of(state_of("good"))
+    shutil.copytree("good", "bad")
+    if with_leaf(good, 1, 0, lambda value: 0) == good:
+        return  # not x86_64
+    less = with_leaf(good, 1, 2, lambda value: value & ~(1 << 13))
+    expect("CX16", less == good, False)
+    write_state(file_of(less))
+    run("restore", "bad", "--snapshot", "again", "--snapshot-on", "go", "--snapshot-end",
+        given=b"go\n", output=b"go\n")
+    again = {name_of(s): s[8:] for s in sections_of(state_of("again"))}
+    for section in less:
+        if name_of(section).startswith(b"cpuid") and again[name_of(section)] != section[8:]:
+            fail(f"{name_of(section)} is not what it was")
+    works("again")
+    write_state(file_of(with_leaf(good, 7, 1, lambda value: value | 1 << 22)))
+    run("restore", "bad", status=100, errors="the guest has pcommit, and this host has not")
+
+
 # --- Killed, and no room --------------------------------------------------------------------------
 
 def in_small_place():
@@ -400,7 +435,7 @@ def rounds():
     only("200")
 
 
-CASES = (goes_on, explained, paused, tests, hostile, foreign, killed, full, rounds)
+CASES = (goes_on, explained, paused, tests, hostile, foreign, other_cpus, killed, full, rounds)
 
 case, place, kinglet, payload = sys.argv[1:]
 os.environ["XDG_RUNTIME_DIR"] = place

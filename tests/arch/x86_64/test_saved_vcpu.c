@@ -198,19 +198,105 @@ static void what_may_change_is_read_first(void **state)
 
 /* --- What is refused -------------------------------------------------------------------------- */
 
-static void another_cpu_is_refused_by_leaf(void **state)
+static void set_leaves(struct vm_rig *rig, const struct kvm_cpuid_entry2 *leaves, unsigned count)
+{
+	memcpy(rig->leaves, leaves, count * sizeof(leaves[0]));
+	rig->leaf_count = count;
+}
+
+/* Not even a leaf that is not about features may differ. */
+static void another_cpu_is_refused_by_feature_or_leaf(void **state)
+{
+	static const struct {
+		struct kvm_cpuid_entry2 from, to;
+		const char *why;
+	} cases[] = {
+		{ { .function = 7, .ebx = 1 << 5 | 1 << 8 }, { .function = 7, .ebx = ~(1u << 8) },
+		  "the guest has bmi2, and this host has not (CPUID leaf 0x7.0, EBX, bit 8)" },
+		{ { .function = 7, .ebx = 1u << 31 }, { .function = 7 },
+		  "the guest has avx512vl, and this host has not (CPUID leaf 0x7.0, EBX, bit 31)" },
+		{ { .function = 7, .edx = 1 }, { .function = 7 },
+		  "the guest has a feature, and this host has not (CPUID leaf 0x7.0, EDX, bit 0)" },
+		{ { .function = 7, .index = 2, .edx = 1 }, { .function = 7, .index = 2 },
+		  "the guest has a feature, and this host has not (CPUID leaf 0x7.2, EDX, bit 0)" },
+		{ { .function = 0x80000001, .edx = 1 << 26 }, { .function = 0x80000001 },
+		  "the guest has pdpe1gb, and" },
+		{ { .function = 0x40000001, .eax = 1 << 18 }, { .function = 0x40000001 },
+		  "the guest has a feature, and" },
+		{ { .function = 7, .eax = 1 }, { .function = 7 },
+		  "CPUID leaf 0x7.0 has EAX 0x00000001, and on this host 0x00000000" },
+		{ { .function = 0x15, .ecx = 1 }, { .function = 0x15, .ecx = 3 },
+		  "CPUID leaf 0x15.0 has ECX 0x00000001, and on this host 0x00000003" },
+		{ { .function = 0x14, .index = 1 }, { .function = 0x14 },
+		  "it has CPUID leaf 0x14.1, and this host has not" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct saved_rig *rig = *state;
+
+		rig->from->leaf_count = rig->to->leaf_count = 2;
+		rig->from->leaves[1] = cases[i].from;
+		rig->to->leaves[1] = cases[i].to;
+		start(rig);
+		rig->to->fake.request_count = 0;
+		refuses(part, rig->to, saved_take(part, rig->from),
+			"section cpuid (vcpu 0): of another CPU or kernel: ");
+		assert_int_equal(rig->to->fake.request_count, 0);
+		refuses(part, rig->to, saved_take(part, rig->from), cases[i].why);
+		teardown_two(state);
+		setup_two(state);
+	}
+}
+
+/* A newer kernel, or CPU, whose further leaves are between the others. */
+static void a_host_that_has_more_tells_the_guest_what_it_was_told(void **state)
+{
+	static const struct kvm_cpuid_entry2 less[] = {
+		{ .function = 0, .eax = 0xd },
+		{ .function = 7, .ebx = 1 << 5 },
+		{ .function = 0xd, .eax = 7, .ebx = 576, .ecx = 832, .flags = 1 },
+	}, more[] = {
+		{ .function = 0, .eax = 0x14 },
+		{ .function = 7, .eax = 1, .ebx = 1 << 5 | 1 << 16, .ecx = 1 << 7 },
+		{ .function = 7, .index = 1, .eax = 1 },
+		{ .function = 0xd, .eax = 0x207, .ebx = 576, .ecx = 2696, .flags = 1 },
+		{ .function = 0xd, .index = 9, .eax = 8, .flags = 1 },
+	};
+	struct saved_rig *rig = *state;
+	_cleanup_free_ struct kvm_cpuid2 *from = NULL, *to = NULL;
+
+	set_leaves(rig->from, less, ARRAY_SIZE(less));
+	set_leaves(rig->to, more, ARRAY_SIZE(more));
+	start(rig);
+	assert_int_equal(load(part, rig->to, saved_take(part, rig->from)), 0);
+	assert_loaded(rig->from, rig->to);
+	assert_int_equal(fake_sys_count(&rig->to->fake, KVM_SET_CPUID2), 2);
+	assert_true(last_of(&rig->to->fake, KVM_SET_CPUID2) <
+		    last_of(&rig->to->fake, KVM_SET_MSRS));
+	/* So is its next vCPU, and it can be saved and moved back. */
+	rig->from->vcpu.id = rig->to->vcpu.id = 1;
+	assert_int_equal(load(part, rig->to, saved_take(part, rig->from)), 0);
+	assert_int_equal(fake_sys_count(&rig->to->fake, KVM_SET_CPUID2), 3);
+	from = cpuid_of(&rig->from->arch, &rig->from->vcpu);
+	to = cpuid_of(&rig->to->arch, &rig->to->vcpu);
+	assert_int_equal(to->nent, from->nent);
+	assert_memory_equal(to->entries, from->entries, to->nent * sizeof(to->entries[0]));
+	assert_int_equal(load(part, rig->from, saved_take(part, rig->to)), 0);
+	assert_int_equal(fake_sys_count(&rig->from->fake, KVM_SET_CPUID2), 1);
+}
+
+/* What Kinglet itself sets, for what KVM emulates, cannot be had otherwise. */
+static void a_local_apic_of_another_kernel_is_refused(void **state)
 {
 	struct saved_rig *rig = *state;
+	struct x86_vm *vm;
 
 	rig->from->leaf_count = rig->to->leaf_count = 2;
-	rig->from->leaves[1] = (struct kvm_cpuid_entry2){ .function = 7, .ebx = 1 };
-	rig->to->leaves[1] = (struct kvm_cpuid_entry2){ .function = 7, .ebx = 2 };
+	rig->from->leaves[1].function = rig->to->leaves[1].function = 1;
 	start(rig);
-	rig->to->fake.request_count = 0;
-	refuses(part, rig->to, saved_take(part, rig->from), "section cpuid (vcpu 0): of another CPU or "
-							"kernel: CPUID leaf 0x7.0 has EBX "
-							"0x00000001, and on this host 0x00000002");
-	assert_int_equal(rig->to->fake.request_count, 0);
+	vm = rig->from->arch.priv;
+	vm->tsc_deadline = false;
+	refuses(part, rig->to, saved_take(part, rig->from), "its leaves cannot be had here");
 }
 
 static void another_size_of_xsave_is_refused(void **state)
@@ -445,7 +531,9 @@ int main(void)
 		T(without_irqchip_there_is_no_local_apic),
 		T(events_are_set_last_and_msrs_after_the_local_apic),
 		T(what_may_change_is_read_first),
-		T(another_cpu_is_refused_by_leaf),
+		T(another_cpu_is_refused_by_feature_or_leaf),
+		T(a_local_apic_of_another_kernel_is_refused),
+		T(a_host_that_has_more_tells_the_guest_what_it_was_told),
 		T(another_size_of_xsave_is_refused),
 		T(an_msr_that_kvm_refuses_is_named),
 		T(an_msr_that_this_kvm_lacks_is_named),
