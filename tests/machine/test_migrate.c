@@ -35,6 +35,11 @@ struct rig {
 	uint64_t downtime_ns;
 	int freeze_error, save_error;
 	bool logs, frozen, saved;
+	/* What the two sides' releases have of a section; or no such, and a hash instead. */
+	const struct state_table *saves, *loads;
+	struct kept {
+		uint32_t old, added;
+	} kept; /* of the target */
 	struct machine_progress progress; /* the last that was told */
 	bool ended;
 	enum migrate_result result;
@@ -97,6 +102,20 @@ static uint64_t ram_hash(const struct gmem *mem)
 	return bytes_hash(mem->base, mem->size);
 }
 
+static int save_kept(const struct state_table *table, int fd)
+{
+	struct kept kept = { .old = 7, .added = 8 };
+	struct state *state;
+	int ret = state_new(&state);
+
+	if (!ret)
+		ret = state_section(state, table, "one", &kept);
+	if (!ret)
+		ret = state_write(state, fd);
+	state_free(state);
+	return ret;
+}
+
 /* The state is what RAM must be. Like arm64's ITS, it has a part there. */
 static int save(void *owner, int fd)
 {
@@ -106,6 +125,8 @@ static int save(void *owner, int fd)
 	assert_true(r->frozen && r->logs);
 	fill(&r->from, 7, 0x77);
 	r->saved = true;
+	if (r->saves)
+		return save_kept(r->saves, fd);
 	hash = ram_hash(&r->from);
 	return r->save_error ? r->save_error : write_all(fd, &hash, sizeof(hash));
 }
@@ -230,29 +251,50 @@ static void start(struct rig *r, int fd, uint64_t downtime_ns)
 
 /* --- The target's ------------------------------------------------------------------------------ */
 
+static int load_kept(struct rig *r, int fd)
+{
+	struct state *state;
+	int ret = state_open(&state, fd, "a migration");
+
+	if (ret)
+		return ret;
+	ret = state_section(state, r->loads, "one", &r->kept);
+	if (!ret)
+		ret = state_end(state);
+	state_free(state);
+	return ret;
+}
+
 static int load(void *owner, int fd)
 {
 	struct rig *r = owner;
 	uint64_t hash = 0;
 
+	if (r->loads)
+		return load_kept(r, fd);
 	if (!pread_exactly(fd, &hash, sizeof(hash), 0) && hash == ram_hash(&r->to))
 		return 0;
 	log_error("its state is another's");
 	return -EBADMSG;
 }
 
+/* As machine.c, it tells the source what it has logged. */
 static void *run_target(void *owner)
 {
 	struct rig *r = owner;
-	char words[5];
+	char words[5], why[ERROR_TEXT_MAX] = "";
 
 	r->filled = -ENOTCONN;
+	log_keep(why, sizeof(why));
 	r->hello = migrate_target_hello(&r->target);
 	if (r->hello >= 0) {
 		if (pread_exactly(r->hello, words, 5, 0) || memcmp(words, "words", 5) != 0)
 			abort();
 		r->filled = migrate_target_fill(&r->target);
 	}
+	log_keep(NULL, 0);
+	if (*why)
+		migrate_target_refuse(r->target.fd, why);
 	close_fd(&r->hello);
 	close(r->target.fd);
 	return NULL;
@@ -403,6 +445,51 @@ static void test_ram_is_cleared_part_by_part(void **state)
 	}
 	page_set_destroy(&set);
 	gmem_destroy(&mem);
+}
+
+/* --- Releases that differ --------------------------------------------------------------------- */
+
+static const struct state_field fields_1[] = { STATE_NUMBER(struct kept, old), STATE_END };
+static const struct state_field fields_2[] = {
+	STATE_NUMBER(struct kept, old),
+	{ .name = "added", .offset = offsetof(struct kept, added), .count = 1, .size = 4,
+	  .kind = STATE_FIELD_NUMBER, .since = 2, .max = UINT64_MAX },
+	STATE_END,
+};
+
+static const struct state_table tables[] = {
+	{ .name = "kept", .version = 1, .size = sizeof(struct kept), .fields = fields_1 },
+	{ .name = "kept", .version = 2, .size = sizeof(struct kept), .fields = fields_2 },
+};
+
+/* What its version lacks is as in a machine that was just built. */
+static void test_an_older_release_moves_to_a_newer_one(void **state)
+{
+	struct rig *r = *state;
+
+	r->saves = &tables[0];
+	r->loads = &tables[1];
+	r->kept = (struct kept){ .old = 1, .added = 2 };
+	migrate(r);
+	assert_int_equal(r->result, MIGRATE_DONE);
+	assert_int_equal(r->kept.old, 7);
+	assert_int_equal(r->kept.added, 2);
+}
+
+static void test_a_newer_release_stays_and_says_what_is_newer(void **state)
+{
+	struct rig *r = *state;
+
+	r->saves = &tables[1];
+	r->loads = &tables[0];
+	r->kept = (struct kept){ .old = 1, .added = 2 };
+	migrate(r);
+	assert_int_equal(r->result, MIGRATE_FAILED);
+	assert_false(r->frozen);
+	assert_int_equal(r->filled, -EBADMSG);
+	assert_int_equal(r->kept.old, 1);
+	assert_string_equal(r->why, "the target: a migration: section kept (one): version 2; this "
+				    "Kinglet knows versions 1 to 1");
 }
 
 /* How long each direction is. */
@@ -749,6 +836,8 @@ int main(void)
 		TEST(test_a_machine_moves),
 		TEST(test_pages_are_cleared_before_they_are_read),
 		TEST(test_ram_is_cleared_part_by_part),
+		TEST(test_an_older_release_moves_to_a_newer_one),
+		TEST(test_a_newer_release_stays_and_says_what_is_newer),
 		TEST(test_a_cut_on_the_way_to_the_target_leaves_one_machine),
 		TEST(test_a_cut_on_the_way_to_the_source_leaves_one_machine),
 		TEST(test_a_hostile_target_changes_nothing),

@@ -335,12 +335,62 @@ static void test_no_guest_runs_at_a_target_that_fails(void **state)
 	assert_true(failed > total / 2);
 }
 
+/* FRAME_STATE's payload. (docs/migration.md, docs/state.md) */
+static uint8_t *state_in(struct peer *peer, uint8_t **end)
+{
+	struct frame_header header;
+
+	for (size_t at = 0; at < peer->len; at += sizeof(header) + le32_get(header.len)) {
+		memcpy(&header, peer->stream + at, sizeof(header));
+		if (le32_get(header.type) != FRAME_STATE)
+			continue;
+		*end = peer->stream + at + sizeof(header) + le32_get(header.len);
+		return peer->stream + at + sizeof(header);
+	}
+	fail_msg("no state");
+	return NULL;
+}
+
+/* Whatever part a later release has changed, it is named to the source, and no guest runs here. */
+static void test_each_section_of_a_newer_release_is_refused_by_name(void **state)
+{
+	struct rig *r = *state;
+	struct peer *peer = r->owner;
+	uint8_t *section, *end = NULL;
+	unsigned count = 0;
+	char name[160];
+
+	move(r, 0);
+	for (section = state_in(peer, &end) + 16; section < end; count++) {
+		size_t table = section[14], owner = section[15];
+		size_t len = 16 + table + owner + get_le32(section + 8);
+		uint8_t version = section[12];
+
+		section[12] = 99;
+		put_le64(section, bytes_hash(section + 8, len - 8));
+		arrive(r, 0);
+		snprintf(name, sizeof(name), "section %.*s%s%.*s%s: version 99; this Kinglet knows",
+			 (int)table, section + 16, owner ? " (" : "", (int)owner,
+			 section + 16 + table, owner ? ")" : "");
+		if (!strstr(peer->why, name))
+			fail_msg("%s: %s", name, peer->why);
+		assert_true(!r->entries && !peer->ready && r->verdict.status == 101);
+		section[12] = version;
+		put_le64(section, bytes_hash(section + 8, len - 8));
+		section += len;
+	}
+	assert_in_range(count, 20, 200);
+	arrive(r, 0);
+	assert_true(r->verdict.status == 7 && peer->runs);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		FAULT_TEST(test_a_machine_that_does_not_move_is_not_logged),
 		FAULT_TEST(test_the_guest_goes_on_after_a_migration_that_fails),
 		FAULT_TEST(test_no_guest_runs_at_a_target_that_fails),
+		FAULT_TEST(test_each_section_of_a_newer_release_is_refused_by_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
