@@ -1,5 +1,5 @@
 # A folder of the host by a virtiofsd of Kinglet's own, for user 1000: written, and read-only; both
-# ends of it. No process stays.
+# ends of it, and that of one virtiofsd alone. No process stays.
 # arch: x86_64
 chmod 666 /dev/kvm
 chmod 755 .
@@ -26,13 +26,22 @@ cp /fs/pattern /fs/copy
 cmp /fs/copy /ro/pattern
 must_fail touch /ro/new
 echo 'scenario: ready'
-read -r _
+read -r word
+if [ $word = killed ]; then
+	(
+		cat /fs/pattern >/dev/null || :
+		echo 'scenario: answered'
+	) &
+	cmp /ro/copy /ro/pattern
+	echo 'scenario: goes on'
+	read -r word
+fi
 umount /fs
 END
 vm_start run "$BZIMAGE" --initrd initrd --share folder --share folder,tag=same,readonly \
 	--append "$cmdline"
 await_output 'scenario: ready'
-echo >&"$keyboard"
+echo end >&"$keyboard"
 vm_wait
 cat console messages
 expect_status 0
@@ -43,6 +52,17 @@ expect_same folder/pattern folder/copy
 vm_start run "$BZIMAGE" --initrd initrd --share folder --share folder,tag=same,readonly \
 	--append "$cmdline"
 await_output 'scenario: ready'
+pkill -KILL -f 'virtiofsd.* source=/.*/folder '
+await_message() {
+	timeout 60 bash -c 'until grep -q -- "$0" messages; do sleep 0.1; done' "$1" ||
+		fail "no '$1' on standard error"
+}
+await_message "^kinglet: share $PWD/folder: virtiofsd has ended (killed by SIGKILL)$"
+await_message '^kinglet: virtio-fs 0: its virtiofsd has ended (needs a reset)$'
+echo killed >&"$keyboard"
+await_output 'scenario: goes on'
+cat console messages
+must_fail grep answered console
 pkill -KILL kinglet
 vm_wait
 timeout 20 bash -c 'while pgrep virtiofsd; do sleep 0.1; done' || fail 'virtiofsd still runs'
