@@ -121,6 +121,22 @@ static void kernel_without_virtiofs_is_refused_by_name(void **state)
 	end(&options);
 }
 
+/* It was warned of, too. */
+static void folder_without_modules_is_refused_in_one_line(void **state)
+{
+	struct run_options options;
+	struct capture capture;
+	char said[500];
+
+	assert_int_equal(system("rm $D/modules/modules.dep"), 0);
+	capture_stderr_begin(&capture);
+	assert_int_equal(build(&options, *state, "", ""), -ENOENT);
+	capture_stderr_end(&capture, said, sizeof(said));
+	assert_non_null(strstr(said, "/modules: has no modules.dep, nor has "));
+	assert_ptr_equal(strchr(said, '\n'), said + strlen(said) - 1);
+	end(&options);
+}
+
 /* A kernel with all built in needs none. */
 static void kernel_without_modules_is_warned_of(void **state)
 {
@@ -149,6 +165,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(init_is_that_of_the_command_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(kernel_without_virtiofs_is_refused_by_name, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(folder_without_modules_is_refused_in_one_line,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(kernel_without_modules_is_warned_of, setup,
 						teardown),
 	};

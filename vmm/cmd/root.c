@@ -151,7 +151,7 @@ static int fill(struct root_options *root, const struct machine_config *config)
 
 	if (!ret)
 		ret = exec_base_make(&root->base, &needs, &without);
-	if (without)
+	if (!ret && without)
 		log_warning("--root: no modules of %.200s were found in /lib/modules; if virtiofs is "
 			    "not built in, give their folder as modules=DIR",
 			    config->boot.kernel);
