@@ -1,6 +1,6 @@
-# A disk of qemu-storage-daemon: read, write, flush and discard by checksum, on several queues; the
-# driver bound again, a reboot, a snapshot's refusal of nothing; a daemon that ends while nothing is
-# in flight is followed by the next one, and requests made meanwhile wait for it.
+# A disk of qemu-storage-daemon: read, write, flush and discard by checksum, on four queues, each of
+# which is used; the driver bound again and the function reset, twenty times each; a daemon that ends
+# while nothing is in flight is followed by the next one, and requests made meanwhile wait for it.
 # arch: x86_64
 random pattern 8M
 cp pattern disk.img
@@ -22,16 +22,28 @@ modprobe -a virtio_pci virtio_blk
 if grep -q again /proc/cmdline; then exit 7; fi
 
 [ "$(dd if=/dev/vda bs=1M count=8 | sha256sum)" = "$sum  -" ]
+# This daemon says at first that it has no cache, and is sent no flushes.
+echo 'write back' >/sys/block/vda/cache_type
 for i in 0 1 2 3; do
 	taskset $((1 << i)) dd if=/dev/vda of=/dev/vda bs=64k skip=$((i * 32)) seek=$((256 + i * 32)) \
 		count=32 conv=notrunc,fsync &
 done
 wait
+# Each has raised an interrupt on the CPU that used it.
+for i in 0 1 2 3; do
+	set -- $(grep "virtio[0-9]*-req.$i\$" /proc/interrupts)
+	shift $((i + 1))
+	[ "$1" -gt 0 ]
+done
 blkdiscard -o $((32 << 20)) -l $((16 << 20)) /dev/vda
+# Documentation/block/stat.rst: the 12th number is of discards, the 16th of flushes.
+set -- $(cat /sys/block/vda/stat)
+[ ${12} -gt 0 ]
+[ ${16} -ge 4 ]
 
 cd /sys/bus/virtio/drivers/virtio_blk
 device=$(echo virtio*)
-for _ in 1 2 3 4 5; do
+for _ in $(seq 20); do
 	echo $device >unbind
 	echo $device >bind
 done
@@ -39,9 +51,11 @@ cd /sys/bus/pci/drivers/virtio-pci
 device=$(echo 0000:*)
 for device in $device; do
 	[ -e /sys/bus/pci/devices/$device/virtio*/block ] || continue
-	echo $device >unbind
-	echo 1 >/sys/bus/pci/devices/$device/reset
-	echo $device >bind
+	for _ in $(seq 20); do
+		echo $device >unbind
+		echo 1 >/sys/bus/pci/devices/$device/reset
+		echo $device >bind
+	done
 done
 echo 3 >/proc/sys/vm/drop_caches
 [ "$(dd if=/dev/vda bs=1M count=8 skip=16 | sha256sum)" = "$sum  -" ]
