@@ -114,6 +114,14 @@ await_socket() {
 	done
 }
 
+# block NAME: the commands that docs/vhost.md has below the mark "tried: NAME".
+block() {
+	awk -v mark="<!-- tried: $1 -->" '
+		$0 == mark { wanted = 1 }
+		wanted && /^```/ { if (inside) exit; inside = 1; next }
+		inside' "$GUEST_TESTS/../docs/vhost.md"
+}
+
 # random FILE SIZE; sum FILE: sha256, for comparison with a guest's.
 random() {
 	head -c "$2" /dev/urandom >"$1"

@@ -1,16 +1,40 @@
-# vDPA: a simulated disk, a simulated network card that sends back what it is sent, and a disk of
-# VDUSE, by checksum; drivers bound again, a function reset, a reboot. What a host lacks is one line.
+# The commands of docs/vhost.md for vDPA. A simulated disk, a simulated network card that sends back
+# what it is sent, and a disk of VDUSE, by checksum; drivers bound again twenty times, a function
+# reset, a reboot. What a host lacks is one line.
 # arch: x86_64
-ulimit -l unlimited
 bus=/sys/bus/vdpa
 modprobe vhost_iotlb
-# One entry for each piece of RAM that lies together on the host, of which 2,048 are too few once RAM
-# has been used.
+# The page's commands use it for modules that this host's kernel comes without. One entry for each
+# piece of RAM that lies together on the host, of which 2,048 are too few once RAM has been used.
+mkdir bin
+cat >bin/modprobe <<'END'
+#!/bin/bash
 while read -r module; do
 	entries=
 	[[ $module != vhost_vdpa && $module != vdpa_sim ]] || entries=max_iotlb_entries=65536
-	insmod "$VDPA/$module.ko" $entries
+	[ $module = virtio_vdpa ] || insmod "$VDPA/$module.ko" $entries
 done <"$VDPA/order"
+END
+chmod 755 bin/modprobe
+ln -s "$KINGLET" bin/kinglet
+cp "$BZIMAGE" vmlinuz
+guest_runs <<'END'
+modprobe -a virtio_pci virtio_blk
+dd if=/dev/urandom of=/data bs=1M count=4
+for disk in vda vdb; do
+	dd if=/data of=/dev/$disk conv=fsync
+	echo 3 >/proc/sys/vm/drop_caches
+	dd if=/dev/$disk bs=1M count=4 | cmp - /data
+	echo "guest: $disk"
+done
+END
+mv initrd initrd.img
+block vdpa >commands
+cat commands
+PATH=$PWD/bin:$PATH bash -e commands </dev/null >printed 2>&1 || { cat printed && fail 'block vdpa'; }
+grep -q 'guest: vdb' printed
+insmod "$VDPA/virtio_vdpa.ko"
+ulimit -l unlimited
 trap 'for name in blk0 net0 vd0; do vdpa dev del $name; done; kill %1; rmmod $(tac "$VDPA/order")' EXIT
 
 # give NAME DRIVER
@@ -76,14 +100,14 @@ done
 
 cd /sys/bus/virtio/drivers/virtio_blk
 for device in virtio*; do
-	for _ in 1 2 3; do
+	for _ in $(seq 20); do
 		echo $device >unbind
 		echo $device >bind
 	done
 done
 cd /sys/bus/pci/drivers/virtio-pci
 for device in 0000:*; do
-	[ -e $device/virtio*/block ] || continue
+	[ -e $device/virtio*/block ] || [ -e $device/virtio*/net ] || continue
 	echo $device >unbind
 	echo 1 >/sys/bus/pci/devices/$device/reset
 	echo $device >bind
@@ -105,8 +129,10 @@ net() {
 net 4
 cd /sys/bus/virtio/drivers/virtio_net
 device=$(echo virtio*)
-echo $device >unbind
-echo $device >bind
+for _ in $(seq 20); do
+	echo $device >unbind
+	echo $device >bind
+done
 # By the control queue.
 ip link set eth0 address 52:54:00:aa:bb:dd
 net 4

@@ -45,14 +45,6 @@ fi
 END
 mv initrd initrd.img
 
-# block NAME: the lines of that block.
-block() {
-	awk -v mark="<!-- tried: $1 -->" '
-		$0 == mark { wanted = 1 }
-		wanted && /^```/ { if (inside) exit; inside = 1; next }
-		inside' "$GUEST_TESTS/../docs/vhost.md"
-}
-
 # example TEXT: README's example whose comment contains the text, with the commands for root.
 example() {
 	awk -v text="$1" 'index($0, text) { wanted = 1 } wanted && !NF { exit } wanted' \
