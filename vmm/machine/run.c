@@ -308,9 +308,10 @@ static void save(struct vm *vm)
 				     NULL);
 }
 
+/* One that has moved is not here to be saved. */
 void run_check_saved(struct vm *vm)
 {
-	if (vm->config->snapshot && !vm->config->snapshot_cached && !vm->saved)
+	if (vm->config->snapshot && !vm->config->snapshot_cached && !vm->saved && !vm->moving)
 		ending_fail(&vm->ending, OUTCOME_HOST, 0, "%s",
 			    vm->save_tried ? "the snapshot could not be saved" :
 					     "no snapshot was saved: nothing asked for it");
