@@ -154,7 +154,7 @@ def accepts(path):
 
 def listens():
     """--incoming unix:, and a command as the target, whose guest has no terminal."""
-    machine = new("m0", "--explain")
+    machine = new("m0", "--explain", "--explain=html", "page.html")
     target = Machine("m1", "run", "--incoming", "unix:m1.at")
     while not accepts("m1.at"):
         if target.process.poll() is not None:
@@ -162,6 +162,10 @@ def listens():
         os.sched_yield()
     run("migrate", "m0", "unix:m1.at")
     machine.ended(errors="migration: the machine runs at unix:m1.at; it stood still for")
+    with open("page.html", encoding="utf-8") as page:
+        if not re.search("<h2>Migration</h2>.*<td>1</td>.*<td>[0-9]+, standing still</td>.*<p>It stood "
+                         "still for [0-9.]+ ms, and then ran at the target", page.read(), re.S):
+            fail("its page has not the rounds")
     target.echoes()
     run("migrate", "m1", f"exec:exec {kinglet} run --incoming fd=0 --name m2 2>/dev/null")
     target.ended()

@@ -159,6 +159,40 @@ static void test_page(void **state)
 	assert_string_equal(printed + strlen(printed) - 8, "</html>\n");
 }
 
+#define MOVE(round, bytes, sent, ns, more)                                                         \
+	FACT("move", "\"round\":" round ",\"bytes\":" bytes ",\"sent\":" sent ",\"total_ns\":" ns more)
+#define ROUND(name, numbers) "<tr><td>" name "</td><td class=\"n\">" numbers "</td><td class=\"b\">"
+#define NEXT "</td><td class=\"n\">"
+
+/* A migration that failed in its first round; one that got there in 4 s. */
+static void test_page_of_migrations(void **state)
+{
+	static const char *const shown[] = {
+		ROUND("1", "2.0" NEXT "0.0" NEXT "0.0" NEXT "0.0" NEXT "0.0"),
+		"</table></div>\n<p>It did not get to the target.</p>\n<div class=\"scroll\">",
+		ROUND("1", "3.0" NEXT "2.0" NEXT "2.0" NEXT "0.0" NEXT "1000.0")
+			"<div class=\"bar\"><i class=\"skip\" style=\"width:0.00%\"></i>"
+			"<i style=\"width:25.00%\"></i></div></td></tr>\n",
+		ROUND("2, standing still", "1.5" NEXT "1.0" NEXT "0.3" NEXT "1000.0" NEXT "3000.0")
+			"<div class=\"bar\"><i class=\"skip\" style=\"width:25.00%\"></i>"
+			"<i class=\"two\" style=\"width:75.00%\"></i></div></td></tr>\n</table></div>\n"
+			"<p>It stood still for 2500.0 ms, and then ran at the target.</p>\n",
+	};
+
+	(void)state;
+	assert_int_equal(print(HEAD THREAD
+		MOVE("1", "2097152", "0", "0", "")
+		MOVE("1", "3145728", "1048576", "0", "")
+		MOVE("2", "1572864", "3145728", "1000000000", ",\"stands\":1")
+		MOVE("2", "0", "4194304", "4000000000", ",\"stands\":1,\"stood_ns\":2500000000")
+		"\n]}\n", trace_print_page), 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(shown); i++)
+		assert_printed(shown[i]);
+	assert_int_equal(print(HEAD THREAD FACT("move", "") "\n]}\n", trace_print_page), 0);
+	assert_int_equal(print(HEAD THREAD "\n]}\n", trace_print_page), 0);
+	assert_null(strstr(printed, "Migration"));
+}
+
 static bool is_whole(const char *text)
 {
 	FILE *in = fmemopen((void *)text, strlen(text), "r");
@@ -217,6 +251,7 @@ int main(void)
 		cmocka_unit_test(test_costs),
 		cmocka_unit_test(test_costs_of_the_whole_run),
 		cmocka_unit_test(test_page),
+		cmocka_unit_test(test_page_of_migrations),
 		cmocka_unit_test(test_a_trace_that_was_cut_off),
 		cmocka_unit_test(test_too_much_is_refused),
 		cmocka_unit_test(test_refuses_what_is_no_trace),

@@ -7,11 +7,6 @@
 
 #include <string.h>
 
-static double percent(uint64_t part, uint64_t whole)
-{
-	return whole ? 100.0 * (double)part / (double)whole : 0;
-}
-
 static void print_number(FILE *out, uint64_t number, const char *after)
 {
 	fprintf(out, "<div><b>%llu</b><span>%s</span></div>\n", (unsigned long long)number, after);
@@ -36,15 +31,6 @@ static void print_run(FILE *out, const struct trace *trace, const cJSON *run)
 		page_print(out, "<p>", trace_string(run, "detail"), "</p>\n");
 }
 
-/* A bar for `part` of `whole`, starting at `from`. */
-static void print_bar(FILE *out, uint64_t from, uint64_t part, uint64_t whole)
-{
-	fprintf(out,
-		"<td class=\"b\"><div class=\"bar\"><i class=\"skip\" style=\"width:%.2f%%\"></i>"
-		"<i style=\"width:%.2f%%\"></i></div></td>",
-		percent(from, whole), percent(part, whole));
-}
-
 static void print_timeline(FILE *out, const struct trace *trace)
 {
 	fputs("<h2>Timeline</h2>\n<div class=\"scroll\"><table>\n<tr><th>phase</th><th>what happens"
@@ -57,7 +43,7 @@ static void print_timeline(FILE *out, const struct trace *trace)
 		page_print(out, "<td>", phase->what, "</td>");
 		fprintf(out, "<td class=\"n\">%.2f</td><td class=\"n\">%.2f</td>",
 			trace_ms(phase->at), trace_ms(phase->lasts));
-		print_bar(out, phase->at, phase->lasts, trace->end);
+		page_print_bar(out, "", phase->at, phase->lasts, trace->end);
 		fputs("</tr>\n", out);
 	}
 	fputs("</table></div>\n", out);
@@ -89,7 +75,7 @@ static void print_vcpus(FILE *out, const struct trace *trace)
 			"<i style=\"width:%.2f%%\"></i>"
 			"<i class=\"two\" style=\"width:%.2f%%\"></i></div></td></tr>\n",
 			(unsigned long long)vcpu->count, trace_ms(vcpu->ns), trace_ms(exits),
-			percent(vcpu->ns, whole), percent(exits, whole));
+			page_percent(vcpu->ns, whole), page_percent(exits, whole));
 	}
 	fputs("</table>\n", out);
 }
@@ -109,7 +95,7 @@ static void print_costs(FILE *out, const struct costs *costs, const char *what)
 			"<td class=\"n\">%.1f</td>",
 			(unsigned long long)cost->count, trace_ms(cost->ns),
 			(double)cost->ns / 1e3 / (double)cost->count);
-		print_bar(out, 0, cost->ns, costs->costs[0].ns);
+		page_print_bar(out, "", 0, cost->ns, costs->costs[0].ns);
 		fputs("</tr>\n", out);
 	}
 	fputs("</table></div>\n", out);
@@ -131,6 +117,7 @@ void trace_print_page(FILE *out, const struct trace *trace)
 	      "<p>Why the guest was left for Kinglet, and how long it waited there.</p>\n",
 	      out);
 	print_costs(out, &trace->sums[TRACE_EXITS], "cause");
+	page_print_moves(out, trace);
 	page_print_machine(out, trace);
 	fputs("<h2>Calls of the kernel</h2>\n<p>Every ioctl but KVM_RUN.</p>\n", out);
 	print_costs(out, &trace->sums[TRACE_CALLS], "request");

@@ -18,7 +18,7 @@
 #define ULL(x) ((unsigned long long)(x))
 
 /* The track of the phases: no thread can have this number (Linux, PID_MAX_LIMIT). */
-enum { PHASE_TRACK = (4 << 20) + 1 };
+enum { PHASE_TRACK = (4 << 20) + 1, MOVES_MAX = 1000 };
 
 /* `fmt` are its arguments in JSON. */
 static void __printf(3, 4) tell(struct watch *watch, const char *name, const char *fmt, ...)
@@ -201,6 +201,21 @@ void trace_machine(struct watch *watch)
 	tell_areas(watch);
 	tell_functions(watch);
 	tell_ports(watch);
+}
+
+/* --- Migrations ------------------------------------------------------------------------------- */
+
+/* One begins with round 1. A client may try as often as it likes; a trace has so many facts. */
+void trace_move(struct watch *watch, const struct machine_progress *progress)
+{
+	if (!watch->facts || watch->moves == MOVES_MAX)
+		return;
+	watch->moves++;
+	tell(watch, "move",
+	     "\"round\":%u,\"bytes\":%llu,\"sent\":%llu,\"total_ns\":%llu,\"stands\":%u,"
+	     "\"stood_ns\":%llu",
+	     progress->round, ULL(progress->left), ULL(progress->sent), ULL(progress->total_ns),
+	     progress->stands, ULL(progress->stood_ns));
 }
 
 /* --- The run ---------------------------------------------------------------------------------- */

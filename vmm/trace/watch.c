@@ -392,6 +392,11 @@ static int built(void *owner, const struct machine_parts *parts)
 	return 0;
 }
 
+static void moves(void *owner, const struct machine_progress *progress)
+{
+	trace_move(owner, progress);
+}
+
 static void stopped(void *owner, const struct verdict *verdict)
 {
 	(void)verdict;
@@ -401,6 +406,7 @@ static void stopped(void *owner, const struct verdict *verdict)
 const struct machine_observer_ops watch_ops = {
 	.begin = begin,
 	.built = built,
+	.moves = moves,
 	.stopped = stopped,
 	.gone = gone,
 	.phase = see_phase,

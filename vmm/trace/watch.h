@@ -68,6 +68,7 @@ struct watch {
 	FILE *facts;
 	char *facts_text;
 	size_t facts_len;
+	unsigned moves; /* facts about migrations */
 };
 
 /* --- explain.c: the narration. The event's own thread. --- */
@@ -104,6 +105,8 @@ void trace_add_string(struct text *out, const char *string);
 /* --- trace_facts.c: the facts about the run as a whole. Machine's thread. --- */
 
 __must_check int trace_begin(struct watch *watch);
+/* A migration gets on. */
+void trace_move(struct watch *watch, const struct machine_progress *progress);
 /* The machine as it is now; no vCPU runs. */
 void trace_machine(struct watch *watch);
 /* The rest: phases, costs, verdict. All threads except this and the main one have ended. */
