@@ -197,7 +197,7 @@ static int fill_pages(struct migrate_target *target, uint32_t len, uint64_t *lef
 		ret = pages_place(target->mem, &header, len, &to);
 	if (ret == -EBADMSG)
 		return refuse(target, ret, "pages that are not of this machine's RAM");
-	if (ret < 0)
+	if (ret < 0 || !to)
 		return lost(target, ret);
 	if ((uint64_t)ret > *left)
 		return refuse(target, -EBADMSG, "more than %d times its RAM", RAM_MAX);
