@@ -166,12 +166,12 @@ static int parse_item(const struct option *option, const char *text, char *item,
 	size_t name_len = strcspn(item, "=");
 	const char *value = item[name_len] ? item + name_len + 1 : NULL;
 	const int index = item_key(keys, item, first);
-	const struct option *key = index < 0 ? NULL : &keys->table[index];
+	const struct option *key = &keys->table[index > 0 ? index : 0];
 	char why[160];
 	uint64_t bit;
 	void *field;
 
-	if (!key) {
+	if (index < 0) {
 		item[name_len] = '\0';
 		log_unknown_key(option, text, item, first, value);
 		return -EINVAL;

@@ -77,10 +77,11 @@ static cJSON *hand_over(struct request *request, void (*run)(struct job *job))
 							request->server->patience_ns;
 	job->passed_fd = request->verb->takes_fd ? steal_fd(&request->client->passed_fd) : -1;
 	for (unsigned i = 0; i < VERB_ARGS; i++) {
-		const char *text = cJSON_GetStringValue(request->args[i]);
+		const cJSON *arg = request->args[i];
+		const char *text = cJSON_GetStringValue(arg);
 
-		if (cJSON_IsNumber(request->args[i]))
-			job->number = request->args[i]->valuedouble;
+		if (arg && cJSON_IsNumber(arg))
+			job->number = arg->valuedouble;
 		if (text)
 			snprintf(job->texts[i], JOB_TEXT_MAX, "%s", text);
 	}

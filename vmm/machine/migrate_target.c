@@ -189,7 +189,7 @@ int migrate_target_hello(struct migrate_target *target)
 static int fill_pages(struct migrate_target *target, uint32_t len, uint64_t *left)
 {
 	struct pages_header header;
-	uint8_t *to;
+	uint8_t *to = NULL;
 	int ret = len < sizeof(header) ? -EBADMSG : read_bytes(target, &header, sizeof(header));
 
 	len -= (uint32_t)sizeof(header);
