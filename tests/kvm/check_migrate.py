@@ -231,8 +231,27 @@ def stays():
     machine.echoes()
     half_there()
     machine.echoes()
+    panicked()
     machine.process.stdin.write(b"\0")
     machine.ended()
+
+
+def panicked():
+    """The last words of a guest are its own, also where they are those of a machine that moved."""
+    listener, place = socket.socket(socket.AF_UNIX), Place("m4")
+    listener.bind("panics.sock")
+    listener.listen(1)
+    command = migrate("./panics.sock", place)
+    with listener, place.listener, listener.accept()[0].makefile("rw") as client:
+        client.write('{"kinglet":"1","protocol":1}\n')
+        client.flush()
+        for _ in "info", "events", "migrate":
+            request = json.loads(client.readline())
+            client.write(json.dumps({"id": request["id"], "ok": {"can_move": True}}) + "\n")
+            client.flush()
+        client.write('{"event":"ended","outcome":"panic","status":102,"detail":"moved to x"}\n')
+        client.flush()
+        end(command, 101, "ended before it had moved: moved to x")
 
 
 def half_there():

@@ -88,6 +88,13 @@ static const struct outcome_word {
 	{ "ended", EXIT_HOST, "ended before it had moved: " },
 };
 
+/* The verdict's detail may be a guest's own words, but not that of this outcome. */
+static bool has_moved(const cJSON *ended)
+{
+	return !strcmp(string_of(ended, "outcome"), outcome_word(OUTCOME_QUIT)) &&
+	       !strncmp(string_of(ended, "detail"), "moved to ", 9);
+}
+
 /* Whether it is known how it ended. */
 static bool hear_event(struct mover *mover, const cJSON *object)
 {
@@ -99,7 +106,7 @@ static bool hear_event(struct mover *mover, const cJSON *object)
 		if (strcmp(event, outcomes[i].event) != 0)
 			continue;
 		close_line(mover);
-		if (!strcmp(event, "ended") && !strncmp(detail, "moved to ", 9)) {
+		if (!strcmp(event, "ended") && has_moved(object)) {
 			mover->status = EXIT_SUCCESS;
 			log_plain("%.200s", detail);
 			return true;
