@@ -1,7 +1,8 @@
 # The guest's link follows its tap: down, up, without a carrier, removed; and when the link comes
 # back, the guest announces itself, now to another bridge. In another network namespace the link
 # stays up until the tap is removed.
-# cases: vhost local namespace
+# cases: vhost
+# cases x86_64: local namespace
 mac=52:54:00:12:34:56
 ip link add br0 type bridge
 ip link add br1 type bridge

@@ -1,5 +1,6 @@
 # What the host lacks for a SCSI disk is reported in one line, with status 101; an unsuitable file
 # has status 100.
+# arch: x86_64
 truncate -s 1M disk.img
 truncate -s 1000 odd.img
 chmod 755 .

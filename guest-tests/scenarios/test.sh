@@ -1,6 +1,7 @@
 # kinglet test on Linux guests: their output and the way they end determine verdict, exit status and
 # reports.
-# cases: outcomes place
+# cases: outcomes
+# cases x86_64: place
 check=$GUEST_TESTS/../tests/kvm/check-report
 words='console=ttyS0 quiet panic=-1'
 

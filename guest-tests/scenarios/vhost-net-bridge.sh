@@ -1,5 +1,6 @@
 # Two guests on a bridge, one with frames carried by the kernel and one by Kinglet; and a guest
 # without MSI-X, whose interrupts pass through Kinglet.
+# arch: x86_64
 ip link add br0 type bridge
 ip link set br0 up
 for tap in net0 net1; do

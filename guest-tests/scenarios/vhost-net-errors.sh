@@ -1,4 +1,5 @@
 # What the host may lack: one line and status 101, or a warning where vhost is optional.
+# arch: x86_64
 ip tuntap add net0 mode tap vnet_hdr
 ip link set net0 up
 trap 'chmod 600 /dev/vhost-net; ip link delete net0' EXIT

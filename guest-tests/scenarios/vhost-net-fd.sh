@@ -1,6 +1,7 @@
 # Network cards on inherited descriptors, for a Kinglet that may not open the devices: two queues of
 # a tap with their vhosts, and two of a macvtap, with the kernel and without; and errors of such
 # descriptors.
+# arch: x86_64
 # cases: tap macvtap errors
 nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups)
 cp "$KINGLET" kinglet

@@ -1,6 +1,7 @@
 # A vhost-user daemon dies by SIGKILL 20 times while four CPUs write and read back; the next one goes on
 # with what was in flight, which the inflight region tells: nothing is lost, and nothing is done twice
 # (a head that is used twice is a complaint of the driver). Then a reboot in the process.
+# arch: x86_64
 truncate -s 16M disk.img
 # daemon_start LIFE
 daemon_start() {
