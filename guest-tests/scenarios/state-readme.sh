@@ -1,4 +1,4 @@
-# README's examples of a machine that is spoken to, saved and forked, exactly as written there.
+# README's examples of a machine that is spoken to, saved, moved and forked, exactly as written there.
 # arch: x86_64
 export XDG_RUNTIME_DIR=$PWD
 chmod 700 .
@@ -44,6 +44,33 @@ for text in '^demo +[0-9]+ +running +1 +256 MiB +vmlinuz$' '^[1-9][0-9]*$' '"sta
 	'^ *rip +0x' '^demo: it is saved' '^outcome=quit status=0'; do
 	grep -qaE "$text" printed || fail "no '$text'"
 done
+
+# The saved machine, which waits for its line, moves to another process, and to "another host": one
+# with a runtime folder of its own, by an ssh that runs its command there.
+mkdir -m 700 host
+cat >bin/ssh <<'END'
+#!/bin/sh
+[ "$1" = host ] && shift && XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR/host exec sh -c "$*"
+END
+chmod +x bin/ssh
+example 'kinglet run --incoming unix:/tmp/there' | sed -n 's/^\$ //p' >lines
+cat lines
+[ "$(wc -l <lines)" = 3 ] || fail 'other examples of a migration than expected'
+{
+	echo 'mkfifo line; sleep 1000 >line & kinglet restore saved --name demo <line &'
+	echo 'until kinglet info demo >info 2>&1; do sleep 0.2; done'
+	sed -n 1p lines
+	echo 'until grep -q " 00010000 .* /tmp/there$" /proc/net/unix; do sleep 0.2; done'
+	sed 1d lines
+	# shellcheck disable=SC2016 # for the inner shell
+	echo 'export XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR/host; kinglet info there; kinglet stop there --now'
+	echo 'while kinglet info there >info 2>&1; do sleep 0.2; done'
+	echo 'kill %1; wait'
+} >commands
+bash -e commands </dev/null >printed 2>&1 || { cat printed; fail 'the commands of the migration'; }
+cat printed
+[ "$(grep -c ' ms of them standing still' printed)" -ge 2 ] || fail 'not moved twice'
+grep -q '^state  *running' printed || fail 'it does not run there'
 
 {
 	cat <<'END'
