@@ -55,12 +55,15 @@ static uint64_t number(const char *text)
 	return strtoull(text, NULL, 10);
 }
 
-static struct sockaddr_in address(const char *host, const char *port)
+/* One of IPv4 as IPv6 has it (RFC 4291, 2.5.5.2). */
+static struct sockaddr_in6 address(const char *host, const char *port)
 {
-	struct sockaddr_in addr = { .sin_family = AF_INET,
-				    .sin_port = htons((uint16_t)number(port)) };
+	struct sockaddr_in6 addr = { .sin6_family = AF_INET6,
+				     .sin6_port = htons((uint16_t)number(port)) };
+	char text[INET6_ADDRSTRLEN];
 
-	if (inet_pton(AF_INET, host, &addr.sin_addr) != 1) {
+	snprintf(text, sizeof(text), "%s%s", strchr(host, ':') ? "" : "::ffff:", host);
+	if (inet_pton(AF_INET6, text, &addr.sin6_addr) != 1) {
 		errno = EINVAL;
 		die(host);
 	}
@@ -69,7 +72,7 @@ static struct sockaddr_in address(const char *host, const char *port)
 
 static int open_socket(int type)
 {
-	int fd = socket(AF_INET, type, 0), size = 1 << 20;
+	int fd = socket(AF_INET6, type, 0), size = 1 << 20;
 
 	if (fd < 0)
 		die("socket");
@@ -148,7 +151,7 @@ static void serve_stream(int fd)
 	}
 }
 
-static void tcp(const struct sockaddr_in *to, uint64_t bytes, bool send_them)
+static void tcp(const struct sockaddr_in6 *to, uint64_t bytes, bool send_them)
 {
 	const struct request request = { .bytes = bytes, .send = !send_them };
 	double start = now();
@@ -192,7 +195,7 @@ static uint64_t check(const uint64_t *datagram, size_t size, ssize_t len)
 	return datagram[0];
 }
 
-static void udp(const struct sockaddr_in *to, uint64_t count, size_t size)
+static void udp(const struct sockaddr_in6 *to, uint64_t count, size_t size)
 {
 	static uint64_t datagram[MAX_DATAGRAM / 8 + 1];
 	struct pollfd pfd = { .fd = open_socket(SOCK_DGRAM), .events = POLLIN };
@@ -231,7 +234,7 @@ static void serve_datagrams(int fd)
 	static char datagram[MAX_DATAGRAM];
 
 	for (;;) {
-		struct sockaddr_in from;
+		struct sockaddr_in6 from;
 		socklen_t len = sizeof(from);
 		ssize_t n = recvfrom(fd, datagram, sizeof(datagram), 0, (struct sockaddr *)&from,
 				     &len);
@@ -243,7 +246,7 @@ static void serve_datagrams(int fd)
 
 /* ---------------------------------------------------------------------------------------------- */
 
-static int bound(int type, const struct sockaddr_in *addr)
+static int bound(int type, const struct sockaddr_in6 *addr)
 {
 	int fd = open_socket(type), on = 1;
 
@@ -255,7 +258,7 @@ static int bound(int type, const struct sockaddr_in *addr)
 
 static void serve(const char *port)
 {
-	const struct sockaddr_in any = address("0.0.0.0", port);
+	const struct sockaddr_in6 any = address("::", port);
 	int stream = bound(SOCK_STREAM, &any), datagrams = bound(SOCK_DGRAM, &any);
 
 	if (listen(stream, 8))
@@ -282,7 +285,7 @@ int main(int argc, char **argv)
 	if (argc == 3 && !strcmp(argv[1], "serve")) {
 		serve(argv[2]);
 	} else if ((argc == 5 || argc == 6) && !strcmp(argv[1], "tcp")) {
-		const struct sockaddr_in to = address(argv[2], argv[3]);
+		const struct sockaddr_in6 to = address(argv[2], argv[3]);
 
 		if (argc == 5 || !strcmp(argv[5], "out"))
 			tcp(&to, number(argv[4]) << 20, true);
@@ -290,7 +293,7 @@ int main(int argc, char **argv)
 			tcp(&to, number(argv[4]) << 20, false);
 	} else if (argc == 6 && !strcmp(argv[1], "udp") && number(argv[5]) >= 8 &&
 		   number(argv[5]) <= MAX_DATAGRAM && number(argv[4])) {
-		const struct sockaddr_in to = address(argv[2], argv[3]);
+		const struct sockaddr_in6 to = address(argv[2], argv[3]);
 
 		udp(&to, number(argv[4]), number(argv[5]) & ~7UL);
 	} else {
