@@ -68,8 +68,8 @@ __must_check int vhost_user_get_config(struct vhost_user *user);
 bool vhost_user_rests(const struct vhost_user *user, bool recorded);
 
 /*
- * Reads a request of the daemon, and answers one that it may make. Negative errno: it keeps to no
- * rule, or has gone.
+ * Reads a request of the daemon, if there is one, and answers one that it may make. Negative errno:
+ * it keeps to no rule, or has gone.
  */
 __must_check int vhost_user_serve_request(struct vhost_user *user);
 

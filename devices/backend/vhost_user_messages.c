@@ -4,6 +4,7 @@
 #include "vhost_user_internal.h"
 
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 enum { DRAIN_POLL_NS = 1000000 };
@@ -293,9 +294,12 @@ void vhost_user_write_config(struct vhost *vhost, unsigned off, const void *buf,
 int vhost_user_serve_request(struct vhost_user *user)
 {
 	struct vhost_user_message message;
-	int ret = vhost_user_receive(user->requests.fd, &message, NULL, user->peer.deadline);
 	bool known, answered;
+	int ret;
 
+	if (recv(user->requests.fd, &message, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN)
+		return 0;
+	ret = vhost_user_receive(user->requests.fd, &message, NULL, user->peer.deadline);
 	if (ret)
 		return ret;
 	known = message.header.request == VHOST_USER_BACKEND_CONFIG_CHANGE;

@@ -398,6 +398,22 @@ static void test_configuration_space(void **state)
 	assert_int_equal(f->transport.config_changes, 1);
 }
 
+/* The loop may have an event in hand that was of the last daemon's socket. */
+static void test_nothing_is_asked(void **state)
+{
+	struct fixture *f = *state;
+	struct vhost_user *user;
+
+	open_and_start(f);
+	user = user_of_device(f);
+	user->requests.fn(&user->requests, EPOLLIN);
+	assert_true(user->requests.fd >= 0);
+	f->daemon.config[0] = 200;
+	fake_daemon_ask(&f->daemon, 2, 1, 0);
+	while (!f->transport.config_changes)
+		assert_true(mock_env_wait(&f->env, 5000));
+}
+
 static void test_write_log(void **state)
 {
 	struct fixture *f = *state;
@@ -929,6 +945,7 @@ int main(void)
 		TEST(test_status_of_a_daemon_that_does_not_agree),
 		TEST(test_daemon_without_extensions),
 		TEST(test_configuration_space),
+		TEST(test_nothing_is_asked),
 		TEST(test_write_log),
 		TEST(test_changes_have_time_of_their_own),
 		TEST(test_daemon_that_cannot_log),
