@@ -67,11 +67,13 @@ required() {
 }
 
 # interval <NUMBERS, one a line: their median, and its 95 % confidence interval, taken from order
-# statistics, which holds for any distribution.
+# statistics, which holds for any distribution. Nothing for nothing: then no bound is met.
 interval() {
 	sort -g | awk '
 		{ v[NR] = $1 }
 		END {
+			if (!NR)
+				exit
 			# Probability that at most k of them are below the true median.
 			for (k = 0; k < NR / 2; k++) {
 				choose = k ? choose * (NR - k + 1) / k : 1
