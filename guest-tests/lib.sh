@@ -72,6 +72,33 @@ vm_wait() {
 	wait "$vm" || status=$?
 }
 
+# resets_start ARGUMENT...: the bare-metal guest "resets", which resets its devices in three ways and
+# then waits. resets_again N: it reboots and does so again, N times. resets_end: it ends.
+resets_start() {
+	local guest
+	guest=$(dirname "$TOOLS")/payloads/resets
+	[ -e "$guest.elf" ] && guest+=.elf || guest+=.img # as on x86_64, or on arm64
+	vm_start run "$guest" --memory 16M --rng off --console off --on-reboot restart "$@"
+	await_output works
+}
+
+resets_again() {
+	local i
+	for ((i = 0; i < $1; i++)); do
+		: >console
+		printf r >&"$keyboard"
+		await_output works
+	done
+}
+
+resets_end() {
+	printf q >&"$keyboard"
+	vm_wait
+	cat console messages
+	expect_status 0
+	must_fail grep 'needs a reset\|warning' messages
+}
+
 open_keyboard() {
 	rm -f keys
 	mkfifo keys

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A network card and a SCSI disk, whichever is present, reset twelve times with requests in flight:
- * by their status register, by function-level reset, and by clearing bus mastering, as a kernel
- * does before kexec. Each time they restart in other memory; no byte of the old memory may change
- * any more. Then the machine is rebooted under load for each 'r' of serial input; 'q' ends.
+ * A network card, a disk and a SCSI disk, whichever is present, reset three times with requests in
+ * flight: by their status register, by function-level reset, and by clearing bus mastering, as a
+ * kernel does before kexec. Each time they restart in other memory; no byte of the old memory may
+ * change any more. Then the machine is rebooted under load for each 'r' of serial input; 'q' ends.
  *
- * The tap has the address 10.9.0.1, for which the card keeps asking; the disk holds "kinglet\n"
+ * The tap has the address 10.9.0.1, for which the card keeps asking; the disks hold "kinglet\n"
  * throughout.
  *
  *	printf rrq | kinglet run resets.elf --net tap=tap0 --scsi path=disk.img --on-reboot restart
@@ -14,16 +14,25 @@
 #include "virtio.h"
 
 enum {
-	RESETS = 12,
+	RESETS = 3, /* one of each kind */
 	NET_RX = 0,
 	NET_TX = 1,
 	NET_HEADER = 12,
 	FRAME = NET_HEADER + 1514, /* the largest */
+	QUESTION = NET_HEADER + 42,
 	FRAMES = 50, /* each way before a reset */
-	SCSI_REQUESTS = 2, /* the queue */
-	SECTORS = 1024,
+	BLK_REQUESTS = 0, /* the queues */
+	SCSI_REQUESTS = 2,
+	BLK_SECTORS = 128,
+	SCSI_SECTORS = 1024,
 	COMMANDS = 10, /* before a reset */
 	PATTERN = 0x5a,
+};
+
+/* §5.2.6: all zero it reads from sector 0 on. */
+struct blk_request {
+	uint32_t type, reserved;
+	uint64_t sector;
 };
 
 /* §5.6.6.1, as long as the configuration space says at power-on. */
@@ -41,25 +50,28 @@ struct scsi_response {
 } __attribute__((packed));
 
 /* A chain of three descriptors, so the ring has room for two. */
-enum { SCSI_CHAIN = 3, SCSI_DEPTH = RING_SIZE / SCSI_CHAIN };
+enum { CHAIN = 3, DEPTH = RING_SIZE / CHAIN };
 
 /* All memory that devices may write to between two resets. */
 static struct area {
-	struct ring net[2], scsi;
-	uint8_t received[RING_SIZE][FRAME];
-	struct scsi_response responses[SCSI_DEPTH];
-	uint8_t data[SCSI_DEPTH][SECTORS * 512] __attribute__((aligned(8)));
+	struct ring net[2], blk, scsi;
+	uint8_t received[RING_SIZE][FRAME], sent[RING_SIZE][QUESTION];
+	uint8_t statuses[DEPTH];
+	struct scsi_response responses[DEPTH];
+	uint8_t blk_data[DEPTH][BLK_SECTORS * 512] __attribute__((aligned(8)));
+	uint8_t scsi_data[DEPTH][SCSI_SECTORS * 512] __attribute__((aligned(8)));
 } areas[2] __attribute__((aligned(4096)));
 
 static struct area *area;
 /* RFC 826: an Ethernet broadcast, "who has 10.9.0.1? Tell 10.9.0.2". */
-static const uint8_t question[] = {
+static const uint8_t question[QUESTION] = {
 	[NET_HEADER] =
 	0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x52, 0x54, 0, 0, 0, 2, 0x08, 0x06,
 	0, 1, 0x08, 0x00, 6, 4, 0, 1,
 	0x52, 0x54, 0, 0, 0, 2, 10, 9, 0, 2,
 	0, 0, 0, 0, 0, 0, 10, 9, 0, 1,
 };
+static const struct blk_request blk_request;
 static struct scsi_request request;
 static volatile unsigned interrupts, keys;
 static volatile uint8_t key;
@@ -108,6 +120,13 @@ static uint32_t await_used(volatile struct ring *r, uint16_t *seen)
 
 /* --- Network --- */
 
+/* Written anew each time: passt makes a question in shared memory into its answer. */
+static void ask(uint16_t i)
+{
+	memcpy(area->sent[i], question, QUESTION);
+	ring_add(&area->net[NET_TX], i);
+}
+
 static void net_start(struct virtio *v)
 {
 	introduce(v);
@@ -116,12 +135,12 @@ static void net_start(struct virtio *v)
 	virtio_set_ready(v);
 	for (uint16_t i = 0; i < RING_SIZE; i++) {
 		area->net[NET_TX].desc[i] = (struct descriptor){
-			(uintptr_t)question, sizeof(question), 0, 0
+			(uintptr_t)area->sent[i], QUESTION, 0, 0
 		};
 		area->net[NET_RX].desc[i] = (struct descriptor){
 			(uintptr_t)area->received[i], FRAME, DESC_WRITE, 0
 		};
-		ring_add(&area->net[NET_TX], i);
+		ask(i);
 		ring_add(&area->net[NET_RX], i);
 	}
 	virtio_kick(v, NET_TX);
@@ -134,16 +153,82 @@ static void net_work(struct virtio *v)
 	uint16_t seen[2] = { 0, 0 };
 
 	for (unsigned i = 0; i < FRAMES; i++) {
-		for (uint16_t queue = NET_RX; queue <= NET_TX; queue++) {
-			volatile struct ring *r = &area->net[queue];
-
-			ring_add(r, (uint16_t)await_used(r, &seen[queue]));
-			virtio_kick(v, queue);
-		}
+		ring_add(&area->net[NET_RX],
+			 (uint16_t)await_used(&area->net[NET_RX], &seen[NET_RX]));
+		virtio_kick(v, NET_RX);
+		ask((uint16_t)await_used(&area->net[NET_TX], &seen[NET_TX]));
+		virtio_kick(v, NET_TX);
 	}
 }
 
-/* --- SCSI --- */
+/* --- Disks --- */
+
+static void expect_words(const void *at, size_t len, uint64_t word)
+{
+	for (const uint64_t *w = at; len; w++, len -= sizeof(*w))
+		check(*w == word);
+}
+
+static void check_data(uint8_t *data, size_t len)
+{
+	uint64_t word;
+
+	memcpy(&word, "kinglet\n", sizeof(word));
+	expect_words(data, len, word);
+	data[0] = data[len - 1] = 0;
+}
+
+/* A request and the two that the device writes to. */
+static void add_chain(volatile struct ring *r, uint16_t i, struct descriptor out,
+		      struct descriptor in, struct descriptor last)
+{
+	uint16_t head = i * CHAIN;
+
+	r->desc[head] = (struct descriptor){ out.address, out.len, DESC_NEXT, head + 1 };
+	r->desc[head + 1] = (struct descriptor){ in.address, in.len, DESC_NEXT | DESC_WRITE,
+						 head + 2 };
+	r->desc[head + 2] = (struct descriptor){ last.address, last.len, DESC_WRITE, 0 };
+	ring_add(r, head);
+}
+
+#define PIECE(what) (struct descriptor){ (uintptr_t)&(what), sizeof(what), 0, 0 }
+
+static void disk_work(struct virtio *v, uint16_t queue, volatile struct ring *r,
+		      void (*check_answer)(unsigned i))
+{
+	uint16_t seen = 0;
+
+	for (unsigned i = 0; i < COMMANDS; i++) {
+		uint16_t head = (uint16_t)await_used(r, &seen);
+
+		check_answer(head / CHAIN);
+		ring_add(r, head);
+		virtio_kick(v, queue);
+	}
+}
+
+static void blk_start(struct virtio *v)
+{
+	introduce(v);
+	virtio_set_queue(v, BLK_REQUESTS, &area->blk, 0);
+	virtio_set_ready(v);
+	for (uint16_t i = 0; i < DEPTH; i++)
+		add_chain(&area->blk, i, PIECE(blk_request), PIECE(area->blk_data[i]),
+			  PIECE(area->statuses[i]));
+	virtio_kick(v, BLK_REQUESTS);
+}
+
+static void blk_check(unsigned i)
+{
+	check(area->statuses[i] == 0);
+	check_data(area->blk_data[i], sizeof(area->blk_data[i]));
+	area->statuses[i] = 0xff;
+}
+
+static void blk_work(struct virtio *v)
+{
+	disk_work(v, BLK_REQUESTS, &area->blk, blk_check);
+}
 
 static void scsi_start(struct virtio *v)
 {
@@ -153,53 +238,25 @@ static void scsi_start(struct virtio *v)
 	/* §5.6.6.1: target 1, LUN 0; READ(10) from block 0 on. */
 	request = (struct scsi_request){
 		.lun = { 1, 1, 0x40 },
-		.cdb = { 0x28, [7] = SECTORS >> 8, [8] = SECTORS & 0xff },
+		.cdb = { 0x28, [7] = SCSI_SECTORS >> 8, [8] = SCSI_SECTORS & 0xff },
 	};
-	for (uint16_t i = 0; i < SCSI_DEPTH; i++) {
-		volatile struct descriptor *chain = &area->scsi.desc[i * SCSI_CHAIN];
-		uint16_t head = i * SCSI_CHAIN;
-
-		chain[0] = (struct descriptor){ (uintptr_t)&request, sizeof(request), DESC_NEXT,
-						head + 1 };
-		chain[1] = (struct descriptor){ (uintptr_t)&area->responses[i],
-						sizeof(area->responses[i]), DESC_NEXT | DESC_WRITE,
-						head + 2 };
-		chain[2] = (struct descriptor){ (uintptr_t)area->data[i], sizeof(area->data[i]),
-						DESC_WRITE, 0 };
-		ring_add(&area->scsi, head);
-	}
+	for (uint16_t i = 0; i < DEPTH; i++)
+		add_chain(&area->scsi, i, PIECE(request), PIECE(area->responses[i]),
+			  PIECE(area->scsi_data[i]));
 	virtio_kick(v, SCSI_REQUESTS);
-}
-
-static void expect_words(const void *at, size_t len, uint64_t word)
-{
-	for (const uint64_t *w = at; len; w++, len -= sizeof(*w))
-		check(*w == word);
 }
 
 static void scsi_check(unsigned i)
 {
-	uint64_t word;
-
-	memcpy(&word, "kinglet\n", sizeof(word));
 	check(area->responses[i].response == 0 && area->responses[i].status == 0);
 	check(area->responses[i].residual == 0);
-	expect_words(area->data[i], sizeof(area->data[i]), word);
-	area->data[i][0] = area->data[i][sizeof(area->data[i]) - 1] = 0;
+	check_data(area->scsi_data[i], sizeof(area->scsi_data[i]));
 	area->responses[i].response = 0xff;
 }
 
 static void scsi_work(struct virtio *v)
 {
-	uint16_t seen = 0;
-
-	for (unsigned i = 0; i < COMMANDS; i++) {
-		uint16_t head = (uint16_t)await_used(&area->scsi, &seen);
-
-		scsi_check(head / SCSI_CHAIN);
-		ring_add(&area->scsi, head);
-		virtio_kick(v, SCSI_REQUESTS);
-	}
+	disk_work(v, SCSI_REQUESTS, &area->scsi, scsi_check);
 }
 
 /* --- All devices --- */
@@ -210,6 +267,7 @@ static const struct driver {
 	void (*work)(struct virtio *v);
 } drivers[] = {
 	{ VIRTIO_NET, net_start, net_work },
+	{ VIRTIO_BLK, blk_start, blk_work },
 	{ VIRTIO_SCSI, scsi_start, scsi_work },
 };
 enum { DRIVERS = sizeof(drivers) / sizeof(drivers[0]) };

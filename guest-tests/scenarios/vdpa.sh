@@ -1,6 +1,7 @@
 # The commands of docs/vhost.md for vDPA. A simulated disk, a simulated network card that sends back
 # what it is sent, and a disk of VDUSE, by checksum; drivers bound again twenty times, a function
-# reset, a reboot. What a host lacks is one line.
+# reset, a reboot; then twenty of these and sixty resets, with requests in flight. What a host lacks
+# is one line.
 # arch: x86_64
 bus=/sys/bus/vdpa
 modprobe vhost_iotlb
@@ -137,7 +138,7 @@ done
 ip link set eth0 address 52:54:00:aa:bb:dd
 net 4
 END
-vm_start run "$BZIMAGE" --initrd initrd --memory 256M "${devices[@]}" --on-reboot restart \
+vm_start run "$BZIMAGE" --initrd initrd --memory 128M "${devices[@]}" --on-reboot restart \
 	--append "$cmdline sum=$(sum pattern)"
 until ls -l /proc/"$vm"/fd >fds && grep -q vhost-vdpa fds; do
 	[ -s fds ] || { cat messages && exit 1; }
@@ -157,4 +158,13 @@ disk=$(as_disk blk0)
 dd if="$disk" of=copy bs=1M skip=16 count=8 iflag=direct status=none
 expect_same pattern copy
 dd if=vduse.img of=copy bs=1M skip=16 count=8 status=none
+expect_same pattern copy
+
+printf 'kinglet\n%.0s' {1..131072} >pattern
+dd if=pattern of="$disk" bs=1M oflag=direct status=none
+give blk0 vhost_vdpa
+resets_start --vdpa "$(node blk0)" --vdpa "$(node net0)"
+resets_again 20
+resets_end
+dd if="$(as_disk blk0)" of=copy bs=1M count=1 iflag=direct status=none
 expect_same pattern copy

@@ -1,5 +1,7 @@
 # A network card that passt of Debian 13 carries by vhost-user: TCP and UDP both ways by checksum, the
-# driver bound again, and a killed passt, whose successor goes on.
+# driver bound again and the function reset, twenty times each, and a killed passt, whose successor
+# goes on. Then that and a disk of qemu-storage-daemon through twenty reboots and sixty resets, with
+# requests in flight.
 # arch: x86_64
 ip tuntap add up0 mode tap
 ip addr add 10.55.0.2/24 dev up0
@@ -25,9 +27,20 @@ up
 /net-check tcp 10.55.0.1 2000 2
 cd /sys/bus/virtio/drivers/virtio_net
 device=$(echo virtio*)
-for _ in 1 2 3; do
+for _ in $(seq 20); do
 	echo $device >unbind
 	echo $device >bind
+done
+up
+/net-check tcp 10.55.0.1 2000 1
+cd /sys/bus/pci/drivers/virtio-pci
+for device in 0000:*; do
+	[ -e $device/virtio*/net ] || continue
+	for _ in $(seq 20); do
+		echo $device >unbind
+		echo 1 >/sys/bus/pci/devices/$device/reset
+		echo $device >bind
+	done
 done
 up
 /net-check tcp 10.55.0.1 2000 1
@@ -50,4 +63,14 @@ cat console messages
 expect_status 0
 expect_output 'scenario: all is right'
 expect_message 'serves it again'
+
+printf 'kinglet\n%.0s' {1..131072} >disk.img
+cp disk.img copy
+qemu-storage-daemon --blockdev file,node-name=f,filename=disk.img \
+	--export vhost-user-blk,id=e,node-name=f,addr.type=unix,addr.path=socket,writable=on &
+await_socket socket
+resets_start --net vhost-user=/tmp/passt.sock --disk vhost-user=socket
+resets_again 20
+resets_end
+expect_same copy disk.img
 rm /tmp/passt.sock
