@@ -13,7 +13,7 @@ pairs=(kinglet-user:microvm-user)
 tests=(make stat)
 counted=()
 drivers=virtiofs
-folder=/fs # the guest's
+guest_folder=/fs
 guest_network='ip addr add $address/24 dev eth0
 	ip link set eth0 up
 	mkdir /fs

@@ -19,6 +19,7 @@
 #   peers_up, peers_down  host set-up in addition to taps
 #   guest_at INDEX        address and port of that guest's rates, as the host reaches it
 #   guest_network='...'   commands of the guest that set up its network card
+#   guest_folder=PATH     what its rates works in, instead of its disk
 
 memory=128  # MiB
 limit=180   # seconds for a guest to boot
@@ -194,7 +195,7 @@ group_prepare() {
 		for disk in /dev/sda /dev/vda; do
 			[ ! -b \$disk ] || break
 		done
-		/rates serve $port ${folder-\$disk}
+		/rates serve $port ${guest_folder-\$disk}
 	END
 	"$here/mkinitrd" "$work/script" "$TOOLS/rates" >"$work/initrd"
 }
