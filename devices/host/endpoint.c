@@ -2,14 +2,17 @@
 #include "host/endpoint.h"
 
 #include "base/log.h"
+#include "base/signals.h"
 #include "base/unix_socket.h"
 #include "host/child.h"
 
 #include <limits.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/signalfd.h>
 
 /* What follows the prefix, or NULL. */
 static const char *after(const char *text, const char *prefix)
@@ -33,18 +36,38 @@ static int accept_one(int listener)
 	return fd < 0 ? -errno : fd;
 }
 
+/* -EINTR: one of the signals, which are blocked, came first. */
+static int accept_before(int listener, const sigset_t *signals)
+{
+	_cleanup_close_ int signals_fd = signalfd(-1, signals, SFD_CLOEXEC);
+	struct pollfd fds[] = { { .fd = listener, .events = POLLIN },
+				{ .fd = signals_fd, .events = POLLIN } };
+
+	if (signals_fd < 0 || listen(listener, 1) || poll(fds, ARRAY_SIZE(fds), -1) < 0)
+		return -errno;
+	return fds[1].revents ? -EINTR : accept_one(listener);
+}
+
+/* A signal that ends the process does so after the path is gone. */
 static int accept_at(const char *path)
 {
 	_cleanup_close_ int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_un address;
 	int fd = unix_address(&address, path);
+	sigset_t ends, before;
 
 	if (fd)
 		return fd;
-	if (listener < 0 || bind(listener, (const struct sockaddr *)&address, sizeof(address)))
-		return -errno;
-	fd = accept_one(listener);
-	unlink(path);
+	sigemptyset(&ends);
+	signals_add_ends(&ends);
+	pthread_sigmask(SIG_BLOCK, &ends, &before);
+	if (listener < 0 || bind(listener, (const struct sockaddr *)&address, sizeof(address))) {
+		fd = -errno;
+	} else {
+		fd = accept_before(listener, &ends);
+		unlink(path);
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return fd;
 }
 

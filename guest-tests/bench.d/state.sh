@@ -131,6 +131,24 @@ restore_all() {
 	echo >$trace/kprobe_events
 }
 
+# diff_size MIB: what a snapshot with that as its base writes of RAM, after a second of a guest that idles.
+diff_size() {
+	local pid base=$store/kinglet-$1
+	"$KINGLET" restore "$base" --control "$store/control" -- stay </dev/null \
+		>"$TESTBED_OUT/kinglet.log" 2>&1 &
+	pid=$!
+	until grep -q ready "$TESTBED_OUT/kinglet.log"; do
+		sleep 0.1
+	done
+	sleep 1
+	"$KINGLET" snapshot "$store/control" "$store/diff" --diff "$base"
+	end_all $pid
+	result diff kinglet "$1" $((4 * $(python3 -c '
+import itertools, sys
+pages = (iter(lambda file=open(name, "rb"): file.read(4096), b"") for name in sys.argv[1:])
+print(sum(a != b for a, b in itertools.zip_longest(*pages)))' "$base/memory" "$store/diff/memory")))
+}
+
 # test_all HOW ARGUMENT...: a list of tests.
 test_all() {
 	local begin how=$1
@@ -163,6 +181,7 @@ group_run() {
 	trap 'tail -v -n 20 "$TESTBED_OUT"/*.log >&2' ERR
 	set -E
 	save_all >&2
+	diff_size "${sizes[0]}" >&2
 	restore_all >&2
 	boot once
 	printf 'test-%d\n' $(seq $each) >"$store/list"
@@ -237,6 +256,7 @@ group_report() {
 		row "saved memory, $size MiB, KiB" size 4 "$size" .0f
 		row "saved state, $size MiB, KiB" size 5 "$size" .0f
 	done
+	printf '%-36s%14s\n' "memory of a diff, ${sizes[0]} MiB, KiB" "$(values diff kinglet 4)"
 	printf '%-36s%14.1f\n' "$((each * lists)) tests from a snapshot, s" \
 		"$(values tests from 3 | awk '{ ms += $1 } END { print ms / 1000 }')" \
 		"$((each * lists)) tests that boot, s" \

@@ -8,11 +8,14 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 static int setup(void **state)
 {
@@ -58,6 +61,25 @@ static void test_a_socket_connects_two_and_is_gone(void **state)
 	assert_int_equal(access("s", F_OK), -1);
 	close(fd);
 	close(accepted);
+}
+
+static void test_a_signal_ends_one_that_waits_and_leaves_no_socket(void **state)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	(void)state;
+	assert_true(pid >= 0);
+	if (!pid) {
+		(void)!endpoint_accept("unix:s");
+		_exit(1);
+	}
+	while (access("s", F_OK))
+		sched_yield();
+	assert_int_equal(kill(pid, SIGTERM), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+	assert_int_equal(access("s", F_OK), -1);
 }
 
 struct waiter {
@@ -212,6 +234,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_socket_connects_two_and_is_gone),
+		TEST(test_a_signal_ends_one_that_waits_and_leaves_no_socket),
 		TEST(test_tcp_connects_two),
 		TEST(test_a_host_is_known),
 		TEST(test_a_command_has_both_directions),
