@@ -215,7 +215,7 @@ row() {
 	local peer
 	printf '%-30s' "$1"
 	for peer in "${peers[@]}"; do
-		printf "%12$4" "$(values "$2" "$peer" "$3" | median)"
+		printf "%14$4" "$(values "$2" "$peer" "$3" | median)"
 	done
 	echo
 }
@@ -231,7 +231,7 @@ group_report() {
 	local test pair only bound a b peer name
 	printf '%-30s' ''
 	for peer in "${peers[@]}"; do
-		printf '%12s' "${label[$peer]}"
+		printf '%14s' "${label[$peer]}"
 	done
 	echo
 	for test in "${tests[@]}"; do
