@@ -31,7 +31,7 @@ without_configfs() {
 }
 
 refused 100 'scsi nowhere: open: No such file' -- --scsi path=nowhere
-refused 100 'scsi odd.img: its size is not a multiple' -- --scsi path=odd.img
+refused 100 'scsi odd.img: size: 1000 bytes are not a multiple of 512' -- --scsi path=odd.img
 refused 100 'scsi /: is a directory' -- --scsi path=/
 ln disk.img link.img
 refused 100 'scsi link.img: is --scsi disk.img, too' -- \
