@@ -15,11 +15,13 @@ counted=()
 drivers=
 guest_network='ip addr add 10.55.0.2/24 dev eth0
 	ip link set eth0 mtu 65520 up
-	ip route add default via 10.55.0.1'
+	ip route add default via 10.55.0.1
+	ping -c 1 -W 1 10.55.0.1 || :' # passt learns the MAC address from what the guest sends
 
 # passt wants an interface with a default route.
 peers_up() {
-	ip tuntap add up0 mode tap
+	ip link add up0 type veth peer name up1
+	ip link set up1 up
 	ip addr add 10.55.0.2/24 dev up0
 	ip link set up0 up
 	ip route add default via 10.55.0.1 dev up0
