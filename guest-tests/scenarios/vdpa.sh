@@ -1,6 +1,6 @@
 # The commands of docs/vhost.md for vDPA. A simulated disk, a simulated network card that sends back
-# what it is sent, and a disk of VDUSE, by checksum; drivers bound again twenty times, a function
-# reset, a reboot; then twenty of these and sixty resets, with requests in flight. What a host lacks
+# what it is sent, and a disk of VDUSE, by checksum; drivers bound again $times times, a function
+# reset, a reboot; then $times of these and more resets, with requests in flight. What a host lacks
 # is one line.
 # arch: x86_64
 bus=/sys/bus/vdpa
@@ -101,7 +101,7 @@ done
 
 cd /sys/bus/virtio/drivers/virtio_blk
 for device in virtio*; do
-	for _ in $(seq 20); do
+	for _ in $(seq $times); do
 		echo $device >unbind
 		echo $device >bind
 	done
@@ -130,7 +130,7 @@ net() {
 net 4
 cd /sys/bus/virtio/drivers/virtio_net
 device=$(echo virtio*)
-for _ in $(seq 20); do
+for _ in $(seq $times); do
 	echo $device >unbind
 	echo $device >bind
 done
@@ -164,7 +164,7 @@ printf 'kinglet\n%.0s' {1..131072} >pattern
 dd if=pattern of="$disk" bs=1M oflag=direct status=none
 give blk0 vhost_vdpa
 resets_start --vdpa "$(node blk0)" --vdpa "$(node net0)"
-resets_again 20
+resets_again "$times"
 resets_end
 dd if="$(as_disk blk0)" of=copy bs=1M count=1 iflag=direct status=none
 expect_same pattern copy

@@ -1,5 +1,5 @@
 # Resets by the driver, by the function and by bus mastering, as at a kexec, then a reboot in the
-# process, twenty times over, all with requests in flight: a bare-metal guest that detects each byte
+# process, $times times over, all with requests in flight: a bare-metal guest that detects each byte
 # that a device writes where it no longer may. Kinglet leaks nothing; the same with frames carried by
 # Kinglet.
 # cases: vhost
@@ -32,7 +32,7 @@ look() {
 
 resets_start --stats "${devices[@]}"
 look | tee host.0
-resets_again 20
-look | tee host.20
+resets_again "$times"
+look | tee host.last
 resets_end
-expect_same host.0 host.20
+expect_same host.0 host.last

@@ -1,5 +1,5 @@
 # A disk of qemu-storage-daemon: read, write, flush and discard by checksum, on four queues, each of
-# which is used; the driver bound again and the function reset, twenty times each; a daemon that ends
+# which is used; the driver bound again and the function reset, $times times each; a daemon that ends
 # while nothing is in flight is followed by the next one, and requests made meanwhile wait for it.
 # arch: x86_64
 random pattern 8M
@@ -43,7 +43,7 @@ set -- $(cat /sys/block/vda/stat)
 
 cd /sys/bus/virtio/drivers/virtio_blk
 device=$(echo virtio*)
-for _ in $(seq 20); do
+for _ in $(seq $times); do
 	echo $device >unbind
 	echo $device >bind
 done
@@ -51,7 +51,7 @@ cd /sys/bus/pci/drivers/virtio-pci
 device=$(echo 0000:*)
 for device in $device; do
 	[ -e /sys/bus/pci/devices/$device/virtio*/block ] || continue
-	for _ in $(seq 20); do
+	for _ in $(seq $times); do
 		echo $device >unbind
 		echo 1 >/sys/bus/pci/devices/$device/reset
 		echo $device >bind

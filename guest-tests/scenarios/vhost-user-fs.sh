@@ -1,5 +1,5 @@
 # Folders of the host by two virtiofsd, QEMU's and the Rust one: files both ways by checksum, rename;
-# the driver bound 20 times, and that what cannot be saved says so. Few files: each takes the emulated
+# the driver bound $times times, and that what cannot be saved says so. Few files: each takes the emulated
 # host five round trips.
 # arch: x86_64
 for tag in c rust; do
@@ -34,7 +34,7 @@ check() {
 check rust $rust
 check c $c
 cd /sys/bus/virtio/drivers/virtiofs
-for _ in $(seq 20); do
+for _ in $(seq $times); do
 	for device in virtio*; do
 		echo $device >unbind
 		echo $device >bind

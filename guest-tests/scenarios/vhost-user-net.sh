@@ -1,6 +1,6 @@
 # A network card that passt of Debian 13 carries by vhost-user: TCP and UDP both ways by checksum, the
-# driver bound again and the function reset, twenty times each, and a killed passt, whose successor
-# goes on. Then that and a disk of qemu-storage-daemon through twenty reboots and sixty resets, with
+# driver bound again and the function reset, $times times each, and a killed passt, whose successor
+# goes on. Then that and a disk of qemu-storage-daemon through $times reboots and three times as many resets, with
 # requests in flight.
 # arch: x86_64
 ip tuntap add up0 mode tap
@@ -27,7 +27,7 @@ up
 /net-check tcp 10.55.0.1 2000 2
 cd /sys/bus/virtio/drivers/virtio_net
 device=$(echo virtio*)
-for _ in $(seq 20); do
+for _ in $(seq $times); do
 	echo $device >unbind
 	echo $device >bind
 done
@@ -36,7 +36,7 @@ up
 cd /sys/bus/pci/drivers/virtio-pci
 for device in 0000:*; do
 	[ -e $device/virtio*/net ] || continue
-	for _ in $(seq 20); do
+	for _ in $(seq $times); do
 		echo $device >unbind
 		echo 1 >/sys/bus/pci/devices/$device/reset
 		echo $device >bind
@@ -70,7 +70,9 @@ qemu-storage-daemon --blockdev file,node-name=f,filename=disk.img \
 	--export vhost-user-blk,id=e,node-name=f,addr.type=unix,addr.path=socket,writable=on &
 await_socket socket
 resets_start --net vhost-user=/tmp/passt.sock --disk vhost-user=socket
-resets_again 20
-resets_end
+resets_again "$times"
+# QEMU 7.2's daemon may hang up ("Error writing eventfd: Bad file descriptor"): it serves a request in
+# flight after its ring has been stopped, and then has no eventfd to say so. It is connected to again.
+resets_end 'needs a reset'
 expect_same copy disk.img
 rm /tmp/passt.sock
