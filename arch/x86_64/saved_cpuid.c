@@ -82,6 +82,7 @@ static const struct rule *rule_of(const struct kvm_cpuid_entry2 *leaf)
 static int refuse_feature(struct state *state, const struct kvm_cpuid_entry2 *leaf,
 			  const char *names, unsigned reg, unsigned bit)
 {
+	static const char unnamed[] = "a feature";
 	int len;
 
 	for (unsigned i = 0; names && i < bit; i++) {
@@ -89,8 +90,8 @@ static int refuse_feature(struct state *state, const struct kvm_cpuid_entry2 *le
 		names += !!names;
 	}
 	if (!names || *names == '-')
-		names = "a feature";
-	len = *names == 'a' && names[1] == ' ' ? (int)strlen(names) : (int)strcspn(names, " ");
+		names = unnamed;
+	len = names == unnamed ? (int)strlen(unnamed) : (int)strcspn(names, " ");
 	return state_refuse(state, "of another CPU or kernel: the guest has %.*s, and this host has "
 				   "not (CPUID leaf 0x%x.%u, E%cX, bit %u)",
 			    len, names, leaf->function, leaf->index, "ABCD"[reg], bit);

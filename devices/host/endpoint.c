@@ -31,7 +31,7 @@ static int connect_to(const char *path)
 
 static int accept_one(int listener)
 {
-	int fd = listen(listener, 1) ? -1 : accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 
 	return fd < 0 ? -errno : fd;
 }
@@ -127,7 +127,7 @@ static int accept_address(const struct addrinfo *address)
 	const int on = 1;
 
 	if (listener < 0 || setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
-	    bind(listener, address->ai_addr, address->ai_addrlen))
+	    bind(listener, address->ai_addr, address->ai_addrlen) || listen(listener, 1))
 		return -errno;
 	return accept_one(listener);
 }
