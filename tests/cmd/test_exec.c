@@ -6,17 +6,12 @@
 #include "cmd/exec_image.h"
 #include "cmd/kernels.h"
 #include "cmd/guest_init.h"
+#include "folder.h"
 
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-
-#include <cmocka.h>
 
 /* A folder with the files of a host; $D stands for it in scripts. */
 static int setup(void **state)
@@ -31,21 +26,13 @@ static int setup(void **state)
 		"echo 2 >lib/modules/6.1/a/virtio_pci.ko && echo 3 >lib/modules/6.1/b/virtio.ko && "
 		"printf '#!/bin/sh\\n' >script && echo text >text && chmod +x script text && "
 		"echo x >root/bin/x && echo y >dir/y && mkdir big && truncate -s 8M big/file";
-	char *folder = test_malloc(64);
 
-	snprintf(folder, 64, "/tmp/test_exec.XXXXXX");
-	assert_non_null(mkdtemp(folder));
-	assert_int_equal(setenv("D", folder, 1), 0);
-	assert_int_equal(system(script), 0);
-	*state = folder;
-	return 0;
+	return folder_make(state, "test_exec", script);
 }
 
 static int teardown(void **state)
 {
-	assert_int_equal(system("rm -rf $D"), 0);
-	test_free(*state);
-	return 0;
+	return folder_remove(state);
 }
 
 /* --- Command line ----------------------------------------------------------------------------- */

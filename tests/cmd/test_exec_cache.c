@@ -3,7 +3,7 @@
 #include "../../vmm/machine/snapshot_folder.h"
 #include "cmd/exec_cache.h"
 #include "core/state.h"
-#include "unit.h"
+#include "folder.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -18,21 +18,15 @@ enum { MEMORY = 64 << 10 };
 /* $D is an empty folder, and the place of the cache. */
 static int setup(void **state)
 {
-	char *folder = test_malloc(64);
+	int ret = folder_make(state, "test_exec_cache", ":");
 
-	snprintf(folder, 64, "/tmp/test_exec_cache.XXXXXX");
-	assert_non_null(mkdtemp(folder));
-	assert_int_equal(setenv("D", folder, 1), 0);
-	assert_int_equal(setenv("XDG_CACHE_HOME", folder, 1), 0);
-	*state = folder;
-	return 0;
+	assert_int_equal(setenv("XDG_CACHE_HOME", *state, 1), 0);
+	return ret;
 }
 
 static int teardown(void **state)
 {
-	assert_int_equal(system("rm -rf $D"), 0);
-	test_free(*state);
-	return 0;
+	return folder_remove(state);
 }
 
 static struct exec_cache_key key_of(unsigned cpus)

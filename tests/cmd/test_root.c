@@ -4,16 +4,11 @@
 #include "cmd/commands.h"
 #include "cmd/guest_init.h"
 #include "cmd/run_options.h"
+#include "folder.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-
-#include <cmocka.h>
 
 /* A kernel and the folder of its modules, in $D. */
 static int setup(void **state)
@@ -23,21 +18,13 @@ static int setup(void **state)
 		"for m in virtio_pci virtio_console fuse virtiofs virtio_rng; do "
 		"echo $m.ko: >>modules/modules.dep; echo $m >modules/$m.ko; done && "
 		"sed -i 's/virtiofs.*/virtiofs.ko: fuse.ko/' modules/modules.dep";
-	char *folder = test_malloc(64);
 
-	snprintf(folder, 64, "/tmp/test_root.XXXXXX");
-	assert_non_null(mkdtemp(folder));
-	assert_int_equal(setenv("D", folder, 1), 0);
-	assert_int_equal(system(script), 0);
-	*state = folder;
-	return 0;
+	return folder_make(state, "test_root", script);
 }
 
 static int teardown(void **state)
 {
-	assert_int_equal(system("rm -rf $D"), 0);
-	test_free(*state);
-	return 0;
+	return folder_remove(state);
 }
 
 /* The result of root_build() for `--root folder,modules=$D/modules` and these. */
